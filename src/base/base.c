@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// The few functions of the base layer that are not inline: status texts, the sticky error, vec growth.
+#include "base/fmt.h"
+#include "base/status.h"
+#include "base/vec.h"
+
+const char *status_text(status s)
+{
+    switch ((enum status_code)s) {
+    case OK: return "ok";
+#define ERROR(number, name, text)                                                                                      \
+    case ERR_##name: return text;
+#include "base/errors.def"
+#undef ERROR
+    }
+    return "unknown status";
+}
+
+status error_set(struct error *e, status code, u64 offset, const char *format, ...)
+{
+    if (e->code)
+        return e->code;
+    e->code = code;
+    e->offset = offset;
+    va_list args;
+    va_start(args, format);
+    fmt_va(e->text, sizeof e->text, format, args);
+    va_end(args);
+    return code;
+}
+
+bool vec_grow(void **at, u32 *capacity, u64 need, size_t size)
+{
+    u64 n = *capacity ? (u64)*capacity * 2 : 16;
+    if (n < need)
+        n = need;
+    if (n > INT32_MAX)
+        return false;
+    void *p = heap_resize(*at, (size_t)n * size);
+    if (!p)
+        return false;
+    *at = p;
+    *capacity = (u32)n;
+    return true;
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// LEB128 readers for bytes that the validator has accepted: no bounds checks, one-byte fast path.
+#pragma once
+#include "base/types.h"
+
+static inline u32 leb_u32(const u8 **pp)
+{
+    const u8 *p = *pp;
+    u32 v = *p++;
+    if (unlikely(v & 0x80)) {
+        v &= 0x7f;
+        for (u32 shift = 7;; shift += 7) {
+            u32 b = *p++;
+            v |= (b & 0x7f) << shift;
+            if (!(b & 0x80))
+                break;
+        }
+    }
+    *pp = p;
+    return v;
+}
+
+static inline u64 leb_s64(const u8 **pp)
+{
+    const u8 *p = *pp;
+    u64 v = 0;
+    u32 shift = 0;
+    u8 b;
+    do {
+        b = *p++;
+        v |= (u64)(b & 0x7f) << shift;
+        shift += 7;
+    } while (b & 0x80);
+    if (shift < 64 && (b & 0x40))
+        v |= ~0ull << shift;
+    *pp = p;
+    return v;
+}
+
+static inline s32 leb_s32(const u8 **pp)
+{
+    return (s32)leb_s64(pp);
+}

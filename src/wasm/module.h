@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// A decoded module: the sections as arrays, with function bodies, data and names left in the bytes they came in.
+//
+// module_decode reads everything but the bodies; each body is validated when it is compiled (validate.h), which is
+// part of loading, so that nothing of a module runs before all of it is valid. The bytes must stay alive and unchanged
+// as long as the module. Everything else hangs from the module and goes with module_free.
+//
+// Index spaces list imports first. "Cells" are the 8-byte units of operand stacks and locals.
+#pragma once
+#include "base/status.h"
+#include "wasm/types.h"
+
+struct name {
+    const char *p; // UTF-8, validated; not terminated
+    u32 length;
+};
+
+struct functype {
+    u32 nparams, nresults;
+    const u8 *types; // parameters, then results
+    u32 id;          // canonical: equal ids, equal types, over all modules of a store; 0 until interned (rt/store)
+};
+
+enum extern_kind { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL };
+
+struct limits {
+    u64 min, max; // max = UINT64_MAX when not given
+};
+
+struct table_type {
+    u8 elem; // TYPE_FUNCREF, TYPE_EXTERNREF
+    struct limits limits;
+};
+
+struct global_type {
+    u8 type;
+    bool mutable;
+};
+
+// A constant expression. 2.0 has one instruction and `end`.
+struct constexpr_ {
+    enum { CONST_VALUE, CONST_GLOBAL, CONST_REF_NULL, CONST_REF_FUNC } kind;
+    u8 type;   // of the result
+    u32 index; // of the global or the function
+    union {
+        u64 bits;     // i32 zero-extended, floats as their bits
+        u8 v128[16];
+    };
+};
+
+struct import {
+    struct name module, field;
+    u8 kind;   // enum extern_kind
+    u32 index; // in the index space of its kind
+};
+
+struct export {
+    struct name name;
+    u8 kind;
+    u32 index;
+};
+
+enum segment_mode { SEGMENT_ACTIVE, SEGMENT_PASSIVE, SEGMENT_DECLARATIVE };
+
+struct elem_segment {
+    u8 mode, type;
+    u32 table;                // active
+    struct constexpr_ offset; // active
+    u32 count;
+    const u32 *funcs;               // function indices, or NULL when the segment is written with expressions:
+    const struct constexpr_ *exprs;
+};
+
+struct data_segment {
+    u8 mode;
+    u32 memory;               // active
+    struct constexpr_ offset; // active
+    const u8 *bytes;
+    u32 size;
+};
+
+struct func {
+    u32 type;        // index into types
+    u32 start, end;  // body in the module's bytes: the local declarations, up to and with the final `end`; 0 if imported
+    u32 ref;         // index + 1 among the functions whose reference can be taken ("cells" in vmctx.h); 0: never
+};
+
+struct module {
+    const u8 *bytes;
+    u32 size;
+
+    struct functype *types;
+    u32 ntypes;
+    struct import *imports;
+    u32 nimports;
+    struct func *funcs;
+    u32 nfuncs, nimported_funcs;
+    struct table_type *tables;
+    u32 ntables, nimported_tables;
+    struct limits *memories;
+    u32 nmemories, nimported_memories;
+    struct global_type *globals;
+    struct constexpr_ *global_init; // of the own globals only: [nglobals - nimported_globals]
+    u32 nglobals, nimported_globals;
+    struct export *exports;
+    u32 nexports;
+    struct elem_segment *elems;
+    u32 nelems;
+    struct data_segment *datas;
+    u32 ndatas;
+    bool has_data_count;
+    u32 start; // function index, or UINT32_MAX
+    u32 code_start, code_end; // of the code section's content, 0 without one
+    u32 nrefs; // functions with ref != 0: imported ones not counted, they have cells anyway
+
+    // Names for traces, from the "name" section, which may be wrong or missing: func_names is NULL or [nfuncs], empty
+    // names have length 0.
+    struct name module_name;
+    struct name *func_names;
+
+    struct layout { // byte offsets in the vmctx, see vmctx.h
+        u32 imports, imported_globals, tables, globals, refs, size;
+    } layout;
+
+    void *arena; // owner of all of the above
+};
+
+// Decodes and validates everything but function bodies. On failure *out is NULL and *e says offset and reason
+// (ERR_MALFORMED, ERR_INVALID, ERR_NO_MEMORY). Linear time; memory in proportion to size.
+status module_decode(const u8 *bytes, size_t size, struct module **out, struct error *e);
+void module_free(struct module *m); // NULL is fine
+
+// The export of that name, or NULL. Constant expected time.
+const struct export *module_export(const struct module *m, const char *name, size_t length);
+
+// The type of a function in the function index space.
+static inline const struct functype *module_func_type(const struct module *m, u32 func)
+{
+    return &m->types[m->funcs[func].type];
+}
+
+// Calls `each` for every custom section, in order; for tools.
+void module_custom_sections(const struct module *m,
+                            void (*each)(void *context, struct name name, const u8 *p, u32 size),
+                            void *context);

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// What the engines ask of the runtime: the instructions that are calls. The interpreter and the compilers both come
+// here, so there is one meaning of each. Those that can trap return an enum trap (0: done) and have then changed
+// nothing; the caller raises it. The runtime implements them (rt/ops.c).
+#pragma once
+#include "wasm/vmctx.h"
+
+// Old size in pages, or -1. Never traps.
+s32 rt_memory_grow(struct vmctx *vm, u32 pages);
+enum trap rt_memory_copy(struct vmctx *vm, u32 dst, u32 src, u32 n);
+enum trap rt_memory_fill(struct vmctx *vm, u32 dst, u32 value, u32 n);
+enum trap rt_memory_init(struct vmctx *vm, u32 segment, u32 dst, u32 src, u32 n);
+void rt_data_drop(struct vmctx *vm, u32 segment);
+// References are what vm_global.ref holds.
+enum trap rt_table_get(struct vmctx *vm, u32 table, u32 index, u64 *ref);
+enum trap rt_table_set(struct vmctx *vm, u32 table, u32 index, u64 ref);
+s32 rt_table_grow(struct vmctx *vm, u32 table, u64 ref, u32 n); // old length, or -1
+enum trap rt_table_fill(struct vmctx *vm, u32 table, u32 index, u64 ref, u32 n);
+enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u32 dst, u32 src, u32 n);
+enum trap rt_table_init(struct vmctx *vm, u32 table, u32 segment, u32 dst, u32 src, u32 n);
+void rt_elem_drop(struct vmctx *vm, u32 segment);
+
+// Ends the running call with a trap: unwinds the coroutine to its entry, where the call returns ERR_TRAP. To be called
+// by host functions and by compiled code's stubs; holds nothing, frees nothing: whoever calls it has let go of
+// everything first.
+__attribute__((noreturn)) void rt_trap(struct vmctx *vm, enum trap trap);
+// The same, with the exit code of the program.
+__attribute__((noreturn)) void rt_exit(struct vmctx *vm, u32 code);

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Value types, traps and opcodes as enums, made from types.def, traps.def and ops.def, and the limits that every
+// consumer of a module keeps to.
+#pragma once
+#include "base/types.h"
+
+enum valtype {
+#define TYPE(byte, name, text, size) TYPE_##name = byte,
+#include "wasm/types.def"
+#undef TYPE
+};
+
+enum trap {
+    TRAP_NONE,
+#define TRAP(name, text) TRAP_##name,
+#include "wasm/traps.def"
+#undef TRAP
+};
+
+enum op {
+#define X(code, id, ...) OP_##id = code,
+#define UN X
+#define UNT X
+#define BIN X
+#define BINT X
+#define LOAD X
+#define STORE X
+#define V X
+#include "wasm/ops.def"
+};
+
+// "i32", ...; "?" for a byte that is no value type.
+const char *valtype_text(u8 type);
+const char *trap_text(enum trap trap);
+// "i32.add", ...; "?" for a number that is no opcode.
+const char *op_text(u32 op);
+
+// Limits, those of the JavaScript API's implementation-defined ones, so that what runs in browsers runs here.
+enum limit {
+    MAX_MODULE_SIZE = 1 << 30,
+    MAX_TYPES = 1000000,
+    MAX_FUNCTIONS = 1000000,
+    MAX_IMPORTS = 1000000,
+    MAX_EXPORTS = 1000000,
+    MAX_GLOBALS = 1000000,
+    MAX_SEGMENTS = 1000000, // data segments; element segments: 10,000,000
+    MAX_ELEM_SEGMENTS = 10000000,
+    MAX_TABLES = 100000,
+    MAX_TABLE_SIZE = 10000000, // elements, at run time
+    MAX_BODY_SIZE = 7654321,
+    MAX_LOCALS = 50000, // parameters included
+    MAX_PARAMS = 1000,
+    MAX_RESULTS = 1000,
+    MAX_BR_TABLE = 65520,
+    MAX_NAME = 100000,
+    MAX_PAGES = 65536, // of 64 KiB, 32-bit memories
+};
+#define WASM_PAGE 65536ull
