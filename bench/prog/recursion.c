@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * calls: fib, tak and ackermann: recursion and nothing else, so this is the price of a call, a
+ * recursion: fib, tak and ackermann: recursion and nothing else, so this is the price of a call, a
  * return, and values that live across calls.
  */
 #include "bench.h"

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""Builds what the benchmarks need into build/bench: compilers, flags and paths in one place."""
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from harness import proc
+
+BENCH = Path(__file__).resolve().parent.parent
+ROOT = BENCH.parent
+PROGRAMS = BENCH / "prog"
+WASM2C_RUNTIME = Path("/usr/share/wabt/wasm2c")
+
+CC = "clang-22"
+WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Werror"]
+NATIVE = [CC, "-std=gnu11", "-O2", *WARNINGS]
+# No SIMD: native code keeps SSE2 and its vectorizer, as programs are built in practice. clang would
+# run a wasm-opt found in PATH behind our back.
+GUEST = [CC, "--target=wasm32-wasi", "-Wno-deprecated", "-std=gnu11", "-O2", *WARNINGS,
+         "--no-wasm-opt", "-Wl,--strip-debug"]
+NPM_PACKAGES = ["node@latest", "@bytecodealliance/wizer"]
+
+
+class Dirs:
+    """Where built things are: `out` is build/bench."""
+
+    def __init__(self, build):
+        self.build = Path(build).resolve()
+        self.out = self.build / "bench"
+        self.npm = self.out / "npm"
+        self.real = self.build / "real"
+        self.out.mkdir(parents=True, exist_ok=True)
+
+    def native(self, name):
+        return self.out / name
+
+    def wasm(self, name):
+        return self.out / f"{name}.wasm"
+
+    def wasm2c(self, name):
+        return self.out / f"{name}.wasm2c"
+
+    def node(self):
+        return self.npm / "node_modules/node/bin/node"
+
+    def wizer(self):
+        return self.npm / "node_modules/@bytecodealliance/wizer-linux-x64/wizer"
+
+    def measure(self):
+        return self.out / "measure"
+
+
+def programs():
+    """The names of the programs that time themselves."""
+    return sorted(p.stem for p in PROGRAMS.glob("*.c") if p.stem != "hello")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def stale(target, *sources):
+    """Whether the target must be made again; a change of the flags in this file counts too."""
+    if not target.exists():
+        return True
+    made = target.stat().st_mtime
+    return any(Path(s).stat().st_mtime > made for s in (*sources, __file__))
+
+
+def make(target, command, *sources):
+    """Runs a compiler when its target is older than its sources."""
+    if stale(target, *sources):
+        proc.check([*command, "-o", target])
+    return target
+
+
+def program(dirs, name):
+    """Builds one program natively and for wasm."""
+    source, header = PROGRAMS / f"{name}.c", PROGRAMS / "bench.h"
+    make(dirs.native(name), [*NATIVE, source, "-lm"], source, header)
+    make(dirs.wasm(name), [*GUEST, source], source, header)
+
+
+def wasm2c(dirs, name):
+    """Builds a program through wabt's wasm2c and gcc -O2."""
+    module, target, main = dirs.wasm(name), dirs.wasm2c(name), BENCH / "wasm2c_main.c"
+    if not stale(target, module, main):
+        return
+    base = dirs.out / "wasm2c" / name
+    base.parent.mkdir(exist_ok=True)
+    proc.check(["wasm2c", "-n", "prog", module, "-o", f"{base}.c"])
+    proc.check(["gcc", "-O2", f"-I{WASM2C_RUNTIME}", f'-DPROGRAM_H="{base}.h"', f"{base}.c", main,
+                WASM2C_RUNTIME / "wasm-rt-impl.c", "-lm", "-o", target])
+
+
+def measure(dirs):
+    """Builds the helper that measures processes."""
+    return make(dirs.measure(), [*NATIVE, BENCH / "measure.c"], BENCH / "measure.c")
+
+
+def wat(dirs, name):
+    """Assembles bench/NAME.wat."""
+    source, target = BENCH / f"{name}.wat", dirs.wasm(name)
+    return make(target, ["wat2wasm", source], source)
+
+
+def packages(groups):
+    """Installs the Debian packages of these groups of check/packages."""
+    done = subprocess.run([ROOT / "check/install", *groups], check=False)
+    if done.returncode != 0:
+        say("check/install failed: what needs a missing package will be left out")
+
+
+def npm(dirs):
+    """Installs node and wizer from npm, once. No failure: engines look whether they are there."""
+    if dirs.node().exists() and dirs.wizer().exists():
+        return
+    if shutil.which("npm") is None:
+        say("no npm: node and wizer are left out")
+        return
+    say("installing from npm: " + " ".join(NPM_PACKAGES))
+    dirs.npm.mkdir(exist_ok=True)
+    result = proc.run(["npm", "install", "--prefix", dirs.npm, "--no-audit", "--no-fund",
+                       "--loglevel=error", *NPM_PACKAGES])
+    if result.code != 0:
+        say("npm: " + result.why())
+
+

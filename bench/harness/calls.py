@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""What a call out of wasm, through a table and into WASI costs, and an instance of a small module.
+
+bench/calls.c measures itself; instances are made by `nebulet bench-instantiate` and by
+bench/instantiate.mjs.
+"""
+import re
+
+from harness import build, proc, table
+
+CALLS = re.compile(r"^(host|indirect|wasi)_ps (\d+)", re.MULTILINE)
+INSTANTIATE = re.compile(r"^instantiate_ns (\d+)", re.MULTILINE)
+BATCH = 1_000_000
+ENGINES = ("native", "fast", "interp", "liftoff", "turbofan")
+
+
+def build_calls(dirs):
+    """calls.c natively, for nebulet, and for V8 (see there why V8 has its own)."""
+    source = build.BENCH / "calls.c"
+    build.make(dirs.native("calls"), [*build.NATIVE, source], source)
+    build.make(dirs.wasm("calls"), [*build.GUEST, source], source)
+    build.make(dirs.wasm("calls-v8"), [*build.GUEST, "-DNULL_RESULT=int", source], source)
+
+
+def call_costs(engine, quick):
+    """Returns {host, indirect, wasi: ns}, or an error."""
+    is_v8 = engine.name in ("liftoff", "turbofan")
+    batch = int(BATCH * engine.scale * (0.05 if quick else 1))
+    program = "calls-v8" if is_v8 else "calls"
+    result = proc.run(engine.command(program, [str(batch)]), timeout=120)
+    if result.code != 0:
+        return {}, result.why()
+    return {name: int(ps) / 1e3 for name, ps in CALLS.findall(result.stdout)}, None
+
+
+def instantiate_command(engine, dirs, module):
+    if engine.name == "fast":
+        return [dirs.build / "nebulet", "bench-instantiate", module]
+    if engine.name == "turbofan":
+        return [dirs.node(), build.BENCH / "instantiate.mjs", module]
+    return None
+
+
+def instantiate_cost(engine, dirs, module):
+    """Returns (us or None, error or None)."""
+    command = instantiate_command(engine, dirs, module)
+    if command is None:
+        return None, None
+    result = proc.run(command, timeout=120)
+    time = INSTANTIATE.search(result.stdout + result.stderr)
+    if result.code != 0 or time is None:
+        return None, result.why()
+    return int(time[1]) / 1e3, None
+
+
+def row(name, costs):
+    return [name, *(table.number(costs.get(k)) for k in ("host", "indirect", "wasi", "instance"))]
+
+
+def main(options, native, engines):
+    """Runs the section; returns (what goes into the JSON file, failures)."""
+    dirs = options.dirs
+    build_calls(dirs)
+    small = build.wat(dirs, "small")
+    proc.pin()
+    data, failed = {}, []
+    for engine in [native, *engines]:
+        if engine.name not in ENGINES:
+            continue
+        costs, error = call_costs(engine, options.quick)
+        if error:
+            failed.append(f"calls on {engine.name}: {error}")
+        instance, error = instantiate_cost(engine, dirs, small)
+        if error:
+            failed.append(f"instantiate on {engine.name}: {error}")
+        data[engine.name] = {**costs, "instance": instance}
+    table.show("Calls and instances (loop included, least of many)",
+               ["engine", "host call ns", "indirect ns", "WASI call ns", "instance us"],
+               [row(name, costs) for name, costs in data.items()],
+               ["native: through pointers that the compiler cannot see through"])
+    return data, failed
