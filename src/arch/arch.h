@@ -36,8 +36,13 @@ u64 arch_protect(struct vm_thread *t, void (*body)(void *), void *argument);
 
 // Base of memory 0 for compiled code; called when the thread changes hands (a coroutine switch).
 void arch_set_gs(u64 base);
+u64 arch_get_gs(void);
+// For platforms on which the instructions for it are not allowed: routines that do it instead, set once before any
+// compiled code runs. Base in rdi or result in rax; they keep every other register but r11 and rcx.
+extern const void *arch_gs_setter, *arch_gs_getter;
 
 // Stubs that compiled code calls, in assembler (see target/x64/abi.h for the registers they keep).
 extern const u8 arch_stub_link[];   // call through a vm_func of another instance, R11 = the vm_func
 extern const u8 arch_stub_import[]; // the same for an import cell: goes through R11->ref first
+extern const u8 arch_stub_return[]; // where the callee of such a call returns to; the true address is on thread->link
 extern const u8 arch_stubs_end[];

@@ -49,7 +49,12 @@ struct extern_ {
 };
 // Makes the exports of an instance importable under a name; the latest of a name wins.
 status store_register(struct store *s, const char *name, size_t length, struct instance *instance);
-// Adds a single item to a host module (globals, memories, tables of `spectest`, for instance). Takes nothing over.
+// A memory or table of the store's own, for host modules: it lives as long as the store. NULL: no memory.
+struct vm_memory *store_memory(struct store *s, const struct limits *pages);
+struct vm_table *store_table(struct store *s, const struct table_type *type);
+// Adds a single item to a host module (globals, memories, tables of `spectest`, for instance). Takes nothing over: names
+// and what the item points to must outlive the store. Memories and tables are those of store_memory and store_table, or
+// of an instance. An instance registered under the same name is looked at first.
 status store_host_extern(struct store *s, const char *module, const char *name, const struct extern_ *item);
 
 // --- Instances. Links, allocates, applies segments; does not run the start function. ERR_UNLINKABLE when an import is
@@ -79,6 +84,8 @@ status thread_resume(struct thread *t);
 // Asks a running call to end with that trap as soon as it is in guest code or at its next call; from signal or interrupt
 // context.
 void thread_interrupt(struct thread *t, enum trap trap);
+// Calls on this thread end with TRAP_TIME when plat_now() reaches `at`; UINT64_MAX: never. Uses the timer of the CPU.
+void thread_deadline(struct thread *t, u64 at);
 
 // The frames at the latest trap, innermost first; how many were written.
 u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max);

@@ -26,3 +26,6 @@ void rt_elem_drop(struct vmctx *vm, u32 segment);
 __attribute__((noreturn)) void rt_trap(struct vmctx *vm, enum trap trap);
 // The same, with the exit code of the program.
 __attribute__((noreturn)) void rt_exit(struct vmctx *vm, u32 code);
+// For host functions that can block: raises the trap that thread_interrupt has asked for, if any. To be called when a
+// blocking call was interrupted (EINTR), and before one that may take long.
+void rt_check_interrupt(struct vmctx *vm);

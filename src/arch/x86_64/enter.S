@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// Into compiled code and out of it: arch_enter, arch_protect, arch_unwind, and the stubs for calls between instances.
+//
+// The record that an entry leaves on the stack, and that thread->entry_sp points to, is from low to high:
+//
+//   +0 padding  +8 outer entry_sp  +16 thread->link at entry  +24 r15 r14 r13 r12 rbx rbp  +72 return address
+//
+// so that the way out is the same for a normal return, a trap, and both kinds of entry: `leave_guest`, with the thread
+// in r12 and the result in eax.
+#include "arch/x86_64/offsets.h"
+
+    .macro func name
+    .globl \name
+    .hidden \name
+    .type \name, @function
+    .p2align 4
+\name:
+    .endm
+
+    .macro endfunc name
+    .size \name, . - \name
+    .endm
+
+    .macro save register
+    push \register
+    .cfi_adjust_cfa_offset 8
+    .endm
+
+    // Pushes the record; the thread is in \thread, which is copied to r12 after r12 is saved.
+    .macro enter_guest thread
+    save %rbp
+    save %rbx
+    save %r12
+    save %r13
+    save %r14
+    save %r15
+    mov \thread, %r12
+    save VM_THREAD_LINK(%r12)
+    save VM_THREAD_ENTRY_SP(%r12)
+    sub $8, %rsp
+    .cfi_adjust_cfa_offset 8
+    mov %rsp, VM_THREAD_ENTRY_SP(%r12)
+    .endm
+
+    // GS base = memory 0 of the instance in r14. The slow path, for machines whose kernel does not allow wrgsbase, keeps
+    // the argument registers that it uses. Clobbers rax.
+    .macro load_gs
+    mov VMCTX_MEM_BASE(%r14), %rax
+    cmpq $0, arch_gs_setter(%rip)
+    jne 7f
+    wrgsbase %rax
+6:
+    .pushsection .text.unlikely, "ax", @progbits
+7:  push %rdi
+    push %rcx
+    push %r11
+    mov %rax, %rdi
+    call *arch_gs_setter(%rip)
+    pop %r11
+    pop %rcx
+    pop %rdi
+    jmp 6b
+    .popsection
+    .endm
+
+    .text
+
+// u64 arch_enter(struct arch_call *call)
+func arch_enter
+    .cfi_startproc
+    mov CALL_VM(%rdi), %rax
+    mov VMCTX_THREAD(%rax), %rsi
+    enter_guest %rsi
+    mov %rdi, %rbx
+    mov %rax, %r14
+    load_gs
+
+    mov CALL_NRESULTS(%rbx), %rcx
+    shl $3, %rcx
+    sub %rcx, %rsp
+    mov CALL_STACK(%rbx), %rax
+    mov CALL_NSTACK(%rbx), %rcx
+1:  sub $1, %rcx
+    jc 2f
+    push (%rax,%rcx,8)
+    jmp 1b
+2:
+    movups CALL_XMM + 0x00(%rbx), %xmm0
+    movups CALL_XMM + 0x10(%rbx), %xmm1
+    movups CALL_XMM + 0x20(%rbx), %xmm2
+    movups CALL_XMM + 0x30(%rbx), %xmm3
+    movups CALL_XMM + 0x40(%rbx), %xmm4
+    movups CALL_XMM + 0x50(%rbx), %xmm5
+    movups CALL_XMM + 0x60(%rbx), %xmm6
+    movups CALL_XMM + 0x70(%rbx), %xmm7
+    mov CALL_GPR + 0x00(%rbx), %rdi
+    mov CALL_GPR + 0x08(%rbx), %rsi
+    mov CALL_GPR + 0x10(%rbx), %rdx
+    mov CALL_GPR + 0x18(%rbx), %rcx
+    mov CALL_GPR + 0x20(%rbx), %r8
+    mov CALL_GPR + 0x28(%rbx), %r9
+    call *CALL_CODE(%rbx)
+
+    // The callee has popped the arguments and kept rbx and r12: the result area is on top.
+    mov %rax, CALL_GPR(%rbx)
+    movups %xmm0, CALL_XMM(%rbx)
+    mov CALL_STACK(%rbx), %rdi
+    mov CALL_NRESULTS(%rbx), %rcx
+    mov %rsp, %rsi
+    rep movsq
+    mov VM_THREAD_ENTRY_SP(%r12), %rsp
+    xor %eax, %eax
+    jmp leave_guest
+    .cfi_endproc
+endfunc arch_enter
+
+// u64 arch_protect(struct vm_thread *t, void (*body)(void *), void *argument)
+func arch_protect
+    .cfi_startproc
+    enter_guest %rdi
+    mov %rdx, %rdi
+    call *%rsi
+    xor %eax, %eax
+    jmp leave_guest
+    .cfi_endproc
+endfunc arch_protect
+
+// void arch_unwind(struct vm_thread *t), from anywhere and with any stack pointer
+func arch_unwind
+    .cfi_startproc
+    .cfi_undefined rip
+    mov %rdi, %r12
+    mov VM_THREAD_ENTRY_SP(%r12), %rsp
+    cld
+    mov $1, %eax
+    jmp leave_guest
+    .cfi_endproc
+endfunc arch_unwind
+
+    .type leave_guest, @function
+leave_guest:
+    .cfi_startproc
+    .cfi_def_cfa rsp, 80
+    .cfi_offset rbp, -16
+    .cfi_offset rbx, -24
+    .cfi_offset r12, -32
+    .cfi_offset r13, -40
+    .cfi_offset r14, -48
+    .cfi_offset r15, -56
+    add $8, %rsp
+    .cfi_adjust_cfa_offset -8
+    pop VM_THREAD_ENTRY_SP(%r12)
+    .cfi_adjust_cfa_offset -8
+    pop VM_THREAD_LINK(%r12)
+    .cfi_adjust_cfa_offset -8
+    pop %r15
+    .cfi_adjust_cfa_offset -8
+    pop %r14
+    .cfi_adjust_cfa_offset -8
+    pop %r13
+    .cfi_adjust_cfa_offset -8
+    pop %r12
+    .cfi_adjust_cfa_offset -8
+    pop %rbx
+    .cfi_adjust_cfa_offset -8
+    pop %rbp
+    .cfi_adjust_cfa_offset -8
+    ret
+    .cfi_endproc
+endfunc leave_guest
+
+// Calls into another instance. On entry r11 is the vm_func and everything is as at a call; the callee must find its own
+// instance in r14 and its memory in GS, and its arguments on the stack where the caller has put them: so the return
+// address leaves the stack for thread->link while the call runs. Neither r10, r11 nor rax carries an argument, and on
+// the way back only rax and xmm0 carry results.
+func arch_stub_import
+    mov VM_FUNC_REF(%r11), %r11
+    .size arch_stub_import, . - arch_stub_import
+    .globl arch_stub_link
+    .hidden arch_stub_link
+    .type arch_stub_link, @function
+arch_stub_link:
+    cmpl $-1, VM_FUNC_INDEX(%r11)
+    je 2f
+    mov VMCTX_THREAD(%r14), %r10
+    mov VM_THREAD_LINK(%r10), %rax
+    cmp VM_THREAD_LINK_END(%r10), %rax
+    jae 3f
+    pop VM_LINK_RET(%rax)
+    mov %r14, VM_LINK_VM(%rax)
+    add $VM_LINK_SIZE, %rax
+    mov %rax, VM_THREAD_LINK(%r10)
+    mov VM_FUNC_VM(%r11), %r14
+    mov %r10, VMCTX_THREAD(%r14)
+    load_gs
+    call *VM_FUNC_CODE(%r11)
+
+    .globl arch_stub_return
+    .hidden arch_stub_return
+arch_stub_return:
+    mov VMCTX_THREAD(%r14), %r10
+    mov VM_THREAD_LINK(%r10), %r11
+    mov -VM_LINK_SIZE + VM_LINK_VM(%r11), %r14
+    mov %rax, %r10
+    load_gs
+    mov %r10, %rax
+    mov VMCTX_THREAD(%r14), %r10
+    sub $VM_LINK_SIZE, %r11
+    mov %r11, VM_THREAD_LINK(%r10)
+    push VM_LINK_RET(%r11)
+    ret
+
+2:  jmp *VM_FUNC_CODE(%r11)
+3:  ud2
+    .byte TRAP_STACK_NUMBER
+    .size arch_stub_link, . - arch_stub_link
+
+    .globl arch_stubs_end
+    .hidden arch_stubs_end
+arch_stubs_end:
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Holds the assembler's offsets (offsets.h) to the layouts in vmctx.h and arch.h, and has the variables that the
+// assembler reads. It makes no code.
+#include "arch/arch.h"
+
+#include "arch/x86_64/offsets.h"
+
+#define AT(type, member, number) _Static_assert(offsetof(struct type, member) == (number), #member)
+
+AT(vmctx, mem_base, VMCTX_MEM_BASE);
+AT(vmctx, thread, VMCTX_THREAD);
+AT(vm_thread, link, VM_THREAD_LINK);
+AT(vm_thread, link_end, VM_THREAD_LINK_END);
+AT(vm_thread, entry_sp, VM_THREAD_ENTRY_SP);
+AT(vm_func, code, VM_FUNC_CODE);
+AT(vm_func, vm, VM_FUNC_VM);
+AT(vm_func, ref, VM_FUNC_REF);
+AT(vm_func, index, VM_FUNC_INDEX);
+AT(vm_link, ret, VM_LINK_RET);
+AT(vm_link, vm, VM_LINK_VM);
+_Static_assert(sizeof(struct vm_link) == VM_LINK_SIZE, "vm_link");
+AT(arch_call, code, CALL_CODE);
+AT(arch_call, vm, CALL_VM);
+AT(arch_call, gpr, CALL_GPR);
+AT(arch_call, xmm, CALL_XMM);
+AT(arch_call, stack, CALL_STACK);
+AT(arch_call, nstack, CALL_NSTACK);
+AT(arch_call, nresults_stack, CALL_NRESULTS);
+_Static_assert(TRAP_STACK == TRAP_STACK_NUMBER, "the byte behind the stubs' ud2");
+_Static_assert(VM_FUNC_HOST == UINT32_MAX, "the stubs compare with -1");
+
+const void *arch_gs_setter, *arch_gs_getter;

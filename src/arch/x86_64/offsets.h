@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// The offsets that the assembler files use. Assembler cannot say offsetof, so the numbers stand here, and offsets.c
+// asserts each of them against the C declarations: a layout that moves stops the build.
+#pragma once
+
+#define VMCTX_MEM_BASE 0
+#define VMCTX_THREAD 16
+
+#define VM_THREAD_LINK 24
+#define VM_THREAD_LINK_END 32
+#define VM_THREAD_ENTRY_SP 40
+
+#define VM_FUNC_CODE 0
+#define VM_FUNC_VM 8
+#define VM_FUNC_REF 16
+#define VM_FUNC_INDEX 28
+
+#define VM_LINK_RET 0
+#define VM_LINK_VM 8
+#define VM_LINK_SIZE 16
+
+#define CALL_CODE 0
+#define CALL_VM 8
+#define CALL_GPR 16
+#define CALL_XMM 64
+#define CALL_STACK 192
+#define CALL_NSTACK 200
+#define CALL_NRESULTS 208
+
+#define TRAP_STACK_NUMBER 10
