@@ -57,6 +57,8 @@ struct plat_fault {
 // never on the faulting one; may not allocate.
 typedef bool plat_fault_hook(struct plat_fault *f);
 void plat_on_fault(plat_fault_hook *hook);
+// Says that the frames in this part of a stack are gone without having returned (for the host's debugging tools).
+void plat_stack_dropped(void *low, size_t size);
 
 // --- The rest of the world
 void plat_console_write(const char *p, size_t n); // diagnostics

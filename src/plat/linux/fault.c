@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// Faults on Linux: signals become struct plat_fault, whose pointers lead straight into the saved machine state, so that
+// what the hook changes is what sigreturn restores.
+//
+// Handlers run on a signal stack per pthread, never on the faulting stack, which may have hit its guard page. A fault
+// that the hook does not want is a bug of ours: a message, then the disposition from before us (a sanitizer's, or the
+// default with its core dump) sees the same fault again.
+#define _GNU_SOURCE
+#include "arch/arch.h"
+#include "base/fmt.h"
+#include "plat/linux/linux.h"
+#include <pthread.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+enum { SIGNAL_STACK = 256 << 10 };
+#define HWCAP2_FSGSBASE_BIT 2ul // the kernel allows wrgsbase in user mode
+
+static const struct {
+    int signal, kind;
+} signals[] = {
+    {SIGSEGV, FAULT_MEMORY},
+    {SIGBUS, FAULT_MEMORY},
+    {SIGFPE, FAULT_DIVIDE},
+    {SIGILL, FAULT_ILLEGAL},
+};
+
+static plat_fault_hook *fault_hook;
+static struct sigaction previous[countof(signals)];
+static pthread_key_t stack_key; // frees the signal stack when its pthread ends
+
+extern const u8 linux_set_gs[], linux_get_gs[];
+
+int linux_kick_signal(void)
+{
+    return SIGRTMIN;
+}
+
+static struct plat_fault fault_of(ucontext_t *u, int kind, u64 address)
+{
+    greg_t *g = u->uc_mcontext.gregs;
+    return (struct plat_fault){
+        .kind = (__typeof__(((struct plat_fault *)0)->kind))kind,
+        .address = address,
+        .pc = (u64 *)&g[REG_RIP],
+        .sp = (u64 *)&g[REG_RSP],
+        .argument = (u64 *)&g[REG_RDI],
+        .instance = (u64 *)&g[REG_R14],
+    };
+}
+
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+    size_t i = 0;
+    while (signals[i].signal != signal)
+        i++;
+    // Sent by kill() or raise(): not a fault, so no hook can mend it.
+    bool real = info->si_code > 0;
+    struct plat_fault f = fault_of(context, signals[i].kind, (u64)info->si_addr);
+    if (real && fault_hook && fault_hook(&f))
+        return;
+    static const char *const what[] = {"bad memory access", "division error", "illegal instruction"};
+    char text[160];
+    size_t n = fmt(text, sizeof text, "nebulet: fatal: %s at address 0x%lx, pc 0x%lx, sp 0x%lx\n",
+                   what[signals[i].kind], (unsigned long)f.address, (unsigned long)*f.pc,
+                   (unsigned long)*f.sp);
+    plat_console_write(text, n);
+    sigaction(signal, &previous[i], NULL);
+    if (!real)
+        pthread_kill(pthread_self(), signal);
+}
+
+static void on_kick(int signal, siginfo_t *info, void *context)
+{
+    (void)signal, (void)info;
+    linux_kicked = true;
+    struct plat_fault f = fault_of(context, FAULT_TIMER, 0);
+    if (fault_hook)
+        fault_hook(&f);
+}
+
+static void free_signal_stack(void *p)
+{
+    stack_t off = {.ss_flags = SS_DISABLE};
+    sigaltstack(&off, NULL);
+    munmap(p, SIGNAL_STACK);
+}
+
+bool linux_thread_signals(void)
+{
+    void *p = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return false;
+    stack_t s = {.ss_sp = p, .ss_size = SIGNAL_STACK};
+    if (sigaltstack(&s, NULL)) {
+        munmap(p, SIGNAL_STACK);
+        return false;
+    }
+    pthread_setspecific(stack_key, p);
+    linux_make_timer();
+    return true;
+}
+
+void plat_on_fault(plat_fault_hook *hook)
+{
+    if (fault_hook) {
+        fault_hook = hook;
+        return;
+    }
+    fault_hook = hook;
+    if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT)) {
+        arch_gs_setter = linux_set_gs;
+        arch_gs_getter = linux_get_gs;
+    }
+    if (pthread_key_create(&stack_key, free_signal_stack) || !linux_thread_signals())
+        linux_die("no memory for a signal stack");
+    struct sigaction a = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigemptyset(&a.sa_mask);
+    sigaddset(&a.sa_mask, linux_kick_signal());
+    a.sa_sigaction = on_fault;
+    for (size_t i = 0; i < countof(signals); i++)
+        sigaction(signals[i].signal, &a, &previous[i]);
+    a.sa_sigaction = on_kick;
+    sigaction(linux_kick_signal(), &a, NULL);
+}

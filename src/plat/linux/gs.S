@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// The GS base through the kernel, for machines where wrgsbase is not allowed (see arch.h: arch_gs_setter). A system
+// call keeps every register but rax, rcx and r11.
+#include <asm/prctl.h>
+#include <asm/unistd.h>
+
+    .text
+    .globl linux_set_gs
+    .hidden linux_set_gs
+    .type linux_set_gs, @function
+linux_set_gs: // base in rdi
+    push %rdi
+    push %rsi
+    mov %rdi, %rsi
+    mov $ARCH_SET_GS, %edi
+    mov $__NR_arch_prctl, %eax
+    syscall
+    pop %rsi
+    pop %rdi
+    ret
+    .size linux_set_gs, . - linux_set_gs
+
+    .globl linux_get_gs
+    .hidden linux_get_gs
+    .type linux_get_gs, @function
+linux_get_gs: // base to rax
+    push %rdi
+    push %rsi
+    push $0
+    mov $ARCH_GET_GS, %edi
+    mov %rsp, %rsi
+    mov $__NR_arch_prctl, %eax
+    syscall
+    pop %rax
+    pop %rsi
+    pop %rdi
+    ret
+    .size linux_get_gs, . - linux_get_gs
+
+    .section .note.GNU-stack, "", @progbits

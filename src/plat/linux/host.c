@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// The rest of the machine contract on Linux: heap, entropy, console, the end; and what sanitizers must know.
+#define _GNU_SOURCE
+#include "base/fmt.h"
+#include "base/heap.h"
+#include "plat/linux/linux.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+void *heap_alloc(size_t size)
+{
+    return malloc(size ? size : 1);
+}
+
+void *heap_zalloc(size_t size)
+{
+    return calloc(1, size ? size : 1);
+}
+
+void *heap_resize(void *block, size_t size)
+{
+    return realloc(block, size ? size : 1);
+}
+
+void heap_free(void *block)
+{
+    free(block);
+}
+
+status plat_entropy(void *p, size_t n)
+{
+    u8 *at = p;
+    while (n) {
+        ssize_t got = getrandom(at, n, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return ERR_UNAVAILABLE;
+        at += got;
+        n -= (size_t)got;
+    }
+    return OK;
+}
+
+void plat_console_write(const char *p, size_t n)
+{
+    while (n) {
+        ssize_t done = write(2, p, n);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return;
+        p += done;
+        n -= (size_t)done;
+    }
+}
+
+void plat_exit(int code)
+{
+    exit(code);
+}
+
+void linux_die(const char *format, ...)
+{
+    char text[256] = "nebulet: ";
+    va_list args;
+    va_start(args, format);
+    size_t n = 9 + fmt_va(text + 9, sizeof text - 10, format, args);
+    va_end(args);
+    if (n > sizeof text - 2)
+        n = sizeof text - 2;
+    text[n++] = '\n';
+    plat_console_write(text, n);
+    _exit(70);
+}
+
+// --- Sanitizers. A trap leaves frames without returning through them; the address sanitizer has marked the gaps in
+// those frames, and the next call on the stack would trip over the marks.
+
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+
+void plat_stack_dropped(void *low, size_t size)
+{
+    ASAN_UNPOISON_MEMORY_REGION(low, size);
+}
+
+// Fake stacks belong to a thread's own stack, and guest code runs on others.
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_stack_use_after_return=0";
+}
+#else
+void plat_stack_dropped(void *low, size_t size)
+{
+    (void)low, (void)size;
+}
+#endif

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// What the files of this platform share with each other.
+#pragma once
+#include "plat/plat.h"
+
+enum { CPUS_MAX = 64 };
+
+// Gives the calling pthread its signal stack and unblocks the signals. False: no memory.
+bool linux_thread_signals(void);
+int linux_kick_signal(void);
+void linux_make_timer(void);
+// Set by the kick signal's handler on the CPU that it hit; plat_wait takes it back.
+extern _Thread_local volatile bool linux_kicked;
+
+// Prints "nebulet: ..." and exits at once.
+__attribute__((noreturn, format(printf, 1, 2))) void linux_die(const char *format, ...);

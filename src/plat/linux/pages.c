@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// Address space and code memory on Linux.
+//
+// A reservation is a PROT_NONE mapping that is never charged (MAP_NORESERVE); to commit is to change its protection, and
+// the kernel brings the pages at first touch, zeroed. To decommit is to map fresh PROT_NONE pages over it.
+//
+// Code lives in one memory file that is mapped twice, once writable and once executable, so no page is ever both and
+// nothing changes protection while code runs. The file is sparse: a page costs nothing until it is written to, and a
+// hole is punched into it when its code is gone.
+#define _GNU_SOURCE
+#include "plat/linux/linux.h"
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int code_file = -1;
+
+static bool whole_pages(const void *p, size_t size)
+{
+    return !(((uintptr_t)p | size) & (PLAT_PAGE - 1));
+}
+
+void *plat_reserve(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+status plat_commit(void *p, size_t size)
+{
+    if (!whole_pages(p, size))
+        return ERR_INVALID_ARG;
+    if (!size)
+        return OK;
+    return mprotect(p, size, PROT_READ | PROT_WRITE) ? ERR_NO_MEMORY : OK;
+}
+
+void plat_decommit(void *p, size_t size)
+{
+    if (!size)
+        return;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    if (mmap(p, size, PROT_NONE, flags, -1, 0) == MAP_FAILED)
+        linux_die("cannot give back %zu bytes at %p", size, p);
+}
+
+void plat_release(void *p, size_t size)
+{
+    if (munmap(p, size))
+        linux_die("cannot unmap %zu bytes at %p", size, p);
+}
+
+void plat_zero(void *p, size_t size)
+{
+    if (size && madvise(p, size, MADV_DONTNEED))
+        memset(p, 0, size);
+}
+
+// --- Code
+
+status plat_code_window(size_t size, struct plat_code *out)
+{
+    int file = memfd_create("nebulet-code", MFD_CLOEXEC);
+    if (file < 0)
+        return ERR_NO_RESOURCES;
+    void *run = MAP_FAILED, *write = MAP_FAILED;
+    if (!ftruncate(file, (off_t)size)) {
+        run = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, file, 0);
+        write = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0);
+    }
+    if (run == MAP_FAILED || write == MAP_FAILED) {
+        if (run != MAP_FAILED)
+            munmap(run, size);
+        if (write != MAP_FAILED)
+            munmap(write, size);
+        close(file);
+        return ERR_NO_MEMORY;
+    }
+    madvise(run, size, MADV_DONTDUMP);
+    madvise(write, size, MADV_DONTDUMP);
+    code_file = file;
+    *out = (struct plat_code){write, run, size};
+    return OK;
+}
+
+status plat_code_commit(const struct plat_code *w, size_t offset, size_t size)
+{
+    bool inside = offset <= w->size && size <= w->size - offset;
+    return inside && whole_pages((void *)offset, size) ? OK : ERR_INVALID_ARG;
+}
+
+void plat_code_decommit(const struct plat_code *w, size_t offset, size_t size)
+{
+    (void)w;
+    if (size)
+        fallocate(code_file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
+}
+
+// x86 keeps instruction fetch coherent with stores, through any mapping; jumping to the code orders the two.
+void plat_code_publish(const struct plat_code *w, size_t offset, size_t size)
+{
+    (void)w, (void)offset, (void)size;
+    __asm__ volatile("" ::: "memory");
+}
