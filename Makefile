@@ -1,1 +1,114 @@
 # SPDX-License-Identifier: MIT
+# Builds, runs and tests Nebulet: `make help` says what there is.
+#
+# Sources are found by their folder: drop a file in and it is built. Core folders are freestanding:
+# they see the compiler's own headers and no libc. Two variants come from the same rules: build/, and
+# build/asan/ with the sanitizers. What is missing on this machine is installed by check/install.
+
+CC = clang-22
+FORMAT = clang-format-22
+OBJCOPY = llvm-objcopy-22
+PREFIX = /usr/local
+FUZZ_SECONDS = 60
+VERSION = 0.1.0
+
+CORE = base wasm interp fast target/x64 rt kern fs abi arch/x86_64
+HOST = plat/linux main
+# What main/ has for every platform: freestanding, though it stands among hosted files.
+CORE_MAIN = src/main/script.c src/main/load.c
+
+WARN = -Wall -Wextra -Wshadow -Wswitch-enum -Wmissing-prototypes
+CFLAGS = -std=gnu11 -O2 -g -march=x86-64-v2 -Isrc -MMD -MP $(WARN) \
+	-fno-stack-protector -fno-math-errno -fomit-frame-pointer -ffp-contract=off \
+	-ffunction-sections -fdata-sections -fvisibility=hidden -DNEBULET_VERSION='"$(VERSION)"'
+FREESTANDING = -ffreestanding -nostdlibinc
+HOSTED = -D_GNU_SOURCE
+LDFLAGS = -fuse-ld=lld-22 -pie -Wl,--gc-sections -Wl,-z,now -Wl,--as-needed -Wl,--icf=safe
+LDLIBS = -ldl
+# Until all layers are there.
+LDFLAGS += $(if $(and $(wildcard src/fast/*.c),$(wildcard src/rt/*.c)),,-Wl,--unresolved-symbols=ignore-all)
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+GUEST_CC = $(CC) --target=wasm32-wasi -std=gnu11 -O2 -Wall -Wextra --no-wasm-opt
+
+CORE_SRC = $(foreach d,$(CORE),$(wildcard src/$d/*.c src/$d/*.S)) $(wildcard $(CORE_MAIN))
+HOST_SRC = $(filter-out $(CORE_MAIN),$(foreach d,$(HOST),$(wildcard src/$d/*.c)))
+SRC = $(CORE_SRC) $(HOST_SRC)
+LIB_SRC = $(filter-out src/main/%,$(SRC)) $(wildcard $(CORE_MAIN))
+UNIT_SRC = $(wildcard test/unit/*.c)
+C_FILES = $(wildcard $(foreach d,src src/* src/*/*,$d/*.[ch]) test/*/*.[ch] user/*/*.[ch] bench/*.[ch])
+TOOLS = $(if $(wildcard check/install),build/.tools)
+
+.PHONY: all run test unit check bench fuzz asan expand install clean help
+.DELETE_ON_ERROR:
+all: build/nebulet ## build/nebulet (the default)
+
+# --- One variant: $1 its folder, $2 its flags.
+define variant
+$1/obj/%.o: src/%.c Makefile | $(TOOLS)
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS) $$(if $$(filter $$<,$(CORE_SRC)),$(FREESTANDING),$(HOSTED)) $2 -c $$< -o $$@
+$1/obj/%.o: src/%.S Makefile | $(TOOLS)
+	@mkdir -p $$(@D)
+	$(CC) -Isrc -MMD -MP -g $2 -c $$< -o $$@
+$1/nebulet: $(patsubst src/%,$1/obj/%.o,$(basename $(SRC)))
+	$(CC) $(LDFLAGS) $2 $$^ $(LDLIBS) -o $$@
+$1/libnebulet.a: $(patsubst src/%,$1/obj/%.o,$(basename $(LIB_SRC)))
+	@rm -f $$@
+	ar rcs $$@ $$^
+$1/test/%: test/unit/%.c $1/libnebulet.a
+	@mkdir -p $$(@D) $1/obj/unit
+	$(CC) $(CFLAGS) $(HOSTED) -I. $2 -MF $1/obj/unit/$$*.d -MT $$@ $(LDFLAGS) $$< $1/libnebulet.a $(LDLIBS) -o $$@
+-include $(patsubst src/%,$1/obj/%.d,$(basename $(SRC))) $(patsubst test/unit/%.c,$1/obj/unit/%.d,$(UNIT_SRC))
+endef
+$(eval $(call variant,build,))
+$(eval $(call variant,build/asan,$(SANITIZE)))
+UNIT = $(patsubst test/unit/%.c,build/test/%,$(UNIT_SRC))
+
+build/.tools: check/install
+	@mkdir -p $(@D)
+	check/install build
+	@touch $@
+
+# --- What a user types.
+build/guest/%.wasm: user/demo/%.c | $(TOOLS)
+	@mkdir -p $(@D)
+	$(GUEST_CC) $< -o $@
+
+run: build/nebulet build/guest/wordfreq.wasm ## the main job on real input: count the words of the licences
+	check/demo build/nebulet build/guest/wordfreq.wasm
+
+unit: $(UNIT) ## build/test/*: the unit tests, built
+
+test: build/nebulet unit ## all tests; ends with N passed, N failed
+	@$(if $(wildcard check/install),check/install test)
+	test/run
+
+check: build/nebulet ## layers, reading list, format, warnings
+	check/layers
+	check/reading
+	$(FORMAT) --dry-run --Werror $(C_FILES)
+	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -Werror -fsyntax-only $(filter %.c,$(CORE_SRC))
+	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. $(HOST_SRC) $(UNIT_SRC)
+
+bench: build/nebulet ## speed, side by side with other engines
+	bench/run
+
+fuzz: build/nebulet ## FUZZ_SECONDS=60: hostile modules, and engines against each other
+	FUZZ_SECONDS=$(FUZZ_SECONDS) test/fuzz
+
+asan: build/asan/nebulet $(UNIT:build/%=build/asan/%) ## the same tests under AddressSanitizer and UBSan
+	@for t in $(UNIT:build/%=build/asan/%); do echo $$t; $$t || exit 1; done
+	NEBULET=build/asan/nebulet test/run guest
+
+expand: ## F=src/wasm/types.c: what the .def tables of a file expand to
+	@$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -E -P $(F) | $(FORMAT)
+
+install: build/nebulet ## into PREFIX=/usr/local
+	install -d $(DESTDIR)$(PREFIX)/bin
+	$(OBJCOPY) --strip-all build/nebulet $(DESTDIR)$(PREFIX)/bin/nebulet
+
+clean: ## removes build/
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// Reading modules from files, and saying what is wrong with them.
+//
+// The bytes are read into memory of our own, not mapped: a mapped file can change under us, even by
+// the program that runs from it, and both the interpreter (which runs the validated bytes in place)
+// and the tables of a module trust that what was validated stays as it was. Reading costs about as
+// much as the page faults of a mapping, and a hundredth of compiling.
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/heap.h"
+#include "main/host.h"
+
+// Reads to the end, whatever the size was said to be; false with errno set.
+static bool read_all(int fd, size_t expected, struct file *out)
+{
+    size_t capacity = expected + 1; // the read that finds the end fits, too
+    if (!(out->bytes = heap_alloc(capacity)))
+        return errno = ENOMEM, false;
+    for (;;) {
+        ssize_t n = read(fd, out->bytes + out->size, capacity - out->size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n == 0;
+        out->size += (size_t)n;
+        if (out->size < capacity)
+            continue;
+        u8 *more = heap_resize(out->bytes, capacity = capacity * 2 + 65536);
+        if (!more)
+            return errno = ENOMEM, false;
+        out->bytes = more;
+    }
+}
+
+bool file_read(const char *name, struct file *out)
+{
+    *out = (struct file){.name = name};
+    bool is_stdin = str_eq(name, "-");
+    int fd = is_stdin ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    bool done = fd >= 0 && !fstat(fd, &st) &&
+                read_all(fd, S_ISREG(st.st_mode) ? (size_t)st.st_size : 65535, out);
+    if (!done)
+        complain("%s: %s", name, strerror(errno));
+    if (fd >= 0 && !is_stdin)
+        close(fd);
+    if (!done)
+        file_free(out);
+    return done;
+}
+
+void file_free(struct file *f)
+{
+    heap_free(f->bytes);
+    f->bytes = NULL;
+}
+
+const char *file_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static bool looks_like_text(const struct file *f)
+{
+    size_t i = 0;
+    while (i < f->size && strchr(" \t\r\n", f->bytes[i]) && f->bytes[i])
+        i++;
+    return i < f->size && (f->bytes[i] == '(' || f->bytes[i] == ';');
+}
+
+static void hint_module(const struct file *f)
+{
+    static const u8 component[8] = {0, 'a', 's', 'm', 13, 0, 1, 0}, gzip[2] = {0x1f, 0x8b};
+    if (looks_like_text(f))
+        hint("this is WebAssembly text; make a module of it: wat2wasm %s -o FILE.wasm", f->name);
+    else if (f->size >= 8 && !memcmp(f->bytes, component, 8))
+        hint("this is a component; nebulet runs core modules (build for wasm32-wasip1)");
+    else if (f->size >= 2 && !memcmp(f->bytes, gzip, 2))
+        hint("this is a compressed file; unpack it first");
+}
+
+int complain_module(const struct file *f, const struct error *e)
+{
+    if (e->offset == ERROR_NO_OFFSET)
+        complain("%s: %s: %s", f->name, status_text(e->code), e->text);
+    else
+        complain("%s: %s at offset 0x%llx: %s", f->name, status_text(e->code),
+                 (unsigned long long)e->offset, e->text);
+    if (e->code == ERR_MALFORMED)
+        hint_module(f);
+    return EXIT_ERROR;
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// The program `nebulet`: finds the command, parses its options, runs it.
+//
+// This is one of the two files that join the core with a platform (the other is the kernel's). Each
+// command has a file of its own; the tables below and in options.c are the whole of the command
+// line.
+#include "main/host.h"
+
+#include <stdio.h>
+
+#include "wasm/engine.h"
+
+static const struct command commands[] = {
+    {"run", "FILE [ARGS...]", "run a program",
+     "Runs a WebAssembly program (WASI preview 1). Options come before FILE; everything after it "
+     "is\n"
+     "the program's. FILE may be - for standard input. The exit code is the program's; 134 after\n"
+     "a trap, 2 on bad usage, 1 for other errors.\n",
+     FOR_RUN, true, 1, cmd_run},
+    {"validate", "FILE...", "check modules without running them", "Silent when all are valid.\n",
+     FOR_VALIDATE, false, 1, cmd_validate},
+    {"compile", "FILE", "decode, validate and compile a module without running it", "", FOR_COMPILE,
+     false, 1, cmd_compile},
+    {"inspect", "FILE", "print what a module consists of", "", FOR_INSPECT, false, 1, cmd_inspect},
+    {"wast", "FILE.json...", "run specification scripts in wast2json's form",
+     "Expects the .wasm files beside each script. Prints every failure with its line, and ends\n"
+     "with: N passed, N failed, N skipped.\n",
+     FOR_WAST, false, 1, cmd_wast},
+    {"bench-instantiate", "FILE", "measure how long creating and freeing an instance takes", "",
+     FOR_BENCH, false, 1, cmd_bench_instantiate},
+};
+
+// fast_engine is absent from a program that was linked without src/fast.
+extern const struct engine fast_engine __attribute__((weak));
+
+const struct engine *engine_find(const char *name)
+{
+    const struct engine *const engines[] = {&fast_engine, &interp_engine};
+    for (u32 i = 0; i < countof(engines); i++)
+        if (engines[i] && (!name || str_eq(name, engines[i]->name)))
+            return engines[i];
+    return NULL;
+}
+
+static void say(const char *prefix, const char *format, va_list args)
+{
+    fflush(stdout);
+    fputs(prefix, stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+void complain(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say("nebulet: ", format, args);
+    va_end(args);
+}
+
+void hint(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say("hint: ", format, args);
+    va_end(args);
+}
+
+static const struct command *find(const char *name)
+{
+    for (u32 i = 0; i < countof(commands); i++)
+        if (str_eq(commands[i].name, name))
+            return &commands[i];
+    return NULL;
+}
+
+static const char *command_name(const void *context, u32 i)
+{
+    (void)context;
+    return i < countof(commands) ? commands[i].name : i == countof(commands) ? "help" : NULL;
+}
+
+static int unknown(const char *name)
+{
+    complain("there is no command '%s'", name);
+    const char *near = nearest_name(name, command_name, NULL);
+    size_t n = strlen(name);
+    if (near)
+        hint("did you mean %s?", near);
+    else if (n > 5 && str_eq(name + n - 5, ".wasm"))
+        hint("nebulet run %s", name);
+    else
+        hint("nebulet --help lists them");
+    return EXIT_USAGE;
+}
+
+static int help(void)
+{
+    printf("nebulet " NEBULET_VERSION ": runs WebAssembly programs\n\n"
+           "Usage: nebulet COMMAND [OPTIONS] FILE...\n\nCommands:\n");
+    for (u32 i = 0; i < countof(commands); i++)
+        printf("  %-18s  %s\n", commands[i].name, commands[i].summary);
+    printf("\nnebulet help COMMAND says more about one. nebulet --version prints the version.\n");
+    return EXIT_OK;
+}
+
+static int help_command(const struct command *c)
+{
+    printf("Usage: nebulet %s [OPTIONS] %s\n\n%s%s%sOptions:\n", c->name, c->operands, c->details,
+           *c->details ? "" : c->summary, *c->details ? "\n" : "\n\n");
+    options_print(c);
+    return EXIT_OK;
+}
+
+static int run_command(const struct command *c, int argc, char **argv)
+{
+    struct options o;
+    int code = EXIT_USAGE;
+    if (options_parse(c, &o, argc, argv))
+        code = o.help ? help_command(c) : c->run(&o);
+    options_free(&o);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    const struct command *c = find(name);
+    if (c)
+        return run_command(c, argc - 2, argv + 2);
+    if (str_eq(name, "--version") || str_eq(name, "-V"))
+        return puts("nebulet " NEBULET_VERSION) < 0;
+    if (str_eq(name, "help") && argc > 2)
+        return (c = find(argv[2])) ? help_command(c) : unknown(argv[2]);
+    if (str_eq(name, "help") || str_eq(name, "--help") || str_eq(name, "-h"))
+        return help();
+    if (*name)
+        return unknown(name);
+    complain("no command given");
+    hint("nebulet run FILE.wasm runs a program; nebulet --help lists all commands");
+    return EXIT_USAGE;
+}

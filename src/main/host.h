@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// What the files of the program `nebulet` share: messages, engines, files, and a module being
+// loaded.
+//
+// Every command is a function that gets parsed options and returns the exit code: that of the
+// program run, or one of enum exit_code. Messages go to stderr and begin with "nebulet: "; a hint
+// follows on a line of its own where one helps.
+#pragma once
+#include "main/options.h"
+#include "rt/rt.h"
+
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_ERROR = 1, // no such file, invalid module, failed tests
+    EXIT_USAGE = 2,
+    EXIT_TRAP = 134, // as a shell reports SIGABRT
+};
+
+__attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
+__attribute__((format(printf, 1, 2))) void hint(const char *format, ...);
+
+// By name; NULL names the default. NULL if there is none.
+const struct engine *engine_find(const char *name);
+
+// --- Files. The bytes of a whole file, read into memory: see file.c for why they are not mapped.
+struct file {
+    const char *name; // as given, "-" is standard input
+    u8 *bytes;
+    size_t size;
+};
+bool file_read(const char *name, struct file *out); // false after a message
+void file_free(struct file *f);
+const char *file_base_name(const char *path);
+
+// Says what is wrong with a module, with a hint if it looks like something else than one.
+// EXIT_ERROR.
+int complain_module(const struct file *f, const struct error *e);
+
+// --- Values on the command line: i32 and i64 as decimal or 0x numbers, floats as C writes them.
+bool value_parse(u8 type, const char *text, u64 *out);
+void value_print(u8 type, u64 value);
+
+int cmd_run(struct options *o);
+int cmd_validate(struct options *o);
+int cmd_compile(struct options *o);
+int cmd_inspect(struct options *o);
+int cmd_wast(struct options *o);
+int cmd_bench_instantiate(struct options *o);

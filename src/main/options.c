@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+// The option table, and what is made of it: see options.h. A new option is a field in struct
+// options and a row here; only a new kind of value needs code.
+#include "main/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "main/host.h"
+#include "wasm/engine.h"
+
+enum option_kind {
+    OPTION_FLAG,   // bool
+    OPTION_TEXT,   // const char *
+    OPTION_MAYBE,  // const char *, "" when given without "=value"
+    OPTION_LIST,   // VEC(const char *)
+    OPTION_COUNT,  // u64, at least 1
+    OPTION_SIZE,   // u64 bytes: 65536, 64K, 512M, 2G
+    OPTION_TIME,   // u64 nanoseconds: seconds, with a fraction if wanted
+    OPTION_ENGINE, // const struct engine *
+};
+
+struct option {
+    const char *name, *value; // value: what help calls it, or NULL
+    enum option_kind kind;
+    u32 offset;   // in struct options
+    u32 commands; // who has it
+    const char *help;
+};
+
+#define FIELD(name) offsetof(struct options, name)
+static const struct option table[] = {
+    {"--dir", "HOST[::GUEST]", OPTION_LIST, FIELD(dirs), FOR_RUN,
+     "let the program use the folder HOST, under the name GUEST"},
+    {"--env", "K[=V]", OPTION_LIST, FIELD(env), FOR_RUN,
+     "set a variable of the program's environment; K alone takes yours"},
+    {"--argv0", "NAME", OPTION_TEXT, FIELD(argv0), FOR_RUN,
+     "the program's own name, instead of that of FILE"},
+    {"--engine", "ENGINE", OPTION_ENGINE, FIELD(engine),
+     FOR_RUN | FOR_COMPILE | FOR_INSPECT | FOR_WAST | FOR_BENCH,
+     "fast (compiles, the default) or interp (interprets)"},
+    {"--invoke", "FUNC", OPTION_TEXT, FIELD(invoke), FOR_RUN,
+     "call an exported function with ARGS, and print what it returns"},
+    {"--max-memory", "SIZE", OPTION_SIZE, FIELD(max_memory), FOR_RUN,
+     "bytes its memories may take: 65536, 64K, 512M, 2G"},
+    {"--max-time", "SECONDS", OPTION_TIME, FIELD(max_time), FOR_RUN,
+     "end the program with a trap after that time"},
+    {"--trace", NULL, OPTION_FLAG, FIELD(trace), FOR_RUN,
+     "print every call to the system on stderr"},
+    {"--time", NULL, OPTION_FLAG, FIELD(time), FOR_VALIDATE | FOR_COMPILE,
+     "print how long it took, in nanoseconds, and sizes in bytes"},
+    {"--repeat", "N", OPTION_COUNT, FIELD(repeat), FOR_VALIDATE | FOR_COMPILE,
+     "do it N times, and print the best time"},
+    {"--code", "FUNC", OPTION_MAYBE, FIELD(code), FOR_INSPECT,
+     "disassemble what was compiled: all, or one function by name or number"},
+    {"--validate-only", NULL, OPTION_FLAG, FIELD(validate_only), FOR_WAST,
+     "validate modules, run nothing"},
+    {"--no-simd-exec", NULL, OPTION_FLAG, FIELD(no_simd_exec), FOR_WAST,
+     "only validate modules that use SIMD, instead of failing on them"},
+    {"-v", NULL, OPTION_FLAG, FIELD(verbose), FOR_RUN, "say sizes and times on stderr"},
+    {"--help", NULL, OPTION_FLAG, FIELD(help), FOR_ALL, "print this"},
+};
+
+// Other spellings of rows above.
+static const char *const aliases[][2] = {{"-h", "--help"}, {"--verbose", "-v"}};
+
+static const struct option *find(const struct command *c, const char *name, size_t length)
+{
+    for (u32 i = 0; i < countof(aliases); i++)
+        if (strlen(aliases[i][0]) == length && !memcmp(aliases[i][0], name, length))
+            name = aliases[i][1], length = strlen(name);
+    for (u32 i = 0; i < countof(table); i++)
+        if ((table[i].commands & c->bit) && strlen(table[i].name) == length &&
+            !memcmp(table[i].name, name, length))
+            return &table[i];
+    return NULL;
+}
+
+static bool parse_count(const char *text, u64 *out)
+{
+    char *end;
+    *out = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end && *out > 0;
+}
+
+static bool parse_size(const char *text, u64 *out)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    u64 n = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9')
+        return false;
+    u32 shift = 0;
+    const char *unit = *end ? strchr(units, *end & ~0x20) : NULL;
+    if (unit)
+        shift = 10 * (u32)(unit - units + 1), end++;
+    if (shift && *end == 'i')
+        end++;
+    if (*end == 'B')
+        end++;
+    *out = n << shift;
+    return !*end && *out >> shift == n && n > 0;
+}
+
+static bool parse_time(const char *text, u64 *out)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+    if (end == text || *end || !(seconds > 0) || seconds > 1e9)
+        return false;
+    *out = (u64)(seconds * 1e9);
+    return true;
+}
+
+static bool set(const struct option *d, struct options *o, const char *value)
+{
+    void *field = (char *)o + d->offset;
+    switch (d->kind) {
+    case OPTION_FLAG: *(bool *)field = true; return true;
+    case OPTION_MAYBE:
+    case OPTION_TEXT: *(const char **)field = value; return true;
+    case OPTION_LIST: {
+        __typeof__(&o->dirs) list = field;
+        return vec_push(list, value);
+    }
+    case OPTION_COUNT: return parse_count(value, field);
+    case OPTION_SIZE: return parse_size(value, field);
+    case OPTION_TIME: return parse_time(value, field);
+    case OPTION_ENGINE: return (*(const struct engine **)field = engine_find(value)) != NULL;
+    }
+    return false;
+}
+
+static const char *option_name(const void *context, u32 i)
+{
+    const struct command *c = context;
+    for (u32 k = 0; k < countof(table); k++)
+        if ((table[k].commands & c->bit) && i-- == 0)
+            return table[k].name;
+    return NULL;
+}
+
+static bool unknown(const struct command *c, const char *name, size_t length)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.*s", (int)length, name);
+    complain("%s has no option '%s'", c->name, text);
+    const char *near = nearest_name(text, option_name, c);
+    if (near)
+        hint("did you mean %s?", near);
+    else
+        hint("nebulet help %s lists them", c->name);
+    return false;
+}
+
+// Takes the option at argv[*i] and, if it has one, its value.
+static bool take(const struct command *c, struct options *o, int argc, char **argv, int *i)
+{
+    const char *arg = argv[*i], *equals = strchr(arg, '=');
+    size_t length = equals ? (size_t)(equals - arg) : strlen(arg);
+    const struct option *d = find(c, arg, length);
+    if (!d)
+        return unknown(c, arg, length);
+    const char *value = equals ? equals + 1 : d->kind == OPTION_MAYBE ? "" : NULL;
+    if (d->kind == OPTION_FLAG && equals) {
+        complain("%s takes no value", d->name);
+        return false;
+    }
+    if (d->value && !value && !(value = ++*i < argc ? argv[*i] : NULL)) {
+        complain("%s needs a value: %s %s", d->name, d->name, d->value);
+        return false;
+    }
+    if (set(d, o, value))
+        return true;
+    complain("%s %s: not a valid %s", d->name, value, d->value);
+    hint("%s: %s", d->name, d->help);
+    return false;
+}
+
+bool options_parse(const struct command *c, struct options *o, int argc, char **argv)
+{
+    *o = (struct options){.engine = engine_find(NULL), .repeat = 1, .argv = argv};
+    bool ended = false;
+    for (int i = 0; i < argc; i++) {
+        if (!ended && str_eq(argv[i], "--")) {
+            ended = true;
+        } else if (!ended && argv[i][0] == '-' && argv[i][1]) {
+            if (!take(c, o, argc, argv, &i))
+                return false;
+        } else {
+            argv[o->argc++] = argv[i]; // never ahead of what is read
+            ended |= c->passes_arguments;
+        }
+    }
+    if (o->help || o->argc >= c->min_operands)
+        return true;
+    complain("%s needs %s", c->name, c->operands);
+    hint("nebulet help %s", c->name);
+    return false;
+}
+
+void options_free(struct options *o)
+{
+    vec_free(&o->dirs);
+    vec_free(&o->env);
+}
+
+void options_print(const struct command *c)
+{
+    for (u32 i = 0; i < countof(table); i++) {
+        const struct option *d = &table[i];
+        if (!(d->commands & c->bit))
+            continue;
+        char left[40];
+        const char *form = d->kind == OPTION_MAYBE ? "%s[=%s]" : d->value ? "%s %s" : "%s%s";
+        snprintf(left, sizeof left, form, d->name, d->value ? d->value : "");
+        printf("  %-22s  %s\n", left, d->help);
+    }
+}
+
+// Levenshtein distance of two short texts, one row at a time.
+static u32 distance(const char *a, const char *b)
+{
+    u32 row[33], m = (u32)strlen(a), n = (u32)strlen(b);
+    if (m > 32 || n > 32)
+        return UINT32_MAX;
+    for (u32 j = 0; j <= n; j++)
+        row[j] = j;
+    for (u32 i = 1; i <= m; i++) {
+        u32 diagonal = row[0];
+        row[0] = i;
+        for (u32 j = 1; j <= n; j++) {
+            u32 best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[n];
+}
+
+const char *nearest_name(const char *to, const char *(*each)(const void *context, u32 i),
+                         const void *context)
+{
+    const char *best = NULL, *name;
+    u32 limit = 4;
+    for (u32 i = 0; (name = each(context, i)); i++) {
+        u32 d = distance(to, name);
+        if (d < limit && d < strlen(name))
+            best = name, limit = d;
+    }
+    return best;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// The command line as a table: one row per option makes parsing, help and the hints for misspelt
+// names.
+//
+// A command sees only the options whose row names it. Options come before the operands; what
+// follows the first operand is left alone for commands that pass arguments on (run), and may still
+// hold options for the others. Both "--name value" and "--name=value" are understood, "--" ends the
+// options, and "-" alone is an operand. Texts point into argv; nothing is copied.
+#pragma once
+#include "base/vec.h"
+
+struct engine;
+
+enum command_bit {
+    FOR_RUN = 1,
+    FOR_VALIDATE = 2,
+    FOR_COMPILE = 4,
+    FOR_INSPECT = 8,
+    FOR_WAST = 16,
+    FOR_BENCH = 32,
+    FOR_ALL = 63,
+};
+
+struct options {
+    const struct engine *engine;
+    VEC(const char *) dirs; // HOST[::GUEST]
+    VEC(const char *) env;  // K[=V]
+    const char *argv0, *invoke;
+    const char *code; // inspect --code: "" for all functions, NULL when not asked
+    u64 max_memory;   // bytes; 0: no limit
+    u64 max_time;     // nanoseconds; 0: no limit
+    u64 repeat;       // at least 1
+    bool trace, verbose, time, validate_only, no_simd_exec, help;
+    int argc; // the operands
+    char **argv;
+};
+
+struct command {
+    const char *name, *operands;
+    const char *summary; // one line
+    const char *details; // further lines, or ""
+    enum command_bit bit;
+    bool passes_arguments; // everything after the first operand belongs to somebody else
+    int min_operands;
+    int (*run)(struct options *o); // the exit code
+};
+
+// False after a message when the command line is wrong.
+bool options_parse(const struct command *c, struct options *o, int argc, char **argv);
+void options_free(struct options *o);
+// The options of a command, a line or more each.
+void options_print(const struct command *c);
+// The nearest of the names that each(context, i) gives until NULL, or NULL if none is near.
+const char *nearest_name(const char *to, const char *(*each)(const void *context, u32 i),
+                         const void *context);

@@ -1,0 +1,535 @@
+// SPDX-License-Identifier: MIT
+// Executes specification scripts: see script.h for their form.
+//
+// One store and one thread serve a whole script, as modules of a script link to each other. Nothing
+// is freed before its end: a module that failed half way may have left its functions in the tables
+// of others. Each record is read in full before it is acted upon, so a failure never loses the
+// place. A record handler returns one of enum outcome and leaves the reason in r->text.
+#include "main/script.h"
+
+#include "base/fmt.h"
+#include "base/vec.h"
+#include "main/load.h"
+
+enum outcome { PASSED, FAILED, SKIPPED }; // SKIPPED + enum script_skip
+
+struct text {
+    const u8 *p;
+    u32 length;
+};
+
+struct entry {
+    struct text name;
+    struct instance *instance; // NULL: not there, because
+    enum outcome outcome;      // of this
+};
+
+struct action {
+    u8 kind;
+    struct text module, field;
+    u32 nargs;
+    const u8 *args; // struct script_value [nargs], unaligned
+};
+
+struct runner {
+    const struct script_options *o;
+    struct script_counts *counts;
+    const u8 *p, *end;
+    bool bad; // read past the end
+    struct store *store;
+    struct thread *thread;
+    VEC(struct entry) entries;
+    VEC(u64) slots;
+    const struct functype *type; // of the function called last
+    u8 got;                      // type of the global read last; 0 after a call
+    char text[256];
+};
+
+const char *script_skip_text(enum script_skip reason)
+{
+    switch (reason) {
+    case SKIP_TEXT: return "text format";
+    case SKIP_SIMD: return "SIMD not executed";
+    case SKIP_VALIDATE: return "not executed";
+    case SKIP_COUNT: break;
+    }
+    return "?";
+}
+
+// --- Reading
+
+static const u8 *take(struct runner *r, u64 n)
+{
+    const u8 *p = r->p;
+    if ((u64)(r->end - p) < n) {
+        r->bad = true;
+        return NULL;
+    }
+    r->p += n;
+    return p;
+}
+
+static u8 read_u8(struct runner *r)
+{
+    const u8 *p = take(r, 1);
+    return p ? *p : 0;
+}
+
+static u32 read_u32(struct runner *r)
+{
+    const u8 *p = take(r, 4);
+    return p ? load_u32(p) : 0;
+}
+
+static struct text read_text(struct runner *r)
+{
+    u32 n = read_u32(r);
+    const u8 *p = take(r, n);
+    return (struct text){p, p ? n : 0};
+}
+
+static const u8 *read_values(struct runner *r, u32 *n)
+{
+    *n = read_u32(r);
+    return take(r, (u64)*n * sizeof(struct script_value));
+}
+
+static struct action read_action(struct runner *r)
+{
+    struct action a = {.kind = read_u8(r)};
+    a.module = read_text(r);
+    a.field = read_text(r);
+    a.args = read_values(r, &a.nargs);
+    return a;
+}
+
+static struct script_value value_at(const u8 *values, u32 i)
+{
+    struct script_value v;
+    __builtin_memcpy(&v, values + (size_t)i * sizeof v, sizeof v);
+    return v;
+}
+
+// --- Outcomes
+
+__attribute__((format(printf, 2, 3))) static enum outcome fail(struct runner *r, const char *format,
+                                                               ...)
+{
+    va_list args;
+    va_start(args, format);
+    fmt_va(r->text, sizeof r->text, format, args);
+    va_end(args);
+    return FAILED;
+}
+
+static bool same(struct text a, struct text b)
+{
+    return a.length == b.length && !memcmp(a.p, b.p, a.length);
+}
+
+static bool starts_with(const char *text, struct text prefix)
+{
+    return strlen(text) >= prefix.length && !memcmp(text, prefix.p, prefix.length);
+}
+
+// An error of the kind wanted must have the text wanted; the specification's own runner compares
+// prefixes as well.
+static enum outcome expect_error(struct runner *r, const struct error *e, status code,
+                                 struct text want)
+{
+    if (e->code != code)
+        return fail(r, "expected '%.*s', got %s: %s", (int)want.length, (const char *)want.p,
+                    status_text(e->code), e->text);
+    if (!starts_with(e->text, want))
+        return fail(r, "expected '%.*s', got '%s'", (int)want.length, (const char *)want.p,
+                    e->text);
+    return PASSED;
+}
+
+// Scripts may say more than the trap's text ("uninitialized element 2").
+static enum outcome expect_trap(struct runner *r, status s, const char *got, struct text want)
+{
+    u32 n = (u32)strlen(got);
+    if (s == OK)
+        return fail(r, "expected the trap '%.*s', but it returned", (int)want.length,
+                    (const char *)want.p);
+    if (s == ERR_TRAP && want.length >= n && !memcmp(want.p, got, n))
+        return PASSED;
+    return fail(r, "expected the trap '%.*s', got %s: %s", (int)want.length, (const char *)want.p,
+                status_text(s), got);
+}
+
+static const char *trapped(const struct runner *r)
+{
+    return trap_text(thread_vm(r->thread)->trap);
+}
+
+// --- Modules
+
+// As rt_module_load; a module refused because of SIMD comes out as OK with *out == NULL when it is
+// valid and may go without being executed.
+static status load(struct runner *r, struct text bytes, struct rt_module **out, struct error *e)
+{
+    *out = NULL;
+    if (r->o->validate_only)
+        return module_validate(bytes.p, bytes.length, NULL, e);
+    status s = rt_module_load(r->store, bytes.p, bytes.length, out, e);
+    if (s != ERR_NOT_SUPPORTED)
+        return s;
+    struct error invalid = {0};
+    status valid = module_validate(bytes.p, bytes.length, NULL, &invalid);
+    if (valid != OK || r->o->no_simd_exec)
+        *e = invalid, s = valid;
+    return s;
+}
+
+static enum outcome instantiate(struct runner *r, struct text bytes, struct instance **out)
+{
+    struct error e = {0};
+    struct rt_module *m;
+    if (load(r, bytes, &m, &e) != OK)
+        return fail(r, "%s at offset 0x%llx: %s", status_text(e.code), (unsigned long long)e.offset,
+                    e.text);
+    if (!m)
+        return PASSED;
+    if (instance_create(r->store, m, NULL, out, &e) != OK)
+        return fail(r, "%s: %s", status_text(e.code), e.text);
+    status s = instance_run_start(*out, m, r->thread);
+    if (s != OK) {
+        *out = NULL;
+        return fail(r, "the start function: %s: %s", status_text(s), trapped(r));
+    }
+    return PASSED;
+}
+
+static enum outcome run_module(struct runner *r)
+{
+    struct entry entry = {.name = read_text(r)};
+    struct text bytes = read_text(r);
+    if (r->bad)
+        return FAILED;
+    enum outcome outcome = instantiate(r, bytes, &entry.instance);
+    entry.outcome = outcome == FAILED        ? FAILED
+                    : r->o->validate_only    ? SKIPPED + SKIP_VALIDATE
+                    : entry.instance == NULL ? SKIPPED + SKIP_SIMD
+                                             : PASSED;
+    return vec_push(&r->entries, entry) ? outcome : fail(r, "out of memory");
+}
+
+static enum outcome skip_text_module(struct runner *r)
+{
+    struct entry entry = {.outcome = SKIPPED + SKIP_TEXT};
+    return vec_push(&r->entries, entry) ? entry.outcome : fail(r, "out of memory");
+}
+
+// The latest module of a name, or the latest one. PASSED, or what became of it.
+static enum outcome find(struct runner *r, struct text name, struct instance **out)
+{
+    for (u32 i = r->entries.count; i-- > 0;) {
+        const struct entry *entry = &r->entries.at[i];
+        if (name.length && !same(entry->name, name))
+            continue;
+        *out = entry->instance;
+        return entry->outcome == FAILED ? fail(r, "its module has failed") : entry->outcome;
+    }
+    return fail(r, "no such module");
+}
+
+static enum outcome run_register(struct runner *r)
+{
+    struct text name = read_text(r), as = read_text(r);
+    struct instance *instance;
+    enum outcome outcome = r->bad ? FAILED : find(r, name, &instance);
+    if (outcome != PASSED)
+        return outcome;
+    status s = store_register(r->store, (const char *)as.p, as.length, instance);
+    return s == OK ? PASSED : fail(r, "%s", status_text(s));
+}
+
+// --- Actions
+
+static u64 global_bits(const struct extern_ *x)
+{
+    return x->global_type.type == TYPE_I32 || x->global_type.type == TYPE_F32 ? x->global->i32
+                                                                              : x->global->i64;
+}
+
+static bool slots_prepare(struct runner *r, const struct action *a)
+{
+    u32 n = r->type->nparams > r->type->nresults ? r->type->nparams : r->type->nresults;
+    r->slots.count = 0;
+    if (!vec_reserve(&r->slots, n + 1))
+        return false;
+    for (u32 i = 0; i < a->nargs; i++)
+        r->slots.at[i] = load_u64(value_at(a->args, i).bits);
+    return true;
+}
+
+static enum outcome invoke(struct runner *r, const struct action *a, const struct extern_ *x,
+                           status *result)
+{
+    if (a->nargs != x->func_type->nparams)
+        return fail(r, "%u arguments for %u parameters", a->nargs, x->func_type->nparams);
+    r->type = x->func_type;
+    if (!slots_prepare(r, a))
+        return fail(r, "out of memory");
+    *result = thread_call(r->thread, x->func, r->slots.at);
+    return PASSED;
+}
+
+// PASSED when the action was taken, whatever it came to: that is in *result.
+static enum outcome act(struct runner *r, const struct action *a, status *result)
+{
+    struct instance *instance;
+    struct extern_ x;
+    enum outcome outcome = r->bad ? FAILED : find(r, a->module, &instance);
+    if (outcome != PASSED)
+        return outcome;
+    u8 kind = a->kind == SCRIPT_GET ? EXTERN_GLOBAL : EXTERN_FUNC;
+    status s = instance_export(instance, (const char *)a->field.p, a->field.length, &x);
+    if (s != OK || x.kind != kind)
+        return fail(r, "no such export: %.*s", (int)a->field.length, (const char *)a->field.p);
+    r->got = 0;
+    if (a->kind == SCRIPT_INVOKE)
+        return invoke(r, a, &x, result);
+    r->slots.count = 0;
+    if (!vec_push(&r->slots, global_bits(&x)))
+        return fail(r, "out of memory");
+    r->got = x.global_type.type;
+    *result = OK;
+    return PASSED;
+}
+
+static enum outcome run_action(struct runner *r)
+{
+    struct action a = read_action(r);
+    status s;
+    enum outcome outcome = act(r, &a, &s);
+    if (outcome == PASSED && s != OK)
+        return fail(r, "%s: %s", status_text(s), trapped(r));
+    return outcome;
+}
+
+// --- Results
+
+// Canonical: only the quiet bit of the payload; arithmetic: the quiet bit and any others.
+static bool nan_matches(u64 bits, u32 size, bool canonical)
+{
+    u64 quiet = size == 4 ? 0x7fc00000u : 0x7ff8000000000000u;
+    u64 sign = size == 4 ? 0x80000000u : 0x8000000000000000u;
+    return canonical ? (bits & ~sign) == quiet : (bits & quiet) == quiet;
+}
+
+static u32 width(u8 type)
+{
+    return type == TYPE_I32 || type == TYPE_F32 ? 4 : 8;
+}
+
+static bool matches(const struct script_value *want, u64 got)
+{
+    if (want->any)
+        return got != 0;
+    if (want->canonical || want->arithmetic)
+        return nan_matches(got, width(want->type), want->canonical != 0);
+    return got == load_u64(want->bits);
+}
+
+static enum outcome compare(struct runner *r, u32 i, const struct script_value *want, u8 type)
+{
+    u64 got = r->slots.at[i];
+    if (width(type) == 4)
+        got = (u32)got;
+    if (want->type != type)
+        return fail(r, "result %u is an %s, expected an %s", i, valtype_text(type),
+                    valtype_text(want->type));
+    if (matches(want, got))
+        return PASSED;
+    if (want->canonical || want->arithmetic)
+        return fail(r, "result %u: %s 0x%llx, expected a%s NaN", i, valtype_text(type),
+                    (unsigned long long)got, want->canonical ? " canonical" : "n arithmetic");
+    return fail(r, "result %u: %s 0x%llx, expected 0x%llx", i, valtype_text(type),
+                (unsigned long long)got, (unsigned long long)load_u64(want->bits));
+}
+
+static enum outcome run_return(struct runner *r)
+{
+    struct action a = read_action(r);
+    u32 n;
+    const u8 *wanted = read_values(r, &n);
+    status s;
+    enum outcome outcome = act(r, &a, &s);
+    if (outcome != PASSED)
+        return outcome;
+    if (s != OK)
+        return fail(r, "%s: %s", status_text(s), trapped(r));
+    u32 nresults = r->got ? 1 : r->type->nresults;
+    if (n != nresults)
+        return fail(r, "%u results, expected %u", nresults, n);
+    for (u32 i = 0; i < n && outcome == PASSED; i++) {
+        struct script_value want = value_at(wanted, i);
+        outcome = compare(r, i, &want, r->got ? r->got : r->type->types[r->type->nparams + i]);
+    }
+    return outcome;
+}
+
+static enum outcome run_trap(struct runner *r)
+{
+    struct action a = read_action(r);
+    struct text want = read_text(r);
+    status s;
+    enum outcome outcome = act(r, &a, &s);
+    return outcome == PASSED ? expect_trap(r, s, trapped(r), want) : outcome;
+}
+
+// --- Modules that must not come to life
+
+static enum outcome run_rejected(struct runner *r, status code)
+{
+    struct text bytes = read_text(r), want = read_text(r);
+    struct error e = {0};
+    struct rt_module *m;
+    if (r->bad)
+        return FAILED;
+    if (load(r, bytes, &m, &e) != OK)
+        return expect_error(r, &e, code, want);
+    rt_module_free(m);
+    return fail(r, "expected '%.*s', but the module is valid", (int)want.length,
+                (const char *)want.p);
+}
+
+static enum outcome run_unlinked(struct runner *r, bool unlinkable)
+{
+    struct text bytes = read_text(r), want = read_text(r);
+    struct error e = {0};
+    struct rt_module *m;
+    struct instance *instance;
+    if (r->bad)
+        return FAILED;
+    if (load(r, bytes, &m, &e) != OK)
+        return fail(r, "%s: %s", status_text(e.code), e.text);
+    if (!m)
+        return SKIPPED + (r->o->validate_only ? SKIP_VALIDATE : SKIP_SIMD);
+    status s = instance_create(r->store, m, NULL, &instance, &e);
+    if (unlinkable)
+        return s == OK ? fail(r, "expected '%.*s', but it links", (int)want.length,
+                              (const char *)want.p)
+                       : expect_error(r, &e, ERR_UNLINKABLE, want);
+    if (s != OK)
+        return expect_trap(r, s, e.text, want);
+    return expect_trap(r, instance_run_start(instance, m, r->thread), trapped(r), want);
+}
+
+// --- The module "spectest", which scripts may import from. Its functions are the host's, and do
+// nothing; the rest is a module, given here in the binary format, that passes them on.
+
+static void print_nothing(struct vmctx *vm, u64 *slots)
+{
+    (void)vm;
+    (void)slots;
+}
+
+static const struct host_func host[] = {
+    {"print", ":", print_nothing},           {"print_i32", "i:", print_nothing},
+    {"print_i64", "I:", print_nothing},      {"print_f32", "f:", print_nothing},
+    {"print_f64", "F:", print_nothing},      {"print_i32_f32", "if:", print_nothing},
+    {"print_f64_f64", "FF:", print_nothing},
+};
+
+// clang-format off
+#define IMPORT(length, name, type) "\4host" length name "\0" type
+static const char spectest[] =
+    "\0asm\1\0\0\0"
+    "\x01\x1e\7" // types
+    "\x60\0\0" "\x60\1\x7f\0" "\x60\1\x7e\0" "\x60\1\x7d\0" "\x60\1\x7c\0" "\x60\2\x7f\x7d\0"
+    "\x60\2\x7c\x7c\0"
+    "\x02\x7c\7" // imports
+    IMPORT("\5", "print", "\0") IMPORT("\x9", "print_i32", "\1") IMPORT("\x9", "print_i64", "\2")
+    IMPORT("\x9", "print_f32", "\3") IMPORT("\x9", "print_f64", "\4")
+    IMPORT("\xd", "print_i32_f32", "\5") IMPORT("\xd", "print_f64_f64", "\6")
+    "\x04\5\1\x70\1\xa\x14" // a table of 10 to 20 functions
+    "\x05\4\1\1\1\2"        // a memory of 1 to 2 pages
+    "\x06\x21\4"            // globals: 666, 666, 666.6, 666.6
+    "\x7f\0\x41\x9a\5\xb" "\x7e\0\x42\x9a\5\xb" "\x7d\0\x43\x66\xa6\x26\x44\xb"
+    "\x7c\0\x44\xcd\xcc\xcc\xcc\xcc\xd4\x84\x40\xb"
+    "\x07\x9e\1\xd" // exports
+    "\5table\1\0" "\6memory\2\0" "\xaglobal_i32\3\0" "\xaglobal_i64\3\1" "\xaglobal_f32\3\2"
+    "\xaglobal_f64\3\3" "\5print\0\0" "\x9print_i32\0\1" "\x9print_i64\0\2" "\x9print_f32\0\3"
+    "\x9print_f64\0\4" "\xdprint_i32_f32\0\5" "\xdprint_f64_f64\0\6";
+// clang-format on
+
+static status add_spectest(struct runner *r)
+{
+    struct error e = {0};
+    struct rt_module *m;
+    struct instance *instance;
+    status s = store_host_module(r->store, "host", host, countof(host));
+    if (s == OK)
+        s = rt_module_load(r->store, (const u8 *)spectest, sizeof spectest - 1, &m, &e);
+    if (s == OK)
+        s = instance_create(r->store, m, NULL, &instance, &e);
+    return s == OK ? store_register(r->store, "spectest", 8, instance) : s;
+}
+
+// --- The script
+
+static enum outcome run_record(struct runner *r, u8 command)
+{
+    switch ((enum script_command)command) {
+    case SCRIPT_MODULE: return run_module(r);
+    case SCRIPT_REGISTER: return run_register(r);
+    case SCRIPT_ACTION: return run_action(r);
+    case SCRIPT_RETURN: return run_return(r);
+    case SCRIPT_TRAP:
+    case SCRIPT_EXHAUSTION: return run_trap(r);
+    case SCRIPT_INVALID: return run_rejected(r, ERR_INVALID);
+    case SCRIPT_MALFORMED: return run_rejected(r, ERR_MALFORMED);
+    case SCRIPT_UNLINKABLE: return run_unlinked(r, true);
+    case SCRIPT_UNINSTANTIABLE: return run_unlinked(r, false);
+    case SCRIPT_TEXT_MODULE: return skip_text_module(r);
+    case SCRIPT_TEXT_ASSERT: return SKIPPED + SKIP_TEXT;
+    }
+    r->bad = true;
+    return FAILED;
+}
+
+static void count(struct runner *r, u32 line, enum outcome outcome)
+{
+    if (outcome == PASSED)
+        r->counts->passed++;
+    else if (outcome != FAILED)
+        r->counts->skipped[outcome - SKIPPED]++;
+    else if (r->counts->failed++, r->o->report)
+        r->o->report(r->o->context, line, r->text);
+}
+
+static status run_records(struct runner *r)
+{
+    while (r->p < r->end) {
+        u8 command = read_u8(r);
+        u32 line = read_u32(r);
+        enum outcome outcome = r->bad ? FAILED : run_record(r, command);
+        if (r->bad)
+            return ERR_INVALID_ARG;
+        count(r, line, outcome);
+    }
+    return OK;
+}
+
+status script_run(const struct script_options *o, const u8 *script, size_t size,
+                  struct script_counts *counts)
+{
+    struct runner r = {.o = o, .counts = counts, .p = script, .end = script + size};
+    status s = ERR_NO_MEMORY;
+    if (!(r.store = store_create(o->engine)))
+        return s;
+    if ((r.thread = thread_create(r.store)))
+        s = add_spectest(&r);
+    if (s == OK)
+        s = run_records(&r);
+    if (r.thread)
+        thread_free(r.thread);
+    store_free(r.store);
+    vec_free(&r.entries);
+    vec_free(&r.slots);
+    return s;
+}
