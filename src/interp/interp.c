@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// The interpreter as an engine: compile, call, trace. The instructions themselves are in run.c.
+//
+// Nothing is translated: the bytes of the module are executed where they lie, as the
+// microcontroller that has them in flash needs it and as a reference for the compilers should.
+// Compiling is validating, and keeping what the validator found out about jumps: its side table
+// (Titzer, "A fast in-place interpreter for WebAssembly", OOPSLA 2022).
+#include "interp/interp.h"
+#include "arch/arch.h"
+#include "base/vec.h"
+#include "wasm/runtime.h"
+
+typedef VEC(struct branch) branches;
+
+// Appends the body's side table to *all and describes it in *code, whose side holds the index until
+// all are there.
+static status keep_body(const struct body *b, struct code *code, branches *all)
+{
+    if (!vec_reserve(all, b->nbranches))
+        return ERR_NO_MEMORY;
+    code->start = b->code;
+    code->end = b->end - 1;
+    code->side = (const struct branch *)(uintptr_t)all->count;
+    code->nparams = b->type->nparams;
+    code->nresults = b->type->nresults;
+    code->nlocals = b->nlocals;
+    // Results are returned to where the parameters were, and clearing locals in pairs may clear one
+    // cell more.
+    u32 operands = b->max_stack > code->nresults ? b->max_stack : code->nresults;
+    code->need = b->nlocals + operands + 1 + FRAME_CELLS;
+    if (b->nbranches)
+        memcpy(all->at + all->count, b->branches, b->nbranches * sizeof *b->branches);
+    all->count += b->nbranches;
+    return OK;
+}
+
+// Validates every body, SIMD or not: an invalid module is refused as invalid first.
+static status compile_bodies(const struct module *m, struct validator *v, struct program *p,
+                             branches *all, struct error *e)
+{
+    u32 simd_offset = 0;
+    for (u32 i = 0; i < p->nfuncs; i++) {
+        struct body body;
+        struct code *code = &p->funcs[i];
+        code->index = p->nimported + i;
+        status s = validate_body(v, m, code->index, WANT_BRANCHES, &body, e);
+        if (s)
+            return s;
+        s = keep_body(&body, code, all);
+        if (s)
+            return error_set(e, s, m->funcs[code->index].start, "out of memory");
+        if (body.simd && !simd_offset)
+            simd_offset = body.simd_offset;
+    }
+    if (simd_offset)
+        return error_set(e, ERR_NOT_SUPPORTED, simd_offset, "SIMD is not supported yet");
+    return OK;
+}
+
+// Gives back what growing took too much, and turns indices into pointers.
+static void settle_branches(struct program *p, const branches *all)
+{
+    struct branch *trimmed = all->count ? heap_resize(all->at, all->count * sizeof *all->at) : NULL;
+    p->branches = trimmed ? trimmed : all->at;
+    for (u32 i = 0; i < p->nfuncs; i++)
+        p->funcs[i].side = p->branches + (uintptr_t)p->funcs[i].side;
+}
+
+static status interp_compile(struct compiled *c, struct error *e)
+{
+    const struct module *m = c->module;
+    u32 nfuncs = m->nfuncs - m->nimported_funcs;
+    struct validator *v = validator_create();
+    struct program *p =
+        heap_zalloc(sizeof *p + nfuncs * sizeof p->funcs[0]); // nfuncs <= MAX_FUNCTIONS
+    branches all = {0};
+    status s = ERR_NO_MEMORY;
+    if (!v || !p) {
+        error_set(e, s, ERROR_NO_OFFSET, "out of memory");
+        goto out;
+    }
+    p->nimported = m->nimported_funcs;
+    p->nfuncs = nfuncs;
+    s = compile_bodies(m, v, p, &all, e);
+    if (s)
+        goto out;
+    settle_branches(p, &all);
+    c->data = p;
+out:
+    if (s) {
+        vec_free(&all);
+        heap_free(p);
+    }
+    validator_free(v);
+    return s;
+}
+
+static void interp_free(struct compiled *c)
+{
+    struct program *p = c->data;
+    if (p)
+        heap_free(p->branches);
+    heap_free(p);
+    c->data = NULL;
+}
+
+// A call from outside. It may happen inside of another one, in a host function: run.c has then
+// narrowed the thread's cells to the free ones.
+struct entry {
+    const struct vm_func *f;
+    const struct functype *type;
+    u64 *slots;
+    status result;
+};
+
+// Cells of i32 and f32 have a zero upper half; slots need not.
+static u64 cell_of_slot(u8 type, u64 slot)
+{
+    return type == TYPE_I32 || type == TYPE_F32 ? (u32)slot : slot;
+}
+
+static void enter(void *argument)
+{
+    struct entry *entry = argument;
+    const struct functype *type = entry->type;
+    struct vm_thread *t = entry->f->vm->thread;
+    u64 *cells = t->cells;
+    u32 most = type->nparams > type->nresults ? type->nparams : type->nresults;
+
+    t->last_sp = NULL;
+    if ((size_t)(t->cells_end - cells) < most + FRAME_CELLS) {
+        t->trap = TRAP_STACK;
+        t->trap_pc = NULL;
+        entry->result = ERR_TRAP;
+        return;
+    }
+    for (u32 i = 0; i < type->nparams; i++)
+        cells[i] = cell_of_slot(type->types[i], entry->slots[i]);
+    entry->result = interp_run(entry->f, cells, (struct frame *)(void *)t->cells_end - 1);
+    if (entry->result == OK)
+        memcpy(entry->slots, cells, type->nresults * sizeof *cells);
+}
+
+static status interp_call(const struct compiled *c, const struct vm_func *f, u64 *slots)
+{
+    struct vm_thread *t = f->vm->thread;
+    struct entry entry = {f, module_func_type(c->module, f->index), slots, ERR_TRAP};
+    u64 *cells = t->cells, *cells_end = t->cells_end;
+
+    f->vm->reserved = (u64)c->data;
+    arch_protect(t, enter, &entry);
+    t->cells = cells;
+    t->cells_end = cells_end;
+    return entry.result;
+}
+
+static u32 interp_trace(const struct vm_thread *t, struct trace_frame *out, u32 max)
+{
+    const struct frame *frame = (const void *)t->last_sp;
+    u32 n = 0;
+    for (; frame && frame->code && n < max; frame++, n++) {
+        const struct module *m = frame->vm->module;
+        out[n] = (struct trace_frame){m, frame->code->index, (u32)(frame->call - m->bytes)};
+    }
+    return n;
+}
+
+const struct engine interp_engine = {
+    .name = "interp",
+    .compile = interp_compile,
+    .free = interp_free,
+    .call = interp_call,
+    .trace = interp_trace,
+};

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Inside the interpreter: what interp.c (compile, call, trace) and run.c (the instructions) share.
+//
+// Memory of a call. thread->cells..cells_end holds two stacks that grow towards each other: cells
+// upwards, frame records downwards. An activation's cells are its locals, then its operands; the
+// arguments of a call are the topmost operands of the caller and become the first locals of the
+// callee where they are, and so do the results on the way back.
+//
+//     cells -> | locals operands |args              |            | frame  frame  frame | <-
+//     cells_end
+//                               | locals  operands ->            <- callee caller bottom
+//
+// The bottom record belongs to no function (code is NULL): returning to it leaves the interpreter.
+//
+// What is live is found at thread->last_sp, where compiled code would have its stack pointer: the
+// innermost frame record at the latest call to the host or trap.
+#pragma once
+#include "wasm/engine.h"
+
+// A function, compiled: where its code and its side table are, and how much room it needs.
+struct code {
+    const u8 *start, *end;     // first instruction; the final `end`
+    const struct branch *side; // in the order of the code
+    u32 nparams, nresults;     // cells
+    u32 nlocals;               // parameters included
+    u32 need;                  // cells of an activation, frame record included
+    u32 index;                 // in the module
+};
+
+// compiled->data, and vmctx->reserved of its instances.
+struct program {
+    struct branch *branches; // of all functions
+    u32 nimported;
+    u32 nfuncs;
+    struct code funcs[]; // own functions
+};
+
+struct frame {
+    // Set at entry:
+    const struct code *code;
+    struct vmctx *vm;
+    u64 *fp;       // the locals
+    const u8 *end; // code->end: there `end` returns
+    // Set when it calls:
+    const u8 *pc, *call; // the next instruction and the calling one
+    const struct branch *side;
+};
+enum { FRAME_CELLS = sizeof(struct frame) / sizeof(u64) };
+
+static inline struct program *vm_program(const struct vmctx *vm)
+{
+    return (struct program *)vm->reserved;
+}
+
+// Runs f, whose arguments lie at `cells`, until it returns (OK; its results lie there) or traps
+// (ERR_TRAP). `bottom` is the end of the space.
+status interp_run(const struct vm_func *f, u64 *cells, struct frame *bottom);

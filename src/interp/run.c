@@ -1,0 +1,639 @@
+// SPDX-License-Identifier: MIT
+// The instructions of the interpreter.
+//
+// Threaded code without code: every instruction is a function that ends in a tail call to the
+// function of the next opcode byte. preserve_none passes the whole state in registers and musttail
+// makes the call a jump, so that a handler is what one would write in assembler, and the C stack
+// does not grow, whatever the guest does. State:
+//
+//   t      dispatch tables, one for each number of operands in registers (see handlers.h)
+//   mem    base of memory 0, and
+//   bytes  its size: reloaded after anything that may have changed them
+//   frame  the activation's record; frame->vm is the instance
+//   pc     the instruction, in the module's bytes
+//   sp     above the topmost operand in memory
+//   side   the next entry of the side table (struct branch)
+//   r0 r1  the topmost operands (r1 is where x86 shifts want a count)
+//   fp     the locals
+//
+// handlers.h holds the hot instructions and the regular rows of ops.def, this file the others,
+// which want all operands in memory (depth 0), and what calls are made of. Validation has accepted
+// every byte that is decoded here.
+//
+// Every i32 and f32 cell has a zero upper half. A trap stores the pc in frame->call, sets
+// thread->trap and returns ERR_TRAP from the whole run. An asynchronous request (thread->interrupt)
+// is looked at where code goes back or calls.
+#include "interp/interp.h"
+#include "wasm/leb.h"
+#include "wasm/num.h"
+#include "wasm/runtime.h"
+
+struct tables;
+
+#define STATE                                                                                      \
+    const struct tables *t, u8 *mem, u64 bytes, struct frame *frame, const u8 *pc, u64 *sp,        \
+        const struct branch *side, u64 r1, u64 r0, u64 *fp
+#define ARGS t, mem, bytes, frame, pc, sp, side, r1, r0, fp
+
+#define HANDLER_CC __attribute__((preserve_none))
+typedef HANDLER_CC status handler(STATE);
+
+// Opcodes 0 to 0xff, then those of the prefix 0xfc.
+enum { PREFIX_FC = 0x100, TABLE_SIZE = PREFIX_FC + 0x12 };
+#define TABLE_INDEX(code) ((code) < 0x100 ? (code) : PREFIX_FC + ((code) & 0xff))
+struct tables {
+    handler *at[3][TABLE_SIZE];
+};
+
+// The byte that the bottom record returns to; no opcode of WebAssembly.
+enum { OP_leave = 0xff, OP_prefix_fc = 0xfc };
+static const u8 leave_code[] = {OP_leave};
+
+// --- The language of handlers
+
+#define GO(target) __attribute__((musttail)) return (target)(ARGS)
+#define BEGIN u32 depth = DEPTH
+// Ends the run.
+#define STOP(result)                                                                               \
+    do {                                                                                           \
+        (void)t, (void)mem, (void)bytes, (void)frame, (void)pc, (void)sp, (void)side;              \
+        (void)r0, (void)r1, (void)fp;                                                              \
+        return (result);                                                                           \
+    } while (0)
+#define NEXT GO(t->at[depth][*pc])
+
+#define POP                                                                                        \
+    ({                                                                                             \
+        u64 top_ = depth == 0 ? *--sp : depth == 1 ? r0 : r1;                                      \
+        depth -= depth > 0;                                                                        \
+        top_;                                                                                      \
+    })
+#define PUSH(value)                                                                                \
+    do {                                                                                           \
+        u64 pushed_ = (value);                                                                     \
+        if (depth == 2)                                                                            \
+            *sp++ = r0, r0 = r1;                                                                   \
+        if (depth == 0)                                                                            \
+            r0 = pushed_;                                                                          \
+        else                                                                                       \
+            r1 = pushed_;                                                                          \
+        depth += depth < 2;                                                                        \
+    } while (0)
+#define SPILL                                                                                      \
+    do {                                                                                           \
+        if (depth > 0)                                                                             \
+            *sp++ = r0;                                                                            \
+        if (depth > 1)                                                                             \
+            *sp++ = r1;                                                                            \
+        depth = 0;                                                                                 \
+    } while (0)
+
+// Traps. TRAP at the instruction at pc, TRAP_CALL at the one that frame->call points to.
+#define TRAP(kind)                                                                                 \
+    do {                                                                                           \
+        frame->call = pc;                                                                          \
+        TRAP_CALL(kind);                                                                           \
+    } while (0)
+#define TRAP_CALL(kind)                                                                            \
+    do {                                                                                           \
+        r0 = (kind);                                                                               \
+        GO(raise);                                                                                 \
+    } while (0)
+
+#define INTERRUPT (*(volatile u32 *)&frame->vm->thread->interrupt)
+#define RELOAD_MEMORY (mem = frame->vm->mem_base, bytes = memory_bytes(frame->vm))
+
+// Takes an entry of the side table.
+#define BRANCH(entry)                                                                              \
+    do {                                                                                           \
+        const struct branch *branch_ = (entry);                                                    \
+        if (unlikely(branch_->drop)) {                                                             \
+            SPILL;                                                                                 \
+            r0 = (u64)branch_;                                                                     \
+            GO(branch_drop);                                                                       \
+        }                                                                                          \
+        if (branch_->dpc < 0 && unlikely(INTERRUPT))                                               \
+            TRAP(INTERRUPT);                                                                       \
+        pc += branch_->dpc;                                                                        \
+        side = branch_ + branch_->dside;                                                           \
+        NEXT;                                                                                      \
+    } while (0)
+
+// What a type's cell holds as a C value, and back.
+#define T_I32 u32
+#define T_I64 u64
+#define T_F32 f32
+#define T_F64 f64
+#define GET_I32(cell) ((u32)(cell))
+#define GET_I64(cell) (cell)
+#define GET_F32(cell) bits_f32((u32)(cell))
+#define GET_F64(cell) bits_f64(cell)
+#define PUT_I32(v) ((u64)(u32)(v))
+#define PUT_I64(v) ((u64)(v))
+#define PUT_F32(v) ((u64)f32_bits(v))
+#define PUT_F64(v) f64_bits(v)
+
+// --- Immediates. One byte is the rule; the others are read out of line, by functions that keep the
+// callers' registers.
+
+#define KEEPS_REGISTERS __attribute__((preserve_most, noinline))
+struct imm {
+    u64 value;
+    const u8 *next;
+};
+
+static KEEPS_REGISTERS struct imm imm_u32_long(const u8 *p)
+{
+    u32 value = leb_u32(&p);
+    return (struct imm){value, p};
+}
+
+static KEEPS_REGISTERS struct imm imm_s64_long(const u8 *p)
+{
+    u64 value = leb_s64(&p);
+    return (struct imm){value, p};
+}
+
+static inline u32 imm_u32(const u8 **pp)
+{
+    const u8 *p = *pp;
+    if (likely(*p < 0x80)) {
+        *pp = p + 1;
+        return *p;
+    }
+    struct imm imm = imm_u32_long(p);
+    *pp = imm.next;
+    return (u32)imm.value;
+}
+
+static inline s64 imm_s64(const u8 **pp)
+{
+    const u8 *p = *pp;
+    if (likely(*p < 0x80)) {
+        *pp = p + 1;
+        return (s64)((u64)*p << 57) >> 57;
+    }
+    struct imm imm = imm_s64_long(p);
+    *pp = imm.next;
+    return (s64)imm.value;
+}
+
+static KEEPS_REGISTERS struct imm imm_memarg_long(const u8 *p)
+{
+    leb_u32(&p);
+    u32 offset = leb_u32(&p);
+    return (struct imm){offset, p};
+}
+
+// The offset of a memarg; the alignment is a hint that tells nothing here.
+static inline u32 imm_memarg(const u8 **pp)
+{
+    const u8 *p = *pp;
+    u32 both = load_u16(p);
+    if (likely(!(both & 0x8080))) {
+        *pp = p + 2;
+        return both >> 8;
+    }
+    struct imm imm = imm_memarg_long(p);
+    *pp = imm.next;
+    return (u32)imm.value;
+}
+
+#define SKIP_LEB(pc) ((void)imm_u32(&(pc)))
+
+// --- Parts
+
+static inline u64 memory_bytes(const struct vmctx *vm)
+{
+    return vm->mem ? vm->mem->bytes : 0;
+}
+
+static inline u64 global_read(const struct vmctx *vm, u32 index)
+{
+    u64 value = vm_global(vm, index)->i64;
+    u8 type = vm->module->globals[index].type;
+    return type == TYPE_I32 || type == TYPE_F32 ? (u32)value : value;
+}
+
+static HANDLER_CC status raise(STATE)
+{
+    struct vm_thread *thread = frame->vm->thread;
+    thread->trap = (u32)r0;
+    thread->trap_pc = NULL;
+    thread->last_sp = (u8 *)frame;
+    STOP(ERR_TRAP);
+}
+
+static HANDLER_CC status trap_memory(STATE)
+{
+    TRAP(TRAP_MEMORY);
+}
+
+// Depth 0: what is left of an instruction when its operands have gone to memory, or when it is a
+// call.
+#define DEPTH 0
+#define HANDLER(id) static HANDLER_CC status op_##id##_0(STATE)
+#define SAME_DEPTH(id) op_##id##_0
+
+// Takes the entry r0 of the side table, which drops cells below those it keeps.
+static HANDLER_CC status branch_drop(STATE)
+{
+    BEGIN;
+    const struct branch *branch = (const struct branch *)r0;
+    u64 *from = sp - branch->keep, *to = from - branch->drop;
+    for (u32 i = 0; i < branch->keep; i++)
+        to[i] = from[i];
+    sp = to + branch->keep;
+    if (branch->dpc < 0 && unlikely(INTERRUPT))
+        TRAP(INTERRUPT);
+    pc += branch->dpc;
+    side = branch + branch->dside;
+    NEXT;
+}
+
+static HANDLER_CC status return_many(STATE)
+{
+    BEGIN;
+    u32 nresults = frame->code->nresults;
+    const u64 *from = sp - nresults;
+    for (u32 i = 0; i < nresults; i++)
+        fp[i] = from[i];
+    sp = fp + nresults;
+    struct vmctx *vm = (frame++)->vm;
+    fp = frame->fp;
+    pc = frame->pc;
+    side = frame->side;
+    if (unlikely(frame->vm != vm))
+        RELOAD_MEMORY;
+    NEXT;
+}
+
+// Enters the function r0 (struct code) of the instance r1. The caller's record has pc, call and
+// side.
+static HANDLER_CC status enter_code(STATE)
+{
+    BEGIN;
+    const struct code *code = (const struct code *)r0;
+    if (unlikely(INTERRUPT))
+        TRAP_CALL(INTERRUPT);
+    u64 *base = sp - code->nparams;
+    if (unlikely((u64)((u64 *)frame - base) < code->need))
+        TRAP_CALL(TRAP_STACK);
+    fp = base;
+    base += code->nlocals;
+    for (; sp < base; sp += 2)
+        *(struct pair { u64 a, b; } *)sp = (struct pair){0, 0};
+    sp = base;
+    frame--;
+    frame->code = code;
+    frame->vm = (struct vmctx *)r1;
+    frame->fp = fp;
+    frame->end = code->end;
+    pc = code->start;
+    side = code->side;
+    NEXT;
+}
+
+// Calls the host function r0, whose type is r1. The cells that are free are the thread's, should it
+// call back.
+static HANDLER_CC status call_host(STATE)
+{
+    BEGIN;
+    const struct vm_func *f = (const struct vm_func *)r0;
+    const struct functype *type = (const struct functype *)r1;
+    struct vmctx *vm = frame->vm;
+    vm->thread->last_sp = (u8 *)frame;
+    vm->thread->cells = fp + (frame->code->need - FRAME_CELLS);
+    vm->thread->cells_end = (u64 *)frame;
+    u64 *slots = sp - type->nparams;
+    f->host(vm, slots);
+    for (u32 i = 0; i < type->nresults; i++) {
+        u8 result = type->types[type->nparams + i];
+        if (result == TYPE_I32 || result == TYPE_F32)
+            slots[i] = (u32)slots[i];
+    }
+    sp = slots + type->nresults;
+    pc = frame->pc;
+    RELOAD_MEMORY;
+    NEXT;
+}
+
+// Calls the canonical function r0, whose type is r1, of whatever owner.
+static HANDLER_CC status call_func(STATE)
+{
+    const struct vm_func *f = (const struct vm_func *)r0;
+    if (f->index == VM_FUNC_HOST)
+        GO(call_host);
+    struct program *program = vm_program(f->vm);
+    if (unlikely(!program))
+        TRAP_CALL(TRAP_INTERNAL);
+    r0 = (u64)&program->funcs[f->index - program->nimported];
+    r1 = (u64)f->vm;
+    if (f->vm != frame->vm) {
+        f->vm->thread = frame->vm->thread;
+        mem = f->vm->mem_base;
+        bytes = memory_bytes(f->vm);
+    }
+    GO(enter_code);
+}
+
+// --- Calls
+
+HANDLER(call)
+{
+    const u8 *next = pc + 1;
+    u32 index = imm_u32(&next);
+    struct vmctx *vm = frame->vm;
+    struct program *program = vm_program(vm);
+    frame->call = pc;
+    frame->pc = next;
+    frame->side = side;
+    if (likely(index >= program->nimported)) {
+        r0 = (u64)&program->funcs[index - program->nimported];
+        r1 = (u64)vm;
+        GO(enter_code);
+    }
+    r0 = (u64)vm_import(vm, index)->ref;
+    r1 = (u64)module_func_type(vm->module, index);
+    GO(call_func);
+}
+
+HANDLER(call_indirect)
+{
+    const u8 *next = pc + 1;
+    u32 type_index = imm_u32(&next);
+    const struct vm_table *table = vm_table(frame->vm, imm_u32(&next));
+    const struct functype *type = &frame->vm->module->types[type_index];
+    u32 index = (u32) * --sp;
+    frame->call = pc;
+    frame->pc = next;
+    frame->side = side;
+    if (unlikely(index >= table->length))
+        TRAP_CALL(TRAP_UNDEFINED_ELEMENT);
+    const struct vm_func *f = &table->at[index];
+    if (unlikely(f->type != type->id))
+        TRAP_CALL(f->type ? TRAP_INDIRECT_CALL : TRAP_UNINITIALIZED_ELEMENT);
+    r0 = (u64)f;
+    r1 = (u64)type;
+    GO(call_func);
+}
+
+// --- The rest: rare ones, and those that are calls into the runtime
+
+HANDLER(unreachable)
+{
+    TRAP(TRAP_UNREACHABLE);
+}
+
+HANDLER(memory_size)
+{
+    BEGIN;
+    PUSH(bytes / WASM_PAGE);
+    pc += 2;
+    NEXT;
+}
+
+HANDLER(memory_grow)
+{
+    BEGIN;
+    sp[-1] = (u32)rt_memory_grow(frame->vm, (u32)sp[-1]);
+    RELOAD_MEMORY;
+    pc += 2;
+    NEXT;
+}
+
+HANDLER(ref_null)
+{
+    BEGIN;
+    PUSH(0);
+    pc += 2;
+    NEXT;
+}
+
+HANDLER(ref_is_null)
+{
+    BEGIN;
+    u64 ref = POP;
+    PUSH(ref == 0);
+    pc++;
+    NEXT;
+}
+
+HANDLER(ref_func)
+{
+    BEGIN;
+    pc++;
+    PUSH((u64)vm_funcref(frame->vm, imm_u32(&pc)));
+    NEXT;
+}
+
+HANDLER(table_get)
+{
+    BEGIN;
+    const u8 *next = pc + 1;
+    u64 ref = 0;
+    enum trap trap = rt_table_get(frame->vm, imm_u32(&next), (u32)sp[-1], &ref);
+    if (trap)
+        TRAP(trap);
+    sp[-1] = ref;
+    pc = next;
+    NEXT;
+}
+
+HANDLER(table_set)
+{
+    BEGIN;
+    const u8 *next = pc + 1;
+    enum trap trap = rt_table_set(frame->vm, imm_u32(&next), (u32)sp[-2], sp[-1]);
+    if (trap)
+        TRAP(trap);
+    sp -= 2;
+    pc = next;
+    NEXT;
+}
+
+// After the prefix. frame->call is at the prefix.
+
+// Ends an instruction that took n operands and may have trapped.
+#define DONE(n, outcome)                                                                           \
+    do {                                                                                           \
+        enum trap trap_ = (outcome);                                                               \
+        if (trap_)                                                                                 \
+            TRAP_CALL(trap_);                                                                      \
+        sp -= (n);                                                                                 \
+        NEXT;                                                                                      \
+    } while (0)
+
+HANDLER(memory_init)
+{
+    BEGIN;
+    pc++;
+    u32 segment = imm_u32(&pc);
+    pc++;
+    DONE(3, rt_memory_init(frame->vm, segment, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+}
+
+HANDLER(data_drop)
+{
+    BEGIN;
+    pc++;
+    rt_data_drop(frame->vm, imm_u32(&pc));
+    NEXT;
+}
+
+HANDLER(memory_copy)
+{
+    BEGIN;
+    pc += 3;
+    DONE(3, rt_memory_copy(frame->vm, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+}
+
+HANDLER(memory_fill)
+{
+    BEGIN;
+    pc += 2;
+    DONE(3, rt_memory_fill(frame->vm, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+}
+
+HANDLER(table_init)
+{
+    BEGIN;
+    pc++;
+    u32 segment = imm_u32(&pc), table = imm_u32(&pc);
+    DONE(3, rt_table_init(frame->vm, table, segment, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+}
+
+HANDLER(elem_drop)
+{
+    BEGIN;
+    pc++;
+    rt_elem_drop(frame->vm, imm_u32(&pc));
+    NEXT;
+}
+
+HANDLER(table_copy)
+{
+    BEGIN;
+    pc++;
+    u32 dst = imm_u32(&pc), src = imm_u32(&pc);
+    DONE(3, rt_table_copy(frame->vm, dst, src, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+}
+
+HANDLER(table_grow)
+{
+    BEGIN;
+    pc++;
+    sp[-2] = (u32)rt_table_grow(frame->vm, imm_u32(&pc), sp[-2], (u32)sp[-1]);
+    sp--;
+    NEXT;
+}
+
+HANDLER(table_size)
+{
+    BEGIN;
+    pc++;
+    PUSH(vm_table(frame->vm, imm_u32(&pc))->length);
+    NEXT;
+}
+
+HANDLER(table_fill)
+{
+    BEGIN;
+    pc++;
+    u32 table = imm_u32(&pc);
+    DONE(3, rt_table_fill(frame->vm, table, (u32)sp[-3], sp[-2], (u32)sp[-1]));
+}
+
+#define COLD_OPS                                                                                   \
+    COLD(call)                                                                                     \
+    COLD(call_indirect)                                                                            \
+    COLD(unreachable)                                                                              \
+    COLD(memory_size)                                                                              \
+    COLD(memory_grow)                                                                              \
+    COLD(ref_null)                                                                                 \
+    COLD(ref_is_null)                                                                              \
+    COLD(ref_func)                                                                                 \
+    COLD(table_get)                                                                                \
+    COLD(table_set)                                                                                \
+    COLD(memory_init)                                                                              \
+    COLD(data_drop)                                                                                \
+    COLD(memory_copy)                                                                              \
+    COLD(memory_fill)                                                                              \
+    COLD(table_init)                                                                               \
+    COLD(elem_drop)                                                                                \
+    COLD(table_copy)                                                                               \
+    COLD(table_grow)                                                                               \
+    COLD(table_size)                                                                               \
+    COLD(table_fill)
+
+// --- The hot instructions, three times
+
+#include "interp/handlers.h"
+#undef DEPTH
+#undef HANDLER
+#undef SAME_DEPTH
+
+#define DEPTH 1
+#define HANDLER(id) static HANDLER_CC status op_##id##_1(STATE)
+#define SAME_DEPTH(id) op_##id##_1
+#include "interp/handlers.h"
+#undef DEPTH
+#undef HANDLER
+#undef SAME_DEPTH
+
+#define DEPTH 2
+#define HANDLER(id) static HANDLER_CC status op_##id##_2(STATE)
+#define SAME_DEPTH(id) op_##id##_2
+#include "interp/handlers.h"
+#undef DEPTH
+#undef HANDLER
+#undef SAME_DEPTH
+
+// Unused numbers stay NULL: validated code has none.
+static const struct tables tables = {{
+    {
+#define X(code, id, ...) [TABLE_INDEX(code)] = op_##id##_0,
+#define UN X
+#define UNT X
+#define BIN X
+#define BINT X
+#define LOAD X
+#define STORE X
+#include "wasm/ops.def"
+        [OP_prefix_fc] = op_prefix_fc_0,
+        [OP_leave] = op_leave_0,
+    },
+    {
+#define X(code, id, ...) [TABLE_INDEX(code)] = op_##id##_1,
+#define UN X
+#define UNT X
+#define BIN X
+#define BINT X
+#define LOAD X
+#define STORE X
+#include "wasm/ops.def"
+        [OP_prefix_fc] = op_prefix_fc_1,
+        [OP_leave] = op_leave_1,
+    },
+    {
+#define X(code, id, ...) [TABLE_INDEX(code)] = op_##id##_2,
+#define UN X
+#define UNT X
+#define BIN X
+#define BINT X
+#define LOAD X
+#define STORE X
+#include "wasm/ops.def"
+        [OP_prefix_fc] = op_prefix_fc_2,
+        [OP_leave] = op_leave_2,
+    },
+}};
+
+status interp_run(const struct vm_func *f, u64 *cells, struct frame *bottom)
+{
+    const struct program *program = vm_program(f->vm);
+    const struct code *code = &program->funcs[f->index - program->nimported];
+    *bottom = (struct frame){.vm = f->vm, .fp = cells, .pc = leave_code, .call = leave_code};
+    return enter_code(&tables, f->vm->mem_base, memory_bytes(f->vm), bottom, leave_code,
+                      cells + code->nparams, NULL, (u64)f->vm, (u64)code, cells);
+}
