@@ -1,0 +1,65 @@
+;; SPDX-License-Identifier: MIT
+;; Conversions: those that cannot trap at their edges, and every saturating one.
+(module
+#include "print.inc"
+
+  (func $from_f32 (param $x f32)
+    (call $i32 (i32.trunc_sat_f32_s (local.get $x)))
+    (call $i32 (i32.trunc_sat_f32_u (local.get $x)))
+    (call $i64 (i64.trunc_sat_f32_s (local.get $x)))
+    (call $i64 (i64.trunc_sat_f32_u (local.get $x)))
+    (call $f64 (f64.promote_f32 (local.get $x))))
+
+  (func $from_f64 (param $x f64)
+    (call $i32 (i32.trunc_sat_f64_s (local.get $x)))
+    (call $i32 (i32.trunc_sat_f64_u (local.get $x)))
+    (call $i64 (i64.trunc_sat_f64_s (local.get $x)))
+    (call $i64 (i64.trunc_sat_f64_u (local.get $x)))
+    (call $f32 (f32.demote_f64 (local.get $x))))
+
+  (func $from_i64 (param $x i64)
+    (call $f32 (f32.convert_i64_s (local.get $x))) (call $f32 (f32.convert_i64_u (local.get $x)))
+    (call $f64 (f64.convert_i64_s (local.get $x))) (call $f64 (f64.convert_i64_u (local.get $x)))
+    (call $f32 (f32.convert_i32_s (i32.wrap_i64 (local.get $x))))
+    (call $f32 (f32.convert_i32_u (i32.wrap_i64 (local.get $x))))
+    (call $f64 (f64.convert_i32_s (i32.wrap_i64 (local.get $x))))
+    (call $f64 (f64.convert_i32_u (i32.wrap_i64 (local.get $x))))
+    (call $i64 (i64.extend_i32_s (i32.wrap_i64 (local.get $x))))
+    (call $i64 (i64.extend_i32_u (i32.wrap_i64 (local.get $x))))
+    (call $f64 (f64.reinterpret_i64 (local.get $x)))
+    (call $f32 (f32.reinterpret_i32 (i32.wrap_i64 (local.get $x)))))
+
+  ;; The largest values that the trapping conversions accept, on both sides.
+  (func $exact
+    (call $i32 (i32.trunc_f32_s (f32.const 2147483520)))
+    (call $i32 (i32.trunc_f32_s (f32.const -2147483648)))
+    (call $i32 (i32.trunc_f32_u (f32.const 4294967040)))
+    (call $i32 (i32.trunc_f32_u (f32.const -0.99999994)))
+    (call $i32 (i32.trunc_f64_s (f64.const 2147483647.9999998)))
+    (call $i32 (i32.trunc_f64_s (f64.const -2147483648.9999995)))
+    (call $i32 (i32.trunc_f64_u (f64.const 4294967295.9999995)))
+    (call $i32 (i32.trunc_f64_u (f64.const -0.9999999999999999)))
+    (call $i64 (i64.trunc_f32_s (f32.const 9223371487098961920)))
+    (call $i64 (i64.trunc_f32_s (f32.const -9223372036854775808)))
+    (call $i64 (i64.trunc_f32_u (f32.const 18446742974197923840)))
+    (call $i64 (i64.trunc_f64_s (f64.const 9223372036854774784)))
+    (call $i64 (i64.trunc_f64_s (f64.const -9223372036854775808)))
+    (call $i64 (i64.trunc_f64_u (f64.const 18446744073709549568)))
+    (call $i64 (i64.trunc_f64_u (f64.const 9223372036854775808))))
+
+#define BOTH(x) (call $from_f32 (f32.const x)) (call $from_f64 (f64.const x))
+
+  (func $_start (export "_start")
+    BOTH(0) BOTH(-0) BOTH(0.9) BOTH(-0.9) BOTH(-1) BOTH(1.5) BOTH(nan) BOTH(-nan:0x200000) BOTH(inf)
+    BOTH(-inf) BOTH(2147483647) BOTH(2147483648) BOTH(-2147483648) BOTH(-2147483904) BOTH(4294967296)
+    BOTH(4294967040) BOTH(9223372036854775808) BOTH(-9223372036854775808) BOTH(18446744073709551616)
+    BOTH(1e30) BOTH(-1e30) BOTH(0x1p-149) BOTH(9223373136366403584)
+    (call $from_f64 (f64.const 0x1.fffffefffffffp+127)) (call $from_f64 (f64.const 0x1p-1074))
+    (call $from_f64 (f64.const 0x1.fffffffp+127)) (call $from_f64 (f64.const 16777217))
+    (call $from_i64 (i64.const 0)) (call $from_i64 (i64.const -1)) (call $from_i64 (i64.const 1))
+    (call $from_i64 (i64.const 0x7fffffffffffffff)) (call $from_i64 (i64.const 0x8000000000000000))
+    (call $from_i64 (i64.const 0x8000000000000401)) (call $from_i64 (i64.const 0x0020000000000001))
+    (call $from_i64 (i64.const 0x7fffff4000000001)) (call $from_i64 (i64.const 0x8000008000000001))
+    (call $from_i64 (i64.const 0xfffffffffffffbff)) (call $from_i64 (i64.const 16777217))
+    (call $from_i64 (i64.const 0xffffff7f)) (call $from_i64 (i64.const 0x80000000))
+    (call $exact)))
