@@ -24,12 +24,14 @@ CFLAGS = -std=gnu11 -O2 -g -march=x86-64-v2 -Isrc -MMD -MP $(WARN) \
 	-fno-stack-protector -fno-math-errno -fomit-frame-pointer -ffp-contract=off \
 	-ffunction-sections -fdata-sections -fvisibility=hidden -DNEBULET_VERSION='"$(VERSION)"'
 FREESTANDING = -ffreestanding -nostdlibinc
-HOSTED = -D_GNU_SOURCE
+HOSTED = -D_GNU_SOURCE=
 LDFLAGS = -fuse-ld=lld-22 -pie -Wl,--gc-sections -Wl,-z,now -Wl,--as-needed -Wl,--icf=safe
 LDLIBS = -ldl
 # Until all layers are there.
 LDFLAGS += $(if $(and $(FAST),$(wildcard src/rt/store.c)),,-Wl,--unresolved-symbols=ignore-all)
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+ENGINES = interp fast
+TEXTS = $(wildcard /usr/share/common-licenses/*)
 GUEST_CC = $(CC) --target=wasm32-wasi -std=gnu11 -O2 -Wall -Wextra --no-wasm-opt
 
 CORE_SRC = $(foreach d,$(CORE),$(wildcard src/$d/*.c src/$d/*.S)) $(wildcard $(CORE_MAIN))
@@ -76,8 +78,11 @@ build/guest/%.wasm: user/demo/%.c | $(TOOLS)
 	@mkdir -p $(@D)
 	$(GUEST_CC) $< -o $@
 
-run: build/nebulet build/guest/wordfreq.wasm ## the main job on real input: count the words of the licences
-	check/demo build/nebulet build/guest/wordfreq.wasm
+run: build/nebulet build/guest/wordfreq.wasm ## a program from C reads the licence texts, on each engine
+	@for engine in $(ENGINES); do \
+		echo "== user/demo/wordfreq.c on $$engine reads $(words $(TEXTS)) texts in $(dir $(firstword $(TEXTS)))"; \
+		cat $(TEXTS) | build/nebulet run -v --engine $$engine build/guest/wordfreq.wasm || exit 1; \
+	done
 
 unit: $(UNIT) ## build/test/*: the unit tests, built
 

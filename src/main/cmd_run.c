@@ -199,6 +199,8 @@ int cmd_run(struct options *o)
     if (!code) {
         signal(SIGPIPE, SIG_IGN); // the program is to see the error, as on its own
         u64 start = plat_now();
+        if (o->max_time)
+            thread_deadline(p.thread, start + o->max_time);
         code = run(&p);
         p.run_ns = plat_now() - start;
         if (o->verbose)

@@ -17,16 +17,22 @@ static const struct command commands[] = {
      "the program's. FILE may be - for standard input. The exit code is the program's; 134 after\n"
      "a trap, 2 on bad usage, 1 for other errors.\n",
      FOR_RUN, true, 1, cmd_run},
-    {"validate", "FILE...", "check modules without running them", "Silent when all are valid.\n",
-     FOR_VALIDATE, false, 1, cmd_validate},
-    {"compile", "FILE", "decode, validate and compile a module without running it", "", FOR_COMPILE,
-     false, 1, cmd_compile},
-    {"inspect", "FILE", "print what a module consists of", "", FOR_INSPECT, false, 1, cmd_inspect},
+    {"validate", "FILE...", "check modules without running them",
+     "Checks that modules are valid WebAssembly 2.0. Says nothing when all are.\n", FOR_VALIDATE,
+     false, 1, cmd_validate},
+    {"compile", "FILE", "compile a module without running it",
+     "Decodes, validates and compiles a module, and drops the result.\n", FOR_COMPILE, false, 1,
+     cmd_compile},
+    {"inspect", "FILE", "print what a module consists of",
+     "Prints sections, imports, exports, tables, memories, globals, segments and functions with\n"
+     "their sizes; or, with --code, what was compiled, through objdump.\n",
+     FOR_INSPECT, false, 1, cmd_inspect},
     {"wast", "FILE.json...", "run specification scripts in wast2json's form",
      "Expects the .wasm files beside each script. Prints every failure with its line, and ends\n"
      "with: N passed, N failed, N skipped.\n",
      FOR_WAST, false, 1, cmd_wast},
-    {"bench-instantiate", "FILE", "measure how long creating and freeing an instance takes", "",
+    {"bench-instantiate", "FILE", "measure how fast instances are created",
+     "Creates and frees instances of a module in a loop; prints the time of one in nanoseconds.\n",
      FOR_BENCH, false, 1, cmd_bench_instantiate},
 };
 
@@ -106,8 +112,7 @@ static int help(void)
 
 static int help_command(const struct command *c)
 {
-    printf("Usage: nebulet %s [OPTIONS] %s\n\n%s%s%sOptions:\n", c->name, c->operands, c->details,
-           *c->details ? "" : c->summary, *c->details ? "\n" : "\n\n");
+    printf("Usage: nebulet %s [OPTIONS] %s\n\n%s\nOptions:\n", c->name, c->operands, c->details);
     options_print(c);
     return EXIT_OK;
 }

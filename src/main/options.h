@@ -38,7 +38,7 @@ struct options {
 struct command {
     const char *name, *operands;
     const char *summary; // one line
-    const char *details; // further lines, or ""
+    const char *details; // lines for its own help
     enum command_bit bit;
     bool passes_arguments; // everything after the first operand belongs to somebody else
     int min_operands;
