@@ -28,8 +28,9 @@ int main(void)
     long long wall = now(CLOCK_REALTIME) / 1000000000;
     printf("realtime: %s\n", wall > 1704067200 && wall < 4102444800 ? "ok" : "wrong");
     printf("resolution: %s\n",
-           clock_getres(CLOCK_MONOTONIC, &res) == 0 && (res.tv_nsec > 0 || res.tv_sec > 0) ? "ok"
-                                                                                           : "wrong");
+           clock_getres(CLOCK_MONOTONIC, &res) == 0 && (res.tv_nsec > 0 || res.tv_sec > 0)
+               ? "ok"
+               : "wrong");
     long long start = now(CLOCK_MONOTONIC);
     int slept = nanosleep(&pause, NULL);
     long long took = now(CLOCK_MONOTONIC) - start;

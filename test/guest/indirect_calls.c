@@ -73,10 +73,12 @@ int main(void)
         numbers[i] = (int64_t)x;
     }
     qsort(numbers, 500, sizeof(*numbers), by_value);
-    printf("%lld %lld %lld\n", (long long)numbers[0], (long long)numbers[250], (long long)numbers[499]);
+    printf("%lld %lld %lld\n", (long long)numbers[0], (long long)numbers[250],
+           (long long)numbers[499]);
     qsort(numbers, 500, sizeof(*numbers), by_low_byte);
     printf("%lld %lld\n", (long long)numbers[0], (long long)numbers[499]);
-    printf("%d\n", bsearch(&numbers[100], numbers, 500, sizeof(*numbers), by_low_byte) == &numbers[100]);
+    printf("%d\n",
+           bsearch(&numbers[100], numbers, 500, sizeof(*numbers), by_low_byte) == &numbers[100]);
 
     int state = 7;
     steps[0](&state, 2000);

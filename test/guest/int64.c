@@ -5,9 +5,23 @@
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
-static const int64_t values[] = {0, 1, -1, 2, -3, 7, 63, 64, 0x7fffffff, 0x80000000, 0xffffffff,
-                                 0x100000000, -0x80000000LL, 0x123456789abcdef0, INT64_MAX,
-                                 INT64_MIN + 1, INT64_MIN};
+static const int64_t values[] = {0,
+                                 1,
+                                 -1,
+                                 2,
+                                 -3,
+                                 7,
+                                 63,
+                                 64,
+                                 0x7fffffff,
+                                 0x80000000,
+                                 0xffffffff,
+                                 0x100000000,
+                                 -0x80000000LL,
+                                 0x123456789abcdef0,
+                                 INT64_MAX,
+                                 INT64_MIN + 1,
+                                 INT64_MIN};
 
 static void pair(int64_t a, int64_t b)
 {

@@ -5,8 +5,24 @@
 
 int main(void)
 {
-    volatile int64_t values[] = {0, 1, -1, 127, 128, 255, 256, -128, -129, 32767, 32768, 65535, 65536,
-                                 0x7fffffff, 0x80000000, 0xffffffff, 0x1234567890abcdef, INT64_MIN};
+    volatile int64_t values[] = {0,
+                                 1,
+                                 -1,
+                                 127,
+                                 128,
+                                 255,
+                                 256,
+                                 -128,
+                                 -129,
+                                 32767,
+                                 32768,
+                                 65535,
+                                 65536,
+                                 0x7fffffff,
+                                 0x80000000,
+                                 0xffffffff,
+                                 0x1234567890abcdef,
+                                 INT64_MIN};
     for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
         int64_t v = values[i];
         printf("%d %u %d %u %d %u | ", (int8_t)v, (uint8_t)v, (int16_t)v, (uint16_t)v, (int32_t)v,

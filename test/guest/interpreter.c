@@ -15,17 +15,17 @@ struct vm {
  * d = d + 1; } count = count + 1; next: n = n + 1; } print count */
 enum { N, COUNT, D };
 static const int32_t primes[] = {
-    PUSH, 2, STORE, N, PUSH, 0, STORE, COUNT,           /*  0 */
-    LOAD, N, PUSH, 3000, LESS, JUMPZ, 61,               /*  8: the outer loop */
-    PUSH, 2, STORE, D,                                  /* 15 */
-    LOAD, D, LOAD, D, MUL, LOAD, N, PUSH, 1, ADD, LESS, /* 19: the inner loop */
-    JUMPZ, 45,                                          /* 30 */
-    LOAD, N, LOAD, D, MOD, NOT, NOT, JUMPZ, 52,         /* 32: divisible, no prime */
-    LOAD, D, JUMP, 64,                                  /* 41: d + 1, below */
-    LOAD, COUNT, PUSH, 1, ADD, STORE, COUNT,            /* 45 */
-    LOAD, N, PUSH, 1, ADD, STORE, N, JUMP, 8,           /* 52 */
-    LOAD, COUNT, HALT,                                  /* 61 */
-    PUSH, 1, ADD, STORE, D, JUMP, 19,                   /* 64 */
+    PUSH,  2,     STORE, N,     PUSH, 0,     STORE, COUNT,                /*  0 */
+    LOAD,  N,     PUSH,  3000,  LESS, JUMPZ, 61,                          /*  8: the outer loop */
+    PUSH,  2,     STORE, D,                                               /* 15 */
+    LOAD,  D,     LOAD,  D,     MUL,  LOAD,  N,     PUSH,  1,  ADD, LESS, /* 19: the inner loop */
+    JUMPZ, 45,                                                            /* 30 */
+    LOAD,  N,     LOAD,  D,     MOD,  NOT,   NOT,   JUMPZ, 52, /* 32: divisible, no prime */
+    LOAD,  D,     JUMP,  64,                                   /* 41: d + 1, below */
+    LOAD,  COUNT, PUSH,  1,     ADD,  STORE, COUNT,            /* 45 */
+    LOAD,  N,     PUSH,  1,     ADD,  STORE, N,     JUMP,  8,  /* 52 */
+    LOAD,  COUNT, HALT,                                        /* 61 */
+    PUSH,  1,     ADD,   STORE, D,    JUMP,  19,               /* 64 */
 };
 
 static int32_t pop(struct vm *vm)
@@ -46,11 +46,26 @@ static int32_t by_switch(struct vm *vm, const int32_t *code)
         case PUSH: push(vm, code[vm->pc++]); break;
         case LOAD: push(vm, vm->vars[code[vm->pc++]]); break;
         case STORE: vm->vars[code[vm->pc++]] = pop(vm); break;
-        case ADD: a = pop(vm); push(vm, pop(vm) + a); break;
-        case MUL: a = pop(vm); push(vm, pop(vm) * a); break;
-        case MOD: a = pop(vm); push(vm, pop(vm) % a); break;
-        case LESS: a = pop(vm); push(vm, pop(vm) < a); break;
-        case EQUAL: a = pop(vm); push(vm, pop(vm) == a); break;
+        case ADD:
+            a = pop(vm);
+            push(vm, pop(vm) + a);
+            break;
+        case MUL:
+            a = pop(vm);
+            push(vm, pop(vm) * a);
+            break;
+        case MOD:
+            a = pop(vm);
+            push(vm, pop(vm) % a);
+            break;
+        case LESS:
+            a = pop(vm);
+            push(vm, pop(vm) < a);
+            break;
+        case EQUAL:
+            a = pop(vm);
+            push(vm, pop(vm) == a);
+            break;
         case NOT: push(vm, !pop(vm)); break;
         case JUMP: vm->pc = code[vm->pc]; break;
         case JUMPZ: vm->pc = pop(vm) ? vm->pc + 1 : code[vm->pc]; break;
@@ -62,12 +77,12 @@ static int32_t by_switch(struct vm *vm, const int32_t *code)
 
 typedef void (*handler)(struct vm *, const int32_t *);
 
-#define BINARY(name, expression)                                                                       \
-    static void name(struct vm *vm, const int32_t *code)                                               \
-    {                                                                                                  \
-        (void)code;                                                                                    \
-        int32_t b = pop(vm), a = pop(vm);                                                              \
-        push(vm, expression);                                                                          \
+#define BINARY(name, expression)                                                                   \
+    static void name(struct vm *vm, const int32_t *code)                                           \
+    {                                                                                              \
+        (void)code;                                                                                \
+        int32_t b = pop(vm), a = pop(vm);                                                          \
+        push(vm, expression);                                                                      \
     }
 BINARY(do_add, a + b)
 BINARY(do_mul, a *b)
@@ -118,8 +133,8 @@ static void do_halt(struct vm *vm, const int32_t *code)
     vm->halted = 1;
 }
 
-static const handler handlers[] = {do_push, do_load,  do_store, do_add,  do_mul,   do_mod, do_less,
-                                   do_equal, do_not, do_jump,  do_jumpz, do_print, do_halt};
+static const handler handlers[] = {do_push,  do_load, do_store, do_add,   do_mul,   do_mod, do_less,
+                                   do_equal, do_not,  do_jump,  do_jumpz, do_print, do_halt};
 
 int main(void)
 {

@@ -20,9 +20,9 @@ NOINLINE static double floats(float a, double b, float c, double d, float e, dou
            l * 31;
 }
 
-NOINLINE static double mixed(int a, double b, int64_t c, float d, int e, double f, int64_t g, float h,
-                             int i, double j, int64_t k, float l, int m, double n, int64_t o, float p,
-                             int q, double r, int64_t s, float t)
+NOINLINE static double mixed(int a, double b, int64_t c, float d, int e, double f, int64_t g,
+                             float h, int i, double j, int64_t k, float l, int m, double n,
+                             int64_t o, float p, int q, double r, int64_t s, float t)
 {
     double sum = a + b * 2 + (double)c * 3 + d * 4 + e * 5 + f * 6 + (double)g * 7 + h * 8;
     sum += i * 9 + j * 10 + (double)k * 11 + l * 12 + m * 13 + n * 14 + (double)o * 15 + p * 16;
@@ -30,9 +30,9 @@ NOINLINE static double mixed(int a, double b, int64_t c, float d, int e, double 
 }
 
 /* The arguments arrive in one order and leave in another: a parallel move with cycles. */
-NOINLINE static double turned(int a, double b, int64_t c, float d, int e, double f, int64_t g, float h,
-                              int i, double j, int64_t k, float l, int m, double n, int64_t o, float p,
-                              int q, double r, int64_t s, float t)
+NOINLINE static double turned(int a, double b, int64_t c, float d, int e, double f, int64_t g,
+                              float h, int i, double j, int64_t k, float l, int m, double n,
+                              int64_t o, float p, int q, double r, int64_t s, float t)
 {
     if (a > 100)
         return mixed(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t);
@@ -75,8 +75,8 @@ int main(void)
     printf("%.3f\n", floats(o, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12.5 * o));
     printf("%.3f\n", mixed(o, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20));
     printf("%.3f\n", turned(o, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20));
-    printf("%lld\n", (long long)variadic("ildildild", 1, (int64_t)2, 3.0, 4, (int64_t)5 << 33, 6.5, -7,
-                                         (int64_t)-8, -9.25));
+    printf("%lld\n", (long long)variadic("ildildild", 1, (int64_t)2, 3.0, 4, (int64_t)5 << 33, 6.5,
+                                         -7, (int64_t)-8, -9.25));
     struct big b = {o, 2, 3, 1.5};
     for (int i = 0; i < 10; i++)
         b = swap(b, i % 3 + 1);

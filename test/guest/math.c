@@ -14,8 +14,22 @@ static uint64_t bits(double d)
 
 int main(void)
 {
-    volatile double values[] = {0.0, -0.0, 0.5, -0.5, 1.0, 1.5, 2.5, -2.5, 1e-8, 100.25, 1e10, -1e18,
-                                4503599627370497.5, INFINITY, -INFINITY, NAN};
+    volatile double values[] = {0.0,
+                                -0.0,
+                                0.5,
+                                -0.5,
+                                1.0,
+                                1.5,
+                                2.5,
+                                -2.5,
+                                1e-8,
+                                100.25,
+                                1e10,
+                                -1e18,
+                                4503599627370497.5,
+                                INFINITY,
+                                -INFINITY,
+                                NAN};
     for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
         double v = values[i];
         printf("%g: sqrt %016" PRIx64 " sin %016" PRIx64 " exp %016" PRIx64 " log %016" PRIx64, v,

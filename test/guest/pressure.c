@@ -25,7 +25,8 @@ __attribute__((noinline)) static double floats(int n, double x)
         a = a * 0.5 + b, b = b * 0.25 - c, c = c * 0.5 + d, d = d * 0.125 - e, e = e * 0.5 + f;
         f = f * 0.25 - g, g = g * 0.5 + h, h = h * 0.125 - i, i = i * 0.5 + j, j = j * 0.25 - k;
         k = k * 0.5 + l, l = l * 0.125 - m, m = m * 0.5 + o, o = o * 0.25 - p, p = p * 0.5 + q;
-        q = q * 0.125 - r, r = r * 0.5 + s, s = s * 0.25 - t, t = t * 0.5 + u, u = u * 0.125 - a / 64;
+        q = q * 0.125 - r, r = r * 0.5 + s, s = s * 0.25 - t, t = t * 0.5 + u,
+        u = u * 0.125 - a / 64;
     }
     return a + b + c + d + e + f + g + h + i + j + k + l + m + o + p + q + r + s + t + u;
 }
@@ -35,7 +36,8 @@ __attribute__((noinline)) static uint32_t fixed(uint32_t n, uint32_t x, uint32_t
 {
     uint32_t a = x, b = y, c = x ^ y, d = x + y, e = x * 3, f = y * 5, g = x | 7, h = y | 9;
     for (uint32_t i = 1; i <= n; i++) {
-        a += b / (i | 1), b = (b << (a & 31)) | (b >> (-a & 31)), c += d % (g | 1), d ^= c >> (i & 31);
+        a += b / (i | 1), b = (b << (a & 31)) | (b >> (-a & 31)), c += d % (g | 1),
+                          d ^= c >> (i & 31);
         e = (int32_t)e / (int32_t)(i + 3) + a, f += (int32_t)(e % (h | 1)) >> (b & 7);
         g = (g >> (f & 31)) | (g << (-f & 31)), h += (a ^ f) / (c | 1);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* No path leaves the folder: .. , absolute paths, links that point out, names that are not there. */
+/* No path leaves the folder: .. , absolute paths, links that point out, names that are not there.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -28,8 +28,10 @@ int main(void)
     show("fd_write, buffer beyond memory", __wasi_fd_write(1, &beyond, 1, &n));
     show("fd_write, vector beyond memory",
          __wasi_fd_write(1, (const __wasi_ciovec_t *)0xfffffff8, 1000, &n));
-    printf("fd_write, 2^29 vectors: %s\n", __wasi_fd_write(1, &text, 0x20000000, &n) ? "refused" : "done");
-    show("fd_write, result beyond memory", __wasi_fd_write(1, &text, 0, (__wasi_size_t *)0xfffffffc));
+    printf("fd_write, 2^29 vectors: %s\n",
+           __wasi_fd_write(1, &text, 0x20000000, &n) ? "refused" : "done");
+    show("fd_write, result beyond memory",
+         __wasi_fd_write(1, &text, 0, (__wasi_size_t *)0xfffffffc));
     show("random_get, beyond memory", __wasi_random_get((uint8_t *)0xffffff00, 0x1000));
     show("random_get, nothing", __wasi_random_get(&byte, 0));
     show("clock_time_get, no such clock", __wasi_clock_time_get(77, 1, &t));

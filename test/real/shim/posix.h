@@ -15,7 +15,8 @@ struct passwd {
     char *pw_dir;
 };
 
-/* Advisory locks: names only. sqlite3 is built to open its files with the unlocked "unix-none" VFS. */
+/* Advisory locks: names only. sqlite3 is built to open its files with the unlocked "unix-none" VFS.
+ */
 enum { F_RDLCK, F_WRLCK, F_UNLCK, F_GETLK = 5, F_SETLK, F_SETLKW };
 
 int getpagesize(void);

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+# engines: each
+# --max-time ends endless loops, with and without calls in them, in about that time.
+wat loop <<'END'
+(module (func $spin (export "_start") (loop (br 0))))
+END
+wat calls <<'END'
+(module (func $f (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+  (func $spin (export "_start") (local i32)
+    (loop (local.set 0 (call $f (local.get 0))) (br 0))))
+END
+for program in loop calls; do
+    start=$(date +%s)
+    run_within 20 run --engine "$ENGINE" --max-time 0.5 $program.wasm
+    exits 134
+    says 'time|interrupt|deadline'
+    [ $(($(date +%s) - start)) -lt 10 ] || fail "took too long"
+done
+run_within 20 run --engine "$ENGINE" --max-time 60 "$GUESTS/hello.wasm"
+exits 0

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+# Bad usage: exit 2, a message on stderr, nothing on stdout.
+usage() {
+    run "$@" </dev/null
+    exits 2
+    says '.'
+    [ ! -s out ] || fail "expected nothing on stdout"
+}
+
+usage
+usage frobnicate
+says frobnicate
+usage run
+usage run --frobnicate "$GUESTS/hello.wasm"
+says frobnicate
+usage run --engine warp "$GUESTS/hello.wasm"
+says warp
+usage run --dir
+usage run --max-memory lots "$GUESTS/hello.wasm"
+usage run --max-time soon "$GUESTS/hello.wasm"
+usage validate
+usage inspect
+usage wast
