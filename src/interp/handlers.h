@@ -155,71 +155,40 @@ HANDLER(select_t)
     NEXT;
 }
 
-HANDLER(local_get)
-{
-    BEGIN;
-    pc++;
-    u64 value = fp[imm_u32(&pc)];
-    PUSH(value);
-    NEXT;
-}
+// An instruction with one immediate, `imm`. Nearly all immediates take one byte; those that take
+// more have a handler of their own, so that the common one is straight and its pc advances by a
+// constant.
+#define IMMEDIATE(id, short_imm, long_imm, ...)                                                    \
+    HANDLER(id##_long)                                                                             \
+    {                                                                                              \
+        BEGIN;                                                                                     \
+        pc++;                                                                                      \
+        u64 imm = (u64)(long_imm);                                                                 \
+        __VA_ARGS__;                                                                               \
+        NEXT;                                                                                      \
+    }                                                                                              \
+    HANDLER(id)                                                                                    \
+    {                                                                                              \
+        BEGIN;                                                                                     \
+        if (unlikely(pc[1] & 0x80))                                                                \
+            GO(SAME_DEPTH(id##_long));                                                             \
+        u64 imm = (short_imm);                                                                     \
+        pc += 2;                                                                                   \
+        __VA_ARGS__;                                                                               \
+        NEXT;                                                                                      \
+    }
+#define INDEX(id, ...) IMMEDIATE(id, pc[1], imm_u32(&pc), __VA_ARGS__)
 
-HANDLER(local_set)
-{
-    BEGIN;
-    pc++;
-    u64 value = POP;
-    fp[imm_u32(&pc)] = value;
-    NEXT;
-}
-
-HANDLER(local_tee)
-{
-    BEGIN;
-    pc++;
-    u64 value = POP;
-    fp[imm_u32(&pc)] = value;
-    PUSH(value);
-    NEXT;
-}
-
-HANDLER(global_get)
-{
-    BEGIN;
-    pc++;
-    u64 value = global_read(frame->vm, imm_u32(&pc));
-    PUSH(value);
-    NEXT;
-}
-
-HANDLER(global_set)
-{
-    BEGIN;
-    pc++;
-    u64 value = POP;
-    vm_global(frame->vm, imm_u32(&pc))->i64 = value;
-    NEXT;
-}
+INDEX(local_get, u64 value = fp[imm]; PUSH(value))
+INDEX(local_set, fp[imm] = POP)
+INDEX(local_tee, u64 value = POP; fp[imm] = value; PUSH(value))
+INDEX(global_get, PUSH(global_read(frame->vm, (u32)imm)))
+INDEX(global_set, vm_global(frame->vm, (u32)imm)->i64 = POP)
 
 // --- Constants
 
-HANDLER(i32_const)
-{
-    BEGIN;
-    pc++;
-    u64 value = (u32)imm_s64(&pc);
-    PUSH(value);
-    NEXT;
-}
-
-HANDLER(i64_const)
-{
-    BEGIN;
-    pc++;
-    u64 value = (u64)imm_s64(&pc);
-    PUSH(value);
-    NEXT;
-}
+IMMEDIATE(i32_const, (u32)((s8)(pc[1] << 1) >> 1), (u32)leb_s64(&pc), PUSH(imm))
+IMMEDIATE(i64_const, (u64)((s8)(pc[1] << 1) >> 1), leb_s64(&pc), PUSH(imm))
 
 HANDLER(f32_const)
 {
@@ -287,34 +256,37 @@ HANDLER(f64_const)
         NEXT;                                                                                      \
     }
 
-#define LOAD(code, id, text, R, type, align)                                                       \
-    HANDLER(id)                                                                                    \
+// `next` is the byte after the immediates, `offset` the static one.
+#define MEMORY_ACCESS(id, ...)                                                                     \
+    HANDLER(id##_long)                                                                             \
     {                                                                                              \
         BEGIN;                                                                                     \
         const u8 *next = pc + 1;                                                                   \
-        u64 address = (u64)imm_memarg(&next) + (u32)POP;                                           \
-        if (unlikely(address + sizeof(type) > bytes))                                              \
-            GO(trap_memory);                                                                       \
-        type value;                                                                                \
-        __builtin_memcpy(&value, mem + address, sizeof value);                                     \
-        PUSH(PUT_##R((T_##R)value));                                                               \
+        u64 offset = imm_memarg(&next);                                                            \
+        __VA_ARGS__;                                                                               \
         pc = next;                                                                                 \
+        NEXT;                                                                                      \
+    }                                                                                              \
+    HANDLER(id)                                                                                    \
+    {                                                                                              \
+        BEGIN;                                                                                     \
+        if (unlikely((pc[1] | pc[2]) & 0x80))                                                      \
+            GO(SAME_DEPTH(id##_long));                                                             \
+        u64 offset = pc[2];                                                                        \
+        __VA_ARGS__;                                                                               \
+        pc += 3;                                                                                   \
         NEXT;                                                                                      \
     }
 
+#define LOAD(code, id, text, R, type, align)                                                       \
+    MEMORY_ACCESS(id, u64 address = offset + (u32)POP; BOUNDS(address, sizeof(type)); type value;  \
+                  __builtin_memcpy(&value, mem + address, sizeof value);                           \
+                  PUSH(PUT_##R((T_##R)value)))
+
 #define STORE(code, id, text, A, type, align)                                                      \
-    HANDLER(id)                                                                                    \
-    {                                                                                              \
-        BEGIN;                                                                                     \
-        const u8 *next = pc + 1;                                                                   \
-        type value = (type)GET_##A(POP);                                                           \
-        u64 address = (u64)imm_memarg(&next) + (u32)POP;                                           \
-        if (unlikely(address + sizeof(type) > bytes))                                              \
-            GO(trap_memory);                                                                       \
-        __builtin_memcpy(mem + address, &value, sizeof value);                                     \
-        pc = next;                                                                                 \
-        NEXT;                                                                                      \
-    }
+    MEMORY_ACCESS(id, type value = (type)GET_##A(POP); u64 address = offset + (u32)POP;            \
+                  BOUNDS(address, sizeof(type));                                                   \
+                  __builtin_memcpy(mem + address, &value, sizeof value))
 
 #include "wasm/ops.def"
 

@@ -119,6 +119,13 @@ static const u8 leave_code[] = {OP_leave};
         NEXT;                                                                                      \
     } while (0)
 
+// The address is below 2^33: nothing overflows.
+#define BOUNDS(address, size)                                                                      \
+    do {                                                                                           \
+        if (unlikely((address) + (size) > bytes))                                                  \
+            GO(trap_memory);                                                                       \
+    } while (0)
+
 // What a type's cell holds as a C value, and back.
 #define T_I32 u32
 #define T_I64 u64
@@ -133,73 +140,44 @@ static const u8 leave_code[] = {OP_leave};
 #define PUT_F32(v) ((u64)f32_bits(v))
 #define PUT_F64(v) f64_bits(v)
 
-// --- Immediates. One byte is the rule; the others are read out of line, by functions that keep the
-// callers' registers.
+// --- Immediates. leb.h would do, but these keep to what registers a handler has left: no loop, no
+// variable shift.
 
-#define KEEPS_REGISTERS __attribute__((preserve_most, noinline))
-struct imm {
-    u64 value;
-    const u8 *next;
-};
+// Adds byte n of a LEB128 number to v, and takes away the continuation bit of the byte before.
+#define LEB_BYTE(n)                                                                                \
+    (v += (u32)p[n] << 7 * (n), v -= (n) ? 0x80u << 7 * ((n) > 0 ? (n) - 1 : 0) : 0, p[n] < 0x80)
 
-static KEEPS_REGISTERS struct imm imm_u32_long(const u8 *p)
-{
-    u32 value = leb_u32(&p);
-    return (struct imm){value, p};
-}
-
-static KEEPS_REGISTERS struct imm imm_s64_long(const u8 *p)
-{
-    u64 value = leb_s64(&p);
-    return (struct imm){value, p};
-}
-
-static inline u32 imm_u32(const u8 **pp)
+static inline u64 imm_u32(const u8 **pp)
 {
     const u8 *p = *pp;
-    if (likely(*p < 0x80)) {
-        *pp = p + 1;
-        return *p;
+    u32 v = 0;
+    u32 length = 1;
+    if (unlikely(!LEB_BYTE(0))) {
+        if (LEB_BYTE(1))
+            length = 2;
+        else if (LEB_BYTE(2))
+            length = 3;
+        else if (LEB_BYTE(3))
+            length = 4;
+        else
+            LEB_BYTE(4), length = 5;
     }
-    struct imm imm = imm_u32_long(p);
-    *pp = imm.next;
-    return (u32)imm.value;
-}
-
-static inline s64 imm_s64(const u8 **pp)
-{
-    const u8 *p = *pp;
-    if (likely(*p < 0x80)) {
-        *pp = p + 1;
-        return (s64)((u64)*p << 57) >> 57;
-    }
-    struct imm imm = imm_s64_long(p);
-    *pp = imm.next;
-    return (s64)imm.value;
-}
-
-static KEEPS_REGISTERS struct imm imm_memarg_long(const u8 *p)
-{
-    leb_u32(&p);
-    u32 offset = leb_u32(&p);
-    return (struct imm){offset, p};
+    *pp = p + length;
+    return v;
 }
 
 // The offset of a memarg; the alignment is a hint that tells nothing here.
-static inline u32 imm_memarg(const u8 **pp)
+static inline u64 imm_memarg(const u8 **pp)
 {
     const u8 *p = *pp;
-    u32 both = load_u16(p);
-    if (likely(!(both & 0x8080))) {
-        *pp = p + 2;
-        return both >> 8;
-    }
-    struct imm imm = imm_memarg_long(p);
-    *pp = imm.next;
-    return (u32)imm.value;
+    while (unlikely(*p++ & 0x80))
+        ;
+    *pp = p;
+    return imm_u32(pp);
 }
 
-#define SKIP_LEB(pc) ((void)imm_u32(&(pc)))
+// Over a LEB128 number.
+#define SKIP_LEB(pc) while (unlikely(*(pc)++ & 0x80))
 
 // --- Parts
 
@@ -215,7 +193,7 @@ static inline u64 global_read(const struct vmctx *vm, u32 index)
     return type == TYPE_I32 || type == TYPE_F32 ? (u32)value : value;
 }
 
-static HANDLER_CC status raise(STATE)
+static __attribute__((noinline)) HANDLER_CC status raise(STATE)
 {
     struct vm_thread *thread = frame->vm->thread;
     thread->trap = (u32)r0;
@@ -224,7 +202,7 @@ static HANDLER_CC status raise(STATE)
     STOP(ERR_TRAP);
 }
 
-static HANDLER_CC status trap_memory(STATE)
+static __attribute__((noinline)) HANDLER_CC status trap_memory(STATE)
 {
     TRAP(TRAP_MEMORY);
 }
