@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// The allocator of the code window: one list of ranges in address order, used and free ones, which together are the
+// window. Allocation is first fit and splits, freeing merges; so a free needs no memory and cannot fail. Modules are
+// few and compilation is slow against a walk of the list.
+//
+// A compiler does not know how much code it will make, so it gets far more than it can need and the rest is trimmed;
+// pages that were never written cost nothing.
+#include "rt/code.h"
+#include "base/heap.h"
+#include "plat/plat.h"
+
+enum { WINDOW = 1 << 30 };
+
+struct range {
+    struct range *next;
+    size_t offset, size;
+    bool used;
+};
+
+static struct {
+    struct plat_code code;
+    struct range *first;
+    u32 lock; // protects the list
+} window;
+
+static void lock(void)
+{
+    while (__atomic_exchange_n(&window.lock, 1, __ATOMIC_ACQUIRE))
+        ;
+}
+
+static void unlock(void)
+{
+    __atomic_store_n(&window.lock, 0, __ATOMIC_RELEASE);
+}
+
+status code_init(void)
+{
+    if (window.first)
+        return OK;
+    struct range *all = heap_zalloc(sizeof *all);
+    if (!all)
+        return ERR_NO_MEMORY;
+    status s = plat_code_window(WINDOW, &window.code);
+    if (s) {
+        heap_free(all);
+        return s;
+    }
+    all->size = window.code.size;
+    window.first = all;
+    return OK;
+}
+
+bool code_contains(const void *pc)
+{
+    return (uintptr_t)pc - (uintptr_t)window.code.run < window.code.size;
+}
+
+// The first free range of `size` bytes, or the largest.
+static struct range *find(size_t size)
+{
+    struct range *best = NULL;
+    for (struct range *r = window.first; r; r = r->next) {
+        if (r->used)
+            continue;
+        if (r->size >= size)
+            return r;
+        if (!best || r->size > best->size)
+            best = r;
+    }
+    return best;
+}
+
+// Cuts r behind `size` bytes with the given node, and merges the rest with a free successor.
+static void split(struct range *r, size_t size, struct range *rest)
+{
+    *rest = (struct range){r->next, r->offset + size, r->size - size, false};
+    r->size = size;
+    r->next = rest;
+}
+
+static void merge_next(struct range *r)
+{
+    struct range *next = r->next;
+    if (!next || next->used || r->used)
+        return;
+    r->size += next->size;
+    r->next = next->next;
+    heap_free(next);
+}
+
+static struct range *range_of(const struct code_space *space)
+{
+    size_t offset = (size_t)(space->run - window.code.run);
+    struct range *r = window.first;
+    while (r->offset != offset)
+        r = r->next;
+    return r;
+}
+
+status code_alloc(size_t size, size_t least, struct code_space *out)
+{
+    *out = (struct code_space){0};
+    if (size > WINDOW)
+        size = WINDOW;
+    size = ALIGN_UP(size, PLAT_PAGE);
+    struct range *rest = heap_alloc(sizeof *rest);
+    if (!rest)
+        return ERR_NO_MEMORY;
+    lock();
+    struct range *r = find(size);
+    if (!r || r->size < least) {
+        unlock();
+        heap_free(rest);
+        return ERR_NO_RESOURCES;
+    }
+    if (r->size > size)
+        split(r, size, rest), rest = NULL;
+    r->used = true;
+    struct code_space space = {
+        .write = window.code.write + r->offset,
+        .run = window.code.run + r->offset,
+        .capacity = (u32)r->size,
+    };
+    unlock();
+    heap_free(rest);
+    *out = space;
+    status s = plat_code_commit(&window.code, (size_t)(space.run - window.code.run), space.capacity);
+    if (s)
+        code_free(out);
+    return s;
+}
+
+void code_trim(struct code_space *space)
+{
+    size_t keep = ALIGN_UP((size_t)space->used, PLAT_PAGE);
+    keep = keep ? keep : PLAT_PAGE;
+    struct range *rest = keep < space->capacity ? heap_alloc(sizeof *rest) : NULL;
+    if (!rest)
+        return; // it stays larger than it need be
+    size_t start = (size_t)(space->run - window.code.run);
+    plat_code_decommit(&window.code, start + keep, space->capacity - keep);
+    lock();
+    struct range *r = range_of(space);
+    split(r, keep, rest);
+    merge_next(rest);
+    unlock();
+    space->capacity = (u32)keep;
+}
+
+void code_free(struct code_space *space)
+{
+    if (!space->run)
+        return;
+    plat_code_decommit(&window.code, (size_t)(space->run - window.code.run), space->capacity);
+    lock();
+    struct range *r = range_of(space);
+    r->used = false;
+    merge_next(r);
+    for (struct range *p = window.first; p != r; p = p->next) {
+        if (p->next == r) {
+            merge_next(p);
+            break;
+        }
+    }
+    unlock();
+    *space = (struct code_space){0};
+}
+
+void code_publish(const struct code_space *space, u32 offset)
+{
+    size_t start = (size_t)(space->run - window.code.run);
+    plat_code_publish(&window.code, start + offset, space->used - offset);
+}

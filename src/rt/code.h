@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// Code memory: page-granular ranges of the one code window of the program. All stores share the window, so these
+// functions may be called on several CPUs at once.
+#pragma once
+#include "base/status.h"
+#include "wasm/engine.h"
+
+status code_init(void);
+// A range of at least `size` bytes, or the largest free one if none is that large; never below `least`.
+// ERR_NO_RESOURCES: the window is full.
+status code_alloc(size_t size, size_t least, struct code_space *out);
+// Gives back what lies behind space->used.
+void code_trim(struct code_space *space);
+void code_free(struct code_space *space); // a zeroed one is fine
+// What was written into the space from `offset` to `used` can run from now on.
+void code_publish(const struct code_space *space, u32 offset);
+// From signal context too.
+bool code_contains(const void *pc);

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+// Instantiation, in two halves. The first binds every import to something of the right type and allocates; it can fail
+// and then leaves nothing. The second writes segments, of which one that is out of bounds ends it with a trap: what was
+// written before stays, and since functions of the instance may by then be in tables of others, the instance stays too,
+// out of reach, until the store goes.
+#include "rt/instance.h"
+#include "base/fmt.h"
+#include "arch/arch.h"
+#include "wasm/runtime.h"
+
+struct store *vm_store(const struct vmctx *vm)
+{
+    return vm->instance->store;
+}
+
+struct vmctx *instance_vm(struct instance *i)
+{
+    return &i->vm;
+}
+
+static void *at(struct instance *i, u32 offset)
+{
+    return (u8 *)&i->vm + offset;
+}
+
+// --- Imports
+
+// "(i32 i64) -> (f32)"
+static const char *func_text(char *buffer, size_t n, const struct functype *f)
+{
+    size_t length = fmt(buffer, n, "(");
+    for (u32 i = 0; i < f->nparams + f->nresults && length < n; i++) {
+        if (i == f->nparams)
+            length += fmt(buffer + length, n - length, ") -> (");
+        bool first = i == 0 || i == f->nparams;
+        const char *type = valtype_text(f->types[i]);
+        length += fmt(buffer + length, n - length, "%s%s", first ? "" : " ", type);
+    }
+    if (length < n)
+        fmt(buffer + length, n - length, "%s)", f->nresults ? "" : ") -> (");
+    return buffer;
+}
+
+__attribute__((format(printf, 3, 4))) static status
+incompatible(const struct import *i, struct error *e, const char *format, ...)
+{
+    char detail[130];
+    va_list args;
+    va_start(args, format);
+    fmt_va(detail, sizeof detail, format, args);
+    va_end(args);
+    return error_set(e, ERR_UNLINKABLE, ERROR_NO_OFFSET,
+                     "incompatible import type for \"%.*s\".\"%.*s\": %s", (int)i->module.length,
+                     i->module.p, (int)i->field.length, i->field.p, detail);
+}
+
+static bool limits_fit(u64 present, u64 declared_max, const struct limits *want)
+{
+    return present >= want->min && (want->max == UINT64_MAX || declared_max <= want->max);
+}
+
+static status bind_func(struct instance *in, const struct import *i, const struct extern_ *x,
+                        struct error *e)
+{
+    const struct functype *want = module_func_type(in->vm.module, i->index);
+    const struct vm_func *f = x->func->ref;
+    if (f->type != want->id) {
+        char a[56], b[56];
+        return incompatible(i, e, "wanted %s, found %s", func_text(a, sizeof a, want),
+                            func_text(b, sizeof b, x->func_type));
+    }
+    struct vm_func *cell = vm_import(&in->vm, i->index);
+    *cell = *f;
+    if (f->index != VM_FUNC_HOST && f->code)
+        cell->code = arch_stub_import;
+    return OK;
+}
+
+static status bind_table(struct instance *in, const struct import *i, const struct extern_ *x,
+                         struct error *e)
+{
+    const struct table_type *want = &in->vm.module->tables[i->index];
+    if (x->table_type.elem != want->elem)
+        return incompatible(i, e, "wanted a table of %s, found one of %s", valtype_text(want->elem),
+                            valtype_text(x->table_type.elem));
+    if (!limits_fit(x->table->length, x->table_type.limits.max, &want->limits))
+        return incompatible(i, e, "the table's limits do not fit");
+    ((struct vm_table **)at(in, in->vm.module->layout.tables))[i->index] = x->table;
+    in->table_max[i->index] = x->table_type.limits.max;
+    return OK;
+}
+
+static status bind_memory(struct instance *in, const struct import *i, const struct extern_ *x,
+                          struct error *e)
+{
+    const struct limits *want = &in->vm.module->memories[i->index];
+    if (!limits_fit(x->memory->bytes / WASM_PAGE, x->memory_type.max, want))
+        return incompatible(i, e, "the memory's limits do not fit");
+    in->vm.mem = x->memory;
+    in->memory_max = x->memory_type.max;
+    return OK;
+}
+
+static status bind_global(struct instance *in, const struct import *i, const struct extern_ *x,
+                          struct error *e)
+{
+    const struct global_type *want = &in->vm.module->globals[i->index];
+    const struct global_type *is = &x->global_type;
+    if (is->type != want->type || is->mutable != want->mutable)
+        return incompatible(i, e, "wanted a %s%s global, found a %s%s one",
+                            want->mutable ? "mutable " : "", valtype_text(want->type),
+                            is->mutable ? "mutable " : "", valtype_text(is->type));
+    ((union vm_global **)at(in, in->vm.module->layout.imported_globals))[i->index] = x->global;
+    return OK;
+}
+
+static status bind_import(struct instance *in, const struct import *i, struct error *e)
+{
+    static const char *const kinds[] = {"function", "table", "memory", "global"};
+    struct extern_ x;
+    status s = names_find(in->store, i, &x, e);
+    if (s)
+        return s;
+    if (x.kind != i->kind)
+        return incompatible(i, e, "wanted a %s, found a %s", kinds[i->kind], kinds[x.kind]);
+    switch ((enum extern_kind)i->kind) {
+    case EXTERN_FUNC: return bind_func(in, i, &x, e);
+    case EXTERN_TABLE: return bind_table(in, i, &x, e);
+    case EXTERN_MEMORY: return bind_memory(in, i, &x, e);
+    case EXTERN_GLOBAL: return bind_global(in, i, &x, e);
+    }
+    return ERR_INTERNAL;
+}
+
+// --- Own things
+
+static void make_refs(struct instance *in)
+{
+    const struct module *m = in->vm.module;
+    const struct compiled *c = &in->module->pub.compiled;
+    struct vm_func *refs = at(in, m->layout.refs);
+    for (u32 i = 0; i < m->nrefs; i++) {
+        u32 func = in->module->refs[i];
+        const u8 *code = NULL;
+        if (c->engine->code)
+            code = c->space.run + c->funcs[func - m->nimported_funcs].entry;
+        refs[i] = (struct vm_func){
+            .code = code,
+            .vm = &in->vm,
+            .ref = &refs[i],
+            .type = module_func_type(m, func)->id,
+            .index = func,
+        };
+    }
+}
+
+static union vm_global evaluate(const struct instance *in, const struct constexpr_ *x)
+{
+    union vm_global v = {.v128 = {0}};
+    switch (x->kind) {
+    case CONST_VALUE:
+        if (x->type == TYPE_V128)
+            memcpy(v.v128, x->v128, sizeof v.v128);
+        else
+            v.i64 = x->bits;
+        break;
+    case CONST_GLOBAL: v = *vm_global(&in->vm, x->index); break;
+    case CONST_REF_NULL: break;
+    case CONST_REF_FUNC: v.ref = (u64)(uintptr_t)vm_funcref(&in->vm, x->index); break;
+    }
+    return v;
+}
+
+static void make_globals(struct instance *in)
+{
+    const struct module *m = in->vm.module;
+    for (u32 i = m->nimported_globals; i < m->nglobals; i++)
+        *vm_global(&in->vm, i) = evaluate(in, &m->global_init[i - m->nimported_globals]);
+}
+
+static status make_tables(struct instance *in, struct error *e)
+{
+    const struct module *m = in->vm.module;
+    struct vm_table **tables = at(in, m->layout.tables);
+    for (u32 i = m->nimported_tables; i < m->ntables; i++) {
+        struct rt_table *t = &in->tables[i - m->nimported_tables];
+        if (table_create(&m->tables[i], t))
+            return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET,
+                             "no memory for a table of %lu elements",
+                             (unsigned long)m->tables[i].limits.min);
+        tables[i] = &t->vm;
+    }
+    return OK;
+}
+
+static status make_memory(struct instance *in, struct error *e)
+{
+    const struct module *m = in->vm.module;
+    if (m->nmemories > m->nimported_memories) {
+        in->memory_max = m->memories[0].max;
+        if (memory_create(in->store, &m->memories[0], &in->own_memory))
+            return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no memory for %lu pages",
+                             (unsigned long)m->memories[0].min);
+        in->vm.mem = in->own_memory;
+    } else if (!m->nmemories) {
+        if (memory_none(in->store))
+            return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of address space");
+        in->vm.mem = &in->store->no_memory;
+    }
+    in->vm.mem_base = in->vm.mem->base;
+    return OK;
+}
+
+// --- Segments
+
+static status trapped(enum trap trap, struct error *e)
+{
+    return trap ? error_set(e, ERR_TRAP, ERROR_NO_OFFSET, "%s", trap_text(trap)) : OK;
+}
+
+static status write_elems(struct instance *in, struct error *e)
+{
+    const struct module *m = in->vm.module;
+    for (u32 i = 0; i < m->nelems; i++) {
+        const struct elem_segment *s = &m->elems[i];
+        if (s->mode == SEGMENT_PASSIVE)
+            continue;
+        enum trap trap = TRAP_NONE;
+        if (s->mode == SEGMENT_ACTIVE)
+            trap = rt_table_init(&in->vm, s->table, i, evaluate(in, &s->offset).i32, 0, s->count);
+        if (trap)
+            return trapped(trap, e);
+        rt_elem_drop(&in->vm, i);
+    }
+    return OK;
+}
+
+static status write_datas(struct instance *in, struct error *e)
+{
+    const struct module *m = in->vm.module;
+    for (u32 i = 0; i < m->ndatas; i++) {
+        const struct data_segment *s = &m->datas[i];
+        if (s->mode != SEGMENT_ACTIVE)
+            continue;
+        enum trap trap = rt_memory_init(&in->vm, i, evaluate(in, &s->offset).i32, 0, s->size);
+        if (trap)
+            return trapped(trap, e);
+        rt_data_drop(&in->vm, i);
+    }
+    return OK;
+}
+
+// --- The whole
+
+// One block: the record with vmctx and its arrays, then what only the runtime looks at.
+static struct instance *allocate(struct store *s, struct module_record *r)
+{
+    const struct module *m = r->pub.m;
+    size_t vm_size = m->layout.size > sizeof(struct vmctx) ? m->layout.size : sizeof(struct vmctx);
+    size_t own_tables = ALIGN_UP(offsetof(struct instance, vm) + vm_size, (size_t)16);
+    size_t table_max = own_tables + (m->ntables - m->nimported_tables) * sizeof(struct rt_table);
+    size_t dropped = table_max + m->nimported_tables * sizeof(u64);
+    struct instance *in = heap_zalloc(dropped + m->ndatas + m->nelems);
+    if (!in)
+        return NULL;
+    in->store = s;
+    in->module = r;
+    in->tables = (struct rt_table *)((u8 *)in + own_tables);
+    in->table_max = (u64 *)((u8 *)in + table_max);
+    in->dropped_datas = (u8 *)in + dropped;
+    in->dropped_elems = in->dropped_datas + m->ndatas;
+    in->vm.module = m;
+    in->vm.instance = in;
+    r->ninstances++;
+    LIST_ADD(&s->instances, in);
+    return in;
+}
+
+static status link(struct instance *in, struct error *e)
+{
+    const struct module *m = in->vm.module;
+    for (u32 i = 0; i < m->nimports; i++) {
+        status s = bind_import(in, &m->imports[i], e);
+        if (s)
+            return s;
+    }
+    status s = make_tables(in, e);
+    if (!s)
+        s = make_memory(in, e);
+    if (s)
+        return s;
+    make_refs(in);
+    make_globals(in);
+    return OK;
+}
+
+status instance_create(struct store *s, struct rt_module *m, void *process, struct instance **out,
+                       struct error *e)
+{
+    *out = NULL;
+    struct module_record *r = container_of(m, struct module_record, pub);
+    struct instance *in = allocate(s, r);
+    if (!in)
+        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for the instance");
+    in->vm.process = process;
+    status result = link(in, e);
+    if (result) {
+        instance_free(in);
+        return result;
+    }
+    if ((result = write_elems(in, e)) || (result = write_datas(in, e))) {
+        if (!r->pub.m->nimported_tables)
+            instance_free(in);
+        return result;
+    }
+    *out = in;
+    return OK;
+}
+
+void instance_free(struct instance *in)
+{
+    if (!in)
+        return;
+    const struct module *m = in->vm.module;
+    names_forget(in->store, in);
+    for (u32 i = m->nimported_tables; i < m->ntables; i++)
+        table_free(&in->tables[i - m->nimported_tables]);
+    memory_free(in->store, in->own_memory);
+    LIST_REMOVE(in);
+    module_unused(in->module);
+    heap_free(in);
+}
+
+// --- Exports
+
+static void export_func(struct instance *in, u32 index, struct extern_ *out)
+{
+    out->func = vm_funcref(&in->vm, index);
+    out->func_type = module_func_type(in->vm.module, index);
+}
+
+static void export_table(struct instance *in, u32 index, struct extern_ *out)
+{
+    const struct module *m = in->vm.module;
+    bool own = index >= m->nimported_tables;
+    out->table = vm_table(&in->vm, index);
+    out->table_type = (struct table_type){
+        .elem = m->tables[index].elem,
+        .limits = {out->table->length, own ? m->tables[index].limits.max : in->table_max[index]},
+    };
+}
+
+static void export_memory(struct instance *in, struct extern_ *out)
+{
+    out->memory = in->vm.mem;
+    out->memory_type = (struct limits){in->vm.mem->bytes / WASM_PAGE, in->memory_max};
+}
+
+status instance_export(struct instance *in, const char *name, size_t length, struct extern_ *out)
+{
+    const struct export *x = module_export(in->vm.module, name, length);
+    if (!x)
+        return ERR_NOT_FOUND;
+    *out = (struct extern_){.kind = x->kind};
+    switch ((enum extern_kind)x->kind) {
+    case EXTERN_FUNC: export_func(in, x->index, out); break;
+    case EXTERN_TABLE: export_table(in, x->index, out); break;
+    case EXTERN_MEMORY: export_memory(in, out); break;
+    case EXTERN_GLOBAL:
+        out->global = vm_global(&in->vm, x->index);
+        out->global_type = in->vm.module->globals[x->index];
+        break;
+    }
+    return OK;
+}

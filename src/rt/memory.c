@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// Linear memories: 4 GiB and a guard reserved for each, of which the front is accessible. A 32-bit index plus a static
+// offset below the guard's size can reach nothing else, so compiled code checks nothing.
+//
+// To reserve and to commit cost system calls and page tables, so a store keeps the reservations of memories that are
+// gone, with what was accessible left so and zeroed: the next instance of the same module costs one system call, whose
+// time goes with the pages that were touched.
+#include "rt/memory.h"
+#include "plat/plat.h"
+
+enum { POOL_MAX = 256 };
+
+static struct memory_slot *new_slot(void)
+{
+    struct memory_slot *slot = heap_zalloc(sizeof *slot);
+    if (!slot)
+        return NULL;
+    slot->vm.base = plat_reserve(MEMORY_RESERVATION);
+    if (slot->vm.base)
+        return slot;
+    heap_free(slot);
+    return NULL;
+}
+
+static void release_slot(struct memory_slot *slot)
+{
+    plat_release(slot->vm.base, MEMORY_RESERVATION);
+    heap_free(slot);
+}
+
+// From the pool: one with just these bytes accessible, else the one that was freed last; else a new one.
+static struct memory_slot *take_slot(struct store *s, u64 bytes)
+{
+    struct memory_slot **found = &s->free_slots;
+    for (struct memory_slot **p = found; *p; p = &(*p)->next) {
+        if ((*p)->vm.bytes == bytes) {
+            found = p;
+            break;
+        }
+    }
+    struct memory_slot *slot = *found;
+    if (!slot)
+        return new_slot();
+    *found = slot->next;
+    s->nfree_slots--;
+    return slot;
+}
+
+static void put_slot(struct store *s, struct memory_slot *slot)
+{
+    if (s->nfree_slots >= POOL_MAX) {
+        release_slot(slot);
+        return;
+    }
+    slot->next = s->free_slots;
+    s->free_slots = slot;
+    s->nfree_slots++;
+}
+
+// Makes just the first `bytes` accessible.
+static status fit(struct vm_memory *m, u64 bytes)
+{
+    if (m->bytes > bytes)
+        plat_decommit(m->base + bytes, m->bytes - bytes);
+    else if (plat_commit(m->base + m->bytes, bytes - m->bytes))
+        return ERR_NO_MEMORY;
+    m->bytes = bytes;
+    return OK;
+}
+
+static bool account(struct store *s, u64 bytes)
+{
+    if (bytes > s->max_memory - s->memory)
+        return false;
+    s->memory += bytes;
+    return true;
+}
+
+status memory_create(struct store *s, const struct limits *limits, struct vm_memory **out)
+{
+    *out = NULL;
+    u64 bytes = limits->min * WASM_PAGE;
+    if (limits->min > MAX_PAGES || !account(s, bytes))
+        return ERR_NO_MEMORY;
+    struct memory_slot *slot = take_slot(s, bytes);
+    if (!slot || fit(&slot->vm, bytes)) {
+        if (slot)
+            put_slot(s, slot);
+        s->memory -= bytes;
+        return ERR_NO_MEMORY;
+    }
+    slot->vm.max = (limits->max < MAX_PAGES ? limits->max : MAX_PAGES) * WASM_PAGE;
+    *out = &slot->vm;
+    return OK;
+}
+
+void memory_free(struct store *s, struct vm_memory *m)
+{
+    if (!m)
+        return;
+    s->memory -= m->bytes;
+    plat_zero(m->base, m->bytes);
+    put_slot(s, (struct memory_slot *)m);
+}
+
+s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages)
+{
+    u64 delta = pages * WASM_PAGE, old = m->bytes;
+    if (delta > m->max - old || !account(s, delta))
+        return -1;
+    if (plat_commit(m->base + old, delta)) {
+        s->memory -= delta;
+        return -1;
+    }
+    m->bytes = old + delta;
+    return (s32)(old / WASM_PAGE);
+}
+
+status memory_none(struct store *s)
+{
+    if (!s->no_memory.base)
+        s->no_memory.base = plat_reserve(MEMORY_RESERVATION);
+    return s->no_memory.base ? OK : ERR_NO_MEMORY;
+}
+
+struct vm_memory *store_memory(struct store *s, const struct limits *pages)
+{
+    struct vm_memory *m;
+    if (memory_create(s, pages, &m))
+        return NULL;
+    struct memory_slot *slot = (struct memory_slot *)m;
+    slot->next = s->owned_memories;
+    s->owned_memories = slot;
+    return m;
+}
+
+void memories_free(struct store *s)
+{
+    for (struct memory_slot *p; (p = s->owned_memories);) {
+        s->owned_memories = p->next;
+        s->memory -= p->vm.bytes;
+        release_slot(p);
+    }
+    for (struct memory_slot *p; (p = s->free_slots);) {
+        s->free_slots = p->next;
+        release_slot(p);
+    }
+    s->nfree_slots = 0;
+    if (s->no_memory.base)
+        plat_release(s->no_memory.base, MEMORY_RESERVATION);
+    s->no_memory.base = NULL;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Inside the runtime: linear memories and tables.
+#pragma once
+#include "rt/store.h"
+
+#define MEMORY_RESERVATION ((4ull << 30) + VM_MEMORY_GUARD)
+
+// A reservation and the memory in it. When nobody uses it, its first `bytes` bytes are accessible and zero.
+struct memory_slot {
+    struct vm_memory vm; // first: vm_memory pointers of the runtime are slot pointers
+    struct memory_slot *next;
+};
+
+// A memory of limits->min pages from the store's pool. ERR_NO_MEMORY, also when the store's limit is reached.
+status memory_create(struct store *s, const struct limits *limits, struct vm_memory **out);
+void memory_free(struct store *s, struct vm_memory *m); // back to the pool; NULL is fine
+// Old size in pages, or -1.
+s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages);
+status memory_none(struct store *s); // makes s->no_memory usable
+void memories_free(struct store *s); // the pool and store_memory's
+
+// Tables know how their elements are allocated.
+struct rt_table {
+    struct vm_table vm; // first: vm_table pointers are rt_table pointers
+    u64 capacity;       // elements that fit without another allocation
+    u64 reserved;       // bytes of a reservation; 0: on the heap
+};
+
+struct owned_table {
+    struct owned_table *next;
+    struct rt_table table;
+};
+
+status table_create(const struct table_type *type, struct rt_table *out);
+void table_free(struct rt_table *t); // a zeroed one is fine
+void tables_free(struct store *s);   // store_table's
+// Makes it `length` elements long, the new ones empty. False: past its maximum, or no memory.
+bool table_resize(struct rt_table *t, u64 length);
+
+static inline struct vm_func table_element(u8 elem, u64 ref)
+{
+    if (elem == TYPE_FUNCREF && ref)
+        return *(const struct vm_func *)ref;
+    return (struct vm_func){.ref = (const struct vm_func *)ref};
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// Loading: bytes are decoded, types get their store-wide numbers, the engine validates and compiles all bodies into a
+// range of the code window, and the code is published. Nothing of a module runs before all of it is valid.
+#include "rt/store.h"
+#include "plat/plat.h"
+#include "rt/code.h"
+
+static status intern_types(struct store *s, struct module_record *r, struct error *e)
+{
+    struct module *m = r->pub.m;
+    for (; r->ntypes < m->ntypes; r->ntypes++) {
+        struct rt_type *t = type_intern(&s->types, &m->types[r->ntypes]);
+        if (!t)
+            return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for types");
+        m->types[r->ntypes].id = t->t.id;
+    }
+    return OK;
+}
+
+// The functions whose references can be taken, so that an instance need not search for them.
+static status list_refs(struct module_record *r, struct error *e)
+{
+    const struct module *m = r->pub.m;
+    r->refs = heap_array(m->nrefs, sizeof *r->refs);
+    if (!r->refs)
+        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for references");
+    for (u32 i = m->nimported_funcs; i < m->nfuncs; i++)
+        if (m->funcs[i].ref)
+            r->refs[m->funcs[i].ref - 1] = i;
+    return OK;
+}
+
+// Far more than code can need, for what is left is given back: no engine makes 24 bytes out of one.
+static status allocate_code(struct module_record *r, struct error *e)
+{
+    const struct module *m = r->pub.m;
+    u64 bytes = m->code_end - m->code_start, count = m->nfuncs - m->nimported_funcs;
+    if (code_alloc(bytes * 24 + count * 256 + (64 << 10), PLAT_PAGE, &r->pub.compiled.space))
+        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of code memory");
+    return OK;
+}
+
+static status compile(struct store *s, struct module_record *r, struct error *e)
+{
+    const struct module *m = r->pub.m;
+    struct compiled *c = &r->pub.compiled;
+    c->module = m;
+    c->funcs = heap_array(m->nfuncs - m->nimported_funcs, sizeof *c->funcs);
+    if (!c->funcs)
+        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for functions");
+    if (s->engine->code && allocate_code(r, e))
+        return e->code;
+    status result = s->engine->compile(c, e);
+    if (result)
+        return error_set(e, result, ERROR_NO_OFFSET, "%s", status_text(result));
+    c->engine = s->engine; // from now on there is something to free
+    if (s->engine->code) {
+        code_publish(&c->space, 0);
+        code_trim(&c->space);
+    }
+    return OK;
+}
+
+// Keeps store->code sorted: inserting into a short array is cheap beside a compilation.
+static status enlist_code(struct store *s, struct module_record *r, struct error *e)
+{
+    const struct code_space *c = &r->pub.compiled.space;
+    if (!s->engine->code)
+        return OK;
+    if (!vec_reserve(&s->code, 1))
+        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory");
+    u32 i = s->code.count++;
+    for (; i > 0 && s->code.at[i - 1].start > c->run; i--)
+        s->code.at[i] = s->code.at[i - 1];
+    s->code.at[i] = (struct code_range){c->run, c->run + c->capacity, r};
+    return OK;
+}
+
+static void delist_code(struct store *s, const struct module_record *r)
+{
+    u32 kept = 0;
+    for (u32 i = 0; i < s->code.count; i++)
+        if (s->code.at[i].module != r)
+            s->code.at[kept++] = s->code.at[i];
+    s->code.count = kept;
+}
+
+// Also of a record that loading has left half done.
+static void destroy(struct module_record *r)
+{
+    struct store *s = r->store;
+    struct compiled *c = &r->pub.compiled;
+    if (r->self)
+        LIST_REMOVE(r);
+    delist_code(s, r);
+    if (c->engine)
+        c->engine->free(c);
+    code_free(&c->space);
+    heap_free(c->funcs);
+    while (r->ntypes)
+        type_drop(&s->types, r->pub.m->types[--r->ntypes].id);
+    heap_free(r->refs);
+    module_free(r->pub.m);
+    heap_free(r);
+}
+
+static status load(struct store *s, struct module_record *r, const u8 *bytes, size_t size,
+                   struct error *e)
+{
+    u64 start = plat_now();
+    status result = module_decode(bytes, size, &r->pub.m, e);
+    if (result)
+        return result;
+    u64 decoded = plat_now();
+    r->pub.decode_ns = decoded - start;
+    if ((result = intern_types(s, r, e)) || (result = list_refs(r, e)) ||
+        (result = compile(s, r, e)) || (result = enlist_code(s, r, e)))
+        return result;
+    r->pub.compile_ns = plat_now() - decoded;
+    LIST_ADD(&s->modules, r);
+    return OK;
+}
+
+status rt_module_load(struct store *s, const u8 *bytes, size_t size, struct rt_module **out,
+                      struct error *e)
+{
+    *out = NULL;
+    struct module_record *r = heap_zalloc(sizeof *r);
+    if (!r)
+        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for the module");
+    r->store = s;
+    status result = load(s, r, bytes, size, e);
+    if (result) {
+        destroy(r);
+        return result;
+    }
+    *out = &r->pub;
+    return OK;
+}
+
+void module_unused(struct module_record *m)
+{
+    if (!--m->ninstances && m->given_up)
+        destroy(m);
+}
+
+// An instance whose segments trapped may still be there, kept alive by the tables that its functions are in: the module
+// then goes with it.
+void rt_module_free(struct rt_module *m)
+{
+    struct module_record *r = container_of(m, struct module_record, pub);
+    r->given_up = true;
+    if (!r->ninstances)
+        destroy(r);
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+// What imports are looked up by: host modules, which are hashed tables of named items, and instances registered under a
+// name, whose own export tables are asked. A registration comes before a host module of the same name, and the latest
+// registration of a name before older ones.
+#include "rt/instance.h"
+#include "base/fmt.h"
+#include "fast/fast.h"
+#include "rt/code.h"
+
+enum { THUNK_SPACE = 64 << 10 };
+
+static u32 hash_name(const char *p, u32 n)
+{
+    u32 h = 2166136261u;
+    for (u32 i = 0; i < n; i++)
+        h = (h ^ (u8)p[i]) * 16777619u;
+    return h ^ h >> 15;
+}
+
+// --- Host modules
+
+static struct host_module *host_find(struct store *s, const char *name, u32 length)
+{
+    for (struct host_module *m = s->hosts; m; m = m->next)
+        if (m->length == length && !memcmp(m->name, name, length))
+            return m;
+    return NULL;
+}
+
+static struct host_module *host_module(struct store *s, const char *name)
+{
+    u32 length = (u32)strlen(name);
+    struct host_module *m = host_find(s, name, length);
+    if (m || !(m = heap_zalloc(sizeof *m)))
+        return m;
+    m->name = name;
+    m->length = length;
+    m->next = s->hosts;
+    s->hosts = m;
+    return m;
+}
+
+static void insert(struct host_module *m, u32 index)
+{
+    u32 at = m->items.at[index].hash & (m->nbuckets - 1);
+    while (m->buckets[at])
+        at = (at + 1) & (m->nbuckets - 1);
+    m->buckets[at] = index + 1;
+}
+
+static bool reserve(struct host_module *m, u32 more)
+{
+    if (!vec_reserve(&m->items, more))
+        return false;
+    u32 n = m->nbuckets ? m->nbuckets : 16;
+    while (n < 2 * (m->items.count + more))
+        n *= 2;
+    if (n == m->nbuckets)
+        return true;
+    u32 *buckets = heap_array(n, sizeof *buckets);
+    if (!buckets)
+        return false;
+    heap_free(m->buckets);
+    m->buckets = buckets;
+    m->nbuckets = n;
+    for (u32 i = 0; i < m->items.count; i++)
+        insert(m, i);
+    return true;
+}
+
+static struct host_item *item_find(const struct host_module *m, const char *name, u32 length)
+{
+    u32 hash = hash_name(name, length);
+    for (u32 at = hash; m->nbuckets; at++) {
+        u32 index = m->buckets[at & (m->nbuckets - 1)];
+        if (!index)
+            break;
+        struct host_item *i = &m->items.at[index - 1];
+        if (i->hash == hash && i->length == length && !memcmp(i->name, name, length))
+            return i;
+    }
+    return NULL;
+}
+
+// There is room. The latest item of a name wins.
+static void item_set(struct host_module *m, const char *name, const struct extern_ *e)
+{
+    u32 length = (u32)strlen(name);
+    struct host_item *i = item_find(m, name, length);
+    if (i) {
+        i->item = *e;
+        return;
+    }
+    struct host_item new = {name, length, hash_name(name, length), *e};
+    m->items.at[m->items.count] = new;
+    insert(m, m->items.count++);
+}
+
+status store_host_extern(struct store *s, const char *module, const char *name,
+                         const struct extern_ *item)
+{
+    struct host_module *m = host_module(s, module);
+    if (!m || !reserve(m, 1))
+        return ERR_NO_MEMORY;
+    item_set(m, name, item);
+    return OK;
+}
+
+static u8 type_letter(char c)
+{
+    switch (c) {
+    case 'i': return TYPE_I32;
+    case 'I': return TYPE_I64;
+    case 'f': return TYPE_F32;
+    case 'F': return TYPE_F64;
+    case 'r': return TYPE_FUNCREF;
+    case 'e': return TYPE_EXTERNREF;
+    }
+    return 0;
+}
+
+static struct rt_type *host_type(struct store *s, const char *text)
+{
+    u8 bytes[64];
+    struct functype f = {.types = bytes};
+    u32 n = 0;
+    for (; *text; text++) {
+        if (*text == ':') {
+            f.nparams = n;
+            continue;
+        }
+        if (n == sizeof bytes)
+            return NULL;
+        bytes[n++] = type_letter(*text);
+    }
+    f.nresults = n - f.nparams;
+    return type_intern(&s->types, &f);
+}
+
+status store_host_module(struct store *s, const char *name, const struct host_func *funcs,
+                         size_t count)
+{
+    struct host_module *m = host_module(s, name);
+    struct host_funcs *block;
+    if (!m || count > UINT16_MAX || !reserve(m, (u32)count))
+        return ERR_NO_MEMORY;
+    block = heap_zalloc(sizeof *block + count * sizeof *block->at);
+    if (!block)
+        return ERR_NO_MEMORY;
+    block->next = m->funcs;
+    m->funcs = block;
+    for (size_t i = 0; i < count; i++) {
+        struct rt_type *t = host_type(s, funcs[i].type);
+        if (!t)
+            return ERR_NO_MEMORY;
+        struct vm_func *f = &block->at[block->count++];
+        *f = (struct vm_func){.host = funcs[i].fn, .ref = f, .type = t->t.id, .index = VM_FUNC_HOST};
+        struct extern_ e = {.kind = EXTERN_FUNC, .func = f, .func_type = &t->t};
+        item_set(m, funcs[i].name, &e);
+    }
+    return OK;
+}
+
+// --- Thunks
+
+static struct code_space *new_thunk_space(struct store *s)
+{
+    struct thunk_space *space = heap_zalloc(sizeof *space);
+    if (!space)
+        return NULL;
+    if (code_alloc(THUNK_SPACE, THUNK_SPACE, &space->space)) {
+        heap_free(space);
+        return NULL;
+    }
+    space->next = s->thunks;
+    s->thunks = space;
+    return &space->space;
+}
+
+static const void *write_thunk(struct code_space *space, const struct functype *type)
+{
+    u32 offset, before = space->used;
+    if (fast_host_thunk(space, type, &offset)) {
+        space->used = before;
+        return NULL;
+    }
+    code_publish(space, before);
+    return space->run + offset;
+}
+
+// Gives a host function the code for its type: made when the first import of it is bound, since most are never used.
+static status bind_thunk(struct store *s, struct vm_func *f)
+{
+    if (!s->engine->code || f->code)
+        return OK;
+    struct rt_type *t = s->types.by_id.at[f->type];
+    if (!t->thunk && s->thunks)
+        t->thunk = write_thunk(&s->thunks->space, &t->t);
+    if (!t->thunk) {
+        struct code_space *space = new_thunk_space(s);
+        t->thunk = space ? write_thunk(space, &t->t) : NULL;
+    }
+    f->code = t->thunk;
+    return f->code ? OK : ERR_NO_MEMORY;
+}
+
+// --- Registered instances
+
+status store_register(struct store *s, const char *name, size_t length, struct instance *instance)
+{
+    if (length > MAX_NAME)
+        return ERR_INVALID_ARG;
+    struct registration *r = heap_alloc(sizeof *r + length);
+    if (!r)
+        return ERR_NO_MEMORY;
+    *r = (struct registration){s->registrations, instance, (u32)length};
+    memcpy(r->name, name, length);
+    s->registrations = r;
+    return OK;
+}
+
+void names_forget(struct store *s, const struct instance *i)
+{
+    for (struct registration **p = &s->registrations; *p;) {
+        struct registration *r = *p;
+        if (r->instance != i) {
+            p = &r->next;
+            continue;
+        }
+        *p = r->next;
+        heap_free(r);
+    }
+}
+
+static struct registration *registration_find(struct store *s, const struct name *name)
+{
+    for (struct registration *r = s->registrations; r; r = r->next)
+        if (r->length == name->length && !memcmp(r->name, name->p, r->length))
+            return r;
+    return NULL;
+}
+
+// --- Lookup
+
+static status unknown_module(struct store *s, const struct import *i, struct error *e)
+{
+    char known[120] = "";
+    size_t n = 0;
+    for (struct host_module *m = s->hosts; m && n < sizeof known; m = m->next)
+        n += fmt(known + n, sizeof known - n, "%s%s", n ? ", " : "", m->name);
+    return error_set(e, ERR_UNLINKABLE, ERROR_NO_OFFSET,
+                     "unknown import: no module \"%.*s\" (for \"%.*s\"); there are: %s",
+                     (int)i->module.length, i->module.p, (int)i->field.length, i->field.p,
+                     n ? known : "none");
+}
+
+status names_find(struct store *s, const struct import *i, struct extern_ *out, struct error *e)
+{
+    struct registration *r = registration_find(s, &i->module);
+    if (r && !instance_export(r->instance, i->field.p, i->field.length, out))
+        return OK;
+    struct host_module *m = host_find(s, i->module.p, i->module.length);
+    if (!r && !m)
+        return unknown_module(s, i, e);
+    struct host_item *item = m ? item_find(m, i->field.p, i->field.length) : NULL;
+    if (!item)
+        return error_set(e, ERR_UNLINKABLE, ERROR_NO_OFFSET,
+                         "unknown import: module \"%.*s\" has no \"%.*s\"", (int)i->module.length,
+                         i->module.p, (int)i->field.length, i->field.p);
+    *out = item->item;
+    if (out->kind != EXTERN_FUNC || out->func->index != VM_FUNC_HOST)
+        return OK;
+    // The canonical vm_func is the store's own; extern_ shows it as const to everybody else.
+    if (bind_thunk(s, (struct vm_func *)out->func->ref))
+        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of code memory");
+    return OK;
+}
+
+void names_free(struct store *s)
+{
+    while (s->registrations)
+        names_forget(s, s->registrations->instance);
+    for (struct host_module *m; (m = s->hosts);) {
+        s->hosts = m->next;
+        for (struct host_funcs *f; (f = m->funcs);) {
+            m->funcs = f->next;
+            for (size_t i = 0; i < f->count; i++)
+                type_drop(&s->types, f->at[i].type);
+            heap_free(f);
+        }
+        vec_free(&m->items);
+        heap_free(m->buckets);
+        heap_free(m);
+    }
+    for (struct thunk_space *t; (t = s->thunks);) {
+        s->thunks = t->next;
+        code_free(&t->space);
+        heap_free(t);
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// The instructions that are calls into the runtime (wasm/runtime.h). Each checks all bounds first, in 64 bits, and then
+// does its work, which cannot fail.
+//
+// Compiled code calls these with as little stack as it has left. Those that take memory from the heap or the platform
+// first see to it that there is room: a fault in the guard may end them anywhere, and must not do so there.
+#include "wasm/runtime.h"
+#include "rt/instance.h"
+#include "rt/thread.h"
+
+static bool in_bounds(u64 start, u64 n, u64 length)
+{
+    return n <= length && start <= length - n;
+}
+
+static void need_stack(struct vmctx *vm)
+{
+    u8 *sp = __builtin_frame_address(0);
+    struct vm_thread *t = vm->thread;
+    if (t && t->entry_sp && sp < t->host_limit && sp >= t->stack_limit)
+        rt_trap(vm, TRAP_STACK);
+}
+
+// --- Memory
+
+s32 rt_memory_grow(struct vmctx *vm, u32 pages)
+{
+    need_stack(vm);
+    return memory_grow(vm_store(vm), vm->mem, pages);
+}
+
+enum trap rt_memory_copy(struct vmctx *vm, u32 dst, u32 src, u32 n)
+{
+    u64 size = vm->mem->bytes;
+    if (!in_bounds(dst, n, size) || !in_bounds(src, n, size))
+        return TRAP_MEMORY;
+    memmove(vm->mem_base + dst, vm->mem_base + src, n);
+    return TRAP_NONE;
+}
+
+enum trap rt_memory_fill(struct vmctx *vm, u32 dst, u32 value, u32 n)
+{
+    if (!in_bounds(dst, n, vm->mem->bytes))
+        return TRAP_MEMORY;
+    memset(vm->mem_base + dst, (int)(value & 0xff), n);
+    return TRAP_NONE;
+}
+
+enum trap rt_memory_init(struct vmctx *vm, u32 segment, u32 dst, u32 src, u32 n)
+{
+    const struct data_segment *s = &vm->module->datas[segment];
+    u64 size = vm->instance->dropped_datas[segment] ? 0 : s->size;
+    if (!in_bounds(src, n, size) || !in_bounds(dst, n, vm->mem->bytes))
+        return TRAP_MEMORY;
+    if (n)
+        memcpy(vm->mem_base + dst, s->bytes + src, n);
+    return TRAP_NONE;
+}
+
+void rt_data_drop(struct vmctx *vm, u32 segment)
+{
+    vm->instance->dropped_datas[segment] = true;
+}
+
+// --- Tables
+
+enum trap rt_table_get(struct vmctx *vm, u32 table, u32 index, u64 *ref)
+{
+    const struct vm_table *t = vm_table(vm, table);
+    if (index >= t->length)
+        return TRAP_TABLE;
+    *ref = (u64)(uintptr_t)t->at[index].ref;
+    return TRAP_NONE;
+}
+
+enum trap rt_table_set(struct vmctx *vm, u32 table, u32 index, u64 ref)
+{
+    const struct vm_table *t = vm_table(vm, table);
+    if (index >= t->length)
+        return TRAP_TABLE;
+    t->at[index] = table_element(t->elem, ref);
+    return TRAP_NONE;
+}
+
+static void fill(const struct vm_table *t, u64 start, u64 n, u64 ref)
+{
+    struct vm_func element = table_element(t->elem, ref);
+    for (u64 i = 0; i < n; i++)
+        t->at[start + i] = element;
+}
+
+s32 rt_table_grow(struct vmctx *vm, u32 table, u64 ref, u32 n)
+{
+    need_stack(vm);
+    struct vm_table *t = vm_table(vm, table);
+    u64 old = t->length;
+    if (!table_resize((struct rt_table *)t, old + n))
+        return -1;
+    if (ref) // the new elements are empty already
+        fill(t, old, n, ref);
+    return (s32)old;
+}
+
+enum trap rt_table_fill(struct vmctx *vm, u32 table, u32 index, u64 ref, u32 n)
+{
+    const struct vm_table *t = vm_table(vm, table);
+    if (!in_bounds(index, n, t->length))
+        return TRAP_TABLE;
+    fill(t, index, n, ref);
+    return TRAP_NONE;
+}
+
+enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u32 dst, u32 src, u32 n)
+{
+    const struct vm_table *to = vm_table(vm, dst_table), *from = vm_table(vm, src_table);
+    if (!in_bounds(dst, n, to->length) || !in_bounds(src, n, from->length))
+        return TRAP_TABLE;
+    if (n)
+        memmove(to->at + dst, from->at + src, (size_t)n * sizeof *to->at);
+    return TRAP_NONE;
+}
+
+static u64 segment_ref(const struct vmctx *vm, const struct elem_segment *s, u32 i)
+{
+    if (s->funcs)
+        return (u64)(uintptr_t)vm_funcref(vm, s->funcs[i]);
+    const struct constexpr_ *x = &s->exprs[i];
+    if (x->kind == CONST_REF_FUNC)
+        return (u64)(uintptr_t)vm_funcref(vm, x->index);
+    return x->kind == CONST_GLOBAL ? vm_global(vm, x->index)->ref : 0;
+}
+
+enum trap rt_table_init(struct vmctx *vm, u32 table, u32 segment, u32 dst, u32 src, u32 n)
+{
+    const struct elem_segment *s = &vm->module->elems[segment];
+    const struct vm_table *t = vm_table(vm, table);
+    u64 size = vm->instance->dropped_elems[segment] ? 0 : s->count;
+    if (!in_bounds(src, n, size) || !in_bounds(dst, n, t->length))
+        return TRAP_TABLE;
+    for (u32 i = 0; i < n; i++)
+        t->at[dst + i] = table_element(t->elem, segment_ref(vm, s, src + i));
+    return TRAP_NONE;
+}
+
+void rt_elem_drop(struct vmctx *vm, u32 segment)
+{
+    vm->instance->dropped_elems[segment] = true;
+}

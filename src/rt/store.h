@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// Inside the runtime: what hangs from a store, and the records behind the public pointers.
+//
+// Ownership: a store owns everything; a module lives until it is given up and its last instance is gone; an instance
+// owns its memory and its own tables. Lists are doubly linked through `next` and a pointer to whatever points here.
+#pragma once
+#include "base/vec.h"
+#include "rt/rt.h"
+
+#define LIST_ADD(head, item)                                                                       \
+    do {                                                                                           \
+        (item)->next = *(head);                                                                    \
+        (item)->self = (head);                                                                     \
+        if ((item)->next)                                                                          \
+            (item)->next->self = &(item)->next;                                                    \
+        *(head) = (item);                                                                          \
+    } while (0)
+
+#define LIST_REMOVE(item)                                                                          \
+    do {                                                                                           \
+        *(item)->self = (item)->next;                                                              \
+        if ((item)->next)                                                                          \
+            (item)->next->self = (item)->self;                                                     \
+    } while (0)
+
+// --- Types (types.c): one record per distinct function type, found by hash, counted by its users.
+struct rt_type {
+    struct functype t; // t.id = index in the table
+    u32 hash, users;
+    u32 next;          // id of the next one in the bucket, or in the list of unused ids
+    const void *thunk; // for host functions of this type, once one is bound
+    u8 bytes[];
+};
+
+struct type_table {
+    VEC(struct rt_type *) by_id; // [0] is NULL
+    u32 *buckets;
+    u32 nbuckets; // power of two, or 0
+    u32 used;
+    u32 unused;   // a free id, 0: none
+};
+
+// The record for a type, with a user more; NULL: no memory.
+struct rt_type *type_intern(struct type_table *t, const struct functype *f);
+void type_drop(struct type_table *t, u32 id);
+void types_free(struct type_table *t); // with whatever is still in it
+
+// --- Names that imports are looked up by (names.c).
+struct host_item {
+    const char *name;
+    u32 length, hash;
+    struct extern_ item;
+};
+
+struct host_module {
+    struct host_module *next;
+    const char *name;
+    u32 length;
+    VEC(struct host_item) items;
+    u32 *buckets; // index + 1 of an item; open addressing
+    u32 nbuckets;
+    struct host_funcs {
+        struct host_funcs *next;
+        size_t count;
+        struct vm_func at[];
+    } *funcs;
+};
+
+struct registration {
+    struct registration *next;
+    struct instance *instance;
+    u32 length;
+    char name[];
+};
+
+// Finds what an import is to be bound to; host functions come with their thunk. ERR_UNLINKABLE with the text.
+status names_find(struct store *s, const struct import *i, struct extern_ *out, struct error *e);
+void names_forget(struct store *s, const struct instance *i);
+void names_free(struct store *s);
+
+// --- Modules (module.c)
+struct module_record {
+    struct rt_module pub;
+    struct store *store;
+    struct module_record *next, **self;
+    u32 ninstances;
+    bool given_up; // free it with its last instance
+    u32 ntypes;    // how many of its types are interned
+    u32 *refs;     // function indices in the order of vmctx refs
+};
+
+void module_unused(struct module_record *m);  // an instance less
+
+// A piece of the code window that belongs to a module, for the way back from a pc.
+struct code_range {
+    const u8 *start, *end;
+    struct module_record *module;
+};
+
+struct thunk_space {
+    struct thunk_space *next;
+    struct code_space space;
+};
+
+struct store {
+    const struct engine *engine;
+    u64 max_memory, memory; // bytes that all memories may have and have
+    struct type_table types;
+    struct host_module *hosts;
+    struct registration *registrations; // newest first
+    struct module_record *modules;
+    struct instance *instances;
+    VEC(struct code_range) code; // sorted
+    struct thunk_space *thunks;
+    struct memory_slot *free_slots, *owned_memories; // the pool; those of store_memory
+    u32 nfree_slots;
+    struct vm_memory no_memory; // of instances without one; base is reserved at first use
+    struct owned_table *owned_tables; // store_table
+    struct thread *threads, *free_threads;
+    u32 nfree_threads;
+    struct module host_module;  // what a host function sees that is called without an instance around
+    struct vmctx host_vm;
+};
+
+struct store *vm_store(const struct vmctx *vm);

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// Tables: arrays of copies of vm_funcs. A small one is a heap block; one that outgrows it moves into a reservation for
+// as many elements as it may ever have, and stays there.
+#include "rt/memory.h"
+#include "plat/plat.h"
+
+enum { HEAP_ELEMENTS = 1024 };
+
+static u64 element_bytes(u64 n)
+{
+    return n * sizeof(struct vm_func);
+}
+
+static bool grow_on_heap(struct rt_table *t, u64 length)
+{
+    u64 capacity = t->capacity * 2 > length ? t->capacity * 2 : length;
+    if (capacity > HEAP_ELEMENTS)
+        capacity = HEAP_ELEMENTS;
+    struct vm_func *at = heap_resize(t->vm.at, element_bytes(capacity));
+    if (!at)
+        return false;
+    memset(at + t->capacity, 0, element_bytes(capacity - t->capacity));
+    t->vm.at = at;
+    t->capacity = capacity;
+    return true;
+}
+
+static bool move_to_reservation(struct rt_table *t)
+{
+    u64 size = ALIGN_UP(element_bytes(t->vm.max), PLAT_PAGE);
+    u64 old = ALIGN_UP(element_bytes(t->vm.length), PLAT_PAGE);
+    struct vm_func *at = plat_reserve(size);
+    if (!at)
+        return false;
+    if (plat_commit(at, old)) {
+        plat_release(at, size);
+        return false;
+    }
+    if (t->vm.length)
+        memcpy(at, t->vm.at, element_bytes(t->vm.length));
+    heap_free(t->vm.at);
+    t->vm.at = at;
+    t->capacity = old / sizeof *at;
+    t->reserved = size;
+    return true;
+}
+
+static bool grow_reserved(struct rt_table *t, u64 length)
+{
+    if (!t->reserved && !move_to_reservation(t))
+        return false;
+    u64 have = element_bytes(t->capacity), need = ALIGN_UP(element_bytes(length), PLAT_PAGE);
+    if (need > have && plat_commit((u8 *)t->vm.at + have, need - have))
+        return false;
+    if (need > have)
+        t->capacity = need / sizeof *t->vm.at;
+    return true;
+}
+
+bool table_resize(struct rt_table *t, u64 length)
+{
+    if (length > t->vm.max)
+        return false;
+    if (length > t->capacity) {
+        bool ok = length > HEAP_ELEMENTS ? grow_reserved(t, length) : grow_on_heap(t, length);
+        if (!ok)
+            return false;
+    }
+    t->vm.length = length;
+    return true;
+}
+
+status table_create(const struct table_type *type, struct rt_table *out)
+{
+    u64 max = type->limits.max < MAX_TABLE_SIZE ? type->limits.max : MAX_TABLE_SIZE;
+    *out = (struct rt_table){.vm = {.max = max, .elem = type->elem}};
+    return table_resize(out, type->limits.min) ? OK : ERR_NO_MEMORY;
+}
+
+void table_free(struct rt_table *t)
+{
+    if (t->reserved)
+        plat_release(t->vm.at, t->reserved);
+    else
+        heap_free(t->vm.at);
+    *t = (struct rt_table){0};
+}
+
+struct vm_table *store_table(struct store *s, const struct table_type *type)
+{
+    struct owned_table *t = heap_zalloc(sizeof *t);
+    if (!t || table_create(type, &t->table)) {
+        heap_free(t);
+        return NULL;
+    }
+    t->next = s->owned_tables;
+    s->owned_tables = t;
+    return &t->table.vm;
+}
+
+void tables_free(struct store *s)
+{
+    for (struct owned_table *t; (t = s->owned_tables);) {
+        s->owned_tables = t->next;
+        table_free(&t->table);
+        heap_free(t);
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Inside the runtime: threads, and what the fault hook notes about a trap.
+#pragma once
+#include "plat/plat.h"
+#include "rt/store.h"
+
+enum { TRACE_MAX = 32 };
+
+// A frame as it is found while the stack is still there; its offset is looked up when somebody asks.
+struct noted_frame {
+    struct module_record *module;
+    u32 func;
+    bool return_address;
+    const u8 *pc;
+};
+
+enum thread_state { THREAD_IDLE, THREAD_RUNNING, THREAD_PARKED };
+
+struct thread {
+    struct vm_thread vm; // first: thread_vm
+    struct store *store;
+    struct thread *next, **self;
+    enum thread_state state;
+    u32 cpu;      // it runs on
+    u64 deadline; // UINT64_MAX: none
+    u8 *reservation;
+    u8 *stack_top;
+    void *own_sp, *caller_sp; // of whichever does not run
+    u64 gs;                   // while parked
+    const struct vm_func *func;
+    u64 *slots;
+    status result;
+    struct noted_frame trace[TRACE_MAX];
+    u32 ntrace;
+    u64 depth; // frames there were, noted ones included
+};
+
+// The one that runs on this CPU, or NULL.
+struct thread *thread_running(void);
+void threads_free(struct store *s);
+// Where a thread's stack may fault on purpose.
+bool thread_guards(const struct thread *t, u64 address);
+
+// Notes the frames of compiled code, from the machine state at a trap. pc NULL: from the latest call to the host.
+// In signal context.
+void trace_note(struct thread *t, const u8 *pc, const u8 *sp);
+
+// The stubs lie in one piece from arch_stub_import to arch_stubs_end.
+bool trap_in_stubs(const u8 *pc);
+bool trap_on_fault(struct plat_fault *f);

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+// Stack traces. Compiled code has no frame pointers: at any pc the engine says how far the return address is, and the
+// types of the functions say how many bytes of arguments a callee has popped with it.
+//
+// Frames are noted at the trap, while the stack is intact, without allocating: the innermost TRACE_MAX of them, and a
+// count of all. Where each one is in the module is worked out when somebody asks, which may mean to compile a function
+// again.
+#include "rt/thread.h"
+#include "arch/arch.h"
+#include "base/fmt.h"
+#include "target/x64/abi.h"
+
+enum { SCAN_WORDS = 8 << 10, CACHE = 64 };
+
+struct place {
+    struct module_record *module;
+    u32 func;
+    u32 frame;  // bytes up to the return address
+    u32 popped; // argument bytes above it, which go with it
+};
+
+struct walk {
+    struct thread *t;
+    const u8 *pc, *sp;
+    bool return_address; // pc is one
+    struct vm_link *link;
+    struct cached {
+        const u8 *pc;
+        struct place place;
+    } cache[CACHE]; // of return addresses: a deep recursion is the same few over and over
+};
+
+// --- pc -> function
+
+static struct module_record *module_at(const struct store *s, const u8 *pc)
+{
+    u32 low = 0, high = s->code.count;
+    while (low < high) {
+        u32 middle = low + (high - low) / 2;
+        if (s->code.at[middle].start <= pc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (!low || pc >= s->code.at[low - 1].end)
+        return NULL;
+    return s->code.at[low - 1].module;
+}
+
+// The function whose code has the byte at that offset, as an index among the own ones; count: none.
+static u32 own_func_at(const struct compiled *c, u32 count, u32 offset)
+{
+    u32 low = 0, high = count;
+    while (low < high) {
+        u32 middle = low + (high - low) / 2;
+        if (c->funcs[middle].entry <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low && offset < c->funcs[low - 1].end ? low - 1 : count;
+}
+
+static bool find(struct walk *w, const u8 *pc, bool return_address, struct place *out)
+{
+    struct cached *slot = &w->cache[((uintptr_t)pc >> 2) % CACHE];
+    if (return_address && slot->pc == pc) {
+        *out = slot->place;
+        return true;
+    }
+    struct module_record *r = module_at(w->t->store, pc - return_address);
+    if (!r)
+        return false;
+    const struct module *m = r->pub.m;
+    const struct compiled *c = &r->pub.compiled;
+    u32 count = m->nfuncs - m->nimported_funcs;
+    u32 own = own_func_at(c, count, (u32)(pc - return_address - c->space.run));
+    if (own == count)
+        return false;
+    u32 func = own + m->nimported_funcs;
+    *out = (struct place){r, func, c->engine->frame_at(c, func, pc),
+                          abi_stack_of(module_func_type(m, func)).args};
+    if (return_address)
+        *slot = (struct cached){pc, *out};
+    return true;
+}
+
+// --- Walking
+
+static bool readable(const struct walk *w, const u8 *p)
+{
+    const u8 *low = w->t->vm.stack_limit, *high = w->t->vm.entry_sp;
+    return p >= low && p + 8 <= high && !((uintptr_t)p & 7);
+}
+
+// Takes the return address that lies at p; what is above it and `popped` bytes more belongs to the caller.
+static bool pop(struct walk *w, const u8 *p, u32 popped)
+{
+    if (!readable(w, p))
+        return false;
+    w->pc = (const u8 *)(uintptr_t)load_u64(p);
+    w->sp = p + 8 + popped;
+    w->return_address = true;
+    if (w->pc == arch_stub_return) {
+        if (w->link <= (struct vm_link *)w->t->stack_top)
+            return false;
+        w->pc = (--w->link)->ret;
+    }
+    return true;
+}
+
+// Looks upwards from sp for something that is a return address into compiled code and has another one, or the end of
+// the stack, where its frame says: for places whose frame nobody knows (the runtime's C code, host thunks).
+static bool scan(struct walk *w)
+{
+    const u8 *start = (const u8 *)ALIGN_UP((uintptr_t)w->sp, (uintptr_t)8);
+    for (u32 i = 0; i < SCAN_WORDS; i++) {
+        const u8 *p = start + i * 8;
+        struct walk saved = {.t = w->t, .link = w->link};
+        if (!readable(w, p))
+            return false;
+        const u8 *pc = (const u8 *)(uintptr_t)load_u64(p);
+        struct place here;
+        if (pc != arch_stub_return && !find(w, pc, true, &here))
+            continue;
+        if (!pop(w, p, 0))
+            return false;
+        if (find(w, w->pc, true, &here) && readable(w, w->sp + here.frame))
+            return true;
+        w->link = saved.link;
+    }
+    return false;
+}
+
+// Brings the walk to the innermost frame of compiled code.
+static bool start(struct walk *w)
+{
+    struct place here;
+    if (!w->pc) {
+        const u8 *last = w->t->vm.last_sp;
+        if (last && last >= w->sp)
+            w->sp = last;
+        return scan(w);
+    }
+    if (trap_in_stubs(w->pc) && w->pc < arch_stub_return && readable(w, w->sp)) {
+        // Before the return address has moved to the link stack it is on top.
+        if (find(w, (const u8 *)(uintptr_t)load_u64(w->sp), true, &here))
+            return pop(w, w->sp, 0);
+    }
+    return find(w, w->pc, false, &here) || scan(w);
+}
+
+static void note(struct walk *w, const struct place *p)
+{
+    struct thread *t = w->t;
+    if (t->ntrace < TRACE_MAX)
+        t->trace[t->ntrace++] =
+            (struct noted_frame){p->module, p->func, w->return_address, w->pc};
+    t->depth++;
+}
+
+void trace_note(struct thread *t, const u8 *pc, const u8 *sp)
+{
+    t->ntrace = 0;
+    t->depth = 0;
+    if (!t->store->engine->code)
+        return;
+    struct walk w = {.t = t, .pc = pc, .sp = sp, .link = t->vm.link};
+    if (!start(&w))
+        return;
+    struct place here;
+    while (find(&w, w.pc, w.return_address, &here)) {
+        note(&w, &here);
+        if (!pop(&w, w.sp + here.frame, here.popped))
+            break;
+    }
+}
+
+// --- For people
+
+u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max)
+{
+    const struct engine *engine = t->store->engine;
+    if (engine->trace)
+        return engine->trace(&t->vm, out, max);
+    u32 n = t->ntrace < max ? t->ntrace : max;
+    for (u32 i = 0; i < n; i++) {
+        const struct noted_frame *f = &t->trace[i];
+        const struct compiled *c = &f->module->pub.compiled;
+        u32 offset = c->engine->offset_of(c, f->func, f->pc, f->return_address);
+        out[i] = (struct trace_frame){c->module, f->func, offset};
+    }
+    return n;
+}
+
+struct text {
+    char *p;
+    size_t room, length;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct text *t, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    size_t at = t->length < t->room ? t->length : t->room;
+    t->length += fmt_va(t->p + at, t->room - at, format, args);
+    va_end(args);
+}
+
+// Names come from the module and may be anything: control characters stay off the terminal.
+static void add_name(struct text *t, struct name name)
+{
+    enum { LONGEST = 120 };
+    for (u32 i = 0; i < name.length && i < LONGEST; i++) {
+        u8 c = (u8)name.p[i];
+        add(t, "%c", c < 0x20 || c == 0x7f ? '?' : c);
+    }
+    if (name.length > LONGEST)
+        add(t, "...");
+}
+
+static struct name func_name(const struct module *m, u32 func)
+{
+    if (m->func_names && m->func_names[func].length)
+        return m->func_names[func];
+    for (u32 i = 0; i < m->nexports; i++)
+        if (m->exports[i].kind == EXTERN_FUNC && m->exports[i].index == func)
+            return m->exports[i].name;
+    return (struct name){0};
+}
+
+static void add_frame(struct text *t, const struct trace_frame *f)
+{
+    struct name func = func_name(f->module, f->func), module = f->module->module_name;
+    add(t, "\n  at ");
+    if (func.length)
+        add_name(t, func);
+    else
+        add(t, "$f%u", f->func);
+    add(t, " (");
+    if (module.length)
+        add_name(t, module);
+    else
+        add(t, "module.wasm");
+    if (f->offset)
+        add(t, ":0x%x", f->offset);
+    add(t, ")");
+}
+
+size_t thread_describe_trap(struct thread *t, char *buffer, size_t n)
+{
+    struct text text = {buffer, n, 0};
+    struct trace_frame frames[TRACE_MAX + 1];
+    add(&text, "wasm trap: %s", trap_text((enum trap)t->vm.trap));
+    u32 count = thread_trace(t, frames, countof(frames));
+    for (u32 i = 0; i < count && i < TRACE_MAX; i++)
+        add_frame(&text, &frames[i]);
+    if (t->depth > TRACE_MAX)
+        add(&text, "\n  ... %lu more", (unsigned long)(t->depth - TRACE_MAX));
+    else if (count > TRACE_MAX)
+        add(&text, "\n  ... more");
+    return text.length;
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// Traps: raised by host functions and engines (rt_trap), by the hardware in compiled code (the fault hook), and by
+// interrupts and deadlines. All end in arch_unwind, which takes the thread back to its entry.
+//
+// The hook judges a fault by where it happened. In compiled code or its stubs, every fault that the compiler can have
+// meant is a trap; anything else there, and any fault in C but one in a stack's guard, is a bug of ours, which the
+// platform reports. Frames are noted here, for unwinding leaves the stack to be written over.
+#include "arch/arch.h"
+#include "plat/plat.h"
+#include "rt/code.h"
+#include "rt/memory.h"
+#include "rt/thread.h"
+#include "wasm/runtime.h"
+
+#define RETRY_NS 1000000ull // after an interrupt that found no guest code
+
+static void forget_frames(const struct thread *t, u8 *from)
+{
+    u8 *low = t->vm.stack_limit;
+    if (from > low && from < t->vm.entry_sp)
+        low = from;
+    plat_stack_dropped(low, (size_t)(t->vm.entry_sp - low));
+}
+
+void rt_trap(struct vmctx *vm, enum trap trap)
+{
+    struct thread *t = (struct thread *)vm->thread;
+    u8 *sp = __builtin_frame_address(0);
+    t->vm.trap = trap;
+    t->vm.trap_pc = NULL;
+    t->vm.trap_sp = t->vm.last_sp;
+    if (trap != TRAP_EXIT)
+        trace_note(t, NULL, sp);
+    forget_frames(t, sp);
+    arch_unwind(&t->vm);
+}
+
+void rt_exit(struct vmctx *vm, u32 code)
+{
+    vm->thread->exit_code = code;
+    rt_trap(vm, TRAP_EXIT);
+}
+
+void rt_check_interrupt(struct vmctx *vm)
+{
+    u32 trap = __atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED);
+    if (trap)
+        rt_trap(vm, (enum trap)trap);
+}
+
+// --- The fault hook
+
+bool trap_in_stubs(const u8 *pc)
+{
+    return pc >= arch_stub_import && pc < arch_stubs_end;
+}
+
+// div and idiv are F6 and F7 with /6 and /7; before the opcode there may be prefixes.
+static enum trap divide_trap(const u8 *pc)
+{
+    while ((*pc & 0xf0) == 0x40 || *pc == 0x66)
+        pc++;
+    if (*pc != 0xf6 && *pc != 0xf7)
+        return TRAP_NONE;
+    u32 extension = pc[1] >> 3 & 7;
+    return extension == 7 ? TRAP_INT_OVERFLOW : extension == 6 ? TRAP_DIV_ZERO : TRAP_NONE;
+}
+
+static enum trap illegal_trap(const u8 *pc)
+{
+    bool ud2 = pc[0] == 0x0f && pc[1] == 0x0b;
+    return ud2 && pc[2] > TRAP_NONE && pc[2] <= TRAP_INTERNAL ? (enum trap)pc[2] : TRAP_NONE;
+}
+
+static enum trap memory_trap(const struct thread *t, const struct plat_fault *f)
+{
+    if (thread_guards(t, f->address))
+        return TRAP_STACK;
+    const struct vmctx *vm = (const struct vmctx *)(uintptr_t)*f->instance;
+    bool inside = f->address - (u64)(uintptr_t)vm->mem_base < MEMORY_RESERVATION;
+    return inside ? TRAP_MEMORY : TRAP_NONE;
+}
+
+static enum trap classify(const struct thread *t, const struct plat_fault *f)
+{
+    const u8 *pc = (const u8 *)(uintptr_t)*f->pc;
+    if (!code_contains(pc) && !trap_in_stubs(pc)) {
+        bool guard = f->kind == FAULT_MEMORY && thread_guards(t, f->address);
+        return guard ? TRAP_STACK : TRAP_NONE;
+    }
+    switch (f->kind) {
+    case FAULT_MEMORY: return memory_trap(t, f);
+    case FAULT_DIVIDE: return divide_trap(pc);
+    case FAULT_ILLEGAL: return illegal_trap(pc);
+    case FAULT_TIMER: break;
+    }
+    return TRAP_NONE;
+}
+
+static void resume_in_unwind(struct thread *t, struct plat_fault *f, enum trap trap)
+{
+    const u8 *pc = (const u8 *)(uintptr_t)*f->pc;
+    u8 *sp = (u8 *)(uintptr_t)*f->sp;
+    t->vm.trap = trap;
+    t->vm.trap_pc = pc;
+    t->vm.trap_sp = sp;
+    t->vm.trap_address = f->kind == FAULT_MEMORY ? f->address : 0;
+    trace_note(t, pc, sp);
+    forget_frames(t, sp);
+    *f->pc = (u64)(uintptr_t)arch_unwind;
+    *f->argument = (u64)(uintptr_t)&t->vm;
+}
+
+// A tick may be early, late, or for a call that is over.
+static void on_timer(struct thread *t, struct plat_fault *f)
+{
+    if (!t->vm.interrupt && t->deadline <= plat_now())
+        t->vm.interrupt = TRAP_TIME;
+    if (!t->vm.interrupt) {
+        plat_timer(t->deadline);
+        return;
+    }
+    if (t->vm.entry_sp && code_contains((const void *)(uintptr_t)*f->pc))
+        resume_in_unwind(t, f, (enum trap)t->vm.interrupt);
+    else
+        plat_timer(plat_now() + RETRY_NS);
+}
+
+bool trap_on_fault(struct plat_fault *f)
+{
+    struct thread *t = thread_running();
+    if (f->kind == FAULT_TIMER) {
+        if (t)
+            on_timer(t, f);
+        return true;
+    }
+    if (!t || !t->vm.entry_sp)
+        return false;
+    enum trap trap = classify(t, f);
+    if (trap)
+        resume_in_unwind(t, f, trap);
+    return trap != TRAP_NONE;
+}
