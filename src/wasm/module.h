@@ -112,6 +112,7 @@ struct module {
     u32 start; // function index, or UINT32_MAX
     u32 code_start, code_end; // of the code section's content, 0 without one
     u32 nrefs; // functions with ref != 0: imported ones not counted, they have cells anyway
+    u8 *declared; // [nimported_funcs], 1: ref.func may name it in bodies (own functions: ref != 0)
 
     // Names for traces, from the "name" section, which may be wrong or missing: func_names is NULL or [nfuncs], empty
     // names have length 0.
@@ -122,7 +123,12 @@ struct module {
         u32 imports, imported_globals, tables, globals, refs, size;
     } layout;
 
-    void *arena; // owner of all of the above
+    // The index behind module_export: exports by name, in buckets of a hash (wasm/exports.c).
+    u32 *export_order; // [nexports]
+    u32 *export_bucket; // [export_mask + 2]: where in export_order each bucket starts
+    u32 export_mask;
+
+    struct arena *arena; // owner of all of the above
 };
 
 // Decodes and validates everything but function bodies. On failure *out is NULL and *e says offset and reason

@@ -52,6 +52,7 @@ enum limit {
     MAX_PARAMS = 1000,
     MAX_RESULTS = 1000,
     MAX_BR_TABLE = 65520,
+    MAX_STACK = 500000, // operands of one body; ours alone: calls with 1000 results pile up faster than bytes are read
     MAX_NAME = 100000,
     MAX_PAGES = 65536, // of 64 KiB, 32-bit memories
 };

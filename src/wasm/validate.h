@@ -44,7 +44,7 @@ struct body {
     const u8 *locals; // types, parameters included
     u32 nlocals;
     u32 max_stack;    // cells of the operand stack at its highest; v128 takes one cell here
-    u32 max_depth;    // nesting of blocks at its deepest
+    u32 max_depth;    // nesting of blocks at its deepest, the function's own included: at least 1
     bool calls;       // as in loop_note, for the whole body
     bool simd;        // uses v128 anywhere, types of locals included
     u32 simd_offset;  // byte offset in the module of the first such use

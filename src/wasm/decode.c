@@ -1,0 +1,788 @@
+// SPDX-License-Identifier: MIT
+// Decoding of a module's binary form (specification 5.5), and the validation of everything but bodies (3.4).
+//
+// One function per section, each with one function per entry, over the sticky reader: an entry that is wrong ends the
+// reading, and loops look at read_ok once per entry. A section is read on past its stated end when its content asks for
+// it, and its size is compared afterwards, as in the specification's own interpreter; nothing of a module with a wrong
+// section is ever seen by anyone.
+//
+// Memory comes from one arena. An array is allocated only when the bytes that remain can hold that many entries, so
+// memory is at most 32 times the size (a passive data segment of 2 bytes), and a small module takes one heap block.
+//
+// Sections come in a fixed order, so whatever an entry refers to is known when it is read; bodies are judged later.
+#include "wasm/module.h"
+#include "wasm/decode.h"
+#include "wasm/reader.h"
+#include "wasm/validate.h"
+#include "wasm/vmctx.h"
+
+enum section {
+    SECTION_CUSTOM,
+    SECTION_TYPE,
+    SECTION_IMPORT,
+    SECTION_FUNCTION,
+    SECTION_TABLE,
+    SECTION_MEMORY,
+    SECTION_GLOBAL,
+    SECTION_EXPORT,
+    SECTION_START,
+    SECTION_ELEM,
+    SECTION_CODE,
+    SECTION_DATA,
+    SECTION_DATA_COUNT,
+    SECTION_END,
+};
+
+struct decode {
+    struct reader r;
+    struct module *m;
+    u32 ncode;         // entries of the code section
+    u32 data_count;    // of the data count section
+    const u8 *names;   // content of the name section, or NULL
+    const u8 *names_end;
+};
+
+static void *take(struct decode *d, size_t count, size_t size)
+{
+    void *p = arena_array(d->m->arena, count, size);
+    if (!p)
+        read_error(&d->r, ERR_NO_MEMORY, d->r.p, "out of memory");
+    return p;
+}
+
+// An index space that has `old` entries, of imports, gets `more` own ones behind them.
+static void *extend(struct decode *d, const void *old, u32 count, u32 more, size_t size)
+{
+    u8 *p = take(d, (size_t)count + more, size);
+    if (p && count)
+        memcpy(p, old, count * size);
+    return p;
+}
+
+static bool invalid(struct decode *d, const u8 *at, const char *what, u32 index)
+{
+    return read_error(&d->r, ERR_INVALID, at, "unknown %s %u", what, index);
+}
+
+// An index that must be below n.
+static u32 read_index(struct decode *d, u32 n, const char *what)
+{
+    const u8 *at = d->r.p;
+    u32 i = read_u32(&d->r);
+    if (unlikely(i >= n) && read_ok(&d->r))
+        invalid(d, at, what, i);
+    return i;
+}
+
+// Own functions whose reference can be taken are numbered in the order in which they are found.
+static void declare_func(struct module *m, u32 func)
+{
+    if (func < m->nimported_funcs)
+        m->declared[func] = 1;
+    else if (!m->funcs[func].ref)
+        m->funcs[func].ref = ++m->nrefs;
+}
+
+// Types ----------------------------------------------------------------------------------------------------------------
+
+static const u8 *read_types(struct decode *d, u32 max, u32 *count, const char *what)
+{
+    *count = read_count(&d->r, 1, max, what);
+    const u8 *at = d->r.p;
+    for (u32 i = 0; i < *count && read_ok(&d->r); i++)
+        read_valtype(&d->r);
+    return at;
+}
+
+// *pool is the place for types that do not lie side by side in the module. It is as large as the section, so a type that
+// lies past the section's end must not get there.
+static void read_functype(struct decode *d, struct functype *t, u8 **pool, const u8 *section_end)
+{
+    struct reader *r = &d->r;
+    const u8 *at = r->p;
+    u8 form = read_byte(r);
+    if (form != 0x60 && read_ok(r))
+        read_error(r, ERR_MALFORMED, at, "%s",
+                   form >= 0x80 ? "integer representation too long" : "malformed function type");
+    *t = (struct functype){0};
+    const u8 *params = read_types(d, MAX_PARAMS, &t->nparams, "parameters");
+    const u8 *results = read_types(d, MAX_RESULTS, &t->nresults, "results");
+    if (r->p > section_end)
+        read_error(r, ERR_MALFORMED, section_end, "section size mismatch");
+    if (!read_ok(r))
+        return;
+    t->types = t->nparams ? params : results;
+    if (t->nparams && t->nresults) {
+        memcpy(*pool, params, t->nparams);
+        memcpy(*pool + t->nparams, results, t->nresults);
+        t->types = *pool;
+        *pool += t->nparams + t->nresults;
+    }
+}
+
+static void read_type_section(struct decode *d, u32 size)
+{
+    struct module *m = d->m;
+    const u8 *end = d->r.p + size;
+    u32 n = read_count(&d->r, 3, MAX_TYPES, "types");
+    m->types = take(d, n, sizeof *m->types);
+    u8 *pool = take(d, size, 1);
+    for (u32 i = 0; i < n && read_ok(&d->r); i++) {
+        read_functype(d, &m->types[i], &pool, end);
+        m->ntypes = i + 1;
+    }
+}
+
+static u64 read_limit(struct decode *d)
+{
+    return read_u32(&d->r);
+}
+
+static void read_limits(struct decode *d, struct limits *l, u64 range, const char *beyond)
+{
+    struct reader *r = &d->r;
+    const u8 *at = r->p;
+    u8 flags = (u8)read_leb(r, 1, false);
+    l->min = read_limit(d);
+    l->max = flags ? read_limit(d) : UINT64_MAX;
+    if (!read_ok(r))
+        return;
+    if (l->min > range || (flags && l->max > range))
+        read_error(r, ERR_INVALID, at, "%s", beyond);
+    else if (l->min > l->max)
+        read_error(r, ERR_INVALID, at, "size minimum must not be greater than maximum");
+}
+
+static struct table_type read_table_type(struct decode *d)
+{
+    struct table_type t = {.elem = read_reftype(&d->r)};
+    read_limits(d, &t.limits, UINT32_MAX, "table size must be at most 2^32-1");
+    return t;
+}
+
+static struct limits read_memory_type(struct decode *d)
+{
+    struct limits l = {0};
+    read_limits(d, &l, MAX_PAGES, "memory size must be at most 65536 pages (4GiB)");
+    return l;
+}
+
+static struct global_type read_global_type(struct decode *d)
+{
+    struct global_type g = {.type = read_valtype(&d->r)};
+    const u8 *at = d->r.p;
+    u8 mutable = read_byte(&d->r);
+    if (mutable > 1)
+        read_error(&d->r, ERR_MALFORMED, at, "malformed mutability");
+    g.mutable = mutable == 1;
+    return g;
+}
+
+// Constant expressions -------------------------------------------------------------------------------------------------
+
+static u32 read_op(struct reader *r)
+{
+    const u8 *at = r->p;
+    u32 op = read_byte(r);
+    if (op == 0xfc || op == 0xfd) {
+        u32 sub = read_u32(r);
+        op = op << 8 | (sub & 0xff);
+        if (sub > 0xff)
+            read_error(r, ERR_MALFORMED, at, "illegal opcode %02x %x", op >> 8, sub);
+    }
+    return op;
+}
+
+static void const_bytes(struct decode *d, struct constexpr_ *c, u8 type, u32 size)
+{
+    const u8 *p = read_bytes(&d->r, size);
+    c->type = type;
+    if (p)
+        memcpy(c->v128, p, size);
+}
+
+static void const_global(struct decode *d, struct constexpr_ *c, const u8 *at)
+{
+    struct module *m = d->m;
+    c->kind = CONST_GLOBAL;
+    c->index = read_index(d, m->nimported_globals, "global");
+    if (!read_ok(&d->r))
+        return;
+    c->type = m->globals[c->index].type;
+    if (m->globals[c->index].mutable)
+        read_error(&d->r, ERR_INVALID, at, "constant expression required (global %u is mutable)", c->index);
+}
+
+static void const_func(struct decode *d, struct constexpr_ *c)
+{
+    c->kind = CONST_REF_FUNC;
+    c->type = TYPE_FUNCREF;
+    c->index = read_index(d, d->m->nfuncs, "function");
+    if (read_ok(&d->r))
+        declare_func(d->m, c->index);
+}
+
+static void const_op(struct decode *d, struct constexpr_ *c, u32 op, const u8 *at)
+{
+    struct reader *r = &d->r;
+    switch (op) {
+    case OP_i32_const:
+        c->type = TYPE_I32;
+        c->bits = (u32)read_leb(r, 32, true);
+        break;
+    case OP_i64_const:
+        c->type = TYPE_I64;
+        c->bits = read_leb(r, 64, true);
+        break;
+    case OP_f32_const: const_bytes(d, c, TYPE_F32, 4); break;
+    case OP_f64_const: const_bytes(d, c, TYPE_F64, 8); break;
+    case OP_v128_const: const_bytes(d, c, TYPE_V128, 16); break;
+    case OP_ref_null:
+        c->kind = CONST_REF_NULL;
+        c->type = read_reftype(r);
+        break;
+    case OP_ref_func: const_func(d, c); break;
+    case OP_global_get: const_global(d, c, at); break;
+    default:
+        if (op_text(op)[0] == '?')
+            read_error(r, ERR_MALFORMED, at, "illegal opcode %02x", op);
+        else
+            read_error(r, ERR_INVALID, at, "constant expression required (not %s)", op_text(op));
+    }
+}
+
+// 2.0: exactly one constant instruction. Several are read as such, since each is constant, and leave too many values.
+static void read_constexpr(struct decode *d, struct constexpr_ *c, u8 type)
+{
+    struct reader *r = &d->r;
+    const u8 *start = r->p;
+    u32 values = 0;
+    for (; read_ok(r); values++) {
+        const u8 *at = r->p;
+        u32 op = read_op(r);
+        if (op == OP_end || !read_ok(r))
+            break;
+        *c = (struct constexpr_){0};
+        const_op(d, c, op, at);
+    }
+    if (!read_ok(r))
+        return;
+    if (values != 1)
+        read_error(r, ERR_INVALID, start, "type mismatch: constant expression leaves %u values, expected 1",
+                   values);
+    else if (c->type != type)
+        read_error(r, ERR_INVALID, start, "type mismatch: constant expression is %s, expected %s",
+                   valtype_text(c->type), valtype_text(type));
+}
+
+// Imports and own definitions ------------------------------------------------------------------------------------------
+
+static void import_func(struct decode *d, struct import *im)
+{
+    struct module *m = d->m;
+    u32 type = read_index(d, m->ntypes, "type");
+    if (m->funcs)
+        m->funcs[m->nimported_funcs] = (struct func){.type = type};
+    im->index = m->nimported_funcs++;
+}
+
+static void import_table(struct decode *d, struct import *im)
+{
+    struct module *m = d->m;
+    struct table_type t = read_table_type(d);
+    if (m->tables)
+        m->tables[m->nimported_tables] = t;
+    im->index = m->nimported_tables++;
+}
+
+static void import_memory(struct decode *d, struct import *im)
+{
+    struct module *m = d->m;
+    struct limits l = read_memory_type(d);
+    if (m->memories)
+        m->memories[m->nimported_memories] = l;
+    im->index = m->nimported_memories++;
+}
+
+static void import_global(struct decode *d, struct import *im)
+{
+    struct module *m = d->m;
+    struct global_type g = read_global_type(d);
+    if (m->globals)
+        m->globals[m->nimported_globals] = g;
+    im->index = m->nimported_globals++;
+}
+
+static void read_import(struct decode *d, struct import *im)
+{
+    im->module = read_name(&d->r);
+    im->field = read_name(&d->r);
+    const u8 *at = d->r.p;
+    im->kind = read_byte(&d->r);
+    switch (im->kind) {
+    case EXTERN_FUNC: import_func(d, im); break;
+    case EXTERN_TABLE: import_table(d, im); break;
+    case EXTERN_MEMORY: import_memory(d, im); break;
+    case EXTERN_GLOBAL: import_global(d, im); break;
+    default: read_error(&d->r, ERR_MALFORMED, at, "malformed import kind");
+    }
+}
+
+static void import_arrays(struct decode *d)
+{
+    struct module *m = d->m;
+    m->funcs = take(d, m->nimported_funcs, sizeof *m->funcs);
+    m->tables = take(d, m->nimported_tables, sizeof *m->tables);
+    m->memories = take(d, m->nimported_memories, sizeof *m->memories);
+    m->globals = take(d, m->nimported_globals, sizeof *m->globals);
+    m->declared = take(d, m->nimported_funcs, 1);
+    if (m->declared)
+        memset(m->declared, 0, m->nimported_funcs);
+    m->nimported_funcs = m->nimported_tables = m->nimported_memories = m->nimported_globals = 0;
+}
+
+// Read twice: first to count the kinds, then, with the arrays there, for good.
+static void read_import_section(struct decode *d, u32 size)
+{
+    (void)size;
+    struct module *m = d->m;
+    m->nimports = read_count(&d->r, 3, MAX_IMPORTS, "imports");
+    m->imports = take(d, m->nimports, sizeof *m->imports);
+    const u8 *start = d->r.p;
+    for (u32 i = 0; i < m->nimports && read_ok(&d->r); i++)
+        read_import(d, &m->imports[i]);
+    if (read_ok(&d->r)) {
+        d->r.p = start;
+        import_arrays(d);
+    }
+    for (u32 i = 0; i < m->nimports && read_ok(&d->r); i++)
+        read_import(d, &m->imports[i]);
+    m->nfuncs = m->nimported_funcs;
+    m->ntables = m->nimported_tables;
+    m->nmemories = m->nimported_memories;
+    m->nglobals = m->nimported_globals;
+    if (m->nmemories > 1)
+        read_error(&d->r, ERR_INVALID, start, "multiple memories");
+}
+
+static void read_function_section(struct decode *d, u32 size)
+{
+    (void)size;
+    struct module *m = d->m;
+    u32 n = read_count(&d->r, 1, MAX_FUNCTIONS - m->nfuncs, "functions");
+    struct func *funcs = extend(d, m->funcs, m->nfuncs, n, sizeof *funcs);
+    for (u32 i = 0; i < n && read_ok(&d->r); i++)
+        funcs[m->nfuncs + i] = (struct func){.type = read_index(d, m->ntypes, "type")};
+    m->funcs = funcs;
+    m->nfuncs += n;
+}
+
+static void read_table_section(struct decode *d, u32 size)
+{
+    (void)size;
+    struct module *m = d->m;
+    u32 most = m->ntables < MAX_TABLES ? MAX_TABLES - m->ntables : 0;
+    u32 n = read_count(&d->r, 2, most, "tables");
+    m->tables = extend(d, m->tables, m->ntables, n, sizeof *m->tables);
+    for (u32 i = 0; i < n && read_ok(&d->r); i++)
+        m->tables[m->ntables + i] = read_table_type(d);
+    m->ntables += n;
+}
+
+static void read_memory_section(struct decode *d, u32 size)
+{
+    (void)size;
+    struct module *m = d->m;
+    const u8 *at = d->r.p;
+    u32 n = read_count(&d->r, 1, UINT32_MAX, "memories");
+    m->memories = extend(d, m->memories, m->nmemories, n, sizeof *m->memories);
+    for (u32 i = 0; i < n && read_ok(&d->r); i++)
+        m->memories[m->nmemories + i] = read_memory_type(d);
+    m->nmemories += n;
+    if (m->nmemories > 1)
+        read_error(&d->r, ERR_INVALID, at, "multiple memories");
+}
+
+static void read_global_section(struct decode *d, u32 size)
+{
+    (void)size;
+    struct module *m = d->m;
+    u32 n = read_count(&d->r, 3, MAX_GLOBALS - m->nglobals, "globals");
+    m->globals = extend(d, m->globals, m->nglobals, n, sizeof *m->globals);
+    m->global_init = take(d, n, sizeof *m->global_init);
+    for (u32 i = 0; i < n && read_ok(&d->r); i++) {
+        struct global_type *g = &m->globals[m->nglobals + i];
+        *g = read_global_type(d);
+        read_constexpr(d, &m->global_init[i], g->type);
+    }
+    m->nglobals += n;
+}
+
+// Exports and start ----------------------------------------------------------------------------------------------------
+
+static void read_export(struct decode *d, struct export *ex)
+{
+    struct module *m = d->m;
+    ex->name = read_name(&d->r);
+    const u8 *at = d->r.p;
+    ex->kind = read_byte(&d->r);
+    switch (ex->kind) {
+    case EXTERN_FUNC:
+        ex->index = read_index(d, m->nfuncs, "function");
+        if (read_ok(&d->r))
+            declare_func(m, ex->index);
+        break;
+    case EXTERN_TABLE: ex->index = read_index(d, m->ntables, "table"); break;
+    case EXTERN_MEMORY: ex->index = read_index(d, m->nmemories, "memory"); break;
+    case EXTERN_GLOBAL: ex->index = read_index(d, m->nglobals, "global"); break;
+    default: read_error(&d->r, ERR_MALFORMED, at, "malformed export kind");
+    }
+}
+
+static void read_export_section(struct decode *d, u32 size)
+{
+    (void)size;
+    struct module *m = d->m;
+    m->nexports = read_count(&d->r, 3, MAX_EXPORTS, "exports");
+    m->exports = take(d, m->nexports, sizeof *m->exports);
+    for (u32 i = 0; i < m->nexports && read_ok(&d->r); i++)
+        read_export(d, &m->exports[i]);
+    if (read_ok(&d->r) && exports_index(m, d->r.e))
+        d->r.p = d->r.end;
+}
+
+static void read_start_section(struct decode *d, u32 size)
+{
+    (void)size;
+    struct module *m = d->m;
+    const u8 *at = d->r.p;
+    m->start = read_index(d, m->nfuncs, "function");
+    if (!read_ok(&d->r))
+        return;
+    const struct functype *t = module_func_type(m, m->start);
+    if (t->nparams || t->nresults)
+        read_error(&d->r, ERR_INVALID, at, "start function must have no parameters and no results");
+}
+
+// Element segments -----------------------------------------------------------------------------------------------------
+
+enum { ELEM_NOT_ACTIVE = 1, ELEM_INDEX_OR_DECLARATIVE = 2, ELEM_EXPRESSIONS = 4 };
+
+static void elem_active(struct decode *d, struct elem_segment *s, bool index)
+{
+    s->mode = SEGMENT_ACTIVE;
+    const u8 *at = d->r.p;
+    s->table = index ? read_u32(&d->r) : 0;
+    if (read_ok(&d->r) && s->table >= d->m->ntables)
+        invalid(d, at, "table", s->table);
+    read_constexpr(d, &s->offset, TYPE_I32);
+}
+
+static u8 elem_type(struct decode *d, bool expressions)
+{
+    if (expressions)
+        return read_reftype(&d->r);
+    const u8 *at = d->r.p;
+    if (read_byte(&d->r) != 0)
+        read_error(&d->r, ERR_MALFORMED, at, "malformed element kind");
+    return TYPE_FUNCREF;
+}
+
+static void elem_funcs(struct decode *d, struct elem_segment *s)
+{
+    s->count = read_count(&d->r, 1, MAX_TABLE_SIZE, "elements");
+    u32 *funcs = take(d, s->count, sizeof *funcs);
+    for (u32 i = 0; i < s->count && read_ok(&d->r); i++) {
+        funcs[i] = read_index(d, d->m->nfuncs, "function");
+        if (read_ok(&d->r))
+            declare_func(d->m, funcs[i]);
+    }
+    s->funcs = funcs;
+}
+
+static void elem_exprs(struct decode *d, struct elem_segment *s)
+{
+    s->count = read_count(&d->r, 3, MAX_TABLE_SIZE, "elements");
+    struct constexpr_ *exprs = take(d, s->count, sizeof *exprs);
+    for (u32 i = 0; i < s->count && read_ok(&d->r); i++)
+        read_constexpr(d, &exprs[i], s->type);
+    s->exprs = exprs;
+}
+
+static void read_elem(struct decode *d, struct elem_segment *s)
+{
+    const u8 *at = d->r.p;
+    u32 flags = read_u32(&d->r);
+    if (flags > 7 && read_ok(&d->r))
+        read_error(&d->r, ERR_MALFORMED, at, "malformed elements segment kind");
+    bool second = flags & ELEM_INDEX_OR_DECLARATIVE;
+    *s = (struct elem_segment){.type = TYPE_FUNCREF};
+    if (!(flags & ELEM_NOT_ACTIVE))
+        elem_active(d, s, second);
+    else
+        s->mode = second ? SEGMENT_DECLARATIVE : SEGMENT_PASSIVE;
+    if (flags & (ELEM_NOT_ACTIVE | ELEM_INDEX_OR_DECLARATIVE))
+        s->type = elem_type(d, flags & ELEM_EXPRESSIONS);
+    if (flags & ELEM_EXPRESSIONS)
+        elem_exprs(d, s);
+    else
+        elem_funcs(d, s);
+    if (read_ok(&d->r) && s->mode == SEGMENT_ACTIVE && d->m->tables[s->table].elem != s->type)
+        read_error(&d->r, ERR_INVALID, at, "type mismatch: segment of %s for a table of %s", valtype_text(s->type),
+                   valtype_text(d->m->tables[s->table].elem));
+}
+
+static void read_elem_section(struct decode *d, u32 size)
+{
+    (void)size;
+    struct module *m = d->m;
+    m->nelems = read_count(&d->r, 3, MAX_ELEM_SEGMENTS, "element segments");
+    m->elems = take(d, m->nelems, sizeof *m->elems);
+    for (u32 i = 0; i < m->nelems && read_ok(&d->r); i++)
+        read_elem(d, &m->elems[i]);
+}
+
+// Code and data --------------------------------------------------------------------------------------------------------
+
+static void read_code(struct decode *d, struct func *f)
+{
+    const u8 *at = d->r.p;
+    u32 size = read_u32(&d->r);
+    if (!read_bytes(&d->r, size))
+        return;
+    if (size > MAX_BODY_SIZE)
+        read_error(&d->r, ERR_INVALID, at, "function body too large (%u bytes; the limit is %u)", size, MAX_BODY_SIZE);
+    f->end = (u32)(d->r.p - d->r.base);
+    f->start = f->end - size;
+}
+
+static void read_code_section(struct decode *d, u32 size)
+{
+    struct module *m = d->m;
+    m->code_start = (u32)(d->r.p - d->r.base);
+    m->code_end = m->code_start + size;
+    d->ncode = read_count(&d->r, 1, MAX_FUNCTIONS, "functions");
+    for (u32 i = 0; i < d->ncode && read_ok(&d->r); i++) {
+        struct func surplus; // counts are compared when all sections have been seen
+        read_code(d, i < m->nfuncs - m->nimported_funcs ? &m->funcs[m->nimported_funcs + i] : &surplus);
+    }
+}
+
+static void read_data(struct decode *d, struct data_segment *s)
+{
+    const u8 *at = d->r.p;
+    u32 flags = read_u32(&d->r);
+    *s = (struct data_segment){.mode = flags == 1 ? SEGMENT_PASSIVE : SEGMENT_ACTIVE};
+    if (flags > 2 && read_ok(&d->r))
+        read_error(&d->r, ERR_MALFORMED, at, "malformed data segment kind");
+    at = d->r.p;
+    if (flags == 2)
+        s->memory = read_u32(&d->r);
+    if (s->mode == SEGMENT_ACTIVE) {
+        if (read_ok(&d->r) && s->memory >= d->m->nmemories)
+            invalid(d, at, "memory", s->memory);
+        read_constexpr(d, &s->offset, TYPE_I32);
+    }
+    s->size = read_u32(&d->r);
+    s->bytes = read_bytes(&d->r, s->size);
+}
+
+static void read_data_section(struct decode *d, u32 size)
+{
+    (void)size;
+    struct module *m = d->m;
+    m->ndatas = read_count(&d->r, 2, MAX_SEGMENTS, "data segments");
+    m->datas = take(d, m->ndatas, sizeof *m->datas);
+    for (u32 i = 0; i < m->ndatas && read_ok(&d->r); i++)
+        read_data(d, &m->datas[i]);
+}
+
+static void read_data_count_section(struct decode *d, u32 size)
+{
+    (void)size;
+    d->data_count = read_u32(&d->r);
+    d->m->has_data_count = true;
+}
+
+// Custom sections, and the whole ---------------------------------------------------------------------------------------
+
+static bool name_is(struct name n, const char *text)
+{
+    return n.length == strlen(text) && memcmp(n.p, text, n.length) == 0;
+}
+
+static void read_custom_section(struct decode *d, u32 size)
+{
+    const u8 *end = d->r.end;
+    d->r.end = d->r.p + size;
+    struct name name = read_name(&d->r);
+    if (name_is(name, "name")) {
+        d->names = d->r.p;
+        d->names_end = d->r.end;
+    }
+    if (read_ok(&d->r))
+        d->r.p = d->r.end;
+    d->r.end = end;
+}
+
+// `rank` is the place in the order of sections; custom sections stand anywhere.
+static const struct {
+    void (*read)(struct decode *d, u32 size);
+    u8 rank;
+} sections[SECTION_END] = {
+    [SECTION_CUSTOM] = {read_custom_section, 0},
+    [SECTION_TYPE] = {read_type_section, 1},
+    [SECTION_IMPORT] = {read_import_section, 2},
+    [SECTION_FUNCTION] = {read_function_section, 3},
+    [SECTION_TABLE] = {read_table_section, 4},
+    [SECTION_MEMORY] = {read_memory_section, 5},
+    [SECTION_GLOBAL] = {read_global_section, 6},
+    [SECTION_EXPORT] = {read_export_section, 7},
+    [SECTION_START] = {read_start_section, 8},
+    [SECTION_ELEM] = {read_elem_section, 9},
+    [SECTION_DATA_COUNT] = {read_data_count_section, 10},
+    [SECTION_CODE] = {read_code_section, 11},
+    [SECTION_DATA] = {read_data_section, 12},
+};
+
+static void read_section(struct decode *d, u8 *rank)
+{
+    struct reader *r = &d->r;
+    const u8 *at = r->p;
+    u8 id = read_byte(r);
+    if (id >= SECTION_END) {
+        read_error(r, ERR_MALFORMED, at, "malformed section id %u", id);
+        return;
+    }
+    u32 size = read_u32(r);
+    if (!read_ok(r))
+        return;
+    if (size > read_left(r)) {
+        read_error(r, ERR_MALFORMED, at, "length out of bounds");
+        return;
+    }
+    if (id != SECTION_CUSTOM && sections[id].rank <= *rank) {
+        read_error(r, ERR_MALFORMED, at, "unexpected content after last section");
+        return;
+    }
+    if (id != SECTION_CUSTOM)
+        *rank = sections[id].rank;
+    const u8 *end = r->p + size;
+    sections[id].read(d, size);
+    if (read_ok(r) && r->p != end)
+        read_error(r, ERR_MALFORMED, end, "section size mismatch");
+}
+
+static void read_header(struct reader *r)
+{
+    const u8 *p = read_bytes(r, 4);
+    if (p && memcmp(p, "\0asm", 4) != 0)
+        read_error(r, ERR_MALFORMED, p, "magic header not detected");
+    p = read_bytes(r, 4);
+    if (p && load_u32(p) != 1)
+        read_error(r, ERR_MALFORMED, p, "unknown binary version");
+}
+
+static void check_counts(struct decode *d)
+{
+    struct module *m = d->m;
+    if (d->ncode != m->nfuncs - m->nimported_funcs)
+        read_error(&d->r, ERR_MALFORMED, d->r.p, "function and code section have inconsistent lengths");
+    if (m->has_data_count && m->ndatas != d->data_count)
+        read_error(&d->r, ERR_MALFORMED, d->r.p, "data count and data section have inconsistent lengths");
+}
+
+// Offsets in the vmctx; at most 1,000,000 of each kind, so that the sum stays far below 4 GiB.
+static void lay_out(struct module *m)
+{
+    struct layout *l = &m->layout;
+    u32 at = ALIGN_UP((u32)sizeof(struct vmctx), 16u);
+    l->imports = at;
+    at += m->nimported_funcs * (u32)sizeof(struct vm_func);
+    l->imported_globals = at;
+    at += m->nimported_globals * (u32)sizeof(void *);
+    l->tables = at;
+    at += m->ntables * (u32)sizeof(void *);
+    at = ALIGN_UP(at, 16u);
+    l->globals = at;
+    at += (m->nglobals - m->nimported_globals) * (u32)sizeof(union vm_global);
+    l->refs = at;
+    at += m->nrefs * (u32)sizeof(struct vm_func);
+    l->size = at;
+}
+
+static struct module *module_new(const u8 *bytes, size_t size)
+{
+    size_t first = sizeof(struct module) + 1024 + (size < (128 << 10) ? size / 2 : 64 << 10);
+    struct arena *arena = arena_create(first);
+    struct module *m = arena ? arena_alloc(arena, sizeof *m) : NULL;
+    if (m)
+        *m = (struct module){.bytes = bytes, .size = (u32)size, .start = UINT32_MAX, .arena = arena};
+    return m;
+}
+
+// What is wrong in a body comes before what is wrong behind the code section, as if bodies had been read on the way.
+static void first_error(const struct module *m, struct error *e)
+{
+    if (e->code != ERR_MALFORMED || !m->code_end || e->offset < m->code_end)
+        return;
+    struct validator *v = validator_create();
+    for (u32 i = m->nimported_funcs; v && i < m->nfuncs && m->funcs[i].end; i++) {
+        struct body body;
+        struct error earlier;
+        if (validate_body(v, m, i, 0, &body, &earlier) == ERR_MALFORMED) {
+            *e = earlier;
+            break;
+        }
+    }
+    validator_free(v);
+}
+
+status module_decode(const u8 *bytes, size_t size, struct module **out, struct error *e)
+{
+    *out = NULL;
+    *e = (struct error){0};
+    if (size > MAX_MODULE_SIZE)
+        return error_set(e, ERR_INVALID, 0, "module too large (%zu bytes)", size);
+    struct module *m = module_new(bytes, size);
+    if (!m)
+        return error_set(e, ERR_NO_MEMORY, 0, "out of memory");
+    struct decode d = {.r = {bytes, bytes + size, bytes, e}, .m = m};
+    read_header(&d.r);
+    for (u8 rank = 0; read_ok(&d.r) && d.r.p < d.r.end;)
+        read_section(&d, &rank);
+    check_counts(&d);
+    if (read_ok(&d.r) && d.names && names_read(m, d.names, d.names_end))
+        read_error(&d.r, ERR_NO_MEMORY, d.names, "out of memory");
+    if (!read_ok(&d.r)) {
+        first_error(m, e);
+        module_free(m);
+        return e->code;
+    }
+    lay_out(m);
+    *out = m;
+    return OK;
+}
+
+void module_free(struct module *m)
+{
+    if (m)
+        arena_destroy(m->arena);
+}
+
+void module_custom_sections(const struct module *m,
+                            void (*each)(void *context, struct name name, const u8 *p, u32 size), void *context)
+{
+    struct error e = {0};
+    struct reader r = {m->bytes + 8, m->bytes + m->size, m->bytes, &e};
+    while (r.p < r.end) {
+        u8 id = read_byte(&r);
+        u32 size = read_u32(&r);
+        const u8 *end = r.p + size;
+        if (id == SECTION_CUSTOM) {
+            struct name name = read_name(&r);
+            each(context, name, r.p, (u32)(end - r.p));
+        }
+        r.p = end;
+    }
+}
