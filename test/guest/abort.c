@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* abort() is a trap: message, trace, and the code of a trap. */
+// SPDX-License-Identifier: MIT
+// abort() is a trap: message, trace, and the code of a trap.
 #include <stdlib.h>
 
 __attribute__((noinline)) static void give_up(volatile int *reason)

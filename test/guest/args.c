@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Arguments and environment arrive whole: spaces, quotes, empty strings, UTF-8. */
+// SPDX-License-Identifier: MIT
+// Arguments and environment arrive whole: spaces, quotes, empty strings, UTF-8.
 #include <stdio.h>
 #include <stdlib.h>
 

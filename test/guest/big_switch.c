@@ -1,27 +1,28 @@
-/* SPDX-License-Identifier: MIT */
-/* A switch of a thousand cases, dense, and one of scattered values. */
+// SPDX-License-Identifier: MIT
+// A switch of a thousand cases, dense, and one of scattered values.
 #include <stdint.h>
 #include <stdio.h>
 
-/* Every case does something else, so that the compiler cannot turn the switch into a table. */
-#define C1(n)                                                                                      \
-    case n: x = x * ((n) + 3) ^ ((n) % 3 ? x >> ((n) % 7) : x + (n)); break;
-#define C10(n)                                                                                     \
-    C1(n) C1(n + 1) C1(n + 2) C1(n + 3) C1(n + 4) C1(n + 5) C1(n + 6) C1(n + 7) C1(n + 8) C1(n + 9)
-#define C100(n)                                                                                    \
-    C10(n)                                                                                         \
-    C10(n + 10) C10(n + 20) C10(n + 30) C10(n + 40) C10(n + 50) C10(n + 60) C10(n + 70)            \
-        C10(n + 80) C10(n + 90)
+// Every case does something else, so that the compiler cannot turn the switch into a table.
+// clang-format off
+#define C1(n) case n: x = x * ((n) + 3) ^ ((n) % 3 ? x >> ((n) % 7) : x + (n)); break;
+#define C5(n) C1(n) C1(n + 1) C1(n + 2) C1(n + 3) C1(n + 4)
+#define C10(n) C5(n) C5(n + 5)
+#define C50(n) C10(n) C10(n + 10) C10(n + 20) C10(n + 30) C10(n + 40)
+#define C100(n) C50(n) C50(n + 50)
+#define C500(n) C100(n) C100(n + 100) C100(n + 200) C100(n + 300) C100(n + 400)
 
 __attribute__((noinline)) static uint32_t dense(uint32_t op, uint32_t x)
 {
     switch (op) {
-        C100(0)
-        C100(100) C100(200) C100(300) C100(400) C100(500) C100(600) C100(700) C100(800)
-            C100(900) default : x = ~x;
+        C500(0)
+        C500(500)
+    default:
+        x = ~x;
     }
     return x;
 }
+// clang-format on
 
 __attribute__((noinline)) static int scattered(uint32_t op)
 {

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Clocks run forwards, have a resolution, and a sleep lasts as long as it should. */
+// SPDX-License-Identifier: MIT
+// Clocks run forwards, have a resolution, and a sleep lasts as long as it should.
 #include <stdio.h>
 #include <time.h>
 
@@ -24,7 +24,7 @@ int main(void)
         last = t;
     }
     printf("monotonic: %s\n", forwards && last > 0 ? "ok" : "backwards");
-    /* 2024 to 2100. */
+    // 2024 to 2100.
     long long wall = now(CLOCK_REALTIME) / 1000000000;
     printf("realtime: %s\n", wall > 1704067200 && wall < 4102444800 ? "ok" : "wrong");
     printf("resolution: %s\n",

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Recursion ten thousand deep is no exhaustion. */
+// SPDX-License-Identifier: MIT
+// Recursion ten thousand deep is no exhaustion.
 #include <stdio.h>
 
 __attribute__((noinline)) static unsigned sum(unsigned n, unsigned *depth)

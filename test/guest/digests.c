@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Long integer work with a known answer: SHA-256 and CRC-32 of a megabyte, and primes. */
+// SPDX-License-Identifier: MIT
+// Long integer work with a known answer: SHA-256 and CRC-32 of a megabyte, and primes.
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@ static uint32_t ror(uint32_t x, int n)
     return x >> n | x << (32 - n);
 }
 
-/* The constants are the fractions of the roots of primes (FIPS 180-4): found, not listed. */
+// The constants are the fractions of the roots of primes (FIPS 180-4): found, not listed.
 static uint32_t root_bits(unsigned prime, int cube)
 {
     unsigned __int128 low = 0, high = (unsigned __int128)1 << 37;

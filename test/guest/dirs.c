@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Folders: make, list (all names, however many), stat, remove. */
+// SPDX-License-Identifier: MIT
+// Folders: make, list (all names, however many), stat, remove.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -53,7 +53,7 @@ int main(void)
     show("mkdir again", mkdir("/data/sub", 0755));
     show("mkdir below nothing", mkdir("/data/no/sub", 0755));
     for (int i = 0; i < 500; i++) {
-        /* Long names, so that no buffer holds the whole folder. */
+        // Long names, so that no buffer holds the whole folder.
         snprintf(path, sizeof(path), "/data/sub/file-%03d-%0*d", i, i % 100 + 1, i);
         close(open(path, O_WRONLY | O_CREAT, 0644));
     }

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* The exit code is the program's, and exit handlers run before it. */
+// SPDX-License-Identifier: MIT
+// The exit code is the program's, and exit handlers run before it.
 #include <stdio.h>
 #include <stdlib.h>
 

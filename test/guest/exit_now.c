@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* _Exit leaves at once: no handlers, no flushing, the code as given. */
+// SPDX-License-Identifier: MIT
+// _Exit leaves at once: no handlers, no flushing, the code as given.
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Files in a folder of the host: create, append, seek, truncate, rename, unlink, and the errors. */
+// SPDX-License-Identifier: MIT
+// Files in a folder of the host: create, append, seek, truncate, rename, unlink, and the errors.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* The least program: one line through the whole pipeline. */
+// SPDX-License-Identifier: MIT
+// The least program: one line through the whole pipeline.
 #include <stdio.h>
 
 int main(void)

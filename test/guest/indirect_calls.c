@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Function pointers of many shapes, through tables, qsort and callbacks. */
+// SPDX-License-Identifier: MIT
+// Function pointers of many shapes, through tables, qsort and callbacks.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* 64-bit arithmetic at its edges, through variables that the compiler cannot see through. */
+// SPDX-License-Identifier: MIT
+// 64-bit arithmetic at its edges, through variables that the compiler cannot see through.
 #include <inttypes.h>
 #include <stdio.h>
 

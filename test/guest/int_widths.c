@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* The same at 32, 16 and 8 bits: wrapping, sign extension, conversions between all widths. */
+// SPDX-License-Identifier: MIT
+// The same at 32, 16 and 8 bits: wrapping, sign extension, conversions between all widths.
 #include <stdint.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* A bytecode interpreter: the loop that programs in a language run on, as a switch and as calls. */
+// SPDX-License-Identifier: MIT
+// A bytecode interpreter: the loop that programs in a language run on, as a switch and as calls.
 #include <stdint.h>
 #include <stdio.h>
 
@@ -11,8 +11,8 @@ struct vm {
     uint64_t steps;
 };
 
-/* n = 2; count = 0; while (n < 3000) { d = 2; while (d * d < n + 1) { if (n % d == 0) goto next;
- * d = d + 1; } count = count + 1; next: n = n + 1; } print count */
+// n = 2; count = 0; while (n < 3000) { d = 2; while (d * d < n + 1) { if (n % d == 0) goto next;
+// d = d + 1; } count = count + 1; next: n = n + 1; } print count
 enum { N, COUNT, D };
 static const int32_t primes[] = {
     PUSH,  2,     STORE, N,     PUSH, 0,     STORE, COUNT,                /*  0 */

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* malloc, realloc and free in random order, every block filled and checked. */
+// SPDX-License-Identifier: MIT
+// malloc, realloc and free in random order, every block filled and checked.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

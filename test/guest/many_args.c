@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Calls with many arguments, integers and floats mixed, beyond every register convention. */
+// SPDX-License-Identifier: MIT
+// Calls with many arguments, integers and floats mixed, beyond every register convention.
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ NOINLINE static double mixed(int a, double b, int64_t c, float d, int e, double 
     return sum + q * 17 + r * 18 + (double)s * 19 + t * 20;
 }
 
-/* The arguments arrive in one order and leave in another: a parallel move with cycles. */
+// The arguments arrive in one order and leave in another: a parallel move with cycles.
 NOINLINE static double turned(int a, double b, int64_t c, float d, int e, double f, int64_t g,
                               float h, int i, double j, int64_t k, float l, int m, double n,
                               int64_t o, float p, int q, double r, int64_t s, float t)

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* The mathematics library: bit patterns of results, so that not a digit hides. */
+// SPDX-License-Identifier: MIT
+// The mathematics library: bit patterns of results, so that not a digit hides.
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

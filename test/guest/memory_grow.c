@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Memory grows to 1 GiB in steps; new pages are zero, old ones keep what they held. */
+// SPDX-License-Identifier: MIT
+// Memory grows to 1 GiB in steps; new pages are zero, old ones keep what they held.
 #include <stdint.h>
 #include <stdio.h>
 
@@ -28,7 +28,7 @@ int main(void)
         kept &= *(volatile uint32_t *)(start + STEP * PAGE - 4) == ~i;
     }
     printf("grown by %d pages, zero %u, kept %u\n", STEP * STEPS, zero, kept);
-    /* 65536 pages are the end of the address space: this cannot work, and must change nothing. */
+    // 65536 pages are the end of the address space: this cannot work, and must change nothing.
     size_t before = __builtin_wasm_memory_size(0);
     printf("too much: %d\n", (int)__builtin_wasm_memory_grow(0, 65536));
     printf("unchanged: %d\n", before == __builtin_wasm_memory_size(0));

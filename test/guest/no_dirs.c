@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Without --dir there is no file system at all. */
+// SPDX-License-Identifier: MIT
+// Without --dir there is no file system at all.
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Float work whose result depends on every rounding: matrices, n-body, mandelbrot. */
+// SPDX-License-Identifier: MIT
+// Float work whose result depends on every rounding: matrices, n-body, mandelbrot.
 #include <math.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Output in many shapes: single bytes, gathered pieces, a megabyte at once. */
+// SPDX-License-Identifier: MIT
+// Output in many shapes: single bytes, gathered pieces, a megabyte at once.
 #include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Loops with more live integers, and more live floats, than any machine has registers. */
+// SPDX-License-Identifier: MIT
+// Loops with more live integers, and more live floats, than any machine has registers.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -31,7 +31,7 @@ __attribute__((noinline)) static double floats(int n, double x)
     return a + b + c + d + e + f + g + h + i + j + k + l + m + o + p + q + r + s + t + u;
 }
 
-/* Divisions and variable shifts want fixed registers while the others are full. */
+// Divisions and variable shifts want fixed registers while the others are full.
 __attribute__((noinline)) static uint32_t fixed(uint32_t n, uint32_t x, uint32_t y)
 {
     uint32_t a = x, b = y, c = x ^ y, d = x + y, e = x * 3, f = y * 5, g = x | 7, h = y | 9;

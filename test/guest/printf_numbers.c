@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* printf and scanf of numbers: every digit comes out of integer and float code. */
+// SPDX-License-Identifier: MIT
+// printf and scanf of numbers: every digit comes out of integer and float code.
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>

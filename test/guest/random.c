@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Random bytes: two requests differ, all byte values turn up, a big request is filled to its end.
- */
+// SPDX-License-Identifier: MIT
+// Random bytes: two requests differ, all byte values turn up, a big request is filled to its end.
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

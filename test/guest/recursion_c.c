@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Endless recursion in a C program: a clean trap, output so far kept, the function named. */
+// SPDX-License-Identifier: MIT
+// Endless recursion in a C program: a clean trap, output so far kept, the function named.
 #include <unistd.h>
 
 __attribute__((noinline)) static unsigned endless(unsigned n, volatile unsigned *sink)

@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* No path leaves the folder: .. , absolute paths, links that point out, names that are not there.
- */
+// SPDX-License-Identifier: MIT
+// No path leaves the folder: .. , absolute paths, links that point out, names that are not there.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Standard error is its own stream, and both keep their order. */
+// SPDX-License-Identifier: MIT
+// Standard error is its own stream, and both keep their order.
 #include <stdio.h>
 
 int main(void)

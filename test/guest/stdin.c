@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Standard input to standard output, byte for byte, zeros included; then the sums. */
+// SPDX-License-Identifier: MIT
+// Standard input to standard output, byte for byte, zeros included; then the sums.
 #include <stdio.h>
 #include <unistd.h>
 

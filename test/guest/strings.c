@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Strings and blocks of memory: every length and alignment around a word, overlaps both ways. */
+// SPDX-License-Identifier: MIT
+// Strings and blocks of memory: every length and alignment around a word, overlaps both ways.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

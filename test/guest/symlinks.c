@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Symbolic links: made, read, followed inside the folder, and seen as what they are by lstat. */
+// SPDX-License-Identifier: MIT
+// Symbolic links: made, read, followed inside the folder, and seen as what they are by lstat.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* Unoptimized code: every variable in memory, every branch taken literally, shadow stack busy. */
+// SPDX-License-Identifier: MIT
+// Unoptimized code: every variable in memory, every branch taken literally, shadow stack busy.
 #include <stdint.h>
 #include <stdio.h>
 

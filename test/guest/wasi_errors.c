@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* The raw WASI interface: bad pointers, bad descriptors and bad flags are errors, never traps. */
+// SPDX-License-Identifier: MIT
+// The raw WASI interface: bad pointers, bad descriptors and bad flags are errors, never traps.
 #include <stdio.h>
 #include <wasi/api.h>
 
@@ -10,7 +10,7 @@ static void show(const char *what, __wasi_errno_t error)
 
 int main(void)
 {
-    /* All of these are given as numbers by the specification: 8 badf, 21 fault, 28 inval. */
+    // All of these are given as numbers by the specification: 8 badf, 21 fault, 28 inval.
     __wasi_size_t n;
     __wasi_timestamp_t t;
     __wasi_fdstat_t stat;

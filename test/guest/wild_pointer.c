@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: MIT */
-/* A wild pointer: trap in the function that used it, with the callers behind it. */
+// SPDX-License-Identifier: MIT
+// A wild pointer: trap in the function that used it, with the callers behind it.
 #include <stdint.h>
 #include <unistd.h>
 

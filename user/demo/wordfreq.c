@@ -1,17 +1,15 @@
-/* SPDX-License-Identifier: MIT */
-/*
- * Word frequencies: reads texts on standard input, counts their words and writes the most frequent
- * ones with their counts and shares.
- *
- *   wordfreq [COUNT]   (ten, when not given)
- *
- * This is the job that `make run` shows: data in, a real program over it, the result out. A word is
- * a run of letters, digits and bytes above 127 (so UTF-8 words stay whole), apostrophes within it
- * included; ASCII letters count as lower case. The words live in one hash table with open
- * addressing that doubles when it is three quarters full, their letters in blocks that are never
- * moved. Words that are equally frequent are written in the order of their letters, so the output
- * depends on the input alone.
- */
+// SPDX-License-Identifier: MIT
+// Word frequencies: reads texts on standard input, counts their words and writes the most frequent
+// ones with their counts and shares.
+//
+//   wordfreq [COUNT]   (ten, when not given)
+//
+// This is the job that `make run` shows: data in, a real program over it, the result out. A word is
+// a run of letters, digits and bytes above 127 (so UTF-8 words stay whole), apostrophes within it
+// included; ASCII letters count as lower case. The words live in one hash table with open
+// addressing that doubles when it is three quarters full, their letters in blocks that are never
+// moved. Words that are equally frequent are written in the order of their letters, so the output
+// depends on the input alone.
 #include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -43,7 +41,7 @@ static void *must(void *memory)
     return memory;
 }
 
-/* Letters are kept until the end of the program: there is nothing to free one by one. */
+// Letters are kept until the end of the program: there is nothing to free one by one.
 static const char *keep(const char *text, uint32_t length)
 {
     static char *block;
@@ -60,7 +58,7 @@ static const char *keep(const char *text, uint32_t length)
     return copy;
 }
 
-/* The slot that holds the word, or the free one where it belongs. */
+// The slot that holds the word, or the free one where it belongs.
 static struct word *find(struct word *slots, uint32_t size, const char *text, uint32_t length,
                          uint32_t hash)
 {

@@ -1,10 +1,8 @@
-/* SPDX-License-Identifier: MIT */
-/*
- * The calls that posix.h declares, answered honestly for a system that lacks the feature: changing
- * an owner or a mode succeeds and changes nothing (there is none to change), starting a program
- * fails with ENOSYS, and there is one user, number 0, without an entry in the password file. The
- * programs under test handle all of these, for each is an answer that a real system may give too.
- */
+// SPDX-License-Identifier: MIT
+// The calls that posix.h declares, answered honestly for a system that lacks the feature: changing
+// an owner or a mode succeeds and changes nothing (there is none to change), starting a program
+// fails with ENOSYS, and there is one user, number 0, without an entry in the password file. The
+// programs under test handle all of these, for each is an answer that a real system may give too.
 #include "posix.h"
 
 #include <errno.h>

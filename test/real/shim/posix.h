@@ -1,9 +1,7 @@
-/* SPDX-License-Identifier: MIT */
-/*
- * What the real programs ask of POSIX and this wasi-libc does not declare: owners, modes, users and
- * other processes. The build includes this file ahead of each of their sources (-include) and links
- * posix.c, which says how the calls answer.
- */
+// SPDX-License-Identifier: MIT
+// What the real programs ask of POSIX and this wasi-libc does not declare: owners, modes, users and
+// other processes. The build includes this file ahead of each of their sources (-include) and links
+// posix.c, which says how the calls answer.
 #ifndef SHIM_POSIX_H
 #define SHIM_POSIX_H
 
@@ -15,8 +13,7 @@ struct passwd {
     char *pw_dir;
 };
 
-/* Advisory locks: names only. sqlite3 is built to open its files with the unlocked "unix-none" VFS.
- */
+// Advisory locks: names only. sqlite3 is built to open its files with the unlocked "unix-none" VFS.
 enum { F_RDLCK, F_WRLCK, F_UNLCK, F_GETLK = 5, F_SETLK, F_SETLKW };
 
 int getpagesize(void);
