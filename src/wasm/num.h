@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The numeric functions that the expressions of ops.def name: WebAssembly's meaning of each, made deterministic where
-// the specification leaves a choice, so that every engine, every build and every run agrees to the bit.
+// The numeric functions that the expressions of ops.def name: WebAssembly's meaning of each, made
+// deterministic where the specification leaves a choice, so that every engine, every build and
+// every run agrees to the bit.
 //
-// NaNs. The specification lets an operation return any arithmetic NaN; here it is what one x86 SSE instruction with the
-// operands in their order returns: the first operand that is a NaN, made quiet, payload kept; if none is (0/0,
-// inf - inf, sqrt(-1)), the default NaN, whose sign bit is set. A C compiler may commute an addition or fold it, and
-// then picks another NaN, so results that are NaNs are made here by hand, off the fast path.
+// NaNs. The specification lets an operation return any arithmetic NaN; here it is what one x86 SSE
+// instruction with the operands in their order returns: the first operand that is a NaN, made
+// quiet, payload kept; if none is (0/0, inf - inf, sqrt(-1)), the default NaN, whose sign bit is
+// set. A C compiler may commute an addition or fold it, and then picks another NaN, so results that
+// are NaNs are made here by hand, off the fast path.
 //
-// Everything is an inline expression over u32, u64, f32, f64: no libm, no errno, no undefined behaviour for any operand.
-// Rounding uses the compiler's elementwise builtins, which are single instructions on every target we have (SSE4.1).
+// Everything is an inline expression over u32, u64, f32, f64: no libm, no errno, no undefined
+// behaviour for any operand. Rounding uses the compiler's elementwise builtins, which are single
+// instructions on every target we have (SSE4.1).
 #pragma once
 #include "wasm/types.h"
 
@@ -85,93 +88,96 @@ static inline f64 bits_f64(u64 a)
 }
 
 // --- Floating point, the same for both widths.
-// F: type; U: bits as an integer; B: name of the bits functions; QUIET: the bit that makes a NaN quiet; DEFAULT: the NaN
-// that comes of no NaN; SIGN: the sign bit.
-#define FLOAT(F, U, QUIET, DEFAULT, SIGN)                                                                              \
-    static inline bool F##_is_nan(F a)                                                                                 \
-    {                                                                                                                  \
-        return a != a;                                                                                                 \
-    }                                                                                                                  \
-    /* The NaN that an operation on a and b returns. */                                                                \
-    __attribute__((cold)) static inline F F##_nan2(F a, F b)                                                           \
-    {                                                                                                                  \
-        U bits = F##_is_nan(a) ? F##_bits(a) | QUIET : F##_is_nan(b) ? F##_bits(b) | QUIET : DEFAULT;                  \
-        return bits_##F(bits);                                                                                         \
-    }                                                                                                                  \
-    static inline F F##_abs(F a)                                                                                       \
-    {                                                                                                                  \
-        return bits_##F(F##_bits(a) & ~SIGN);                                                                          \
-    }                                                                                                                  \
-    static inline F F##_neg(F a)                                                                                       \
-    {                                                                                                                  \
-        return bits_##F(F##_bits(a) ^ SIGN);                                                                           \
-    }                                                                                                                  \
-    static inline F F##_copysign(F a, F b)                                                                             \
-    {                                                                                                                  \
-        return bits_##F((F##_bits(a) & ~SIGN) | (F##_bits(b) & SIGN));                                                 \
-    }                                                                                                                  \
-    static inline F F##_min(F a, F b)                                                                                  \
-    {                                                                                                                  \
-        if (a < b)                                                                                                     \
-            return a;                                                                                                  \
-        if (a > b)                                                                                                     \
-            return b;                                                                                                  \
-        if (likely(a == b))                                                                                            \
-            return bits_##F(F##_bits(a) | F##_bits(b)); /* -0 is below 0 */                                            \
-        return F##_nan2(a, b);                                                                                         \
-    }                                                                                                                  \
-    static inline F F##_max(F a, F b)                                                                                  \
-    {                                                                                                                  \
-        if (a > b)                                                                                                     \
-            return a;                                                                                                  \
-        if (a < b)                                                                                                     \
-            return b;                                                                                                  \
-        if (likely(a == b))                                                                                            \
-            return bits_##F(F##_bits(a) & F##_bits(b));                                                                \
-        return F##_nan2(a, b);                                                                                         \
-    }                                                                                                                  \
-    FLOAT_BINARY(F, add, +)                                                                                            \
-    FLOAT_BINARY(F, sub, -)                                                                                            \
-    FLOAT_BINARY(F, mul, *)                                                                                            \
-    FLOAT_BINARY(F, div, /)                                                                                            \
-    FLOAT_UNARY(F, ceil, __builtin_elementwise_ceil)                                                                   \
-    FLOAT_UNARY(F, floor, __builtin_elementwise_floor)                                                                 \
-    FLOAT_UNARY(F, trunc, __builtin_elementwise_trunc)                                                                 \
-    FLOAT_UNARY(F, nearest, __builtin_elementwise_roundeven)                                                           \
+// F: type; U: bits as an integer; B: name of the bits functions; QUIET: the bit that makes a NaN
+// quiet; DEFAULT: the NaN that comes of no NaN; SIGN: the sign bit.
+#define FLOAT(F, U, QUIET, DEFAULT, SIGN)                                                          \
+    static inline bool F##_is_nan(F a)                                                             \
+    {                                                                                              \
+        return a != a;                                                                             \
+    }                                                                                              \
+    /* The NaN that an operation on a and b returns. */                                            \
+    __attribute__((cold)) static inline F F##_nan2(F a, F b)                                       \
+    {                                                                                              \
+        U bits = F##_is_nan(a)   ? F##_bits(a) | QUIET                                             \
+                 : F##_is_nan(b) ? F##_bits(b) | QUIET                                             \
+                                 : DEFAULT;                                                        \
+        return bits_##F(bits);                                                                     \
+    }                                                                                              \
+    static inline F F##_abs(F a)                                                                   \
+    {                                                                                              \
+        return bits_##F(F##_bits(a) & ~SIGN);                                                      \
+    }                                                                                              \
+    static inline F F##_neg(F a)                                                                   \
+    {                                                                                              \
+        return bits_##F(F##_bits(a) ^ SIGN);                                                       \
+    }                                                                                              \
+    static inline F F##_copysign(F a, F b)                                                         \
+    {                                                                                              \
+        return bits_##F((F##_bits(a) & ~SIGN) | (F##_bits(b) & SIGN));                             \
+    }                                                                                              \
+    static inline F F##_min(F a, F b)                                                              \
+    {                                                                                              \
+        if (a < b)                                                                                 \
+            return a;                                                                              \
+        if (a > b)                                                                                 \
+            return b;                                                                              \
+        if (likely(a == b))                                                                        \
+            return bits_##F(F##_bits(a) | F##_bits(b)); /* -0 is below 0 */                        \
+        return F##_nan2(a, b);                                                                     \
+    }                                                                                              \
+    static inline F F##_max(F a, F b)                                                              \
+    {                                                                                              \
+        if (a > b)                                                                                 \
+            return a;                                                                              \
+        if (a < b)                                                                                 \
+            return b;                                                                              \
+        if (likely(a == b))                                                                        \
+            return bits_##F(F##_bits(a) & F##_bits(b));                                            \
+        return F##_nan2(a, b);                                                                     \
+    }                                                                                              \
+    FLOAT_BINARY(F, add, +)                                                                        \
+    FLOAT_BINARY(F, sub, -)                                                                        \
+    FLOAT_BINARY(F, mul, *)                                                                        \
+    FLOAT_BINARY(F, div, /)                                                                        \
+    FLOAT_UNARY(F, ceil, __builtin_elementwise_ceil)                                               \
+    FLOAT_UNARY(F, floor, __builtin_elementwise_floor)                                             \
+    FLOAT_UNARY(F, trunc, __builtin_elementwise_trunc)                                             \
+    FLOAT_UNARY(F, nearest, __builtin_elementwise_roundeven)                                       \
     FLOAT_UNARY(F, sqrt, __builtin_elementwise_sqrt)
 
-#define FLOAT_BINARY(F, name, op)                                                                                      \
-    static inline F F##_##name(F a, F b)                                                                               \
-    {                                                                                                                  \
-        F r = a op b;                                                                                                  \
-        return likely(r == r) ? r : F##_nan2(a, b);                                                                    \
+#define FLOAT_BINARY(F, name, op)                                                                  \
+    static inline F F##_##name(F a, F b)                                                           \
+    {                                                                                              \
+        F r = a op b;                                                                              \
+        return likely(r == r) ? r : F##_nan2(a, b);                                                \
     }
 
-#define FLOAT_UNARY(F, name, builtin)                                                                                  \
-    static inline F F##_##name(F a)                                                                                    \
-    {                                                                                                                  \
-        F r = builtin(a);                                                                                              \
-        return likely(r == r) ? r : F##_nan2(a, a);                                                                    \
+#define FLOAT_UNARY(F, name, builtin)                                                              \
+    static inline F F##_##name(F a)                                                                \
+    {                                                                                              \
+        F r = builtin(a);                                                                          \
+        return likely(r == r) ? r : F##_nan2(a, a);                                                \
     }
 
 FLOAT(f32, u32, 0x00400000u, 0xffc00000u, 0x80000000u)
 FLOAT(f64, u64, 0x0008000000000000ull, 0xfff8000000000000ull, 0x8000000000000000ull)
 
 // --- Truncation to integers.
-// `over` and `under` compare a with the bounds: a is in range when it is neither. They are written so that each bound
-// is exact in its type: 2147483648 - 1 is no f32, and -2147483648 - 1 is an f64, but no f32.
-#define TRUNCATE(F, I, under, over, min, max)                                                                          \
-    static inline enum trap F##_to_##I##_trap(F a)                                                                     \
-    {                                                                                                                  \
-        if (likely(!(under) && !(over) && a == a))                                                                     \
-            return TRAP_NONE;                                                                                          \
-        return a == a ? TRAP_INT_OVERFLOW : TRAP_INT_CONVERSION;                                                       \
-    }                                                                                                                  \
-    static inline I F##_to_##I##_sat(F a)                                                                              \
-    {                                                                                                                  \
-        if (unlikely(a != a))                                                                                          \
-            return 0;                                                                                                  \
-        return (under) ? min : (over) ? max : (I)a;                                                                    \
+// `over` and `under` compare a with the bounds: a is in range when it is neither. They are written
+// so that each bound is exact in its type: 2147483648 - 1 is no f32, and -2147483648 - 1 is an f64,
+// but no f32.
+#define TRUNCATE(F, I, under, over, min, max)                                                      \
+    static inline enum trap F##_to_##I##_trap(F a)                                                 \
+    {                                                                                              \
+        if (likely(!(under) && !(over) && a == a))                                                 \
+            return TRAP_NONE;                                                                      \
+        return a == a ? TRAP_INT_OVERFLOW : TRAP_INT_CONVERSION;                                   \
+    }                                                                                              \
+    static inline I F##_to_##I##_sat(F a)                                                          \
+    {                                                                                              \
+        if (unlikely(a != a))                                                                      \
+            return 0;                                                                              \
+        return (under) ? min : (over) ? max : (I)a;                                                \
     }
 
 TRUNCATE(f32, s32, a < -0x1p31f, a >= 0x1p31f, INT32_MIN, INT32_MAX)
