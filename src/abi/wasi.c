@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT
+// WASI preview 1: the record of a program, and the way from an import to its handler.
+//
+// wasi.def is expanded four times here: into the functions that fetch and check arguments (take_*),
+// the shims that the guest calls, the signatures, and what the trace prints. The handlers are in
+// wasi_fd.c, wasi_path.c, wasi_poll.c and wasi_system.c.
+#include "abi/wasi.h"
+
+#include "abi/wasi_call.h"
+#include "base/fmt.h"
+#include "kern/process.h"
+#include "plat/plat.h"
+
+// --- A program's record.
+static bool copy_strings(struct wasi_strings *to, const char *const *from, u32 n)
+{
+    size_t size = 0;
+    for (u32 i = 0; i < n; i++)
+        size += strlen(from[i]) + 1;
+    if (size > INT32_MAX || !(to->bytes = heap_alloc(size + 1)))
+        return false;
+    to->count = n;
+    to->size = (u32)size;
+    char *p = to->bytes;
+    for (u32 i = 0; i < n; i++) {
+        size_t length = strlen(from[i]) + 1;
+        memcpy(p, from[i], length);
+        p += length;
+    }
+    return true;
+}
+
+static bool add_fd(struct wasi *w, struct vfs_file *file, const char *preopen)
+{
+    struct wasi_fd fd = {.file = vfs_ref(file)};
+    if (file)
+        fd.base = wasi_rights(file);
+    if (preopen) {
+        size_t size = strlen(preopen) + 1;
+        fd.inheriting = R_ALL;
+        fd.preopen = heap_alloc(size);
+        if (fd.preopen)
+            memcpy(fd.preopen, preopen, size);
+    }
+    if ((preopen && !fd.preopen) || !vec_push(&w->fds, fd)) {
+        vfs_close(file);
+        heap_free(fd.preopen);
+        return false;
+    }
+    return true;
+}
+
+static bool fill(struct wasi *w, const struct wasi_config *config)
+{
+    if (!copy_strings(&w->args, config->args, config->nargs) ||
+        !copy_strings(&w->env, config->env, config->nenv) || !add_fd(w, config->in, NULL) ||
+        !add_fd(w, config->out, NULL) || !add_fd(w, config->err, NULL))
+        return false;
+    for (u32 i = 0; i < config->npreopens; i++)
+        if (!add_fd(w, config->preopens[i].dir, config->preopens[i].name))
+            return false;
+    return true;
+}
+
+struct wasi *wasi_create(const struct wasi_config *config)
+{
+    struct wasi *w = heap_zalloc(sizeof *w);
+    if (!w)
+        return NULL;
+    w->wait = config->wait;
+    w->trace = config->trace;
+    if (!fill(w, config)) {
+        wasi_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+void wasi_free(struct wasi *w)
+{
+    if (!w)
+        return;
+    for (u32 i = 0; i < w->fds.count; i++) {
+        vfs_close(w->fds.at[i].file);
+        heap_free(w->fds.at[i].preopen);
+    }
+    vec_free(&w->fds);
+    vec_free(&w->subs);
+    vec_free(&w->items);
+    heap_free(w->args.bytes);
+    heap_free(w->env.bytes);
+    heap_free(w);
+}
+
+// --- Fetching arguments.
+
+// The length of the UTF-8 sequence at p, of at most n bytes; 0 when it is none.
+static u32 utf8_length(const u8 *p, u32 n)
+{
+    static const u32 least[] = {0, 0, 0x80, 0x800, 0x10000};
+    u32 length = p[0] < 0x80 ? 1 : p[0] >= 0xf8 ? 0 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    if (length == 1)
+        return 1;
+    if (p[0] < 0xc0 || length > n || length == 0)
+        return 0;
+    u32 code = p[0] & (0x7fu >> length);
+    for (u32 i = 1; i < length; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (p[i] & 0x3f);
+    }
+    bool good = code >= least[length] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
+    return good ? length : 0;
+}
+
+static enum fs_error check_path(const u8 *p, u32 n)
+{
+    if (n == 0)
+        return E_NOENT;
+    if (p[0] == '/')
+        return E_PERM;
+    if (n >= VFS_PATH)
+        return E_NAMETOOLONG;
+    for (u32 i = 0, step; i < n; i += step) {
+        if (p[i] == 0)
+            return E_INVAL;
+        step = utf8_length(p + i, n - i);
+        if (!step)
+            return E_ILSEQ;
+    }
+    return E_SUCCESS;
+}
+
+static enum fs_error take_path(const struct call *c, const u64 *slots, char out[VFS_PATH])
+{
+    u32 n = (u32)slots[1];
+    const u8 *p = guest(c, (u32)slots[0], n);
+    enum fs_error e = p ? check_path(p, n) : E_FAULT;
+    if (e)
+        return e;
+    memcpy(out, p, n);
+    out[n] = 0;
+    return E_SUCCESS;
+}
+
+static enum fs_error take_iovs(const struct call *c, const u64 *slots, struct vfs_iov *out,
+                               u32 *count)
+{
+    u32 n = (u32)slots[1];
+    u64 total = 0;
+    const u8 *p = guest(c, (u32)slots[0], n * 8ull);
+    if (!p)
+        return E_FAULT;
+    if (n > MAX_IOVS)
+        return E_INVAL;
+    for (u32 i = 0; i < n; i++) {
+        u32 size = load_u32(p + 8 * i + 4);
+        out[i].n = size;
+        out[i].p = guest(c, load_u32(p + 8 * i), size);
+        if (!out[i].p)
+            return E_FAULT;
+        total += size;
+    }
+    *count = n;
+    return total > UINT32_MAX ? E_INVAL : E_SUCCESS;
+}
+
+#define TRY(expression)                                                                            \
+    if ((e = (expression)))                                                                        \
+        return e;
+#define FD(x, rights) TRY(wasi_find_fd(c->wasi, (u32) * s++, rights, &a->x))
+#define NUM(x) a->x = (u32) * s++;
+#define LONG(x) a->x = *s++;
+#define FLAGS(x, mask)                                                                             \
+    a->x = (u32) * s++;                                                                            \
+    TRY(a->x & ~(u32)(mask) ? E_INVAL : E_SUCCESS)
+#define PATH(x)                                                                                    \
+    TRY(take_path(c, s, a->x))                                                                     \
+    s += 2;
+#define BUFFER(x)                                                                                  \
+    a->x##_size = (u32)s[1];                                                                       \
+    a->x = guest(c, (u32)s[0], (u32)s[1]);                                                         \
+    TRY(a->x ? E_SUCCESS : E_FAULT)                                                                \
+    s += 2;
+#define IOVS(x)                                                                                    \
+    TRY(take_iovs(c, s, a->x, &a->x##_count))                                                      \
+    s += 2;
+#define OUT(x, type)                                                                               \
+    a->x = (u32) * s++;                                                                            \
+    TRY(guest(c, a->x, sizeof(type)) ? E_SUCCESS : E_FAULT)
+#define ADDR(x) a->x = (u32) * s++;
+#define CALL(name, versions, args)                                                                 \
+    static enum fs_error take_##name(const struct call *c, const u64 *s, struct args_##name *a)    \
+    {                                                                                              \
+        enum fs_error e = E_SUCCESS;                                                               \
+        (void)c, (void)s, (void)a;                                                                 \
+        args return e;                                                                             \
+    }
+#include "abi/wasi.def"
+#undef TRY
+
+// --- The trace.
+struct arg_info {
+    const char *name;
+    char kind; // d number, x flags or address, l 64 bits, p path, b buffer or vectors
+};
+
+#define FD(x, rights) {#x, 'd'},
+#define NUM(x) {#x, 'd'},
+#define LONG(x) {#x, 'l'},
+#define FLAGS(x, mask) {#x, 'x'},
+#define PATH(x) {#x, 'p'},
+#define BUFFER(x) {#x, 'b'},
+#define IOVS(x) {#x, 'b'},
+#define OUT(x, type) {#x, 'x'},
+#define ADDR(x) {#x, 'x'},
+#define CALL(name, versions, ...)                                                                  \
+    static const struct arg_info info_##name[] = {__VA_ARGS__{NULL, 0}};
+#include "abi/wasi.def"
+
+struct line {
+    char text[1024];
+    size_t n;
+};
+
+__attribute__((format(printf, 2, 3))) static void print(struct line *l, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    size_t room = sizeof l->text - l->n, n = fmt_va(l->text + l->n, room, format, args);
+    va_end(args);
+    l->n += n < room ? n : room - 1;
+}
+
+static void print_path(const struct call *c, struct line *l, const u64 *s)
+{
+    u32 n = (u32)s[1];
+    const u8 *p = guest(c, (u32)s[0], n);
+    if (!p) {
+        print(l, "0x%x[%u]", (u32)s[0], n);
+        return;
+    }
+    print(l, "\"");
+    for (u32 i = 0; i < n && i < 256; i++)
+        print(l, p[i] < 32 || p[i] == '"' || p[i] == '\\' || p[i] > 126 ? "\\x%02x" : "%c", p[i]);
+    print(l, n > 256 ? "\"..." : "\"");
+}
+
+static void trace(const struct call *c, const char *name, const struct arg_info *info,
+                  const u64 *slots, const char *result)
+{
+    struct line l = {.n = 0};
+    print(&l, "%s(", name);
+    for (const struct arg_info *i = info; i->name; i++) {
+        print(&l, "%s%s=", i == info ? "" : ", ", i->name);
+        switch (i->kind) {
+        case 'd': print(&l, "%u", (u32)*slots++); break;
+        case 'l': print(&l, "%llu", (unsigned long long)*slots++); break;
+        case 'x': print(&l, "0x%x", (u32)*slots++); break;
+        case 'p':
+            print_path(c, &l, slots);
+            slots += 2;
+            break;
+        default: print(&l, "0x%x[%u]", (u32)slots[0], (u32)slots[1]); slots += 2;
+        }
+    }
+    print(&l, ") = %s\n", result);
+    plat_console_write(l.text, l.n);
+}
+
+// --- The shims.
+static struct wasi *wasi_of(const struct vmctx *vm)
+{
+    const struct process *p = vm->process;
+    return p ? p->wasi : NULL;
+}
+
+#define CALL(name, versions, args)                                                                 \
+    static void call_##name(struct vmctx *vm, u64 *slots, bool unstable)                           \
+    {                                                                                              \
+        struct call c = {wasi_of(vm), vm, unstable};                                               \
+        struct args_##name a;                                                                      \
+        enum fs_error e = c.wasi ? E_INTR : E_NOSYS;                                               \
+        while (e == E_INTR) {                                                                      \
+            e = take_##name(&c, slots, &a);                                                        \
+            if (!e)                                                                                \
+                e = wasi_##name(&c, &a);                                                           \
+            if (unlikely(e == E_INTR))                                                             \
+                rt_check_interrupt(vm);                                                            \
+        }                                                                                          \
+        if (unlikely(c.wasi && c.wasi->trace))                                                     \
+            trace(&c, #name, info_##name, slots, fs_error_name(e));                                \
+        slots[0] = e;                                                                              \
+    }
+#define NORETURN(name, args)                                                                       \
+    static void call_##name(struct vmctx *vm, u64 *slots, bool unstable)                           \
+    {                                                                                              \
+        struct call c = {wasi_of(vm), vm, unstable};                                               \
+        struct args_##name a;                                                                      \
+        if (c.wasi && c.wasi->trace)                                                               \
+            trace(&c, #name, info_##name, slots, "?");                                             \
+        take_##name(&c, slots, &a);                                                                \
+        wasi_##name(&c, &a);                                                                       \
+    }
+#include "abi/wasi.def"
+
+#define CALL(name, versions, args)                                                                 \
+    static void new_##name(struct vmctx *vm, u64 *slots)                                           \
+    {                                                                                              \
+        call_##name(vm, slots, false);                                                             \
+    }                                                                                              \
+    OLD_##versions(name)
+#define OLD_SAME(name)
+#define OLD_DIFFERS(name)                                                                          \
+    static void old_##name(struct vmctx *vm, u64 *slots)                                           \
+    {                                                                                              \
+        call_##name(vm, slots, true);                                                              \
+    }
+#include "abi/wasi.def"
+
+// --- The tables.
+#define FD(x, rights) "i"
+#define NUM(x) "i"
+#define LONG(x) "I"
+#define FLAGS(x, mask) "i"
+#define PATH(x) "ii"
+#define BUFFER(x) "ii"
+#define IOVS(x) "ii"
+#define OUT(x, type) "i"
+#define ADDR(x) "i"
+#define CALL(name, versions, args) {#name, args ":i", new_##name},
+#define NORETURN(name, args) {#name, args ":", new_##name},
+static const struct host_func preview1[] = {
+#include "abi/wasi.def"
+};
+
+#define FD(x, rights) "i"
+#define NUM(x) "i"
+#define LONG(x) "I"
+#define FLAGS(x, mask) "i"
+#define PATH(x) "ii"
+#define BUFFER(x) "ii"
+#define IOVS(x) "ii"
+#define OUT(x, type) "i"
+#define ADDR(x) "i"
+#define SHIM_SAME(name) new_##name
+#define SHIM_DIFFERS(name) old_##name
+#define CALL(name, versions, args) {#name, args ":i", SHIM_##versions(name)},
+#define NORETURN(name, args) {#name, args ":", new_##name},
+static const struct host_func unstable[] = {
+#include "abi/wasi.def"
+};
+
+status wasi_register(struct store *s)
+{
+    status e = store_host_module(s, "wasi_snapshot_preview1", preview1, countof(preview1));
+    return e ? e : store_host_module(s, "wasi_unstable", unstable, countof(unstable));
+}

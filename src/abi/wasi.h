@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// WASI preview 1 for guests: the modules wasi_snapshot_preview1 and wasi_unstable.
+//
+// wasi_register makes the calls importable in a store; they act for the struct wasi of the process
+// that vmctx->process points to (kern/process.h). abi/wasi.def has a row per call.
+#pragma once
+#include "fs/vfs.h"
+#include "rt/rt.h"
+
+struct wasi;
+
+// A directory that the program has from the start, under a name by which it finds it.
+struct wasi_preopen {
+    const char *name;
+    struct vfs_file *dir;
+};
+
+// What a program gets. Strings are copied, files are referenced: the caller may drop all of it.
+struct wasi_config {
+    const char *const *args; // args[0] is the program's name
+    u32 nargs;
+    const char *const *env; // "NAME=value"
+    u32 nenv;
+    struct vfs_file *in, *out, *err;     // 0, 1, 2; NULL: closed
+    const struct wasi_preopen *preopens; // 3, 4, ...
+    u32 npreopens;
+    vfs_wait_fn *wait; // how poll_oneoff waits; NULL: by plat_wait
+    bool trace;        // each call prints its name, arguments and result
+};
+
+struct wasi *wasi_create(const struct wasi_config *config); // NULL: no memory
+void wasi_free(struct wasi *w);                             // closes its files; NULL is fine
+status wasi_register(struct store *s);

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// WASI: arguments, environment, clocks, random bytes, and the end of a program.
+#include "abi/wasi_call.h"
+#include "plat/plat.h"
+
+enum clock { CLOCK_REAL, CLOCK_MONOTONIC, CLOCK_PROCESS, CLOCK_THREAD };
+
+// Addresses at `pointers`, the strings at `bytes`.
+static enum fs_error put_strings(struct call *c, const struct wasi_strings *s, u32 pointers,
+                                 u32 bytes)
+{
+    u8 *p = guest(c, pointers, s->count * 4ull);
+    u32 at = 0;
+    if (!p || !guest(c, bytes, s->size))
+        return E_FAULT;
+    for (u32 i = 0; i < s->count; i++) {
+        store_u32(p + 4ull * i, bytes + at);
+        at += (u32)strlen(s->bytes + at) + 1;
+    }
+    return put_bytes(c, bytes, s->bytes, s->size);
+}
+
+enum fs_error wasi_args_get(struct call *c, struct args_args_get *a)
+{
+    return put_strings(c, &c->wasi->args, a->argv, a->argv_buf);
+}
+
+enum fs_error wasi_args_sizes_get(struct call *c, struct args_args_sizes_get *a)
+{
+    put_u32(c, a->argc, c->wasi->args.count);
+    put_u32(c, a->argv_buf_size, c->wasi->args.size);
+    return E_SUCCESS;
+}
+
+enum fs_error wasi_environ_get(struct call *c, struct args_environ_get *a)
+{
+    return put_strings(c, &c->wasi->env, a->environ, a->environ_buf);
+}
+
+enum fs_error wasi_environ_sizes_get(struct call *c, struct args_environ_sizes_get *a)
+{
+    put_u32(c, a->count, c->wasi->env.count);
+    put_u32(c, a->environ_buf_size, c->wasi->env.size);
+    return E_SUCCESS;
+}
+
+// All clocks of the platform count nanoseconds. A process has one thread at a time to spend time
+// on.
+enum fs_error wasi_clock_res_get(struct call *c, struct args_clock_res_get *a)
+{
+    if (a->id > CLOCK_THREAD)
+        return E_INVAL;
+    put_u64(c, a->resolution, 1);
+    return E_SUCCESS;
+}
+
+enum fs_error wasi_clock_time_get(struct call *c, struct args_clock_time_get *a)
+{
+    switch (a->id) {
+    case CLOCK_REAL: put_u64(c, a->time, plat_wall_clock()); break;
+    case CLOCK_MONOTONIC: put_u64(c, a->time, plat_now()); break;
+    case CLOCK_PROCESS:
+    case CLOCK_THREAD: put_u64(c, a->time, plat_cpu_time()); break;
+    default: return E_INVAL;
+    }
+    return E_SUCCESS;
+}
+
+enum fs_error wasi_random_get(struct call *c, struct args_random_get *a)
+{
+    struct wasi *w = c->wasi;
+    u8 seed[32];
+    if (!w->seeded) {
+        if (plat_entropy(seed, sizeof seed) != OK)
+            return E_NOSYS;
+        csprng_seed(&w->random, seed);
+        w->seeded = true;
+    }
+    csprng_fill(&w->random, a->buf, a->buf_size);
+    return E_SUCCESS;
+}
+
+enum fs_error wasi_sched_yield(struct call *c, struct args_sched_yield *a)
+{
+    (void)c, (void)a;
+    return E_SUCCESS;
+}
+
+enum fs_error wasi_proc_exit(struct call *c, struct args_proc_exit *a)
+{
+    rt_exit(c->vm, a->code);
+}
+
+// The program has no handlers, so a signal does what it does by default: nothing, or the end, with
+// the exit code that a shell would show. Stopping is not possible.
+enum fs_error wasi_proc_raise(struct call *c, struct args_proc_raise *a)
+{
+    enum { CHLD = 16, CONT = 17, STOP = 18, TTOU = 21, URG = 22, WINCH = 27, SYS = 30 };
+    if (a->signal > SYS)
+        return E_INVAL;
+    if (a->signal >= STOP && a->signal <= TTOU)
+        return E_NOTSUP;
+    if (a->signal == 0 || a->signal == CHLD || a->signal == CONT || a->signal == URG ||
+        a->signal == WINCH)
+        return E_SUCCESS;
+    rt_exit(c->vm, 128 + a->signal);
+}

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: MIT
+// The file system in memory: the life of nodes, and the data of files.
+//
+// A node is a file, a directory or a symbolic link. It lives as long as it has a name or an open
+// file; the file system lives as long as it has an open file, and then frees all nodes in one loop
+// over a list, whatever the tree looks like. Data lies in blocks of 4 KiB behind an array of
+// pointers; a block that was never written is a hole and takes nothing but its pointer, and a size
+// beyond the last block not even that. Every byte that is taken, pointers and names included,
+// counts against the limit.
+//
+// Nothing here waits, locks or recurses. What fails has changed nothing, but that a write may have
+// moved a part.
+#include "fs/memory.h"
+
+#include "base/heap.h"
+#include "fs/memory_node.h"
+#include "plat/plat.h"
+
+#define BLOCK 4096ull
+#define MAX_SIZE (1ull << 40)
+
+void *mem_alloc(struct memfs *fs, u64 size)
+{
+    void *p = size <= fs->limit - fs->used ? heap_zalloc(size) : NULL;
+    if (p)
+        fs->used += size;
+    return p;
+}
+
+void mem_release(struct memfs *fs, void *p, u64 size)
+{
+    if (p)
+        fs->used -= size;
+    heap_free(p);
+}
+
+// --- Nodes.
+struct mem_node *mem_node_new(struct memfs *fs, enum vfs_type type)
+{
+    struct mem_node *n = mem_alloc(fs, sizeof *n);
+    if (!n)
+        return NULL;
+    n->fs = fs;
+    n->type = type;
+    n->ino = fs->next_ino++;
+    n->atime = n->mtime = n->ctime = plat_wall_clock();
+    n->next = fs->all;
+    if (fs->all)
+        fs->all->prev = n;
+    fs->all = n;
+    return n;
+}
+
+static void free_blocks(struct mem_node *n)
+{
+    for (u64 i = 0; i < n->blocks.count; i++)
+        mem_release(n->fs, n->blocks.at[i], BLOCK);
+    mem_release(n->fs, n->blocks.at, n->blocks.count * sizeof *n->blocks.at);
+}
+
+static void free_content(struct mem_node *n)
+{
+    if (n->type == VFS_DIRECTORY)
+        mem_dir_free(n->fs, &n->dir);
+    else if (n->type == VFS_SYMBOLIC_LINK)
+        mem_release(n->fs, n->target, n->size);
+    else
+        free_blocks(n);
+}
+
+void mem_node_drop(struct mem_node *n)
+{
+    struct memfs *fs = n->fs;
+    if (n->nlink || n->refs)
+        return;
+    free_content(n);
+    if (n->prev)
+        n->prev->next = n->next;
+    else
+        fs->all = n->next;
+    if (n->next)
+        n->next->prev = n->prev;
+    mem_release(fs, n, sizeof *n);
+}
+
+void mem_touch(struct mem_node *n)
+{
+    n->mtime = n->ctime = plat_wall_clock();
+}
+
+void mem_stat(const struct mem_node *n, struct vfs_stat *out)
+{
+    *out = (struct vfs_stat){
+        .dev = n->fs->dev,
+        .ino = n->ino,
+        .nlink = n->nlink,
+        .size = n->size,
+        .atime = n->atime,
+        .mtime = n->mtime,
+        .ctime = n->ctime,
+        .type = n->type,
+    };
+}
+
+void mem_set_times(struct mem_node *n, const struct vfs_times *t)
+{
+    u64 now = plat_wall_clock();
+    if (t->access != VFS_TIME_KEEP)
+        n->atime = t->access == VFS_TIME_NOW ? now : t->atime;
+    if (t->modify != VFS_TIME_KEEP)
+        n->mtime = t->modify == VFS_TIME_NOW ? now : t->mtime;
+    n->ctime = now;
+}
+
+// --- Files that are open.
+enum fs_error mem_open(struct mem_node *n, u32 flags, struct vfs_file **out)
+{
+    struct mem_file *m = heap_zalloc(sizeof *m);
+    if (!m)
+        return E_NOMEM;
+    m->f = (struct vfs_file){.ops = &memfs_ops, .refs = 1, .type = n->type, .flags = flags};
+    m->node = n;
+    n->refs++;
+    n->fs->handles++;
+    *out = &m->f;
+    return E_SUCCESS;
+}
+
+static void end_of_fs(struct memfs *fs)
+{
+    for (struct mem_node *n = fs->all, *next; n; n = next) {
+        next = n->next;
+        free_content(n);
+        heap_free(n);
+    }
+    heap_free(fs);
+}
+
+static void mem_close(struct vfs_file *f)
+{
+    struct mem_node *n = mem_file(f)->node;
+    struct memfs *fs = n->fs;
+    n->refs--;
+    mem_node_drop(n);
+    heap_free(mem_file(f));
+    if (--fs->handles == 0)
+        end_of_fs(fs);
+}
+
+struct vfs_file *memfs_create(u64 limit, u64 dev)
+{
+    struct vfs_file *root;
+    struct memfs *fs = heap_zalloc(sizeof *fs);
+    if (!fs)
+        return NULL;
+    *fs = (struct memfs){.limit = limit, .dev = dev, .next_ino = 1};
+    struct mem_node *n = mem_node_new(fs, VFS_DIRECTORY);
+    if (n) {
+        n->nlink = 2;
+        n->dir.parent = n;
+    }
+    if (!n || mem_open(n, 0, &root) != E_SUCCESS) {
+        end_of_fs(fs);
+        return NULL;
+    }
+    return root;
+}
+
+// --- Data.
+static void copy_out(const struct mem_node *n, u64 offset, u8 *p, u64 size)
+{
+    while (size) {
+        u64 i = offset / BLOCK, at = offset % BLOCK;
+        u64 part = BLOCK - at < size ? BLOCK - at : size;
+        if (i < n->blocks.count && n->blocks.at[i])
+            memcpy(p, n->blocks.at[i] + at, part);
+        else
+            memset(p, 0, part);
+        offset += part, p += part, size -= part;
+    }
+}
+
+// Makes block i there to be written.
+static u8 *block_at(struct mem_node *n, u64 i)
+{
+    if (i >= n->blocks.count) {
+        u64 old = n->blocks.count, count = old * 2 > i + 1 ? old * 2 : i + 1;
+        u8 **at = mem_alloc(n->fs, count * sizeof *at);
+        if (!at)
+            return NULL;
+        if (old)
+            memcpy(at, n->blocks.at, old * sizeof *at);
+        mem_release(n->fs, n->blocks.at, old * sizeof *at);
+        n->blocks.at = at;
+        n->blocks.count = count;
+    }
+    if (!n->blocks.at[i])
+        n->blocks.at[i] = mem_alloc(n->fs, BLOCK);
+    return n->blocks.at[i];
+}
+
+// How much of it was written; less when memory is out.
+static u64 copy_in(struct mem_node *n, u64 offset, const u8 *p, u64 size)
+{
+    u64 done = 0;
+    while (done < size) {
+        u64 at = offset % BLOCK, part = BLOCK - at < size - done ? BLOCK - at : size - done;
+        u8 *block = block_at(n, offset / BLOCK);
+        if (!block)
+            break;
+        memcpy(block + at, p + done, part);
+        offset += part, done += part;
+        if (offset > n->size)
+            n->size = offset;
+    }
+    return done;
+}
+
+static enum fs_error mem_read(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
+                              u64 *done)
+{
+    struct mem_file *m = mem_file(f);
+    u64 at = offset == VFS_HERE ? m->position : offset;
+    *done = 0;
+    if (m->node->type == VFS_DIRECTORY)
+        return E_ISDIR;
+    for (u32 i = 0; i < n && at < m->node->size; i++) {
+        u64 left = m->node->size - at, part = v[i].n < left ? v[i].n : left;
+        copy_out(m->node, at, v[i].p, part);
+        at += part;
+        *done += part;
+    }
+    if (offset == VFS_HERE)
+        m->position = at;
+    return E_SUCCESS;
+}
+
+static enum fs_error mem_write(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
+                               u64 *done)
+{
+    struct mem_file *m = mem_file(f);
+    u64 at = offset == VFS_HERE ? m->position : offset, wanted = 0;
+    *done = 0;
+    if (m->node->type == VFS_DIRECTORY)
+        return E_ISDIR;
+    if (f->flags & VFS_APPEND)
+        at = m->node->size;
+    for (u32 i = 0; i < n; i++) {
+        if (at > MAX_SIZE || v[i].n > MAX_SIZE - at) {
+            if (*done == 0)
+                return E_FBIG;
+            break;
+        }
+        u64 part = copy_in(m->node, at, v[i].p, v[i].n);
+        at += part;
+        *done += part;
+        wanted += v[i].n;
+        if (part < v[i].n)
+            break;
+    }
+    if (wanted && *done == 0)
+        return E_NOSPC;
+    if (offset == VFS_HERE)
+        m->position = at;
+    if (*done)
+        mem_touch(m->node);
+    return E_SUCCESS;
+}
+
+static enum fs_error mem_seek(struct vfs_file *f, s64 offset, enum vfs_whence whence, u64 *position)
+{
+    struct mem_file *m = mem_file(f);
+    s64 from = 0, to;
+    if (m->node->type == VFS_DIRECTORY)
+        return E_ISDIR;
+    switch (whence) {
+    case VFS_SEEK_SET: break;
+    case VFS_SEEK_CUR: from = (s64)m->position; break;
+    case VFS_SEEK_END: from = (s64)m->node->size; break;
+    }
+    if (__builtin_add_overflow(from, offset, &to))
+        return E_OVERFLOW;
+    if (to < 0)
+        return E_INVAL;
+    *position = m->position = (u64)to;
+    return E_SUCCESS;
+}
+
+static enum fs_error mem_fstat(struct vfs_file *f, struct vfs_stat *out)
+{
+    mem_stat(mem_file(f)->node, out);
+    return E_SUCCESS;
+}
+
+// What lies behind the new end is given back, and reads as zero should the file grow again.
+static void cut(struct mem_node *n, u64 size)
+{
+    u64 keep = (size + BLOCK - 1) / BLOCK;
+    for (u64 i = keep; i < n->blocks.count; i++) {
+        mem_release(n->fs, n->blocks.at[i], BLOCK);
+        n->blocks.at[i] = NULL;
+    }
+    if (size % BLOCK && keep <= n->blocks.count && n->blocks.at[keep - 1])
+        memset(n->blocks.at[keep - 1] + size % BLOCK, 0, BLOCK - size % BLOCK);
+    if (keep == 0) {
+        mem_release(n->fs, n->blocks.at, n->blocks.count * sizeof *n->blocks.at);
+        n->blocks.at = NULL;
+        n->blocks.count = 0;
+    }
+}
+
+enum fs_error mem_resize(struct mem_node *n, u64 size)
+{
+    if (n->type == VFS_DIRECTORY)
+        return E_ISDIR;
+    if (size > MAX_SIZE)
+        return E_FBIG;
+    if (size < n->size)
+        cut(n, size);
+    n->size = size;
+    mem_touch(n);
+    return E_SUCCESS;
+}
+
+static enum fs_error mem_set_size(struct vfs_file *f, u64 size)
+{
+    return mem_resize(mem_file(f)->node, size);
+}
+
+static enum fs_error mem_times(struct vfs_file *f, const struct vfs_times *t)
+{
+    mem_set_times(mem_file(f)->node, t);
+    return E_SUCCESS;
+}
+
+static enum fs_error mem_set_flags(struct vfs_file *f, u32 flags)
+{
+    f->flags = flags;
+    return E_SUCCESS;
+}
+
+// Takes the blocks, so that later writes there cannot run out of space.
+static enum fs_error mem_allocate(struct vfs_file *f, u64 offset, u64 length)
+{
+    struct mem_node *n = mem_file(f)->node;
+    u64 end;
+    if (n->type == VFS_DIRECTORY)
+        return E_ISDIR;
+    if (length == 0)
+        return E_INVAL;
+    if (__builtin_add_overflow(offset, length, &end) || end > MAX_SIZE)
+        return E_FBIG;
+    if (length > n->fs->limit - n->fs->used)
+        return E_NOSPC;
+    for (u64 i = offset / BLOCK; i <= (end - 1) / BLOCK; i++)
+        if (!block_at(n, i))
+            return E_NOSPC;
+    if (end > n->size)
+        n->size = end;
+    mem_touch(n);
+    return E_SUCCESS;
+}
+
+static enum fs_error mem_advise(struct vfs_file *f, u64 offset, u64 length, u32 advice)
+{
+    (void)f;
+    return advice > 5 || offset > INT64_MAX || length > INT64_MAX ? E_INVAL : E_SUCCESS;
+}
+
+static void mem_ready(struct vfs_poll *p)
+{
+    const struct mem_file *m = mem_file(p->file);
+    if (!p->write && m->position < m->node->size)
+        p->bytes = m->node->size - m->position;
+}
+
+const struct vfs_ops memfs_ops = {
+    .close = mem_close,
+    .read = mem_read,
+    .write = mem_write,
+    .seek = mem_seek,
+    .stat = mem_fstat,
+    .set_size = mem_set_size,
+    .set_times = mem_times,
+    .set_flags = mem_set_flags,
+    .allocate = mem_allocate,
+    .advise = mem_advise,
+    .ready = mem_ready,
+    .readdir = memdir_readdir,
+    .open = memdir_open,
+    .path_stat = memdir_stat,
+    .path_times = memdir_times,
+    .mkdir = memdir_mkdir,
+    .rmdir = memdir_rmdir,
+    .unlink = memdir_unlink,
+    .rename = memdir_rename,
+    .link = memdir_link,
+    .symlink = memdir_symlink,
+    .readlink = memdir_readlink,
+};

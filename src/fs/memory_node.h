@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// What the parts of the memory file system share: memory.c (life of nodes, data of files),
+// memory_dir.c (names in a directory), memory_path.c (paths and what is done by them).
+#pragma once
+#include "fs/memory.h"
+
+struct mem_node;
+
+struct memfs {
+    struct mem_node *all; // every node, so that the end needs no walk of the tree
+    u64 used, limit;      // bytes
+    u64 next_ino;
+    u64 dev;
+    u32 handles; // open files; the file system ends with the last
+};
+
+// A name in a directory. Entries stand in the order of their serials, which grow: a serial is the
+// cookie of readdir, and stays valid while other names come and go.
+struct mem_entry {
+    struct mem_node *node; // NULL: removed; squeezed out when the array is full
+    char *name;
+    u64 serial;
+    u32 length, hash;
+};
+
+struct mem_dir {
+    struct mem_node *parent; // the root's is the root itself
+    struct mem_entry *at;
+    u32 *index; // hash table of 2 * capacity: 0, or 1 + place in `at`
+    u32 count, capacity, live;
+    u64 serial;
+};
+
+struct mem_node {
+    struct memfs *fs;
+    struct mem_node *prev, *next;
+    enum vfs_type type;
+    u32 refs;  // open files
+    u64 nlink; // names; the node goes when it has neither
+    u64 ino, size;
+    u64 atime, mtime, ctime;
+    union {
+        struct {
+            u8 **at; // NULL: a hole, reads as zero
+            u64 count;
+        } blocks;
+        struct mem_dir dir;
+        char *target; // of size bytes
+    };
+};
+
+struct mem_file {
+    struct vfs_file f;
+    struct mem_node *node;
+    u64 position;
+};
+
+static inline struct mem_file *mem_file(struct vfs_file *f)
+{
+    return container_of(f, struct mem_file, f);
+}
+
+extern const struct vfs_ops memfs_ops;
+
+// Heap within the file system's limit: zeroed, NULL beyond it. `size` is told again to give it
+// back.
+void *mem_alloc(struct memfs *fs, u64 size);
+void mem_release(struct memfs *fs, void *p, u64 size);
+
+struct mem_node *mem_node_new(struct memfs *fs, enum vfs_type type); // without names or references
+void mem_node_drop(struct mem_node *n); // frees it if nothing refers to it any more
+void mem_touch(struct mem_node *n);     // data changed now
+enum fs_error mem_resize(struct mem_node *n, u64 size);
+void mem_stat(const struct mem_node *n, struct vfs_stat *out);
+void mem_set_times(struct mem_node *n, const struct vfs_times *t);
+enum fs_error mem_open(struct mem_node *n, u32 flags, struct vfs_file **out);
+
+// Directories. Names are not NUL-terminated.
+struct mem_entry *mem_dir_find(const struct mem_dir *d, const char *name, u32 length);
+enum fs_error mem_dir_add(struct mem_node *dir, const char *name, u32 length,
+                          struct mem_node *node);
+void mem_dir_remove(struct mem_node *dir, struct mem_entry *e);
+void mem_dir_free(struct memfs *fs, struct mem_dir *d);
+enum fs_error memdir_readdir(struct vfs_file *f, u64 cookie, struct vfs_dirent *out);
+
+// The operations by path; memory_path.c.
+enum fs_error memdir_open(struct vfs_file *f, const char *path, u32 how, u32 flags,
+                          struct vfs_file **out);
+enum fs_error memdir_stat(struct vfs_file *f, const char *path, bool follow, struct vfs_stat *out);
+enum fs_error memdir_times(struct vfs_file *f, const char *path, bool follow,
+                           const struct vfs_times *t);
+enum fs_error memdir_mkdir(struct vfs_file *f, const char *path);
+enum fs_error memdir_rmdir(struct vfs_file *f, const char *path);
+enum fs_error memdir_unlink(struct vfs_file *f, const char *path);
+enum fs_error memdir_rename(struct vfs_file *f, const char *path, struct vfs_file *to_dir,
+                            const char *to);
+enum fs_error memdir_link(struct vfs_file *f, const char *path, struct vfs_file *to_dir,
+                          const char *to);
+enum fs_error memdir_symlink(struct vfs_file *f, const char *target, const char *path);
+enum fs_error memdir_readlink(struct vfs_file *f, const char *path, char *buffer, u32 size,
+                              u32 *length);

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// The calls of the VFS: each goes to the back end's operation, or answers for one that has none.
+// The answer depends on what the file is: a path relative to something that is no directory is
+// E_NOTDIR, data of a directory E_ISDIR, and what a back end cannot do at all E_NOTSUP.
+#include "fs/vfs.h"
+
+const char *fs_error_text(enum fs_error e)
+{
+    switch (e) {
+#define ERRNO(number, name, text)                                                                  \
+    case E_##name: return text;
+#include "fs/errno.def"
+    }
+    return "unknown error";
+}
+
+const char *fs_error_name(enum fs_error e)
+{
+    switch (e) {
+#define ERRNO(number, name, text)                                                                  \
+    case E_##name: return #name;
+#include "fs/errno.def"
+    }
+    return "?";
+}
+
+void vfs_close(struct vfs_file *f)
+{
+    if (f && --f->refs == 0)
+        f->ops->close(f);
+}
+
+static enum fs_error no_data(const struct vfs_file *f)
+{
+    return f->type == VFS_DIRECTORY ? E_ISDIR : E_NOTSUP;
+}
+
+static enum fs_error no_path(const struct vfs_file *f)
+{
+    return f->type == VFS_DIRECTORY ? E_NOTSUP : E_NOTDIR;
+}
+
+#define FORWARD(f, op, missing, ...) ((f)->ops->op ? (f)->ops->op((f), __VA_ARGS__) : (missing))
+
+enum fs_error vfs_read(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset, u64 *done)
+{
+    return FORWARD(f, read, no_data(f), v, n, offset, done);
+}
+
+enum fs_error vfs_write(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset, u64 *done)
+{
+    return FORWARD(f, write, no_data(f), v, n, offset, done);
+}
+
+enum fs_error vfs_seek(struct vfs_file *f, s64 offset, enum vfs_whence whence, u64 *position)
+{
+    return FORWARD(f, seek, f->type == VFS_DIRECTORY ? E_ISDIR : E_SPIPE, offset, whence, position);
+}
+
+enum fs_error vfs_stat(struct vfs_file *f, struct vfs_stat *out)
+{
+    return FORWARD(f, stat, E_NOTSUP, out);
+}
+
+enum fs_error vfs_set_size(struct vfs_file *f, u64 size)
+{
+    return FORWARD(f, set_size, no_data(f), size);
+}
+
+enum fs_error vfs_set_times(struct vfs_file *f, const struct vfs_times *t)
+{
+    return FORWARD(f, set_times, E_NOTSUP, t);
+}
+
+enum fs_error vfs_set_flags(struct vfs_file *f, u32 flags)
+{
+    return FORWARD(f, set_flags, E_NOTSUP, flags);
+}
+
+enum fs_error vfs_allocate(struct vfs_file *f, u64 offset, u64 length)
+{
+    return FORWARD(f, allocate, no_data(f), offset, length);
+}
+
+enum fs_error vfs_advise(struct vfs_file *f, u64 offset, u64 length, u32 advice)
+{
+    return FORWARD(f, advise, E_SUCCESS, offset, length, advice);
+}
+
+enum fs_error vfs_sync(struct vfs_file *f, bool data_only)
+{
+    return FORWARD(f, sync, E_SUCCESS, data_only);
+}
+
+void vfs_ready(struct vfs_poll *p)
+{
+    p->ready = true;
+    p->hangup = false;
+    p->bytes = 0;
+    p->error = E_SUCCESS;
+    if (p->file->ops->ready)
+        p->file->ops->ready(p);
+}
+
+enum fs_error vfs_readdir(struct vfs_file *d, u64 cookie, struct vfs_dirent *out)
+{
+    return FORWARD(d, readdir, no_path(d), cookie, out);
+}
+
+enum fs_error vfs_open(struct vfs_file *d, const char *path, u32 how, u32 flags,
+                       struct vfs_file **out)
+{
+    if ((how & VFS_CREATE) && (how & VFS_DIR_ONLY))
+        return E_INVAL;
+    return FORWARD(d, open, no_path(d), path, how, flags, out);
+}
+
+enum fs_error vfs_path_stat(struct vfs_file *d, const char *path, bool follow, struct vfs_stat *out)
+{
+    return FORWARD(d, path_stat, no_path(d), path, follow, out);
+}
+
+enum fs_error vfs_path_times(struct vfs_file *d, const char *path, bool follow,
+                             const struct vfs_times *t)
+{
+    return FORWARD(d, path_times, no_path(d), path, follow, t);
+}
+
+enum fs_error vfs_mkdir(struct vfs_file *d, const char *path)
+{
+    return FORWARD(d, mkdir, no_path(d), path);
+}
+
+enum fs_error vfs_rmdir(struct vfs_file *d, const char *path)
+{
+    return FORWARD(d, rmdir, no_path(d), path);
+}
+
+enum fs_error vfs_unlink(struct vfs_file *d, const char *path)
+{
+    return FORWARD(d, unlink, no_path(d), path);
+}
+
+enum fs_error vfs_rename(struct vfs_file *d, const char *path, struct vfs_file *to_dir,
+                         const char *to)
+{
+    if (to_dir->ops != d->ops)
+        return to_dir->type == VFS_DIRECTORY ? E_XDEV : E_NOTDIR;
+    return FORWARD(d, rename, no_path(d), path, to_dir, to);
+}
+
+enum fs_error vfs_link(struct vfs_file *d, const char *path, struct vfs_file *to_dir,
+                       const char *to)
+{
+    if (to_dir->ops != d->ops)
+        return to_dir->type == VFS_DIRECTORY ? E_XDEV : E_NOTDIR;
+    return FORWARD(d, link, no_path(d), path, to_dir, to);
+}
+
+// A target that no back end would follow is not stored either.
+enum fs_error vfs_symlink(struct vfs_file *d, const char *target, const char *path)
+{
+    if (target[0] == '/')
+        return E_PERM;
+    return FORWARD(d, symlink, no_path(d), target, path);
+}
+
+enum fs_error vfs_readlink(struct vfs_file *d, const char *path, char *buffer, u32 size,
+                           u32 *length)
+{
+    return FORWARD(d, readlink, no_path(d), path, buffer, size, length);
+}
+
+enum fs_error vfs_recv(struct vfs_file *f, const struct vfs_iov *v, u32 n, u32 flags, u64 *done,
+                       bool *truncated)
+{
+    return FORWARD(f, recv, E_NOTSOCK, v, n, flags, done, truncated);
+}
+
+enum fs_error vfs_send(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 *done)
+{
+    return FORWARD(f, send, E_NOTSOCK, v, n, done);
+}
+
+enum fs_error vfs_shutdown(struct vfs_file *f, bool read, bool write)
+{
+    return FORWARD(f, shutdown, E_NOTSOCK, read, write);
+}
+
+enum fs_error vfs_accept(struct vfs_file *f, u32 flags, struct vfs_file **out)
+{
+    return FORWARD(f, accept, E_NOTSOCK, flags, out);
+}

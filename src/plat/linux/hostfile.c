@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: MIT
+// Files, streams and sockets of the host: everything that is done to a descriptor.
+//
+// Data moves straight between the guest's memory and the kernel (readv, writev on the guest's own
+// vectors). Calls that wait are interrupted by signals and then say E_INTR: whoever called decides
+// whether to go on. Adopted descriptors (stdin, stdout, stderr) may be shared with other processes,
+// a shell for one, so their flags stay as they are: that the guest wants not to wait is kept here
+// and done by asking first, and a descriptor that somebody else set to O_NONBLOCK is waited for.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/heap.h"
+#include "plat/linux/hostfile.h"
+#include "plat/plat.h"
+
+_Static_assert(sizeof(struct vfs_iov) == sizeof(struct iovec), "passed to the kernel as it is");
+_Static_assert(offsetof(struct vfs_iov, p) == offsetof(struct iovec, iov_base), "the same");
+_Static_assert(offsetof(struct vfs_iov, n) == offsetof(struct iovec, iov_len), "the same");
+
+enum { PIPE_CHUNK = 4096 }; // POSIX's PIPE_BUF on Linux: a writable pipe takes this much at once
+
+enum fs_error host_error(int error)
+{
+    switch (error) {
+#define ERRNO(number, name, text)                                                                  \
+    case E##name: return E_##name;
+#define ERRNO_OWN(number, name, text)
+#include "fs/errno.def"
+    case ESHUTDOWN: return E_PIPE;
+    default: return E_IO;
+    }
+}
+
+enum fs_error host_check(long result)
+{
+    return result < 0 ? host_error(errno) : E_SUCCESS;
+}
+
+static const struct iovec *iovec(const struct vfs_iov *v)
+{
+    return (const struct iovec *)v;
+}
+
+enum vfs_type host_type(u32 mode, int fd)
+{
+    int type = 0;
+    switch (mode & S_IFMT) {
+    case S_IFREG: return VFS_REGULAR_FILE;
+    case S_IFDIR: return VFS_DIRECTORY;
+    case S_IFLNK: return VFS_SYMBOLIC_LINK;
+    case S_IFCHR: return VFS_CHARACTER_DEVICE;
+    case S_IFBLK: return VFS_BLOCK_DEVICE;
+    case S_IFSOCK:
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type});
+        return type == SOCK_DGRAM ? VFS_SOCKET_DGRAM : VFS_SOCKET_STREAM;
+    default: return VFS_UNKNOWN; // a FIFO has no number
+    }
+}
+
+static u64 time_ns(struct timespec t)
+{
+    return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
+}
+
+void host_stat(const struct stat *st, int fd, struct vfs_stat *out)
+{
+    *out = (struct vfs_stat){
+        .dev = st->st_dev,
+        .ino = st->st_ino,
+        .nlink = st->st_nlink,
+        .size = (u64)st->st_size,
+        .atime = time_ns(st->st_atim),
+        .mtime = time_ns(st->st_mtim),
+        .ctime = time_ns(st->st_ctim),
+        .type = host_type(st->st_mode, fd),
+    };
+}
+
+static struct timespec new_time(enum vfs_time how, u64 ns)
+{
+    switch (how) {
+    case VFS_TIME_NOW: return (struct timespec){.tv_nsec = UTIME_NOW};
+    case VFS_TIME_SET: return (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+    case VFS_TIME_KEEP: break;
+    }
+    return (struct timespec){.tv_nsec = UTIME_OMIT};
+}
+
+void host_times(const struct vfs_times *t, struct timespec out[2])
+{
+    out[0] = new_time(t->access, t->atime);
+    out[1] = new_time(t->modify, t->mtime);
+}
+
+// --- Opening and closing.
+enum fs_error host_file_new(int fd, u32 flags, bool walk, struct vfs_file **out)
+{
+    struct stat st;
+    struct host_file *h = fstat(fd, &st) == 0 ? heap_zalloc(sizeof *h) : NULL;
+    if (!h) {
+        close(fd);
+        return E_NOMEM;
+    }
+    h->f = (struct vfs_file){.ops = &hostfs_ops, .refs = 1, .flags = flags};
+    h->f.type = host_type(st.st_mode, fd);
+    h->f.terminal = h->f.type == VFS_CHARACTER_DEVICE && isatty(fd);
+    h->fd = fd;
+    h->walk = walk;
+    *out = &h->f;
+    return E_SUCCESS;
+}
+
+static void host_close(struct vfs_file *f)
+{
+    struct host_file *h = host_file(f);
+    if (!h->adopted)
+        close(h->fd);
+    host_names_free(h->names);
+    heap_free(h);
+}
+
+static bool has_openat2(struct host_file *root)
+{
+    int fd;
+    root->walk = false;
+    if (host_open(root, ".", O_PATH, &fd) != E_SUCCESS)
+        return false;
+    close(fd);
+    return true;
+}
+
+enum fs_error hostfs_open(const char *path, bool walk, struct vfs_file **out)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return host_error(errno);
+    enum fs_error e = host_file_new(fd, 0, walk, out);
+    if (!e)
+        host_file(*out)->walk = walk || !has_openat2(host_file(*out));
+    return e;
+}
+
+struct vfs_file *hostfs_adopt(int fd)
+{
+    struct vfs_file *f;
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0 || host_file_new(copy, 0, false, &f) != E_SUCCESS)
+        return NULL;
+    // The copy told whether fd is open without risking it; from here on fd itself is used.
+    close(copy);
+    host_file(f)->fd = fd;
+    host_file(f)->adopted = true;
+    if (fcntl(fd, F_GETFL) & O_APPEND)
+        f->flags = VFS_APPEND;
+    return f;
+}
+
+// --- Data.
+static bool poll_one(int fd, short events, int timeout)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    return poll(&p, 1, timeout) > 0;
+}
+
+// Whether an adopted stream would make a guest wait that does not want to.
+static bool would_wait(const struct host_file *h, short events)
+{
+    return h->adopted && (h->f.flags & VFS_NONBLOCK) && h->f.type != VFS_REGULAR_FILE &&
+           !poll_one(h->fd, events, 0);
+}
+
+// After EAGAIN: waits when it was somebody else who did not want to. False: give up, errno says
+// why.
+static bool wait_after_all(const struct host_file *h, short events)
+{
+    if (errno != EAGAIN || !h->adopted || (h->f.flags & VFS_NONBLOCK))
+        return false;
+    return poll_one(h->fd, events, -1);
+}
+
+static enum fs_error host_read(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
+                               u64 *done)
+{
+    struct host_file *h = host_file(f);
+    ssize_t got;
+    if (offset != VFS_HERE) {
+        got = preadv(h->fd, iovec(v), (int)n, (off_t)offset);
+    } else {
+        if (would_wait(h, POLLIN))
+            return E_AGAIN;
+        do
+            got = n == 1 ? read(h->fd, v->p, v->n) : readv(h->fd, iovec(v), (int)n);
+        while (got < 0 && wait_after_all(h, POLLIN));
+    }
+    *done = (u64)got;
+    return host_check(got);
+}
+
+// One chunk at most, from the first vector that has anything.
+static ssize_t write_chunk(int fd, const struct vfs_iov *v, u32 n)
+{
+    while (n > 1 && v->n == 0)
+        v++, n--;
+    return n ? write(fd, v->p, v->n < PIPE_CHUNK ? v->n : PIPE_CHUNK) : 0;
+}
+
+static enum fs_error host_write(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
+                                u64 *done)
+{
+    struct host_file *h = host_file(f);
+    ssize_t put;
+    if (offset != VFS_HERE) {
+        put = pwritev(h->fd, iovec(v), (int)n, (off_t)offset);
+    } else if (h->adopted && (f->flags & VFS_NONBLOCK) && f->type != VFS_REGULAR_FILE) {
+        if (would_wait(h, POLLOUT))
+            return E_AGAIN;
+        put = write_chunk(h->fd, v, n);
+    } else {
+        do
+            put = n == 1 ? write(h->fd, v->p, v->n) : writev(h->fd, iovec(v), (int)n);
+        while (put < 0 && wait_after_all(h, POLLOUT));
+    }
+    *done = (u64)put;
+    return host_check(put);
+}
+
+static enum fs_error host_seek(struct vfs_file *f, s64 offset, enum vfs_whence whence,
+                               u64 *position)
+{
+    static const int to[] = {SEEK_SET, SEEK_CUR, SEEK_END};
+    if (f->type == VFS_DIRECTORY)
+        return E_ISDIR;
+    off_t p = lseek(host_file(f)->fd, offset, to[whence]);
+    *position = (u64)p;
+    return host_check(p);
+}
+
+static enum fs_error host_fstat(struct vfs_file *f, struct vfs_stat *out)
+{
+    struct stat st;
+    int fd = host_file(f)->fd;
+    enum fs_error e = host_check(fstat(fd, &st));
+    if (!e)
+        host_stat(&st, fd, out);
+    return e;
+}
+
+static enum fs_error host_set_size(struct vfs_file *f, u64 size)
+{
+    if (size > INT64_MAX)
+        return E_FBIG;
+    return host_check(ftruncate(host_file(f)->fd, (off_t)size));
+}
+
+static enum fs_error host_set_times(struct vfs_file *f, const struct vfs_times *t)
+{
+    struct timespec times[2];
+    host_times(t, times);
+    return host_check(futimens(host_file(f)->fd, times));
+}
+
+static enum fs_error host_set_flags(struct vfs_file *f, u32 flags)
+{
+    struct host_file *h = host_file(f);
+    u32 fixed = VFS_DSYNC | VFS_RSYNC | VFS_SYNC | (h->adopted ? (u32)VFS_APPEND : 0);
+    if ((flags ^ f->flags) & fixed)
+        return E_NOTSUP;
+    if (!h->adopted) {
+        int now = fcntl(h->fd, F_GETFL) & ~(O_APPEND | O_NONBLOCK);
+        now |= flags & VFS_APPEND ? O_APPEND : 0;
+        now |= flags & VFS_NONBLOCK ? O_NONBLOCK : 0;
+        if (fcntl(h->fd, F_SETFL, now) < 0)
+            return host_error(errno);
+    }
+    f->flags = flags;
+    return E_SUCCESS;
+}
+
+static enum fs_error host_allocate(struct vfs_file *f, u64 offset, u64 length)
+{
+    u64 end;
+    if (length == 0)
+        return E_INVAL;
+    if (__builtin_add_overflow(offset, length, &end) || end > INT64_MAX)
+        return E_FBIG;
+    return host_check(fallocate(host_file(f)->fd, 0, (off_t)offset, (off_t)length));
+}
+
+static enum fs_error host_advise(struct vfs_file *f, u64 offset, u64 length, u32 advice)
+{
+    static const int to[] = {POSIX_FADV_NORMAL,   POSIX_FADV_SEQUENTIAL, POSIX_FADV_RANDOM,
+                             POSIX_FADV_WILLNEED, POSIX_FADV_DONTNEED,   POSIX_FADV_NOREUSE};
+    if (advice >= countof(to) || offset > INT64_MAX || length > INT64_MAX)
+        return E_INVAL;
+    int error = posix_fadvise(host_file(f)->fd, (off_t)offset, (off_t)length, to[advice]);
+    return error ? host_error(error) : E_SUCCESS;
+}
+
+static enum fs_error host_sync(struct vfs_file *f, bool data_only)
+{
+    int fd = host_file(f)->fd;
+    return host_check(data_only ? fdatasync(fd) : fsync(fd));
+}
+
+// --- Readiness.
+static u64 readable_bytes(struct host_file *h)
+{
+    int n = 0;
+    struct stat st;
+    off_t at;
+    if (h->f.type != VFS_REGULAR_FILE)
+        return ioctl(h->fd, FIONREAD, &n) == 0 && n > 0 ? (u64)n : 0;
+    at = lseek(h->fd, 0, SEEK_CUR);
+    return at >= 0 && fstat(h->fd, &st) == 0 && st.st_size > at ? (u64)(st.st_size - at) : 0;
+}
+
+static void answer(struct vfs_poll *p, short revents)
+{
+    p->ready = revents != 0;
+    p->error = revents & POLLNVAL ? E_BADF : E_SUCCESS;
+    p->hangup = revents & (POLLHUP | (p->write ? POLLERR : 0));
+    p->bytes = p->ready && !p->write && !p->error ? readable_bytes(host_file(p->file)) : 0;
+}
+
+static void host_ready(struct vfs_poll *p)
+{
+    struct pollfd fd = {.fd = host_file(p->file)->fd, .events = p->write ? POLLOUT : POLLIN};
+    answer(p, poll(&fd, 1, 0) > 0 ? fd.revents : 0);
+}
+
+// Files of other back ends answer at once, and then nothing waits.
+static bool prepare(struct vfs_poll *items, u32 n, struct pollfd *fds)
+{
+    bool any = false;
+    for (u32 i = 0; i < n; i++) {
+        bool ours = items[i].file->ops == &hostfs_ops;
+        fds[i].fd = ours ? host_file(items[i].file)->fd : -1;
+        fds[i].events = items[i].write ? POLLOUT : POLLIN;
+        fds[i].revents = 0;
+        if (!ours) {
+            vfs_ready(&items[i]);
+            any |= items[i].ready;
+        }
+    }
+    return any;
+}
+
+enum fs_error hostfs_wait(struct vfs_poll *items, u32 n, u64 until)
+{
+    struct pollfd few[32], *fds = n > countof(few) ? heap_array(n, sizeof *fds) : few;
+    if (!fds)
+        return E_NOMEM;
+    bool any = prepare(items, n, fds);
+    u64 now = until && until != UINT64_MAX && !any ? plat_now() : 0;
+    u64 ns = any || until < now ? 0 : until - now;
+    struct timespec timeout = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+    int got = ppoll(fds, n, until == UINT64_MAX && !any ? NULL : &timeout, NULL);
+    enum fs_error e = host_check(got);
+    for (u32 i = 0; i < n && !e; i++)
+        if (items[i].file->ops == &hostfs_ops)
+            answer(&items[i], fds[i].revents);
+    if (fds != few)
+        heap_free(fds);
+    return e;
+}
+
+// --- Sockets.
+static enum fs_error host_recv(struct vfs_file *f, const struct vfs_iov *v, u32 n, u32 flags,
+                               u64 *done, bool *truncated)
+{
+    struct host_file *h = host_file(f);
+    struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
+    int how = (flags & 1 ? MSG_PEEK : 0) | (flags & 2 ? MSG_WAITALL : 0) |
+              (f->flags & VFS_NONBLOCK ? MSG_DONTWAIT : 0);
+    ssize_t got;
+    do
+        got = recvmsg(h->fd, &m, how);
+    while (got < 0 && wait_after_all(h, POLLIN));
+    *done = (u64)got;
+    *truncated = m.msg_flags & MSG_TRUNC;
+    return host_check(got);
+}
+
+static enum fs_error host_send(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 *done)
+{
+    struct host_file *h = host_file(f);
+    struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
+    ssize_t put;
+    do
+        put = sendmsg(h->fd, &m, MSG_NOSIGNAL | (f->flags & VFS_NONBLOCK ? MSG_DONTWAIT : 0));
+    while (put < 0 && wait_after_all(h, POLLOUT));
+    *done = (u64)put;
+    return host_check(put);
+}
+
+static enum fs_error host_shutdown(struct vfs_file *f, bool read, bool write)
+{
+    int how = read && write ? SHUT_RDWR : read ? SHUT_RD : SHUT_WR;
+    return host_check(shutdown(host_file(f)->fd, how));
+}
+
+static enum fs_error host_accept(struct vfs_file *f, u32 flags, struct vfs_file **out)
+{
+    struct host_file *h = host_file(f);
+    int fd;
+    if (would_wait(h, POLLIN))
+        return E_AGAIN;
+    do
+        fd = accept4(h->fd, NULL, NULL, SOCK_CLOEXEC | (flags & VFS_NONBLOCK ? SOCK_NONBLOCK : 0));
+    while (fd < 0 && wait_after_all(h, POLLIN));
+    return fd < 0 ? host_error(errno) : host_file_new(fd, flags & VFS_NONBLOCK, false, out);
+}
+
+const struct vfs_ops hostfs_ops = {
+    .close = host_close,
+    .read = host_read,
+    .write = host_write,
+    .seek = host_seek,
+    .stat = host_fstat,
+    .set_size = host_set_size,
+    .set_times = host_set_times,
+    .set_flags = host_set_flags,
+    .allocate = host_allocate,
+    .advise = host_advise,
+    .sync = host_sync,
+    .ready = host_ready,
+    .readdir = hostdir_readdir,
+    .open = hostdir_open,
+    .path_stat = hostdir_stat,
+    .path_times = hostdir_times,
+    .mkdir = hostdir_mkdir,
+    .rmdir = hostdir_rmdir,
+    .unlink = hostdir_unlink,
+    .rename = hostdir_rename,
+    .link = hostdir_link,
+    .symlink = hostdir_symlink,
+    .readlink = hostdir_readlink,
+    .recv = host_recv,
+    .send = host_send,
+    .shutdown = host_shutdown,
+    .accept = host_accept,
+};
