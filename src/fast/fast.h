@@ -6,3 +6,6 @@
 // Writes the host thunk of a function type (target/x64/abi.h) into the code space; its offset, or an error when the
 // space is full (ERR_NO_MEMORY).
 status fast_host_thunk(struct code_space *space, const struct functype *type, u32 *offset);
+
+// engine->call of compiled code: f->code with the arguments in slots, on the running coroutine.
+status fast_call(const struct compiled *c, const struct vm_func *f, u64 *slots);

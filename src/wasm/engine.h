@@ -25,6 +25,7 @@ struct func_code {
     u32 entry;  // offset in the code space
     u32 body;   // of the first byte after the prologue
     u32 end;    // one past the last byte
+    u32 epilogue; // of the first byte after the body
     u32 frame;  // bytes from the stack pointer in the body up to the return address
 };
 

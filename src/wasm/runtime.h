@@ -29,3 +29,6 @@ __attribute__((noreturn)) void rt_exit(struct vmctx *vm, u32 code);
 // For host functions that can block: raises the trap that thread_interrupt has asked for, if any. To be called when a
 // blocking call was interrupted (EINTR), and before one that may take long.
 void rt_check_interrupt(struct vmctx *vm);
+
+// The stub that compiled code calls functions of other instances through (arch/arch.h): R11 = the vm_func.
+extern const u8 arch_stub_link[];

@@ -1,0 +1,609 @@
+// SPDX-License-Identifier: MIT
+// Calls, and the two ends of a function. The convention is in target/x64/abi.h.
+//
+// The prologue is written last, when it is known which registers must be saved and how large the frame is: the body
+// starts PROLOGUE_MAX bytes into the function's space, and the prologue is put right in front of it.
+#include "fast/fast.h"
+#include "fast/state.h"
+#include "wasm/runtime.h"
+
+// Where stack arguments and the result area are, before the frame's size is known: displacements from rsp start from
+// this and are patched (f->incoming).
+#define INCOMING 0x10000000
+
+// --- Parallel moves: dst[i] <- src[i], all at once.
+struct moves {
+    u32 pending;  // destinations
+    u8 from[32];  // by destination
+    u8 type[32];
+    u8 readers[32]; // by source: how many pending moves read it
+};
+
+static void moves_add(struct moves *v, u32 dst, u32 src, enum ty t)
+{
+    if (dst == src)
+        return;
+    v->pending |= BIT(dst);
+    v->from[dst] = (u8)src;
+    v->type[dst] = (u8)t;
+    v->readers[src]++;
+}
+
+static void moves_emit(struct fast *f, struct moves *v)
+{
+    while (v->pending) {
+        u32 ready = 0;
+        for (u32 m = v->pending; m; m &= m - 1) {
+            u32 d = (u32)__builtin_ctz(m);
+            if (v->readers[d])
+                continue;
+            move_reg(f, v->type[d], d, v->from[d]);
+            v->readers[v->from[d]]--;
+            ready |= BIT(d);
+        }
+        v->pending &= ~ready;
+        if (ready || !v->pending)
+            continue;
+        // Only cycles are left: set one value aside, which makes its register ready.
+        u32 d = (u32)__builtin_ctz(v->pending);
+        u32 aside = d >= XMM0 ? SCRATCH_XMM : SCRATCH;
+        move_reg(f, d >= XMM0 ? TF64 : T64, aside, d);
+        for (u32 m = v->pending; m; m &= m - 1) {
+            u32 k = (u32)__builtin_ctz(m);
+            if (v->from[k] == d) {
+                v->from[k] = (u8)aside;
+                v->readers[d]--;
+                v->readers[aside]++;
+            }
+        }
+    }
+}
+
+static const u8 argument_gpr[6] = {RDI, RSI, RDX, RCX, R8, R9};
+
+static u32 argument_reg(struct abi_place p)
+{
+    return p.where == ABI_XMM ? XMM0 + p.index : argument_gpr[p.index];
+}
+
+// The register that a slot's value is in, or NO_REG.
+static u32 slot_reg(const struct fast *f, const struct slot *s)
+{
+    if (s->kind == SLOT_REG)
+        return s->reg;
+    return s->kind == SLOT_LOCAL ? f->local_reg[s->local] : NO_REG;
+}
+
+// Everything that must survive a call gets out of the caller-saved registers, except the newest nargs slots.
+static void save_live(struct fast *f, u32 nargs)
+{
+    for (u32 m = f->temp & CALLER_SAVED; m; m &= m - 1) {
+        u32 index = f->reg_slot[__builtin_ctz(m)];
+        if (index < f->sp - nargs)
+            slot_spill(f, index);
+    }
+    dirty_store(f, ~CALLER_SAVED);
+}
+
+static void clobber(struct fast *f)
+{
+    for (u32 m = f->cache & CALLER_SAVED; m; m &= m - 1)
+        cache_remove(f, (u32)__builtin_ctz(m));
+    f->zf_at = NULL;
+}
+
+static void drop_args(struct fast *f, u32 n)
+{
+    while (n--)
+        pop(f);
+    f->busy = 0;
+}
+
+static void stack_pointer(struct fast *f, s32 delta)
+{
+    if (delta)
+        x64_imm(&f->a, delta < 0 ? G1_SUB : G1_ADD, true, RSP, delta < 0 ? -delta : delta);
+    f->rsp_adjust += (u32)-delta;
+    locate_note(f);
+}
+
+static void push_stack_arg(struct fast *f, u32 index, u32 cell)
+{
+    const struct slot *s = &f->slots[index];
+    u32 r = slot_reg(f, s);
+    if (r == NO_REG) {
+        r = ty_fp(s->type) ? SCRATCH_XMM : SCRATCH;
+        slot_to_reg(f, index, r);
+    }
+    struct x64_operand m = x64_at(RSP, (s32)cell * 8);
+    if (ty_fp(s->type))
+        x64_mem(&f->a, ty_wide(s->type) ? I_MOVSD_STORE : I_MOVSS_STORE, false, r, m);
+    else
+        x64_mem(&f->a, I_MOV_STORE, true, r, m);
+}
+
+// Puts the newest slots, of the types of t's parameters, where a callee of that type expects them; the slots stay.
+// `index`, if not NO_REG, goes to rax with them.
+static void arguments(struct fast *f, const struct functype *t, u32 index)
+{
+    u32 first = f->sp - t->nparams;
+    struct moves v;
+    v.pending = 0;
+    memset(v.readers, 0, sizeof v.readers);
+    if (index != NO_REG)
+        moves_add(&v, RAX, index, T64);
+    struct abi_state abi = {0};
+    u32 later[14], nlater = 0; // not in registers: loaded when the moves are done
+    u8 later_reg[14];
+    for (u32 i = 0; i < t->nparams && fast_room(f, 64); i++) {
+        struct abi_place p = abi_next(&abi, t->types[i]);
+        const struct slot *s = &f->slots[first + i];
+        if (p.where == ABI_STACK) {
+            push_stack_arg(f, first + i, p.index);
+            continue;
+        }
+        u32 r = slot_reg(f, s);
+        if (r != NO_REG) {
+            moves_add(&v, argument_reg(p), r, s->type);
+        } else {
+            later_reg[nlater] = (u8)argument_reg(p);
+            later[nlater++] = first + i;
+        }
+    }
+    moves_emit(f, &v);
+    for (u32 i = 0; i < nlater; i++)
+        slot_to_reg(f, later[i], later_reg[i]);
+}
+
+static void push_results(struct fast *f, const struct functype *t)
+{
+    const u8 *types = t->types + t->nparams;
+    u32 base = f->sp;
+    for (u32 i = 0; i < t->nresults; i++)
+        push(f, SLOT_MEM, ty_of(types[i]));
+    for (u32 i = 1; i < t->nresults && fast_room(f, 64); i++) {
+        enum ty ty = ty_of(types[i]);
+        u32 r = ty_fp(ty) ? SCRATCH_XMM : SCRATCH;
+        struct x64_operand m = x64_at(RSP, (s32)(i - 1) * 8);
+        if (ty_fp(ty))
+            x64_mem(&f->a, ty_wide(ty) ? I_MOVSD_LOAD : I_MOVSS_LOAD, false, r, m);
+        else
+            x64_mem(&f->a, I_MOV_LOAD, ty_wide(ty), r, m);
+        store_frame(f, ty, stack_cell(f, base + i), r);
+    }
+    if (!t->nresults)
+        return;
+    struct slot *s = &f->slots[base];
+    s->kind = SLOT_REG;
+    s->reg = ty_fp(s->type) ? XMM0 : RAX;
+    f->temp |= BIT(s->reg);
+    f->reg_slot[s->reg] = base;
+}
+
+// Room for stack arguments and results, arguments in place.
+static struct abi_stack begin_call(struct fast *f, const struct functype *t, u32 index)
+{
+    struct abi_stack area = abi_stack_of(t);
+    save_live(f, t->nparams);
+    stack_pointer(f, -(s32)(area.args + area.results));
+    arguments(f, t, index);
+    return area;
+}
+
+// After the call instruction: the callee has popped the arguments.
+static void end_call(struct fast *f, const struct functype *t, struct abi_stack area)
+{
+    f->rsp_adjust -= area.args;
+    locate_note(f);
+    drop_args(f, t->nparams);
+    clobber(f);
+    push_results(f, t);
+    if (area.results) {
+        x64_mem(&f->a, I_LEA, true, RSP, x64_at(RSP, (s32)area.results));
+        f->rsp_adjust -= area.results;
+    }
+}
+
+static void call_direct(struct fast *f, u32 func)
+{
+    u8 *rel32 = x64_call(&f->a);
+    if (!f->func_chain)
+        return; // only locating: the target does not matter
+    const u8 *target = f->space->write + f->funcs[func - f->m->nimported_funcs].entry;
+    u32 *chain = &f->func_chain[func];
+    if (func < f->func) {
+        x64_patch(rel32, target);
+    } else {
+        store_u32(rel32, *chain);
+        *chain = (u32)(rel32 - f->space->write) + 1;
+    }
+}
+
+static void call_stub(struct fast *f, u32 stub)
+{
+    u8 *rel32 = x64_call(&f->a);
+    if (f->func_chain)
+        x64_patch(rel32, f->space->write + stub);
+}
+
+void call_function(struct fast *f, u32 func)
+{
+    const struct functype *t = module_func_type(f->m, func);
+    struct abi_stack area = begin_call(f, t, NO_REG);
+    if (func < f->m->nimported_funcs) {
+        s32 cell = (s32)(f->m->layout.imports + func * sizeof(struct vm_func));
+        x64_mem(&f->a, I_LEA, true, R11, x64_at(INSTANCE, cell));
+        x64_call_mem(&f->a, x64_at(R11, offsetof(struct vm_func, code)));
+    } else {
+        call_direct(f, func);
+    }
+    end_call(f, t, area);
+}
+
+// The element's address into rax, where the index is, trapping when there is none of that type.
+static void indirect_target(struct fast *f, u32 type, u32 table)
+{
+    struct assembler *a = &f->a;
+    x64_mem(a, I_MOV_LOAD, true, SCRATCH, x64_at(INSTANCE, (s32)(f->m->layout.tables + table * 8)));
+    x64_mem(a, I_CMP, true, RAX, x64_at(SCRATCH, offsetof(struct vm_table, length)));
+    trap_if(f, CC_AE, TRAP_UNDEFINED_ELEMENT);
+    x64_shift_imm(a, SH_SHL, true, RAX, 5);
+    x64_mem(a, I_ADD, true, RAX, x64_at(SCRATCH, offsetof(struct vm_table, at)));
+    u32 id = f->m->types[type].id;
+    x64_imm_mem(a, G1_CMP, false, x64_at(RAX, offsetof(struct vm_func, type)), (s32)id);
+    u8 *site = x64_jcc(a, CC_NE);
+    struct cold *c = cold_begin(f, site, 64);
+    if (!c)
+        return;
+    x64_imm_mem(a, G1_CMP, false, x64_at(RAX, offsetof(struct vm_func, type)), 0);
+    u8 *null = x64_jcc8(a, CC_E);
+    x64_trap(a, TRAP_INDIRECT_CALL);
+    x64_bind8(a, null);
+    x64_trap(a, TRAP_UNINITIALIZED_ELEMENT);
+    cold_end(f, c);
+    c->is_offset = true; // never goes back
+}
+
+void call_indirect(struct fast *f, u32 type, u32 table)
+{
+    const struct functype *t = &f->m->types[type];
+    u32 index = pop_reg(f);
+    struct abi_stack area = begin_call(f, t, index);
+    indirect_target(f, type, table);
+    // A function of another instance is called through the stub that switches, which wants it in r11.
+    move_reg(f, T64, R11, RAX);
+    x64_mem(&f->a, I_CMP, true, INSTANCE, x64_at(R11, offsetof(struct vm_func, vm)));
+    u8 *same = x64_jcc8(&f->a, CC_E);
+    call_stub(f, f->stub_link);
+    u8 *done = x64_jmp8(&f->a);
+    x64_bind8(&f->a, same);
+    x64_call_mem(&f->a, x64_at(R11, offsetof(struct vm_func, code)));
+    x64_bind8(&f->a, done);
+    end_call(f, t, area);
+}
+
+static void raise_if_trap(struct fast *f)
+{
+    x64_reg(&f->a, I_TEST, false, RAX, RAX);
+    u8 *none = x64_jcc8(&f->a, CC_E);
+    call_stub(f, f->stub_trap);
+    x64_bind8(&f->a, none);
+}
+
+void call_runtime(struct fast *f, const void *function, const u64 *constants, u32 nconstants, u32 nslots, bool out,
+                  bool checked)
+{
+    save_live(f, nslots);
+    struct moves v;
+    v.pending = 0;
+    memset(v.readers, 0, sizeof v.readers);
+    u32 first = f->sp - nslots, next = 1 + nconstants;
+    for (u32 i = 0; i < nslots; i++) {
+        u32 r = slot_reg(f, &f->slots[first + i]);
+        if (r != NO_REG)
+            moves_add(&v, argument_gpr[next + i], r, f->slots[first + i].type);
+    }
+    u32 was_in_register = 0;
+    for (u32 i = 0; i < nslots; i++)
+        was_in_register |= slot_reg(f, &f->slots[first + i]) != NO_REG ? BIT(i) : 0;
+    moves_emit(f, &v);
+    for (u32 i = 0; i < nslots; i++)
+        if (!(was_in_register & BIT(i)))
+            slot_to_reg(f, first + i, argument_gpr[next + i]);
+    for (u32 i = 0; i < nconstants; i++)
+        x64_mov_imm(&f->a, argument_gpr[1 + i], constants[i]);
+    if (out)
+        x64_mem(&f->a, I_LEA, true, argument_gpr[next + nslots], x64_at(INSTANCE, offsetof(struct vmctx, scratch)));
+    move_reg(f, T64, RDI, INSTANCE);
+    x64_mov_imm(&f->a, R11, (u64)function);
+    call_stub(f, f->stub_helper);
+    drop_args(f, nslots);
+    clobber(f);
+    if (checked)
+        raise_if_trap(f);
+}
+
+// --- The ends of a function
+static struct x64_operand incoming(u32 bytes)
+{
+    return x64_at(RSP, (s32)(INCOMING + bytes));
+}
+
+static void incoming_note(struct fast *f)
+{
+    if (!vec_push(&f->incoming, here(f) - 4))
+        f->oom = true;
+}
+
+static void load_incoming(struct fast *f, enum ty t, u32 r, u32 cell)
+{
+    if (ty_fp(t))
+        x64_mem(&f->a, ty_wide(t) ? I_MOVSD_LOAD : I_MOVSS_LOAD, false, r, incoming(cell * 8));
+    else
+        x64_mem(&f->a, I_MOV_LOAD, ty_wide(t), r, incoming(cell * 8));
+    incoming_note(f);
+}
+
+void call_store_result(struct fast *f, enum ty t, u32 r, u32 cell)
+{
+    struct x64_operand m = incoming(abi_stack_of(f->body->type).args + cell * 8);
+    if (ty_fp(t))
+        x64_mem(&f->a, ty_wide(t) ? I_MOVSD_STORE : I_MOVSS_STORE, false, r, m);
+    else
+        x64_mem(&f->a, I_MOV_STORE, true, r, m);
+    incoming_note(f);
+}
+
+// Parameters that came in registers, to the registers that the function pins them in.
+static void pin_params(struct fast *f)
+{
+    const struct region *r = &f->regions.at[0];
+    struct moves v;
+    v.pending = 0;
+    memset(v.readers, 0, sizeof v.readers);
+    u32 moved = 0, target[32];
+    for (u32 m = f->cache; m; m &= m - 1) {
+        u32 reg = (u32)__builtin_ctz(m), local = f->reg_local[reg], to = NO_REG;
+        for (u32 p = r->pins; p; p &= p - 1)
+            if (r->local[__builtin_ctz(p)] == local)
+                to = (u32)__builtin_ctz(p);
+        if (to == reg)
+            continue;
+        if (to != NO_REG) {
+            moves_add(&v, to, reg, f->local_type[local]);
+            moved |= BIT(reg);
+            target[reg] = to;
+        } else if (r->pins & BIT(reg)) {
+            local_drop(f, reg); // its register is wanted for another
+        }
+    }
+    moves_emit(f, &v);
+    u32 locals[32];
+    for (u32 m = moved; m; m &= m - 1) {
+        u32 reg = (u32)__builtin_ctz(m);
+        locals[reg] = f->reg_local[reg];
+        cache_remove(f, reg);
+    }
+    for (u32 m = moved; m; m &= m - 1) {
+        u32 reg = (u32)__builtin_ctz(m);
+        cache_put(f, target[reg], locals[reg], true);
+    }
+}
+
+static u32 pin_of(const struct fast *f, u32 local)
+{
+    const struct region *r = &f->regions.at[0];
+    for (u32 p = r->pins; p; p &= p - 1)
+        if (r->local[__builtin_ctz(p)] == local)
+            return (u32)__builtin_ctz(p);
+    return NO_REG;
+}
+
+static void stack_params(struct fast *f)
+{
+    const struct functype *t = f->body->type;
+    struct abi_state abi = {0};
+    for (u32 i = 0; i < t->nparams && fast_room(f, 64); i++) {
+        struct abi_place p = abi_next(&abi, t->types[i]);
+        enum ty ty = f->local_type[i];
+        if (p.where != ABI_STACK)
+            continue;
+        u32 pin = pin_of(f, i);
+        u32 r = pin != NO_REG ? pin : ty_fp(ty) ? SCRATCH_XMM : SCRATCH;
+        load_incoming(f, ty, r, p.index);
+        if (pin == NO_REG)
+            store_frame(f, ty, i, r);
+        else
+            cache_put(f, pin, i, true);
+    }
+}
+
+static void zero_locals(struct fast *f)
+{
+    bool scratch_zero = false;
+    u32 nparams = f->body->type->nparams;
+    for (u32 p = f->regions.at[0].pins & ~f->cache; p; p &= p - 1) {
+        u32 r = (u32)__builtin_ctz(p), local = f->regions.at[0].local[r];
+        if (f->body->zero[local / 64] >> (local % 64) & 1)
+            x64_reg(&f->a, r >= XMM0 ? I_XORPS : I_XOR, false, r, r);
+        // Otherwise it is written before it is read: whatever is in the register may stay there.
+        cache_put(f, r, local, true);
+    }
+    for (u32 w = nparams / 64; w < (f->nlocals + 63) / 64; w++) {
+        for (u64 bits = f->body->zero[w]; bits && fast_room(f, 64); bits &= bits - 1) {
+            u32 local = w * 64 + (u32)__builtin_ctzll(bits);
+            if (local < nparams || f->local_reg[local] != NO_REG)
+                continue;
+            if (!scratch_zero)
+                x64_reg(&f->a, I_XOR, false, SCRATCH, SCRATCH);
+            scratch_zero = true;
+            store_frame(f, T64, local, SCRATCH);
+        }
+    }
+}
+
+void call_enter(struct fast *f)
+{
+    const struct functype *t = f->body->type;
+    struct abi_state abi = {0};
+    for (u32 i = 0; i < t->nparams; i++) {
+        struct abi_place p = abi_next(&abi, t->types[i]);
+        if (p.where != ABI_STACK)
+            cache_put(f, argument_reg(p), i, true);
+    }
+    pins_function(f);
+    pin_params(f);
+    stack_params(f);
+    zero_locals(f);
+}
+
+// Frames up to this size cannot jump over the guard below the stack: every call touches the stack.
+#define FRAME_UNCHECKED 32768
+
+static u8 *prologue(struct fast *f, u32 frame)
+{
+    struct assembler *a = &f->a;
+    u8 *overflow = NULL;
+    for (u32 m = f->saved; m; m &= m - 1)
+        x64_push(a, (u32)__builtin_ctz(m));
+    if (frame > FRAME_UNCHECKED) {
+        x64_mem(a, I_MOV_LOAD, true, R10, x64_at(INSTANCE, offsetof(struct vmctx, thread)));
+        x64_mem(a, I_LEA, true, RAX, x64_at(RSP, -(s32)frame));
+        x64_mem(a, I_CMP, true, RAX, x64_at(R10, offsetof(struct vm_thread, stack_limit)));
+        overflow = x64_jcc(a, CC_B);
+    }
+    if (frame)
+        x64_imm(a, G1_SUB, true, RSP, (s32)frame);
+    return overflow;
+}
+
+static void epilogue(struct fast *f, u32 frame)
+{
+    if (frame)
+        x64_imm(&f->a, G1_ADD, true, RSP, (s32)frame);
+    for (u32 m = f->saved; m;) {
+        u32 r = 31 - (u32)__builtin_clz(m);
+        x64_pop(&f->a, r);
+        m &= ~BIT(r);
+    }
+    x64_ret(&f->a, abi_stack_of(f->body->type).args);
+}
+
+void call_leave(struct fast *f)
+{
+    u32 pushes = (u32)__builtin_popcount(f->saved) * 8;
+    u32 frame = f->nhomes * 8;
+    if (f->body->calls && (frame + pushes + 8) % 16)
+        frame += 8;
+    f->code.epilogue = here(f);
+    epilogue(f, frame);
+    flow_place(f);
+    if (!fast_room(f, 64))
+        return;
+    u8 *overflow_code = f->a.p;
+    if (frame > FRAME_UNCHECKED)
+        x64_trap(&f->a, TRAP_STACK);
+    u8 *end = f->a.p;
+
+    // In front of the body, right-aligned.
+    u8 *body = f->start + PROLOGUE_MAX;
+    f->a.p = f->start;
+    u8 *overflow = prologue(f, frame);
+    u32 length = here(f);
+    memmove(body - length, f->start, length);
+    if (overflow)
+        x64_patch(overflow + (body - length - f->start), overflow_code);
+    memset(f->start, 0xcc, PROLOGUE_MAX - length);
+    f->a.p = end;
+
+    for (u32 i = 0; i < f->incoming.count; i++) {
+        u8 *disp = f->start + f->incoming.at[i];
+        store_u32(disp, load_u32(disp) - INCOMING + frame + pushes + 8);
+    }
+    u32 base = (u32)(f->start - f->space->write);
+    f->code = (struct func_code){base + PROLOGUE_MAX - length, base + PROLOGUE_MAX, base + (u32)(end - f->start),
+                                 base + f->code.epilogue, frame + pushes};
+}
+
+// --- What a module has once
+void call_stubs(struct fast *f)
+{
+    struct assembler *a = &f->a;
+    f->stub_helper = here(f); // R11 = C function: checks that there is stack for it, and notes where it was called
+    x64_mem(a, I_MOV_LOAD, true, RAX, x64_at(INSTANCE, offsetof(struct vmctx, thread)));
+    x64_mem(a, I_CMP, true, RSP, x64_at(RAX, offsetof(struct vm_thread, host_limit)));
+    u8 *overflow = x64_jcc8(a, CC_B);
+    x64_mem(a, I_MOV_STORE, true, RSP, x64_at(RAX, offsetof(struct vm_thread, last_sp)));
+    x64_jmp_reg(a, R11);
+    x64_bind8(a, overflow);
+    x64_trap(a, TRAP_STACK);
+
+    f->stub_trap = here(f); // eax = enum trap
+    x64_mem(a, I_MOV_LOAD, true, RCX, x64_at(INSTANCE, offsetof(struct vmctx, thread)));
+    x64_mem(a, I_MOV_STORE, true, RSP, x64_at(RCX, offsetof(struct vm_thread, last_sp)));
+    move_reg(f, T64, RDI, INSTANCE);
+    move_reg(f, T32, RSI, RAX);
+    x64_mov_imm(a, R11, (u64)rt_trap);
+    x64_jmp_reg(a, R11);
+
+    f->stub_link = here(f); // the code window may be far from the runtime
+    x64_mov_imm(a, RAX, (u64)arch_stub_link);
+    x64_jmp_reg(a, RAX);
+}
+
+// One store or load of a cell of that wasm type, through r10 if it is memory to memory.
+static void thunk_spill(struct assembler *a, struct abi_place p, u32 i, s32 stack_args)
+{
+    struct x64_operand cell = x64_at(RSP, (s32)i * 8);
+    switch (p.where) {
+    case ABI_GPR: x64_mem(a, I_MOV_STORE, true, argument_reg(p), cell); break;
+    case ABI_XMM: x64_mem(a, I_MOVSD_STORE, false, argument_reg(p), cell); break;
+    case ABI_STACK:
+        x64_mem(a, I_MOV_LOAD, true, R10, x64_at(RSP, stack_args + (s32)p.index * 8));
+        x64_mem(a, I_MOV_STORE, true, R10, cell);
+        break;
+    }
+}
+
+static void thunk_result(struct assembler *a, enum ty t)
+{
+    if (ty_fp(t))
+        x64_mem(a, ty_wide(t) ? I_MOVSD_LOAD : I_MOVSS_LOAD, false, XMM0, x64_at(RSP, 0));
+    else
+        x64_mem(a, I_MOV_LOAD, ty_wide(t), RAX, x64_at(RSP, 0));
+}
+
+status fast_host_thunk(struct code_space *space, const struct functype *t, u32 *offset)
+{
+    u32 cells = t->nparams > t->nresults ? t->nparams : t->nresults;
+    if (space->capacity - space->used < 256 + cells * 32)
+        return ERR_NO_MEMORY;
+    struct assembler asmb = {space->write + space->used}, *a = &asmb;
+    *offset = space->used;
+    s32 frame = (s32)ALIGN_UP(cells * 8, 16u) + 8;
+    struct abi_stack area = abi_stack_of(t);
+    x64_mem(a, I_MOV_LOAD, true, RAX, x64_at(INSTANCE, offsetof(struct vmctx, thread)));
+    x64_mem(a, I_CMP, true, RSP, x64_at(RAX, offsetof(struct vm_thread, host_limit)));
+    u8 *overflow = x64_jcc8(a, CC_AE);
+    x64_trap(a, TRAP_STACK);
+    x64_bind8(a, overflow);
+    x64_mem(a, I_MOV_STORE, true, RSP, x64_at(RAX, offsetof(struct vm_thread, last_sp)));
+    x64_imm(a, G1_SUB, true, RSP, frame);
+    struct abi_state abi = {0};
+    for (u32 i = 0; i < t->nparams; i++)
+        thunk_spill(a, abi_next(&abi, t->types[i]), i, frame + 8);
+    x64_reg(a, I_MOV_LOAD, true, RDI, INSTANCE);
+    x64_reg(a, I_MOV_LOAD, true, RSI, RSP);
+    x64_call_mem(a, x64_at(R11, offsetof(struct vm_func, host)));
+    if (t->nresults)
+        thunk_result(a, ty_of(t->types[t->nparams]));
+    for (u32 i = 1; i < t->nresults; i++) {
+        bool wide = ty_wide(ty_of(t->types[t->nparams + i]));
+        x64_mem(a, I_MOV_LOAD, wide, R10, x64_at(RSP, (s32)i * 8));
+        x64_mem(a, I_MOV_STORE, true, R10, x64_at(RSP, frame + 8 + (s32)(area.args + (i - 1) * 8)));
+    }
+    x64_imm(a, G1_ADD, true, RSP, frame);
+    x64_ret(a, area.args);
+    space->used = (u32)(a->p - space->write);
+    return OK;
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+// The baseline compiler as an engine: sets up, compiles body after body into the code space, links calls between them.
+//
+// A body is validated right before it is compiled, so that its bytes are in the cache, and so that the validator's notes
+// (uses of locals, loops) need no memory beyond the largest body's. Calls to functions that come later are chained
+// through their rel32 fields and patched when the function is there.
+//
+// There is no table from machine code to wasm: offset_of compiles the function again and watches. Compilation depends
+// on nothing but the bytes, so it comes out the same.
+#include "fast/fast.h"
+#include "fast/state.h"
+#include "wasm/runtime.h"
+
+u32 fast_features;
+
+static void detect_features(void)
+{
+    if (__builtin_cpu_supports("bmi2"))
+        fast_features |= FAST_FEATURES_BMI2;
+    if (__builtin_cpu_supports("bmi") && __builtin_cpu_supports("lzcnt"))
+        fast_features |= FAST_FEATURES_LZCNT;
+}
+
+// The arrays by local, cleared, in one block that is kept from body to body.
+static bool arrays(struct fast *f, const struct body *b)
+{
+    u64 n = b->nlocals, cells = n + b->max_stack + 1;
+    u64 words = (n + 7) / 8 * 2 + (n * 3 + cells + 1) / 2 + 4;
+    if (words > INT32_MAX)
+        return false;
+    f->storage.count = f->slot_storage.count = 0;
+    if (!vec_reserve(&f->storage, (u32)words) || !vec_reserve(&f->slot_storage, b->max_stack + 2))
+        return false;
+    f->slots = f->slot_storage.at;
+    u32 *p = (u32 *)f->storage.at;
+    f->ref_head = p;
+    f->home = p + n;
+    f->weight = p + n + cells;
+    f->touched = p + n * 2 + cells;
+    f->local_reg = (u8 *)(p + n * 3 + cells);
+    f->local_type = f->local_reg + n;
+    memset(p, 0, (n * 2 + cells) * 4);
+    memset(f->local_reg, NO_REG, n);
+    for (u32 i = 0; i < n; i++)
+        f->local_type[i] = (u8)ty_of(b->locals[i]);
+    return true;
+}
+
+static void reset(struct fast *f)
+{
+    f->sp = f->flushed = 0;
+    f->cache = f->dirty = f->temp = f->busy = 0;
+    f->alloc = CALLER_SAVED;
+    f->region = f->rsp_adjust = f->nhomes = f->saved = 0;
+    f->zf_at = NULL;
+    f->ctls.count = f->snaps.count = f->elses.count = f->regions.count = 0;
+    f->cold.count = f->colds.count = f->traps.count = f->labels.count = 0;
+    f->jumps.count = f->tables.count = f->incoming.count = 0;
+    f->loop = f->loop_depth = f->stamp = 0;
+    f->reachable = true;
+}
+
+static bool push_function_label(struct fast *f)
+{
+    if (!vec_reserve(&f->ctls, 1) || !vec_reserve(&f->snaps, 1) || !vec_reserve(&f->elses, 1) ||
+        !vec_reserve(&f->regions, 1))
+        return false;
+    const struct functype *t = f->body->type;
+    f->ctls.count = f->snaps.count = f->elses.count = f->regions.count = 1;
+    f->ctls.at[0] = (struct ctl){
+        .kind = CTL_FUNC,
+        .nresults = t->nresults,
+        .arity = t->nresults,
+        .results = t->types + t->nparams,
+    };
+    return true;
+}
+
+// Compiles one body to f->a.p, which is moved past it. f->code describes it.
+static void function(struct fast *f, u32 func, const struct body *body)
+{
+    f->func = func;
+    f->body = body;
+    f->pc = body->code;
+    reset(f);
+    if (!arrays(f, body) || !push_function_label(f)) {
+        f->oom = true;
+        return;
+    }
+    if (!fast_room(f, PROLOGUE_MAX + 16))
+        return;
+    while ((uintptr_t)f->a.p & 15)
+        x64_byte(&f->a, 0xcc);
+    f->start = f->a.p;
+    f->a.p += PROLOGUE_MAX;
+    call_enter(f);
+    ops_walk(f);
+    if (!f->full && !f->oom)
+        call_leave(f);
+}
+
+static void bind_calls(struct fast *f, u32 func)
+{
+    const u8 *entry = f->space->write + f->code.entry;
+    for (u32 at = f->func_chain[func]; at;) {
+        u8 *rel32 = f->space->write + at - 1;
+        at = load_u32(rel32);
+        x64_patch(rel32, entry);
+    }
+}
+
+static void release(struct fast *f)
+{
+    vec_free(&f->ctls);
+    vec_free(&f->snaps);
+    vec_free(&f->elses);
+    vec_free(&f->regions);
+    vec_free(&f->cold);
+    vec_free(&f->colds);
+    vec_free(&f->traps);
+    vec_free(&f->labels);
+    vec_free(&f->jumps);
+    vec_free(&f->tables);
+    vec_free(&f->incoming);
+    vec_free(&f->storage);
+    vec_free(&f->slot_storage);
+    heap_free(f->func_chain);
+    heap_free(f);
+}
+
+static struct fast *prepare(const struct module *m, struct code_space *space, struct func_code *funcs)
+{
+    struct fast *f = heap_zalloc(sizeof *f);
+    if (!f)
+        return NULL;
+    f->m = m;
+    f->space = space;
+    f->funcs = funcs;
+    f->a.p = f->start = space->write + space->used;
+    f->limit = space->write + space->capacity - (space->capacity > FAST_STEP ? FAST_STEP : space->capacity);
+    return f;
+}
+
+static status compile_bodies(struct fast *f, struct validator *v, struct error *e)
+{
+    const struct module *m = f->m;
+    for (u32 i = m->nimported_funcs; i < m->nfuncs; i++) {
+        struct body body;
+        status s = validate_body(v, m, i, WANT_USES, &body, e);
+        if (s)
+            return s;
+        if (body.simd)
+            return error_set(e, ERR_NOT_SUPPORTED, body.simd_offset, "SIMD is not supported yet");
+        function(f, i, &body);
+        if (f->oom || f->full)
+            return error_set(e, ERR_NO_MEMORY, m->funcs[i].start, f->oom ? "out of memory" : "code memory is full");
+        f->funcs[i - m->nimported_funcs] = f->code;
+        bind_calls(f, i);
+        f->space->used = (u32)(f->a.p - f->space->write);
+    }
+    return OK;
+}
+
+static status fast_compile(struct compiled *c, struct error *e)
+{
+    if (!fast_features)
+        detect_features();
+    struct validator *v = validator_create();
+    struct fast *f = prepare(c->module, &c->space, c->funcs);
+    status s = ERR_NO_MEMORY;
+    if (v && f && (f->func_chain = heap_array(c->module->nfuncs + 1, sizeof(u32))) && fast_room(f, 256)) {
+        call_stubs(f);
+        s = compile_bodies(f, v, e);
+    }
+    if (s == ERR_NO_MEMORY)
+        error_set(e, s, ERROR_NO_OFFSET, "out of memory");
+    if (f)
+        release(f);
+    validator_free(v);
+    return s;
+}
+
+static void fast_free(struct compiled *c)
+{
+    (void)c; // all it has is in the code space and in funcs, which are the runtime's
+}
+
+// --- From machine code back to wasm
+struct locating {
+    struct where_vec wheres;
+    u32 wasm, adjust;
+};
+
+// Compiles the function into scratch memory, noting where each instruction starts, and looks the code offset up.
+static void look_up(struct fast *f, struct locating *l, u32 at)
+{
+    l->wasm = l->adjust = 0;
+    u32 first_cold = f->colds.count ? f->colds.at[0].final : UINT32_MAX;
+    for (u32 i = 0; i < f->colds.count; i++)
+        if (at >= f->colds.at[i].final)
+            l->wasm = f->colds.at[i].wasm;
+    for (u32 i = 0; i < f->traps.count; i++) {
+        u32 trap = f->traps.at[i].site + 4 + load_u32(f->start + f->traps.at[i].site);
+        if (trap == at)
+            l->wasm = f->traps.at[i].wasm;
+    }
+    if (l->wasm && at >= first_cold)
+        return;
+    for (u32 i = 0; i < l->wheres.count && l->wheres.at[i].code <= at; i++) {
+        l->wasm = l->wheres.at[i].wasm;
+        l->adjust = l->wheres.at[i].adjust;
+    }
+}
+
+// `at` is relative to the start of the function's space (PROLOGUE_MAX before the body).
+static bool locate(const struct compiled *c, u32 func, u32 at, struct locating *l)
+{
+    *l = (struct locating){0};
+    const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
+    struct code_space space = {.capacity = code->end - code->body + PROLOGUE_MAX + FAST_STEP + 64};
+    u8 *memory = heap_alloc(space.capacity + 16);
+    struct validator *v = validator_create();
+    struct fast *f = NULL;
+    bool found = false;
+    struct body body;
+    struct error e = {0};
+    if (!memory || !v)
+        goto out;
+    space.write = (u8 *)ALIGN_UP((uintptr_t)memory, 16);
+    f = prepare(c->module, &space, NULL);
+    if (!f || validate_body(v, c->module, func, WANT_USES, &body, &e))
+        goto out;
+    f->locate = &l->wheres;
+    function(f, func, &body);
+    found = !f->full && !f->oom;
+    if (found)
+        look_up(f, l, at);
+out:
+    vec_free(&l->wheres);
+    if (f)
+        release(f);
+    validator_free(v);
+    heap_free(memory);
+    return found && l->wasm;
+}
+
+static u32 code_offset(const struct compiled *c, const struct func_code *code, const u8 *pc)
+{
+    return (u32)(pc - c->space.run) - (code->body - PROLOGUE_MAX);
+}
+
+static u32 fast_offset_of(const struct compiled *c, u32 func, const u8 *pc, bool return_address)
+{
+    const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
+    u32 offset = (u32)(pc - c->space.run);
+    if (offset < code->body) // in the prologue: the stack is full, say the function's first instruction
+        return c->module->funcs[func].start;
+    struct locating l;
+    return locate(c, func, code_offset(c, code, pc) - return_address, &l) ? l.wasm : 0;
+}
+
+// In the prologue or epilogue: what the instructions up to, or from, pc on have moved the stack pointer by.
+static u32 pushed_by(const u8 *p, const u8 *pc)
+{
+    u32 bytes = 0;
+    while (p < pc) {
+        if (*p == 0x41)
+            p++;
+        if ((*p & 0xf8) != 0x50)
+            break; // the subtraction comes last: at pc it has not happened
+        bytes += 8;
+        p++;
+    }
+    return bytes;
+}
+
+static u32 popped_from(const u8 *p)
+{
+    u32 bytes = 0;
+    if (p[0] == 0x48 && p[1] == 0x83) {
+        bytes = p[3];
+        p += 4;
+    } else if (p[0] == 0x48 && p[1] == 0x81) {
+        bytes = load_u32(p + 3);
+        p += 7;
+    }
+    for (; *p != 0xc3 && *p != 0xc2; p++)
+        bytes += *p == 0x41 ? 0 : 8;
+    return bytes;
+}
+
+static u32 fast_frame_at(const struct compiled *c, u32 func, const u8 *pc)
+{
+    const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
+    u32 offset = (u32)(pc - c->space.run);
+    if (offset < code->body)
+        return pushed_by(c->space.run + code->entry, pc);
+    if (offset >= code->epilogue && offset < code->epilogue + 32 && offset < code->end)
+        return popped_from(pc);
+    struct locating l;
+    return code->frame + (locate(c, func, code_offset(c, code, pc) - 1, &l) ? l.adjust : 0);
+}
+
+const struct engine fast_engine = {
+    .name = "fast",
+    .code = true,
+    .compile = fast_compile,
+    .free = fast_free,
+    .call = fast_call,
+    .offset_of = fast_offset_of,
+    .frame_at = fast_frame_at,
+};

@@ -1,0 +1,692 @@
+// SPDX-License-Identifier: MIT
+// Control flow: labels, branches, joins.
+//
+// What holds at a label
+//   Pins: every local that the label's region pins is in its register. Other locals: at a loop header all are in their
+//   homes; at a forward label those may be in registers besides (clean) that every edge so far had in the same one.
+//   Operands: one result is in rax or xmm0; several are in the frame cells of their slots; everything below was
+//   flushed to constants and frame cells when the block was entered.
+//   So an edge is made by conform(): store dirty locals that the label does not pin, move results, load the pins that
+//   are missing. For branches within a region that is usually nothing.
+//
+// A conditional branch does the part that is harmless for the other path in line, before the jump; if more is needed
+// (it leaves a region, or carries several values), the jump leads to code out of line, which is collected in a buffer
+// of its own and placed behind the function's body.
+#include "fast/state.h"
+
+static struct region *region_of(struct fast *f, u32 region)
+{
+    return &f->regions.at[region];
+}
+
+static struct ctl *ctl_at(struct fast *f, u32 depth)
+{
+    return &f->ctls.at[f->ctls.count - 1 - depth];
+}
+
+static u32 ctl_depth(const struct fast *f, const struct ctl *c)
+{
+    return (u32)(c - f->ctls.at);
+}
+
+static u32 result_register(const struct ctl *c)
+{
+    return ty_fp(c->result_type) ? XMM0 : RAX;
+}
+
+// --- Register states
+static void regs_save(const struct fast *f, struct regs *s)
+{
+    s->cache = f->cache;
+    s->dirty = f->dirty;
+    for (u32 m = f->cache; m; m &= m - 1) {
+        u32 r = (u32)__builtin_ctz(m);
+        s->local[r] = f->reg_local[r];
+    }
+}
+
+static void regs_restore(struct fast *f, const struct regs *s)
+{
+    for (u32 m = f->cache; m; m &= m - 1)
+        f->local_reg[f->reg_local[__builtin_ctz(m)]] = NO_REG;
+    f->cache = s->cache;
+    f->dirty = s->dirty;
+    for (u32 m = s->cache; m; m &= m - 1) {
+        u32 r = (u32)__builtin_ctz(m);
+        f->reg_local[r] = s->local[r];
+        f->local_reg[s->local[r]] = (u8)r;
+    }
+}
+
+// Registers whose cached local is where the region wants it.
+static u32 in_place(const struct fast *f, const struct region *r)
+{
+    u32 yes = 0;
+    for (u32 m = r->pins & f->cache; m; m &= m - 1) {
+        u32 reg = (u32)__builtin_ctz(m);
+        yes |= r->local[reg] == f->reg_local[reg] ? BIT(reg) : 0;
+    }
+    return yes;
+}
+
+static void load_pins(struct fast *f, const struct region *r)
+{
+    for (u32 m = r->pins & ~in_place(f, r); m; m &= m - 1) {
+        u32 reg = (u32)__builtin_ctz(m), local = r->local[reg], now = f->local_reg[local];
+        enum ty t = f->local_type[local];
+        if (f->cache & BIT(reg))
+            cache_remove(f, reg); // clean: what was dirty has been stored
+        if (now != NO_REG) {
+            move_reg(f, t, reg, now);
+            cache_remove(f, now);
+        } else {
+            load_frame(f, t, reg, local);
+        }
+        cache_put(f, reg, local, false);
+    }
+}
+
+void region_enter(struct fast *f, u32 region)
+{
+    const struct region *r = region_of(f, region);
+    dirty_store(f, in_place(f, r));
+    load_pins(f, r);
+}
+
+// Forgets the slots from height on.
+static void discard(struct fast *f, u32 height)
+{
+    while (f->sp > height)
+        pop(f);
+    f->temp = 0; // below, everything has been flushed
+}
+
+// --- Labels
+static u32 label_id(struct fast *f, struct ctl *c)
+{
+    if (!c->label) {
+        if (!vec_push(&f->labels, c->kind == CTL_LOOP ? c->header : 0)) {
+            f->oom = true;
+            return 0;
+        }
+        c->label = f->labels.count;
+    }
+    return c->label - 1;
+}
+
+static void chain_add(struct fast *f, struct ctl *c, u8 *rel32)
+{
+    store_u32(rel32, c->chain);
+    c->chain = (u32)(rel32 - f->start) + 1;
+}
+
+static void chain_bind(struct fast *f, struct ctl *c)
+{
+    for (u32 at = c->chain; at;) {
+        u8 *rel32 = f->start + at - 1;
+        at = load_u32(rel32);
+        x64_patch(rel32, f->a.p);
+    }
+    c->chain = 0;
+    if (c->label)
+        f->labels.at[c->label - 1] = here(f);
+}
+
+// The present state is one more way to reach a forward label: keep what all have in common. Everything that is dirty now
+// is pinned there.
+static void label_merge(struct fast *f, struct ctl *c)
+{
+    if (c->kind == CTL_LOOP || c->kind == CTL_FUNC)
+        return;
+    u32 cache = f->cache;
+    if (c->result_reg)
+        cache &= ~BIT(result_register(c));
+    struct regs *s = &f->snaps.at[ctl_depth(f, c)];
+    if (!c->used) {
+        c->used = true;
+        regs_save(f, s);
+        s->cache = cache;
+        return;
+    }
+    u32 same = 0;
+    for (u32 m = cache & s->cache; m; m &= m - 1) {
+        u32 r = (u32)__builtin_ctz(m);
+        same |= s->local[r] == f->reg_local[r] ? BIT(r) : 0;
+    }
+    s->cache = same;
+    s->dirty = (s->dirty | f->dirty) & same;
+}
+
+// --- Edges
+// Several values into the frame cells that the label expects them in. Ascending, since cells only move down.
+static void results_to_frame(struct fast *f, const struct ctl *c)
+{
+    for (u32 i = 0; i < c->arity && fast_room(f, 64); i++)
+        slot_to_home(f, f->sp - c->arity + i, c->height + i);
+}
+
+// The values of a return: the first in a register, the others in the caller's result area.
+static void results_return(struct fast *f, const struct ctl *c)
+{
+    for (u32 i = 1; i < c->arity && fast_room(f, 64); i++) {
+        u32 index = f->sp - c->arity + i;
+        enum ty t = f->slots[index].type;
+        u32 r = ty_fp(t) ? SCRATCH_XMM : SCRATCH;
+        slot_to_reg(f, index, r);
+        call_store_result(f, t, r, i - 1);
+    }
+    if (c->arity)
+        slot_to_reg(f, f->sp - c->arity, ty_fp(f->slots[f->sp - c->arity].type) ? XMM0 : RAX);
+}
+
+// The values to where the label wants them; for branches that are always taken from here.
+static void results_move(struct fast *f, const struct ctl *c)
+{
+    if (c->kind == CTL_FUNC) {
+        results_return(f, c);
+    } else if (c->result_reg && c->arity) {
+        u32 r = result_register(c);
+        u32 index = f->sp - 1;
+        slot_to_reg(f, index, r);
+        if (f->cache & BIT(r))
+            cache_remove(f, r); // clean
+    } else {
+        results_to_frame(f, c);
+    }
+}
+
+static void conform(struct fast *f, struct ctl *c)
+{
+    if (c->kind == CTL_FUNC) {
+        results_move(f, c);
+        return;
+    }
+    const struct region *r = region_of(f, c->region);
+    dirty_store(f, in_place(f, r));
+    results_move(f, c);
+    load_pins(f, r);
+    label_merge(f, c);
+}
+
+static void jump_to(struct fast *f, struct ctl *c)
+{
+    if (c->kind == CTL_LOOP)
+        x64_jmp_back(&f->a, f->start + c->header);
+    else
+        chain_add(f, c, x64_jmp(&f->a));
+}
+
+// --- Code out of line
+struct cold *cold_begin(struct fast *f, u8 *site, size_t size)
+{
+    if (size > 1u << 20 || !vec_reserve(&f->cold, (u32)size + 64) || !vec_reserve(&f->colds, 1)) {
+        f->oom = true;
+        return NULL;
+    }
+    struct cold *c = &f->colds.at[f->colds.count++];
+    *c = (struct cold){.site = site ? (u32)(site - f->start) : UINT32_MAX, .start = f->cold.count, .wasm = wasm_offset(f)};
+    f->cold_return = f->a.p;
+    f->cold_limit = f->limit;
+    f->a.p = f->cold.at + f->cold.count;
+    f->limit = f->a.p + size;
+    return c;
+}
+
+void cold_end(struct fast *f, struct cold *c)
+{
+    c->jmp = (u32)(x64_jmp(&f->a) - f->cold.at);
+    f->cold.count = (u32)(f->a.p - f->cold.at);
+    f->a.p = f->cold_return;
+    f->limit = f->cold_limit;
+}
+
+// An edge to c out of line, from the present state, which stays as it is.
+static void cold_edge(struct fast *f, struct ctl *c, u8 *site)
+{
+    struct regs saved;
+    regs_save(f, &saved);
+    u32 id = label_id(f, c);
+    struct cold *cold = cold_begin(f, site, 1024 + (size_t)c->arity * 32);
+    if (!cold)
+        return;
+    conform(f, c);
+    cold->target = id;
+    cold_end(f, cold);
+    regs_restore(f, &saved);
+}
+
+// Does an edge to c need more than can be done in line before a conditional jump?
+static bool needs_cold(struct fast *f, const struct ctl *c)
+{
+    if (c->kind == CTL_FUNC)
+        return false;
+    if (c->arity && !c->result_reg)
+        return true;
+    const struct region *r = region_of(f, c->region);
+    u32 ok = in_place(f, r);
+    return ok != r->pins || (f->dirty & region_of(f, f->region)->pins & ~ok);
+}
+
+// The top of the stack into the label's result register, staying on the stack.
+static void result_settle(struct fast *f, u32 r)
+{
+    const struct slot *s = &f->slots[f->sp - 1];
+    if (s->kind == SLOT_REG && s->reg == r)
+        return;
+    enum ty t = s->type;
+    reg_take(f, r);
+    slot_to_reg(f, f->sp - 1, r);
+    pop(f);
+    push_reg(f, t, r);
+}
+
+// In line, before a conditional jump; harmless when it is not taken.
+static void settle(struct fast *f, const struct ctl *c)
+{
+    if (c->kind != CTL_FUNC)
+        dirty_store(f, region_of(f, f->region)->pins);
+    if (c->arity == 1 && (c->result_reg || c->kind == CTL_FUNC))
+        result_settle(f, ty_fp(f->slots[f->sp - 1].type) ? XMM0 : RAX);
+}
+
+static void jcc_to(struct fast *f, struct ctl *c, u32 cc)
+{
+    if (c->kind == CTL_LOOP)
+        x64_jcc_back(&f->a, (enum x64_cc)cc, f->start + c->header);
+    else
+        chain_add(f, c, x64_jcc(&f->a, (enum x64_cc)cc));
+}
+
+// Jumps over the code of a return with several values.
+static void return_if(struct fast *f, struct ctl *c, u32 cc)
+{
+    u8 *taken = cc == CC_FNE ? x64_jcc8(&f->a, CC_P) : NULL;
+    u8 *over2 = cc == CC_FEQ ? x64_jcc(&f->a, CC_P) : NULL;
+    if (cc >= CC_FEQ)
+        cc = cc == CC_FEQ ? CC_E : CC_NE;
+    u8 *over = x64_jcc(&f->a, (enum x64_cc)(cc ^ 1));
+    if (taken)
+        x64_bind8(&f->a, taken);
+    results_return(f, c);
+    jump_to(f, c);
+    x64_patch(over, f->a.p);
+    if (over2)
+        x64_patch(over2, f->a.p);
+}
+
+// The jump of a conditional branch, which may take two: FNE is "not equal or unordered"; FEQ jumps over the jump.
+static void branch_if(struct fast *f, struct ctl *c, u32 cc)
+{
+    if (c->kind == CTL_FUNC && c->arity > 1) {
+        return_if(f, c, cc);
+        return;
+    }
+    bool cold = needs_cold(f, c);
+    u8 *skip = NULL;
+    if (cc == CC_FEQ) {
+        skip = x64_jcc8(&f->a, CC_P);
+        cc = CC_E;
+    } else if (cc == CC_FNE) {
+        if (cold)
+            cold_edge(f, c, x64_jcc(&f->a, CC_P));
+        else
+            jcc_to(f, c, CC_P);
+        cc = CC_NE;
+    }
+    if (cold)
+        cold_edge(f, c, x64_jcc(&f->a, (enum x64_cc)cc));
+    else
+        jcc_to(f, c, cc);
+    if (skip)
+        x64_bind8(&f->a, skip);
+    if (!cold)
+        label_merge(f, c);
+}
+
+u32 pop_condition(struct fast *f)
+{
+    struct slot s = pop(f);
+    if (s.kind == SLOT_FLAGS)
+        return s.reg;
+    u32 r = value_reg(f, &s);
+    if (!(f->zf_at == f->a.p && f->zf_reg == r && !f->zf_wide))
+        x64_reg(&f->a, I_TEST, false, r, r);
+    return CC_NE;
+}
+
+void trap_if(struct fast *f, u32 cc, enum trap trap)
+{
+    u8 *site = x64_jcc(&f->a, (enum x64_cc)cc);
+    struct trap_site t = {(u32)(site - f->start), wasm_offset(f), (u8)trap};
+    if (!vec_push(&f->traps, t))
+        f->oom = true;
+}
+
+// --- Blocks
+static void block_type(struct fast *f, struct ctl *c)
+{
+    const u8 *p = f->pc;
+    if (*p == 0x40 || (*p & 0xc0) == 0x40) { // one byte: empty or a value type
+        c->nparams = 0;
+        c->nresults = *p != 0x40;
+        c->results = p;
+        f->pc++;
+        return;
+    }
+    const struct functype *t = &f->m->types[leb_s32(&f->pc)];
+    c->nparams = t->nparams;
+    c->nresults = t->nresults;
+    c->results = t->types + t->nparams;
+}
+
+static struct ctl *ctl_push(struct fast *f, enum ctl_kind kind)
+{
+    if (!vec_reserve(&f->ctls, 1) || !vec_reserve(&f->snaps, 1) || !vec_reserve(&f->elses, 1)) {
+        f->oom = true;
+        return NULL;
+    }
+    struct ctl *c = &f->ctls.at[f->ctls.count++];
+    f->snaps.count = f->elses.count = f->ctls.count;
+    *c = (struct ctl){.kind = (u8)kind, .region = f->region};
+    block_type(f, c);
+    c->height = f->sp - c->nparams;
+    c->arity = kind == CTL_LOOP ? c->nparams : c->nresults;
+    // An if with parameters and no else hands them on as results: then they are where parameters are.
+    c->result_reg = kind != CTL_LOOP && c->nresults == 1 && !(kind == CTL_IF && c->nparams);
+    c->result_type = c->nresults ? (u8)ty_of(c->results[0]) : T32;
+    return c;
+}
+
+static void loop_begin(struct fast *f, struct ctl *c)
+{
+    u32 written;
+    const struct loop_note *note = &f->body->loops[f->loop++];
+    f->loop_depth++;
+    c->outer_region = f->region;
+    if (!vec_reserve(&f->regions, 1)) {
+        f->oom = true;
+        return;
+    }
+    u32 region = f->regions.count++;
+    pins_loop(f, note, &f->regions.at[f->region], &f->regions.at[region], &written);
+    f->region = c->region = region;
+    region_enter(f, region);
+    // Back edges find everything else in its home, and what the loop writes may be dirty.
+    for (u32 m = f->cache & ~region_of(f, region)->pins; m; m &= m - 1)
+        local_drop(f, (u32)__builtin_ctz(m));
+    f->dirty |= written;
+    c->header = here(f);
+}
+
+void flow_block(struct fast *f, enum ctl_kind kind)
+{
+    struct ctl *c = ctl_push(f, kind);
+    if (!c)
+        return;
+    slots_flush(f);
+    if (kind == CTL_LOOP)
+        loop_begin(f, c);
+}
+
+void flow_if(struct fast *f)
+{
+    u32 cc = pop_condition(f);
+    struct ctl *c = ctl_push(f, CTL_IF);
+    if (!c)
+        return;
+    slots_flush(f);
+    dirty_store(f, region_of(f, f->region)->pins);
+    u8 *second = NULL;
+    if (cc == CC_FEQ) { // false when unequal or unordered
+        chain_add(f, c, x64_jcc(&f->a, CC_P));
+        cc = CC_E;
+    } else if (cc == CC_FNE) {
+        second = x64_jcc8(&f->a, CC_P);
+        cc = CC_NE;
+    }
+    chain_add(f, c, x64_jcc(&f->a, (enum x64_cc)(cc ^ 1)));
+    c->else_site = c->chain;
+    c->chain = 0;
+    if (second)
+        x64_bind8(&f->a, second);
+    regs_save(f, &f->elses.at[ctl_depth(f, c)]);
+}
+
+// Binds the jumps of a false condition to here.
+static void else_bind(struct fast *f, struct ctl *c)
+{
+    for (u32 at = c->else_site; at;) {
+        u8 *rel32 = f->start + at - 1;
+        at = load_u32(rel32);
+        x64_patch(rel32, f->a.p);
+    }
+}
+
+// The operands as they were when the block was entered: parameters in their frame cells.
+static void params_restore(struct fast *f, const struct ctl *c)
+{
+    const u8 *params = c->results - c->nparams;
+    f->sp = c->height;
+    for (u32 i = 0; i < c->nparams; i++)
+        push(f, SLOT_MEM, ty_of(params[i]));
+    f->flushed = f->sp;
+}
+
+void flow_else(struct fast *f)
+{
+    struct ctl *c = ctl_at(f, 0);
+    if (f->reachable) {
+        conform(f, c);
+        jump_to(f, c);
+    }
+    discard(f, c->height);
+    else_bind(f, c);
+    regs_restore(f, &f->elses.at[ctl_depth(f, c)]);
+    params_restore(f, c);
+    c->kind = CTL_ELSE;
+    f->reachable = true;
+    f->zf_at = NULL;
+}
+
+// What a label that has been branched to leaves on the stack.
+static void results_push(struct fast *f, const struct ctl *c)
+{
+    if (c->result_reg) {
+        push_reg(f, c->result_type, result_register(c));
+        return;
+    }
+    for (u32 i = 0; i < c->nresults; i++)
+        push(f, SLOT_MEM, ty_of(c->results[i]));
+}
+
+bool flow_end(struct fast *f)
+{
+    struct ctl *c = ctl_at(f, 0);
+    f->zf_at = NULL;
+    if (c->kind == CTL_FUNC) {
+        if (f->reachable)
+            conform(f, c);
+        chain_bind(f, c);
+        return false;
+    }
+    switch ((enum ctl_kind)c->kind) {
+    case CTL_LOOP:
+        f->loop_depth--;
+        f->region = c->outer_region;
+        if (f->reachable)
+            region_enter(f, f->region);
+        f->regions.count = c->region;
+        break;
+    case CTL_IF: // the false edge comes straight here
+        if (f->reachable)
+            conform(f, c);
+        discard(f, c->height);
+        regs_restore(f, &f->elses.at[ctl_depth(f, c)]);
+        label_merge(f, c);
+        else_bind(f, c);
+        f->reachable = false; // only through the label
+        break;
+    case CTL_BLOCK:
+    case CTL_ELSE:
+        if (f->reachable && c->used)
+            conform(f, c);
+        break;
+    case CTL_FUNC: break;
+    }
+    if (c->kind != CTL_LOOP && c->used) {
+        discard(f, c->height);
+        chain_bind(f, c);
+        regs_restore(f, &f->snaps.at[ctl_depth(f, c)]);
+        results_push(f, c);
+        f->reachable = true;
+    } else if (!f->reachable) {
+        discard(f, c->height);
+    }
+    f->ctls.count--;
+    return true;
+}
+
+// --- Branches
+void flow_br(struct fast *f, u32 depth)
+{
+    struct ctl *c = ctl_at(f, depth);
+    conform(f, c);
+    jump_to(f, c);
+    f->reachable = false;
+}
+
+void flow_br_if(struct fast *f, u32 depth)
+{
+    struct ctl *c = ctl_at(f, depth);
+    u32 cc = pop_condition(f);
+    settle(f, c);
+    branch_if(f, c, cc);
+}
+
+// The edge of one label of a br_table: an entry for the table.
+static u32 table_edge(struct fast *f, struct ctl *c)
+{
+    if (!needs_cold(f, c) && !(c->kind == CTL_FUNC && c->arity > 1)) {
+        label_merge(f, c);
+        return label_id(f, c);
+    }
+    u32 index = f->colds.count;
+    cold_edge(f, c, NULL);
+    return index | JUMP_COLD;
+}
+
+void flow_br_table(struct fast *f)
+{
+    u32 n = leb_u32(&f->pc);
+    if (!vec_reserve(&f->jumps, n + 1) || !vec_reserve(&f->tables, 1)) {
+        f->oom = true;
+        return;
+    }
+    u32 index = pop_reg(f);
+    move_reg(f, T32, SCRATCH, index);
+    dirty_store(f, region_of(f, f->region)->pins);
+    const struct slot *top = f->sp ? &f->slots[f->sp - 1] : NULL;
+    const u8 *last = f->pc;
+    for (u32 i = 0; i < n; i++)
+        leb_u32(&last);
+    if (ctl_at(f, leb_u32(&last))->arity == 1)
+        result_settle(f, ty_fp(top->type) ? XMM0 : RAX);
+    u32 base = reg_alloc(f, GPR_MASK);
+
+    struct jump_table *t = &f->tables.at[f->tables.count++];
+    *t = (struct jump_table){0, f->jumps.count, n + 1};
+    f->stamp++;
+    for (u32 i = 0; i <= n; i++) {
+        struct ctl *c = ctl_at(f, leb_u32(&f->pc));
+        if (c->stamp != f->stamp) {
+            c->stamp = f->stamp;
+            c->jump = table_edge(f, c);
+        }
+        f->jumps.at[f->jumps.count++] = c->jump;
+    }
+    // Beyond the end: the last entry. r11 = min(index, n), then the address to go to.
+    x64_mov_imm(&f->a, base, n);
+    x64_reg(&f->a, I_CMP, false, SCRATCH, base);
+    x64_cmov(&f->a, CC_A, false, SCRATCH, base);
+    x64_opcode(&f->a, I_LEA, true, base, 0, 0, false); // lea base, [rip + table]
+    x64_byte(&f->a, (base & 7) << 3 | 5);
+    t->site = here(f);
+    x64_u32(&f->a, 0);
+    x64_mem(&f->a, I_MOVSXD, true, SCRATCH, (struct x64_operand){(u8)base, SCRATCH, 2, false, false, 0});
+    x64_reg(&f->a, I_ADD, true, SCRATCH, base);
+    x64_jmp_reg(&f->a, SCRATCH);
+    f->reachable = false;
+}
+
+void flow_skip(struct fast *f)
+{
+    u32 nesting = 0;
+    for (;;) {
+        const u8 *at = f->pc;
+        u32 op = *f->pc++;
+        if (op == OP_end || op == OP_else) {
+            if (!nesting) {
+                f->pc = at;
+                return;
+            }
+            nesting -= op == OP_end;
+            continue;
+        }
+        if (op >= 0xfc)
+            op = op << 8 | leb_u32(&f->pc);
+        if (op == OP_block || op == OP_loop || op == OP_if)
+            nesting++;
+        f->loop += op == OP_loop;
+        ops_skip(&f->pc, op);
+    }
+}
+
+// --- Behind the body
+static void place_colds(struct fast *f)
+{
+    for (u32 i = 0; i < f->colds.count; i++) {
+        struct cold *c = &f->colds.at[i];
+        u32 end = c->jmp + 4;
+        if (!fast_room(f, end - c->start))
+            return;
+        c->final = here(f);
+        if (c->site != UINT32_MAX)
+            x64_patch(f->start + c->site, f->a.p);
+        memcpy(f->a.p, f->cold.at + c->start, end - c->start);
+        f->a.p += end - c->start;
+        x64_patch(f->a.p - 4, f->start + (c->is_offset ? c->target : f->labels.at[c->target]));
+    }
+}
+
+static void place_traps(struct fast *f)
+{
+    for (u32 i = 0; i < f->traps.count && fast_room(f, 16); i++) {
+        x64_patch(f->start + f->traps.at[i].site, f->a.p);
+        x64_trap(&f->a, f->traps.at[i].trap);
+    }
+}
+
+static void place_tables(struct fast *f)
+{
+    while (here(f) & 3)
+        x64_byte(&f->a, 0xcc);
+    for (u32 i = 0; i < f->tables.count; i++) {
+        const struct jump_table *t = &f->tables.at[i];
+        if (!fast_room(f, (size_t)t->count * 4))
+            return;
+        u32 base = here(f);
+        x64_patch(f->start + t->site, f->a.p);
+        for (u32 k = 0; k < t->count; k++) {
+            u32 e = f->jumps.at[t->first + k];
+            u32 target = e & JUMP_COLD ? f->colds.at[e & ~JUMP_COLD].final : f->labels.at[e];
+            x64_u32(&f->a, target - base);
+        }
+    }
+}
+
+void flow_place(struct fast *f)
+{
+    place_colds(f);
+    place_traps(f);
+    place_tables(f);
+}

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: MIT
+// The state of the baseline compiler while it walks a body, and the register bookkeeping that every part of it uses.
+//
+// How it thinks
+//   The operand stack is simulated: a slot says where its value is (a constant, a register, a local that has not been
+//   copied yet, the flags, or its place in the frame). local.get and constants make no code.
+//   Locals live in the frame ("home") and are cached in registers. A cached local is clean (the home holds the same
+//   value) or dirty. Some are *pinned*: for the extent of a region (the function, or a loop) they stay in one register,
+//   whatever happens, so that joins and back edges cost nothing for them (pins.c). Others are cached as long as it
+//   lasts: at a branch the dirty ones are stored, and at a join those survive that all edges agree on (flow.c).
+//   A register belongs to a cached local (cache), to one slot (temp), to the instruction being compiled (busy), or is
+//   free.
+//
+// Room in the code space is checked once per instruction (FAST_STEP bytes are always left), and in every loop whose
+// length the input chooses (fast_room).
+#pragma once
+#include "base/vec.h"
+#include "target/x64/abi.h"
+#include "target/x64/asm.h"
+#include "wasm/engine.h"
+#include "wasm/leb.h"
+
+// Operand types as registers see them: bit 0 = 64 bits wide, bit 1 = xmm.
+enum ty { T32, T64, TF32, TF64 };
+#define ty_wide(t) ((t) & 1)
+#define ty_fp(t) ((t) >> 1)
+
+enum slot_kind { SLOT_MEM, SLOT_CONST, SLOT_REG, SLOT_LOCAL, SLOT_FLAGS };
+
+struct slot {
+    u8 kind, type, reg; // reg: also the condition of SLOT_FLAGS
+    u32 next;           // SLOT_LOCAL: next older slot + 1 that refers to the same local
+    union {
+        u64 imm;
+        u32 local;
+    };
+};
+
+// Conditions beyond the machine's sixteen: float equality needs two flags. Inverting any condition flips bit 0.
+enum { CC_FEQ = 16, CC_FNE = 17 };
+
+// What is cached where.
+struct regs {
+    u32 cache, dirty; // bit r: register r holds local[r]; that value is newer than the home
+    u32 local[32];
+};
+
+// A region: the function or a loop, and the locals it keeps in fixed registers.
+struct region {
+    u32 pins;
+    u32 local[32];
+};
+
+enum ctl_kind { CTL_BLOCK, CTL_LOOP, CTL_IF, CTL_ELSE, CTL_FUNC };
+
+struct ctl {
+    u8 kind;
+    bool used;      // a branch to the label exists; its state is in snaps
+    bool result_reg; // the label's one value comes in rax or xmm0; else all values in their frame slots
+    u8 result_type;  // enum ty, of that one
+    u32 height;      // of the operand stack below the parameters
+    u32 nparams, nresults;
+    const u8 *results; // types (wasm)
+    u32 arity;         // values that a branch carries
+    u32 chain;         // forward branches: offset of the latest rel32 + 1, which holds the one before
+    u32 else_site;     // IF: rel32 of the jump when the condition is false
+    u32 header;        // LOOP: code offset
+    u32 region;        // in force at the label
+    u32 outer_region;  // LOOP: of the code after its end
+    u32 label;         // id + 1 in labels, when something out of line refers to it
+    u32 stamp, jump;   // of the latest br_table that has it, and the entry for it
+};
+
+// Code out of line: in the cold buffer until the function is complete.
+struct cold {
+    u32 site;   // rel32 in the hot code that leads here; UINT32_MAX: reached through a jump table
+    u32 start;  // in the cold buffer
+    u32 jmp;    // rel32 in the cold buffer of the jump back
+    u32 target; // label id, or hot offset when is_offset
+    u32 wasm;   // offset in the module, for traces
+    bool is_offset;
+    u32 final;  // offset in the function when placed
+};
+
+struct trap_site {
+    u32 site; // rel32 of the jump
+    u32 wasm;
+    u8 trap;
+};
+
+struct jump_table {
+    u32 site; // disp32 of the lea that loads its address
+    u32 first, count;
+};
+#define JUMP_COLD 0x80000000u // an entry is an index into colds, not a label
+
+struct where { // code offset -> byte offset in the module and bytes pushed, only when asked for (offset_of)
+    u32 code, wasm, adjust;
+};
+struct where_vec {
+    struct where *at;
+    u32 count, capacity;
+};
+
+struct fast {
+    struct assembler a;
+    u8 *start; // of the function: offsets are relative to it
+    u8 *limit; // less than FAST_STEP bytes are left past this
+    const u8 *pc;
+    struct slot *slots;
+    u32 sp;
+    u32 flushed; // slots below are SLOT_MEM or SLOT_CONST
+    u32 cache, dirty, temp, busy;
+    u32 alloc; // registers that may be handed out
+    u32 rotor; // for eviction
+    u32 region;
+    u32 rsp_adjust; // bytes pushed below the frame while a call is prepared
+    u32 nhomes;
+    u32 saved;  // callee-saved registers in use
+    u32 zf_reg; // the flags at zf_at are those of a test of this register
+    u8 *zf_at;
+    bool zf_wide;
+
+    struct { // the next instruction takes the result into a pinned local
+        u32 reg, local;
+        bool tee;
+        const u8 *next;
+    } hint;
+
+    u32 reg_local[32];
+    u32 reg_slot[32];
+    u8 *local_reg;  // [nlocals]: register that caches it, or NO_REG
+    u8 *local_type; // enum ty
+    u32 *ref_head;  // [nlocals]: newest slot + 1 that refers to it
+    u32 *home;      // [nlocals + max_stack]: frame cell + 1, 0 while it has none
+    u32 *weight;    // [nlocals]: scratch of pins.c, all zero between uses
+    u32 *touched;   // [nlocals]: the same
+    u32 nlocals;
+
+    VEC(struct ctl) ctls;
+    VEC(struct regs) snaps; // by depth: state at the label
+    VEC(struct regs) elses; // by depth: state at the else of an if
+    VEC(struct region) regions;
+    VEC(u8) cold;
+    VEC(struct cold) colds;
+    VEC(struct trap_site) traps;
+    VEC(u32) labels; // label id -> code offset
+    VEC(u32) jumps;  // jump table entries
+    VEC(struct jump_table) tables;
+    VEC(u32) incoming; // disp32 that want the distance from rsp to the first stack argument added
+    VEC(u64) storage;  // behind local_reg, ..., weight
+    VEC(struct slot) slot_storage;
+
+    const struct module *m;
+    const struct body *body;
+    u32 func; // index
+    u32 loop; // number of the next loop in the body
+    u32 loop_depth;
+    u32 stamp;
+    bool reachable;
+    u8 *cold_return, *cold_limit; // of the hot code, while the cold buffer is being written
+    struct func_code code;
+
+    // The module's: offsets in the code space
+    struct code_space *space;
+    u32 *func_chain; // [nfuncs]: rel32 + 1 of calls to functions not compiled yet; NULL when only locating
+    struct func_code *funcs;
+    u32 stub_helper, stub_trap, stub_link;
+    struct where_vec *locate; // NULL: nobody asks
+    bool full; // ran out of code space
+    bool oom;
+};
+
+enum {
+    FAST_STEP = 8192,     // upper bound on the code of one instruction outside of checked loops
+    PROLOGUE_MAX = 48,
+};
+
+#define BIT(r) (1u << (r))
+#define GPR_MASK 0x0000ffffu
+#define XMM_MASK 0xffff0000u
+enum {
+    SCRATCH = R11,  // never handed out: moves between memory, calls through a vm_func
+    SCRATCH_XMM = XMM15,
+    INSTANCE = R14,
+};
+#define CALLEE_SAVED (BIT(RBX) | BIT(RBP) | BIT(R12) | BIT(R13) | BIT(R15))
+#define CALLER_SAVED (BIT(RAX) | BIT(RCX) | BIT(RDX) | BIT(RSI) | BIT(RDI) | BIT(R8) | BIT(R9) | BIT(R10) | 0x7fff0000u)
+#define FAST_FEATURES_BMI2 1
+#define FAST_FEATURES_LZCNT 2
+extern u32 fast_features; // of this CPU
+
+static inline enum ty ty_of(u8 valtype)
+{
+    switch (valtype) {
+    case TYPE_I32: return T32;
+    case TYPE_F32: return TF32;
+    case TYPE_F64: return TF64;
+    default: return T64;
+    }
+}
+
+static inline u32 class_of(enum ty t)
+{
+    return ty_fp(t) ? XMM_MASK : GPR_MASK;
+}
+
+static inline u32 here(const struct fast *f)
+{
+    return (u32)(f->a.p - f->start);
+}
+
+// False, and sticky, when fewer than n + FAST_STEP bytes are left.
+static inline bool fast_room(struct fast *f, size_t n)
+{
+    if (likely((size_t)(f->limit - f->a.p) >= n && f->a.p <= f->limit))
+        return true;
+    f->full = true;
+    return false;
+}
+
+static inline u32 wasm_offset(const struct fast *f)
+{
+    return (u32)(f->pc - f->m->bytes);
+}
+
+static inline void locate_note(struct fast *f)
+{
+    if (unlikely(f->locate)) {
+        struct where w = {here(f), wasm_offset(f), f->rsp_adjust};
+        if (!vec_push(f->locate, w))
+            f->oom = true;
+    }
+}
+
+// --- regs.c: the less frequent halves
+u32 reg_evict(struct fast *f, u32 allowed);
+void reg_take(struct fast *f, u32 r);           // makes register r free for the current instruction (busy)
+void local_drop(struct fast *f, u32 r);         // forgets the cached local in r, storing it first if dirty
+void slot_spill(struct fast *f, u32 index);     // a register or local slot into its frame cell
+void refs_materialize(struct fast *f, u32 local); // before the local changes: slots that refer to it get copies
+void slots_flush(struct fast *f);               // all slots become SLOT_MEM or SLOT_CONST
+void slot_to_reg(struct fast *f, u32 index, u32 reg); // copies a slot's value; flags and other state untouched
+void slot_to_home(struct fast *f, u32 index, u32 target); // copies a slot's value to the frame cell of slot `target`
+void dirty_store(struct fast *f, u32 keep);     // stores dirty locals in registers not in keep; they become clean
+
+static inline struct x64_operand frame_at(struct fast *f, u32 cell_index)
+{
+    u32 *h = &f->home[cell_index];
+    if (!*h)
+        *h = ++f->nhomes;
+    return x64_at(RSP, (s32)((*h - 1) * 8 + f->rsp_adjust));
+}
+
+static inline void move_reg(struct fast *f, enum ty t, u32 dst, u32 src)
+{
+    if (dst == src)
+        return;
+    if (ty_fp(t))
+        x64_reg(&f->a, I_MOVAPS, false, dst, src);
+    else
+        x64_reg(&f->a, I_MOV_LOAD, ty_wide(t), dst, src);
+}
+
+static inline void load_frame(struct fast *f, enum ty t, u32 dst, u32 cell_index)
+{
+    struct x64_operand m = frame_at(f, cell_index);
+    if (!ty_fp(t))
+        x64_mem(&f->a, I_MOV_LOAD, ty_wide(t), dst, m);
+    else
+        x64_mem(&f->a, ty_wide(t) ? I_MOVSD_LOAD : I_MOVSS_LOAD, false, dst, m);
+}
+
+static inline void store_frame(struct fast *f, enum ty t, u32 cell_index, u32 src)
+{
+    struct x64_operand m = frame_at(f, cell_index);
+    if (!ty_fp(t))
+        x64_mem(&f->a, I_MOV_STORE, ty_wide(t), src, m);
+    else
+        x64_mem(&f->a, ty_wide(t) ? I_MOVSD_STORE : I_MOVSS_STORE, false, src, m);
+}
+
+static inline u32 stack_cell(const struct fast *f, u32 slot_index)
+{
+    return f->nlocals + slot_index;
+}
+
+// A constant into a register; the flags survive.
+static inline void const_to_reg(struct fast *f, enum ty t, u32 dst, u64 imm)
+{
+    if (!ty_fp(t)) {
+        x64_mov_imm(&f->a, dst, imm);
+    } else if (imm == 0) {
+        x64_reg(&f->a, I_XORPS, false, dst, dst);
+    } else {
+        x64_mov_imm(&f->a, SCRATCH, imm);
+        x64_reg(&f->a, I_MOVD_TO_XMM, ty_wide(t), dst, SCRATCH);
+    }
+}
+
+// A free register of a class (GPR_MASK, XMM_MASK), busy for this instruction.
+static inline u32 reg_alloc(struct fast *f, u32 class)
+{
+    u32 free = f->alloc & class & ~(f->cache | f->temp | f->busy);
+    u32 r = likely(free) ? (u32)__builtin_ctz(free) : reg_evict(f, class);
+    f->busy |= BIT(r);
+    return r;
+}
+
+static inline bool owned(const struct fast *f, u32 r)
+{
+    return !(f->cache & BIT(r));
+}
+
+static inline void cache_put(struct fast *f, u32 r, u32 local, bool is_dirty)
+{
+    f->cache |= BIT(r);
+    f->dirty = (f->dirty & ~BIT(r)) | (is_dirty ? BIT(r) : 0);
+    f->reg_local[r] = local;
+    f->local_reg[local] = (u8)r;
+}
+
+static inline void cache_remove(struct fast *f, u32 r)
+{
+    f->cache &= ~BIT(r);
+    f->dirty &= ~BIT(r);
+    f->local_reg[f->reg_local[r]] = NO_REG;
+}
+
+static inline bool pinned(const struct fast *f, u32 r)
+{
+    return f->regions.at[f->region].pins & BIT(r);
+}
+
+// --- Slots
+static inline struct slot *push(struct fast *f, enum slot_kind kind, enum ty t)
+{
+    struct slot *s = &f->slots[f->sp++];
+    s->kind = (u8)kind;
+    s->type = (u8)t;
+    return s;
+}
+
+static inline void push_reg(struct fast *f, enum ty t, u32 r)
+{
+    f->temp |= BIT(r);
+    f->reg_slot[r] = f->sp;
+    push(f, SLOT_REG, t)->reg = (u8)r;
+}
+
+static inline void push_local(struct fast *f, u32 local)
+{
+    struct slot *s = push(f, SLOT_LOCAL, f->local_type[local]);
+    s->local = local;
+    s->next = f->ref_head[local];
+    f->ref_head[local] = f->sp;
+}
+
+static inline void push_const(struct fast *f, enum ty t, u64 imm)
+{
+    push(f, SLOT_CONST, t)->imm = imm;
+}
+
+// Takes the top slot off; its register, if it owns one, is busy now.
+static inline struct slot pop(struct fast *f)
+{
+    struct slot s = f->slots[--f->sp];
+    if (s.kind == SLOT_REG) {
+        f->temp &= ~BIT(s.reg);
+        f->busy |= BIT(s.reg);
+    } else if (s.kind == SLOT_LOCAL) {
+        f->ref_head[s.local] = s.next;
+    }
+    if (f->sp < f->flushed)
+        f->flushed = f->sp;
+    return s;
+}
+
+// The register that holds a local, loaded and cached if it was not; busy.
+static inline u32 local_reg(struct fast *f, u32 local)
+{
+    u32 r = f->local_reg[local];
+    if (r == NO_REG) {
+        enum ty t = f->local_type[local];
+        r = reg_alloc(f, class_of(t));
+        load_frame(f, t, r, local);
+        cache_put(f, r, local, false);
+    }
+    f->busy |= BIT(r);
+    return r;
+}
+
+// The value of a popped slot in a register (busy). Not to be changed unless owned().
+static inline u32 value_reg(struct fast *f, const struct slot *s)
+{
+    u32 r;
+    switch ((enum slot_kind)s->kind) {
+    case SLOT_REG: return s->reg;
+    case SLOT_LOCAL: return local_reg(f, s->local);
+    case SLOT_CONST:
+        r = reg_alloc(f, class_of(s->type));
+        const_to_reg(f, s->type, r, s->imm);
+        return r;
+    case SLOT_MEM:
+    case SLOT_FLAGS: break;
+    }
+    r = reg_alloc(f, class_of(s->type));
+    load_frame(f, s->type, r, stack_cell(f, f->sp));
+    return r;
+}
+
+static inline u32 pop_reg(struct fast *f)
+{
+    struct slot s = pop(f);
+    return value_reg(f, &s);
+}
+
+// --- pins.c
+void pins_function(struct fast *f);
+// Fills in `out` for loop number `loop`, entered from region `outer`; which locals it writes, as a register mask.
+void pins_loop(struct fast *f, const struct loop_note *note, const struct region *outer, struct region *out, u32 *written);
+
+// --- flow.c
+void flow_block(struct fast *f, enum ctl_kind kind);
+void flow_if(struct fast *f);
+void flow_else(struct fast *f);
+bool flow_end(struct fast *f); // false: that was the function's
+void flow_br(struct fast *f, u32 depth);
+void flow_br_if(struct fast *f, u32 depth);
+void flow_br_table(struct fast *f);
+void flow_skip(struct fast *f); // to the else or end that closes the innermost open block; nothing runs in between
+void trap_if(struct fast *f, u32 cc, enum trap trap);
+u32 pop_condition(struct fast *f); // the flags are set; returns the condition
+struct cold *cold_begin(struct fast *f, u8 *site, size_t size); // NULL: no memory
+void cold_end(struct fast *f, struct cold *c);   // with a jump to c->target
+void region_enter(struct fast *f, u32 region);   // makes the pins of a region hold, from any state
+void flow_place(struct fast *f);                 // after the body: cold code, traps, jump tables
+
+// --- call.c
+void call_function(struct fast *f, u32 func);
+void call_indirect(struct fast *f, u32 type, u32 table);
+// Calls a function of wasm/runtime.h: (vm, constants..., the topmost nslots slots[, pointer to vm->scratch]). The
+// result, if any, is in rax; checked says that it is an enum trap.
+void call_runtime(struct fast *f, const void *function, const u64 *constants, u32 nconstants, u32 nslots, bool out, bool checked);
+void call_enter(struct fast *f); // the start of the body: arguments to where they live
+void call_leave(struct fast *f); // the epilogue, and the prologue in front of the body
+void call_stubs(struct fast *f); // what a module has once
+void call_store_result(struct fast *f, enum ty t, u32 r, u32 cell); // into the caller's result area
+
+// --- ops.c
+void ops_walk(struct fast *f);
+// Skips the immediates of an instruction (op: with prefix); pc behind the opcode.
+void ops_skip(const u8 **pc, u32 op);
+
+

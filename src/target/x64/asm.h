@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: MIT
+// The x86-64 encoder: writes instructions, knows nothing else.
+//
+// insn.def lists the instructions with a ModRM operand; x64_reg and x64_mem encode any of them with a register or a
+// memory operand. What does not fit the table (immediates, shifts, branches, VEX) has a function of its own below. With
+// a constant instruction everything about prefixes and maps folds away, and a call is a handful of stores.
+//
+// Registers are numbered as in the manual: 0-15 rax rcx rdx rbx rsp rbp rsi rdi r8-r15, and 16-31 xmm0-xmm15.
+//
+// Room: emitters do not check. Whoever drives them makes sure that ASM_SLACK bytes are left before each step.
+#pragma once
+#include "base/types.h"
+
+struct assembler {
+    u8 *p;
+};
+#define ASM_MAX_INSN 16
+
+enum x64_register {
+    RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15,
+    XMM0, XMM1, XMM2, XMM3, XMM4, XMM5, XMM6, XMM7, XMM8, XMM9, XMM10, XMM11, XMM12, XMM13, XMM14, XMM15,
+    NO_REG = 0xff,
+};
+
+enum x64_flag { X64_W = 1, X64_B = 2, X64_RB = 4, X64_ST = 8, X64_XR = 16, X64_XM = 32, X64_N = 64 };
+
+// prefix | map << 8 | opcode << 16 | flags << 24
+enum x64_insn {
+#define W X64_W
+#define B X64_B
+#define RB X64_RB
+#define ST X64_ST
+#define XR X64_XR
+#define XM X64_XM
+#define N X64_N
+#define INSN(id, text, prefix, map, opcode, flags) I_##id = prefix | map << 8 | opcode << 16 | (flags) << 24,
+#include "target/x64/insn.def"
+#undef INSN
+#undef W
+#undef B
+#undef RB
+#undef ST
+#undef XR
+#undef XM
+#undef N
+};
+
+// Conditions, as in jcc, setcc and cmovcc.
+enum x64_cc {
+    CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE, CC_LE, CC_G,
+};
+
+// base NO_REG: absolute disp. index NO_REG: none. gs: in memory 0. addr32: the sum wraps at 32 bits before GS is added.
+struct x64_operand {
+    u8 base, index, scale; // scale: log2
+    bool gs, addr32;
+    s32 disp;
+};
+
+static inline void x64_byte(struct assembler *a, u32 b)
+{
+    *a->p++ = (u8)b;
+}
+
+static inline void x64_u32(struct assembler *a, u32 v)
+{
+    store_u32(a->p, v);
+    a->p += 4;
+}
+
+static inline void x64_u64(struct assembler *a, u64 v)
+{
+    store_u64(a->p, v);
+    a->p += 8;
+}
+
+// Prefix, REX, map and opcode. r, x, b: full register numbers for the ModRM reg, SIB index and r/m or base fields.
+static inline void x64_opcode(struct assembler *a, u32 insn, bool wide, u32 r, u32 x, u32 b, bool force_rex)
+{
+    u32 prefix = insn & 0xff, map = insn >> 8 & 0xff, flags = insn >> 24;
+    if (prefix)
+        x64_byte(a, prefix);
+    u32 w = ((flags & X64_W) || (wide && !(flags & X64_N))) ? 8 : 0;
+    u32 rex = 0x40 | w | (r >> 1 & 4) | (x >> 2 & 2) | (b >> 3 & 1);
+    *a->p = (u8)rex;
+    a->p += rex != 0x40 || force_rex;
+    if (map)
+        x64_byte(a, 0x0f);
+    if (map == 2)
+        x64_byte(a, 0x38);
+    if (map == 3)
+        x64_byte(a, 0x3a);
+    x64_byte(a, insn >> 16 & 0xff);
+}
+
+// insn reg, rm with rm a register. wide: 64-bit operands (where the instruction has a choice).
+static inline void x64_reg(struct assembler *a, u32 insn, bool wide, u32 reg, u32 rm)
+{
+    u32 flags = insn >> 24;
+    reg &= 15;
+    rm &= 15;
+    bool byte_rex = ((flags & X64_B) && reg >= 4) || ((flags & (X64_RB | X64_B)) && rm >= 4);
+    x64_opcode(a, insn, wide, reg, 0, rm, byte_rex);
+    x64_byte(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+// ModRM, SIB and displacement for a memory operand, with reg in the ModRM reg field.
+static inline void x64_modrm(struct assembler *a, u32 reg, const struct x64_operand *m)
+{
+    reg = (reg & 7) << 3;
+    if (m->base == NO_REG) {
+        x64_byte(a, reg | 4);
+        x64_byte(a, m->index == NO_REG ? 0x25 : (u32)(m->scale << 6 | (m->index & 7) << 3 | 5));
+        x64_u32(a, (u32)m->disp);
+        return;
+    }
+    u32 base = m->base & 7;
+    u32 mod = m->disp == 0 && base != 5 ? 0 : m->disp == (s8)m->disp ? 0x40 : 0x80;
+    if (m->index != NO_REG) {
+        x64_byte(a, mod | reg | 4);
+        x64_byte(a, (u32)(m->scale << 6) | (m->index & 7u) << 3 | base);
+    } else {
+        x64_byte(a, mod | reg | base);
+        if (base == 4)
+            x64_byte(a, 0x24);
+    }
+    store_u32(a->p, (u32)m->disp);
+    a->p += mod >> 6 == 2 ? 4 : mod >> 6;
+}
+
+static inline void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_operand m)
+{
+    if (m.gs)
+        x64_byte(a, 0x65);
+    if (m.addr32)
+        x64_byte(a, 0x67);
+    reg &= 15;
+    x64_opcode(a, insn, wide, reg, m.index == NO_REG ? 0 : m.index, m.base == NO_REG ? 0 : m.base,
+               (insn >> 24 & X64_B) && reg >= 4);
+    x64_modrm(a, reg, &m);
+}
+
+static inline struct x64_operand x64_at(u32 base, s32 disp)
+{
+    return (struct x64_operand){(u8)base, NO_REG, 0, false, false, disp};
+}
+
+// --- Immediates. The group-1 operations: ADD OR ADC SBB AND SUB XOR CMP = 0..7.
+enum x64_group1 { G1_ADD, G1_OR, G1_AND = 4, G1_SUB, G1_XOR, G1_CMP };
+
+static inline void x64_imm(struct assembler *a, enum x64_group1 op, bool wide, u32 rm, s32 imm)
+{
+    if (imm == (s8)imm) {
+        x64_opcode(a, 0x83 << 16, wide, 0, 0, rm, false);
+        x64_byte(a, 0xc0 | op << 3 | (rm & 7));
+        x64_byte(a, (u32)imm);
+        return;
+    }
+    if (rm == RAX)
+        x64_opcode(a, (op << 3 | 5) << 16, wide, 0, 0, 0, false);
+    else {
+        x64_opcode(a, 0x81 << 16, wide, 0, 0, rm, false);
+        x64_byte(a, 0xc0 | op << 3 | (rm & 7));
+    }
+    x64_u32(a, (u32)imm);
+}
+
+static inline void x64_imm_mem(struct assembler *a, enum x64_group1 op, bool wide, struct x64_operand m, s32 imm)
+{
+    bool small = imm == (s8)imm;
+    x64_mem(a, (small ? 0x83u : 0x81u) << 16, wide, op, m);
+    if (small)
+        x64_byte(a, (u32)imm);
+    else
+        x64_u32(a, (u32)imm);
+}
+
+// mov reg, imm; the flags survive.
+static inline void x64_mov_imm(struct assembler *a, u32 reg, u64 imm)
+{
+    if (imm == (u32)imm) {
+        x64_opcode(a, (0xb8 | (reg & 7)) << 16, false, 0, 0, reg, false);
+        x64_u32(a, (u32)imm);
+    } else if ((s64)imm == (s32)imm) {
+        x64_opcode(a, 0xc7 << 16, true, 0, 0, reg, false);
+        x64_byte(a, 0xc0 | (reg & 7));
+        x64_u32(a, (u32)imm);
+    } else {
+        x64_opcode(a, (0xb8 | (reg & 7)) << 16, true, 0, 0, reg, false);
+        x64_u64(a, imm);
+    }
+}
+
+// mov [m], imm of 1 << log2 bytes; 8-byte ones are sign-extended from 32 bits.
+static inline void x64_mov_mem_imm(struct assembler *a, u32 log2, struct x64_operand m, s32 imm)
+{
+    if (log2 == 1) {
+        x64_mem(a, 0x66 | 0xc7 << 16, false, 0, m);
+        x64_byte(a, (u32)imm);
+        x64_byte(a, (u32)imm >> 8);
+        return;
+    }
+    x64_mem(a, (log2 ? 0xc7u : 0xc6u) << 16, log2 == 3, 0, m);
+    if (log2 == 0)
+        x64_byte(a, (u32)imm);
+    else
+        x64_u32(a, (u32)imm);
+}
+
+static inline void x64_imul_imm(struct assembler *a, bool wide, u32 reg, u32 rm, s32 imm)
+{
+    bool small = imm == (s8)imm;
+    x64_reg(a, (small ? 0x6bu : 0x69u) << 16, wide, reg, rm);
+    if (small)
+        x64_byte(a, (u32)imm);
+    else
+        x64_u32(a, (u32)imm);
+}
+
+// Shifts and rotates: ROL ROR SHL SHR SAR = 0 1 4 5 7.
+enum x64_shift { SH_ROL, SH_ROR, SH_SHL = 4, SH_SHR, SH_SAR = 7 };
+
+static inline void x64_shift_imm(struct assembler *a, enum x64_shift op, bool wide, u32 rm, u32 count)
+{
+    x64_opcode(a, 0xc1 << 16, wide, 0, 0, rm, false);
+    x64_byte(a, 0xc0 | op << 3 | (rm & 7));
+    x64_byte(a, count);
+}
+
+static inline void x64_shift_cl(struct assembler *a, enum x64_shift op, bool wide, u32 rm)
+{
+    x64_opcode(a, 0xd3 << 16, wide, 0, 0, rm, false);
+    x64_byte(a, 0xc0 | op << 3 | (rm & 7));
+}
+
+// Group 3 (F7): NOT NEG MUL IMUL DIV IDIV = 2..7.
+enum x64_group3 { G3_NOT = 2, G3_NEG, G3_MUL, G3_IMUL, G3_DIV, G3_IDIV };
+
+static inline void x64_group3_reg(struct assembler *a, enum x64_group3 op, bool wide, u32 rm)
+{
+    x64_opcode(a, 0xf7 << 16, wide, 0, 0, rm, false);
+    x64_byte(a, 0xc0 | op << 3 | (rm & 7));
+}
+
+static inline void x64_test_imm(struct assembler *a, bool wide, u32 rm, s32 imm)
+{
+    x64_opcode(a, 0xf7 << 16, wide, 0, 0, rm, false);
+    x64_byte(a, 0xc0 | (rm & 7));
+    x64_u32(a, (u32)imm);
+}
+
+static inline void x64_cdq(struct assembler *a, bool wide)
+{
+    x64_opcode(a, 0x99 << 16, wide, 0, 0, 0, false);
+}
+
+static inline void x64_setcc(struct assembler *a, enum x64_cc cc, u32 rm)
+{
+    x64_opcode(a, 1 << 8 | (0x90u | cc) << 16, false, 0, 0, rm, rm >= 4);
+    x64_byte(a, 0xc0 | (rm & 7));
+}
+
+static inline void x64_cmov(struct assembler *a, enum x64_cc cc, bool wide, u32 reg, u32 rm)
+{
+    x64_reg(a, 1 << 8 | (0x40u | cc) << 16, wide, reg, rm);
+}
+
+static inline void x64_push(struct assembler *a, u32 reg)
+{
+    x64_opcode(a, (0x50 | (reg & 7)) << 16, false, 0, 0, reg, false);
+}
+
+static inline void x64_pop(struct assembler *a, u32 reg)
+{
+    x64_opcode(a, (0x58 | (reg & 7)) << 16, false, 0, 0, reg, false);
+}
+
+// --- VEX-encoded BMI2. pp: 0 none, 1 66, 2 f3, 3 f2; map: 2 (0f 38), 3 (0f 3a).
+static inline void x64_vex(struct assembler *a, u32 pp, u32 map, u32 opcode, bool wide, u32 reg, u32 vvvv, u32 rm)
+{
+    x64_byte(a, 0xc4);
+    x64_byte(a, (reg < 8 ? 0x80 : 0) | 0x40 | (rm < 8 ? 0x20 : 0) | map);
+    x64_byte(a, (wide ? 0x80 : 0) | (~vvvv & 15) << 3 | pp);
+    x64_byte(a, opcode);
+    x64_byte(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+// reg = rm shifted by count: shlx, shrx, sarx.
+static inline void x64_shiftx(struct assembler *a, enum x64_shift op, bool wide, u32 reg, u32 rm, u32 count)
+{
+    x64_vex(a, op == SH_SHL ? 1 : op == SH_SHR ? 3 : 2, 2, 0xf7, wide, reg, count, rm);
+}
+
+static inline void x64_rorx(struct assembler *a, bool wide, u32 reg, u32 rm, u32 count)
+{
+    x64_vex(a, 3, 3, 0xf0, wide, reg, 0, rm);
+    x64_byte(a, count);
+}
+
+// --- Branches. Those that return a pointer leave a rel32 of 0 to be filled in: x64_patch.
+static inline u8 *x64_jmp(struct assembler *a)
+{
+    x64_byte(a, 0xe9);
+    x64_u32(a, 0);
+    return a->p - 4;
+}
+
+static inline u8 *x64_jcc(struct assembler *a, enum x64_cc cc)
+{
+    x64_byte(a, 0x0f);
+    x64_byte(a, 0x80u | cc);
+    x64_u32(a, 0);
+    return a->p - 4;
+}
+
+static inline u8 *x64_call(struct assembler *a)
+{
+    x64_byte(a, 0xe8);
+    x64_u32(a, 0);
+    return a->p - 4;
+}
+
+static inline void x64_patch(u8 *rel32, const u8 *target)
+{
+    store_u32(rel32, (u32)(target - (rel32 + 4)));
+}
+
+// Short forward branches within one instruction's sequence: returns the rel8, to be bound by x64_bind8.
+static inline u8 *x64_jcc8(struct assembler *a, enum x64_cc cc)
+{
+    x64_byte(a, 0x70u | cc);
+    x64_byte(a, 0);
+    return a->p - 1;
+}
+
+static inline u8 *x64_jmp8(struct assembler *a)
+{
+    x64_byte(a, 0xeb);
+    x64_byte(a, 0);
+    return a->p - 1;
+}
+
+static inline void x64_bind8(struct assembler *a, u8 *rel8)
+{
+    *rel8 = (u8)(a->p - (rel8 + 1));
+}
+
+// Backward branches to a known address, short when they can be.
+static inline void x64_jmp_back(struct assembler *a, const u8 *target)
+{
+    s64 d = target - (a->p + 2);
+    if (d >= -128) {
+        x64_byte(a, 0xeb);
+        x64_byte(a, (u32)d);
+    } else
+        x64_patch(x64_jmp(a), target);
+}
+
+static inline void x64_jcc_back(struct assembler *a, enum x64_cc cc, const u8 *target)
+{
+    s64 d = target - (a->p + 2);
+    if (d >= -128) {
+        x64_byte(a, 0x70u | cc);
+        x64_byte(a, (u32)d);
+    } else
+        x64_patch(x64_jcc(a, cc), target);
+}
+
+// call or jmp through a register or memory: FF /2, FF /4.
+static inline void x64_call_reg(struct assembler *a, u32 rm)
+{
+    x64_opcode(a, 0xff << 16, false, 0, 0, rm, false);
+    x64_byte(a, 0xd0 | (rm & 7));
+}
+
+static inline void x64_jmp_reg(struct assembler *a, u32 rm)
+{
+    x64_opcode(a, 0xff << 16, false, 0, 0, rm, false);
+    x64_byte(a, 0xe0 | (rm & 7));
+}
+
+static inline void x64_call_mem(struct assembler *a, struct x64_operand m)
+{
+    x64_mem(a, 0xff << 16, false, 2, m);
+}
+
+static inline void x64_ret(struct assembler *a, u32 pop)
+{
+    if (pop) {
+        x64_byte(a, 0xc2);
+        x64_byte(a, pop);
+        x64_byte(a, pop >> 8);
+    } else
+        x64_byte(a, 0xc3);
+}
+
+// ud2 and the trap's number: how compiled code raises one (abi.h).
+static inline void x64_trap(struct assembler *a, u32 trap)
+{
+    x64_byte(a, 0x0f);
+    x64_byte(a, 0x0b);
+    x64_byte(a, trap);
+}
