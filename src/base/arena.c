@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The slow path of the bump arena (see arena.h): a list of blocks, newest first; the oldest holds the arena itself.
+// The slow path of the bump arena (see arena.h): a list of blocks, newest first; the oldest holds
+// the arena itself.
 #include "base/arena.h"
 #include "base/heap.h"
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A bump arena over the heap: many small allocations, one release. What belongs together (a module, a compilation)
-// hangs from one arena and goes with it; nothing is released singly.
+// A bump arena over the heap: many small allocations, one release. What belongs together (a module,
+// a compilation) hangs from one arena and goes with it; nothing is released singly.
 //
-// The arena lives in its own first block, so a small one is a single heap allocation. Later blocks double up to
-// ARENA_BLOCK_MAX, and whatever is larger gets a block of its own size, so that what is lost at the ends of blocks stays
-// in proportion to what was asked for. One owner, no lock. Every allocation may fail.
+// The arena lives in its own first block, so a small one is a single heap allocation. Later blocks
+// double up to ARENA_BLOCK_MAX, and whatever is larger gets a block of its own size, so that what
+// is lost at the ends of blocks stays in proportion to what was asked for. One owner, no lock.
+// Every allocation may fail.
 #pragma once
 #include "base/types.h"
 
@@ -22,7 +23,8 @@ void arena_destroy(struct arena *a); // NULL is fine
 
 void *arena_grow(struct arena *a, size_t size); // the slow path of arena_alloc
 
-// Undefined contents, aligned to ARENA_ALIGN; NULL: no memory. A size of 0 gives a pointer that is not NULL.
+// Undefined contents, aligned to ARENA_ALIGN; NULL: no memory. A size of 0 gives a pointer that is
+// not NULL.
 static inline void *arena_alloc(struct arena *a, size_t size)
 {
     size_t n = ALIGN_UP(size, (size_t)ARENA_ALIGN);

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Decoding of a module's binary form (specification 5.5), and the validation of everything but bodies (3.4).
+// Decoding of a module's binary form (specification 5.5), and the validation of everything but
+// bodies (3.4).
 //
-// One function per section, each with one function per entry, over the sticky reader: an entry that is wrong ends the
-// reading, and loops look at read_ok once per entry. A section is read on past its stated end when its content asks for
-// it, and its size is compared afterwards, as in the specification's own interpreter; nothing of a module with a wrong
-// section is ever seen by anyone.
+// One function per section, each with one function per entry, over the sticky reader: an entry that
+// is wrong ends the reading, and loops look at read_ok once per entry. A section is read on past
+// its stated end when its content asks for it, and its size is compared afterwards, as in the
+// specification's own interpreter; nothing of a module with a wrong section is ever seen by anyone.
 //
-// Memory comes from one arena. An array is allocated only when the bytes that remain can hold that many entries, so
-// memory is at most 32 times the size (a passive data segment of 2 bytes), and a small module takes one heap block.
+// Memory comes from one arena. An array is allocated only when the bytes that remain can hold that
+// many entries, so memory is at most 32 times the size (a passive data segment of 2 bytes), and a
+// small module takes one heap block.
 //
-// Sections come in a fixed order, so whatever an entry refers to is known when it is read; bodies are judged later.
+// Sections come in a fixed order, so whatever an entry refers to is known when it is read; bodies
+// are judged later.
 #include "wasm/module.h"
 #include "wasm/decode.h"
 #include "wasm/reader.h"
@@ -36,9 +39,9 @@ enum section {
 struct decode {
     struct reader r;
     struct module *m;
-    u32 ncode;         // entries of the code section
-    u32 data_count;    // of the data count section
-    const u8 *names;   // content of the name section, or NULL
+    u32 ncode;       // entries of the code section
+    u32 data_count;  // of the data count section
+    const u8 *names; // content of the name section, or NULL
     const u8 *names_end;
 };
 
@@ -83,7 +86,8 @@ static void declare_func(struct module *m, u32 func)
         m->funcs[func].ref = ++m->nrefs;
 }
 
-// Types ----------------------------------------------------------------------------------------------------------------
+// Types
+// ----------------------------------------------------------------------------------------------------------------
 
 static const u8 *read_types(struct decode *d, u32 max, u32 *count, const char *what)
 {
@@ -94,8 +98,8 @@ static const u8 *read_types(struct decode *d, u32 max, u32 *count, const char *w
     return at;
 }
 
-// *pool is the place for types that do not lie side by side in the module. It is as large as the section, so a type that
-// lies past the section's end must not get there.
+// *pool is the place for types that do not lie side by side in the module. It is as large as the
+// section, so a type that lies past the section's end must not get there.
 static void read_functype(struct decode *d, struct functype *t, u8 **pool, const u8 *section_end)
 {
     struct reader *r = &d->r;
@@ -178,7 +182,8 @@ static struct global_type read_global_type(struct decode *d)
     return g;
 }
 
-// Constant expressions -------------------------------------------------------------------------------------------------
+// Constant expressions
+// -------------------------------------------------------------------------------------------------
 
 static u32 read_op(struct reader *r)
 {
@@ -210,7 +215,8 @@ static void const_global(struct decode *d, struct constexpr_ *c, const u8 *at)
         return;
     c->type = m->globals[c->index].type;
     if (m->globals[c->index].mutable)
-        read_error(&d->r, ERR_INVALID, at, "constant expression required (global %u is mutable)", c->index);
+        read_error(&d->r, ERR_INVALID, at, "constant expression required (global %u is mutable)",
+                   c->index);
 }
 
 static void const_func(struct decode *d, struct constexpr_ *c)
@@ -251,7 +257,8 @@ static void const_op(struct decode *d, struct constexpr_ *c, u32 op, const u8 *a
     }
 }
 
-// 2.0: exactly one constant instruction. Several are read as such, since each is constant, and leave too many values.
+// 2.0: exactly one constant instruction. Several are read as such, since each is constant, and
+// leave too many values.
 static void read_constexpr(struct decode *d, struct constexpr_ *c, u8 type)
 {
     struct reader *r = &d->r;
@@ -268,14 +275,15 @@ static void read_constexpr(struct decode *d, struct constexpr_ *c, u8 type)
     if (!read_ok(r))
         return;
     if (values != 1)
-        read_error(r, ERR_INVALID, start, "type mismatch: constant expression leaves %u values, expected 1",
-                   values);
+        read_error(r, ERR_INVALID, start,
+                   "type mismatch: constant expression leaves %u values, expected 1", values);
     else if (c->type != type)
         read_error(r, ERR_INVALID, start, "type mismatch: constant expression is %s, expected %s",
                    valtype_text(c->type), valtype_text(type));
 }
 
-// Imports and own definitions ------------------------------------------------------------------------------------------
+// Imports and own definitions
+// ------------------------------------------------------------------------------------------
 
 static void import_func(struct decode *d, struct import *im)
 {
@@ -418,7 +426,8 @@ static void read_global_section(struct decode *d, u32 size)
     m->nglobals += n;
 }
 
-// Exports and start ----------------------------------------------------------------------------------------------------
+// Exports and start
+// ----------------------------------------------------------------------------------------------------
 
 static void read_export(struct decode *d, struct export *ex)
 {
@@ -464,7 +473,8 @@ static void read_start_section(struct decode *d, u32 size)
         read_error(&d->r, ERR_INVALID, at, "start function must have no parameters and no results");
 }
 
-// Element segments -----------------------------------------------------------------------------------------------------
+// Element segments
+// -----------------------------------------------------------------------------------------------------
 
 enum { ELEM_NOT_ACTIVE = 1, ELEM_INDEX_OR_DECLARATIVE = 2, ELEM_EXPRESSIONS = 4 };
 
@@ -528,8 +538,8 @@ static void read_elem(struct decode *d, struct elem_segment *s)
     else
         elem_funcs(d, s);
     if (read_ok(&d->r) && s->mode == SEGMENT_ACTIVE && d->m->tables[s->table].elem != s->type)
-        read_error(&d->r, ERR_INVALID, at, "type mismatch: segment of %s for a table of %s", valtype_text(s->type),
-                   valtype_text(d->m->tables[s->table].elem));
+        read_error(&d->r, ERR_INVALID, at, "type mismatch: segment of %s for a table of %s",
+                   valtype_text(s->type), valtype_text(d->m->tables[s->table].elem));
 }
 
 static void read_elem_section(struct decode *d, u32 size)
@@ -542,7 +552,8 @@ static void read_elem_section(struct decode *d, u32 size)
         read_elem(d, &m->elems[i]);
 }
 
-// Code and data --------------------------------------------------------------------------------------------------------
+// Code and data
+// --------------------------------------------------------------------------------------------------------
 
 static void read_code(struct decode *d, struct func *f)
 {
@@ -551,7 +562,8 @@ static void read_code(struct decode *d, struct func *f)
     if (!read_bytes(&d->r, size))
         return;
     if (size > MAX_BODY_SIZE)
-        read_error(&d->r, ERR_INVALID, at, "function body too large (%u bytes; the limit is %u)", size, MAX_BODY_SIZE);
+        read_error(&d->r, ERR_INVALID, at, "function body too large (%u bytes; the limit is %u)",
+                   size, MAX_BODY_SIZE);
     f->end = (u32)(d->r.p - d->r.base);
     f->start = f->end - size;
 }
@@ -564,7 +576,8 @@ static void read_code_section(struct decode *d, u32 size)
     d->ncode = read_count(&d->r, 1, MAX_FUNCTIONS, "functions");
     for (u32 i = 0; i < d->ncode && read_ok(&d->r); i++) {
         struct func surplus; // counts are compared when all sections have been seen
-        read_code(d, i < m->nfuncs - m->nimported_funcs ? &m->funcs[m->nimported_funcs + i] : &surplus);
+        read_code(d, i < m->nfuncs - m->nimported_funcs ? &m->funcs[m->nimported_funcs + i]
+                                                        : &surplus);
     }
 }
 
@@ -604,7 +617,8 @@ static void read_data_count_section(struct decode *d, u32 size)
     d->m->has_data_count = true;
 }
 
-// Custom sections, and the whole ---------------------------------------------------------------------------------------
+// Custom sections, and the whole
+// ---------------------------------------------------------------------------------------
 
 static bool name_is(struct name n, const char *text)
 {
@@ -687,9 +701,11 @@ static void check_counts(struct decode *d)
 {
     struct module *m = d->m;
     if (d->ncode != m->nfuncs - m->nimported_funcs)
-        read_error(&d->r, ERR_MALFORMED, d->r.p, "function and code section have inconsistent lengths");
+        read_error(&d->r, ERR_MALFORMED, d->r.p,
+                   "function and code section have inconsistent lengths");
     if (m->has_data_count && m->ndatas != d->data_count)
-        read_error(&d->r, ERR_MALFORMED, d->r.p, "data count and data section have inconsistent lengths");
+        read_error(&d->r, ERR_MALFORMED, d->r.p,
+                   "data count and data section have inconsistent lengths");
 }
 
 // Offsets in the vmctx; at most 1,000,000 of each kind, so that the sum stays far below 4 GiB.
@@ -717,11 +733,13 @@ static struct module *module_new(const u8 *bytes, size_t size)
     struct arena *arena = arena_create(first);
     struct module *m = arena ? arena_alloc(arena, sizeof *m) : NULL;
     if (m)
-        *m = (struct module){.bytes = bytes, .size = (u32)size, .start = UINT32_MAX, .arena = arena};
+        *m =
+            (struct module){.bytes = bytes, .size = (u32)size, .start = UINT32_MAX, .arena = arena};
     return m;
 }
 
-// What is wrong in a body comes before what is wrong behind the code section, as if bodies had been read on the way.
+// What is wrong in a body comes before what is wrong behind the code section, as if bodies had been
+// read on the way.
 static void first_error(const struct module *m, struct error *e)
 {
     if (e->code != ERR_MALFORMED || !m->code_end || e->offset < m->code_end)
@@ -771,7 +789,8 @@ void module_free(struct module *m)
 }
 
 void module_custom_sections(const struct module *m,
-                            void (*each)(void *context, struct name name, const u8 *p, u32 size), void *context)
+                            void (*each)(void *context, struct name name, const u8 *p, u32 size),
+                            void *context)
 {
     struct error e = {0};
     struct reader r = {m->bytes + 8, m->bytes + m->size, m->bytes, &e};

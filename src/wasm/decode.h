@@ -4,8 +4,10 @@
 #include "base/arena.h"
 #include "wasm/module.h"
 
-// Builds the index of exports and finds duplicate names (exports.c). O(n log n) at worst, whatever the names are.
+// Builds the index of exports and finds duplicate names (exports.c). O(n log n) at worst, whatever
+// the names are.
 status exports_index(struct module *m, struct error *e);
 
-// Reads the content of a "name" section, as far as it makes sense (names.c). Only lack of memory is an error.
+// Reads the content of a "name" section, as far as it makes sense (names.c). Only lack of memory is
+// an error.
 status names_read(struct module *m, const u8 *p, const u8 *end);

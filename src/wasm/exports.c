@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Finding an export by its name, and finding names that are exported twice.
 //
-// Exports are sorted into buckets by a hash, and within a bucket by name, by heapsort: names chosen to collide cost
-// O(n log n) comparisons instead of O(n^2), and with ordinary ones a bucket holds one or two. Equal names end up side by
-// side. Two arrays of u32 hold the result.
+// Exports are sorted into buckets by a hash, and within a bucket by name, by heapsort: names chosen
+// to collide cost O(n log n) comparisons instead of O(n^2), and with ordinary ones a bucket holds
+// one or two. Equal names end up side by side. Two arrays of u32 hold the result.
 #include "wasm/decode.h"
 
 static u32 hash_name(const char *p, size_t n)
@@ -68,7 +68,8 @@ static void fill_buckets(struct module *m)
         start[b] = sum; // the end of b: filling counts it down to the start
     }
     for (u32 i = m->nexports; i-- > 0;)
-        m->export_order[--start[hash_name(m->exports[i].name.p, m->exports[i].name.length) & m->export_mask]] = i;
+        m->export_order[--start[hash_name(m->exports[i].name.p, m->exports[i].name.length) &
+                                m->export_mask]] = i;
 }
 
 static status find_duplicates(const struct module *m, const u32 *at, u32 n, struct error *e)
@@ -76,7 +77,8 @@ static status find_duplicates(const struct module *m, const u32 *at, u32 n, stru
     for (u32 i = 1; i < n; i++) {
         const struct name *x = &m->exports[at[i]].name;
         if (compare_exports(m, at[i - 1], at[i]) == 0)
-            return error_set(e, ERR_INVALID, (u64)((const u8 *)x->p - m->bytes), "duplicate export name \"%.*s\"",
+            return error_set(e, ERR_INVALID, (u64)((const u8 *)x->p - m->bytes),
+                             "duplicate export name \"%.*s\"",
                              (int)(x->length < 100 ? x->length : 100), x->p);
     }
     return OK;

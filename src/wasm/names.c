@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The "name" custom section (specification appendix, name section): names of the module and of functions, for traces
-// and tools. Whatever is wrong with it is left out, never an error: a custom section cannot make a module invalid.
+// The "name" custom section (specification appendix, name section): names of the module and of
+// functions, for traces and tools. Whatever is wrong with it is left out, never an error: a custom
+// section cannot make a module invalid.
 #include "wasm/decode.h"
 #include "wasm/reader.h"
 

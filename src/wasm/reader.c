@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The slow paths of the reader (see reader.h): LEB128 numbers of several bytes, names, counts, types.
+// The slow paths of the reader (see reader.h): LEB128 numbers of several bytes, names, counts,
+// types.
 //
-// A number of N bits has at most ceil(N / 7) bytes, and the unused bits of the last one must be zero or, for signed
-// numbers, copies of the sign (specification 5.2.2). "too large" is judged before "too long", byte by byte.
+// A number of N bits has at most ceil(N / 7) bytes, and the unused bits of the last one must be
+// zero or, for signed numbers, copies of the sign (specification 5.2.2). "too large" is judged
+// before "too long", byte by byte.
 #include "wasm/reader.h"
 #include "base/fmt.h"
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Reading bytes that nobody has checked: a bounds-checked cursor with a sticky error, and the checked LEB128 readers.
+// Reading bytes that nobody has checked: a bounds-checked cursor with a sticky error, and the
+// checked LEB128 readers.
 //
-// The first error is recorded in *r->e with its offset, and the cursor jumps to the end, so that everything read
-// afterwards is 0 and loops over input run out; callers check once per item or section (read_ok). Texts are those of the
-// specification's reference interpreter, which its test suite expects.
+// The first error is recorded in *r->e with its offset, and the cursor jumps to the end, so that
+// everything read afterwards is 0 and loops over input run out; callers check once per item or
+// section (read_ok). Texts are those of the specification's reference interpreter, which its test
+// suite expects.
 #pragma once
 #include "base/status.h"
 #include "wasm/module.h"
@@ -36,8 +38,8 @@ u64 read_leb(struct reader *r, u32 bits, bool sign); // the slow path of the rea
 // A length-prefixed name; checks UTF-8. `what` is for messages.
 struct name read_name(struct reader *r);
 
-// The count of a vector whose elements take at least `least` bytes each, and that may have at most `max` elements: the
-// count never exceeds what the remaining bytes can hold.
+// The count of a vector whose elements take at least `least` bytes each, and that may have at most
+// `max` elements: the count never exceeds what the remaining bytes can hold.
 u32 read_count(struct reader *r, u32 least, u32 max, const char *what);
 
 u8 read_valtype(struct reader *r);

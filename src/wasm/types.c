@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The texts of value types, traps and opcodes, from the rows of their tables. For messages and dumps only: nothing here
-// is on a fast path.
+// The texts of value types, traps and opcodes, from the rows of their tables. For messages and
+// dumps only: nothing here is on a fast path.
 #include "wasm/types.h"
 
 const char *valtype_text(u8 type)

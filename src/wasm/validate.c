@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Validation of function bodies (specification, appendix "validation algorithm"), one linear walk per body.
+// Validation of function bodies (specification, appendix "validation algorithm"), one linear walk
+// per body.
 //
-// The operand stack is an array of value types, one byte each; 0 is the type that unreachable code leaves open. The
-// control stack is an array of frames. walk() keeps the cursor (next byte, top of stack) in registers and does the
-// common instructions itself, from a row of four bytes per opcode; everything else is a function that takes the cursor
-// and returns it, with p = NULL after an error.
+// The operand stack is an array of value types, one byte each; 0 is the type that unreachable code
+// leaves open. The control stack is an array of frames. walk() keeps the cursor (next byte, top of
+// stack) in registers and does the common instructions itself, from a row of four bytes per opcode;
+// everything else is a function that takes the cursor and returns it, with p = NULL after an error.
 //
-// Cost: each byte of code costs constant time, but for types: a call, branch or block moves as many bytes as it has
-// parameters or results, at most 1000, in runs of comparisons and copies that the compiler makes vectors of. Stacks hold
-// at most MAX_STACK values. Branches are fixed up through lists that run through the entries themselves.
+// Cost: each byte of code costs constant time, but for types: a call, branch or block moves as many
+// bytes as it has parameters or results, at most 1000, in runs of comparisons and copies that the
+// compiler makes vectors of. Stacks hold at most MAX_STACK values. Branches are fixed up through
+// lists that run through the entries themselves.
 //
-// An instruction that is malformed after one that is invalid is not reported: the first error ends the walk.
+// An instruction that is malformed after one that is invalid is not reported: the first error ends
+// the walk.
 #include "wasm/validate.h"
 #include "base/fmt.h"
 #include "base/vec.h"
@@ -22,11 +25,12 @@ enum frame_kind { FRAME_FUNC, FRAME_BLOCK, FRAME_LOOP, FRAME_IF, FRAME_ELSE };
 
 struct frame {
     const struct functype *type;
-    u32 height;  // of the operand stack, without the block's parameters
-    u32 inits;   // length of the log of initialized locals
-    s32 fix;     // last branch to the end that waits for its target, NONE; loop: offset of the first instruction
-    s32 side;    // loop: number of branch entries before it; if: the entry of its own
-    s32 outer;   // loop: note of the enclosing loop, or NONE
+    u32 height; // of the operand stack, without the block's parameters
+    u32 inits;  // length of the log of initialized locals
+    s32 fix;    // last branch to the end that waits for its target, NONE; loop: offset of the first
+                // instruction
+    s32 side;   // loop: number of branch entries before it; if: the entry of its own
+    s32 outer;  // loop: note of the enclosing loop, or NONE
     u8 kind;
     bool unreachable;
 };
@@ -41,11 +45,11 @@ struct validator {
     const struct module *m;
     struct error *e;
     u32 want;
-    const u8 *pc;          // instruction in work
+    const u8 *pc; // instruction in work
     const u8 *code, *end;
 
-    u8 *base;              // operand stack of the innermost frame starts here
-    u8 *high;              // highest top of stack so far
+    u8 *base; // operand stack of the innermost frame starts here
+    u8 *high; // highest top of stack so far
     u8 *stack, *limit;
     VEC(struct frame) frames;
     u32 max_depth;
@@ -69,7 +73,8 @@ struct validator {
     VEC(struct loop_note) loops;
 };
 
-// The rows of the op table ---------------------------------------------------------------------------------------------
+// The rows of the op table
+// ---------------------------------------------------------------------------------------------
 
 enum kind {
     K_ILLEGAL,
@@ -105,15 +110,26 @@ static const struct row rows[ROWS] = {
 #include "wasm/ops.def"
 };
 
-// Immediates of SIMD instructions: a class, and in the low bits log2 of the alignment or of the number of lanes.
+// Immediates of SIMD instructions: a class, and in the low bits log2 of the alignment or of the
+// number of lanes.
 enum simd_imm {
     SIMD_ILLEGAL,
     SIMD_NONE,
     SIMD_V128,
     SIMD_SHUFFLE,
-    SIMD_MEM_0 = 0x10, SIMD_MEM_1, SIMD_MEM_2, SIMD_MEM_3, SIMD_MEM_4,
-    SIMD_MEMLANE_0 = 0x20, SIMD_MEMLANE_1, SIMD_MEMLANE_2, SIMD_MEMLANE_3,
-    SIMD_LANE_2 = 0x31, SIMD_LANE_4, SIMD_LANE_8, SIMD_LANE_16,
+    SIMD_MEM_0 = 0x10,
+    SIMD_MEM_1,
+    SIMD_MEM_2,
+    SIMD_MEM_3,
+    SIMD_MEM_4,
+    SIMD_MEMLANE_0 = 0x20,
+    SIMD_MEMLANE_1,
+    SIMD_MEMLANE_2,
+    SIMD_MEMLANE_3,
+    SIMD_LANE_2 = 0x31,
+    SIMD_LANE_4,
+    SIMD_LANE_8,
+    SIMD_LANE_16,
 };
 
 static const struct simd_row {
@@ -144,12 +160,13 @@ static const struct functype *single_functype(u8 type)
     }
 }
 
-// Errors ---------------------------------------------------------------------------------------------------------------
+// Errors
+// ---------------------------------------------------------------------------------------------------------------
 
 static const struct cursor failed;
 
-__attribute__((cold, noinline, format(printf, 3, 4))) static struct cursor fail(struct validator *v, status code,
-                                                                               const char *format, ...)
+__attribute__((cold, noinline, format(printf, 3, 4))) static struct cursor
+fail(struct validator *v, status code, const char *format, ...)
 {
     char text[sizeof v->e->text];
     va_list args;
@@ -172,7 +189,8 @@ static const char *type_text(u8 type)
 
 static u8 *mismatch(struct validator *v, u8 expected, u8 found)
 {
-    fail(v, ERR_INVALID, "type mismatch: expected %s, found %s", type_text(expected), type_text(found));
+    fail(v, ERR_INVALID, "type mismatch: expected %s, found %s", type_text(expected),
+         type_text(found));
     return NULL;
 }
 
@@ -182,7 +200,8 @@ static u8 *underflow(struct validator *v, const char *expected)
     return NULL;
 }
 
-// The operand stack. Each of these takes the top and returns the new one, NULL after an error. --------------------------
+// The operand stack. Each of these takes the top and returns the new one, NULL after an error.
+// --------------------------
 
 static inline struct frame *innermost(struct validator *v)
 {
@@ -205,6 +224,8 @@ static bool stack_grow(struct validator *v, u64 need)
         return false;
     }
     capacity = need > capacity * 2 ? need : capacity * 2;
+    if (capacity > MAX_STACK)
+        capacity = MAX_STACK;
     u8 *stack = heap_resize(v->stack, capacity);
     if (!stack) {
         no_memory(v);
@@ -340,9 +361,11 @@ static u8 *apply(struct validator *v, u8 *sp, const char *params, const char *re
     return sp;
 }
 
-// Immediates. Each returns the next byte, NULL after an error. ----------------------------------------------------------
+// Immediates. Each returns the next byte, NULL after an error.
+// ----------------------------------------------------------
 
-__attribute__((noinline)) static struct leb imm_slow(struct validator *v, const u8 *p, u32 bits, bool sign)
+__attribute__((noinline)) static struct leb imm_slow(struct validator *v, const u8 *p, u32 bits,
+                                                     bool sign)
 {
     struct leb n = sign ? leb_check_s(p, v->end, bits) : leb_check_u(p, v->end, bits);
     if (unlikely(!n.p))
@@ -418,7 +441,9 @@ __attribute__((noinline)) static const u8 *imm_memarg(struct validator *v, const
         p = imm_u32(v, p, &offset);
     p = need_memory(v, p);
     if (p && align > natural)
-        return fail(v, ERR_INVALID, "alignment must not be larger than natural (2^%u > 2^%u)", align, natural).p;
+        return fail(v, ERR_INVALID, "alignment must not be larger than natural (2^%u > 2^%u)",
+                    align, natural)
+            .p;
     return p;
 }
 
@@ -457,7 +482,8 @@ static const u8 *imm_table(struct validator *v, const u8 *p, u8 *elem)
     return p;
 }
 
-// Branch entries -------------------------------------------------------------------------------------------------------
+// Branch entries
+// -------------------------------------------------------------------------------------------------------
 
 struct label {
     const u8 *types;
@@ -467,7 +493,8 @@ struct label {
 static struct label label_of(const struct frame *f)
 {
     const struct functype *t = f->type;
-    return f->kind == FRAME_LOOP ? (struct label){t->types, t->nparams} : (struct label){t->types + t->nparams, t->nresults};
+    return f->kind == FRAME_LOOP ? (struct label){t->types, t->nparams}
+                                 : (struct label){t->types + t->nparams, t->nresults};
 }
 
 static s32 offset_of(const struct validator *v, const u8 *p)
@@ -475,8 +502,8 @@ static s32 offset_of(const struct validator *v, const u8 *p)
     return (s32)(p - v->code);
 }
 
-// Until its target is known, an entry holds in dpc the entry that waits for the same target before it, and in dside the
-// offset of its instruction.
+// Until its target is known, an entry holds in dpc the entry that waits for the same target before
+// it, and in dside the offset of its instruction.
 static bool add_branch(struct validator *v, struct frame *f, u32 keep, u32 drop)
 {
     s32 index = (s32)v->branches.count;
@@ -520,7 +547,8 @@ static bool branch_to(struct validator *v, struct frame *f, u8 *sp)
     return add_branch(v, f, keep, cells > keep ? cells - keep : 0);
 }
 
-// Initialization of locals, as in WebAssembly 3.0 ----------------------------------------------------------------------
+// Initialization of locals, as in WebAssembly 3.0
+// ----------------------------------------------------------------------
 
 static inline bool local_initialized(const struct validator *v, u32 x)
 {
@@ -552,7 +580,8 @@ static void locals_forget(struct validator *v, u32 inits)
     }
 }
 
-// Loops and calls ------------------------------------------------------------------------------------------------------
+// Loops and calls
+// ------------------------------------------------------------------------------------------------------
 
 static void note_call(struct validator *v)
 {
@@ -590,11 +619,12 @@ static void loop_end(struct validator *v, const struct frame *f)
     loop_depth(v, -1);
 }
 
-// Blocks ---------------------------------------------------------------------------------------------------------------
+// Blocks
+// ---------------------------------------------------------------------------------------------------------------
 
 // Opens a frame above sp. `p` is the first instruction in it.
-static struct frame *frame_open(struct validator *v, enum frame_kind kind, const struct functype *type, u8 *sp,
-                                const u8 *p)
+static struct frame *frame_open(struct validator *v, enum frame_kind kind,
+                                const struct functype *type, u8 *sp, const u8 *p)
 {
     if (unlikely(!vec_reserve(&v->frames, 1))) {
         no_memory(v);
@@ -646,7 +676,8 @@ static bool check_results(struct validator *v, const struct frame *f, u8 *sp)
     struct label results = {f->type->types + f->type->nparams, f->type->nresults};
     u8 *rest = pop_many(v, sp, results.types, results.n);
     if (rest && rest != v->base)
-        fail(v, ERR_INVALID, "type mismatch: %u values too many at the end of a block", (u32)(rest - v->base));
+        fail(v, ERR_INVALID, "type mismatch: %u values too many at the end of a block",
+             (u32)(rest - v->base));
     return rest == v->base;
 }
 
@@ -712,7 +743,8 @@ static struct cursor op_end(struct validator *v, struct cursor c)
     return at(c.p, push_many(v, sp, t->types + t->nparams, t->nresults));
 }
 
-// Branches -------------------------------------------------------------------------------------------------------------
+// Branches
+// -------------------------------------------------------------------------------------------------------------
 
 static struct cursor unreachable(struct validator *v, const u8 *p)
 {
@@ -755,8 +787,8 @@ static struct cursor op_br_if(struct validator *v, struct cursor c)
     return at(c.p, push_many(v, sp, l.types, l.n));
 }
 
-// Labels with the same types as the one before need no second look; a table of 65,520 labels that alternate between two
-// types of 1000 values costs some milliseconds.
+// Labels with the same types as the one before need no second look; a table of 65,520 labels that
+// alternate between two types of 1000 values costs some milliseconds.
 static struct cursor op_br_table(struct validator *v, struct cursor c)
 {
     u32 n;
@@ -764,7 +796,8 @@ static struct cursor op_br_table(struct validator *v, struct cursor c)
     if (!c.p)
         return failed;
     if (n > MAX_BR_TABLE)
-        return fail(v, ERR_INVALID, "br_table too large (%u labels; the limit is %u)", n, MAX_BR_TABLE);
+        return fail(v, ERR_INVALID, "br_table too large (%u labels; the limit is %u)", n,
+                    MAX_BR_TABLE);
     c.sp = pop(v, c.sp, TYPE_I32);
     if (!c.sp)
         return failed;
@@ -776,7 +809,8 @@ static struct cursor op_br_table(struct validator *v, struct cursor c)
             return failed;
         struct label l = label_of(f);
         if (i && l.n != last.n)
-            return fail(v, ERR_INVALID, "type mismatch: labels with %u and %u values in br_table", last.n, l.n);
+            return fail(v, ERR_INVALID, "type mismatch: labels with %u and %u values in br_table",
+                        last.n, l.n);
         if (l.types != last.types && !pop_many(v, c.sp, l.types, l.n))
             return failed;
         last = l;
@@ -792,7 +826,8 @@ static struct cursor op_return(struct validator *v, struct cursor c)
     return pop_many(v, c.sp, l.types, l.n) ? unreachable(v, c.p) : failed;
 }
 
-// Calls ----------------------------------------------------------------------------------------------------------------
+// Calls
+// ----------------------------------------------------------------------------------------------------------------
 
 static struct cursor call_type(struct validator *v, struct cursor c, const struct functype *t)
 {
@@ -825,7 +860,8 @@ static struct cursor op_call_indirect(struct validator *v, struct cursor c)
     return c.sp ? call_type(v, c, &v->m->types[type]) : failed;
 }
 
-// Parametric instructions, globals, references, tables -----------------------------------------------------------------
+// Parametric instructions, globals, references, tables
+// -----------------------------------------------------------------
 
 static struct cursor op_select(struct validator *v, struct cursor c)
 {
@@ -889,7 +925,8 @@ static struct cursor op_ref_is_null(struct validator *v, struct cursor c)
     u8 found;
     c.sp = pop_any(v, c.sp, &found);
     if (c.sp && found && !is_reftype(found))
-        return fail(v, ERR_INVALID, "type mismatch: expected a reference, found %s", valtype_text(found));
+        return fail(v, ERR_INVALID, "type mismatch: expected a reference, found %s",
+                    valtype_text(found));
     return c.sp ? at(c.p, push(v, c.sp, TYPE_I32)) : failed;
 }
 
@@ -906,7 +943,8 @@ static struct cursor op_ref_func(struct validator *v, struct cursor c)
 }
 
 // Instructions on one table: types with R for the table's element type.
-static struct cursor op_table(struct validator *v, struct cursor c, const char *params, const char *results)
+static struct cursor op_table(struct validator *v, struct cursor c, const char *params,
+                              const char *results)
 {
     u8 elem = 0;
     c.p = imm_table(v, c.p, &elem);
@@ -957,7 +995,8 @@ static struct cursor op_elem_drop(struct validator *v, struct cursor c)
     return c.p ? c : failed;
 }
 
-// Memory ---------------------------------------------------------------------------------------------------------------
+// Memory
+// ---------------------------------------------------------------------------------------------------------------
 
 static struct cursor data_index(struct validator *v, struct cursor c, u32 segment)
 {
@@ -991,22 +1030,26 @@ static struct cursor op_data_drop(struct validator *v, struct cursor c)
     return c.p ? data_index(v, c, segment) : failed;
 }
 
-static struct cursor op_memory(struct validator *v, struct cursor c, u32 zeros, const char *params, const char *results)
+static struct cursor op_memory(struct validator *v, struct cursor c, u32 zeros, const char *params,
+                               const char *results)
 {
     while (zeros-- > 0 && c.p)
         c.p = imm_memory(v, c.p);
     return c.p ? at(c.p, apply(v, c.sp, params, results)) : failed;
 }
 
-// Simple instructions off the fast path --------------------------------------------------------------------------------
+// Simple instructions off the fast path
+// --------------------------------------------------------------------------------
 
-__attribute__((noinline)) static struct cursor op_un(struct validator *v, struct cursor c, struct row row)
+__attribute__((noinline)) static struct cursor op_un(struct validator *v, struct cursor c,
+                                                     struct row row)
 {
     c.sp = pop(v, c.sp, row.a);
     return c.sp ? at(c.p, push(v, c.sp, row.r)) : failed;
 }
 
-__attribute__((noinline)) static struct cursor op_bin(struct validator *v, struct cursor c, struct row row)
+__attribute__((noinline)) static struct cursor op_bin(struct validator *v, struct cursor c,
+                                                      struct row row)
 {
     c.sp = pop(v, c.sp, row.a);
     if (c.sp)
@@ -1063,9 +1106,7 @@ static const u8 *imm_simd(struct validator *v, const u8 *p, u32 imm)
     u32 log = imm & 7;
     switch (imm & 0x30) {
     case SIMD_MEM_0: return imm_memarg(v, p, log);
-    case SIMD_MEMLANE_0:
-        p = imm_memarg(v, p, log);
-        return p ? imm_lanes(v, p, 1, 16 >> log) : NULL;
+    case SIMD_MEMLANE_0: p = imm_memarg(v, p, log); return p ? imm_lanes(v, p, 1, 16 >> log) : NULL;
     case SIMD_LANE_2 & 0x30: return imm_lanes(v, p, 1, 1 << log);
     }
     if (imm == SIMD_NONE)
@@ -1099,46 +1140,11 @@ static struct cursor op_drop(struct validator *v, struct cursor c)
     return at(c.p, pop_any(v, c.sp, &found));
 }
 
-// What walk() does not do itself.
-__attribute__((noinline)) static struct cursor irregular(struct validator *v, struct cursor c, u32 kind)
-{
-    switch (kind) {
-    case K_PREFIX_FC: return op_fc(v, c);
-    case K_PREFIX_FD: return op_fd(v, c);
-    case K_unreachable: return unreachable(v, c.p);
-    case K_nop: return c;
-    case K_block: return op_block(v, c, FRAME_BLOCK);
-    case K_loop: return op_block(v, c, FRAME_LOOP);
-    case K_if: return op_block(v, c, FRAME_IF);
-    case K_else: return op_else(v, c);
-    case K_end: return op_end(v, c);
-    case K_br: return op_br(v, c);
-    case K_br_if: return op_br_if(v, c);
-    case K_br_table: return op_br_table(v, c);
-    case K_return: return op_return(v, c);
-    case K_call: return op_call(v, c);
-    case K_call_indirect: return op_call_indirect(v, c);
-    case K_drop: return op_drop(v, c);
-    case K_select: return op_select(v, c);
-    case K_select_t: return op_select_t(v, c);
-    case K_global_get: return op_global(v, c, false);
-    case K_global_set: return op_global(v, c, true);
-    case K_table_get: note_call(v); return op_table(v, c, "i", "R");
-    case K_table_set: note_call(v); return op_table(v, c, "iR", "");
-    case K_memory_size: return op_memory(v, c, 1, "", "i");
-    case K_memory_grow: note_call(v); return op_memory(v, c, 1, "i", "i");
-    case K_f32_const: return op_constant(v, c, 4, TYPE_F32);
-    case K_f64_const: return op_constant(v, c, 8, TYPE_F64);
-    case K_ref_null: return op_ref_null(v, c);
-    case K_ref_is_null: return op_ref_is_null(v, c);
-    case K_ref_func: return op_ref_func(v, c);
-    default: return illegal(v, 0, *v->pc);
-    }
-}
+// The walk
+// -------------------------------------------------------------------------------------------------------------
 
-// The walk -------------------------------------------------------------------------------------------------------------
-
-// Says what the byte behind the body makes of it: the body may be cut short, or its `end` be missing.
+// Says what the byte behind the body makes of it: the body may be cut short, or its `end` be
+// missing.
 static void out_of_bytes(struct validator *v)
 {
     v->pc = v->end;
@@ -1251,7 +1257,45 @@ static status walk(struct validator *v)
             c.p = imm_const(v, c.p, 64);
             c = c.p ? at(c.p, push(v, c.sp, TYPE_I64)) : c;
             break;
-        default: c = irregular(v, c, row.kind);
+        case K_PREFIX_FC: c = op_fc(v, c); break;
+        case K_PREFIX_FD: c = op_fd(v, c); break;
+        case K_unreachable: c = unreachable(v, c.p); break;
+        case K_nop: break;
+        case K_block: c = op_block(v, c, FRAME_BLOCK); break;
+        case K_loop: c = op_block(v, c, FRAME_LOOP); break;
+        case K_if: c = op_block(v, c, FRAME_IF); break;
+        case K_else: c = op_else(v, c); break;
+        case K_end: c = op_end(v, c); break;
+        case K_br: c = op_br(v, c); break;
+        case K_br_if: c = op_br_if(v, c); break;
+        case K_br_table: c = op_br_table(v, c); break;
+        case K_return: c = op_return(v, c); break;
+        case K_call: c = op_call(v, c); break;
+        case K_call_indirect: c = op_call_indirect(v, c); break;
+        case K_drop: c = op_drop(v, c); break;
+        case K_select: c = op_select(v, c); break;
+        case K_select_t: c = op_select_t(v, c); break;
+        case K_global_get: c = op_global(v, c, false); break;
+        case K_global_set: c = op_global(v, c, true); break;
+        case K_table_get:
+            note_call(v);
+            c = op_table(v, c, "i", "R");
+            break;
+        case K_table_set:
+            note_call(v);
+            c = op_table(v, c, "iR", "");
+            break;
+        case K_memory_size: c = op_memory(v, c, 1, "", "i"); break;
+        case K_memory_grow:
+            note_call(v);
+            c = op_memory(v, c, 1, "i", "i");
+            break;
+        case K_f32_const: c = op_constant(v, c, 4, TYPE_F32); break;
+        case K_f64_const: c = op_constant(v, c, 8, TYPE_F64); break;
+        case K_ref_null: c = op_ref_null(v, c); break;
+        case K_ref_is_null: c = op_ref_is_null(v, c); break;
+        case K_ref_func: c = op_ref_func(v, c); break;
+        default: c = illegal(v, 0, *v->pc);
         }
         if (unlikely(!c.p))
             return v->e->code;
@@ -1261,7 +1305,8 @@ static status walk(struct validator *v)
     return v->e->code;
 }
 
-// Locals and set-up ----------------------------------------------------------------------------------------------------
+// Locals and set-up
+// ----------------------------------------------------------------------------------------------------
 
 static bool add_locals(struct validator *v, struct reader *r, u32 n, u8 type)
 {
@@ -1321,7 +1366,8 @@ static bool start_body(struct validator *v, const struct functype *t, const u8 *
     v->memory = v->m->nmemories > 0;
     v->calls = false;
     u32 size = (u32)(v->end - code);
-    if (!clear_bits(v, t->nparams) || ((v->want & WANT_USES) && !vec_reserve(&v->uses, size / 2 + 1)) ||
+    if (!clear_bits(v, t->nparams) ||
+        ((v->want & WANT_USES) && !vec_reserve(&v->uses, size / 2 + 1)) ||
         !frame_open(v, FRAME_FUNC, t, v->stack, code)) {
         no_memory(v);
         return false;
@@ -1352,8 +1398,8 @@ static void fill_body(const struct validator *v, const struct functype *t, struc
     };
 }
 
-status validate_body(struct validator *v, const struct module *m, u32 func, u32 want, struct body *out,
-                     struct error *e)
+status validate_body(struct validator *v, const struct module *m, u32 func, u32 want,
+                     struct body *out, struct error *e)
 {
     const struct func *f = &m->funcs[func];
     const struct functype *t = &m->types[f->type];

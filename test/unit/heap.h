@@ -1,5 +1,59 @@
 // SPDX-License-Identifier: MIT
-// Making allocations of the unit tests' heap fail; see heap.c.
+// A heap for tests that watch memory: malloc underneath, so that the sanitizers see every block. It
+// counts what is live and the highest of that, and can be told to fail. A test that includes this
+// file is linked with it in place of the platform's heap.
 #pragma once
+#include "base/heap.h"
+#include <malloc.h>
+#include <stdlib.h>
 
-extern long test_heap_left;
+static struct {
+    long left; // so many allocations succeed, all further ones fail; negative: none fails
+    size_t live, peak;
+} test_heap = {.left = -1};
+
+static bool test_heap_fails(void)
+{
+    if (test_heap.left > 0)
+        test_heap.left--;
+    else if (test_heap.left == 0)
+        return true;
+    return false;
+}
+
+static void *test_heap_count(void *block)
+{
+    test_heap.live += malloc_usable_size(block);
+    if (test_heap.live > test_heap.peak)
+        test_heap.peak = test_heap.live;
+    return block;
+}
+
+void *heap_alloc(size_t size)
+{
+    return test_heap_fails() ? NULL : test_heap_count(malloc(size ? size : 1));
+}
+
+void *heap_zalloc(size_t size)
+{
+    return test_heap_fails() ? NULL : test_heap_count(calloc(1, size ? size : 1));
+}
+
+void heap_free(void *block)
+{
+    test_heap.live -= malloc_usable_size(block);
+    free(block);
+}
+
+// Always moves, so that stale pointers show.
+void *heap_resize(void *block, size_t size)
+{
+    void *moved = heap_alloc(size);
+    size_t old = malloc_usable_size(block);
+    if (!moved)
+        return NULL;
+    if (block)
+        memcpy(moved, block, old < size ? old : size);
+    heap_free(block);
+    return moved;
+}
