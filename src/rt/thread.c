@@ -236,7 +236,7 @@ void thread_free(struct thread *t)
     plat_stack_dropped(t->reservation + GUARD, STACK);
     plat_zero(t->reservation + GUARD, STACK - KEEP);
     if (!s->engine->code)
-        plat_zero(t->vm.cells, CELL_BYTES);
+        plat_zero(t->stack_top + LINK_BYTES, CELL_BYTES);
     s->nfree_threads++;
     LIST_ADD(&s->free_threads, t);
 }
