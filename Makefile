@@ -27,8 +27,8 @@ FREESTANDING = -ffreestanding -nostdlibinc
 HOSTED = -D_GNU_SOURCE=
 LDFLAGS = -fuse-ld=lld-22 -pie -Wl,--gc-sections -Wl,-z,now -Wl,--as-needed -Wl,--icf=safe
 LDLIBS = -ldl
-# Until all layers are there.
-LDFLAGS += $(if $(and $(FAST),$(wildcard src/rt/store.c)),,-Wl,--unresolved-symbols=ignore-all)
+# Until fast is there.
+LDFLAGS += $(if $(FAST),,-Wl,--defsym=fast_host_thunk=0)
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 ENGINES = interp fast
 TEXTS = $(wildcard /usr/share/common-licenses/*)
