@@ -24,11 +24,18 @@ HANDLER(nop)
     NEXT;
 }
 
+// A switch begins with as many blocks as it has cases: they are passed four at a time.
 HANDLER(block)
 {
     BEGIN;
     pc++;
     SKIP_LEB(pc);
+    if (NEXT_IS(block)) {
+        while (frame->end - pc > 8 && load_u64(pc) == 0x4002400240024002)
+            pc += 8;
+        while (NEXT_IS(block) && pc[1] == 0x40)
+            pc += 2;
+    }
     NEXT;
 }
 
@@ -155,40 +162,145 @@ HANDLER(select_t)
     NEXT;
 }
 
-// An instruction with one immediate, `imm`. Nearly all immediates take one byte; those that take
-// more have a handler of their own, so that the common one is straight and its pc advances by a
-// constant.
-#define IMMEDIATE(id, short_imm, long_imm, ...)                                                    \
-    HANDLER(id##_long)                                                                             \
-    {                                                                                              \
-        BEGIN;                                                                                     \
-        pc++;                                                                                      \
-        u64 imm = (u64)(long_imm);                                                                 \
-        __VA_ARGS__;                                                                               \
-        NEXT;                                                                                      \
-    }                                                                                              \
-    HANDLER(id)                                                                                    \
-    {                                                                                              \
-        BEGIN;                                                                                     \
-        if (unlikely(pc[1] & 0x80))                                                                \
-            GO(SAME_DEPTH(id##_long));                                                             \
-        u64 imm = (short_imm);                                                                     \
-        pc += 2;                                                                                   \
-        __VA_ARGS__;                                                                               \
-        NEXT;                                                                                      \
-    }
-#define INDEX(id, ...) IMMEDIATE(id, pc[1], imm_u32(&pc), __VA_ARGS__)
+// Nearly all immediates take one byte; those that take more have a handler of their own (x_long),
+// so that the common one is straight and its pc advances by a constant.
 
-INDEX(local_get, u64 value = fp[imm]; PUSH(value))
-INDEX(local_set, fp[imm] = POP)
-INDEX(local_tee, u64 value = POP; fp[imm] = value; PUSH(value))
-INDEX(global_get, PUSH(global_read(frame->vm, (u32)imm)))
-INDEX(global_set, vm_global(frame->vm, (u32)imm)->i64 = POP)
+HANDLER(local_get_long)
+{
+    BEGIN;
+    pc++;
+    u64 value = fp[imm_u32(&pc)];
+    PUSH(value);
+    NEXT;
+}
+
+HANDLER(local_get)
+{
+    BEGIN;
+    IF_LONG(local_get);
+    u64 value = fp[pc[1]];
+    pc += 2;
+    if (NEXT_IS_SHORT(i32_const)) {
+        u32 constant = SHORT_S32(pc);
+        pc += 2;
+        if (NEXT_IS(i32_add)) {
+            pc++;
+            RESULT((u32)(value + constant));
+        }
+        PUSH(value);
+        PUSH(constant);
+        NEXT;
+    }
+    PUSH(value);
+    if (NEXT_IS_SHORT(local_get)) {
+        value = fp[pc[1]];
+        pc += 2;
+        PUSH(value);
+        NEXT;
+    }
+    NEXT;
+}
+
+HANDLER(local_set_long)
+{
+    BEGIN;
+    pc++;
+    u64 value = POP;
+    fp[imm_u32(&pc)] = value;
+    NEXT;
+}
+
+HANDLER(local_set)
+{
+    BEGIN;
+    IF_LONG(local_set);
+    u64 value = POP;
+    fp[pc[1]] = value;
+    pc += 2;
+    if (NEXT_IS_SHORT(local_get)) {
+        value = fp[pc[1]];
+        pc += 2;
+        PUSH(value);
+    }
+    NEXT;
+}
+
+HANDLER(local_tee_long)
+{
+    BEGIN;
+    pc++;
+    u64 value = POP;
+    fp[imm_u32(&pc)] = value;
+    PUSH(value);
+    NEXT;
+}
+
+HANDLER(local_tee)
+{
+    BEGIN;
+    IF_LONG(local_tee);
+    u64 value = POP;
+    fp[pc[1]] = value;
+    pc += 2;
+    PUSH(value);
+    NEXT;
+}
+
+HANDLER(global_get)
+{
+    BEGIN;
+    pc++;
+    u64 value = global_read(frame->vm, imm_u32(&pc));
+    PUSH(value);
+    NEXT;
+}
+
+HANDLER(global_set)
+{
+    BEGIN;
+    pc++;
+    u64 value = POP;
+    vm_global(frame->vm, imm_u32(&pc))->i64 = value;
+    NEXT;
+}
 
 // --- Constants
 
-IMMEDIATE(i32_const, (u32)((s8)(pc[1] << 1) >> 1), (u32)leb_s64(&pc), PUSH(imm))
-IMMEDIATE(i64_const, (u64)((s8)(pc[1] << 1) >> 1), leb_s64(&pc), PUSH(imm))
+HANDLER(i32_const_long)
+{
+    BEGIN;
+    pc++;
+    u32 value = imm_s32(&pc);
+    if (NEXT_IS(i32_add)) {
+        pc++;
+        RESULT((u32)(value + POP));
+    }
+    PUSH(value);
+    NEXT;
+}
+
+HANDLER(i32_const)
+{
+    BEGIN;
+    IF_LONG(i32_const);
+    u32 value = SHORT_S32(pc);
+    pc += 2;
+    if (NEXT_IS(i32_add)) {
+        pc++;
+        RESULT((u32)(value + POP));
+    }
+    PUSH(value);
+    NEXT;
+}
+
+HANDLER(i64_const)
+{
+    BEGIN;
+    pc++;
+    u64 value = (u64)leb_s64(&pc);
+    PUSH(value);
+    NEXT;
+}
 
 HANDLER(f32_const)
 {
@@ -208,14 +320,33 @@ HANDLER(f64_const)
 
 // --- The regular rows
 
+#define IS_COMPARISON(code) ((code) >= OP_i32_eqz && (code) <= OP_f64_ge)
+// A condition: branched on at once, or a value. pc is on the next instruction.
+#define CONDITION(expr)                                                                            \
+    do {                                                                                           \
+        if (NEXT_IS_SHORT(br_if)) {                                                                \
+            if (expr)                                                                              \
+                BRANCH(side);                                                                      \
+            side++;                                                                                \
+            pc += 2;                                                                               \
+            NEXT;                                                                                  \
+        }                                                                                          \
+        PUSH((u64)(expr));                                                                         \
+        NEXT;                                                                                      \
+    } while (0)
+
 #define UN(code, id, text, A, R, expr)                                                             \
     HANDLER(id)                                                                                    \
     {                                                                                              \
         BEGIN;                                                                                     \
         T_##A a = GET_##A(POP);                                                                    \
-        PUSH(PUT_##R(expr));                                                                       \
         pc++;                                                                                      \
-        NEXT;                                                                                      \
+        if (IS_COMPARISON(code)) {                                                                 \
+            CONDITION(expr);                                                                       \
+        } else {                                                                                   \
+            PUSH(PUT_##R(expr));                                                                   \
+            NEXT;                                                                                  \
+        }                                                                                          \
     }
 
 #define UNT(code, id, text, A, R, why, expr)                                                       \
@@ -231,15 +362,19 @@ HANDLER(f64_const)
         NEXT;                                                                                      \
     }
 
+// Comparisons are mostly followed by br_if, others by a local variable.
 #define BIN(code, id, text, A, R, expr)                                                            \
     HANDLER(id)                                                                                    \
     {                                                                                              \
         BEGIN;                                                                                     \
         T_##A b = GET_##A(POP);                                                                    \
         T_##A a = GET_##A(POP);                                                                    \
-        PUSH(PUT_##R(expr));                                                                       \
         pc++;                                                                                      \
-        NEXT;                                                                                      \
+        if (IS_COMPARISON(code)) {                                                                 \
+            CONDITION(expr);                                                                       \
+        } else {                                                                                   \
+            RESULT(PUT_##R(expr));                                                                 \
+        }                                                                                          \
     }
 
 #define BINT(code, id, text, A, R, why, expr)                                                      \
@@ -270,7 +405,7 @@ HANDLER(f64_const)
     HANDLER(id)                                                                                    \
     {                                                                                              \
         BEGIN;                                                                                     \
-        if (unlikely((pc[1] | pc[2]) & 0x80))                                                      \
+        if (unlikely((pc[1] | pc[2]) & 0x80)) /* alignment, offset */                              \
             GO(SAME_DEPTH(id##_long));                                                             \
         u64 offset = pc[2];                                                                        \
         __VA_ARGS__;                                                                               \

@@ -126,6 +126,33 @@ static const u8 leave_code[] = {OP_leave};
             GO(trap_memory);                                                                       \
     } while (0)
 
+// --- Fusion. A handler may look at the next opcode and, when it is one that often follows, do its
+// work too: that saves a dispatch, which costs more than the instruction. Nothing is rewritten, and
+// each instruction still has its handler.
+#define IF_LONG(id)                                                                                \
+    if (unlikely(pc[1] & 0x80))                                                                    \
+    GO(SAME_DEPTH(id##_long))
+#define NEXT_IS(id) (*pc == OP_##id)
+#define NEXT_IS_SHORT(id) (*pc == OP_##id && !(pc[1] & 0x80)) /* with an immediate of one byte */
+#define SHORT_S32(pc) (((u32)(pc)[1] ^ 0x40) - 0x40)
+
+// Ends an instruction with a result, which may go to a local at once. pc is on the next one.
+#define RESULT(value)                                                                              \
+    do {                                                                                           \
+        u64 result_ = (value);                                                                     \
+        if (NEXT_IS_SHORT(local_set)) {                                                            \
+            fp[pc[1]] = result_;                                                                   \
+            pc += 2;                                                                               \
+            NEXT;                                                                                  \
+        }                                                                                          \
+        if (NEXT_IS_SHORT(local_tee)) {                                                            \
+            fp[pc[1]] = result_;                                                                   \
+            pc += 2;                                                                               \
+        }                                                                                          \
+        PUSH(result_);                                                                             \
+        NEXT;                                                                                      \
+    } while (0)
+
 // What a type's cell holds as a C value, and back.
 #define T_I32 u32
 #define T_I64 u64
@@ -140,34 +167,38 @@ static const u8 leave_code[] = {OP_leave};
 #define PUT_F32(v) ((u64)f32_bits(v))
 #define PUT_F64(v) f64_bits(v)
 
-// --- Immediates. leb.h would do, but these keep to what registers a handler has left: no loop, no
-// variable shift.
+// --- Immediates. leb.h would do, but these are quick where linkers leave padded numbers of five
+// bytes, as they do for the indices of functions and globals and for addresses, and they keep to
+// the few registers that a handler has left.
 
-// Adds byte n of a LEB128 number to v, and takes away the continuation bit of the byte before.
-#define LEB_BYTE(n)                                                                                \
-    (v += (u32)p[n] << 7 * (n), v -= (n) ? 0x80u << 7 * ((n) > 0 ? (n) - 1 : 0) : 0, p[n] < 0x80)
+#define LEB_7(p, n) ((u32)((p)[n] & 0x7f) << 7 * (n))
 
-static inline u64 imm_u32(const u8 **pp)
+static inline u32 imm_u32(const u8 **pp)
 {
     const u8 *p = *pp;
-    u32 v = 0;
-    u32 length = 1;
-    if (unlikely(!LEB_BYTE(0))) {
-        if (LEB_BYTE(1))
-            length = 2;
-        else if (LEB_BYTE(2))
-            length = 3;
-        else if (LEB_BYTE(3))
-            length = 4;
-        else
-            LEB_BYTE(4), length = 5;
-    }
-    *pp = p + length;
-    return v;
+    if (likely(p[0] < 0x80))
+        return *pp = p + 1, p[0];
+    if (p[1] < 0x80)
+        return *pp = p + 2, LEB_7(p, 0) | LEB_7(p, 1);
+    u32 v = LEB_7(p, 0) | LEB_7(p, 1) | LEB_7(p, 2);
+    if (p[2] < 0x80)
+        return *pp = p + 3, v;
+    v |= LEB_7(p, 3);
+    if (p[3] < 0x80)
+        return *pp = p + 4, v;
+    return *pp = p + 5, v | (u32)p[4] << 28;
+}
+
+static inline u32 imm_s32(const u8 **pp)
+{
+    const u8 *p = *pp;
+    u32 v = imm_u32(pp);
+    u32 unused = (u32)(*pp - p) < 5 ? 32 - 7 * (u32)(*pp - p) : 0;
+    return (u32)((s32)(v << unused) >> unused);
 }
 
 // The offset of a memarg; the alignment is a hint that tells nothing here.
-static inline u64 imm_memarg(const u8 **pp)
+static inline u32 imm_memarg(const u8 **pp)
 {
     const u8 *p = *pp;
     while (unlikely(*p++ & 0x80))
