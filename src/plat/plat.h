@@ -57,7 +57,18 @@ struct plat_fault {
 // never on the faulting one; may not allocate.
 typedef bool plat_fault_hook(struct plat_fault *f);
 void plat_on_fault(plat_fault_hook *hook);
-// Says that the frames in this part of a stack are gone without having returned (for the host's debugging tools).
+
+// --- What the host's debugging tools (sanitizers) must know of stacks; nothing elsewhere.
+struct plat_stack {
+    const void *low;
+    size_t size;
+    void *tool;
+};
+// Before the running stack `own` is left for the stack `to`; after a switch, on the stack `own`: `from`, if it is not
+// NULL, gets the bounds of the stack that was left.
+void plat_stack_leave(struct plat_stack *own, const struct plat_stack *to);
+void plat_stack_enter(struct plat_stack *own, struct plat_stack *from);
+// The frames in this part of a stack are gone without having returned.
 void plat_stack_dropped(void *low, size_t size);
 
 // --- The rest of the world

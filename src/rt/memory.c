@@ -3,12 +3,17 @@
 // offset below the guard's size can reach nothing else, so compiled code checks nothing.
 //
 // To reserve and to commit cost system calls and page tables, so a store keeps the reservations of memories that are
-// gone, with what was accessible left so and zeroed: the next instance of the same module costs one system call, whose
-// time goes with the pages that were touched.
+// gone, with what was accessible left so and zeroed. A small memory is zeroed by hand and its pages stay: the next
+// instance of the same module then costs no system call and no page fault. For a larger one the platform does it, in
+// time that goes with the pages that were touched.
 #include "rt/memory.h"
 #include "plat/plat.h"
 
-enum { POOL_MAX = 256 };
+enum {
+    POOL_MAX = 256,
+    WARM_BYTES = 128 << 10, // what is small
+    WARM_MAX = 16,          // of this many slots, for their pages are taken from everybody else
+};
 
 static struct memory_slot *new_slot(void)
 {
@@ -98,9 +103,17 @@ void memory_free(struct store *s, struct vm_memory *m)
 {
     if (!m)
         return;
+    struct memory_slot *slot = (struct memory_slot *)m;
     s->memory -= m->bytes;
-    plat_zero(m->base, m->bytes);
-    put_slot(s, (struct memory_slot *)m);
+    if (s->closing) {
+        release_slot(slot);
+        return;
+    }
+    if (m->bytes <= WARM_BYTES && s->nfree_slots < WARM_MAX)
+        memset(m->base, 0, m->bytes);
+    else
+        plat_zero(m->base, m->bytes);
+    put_slot(s, slot);
 }
 
 s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages)

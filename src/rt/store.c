@@ -25,6 +25,7 @@ void store_free(struct store *s)
 {
     if (!s)
         return;
+    s->closing = true;
     threads_free(s);
     while (s->instances)
         instance_free(s->instances);

@@ -74,15 +74,24 @@ static status run_host(struct thread *t)
     return arch_protect(&t->vm, call_host, t) ? ERR_TRAP : OK;
 }
 
+// From the coroutine to whoever called it, and, once called again, back.
+static void switch_back(struct thread *t)
+{
+    plat_stack_leave(&t->own_stack, &t->caller_stack);
+    arch_switch(&t->own_sp, t->caller_sp);
+    plat_stack_enter(&t->own_stack, &t->caller_stack);
+}
+
 static void thread_main(void *argument)
 {
     struct thread *t = argument;
+    plat_stack_enter(&t->own_stack, &t->caller_stack);
     for (;;) {
         bool host = t->func->index == VM_FUNC_HOST;
         status s = host ? run_host(t) : run(t);
         t->result = s == ERR_TRAP && t->vm.trap == TRAP_EXIT ? ERR_EXIT : s;
         t->state = THREAD_IDLE;
-        arch_switch(&t->own_sp, t->caller_sp);
+        switch_back(t);
     }
 }
 
@@ -95,7 +104,9 @@ static status switch_to(struct thread *t)
     t->state = THREAD_RUNNING;
     if (t->deadline != UINT64_MAX)
         plat_timer(t->deadline);
+    plat_stack_leave(&t->caller_stack, &t->own_stack);
     arch_switch(&t->caller_sp, t->own_sp);
+    plat_stack_enter(&t->caller_stack, NULL);
     if (t->deadline != UINT64_MAX)
         plat_timer(UINT64_MAX);
     running[cpu] = NULL;
@@ -134,7 +145,7 @@ void thread_park(struct thread *t)
     if (code)
         t->gs = arch_get_gs();
     t->state = THREAD_PARKED;
-    arch_switch(&t->own_sp, t->caller_sp);
+    switch_back(t);
     if (code)
         arch_set_gs(t->gs);
 }
@@ -181,6 +192,7 @@ static void lay_out(struct thread *t)
         t->vm.cells_end = t->vm.cells + CELLS;
     }
     t->own_sp = arch_prepare(t->stack_top, thread_main, t);
+    t->own_stack = (struct plat_stack){.low = stack, .size = STACK};
     t->state = THREAD_IDLE;
     t->deadline = UINT64_MAX;
 }
@@ -229,7 +241,7 @@ void thread_free(struct thread *t)
         return;
     struct store *s = t->store;
     LIST_REMOVE(t);
-    if (s->nfree_threads == POOL_MAX) {
+    if (s->closing || s->nfree_threads == POOL_MAX) {
         destroy(t);
         return;
     }

@@ -26,6 +26,7 @@ struct thread {
     u8 *reservation;
     u8 *stack_top;
     void *own_sp, *caller_sp; // of whichever does not run
+    struct plat_stack own_stack, caller_stack;
     u64 gs;                   // while parked
     const struct vm_func *func;
     u64 *slots;

@@ -76,24 +76,47 @@ void linux_die(const char *format, ...)
     _exit(70);
 }
 
-// --- Sanitizers. A trap leaves frames without returning through them; the address sanitizer has marked the gaps in
-// those frames, and the next call on the stack would trip over the marks.
+// --- Sanitizers. A trap leaves frames without returning through them; the address sanitizer has
+// marked the gaps in those frames, and the next call on the stack would trip over the marks.
 
 #if __has_feature(address_sanitizer)
 #include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+
+void plat_stack_leave(struct plat_stack *own, const struct plat_stack *to)
+{
+    __sanitizer_start_switch_fiber(&own->tool, to->low, to->size);
+}
+
+void plat_stack_enter(struct plat_stack *own, struct plat_stack *from)
+{
+    struct plat_stack unused;
+    from = from ? from : &unused;
+    __sanitizer_finish_switch_fiber(own->tool, &from->low, &from->size);
+}
 
 void plat_stack_dropped(void *low, size_t size)
 {
     ASAN_UNPOISON_MEMORY_REGION(low, size);
 }
 
-// Fake stacks belong to a thread's own stack, and guest code runs on others.
+// Locals on a fake stack would not be where the runtime compares stack pointers.
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "detect_stack_use_after_return=0";
 }
 #else
+void plat_stack_leave(struct plat_stack *own, const struct plat_stack *to)
+{
+    (void)own, (void)to;
+}
+
+void plat_stack_enter(struct plat_stack *own, struct plat_stack *from)
+{
+    (void)own, (void)from;
+}
+
 void plat_stack_dropped(void *low, size_t size)
 {
     (void)low, (void)size;
