@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The CPU contract, valid in ring 0 and ring 3 alike. A CPU is a folder beside this file.
 //
-// Coroutines. A coroutine is a stack. arch_switch saves the callee-saved registers on the running stack, stores the
-// stack pointer to *save and takes over the stack `to`; it returns when somebody switches back. arch_prepare makes a
-// fresh stack look as if it had switched away at the start of entry(argument); entry must not return.
+// Coroutines. A coroutine is a stack. arch_switch saves the callee-saved registers on the running
+// stack, stores the stack pointer to *save and takes over the stack `to`; it returns when somebody
+// switches back. arch_prepare makes a fresh stack look as if it had switched away at the start of
+// entry(argument); entry must not return.
 #pragma once
 #include "wasm/vmctx.h"
 
 void arch_switch(void **save, void *to);
 void *arch_prepare(void *stack_top, void (*entry)(void *), void *argument);
 
-// A call into compiled code. Integer arguments in gpr[], floating-point ones in xmm[], further ones in stack[0..nstack)
-// from low to high addresses; nstack is even (the stack stays 16-byte aligned).
+// A call into compiled code. Integer arguments in gpr[], floating-point ones in xmm[], further ones
+// in stack[0..nstack) from low to high addresses; nstack is even (the stack stays 16-byte aligned).
 struct arch_call {
     const void *code;
     struct vmctx *vm;
@@ -22,27 +23,31 @@ struct arch_call {
     u64 nresults_stack; // cells of the caller's result area above the arguments, even
 };
 
-// Runs the call on the present stack: sets R14 and the GS base, saves and restores what C wants kept, records
-// vm->thread->entry_sp (and restores the outer one). Results: gpr[0], xmm[0]; the result area is copied to
-// stack[0..nresults_stack). Returns 0, or 1 when the call was ended by arch_unwind.
+// Runs the call on the present stack: sets R14 and the GS base, saves and restores what C wants
+// kept, records vm->thread->entry_sp (and restores the outer one). Results: gpr[0], xmm[0]; the
+// result area is copied to stack[0..nresults_stack). Returns 0, or 1 when the call was ended by
+// arch_unwind.
 u64 arch_enter(struct arch_call *call);
 
-// Ends the innermost arch_enter or arch_protect of the thread: does not return. The fault hook may also set pc to it,
-// with the thread as the first argument and any stack pointer.
+// Ends the innermost arch_enter or arch_protect of the thread: does not return. The fault hook may
+// also set pc to it, with the thread as the first argument and any stack pointer.
 __attribute__((noreturn)) void arch_unwind(struct vm_thread *t);
 
-// The same for C code: runs body(argument) such that arch_unwind ends it. Returns 0 or 1. The interpreter's entry.
+// The same for C code: runs body(argument) such that arch_unwind ends it. Returns 0 or 1. The
+// interpreter's entry.
 u64 arch_protect(struct vm_thread *t, void (*body)(void *), void *argument);
 
 // Base of memory 0 for compiled code; called when the thread changes hands (a coroutine switch).
 void arch_set_gs(u64 base);
 u64 arch_get_gs(void);
-// For platforms on which the instructions for it are not allowed: routines that do it instead, set once before any
-// compiled code runs. Base in rdi or result in rax; they keep every other register but r11 and rcx.
+// For platforms on which the instructions for it are not allowed: routines that do it instead, set
+// once before any compiled code runs. Base in rdi or result in rax; they keep every other register
+// but r11 and rcx.
 extern const void *arch_gs_setter, *arch_gs_getter;
 
 // Stubs that compiled code calls, in assembler (see target/x64/abi.h for the registers they keep).
 extern const u8 arch_stub_link[];   // call through a vm_func of another instance, R11 = the vm_func
 extern const u8 arch_stub_import[]; // the same for an import cell: goes through R11->ref first
-extern const u8 arch_stub_return[]; // where the callee of such a call returns to; the true address is on thread->link
+extern const u8 arch_stub_return[]; // where the callee of such a call returns to; the true address
+                                    // is on thread->link
 extern const u8 arch_stubs_end[];

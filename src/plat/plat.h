@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
-// The machine contract: everything the core asks of the thing it runs on. A platform is a folder beside this file
-// (linux, pc, stub) that implements these functions; nothing else in the core knows which one it is.
+// The machine contract: everything the core asks of the thing it runs on. A platform is a folder
+// beside this file (linux, pc, stub) that implements these functions; nothing else in the core
+// knows which one it is.
 //
-// Sizes are bytes, addresses and sizes of page calls multiples of PLAT_PAGE, times nanoseconds. heap.h belongs to the
-// contract too. Functions that can fail return a status or NULL; none of them raises a trap.
+// Sizes are bytes, addresses and sizes of page calls multiples of PLAT_PAGE, times nanoseconds.
+// heap.h belongs to the contract too. Functions that can fail return a status or NULL; none of them
+// raises a trap.
 #pragma once
 #include "base/status.h"
 
 #define PLAT_PAGE 4096ull
 
-// --- Address space. A reservation is unmapped and costs nothing; committed pages read as zero at first touch.
+// --- Address space. A reservation is unmapped and costs nothing; committed pages read as zero at
+// first touch.
 void *plat_reserve(size_t size); // NULL: no room
 status plat_commit(void *p, size_t size);
 // Takes the pages back: unmapped or inaccessible, and zero when committed again.
@@ -18,8 +21,8 @@ void plat_release(void *p, size_t size); // the whole of a reservation
 // Committed pages become zero again and stay accessible.
 void plat_zero(void *p, size_t size);
 
-// --- Code memory. One window of address space, so that calls within it are direct, mapped twice: `run` executable and
-// read-only, `write` writable and never executable.
+// --- Code memory. One window of address space, so that calls within it are direct, mapped twice:
+// `run` executable and read-only, `write` writable and never executable.
 struct plat_code {
     u8 *write;
     const u8 *run;
@@ -36,16 +39,17 @@ void plat_code_publish(const struct plat_code *w, size_t offset, size_t size);
 u32 plat_cpu_count(void);
 u32 plat_cpu_id(void);
 status plat_cpu_start(u32 cpu, void (*entry)(void *), void *argument);
-void plat_cpu_kick(u32 cpu);                 // makes it look up from wasm code or from waiting
+void plat_cpu_kick(u32 cpu); // makes it look up from wasm code or from waiting
 
 // --- Time
-u64 plat_now(void);                          // monotonic
-u64 plat_wall_clock(void);                   // since 1970
-u64 plat_cpu_time(void);                     // of this process or machine
-void plat_timer(u64 at);                     // calls the timer hook on this CPU at that time; UINT64_MAX: disarm
-void plat_wait(u64 until);                   // halts until a timer, a kick or I/O
+u64 plat_now(void);        // monotonic
+u64 plat_wall_clock(void); // since 1970
+u64 plat_cpu_time(void);   // of this process or machine
+void plat_timer(u64 at);   // calls the timer hook on this CPU at that time; UINT64_MAX: disarm
+void plat_wait(u64 until); // halts until a timer, a kick or I/O
 
-// --- Faults. A hook sees the machine state where a fault or timer tick hit and may change it to resume elsewhere.
+// --- Faults. A hook sees the machine state where a fault or timer tick hit and may change it to
+// resume elsewhere.
 struct plat_fault {
     enum { FAULT_MEMORY, FAULT_DIVIDE, FAULT_ILLEGAL, FAULT_TIMER } kind;
     u64 address; // FAULT_MEMORY
@@ -53,8 +57,8 @@ struct plat_fault {
     u64 *argument; // first argument register of the function that pc is set to
     u64 *instance; // the pinned register of compiled code (R14)
 };
-// Returns false if the fault is not the guest's: the platform then dies with a message. Runs on a stack of its own,
-// never on the faulting one; may not allocate.
+// Returns false if the fault is not the guest's: the platform then dies with a message. Runs on a
+// stack of its own, never on the faulting one; may not allocate.
 typedef bool plat_fault_hook(struct plat_fault *f);
 void plat_on_fault(plat_fault_hook *hook);
 
@@ -64,8 +68,8 @@ struct plat_stack {
     size_t size;
     void *tool;
 };
-// Before the running stack `own` is left for the stack `to`; after a switch, on the stack `own`: `from`, if it is not
-// NULL, gets the bounds of the stack that was left.
+// Before the running stack `own` is left for the stack `to`; after a switch, on the stack `own`:
+// `from`, if it is not NULL, gets the bounds of the stack that was left.
 void plat_stack_leave(struct plat_stack *own, const struct plat_stack *to);
 void plat_stack_enter(struct plat_stack *own, struct plat_stack *from);
 // The frames in this part of a stack are gone without having returned.
@@ -73,5 +77,5 @@ void plat_stack_dropped(void *low, size_t size);
 
 // --- The rest of the world
 void plat_console_write(const char *p, size_t n); // diagnostics
-status plat_entropy(void *p, size_t n);            // ERR_UNAVAILABLE without a source
+status plat_entropy(void *p, size_t n);           // ERR_UNAVAILABLE without a source
 __attribute__((noreturn)) void plat_exit(int code);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The allocator of the code window: one list of ranges in address order, used and free ones, which together are the
-// window. Allocation is first fit and splits, freeing merges; so a free needs no memory and cannot fail. Modules are
-// few and compilation is slow against a walk of the list.
+// The allocator of the code window: one list of ranges in address order, used and free ones, which
+// together are the window. Allocation is first fit and splits, freeing merges; so a free needs no
+// memory and cannot fail. Modules are few and compilation is slow against a walk of the list.
 //
-// A compiler does not know how much code it will make, so it gets far more than it can need and the rest is trimmed;
-// pages that were never written cost nothing.
+// A compiler does not know how much code it will make, so it gets far more than it can need and the
+// rest is trimmed; pages that were never written cost nothing.
 #include "rt/code.h"
 #include "base/heap.h"
 #include "plat/plat.h"
@@ -125,7 +125,8 @@ status code_alloc(size_t size, size_t least, struct code_space *out)
     unlock();
     heap_free(rest);
     *out = space;
-    status s = plat_code_commit(&window.code, (size_t)(space.run - window.code.run), space.capacity);
+    status s =
+        plat_code_commit(&window.code, (size_t)(space.run - window.code.run), space.capacity);
     if (s)
         code_free(out);
     return s;

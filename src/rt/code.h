@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Code memory: page-granular ranges of the one code window of the program. All stores share the window, so these
-// functions may be called on several CPUs at once.
+// Code memory: page-granular ranges of the one code window of the program. All stores share the
+// window, so these functions may be called on several CPUs at once.
 #pragma once
 #include "base/status.h"
 #include "wasm/engine.h"
 
 status code_init(void);
-// A range of at least `size` bytes, or the largest free one if none is that large; never below `least`.
-// ERR_NO_RESOURCES: the window is full.
+// A range of at least `size` bytes, or the largest free one if none is that large; never below
+// `least`. ERR_NO_RESOURCES: the window is full.
 status code_alloc(size_t size, size_t least, struct code_space *out);
 // Gives back what lies behind space->used.
 void code_trim(struct code_space *space);

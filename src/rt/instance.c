@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Instantiation, in two halves. The first binds every import to something of the right type and allocates; it can fail
-// and then leaves nothing. The second writes segments, of which one that is out of bounds ends it with a trap: what was
-// written before stays, and since functions of the instance may by then be in tables of others, the instance stays too,
-// out of reach, until the store goes.
+// Instantiation, in two halves. The first binds every import to something of the right type and
+// allocates; it can fail and then leaves nothing. The second writes segments, of which one that is
+// out of bounds ends it with a trap: what was written before stays, and since functions of the
+// instance may by then be in tables of others, the instance stays too, out of reach, until the
+// store goes.
 #include "rt/instance.h"
 #include "base/fmt.h"
 #include "arch/arch.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Inside the runtime: the record behind an instance. The vmctx is its end, since the arrays that compiled code sees
-// follow the vmctx.
+// Inside the runtime: the record behind an instance. The vmctx is its end, since the arrays that
+// compiled code sees follow the vmctx.
 #pragma once
 #include "rt/memory.h"
 
@@ -10,8 +10,8 @@ struct instance {
     struct instance *next, **self;
     struct vm_memory *own_memory; // NULL: imported, or none
     struct rt_table *tables;      // own ones
-    u64 *table_max;               // declared, of imported tables, for further matching; UINT64_MAX: none
-    u64 memory_max;               // declared, in pages
+    u64 *table_max; // declared, of imported tables, for further matching; UINT64_MAX: none
+    u64 memory_max; // declared, in pages
     u8 *dropped_datas, *dropped_elems;
     struct vmctx vm __attribute__((aligned(16)));
 };

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Linear memories: 4 GiB and a guard reserved for each, of which the front is accessible. A 32-bit index plus a static
-// offset below the guard's size can reach nothing else, so compiled code checks nothing.
+// Linear memories: 4 GiB and a guard reserved for each, of which the front is accessible. A 32-bit
+// index plus a static offset below the guard's size can reach nothing else, so compiled code checks
+// nothing.
 //
-// To reserve and to commit cost system calls and page tables, so a store keeps the reservations of memories that are
-// gone, with what was accessible left so and zeroed. A small memory is zeroed by hand and its pages stay: the next
-// instance of the same module then costs no system call and no page fault. For a larger one the platform does it, in
-// time that goes with the pages that were touched.
+// To reserve and to commit cost system calls and page tables, so a store keeps the reservations of
+// memories that are gone, with what was accessible left so and zeroed. A small memory is zeroed by
+// hand and its pages stay: the next instance of the same module then costs no system call and no
+// page fault. For a larger one the platform does it, in time that goes with the pages that were
+// touched.
 #include "rt/memory.h"
 #include "plat/plat.h"
 
@@ -33,7 +35,8 @@ static void release_slot(struct memory_slot *slot)
     heap_free(slot);
 }
 
-// From the pool: one with just these bytes accessible, else the one that was freed last; else a new one.
+// From the pool: one with just these bytes accessible, else the one that was freed last; else a new
+// one.
 static struct memory_slot *take_slot(struct store *s, u64 bytes)
 {
     struct memory_slot **found = &s->free_slots;

@@ -5,13 +5,15 @@
 
 #define MEMORY_RESERVATION ((4ull << 30) + VM_MEMORY_GUARD)
 
-// A reservation and the memory in it. When nobody uses it, its first `bytes` bytes are accessible and zero.
+// A reservation and the memory in it. When nobody uses it, its first `bytes` bytes are accessible
+// and zero.
 struct memory_slot {
     struct vm_memory vm; // first: vm_memory pointers of the runtime are slot pointers
     struct memory_slot *next;
 };
 
-// A memory of limits->min pages from the store's pool. ERR_NO_MEMORY, also when the store's limit is reached.
+// A memory of limits->min pages from the store's pool. ERR_NO_MEMORY, also when the store's limit
+// is reached.
 status memory_create(struct store *s, const struct limits *limits, struct vm_memory **out);
 void memory_free(struct store *s, struct vm_memory *m); // back to the pool; NULL is fine
 // Old size in pages, or -1.

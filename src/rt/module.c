@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Loading: bytes are decoded, types get their store-wide numbers, the engine validates and compiles all bodies into a
-// range of the code window, and the code is published. Nothing of a module runs before all of it is valid.
+// Loading: bytes are decoded, types get their store-wide numbers, the engine validates and compiles
+// all bodies into a range of the code window, and the code is published. Nothing of a module runs
+// before all of it is valid.
 #include "rt/store.h"
 #include "plat/plat.h"
 #include "rt/code.h"
@@ -144,8 +145,8 @@ void module_unused(struct module_record *m)
         destroy(m);
 }
 
-// An instance whose segments trapped may still be there, kept alive by the tables that its functions are in: the module
-// then goes with it.
+// An instance whose segments trapped may still be there, kept alive by the tables that its
+// functions are in: the module then goes with it.
 void rt_module_free(struct rt_module *m)
 {
     struct module_record *r = container_of(m, struct module_record, pub);

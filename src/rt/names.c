@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What imports are looked up by: host modules, which are hashed tables of named items, and instances registered under a
-// name, whose own export tables are asked. A registration comes before a host module of the same name, and the latest
-// registration of a name before older ones.
+// What imports are looked up by: host modules, which are hashed tables of named items, and
+// instances registered under a name, whose own export tables are asked. A registration comes before
+// a host module of the same name, and the latest registration of a name before older ones.
 #include "rt/instance.h"
 #include "base/fmt.h"
 #include "fast/fast.h"
@@ -154,7 +154,8 @@ status store_host_module(struct store *s, const char *name, const struct host_fu
         if (!t)
             return ERR_NO_MEMORY;
         struct vm_func *f = &block->at[block->count++];
-        *f = (struct vm_func){.host = funcs[i].fn, .ref = f, .type = t->t.id, .index = VM_FUNC_HOST};
+        *f =
+            (struct vm_func){.host = funcs[i].fn, .ref = f, .type = t->t.id, .index = VM_FUNC_HOST};
         struct extern_ e = {.kind = EXTERN_FUNC, .func = f, .func_type = &t->t};
         item_set(m, funcs[i].name, &e);
     }
@@ -188,7 +189,8 @@ static const void *write_thunk(struct code_space *space, const struct functype *
     return space->run + offset;
 }
 
-// Gives a host function the code for its type: made when the first import of it is bound, since most are never used.
+// Gives a host function the code for its type: made when the first import of it is bound, since
+// most are never used.
 static status bind_thunk(struct store *s, struct vm_func *f)
 {
     if (!s->engine->code || f->code)

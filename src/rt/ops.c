@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The instructions that are calls into the runtime (wasm/runtime.h). Each checks all bounds first, in 64 bits, and then
-// does its work, which cannot fail.
+// The instructions that are calls into the runtime (wasm/runtime.h). Each checks all bounds first,
+// in 64 bits, and then does its work, which cannot fail.
 //
-// Compiled code calls these with as little stack as it has left. Those that take memory from the heap or the platform
-// first see to it that there is room: a fault in the guard may end them anywhere, and must not do so there.
+// Compiled code calls these with as little stack as it has left. Those that take memory from the
+// heap or the platform first see to it that there is room: a fault in the guard may end them
+// anywhere, and must not do so there.
 #include "wasm/runtime.h"
 #include "rt/instance.h"
 #include "rt/thread.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The runtime: stores, modules, instances, calls, traps. What main/, abi/ and kern/ see of it.
 //
-// A store is a set of instances that may link to each other; it fixes the engine. All of it is single-threaded: a store
-// and everything in it belong to one CPU at a time, so nothing here takes a lock. Everything hangs from the store;
-// store_free gives it all back.
+// A store is a set of instances that may link to each other; it fixes the engine. All of it is
+// single-threaded: a store and everything in it belong to one CPU at a time, so nothing here takes
+// a lock. Everything hangs from the store; store_free gives it all back.
 #pragma once
 #include "wasm/engine.h"
 
@@ -15,23 +15,26 @@ void store_free(struct store *s);
 // Limits for what its instances may take; 0 fields: no limit beyond the engine's.
 void store_limit(struct store *s, u64 max_memory_bytes);
 
-// --- Modules. Decodes, validates and compiles; the bytes must outlive the module. The code is shared by all instances.
+// --- Modules. Decodes, validates and compiles; the bytes must outlive the module. The code is
+// shared by all instances.
 struct rt_module {
     struct module *m;
     struct compiled compiled;
     u64 decode_ns, compile_ns; // how long it took; compile includes the validation of bodies
 };
-status rt_module_load(struct store *s, const u8 *bytes, size_t size, struct rt_module **out, struct error *e);
+status rt_module_load(struct store *s, const u8 *bytes, size_t size, struct rt_module **out,
+                      struct error *e);
 void rt_module_free(struct rt_module *m); // only when it has no instance any more
 
-// --- Host modules: named functions given by tables. `type` is "params:results" of i I f F r e (i32 i64 f32 f64 funcref
-// externref), for instance "iiI:i".
+// --- Host modules: named functions given by tables. `type` is "params:results" of i I f F r e (i32
+// i64 f32 f64 funcref externref), for instance "iiI:i".
 struct host_func {
     const char *name;
     const char *type;
     vm_host_fn *fn;
 };
-status store_host_module(struct store *s, const char *name, const struct host_func *funcs, size_t count);
+status store_host_module(struct store *s, const char *name, const struct host_func *funcs,
+                         size_t count);
 
 // What an import is bound to: by name, to a host function or to an export of a registered instance.
 struct extern_ {
@@ -49,20 +52,26 @@ struct extern_ {
 };
 // Makes the exports of an instance importable under a name; the latest of a name wins.
 status store_register(struct store *s, const char *name, size_t length, struct instance *instance);
-// A memory or table of the store's own, for host modules: it lives as long as the store. NULL: no memory.
+// A memory or table of the store's own, for host modules: it lives as long as the store. NULL: no
+// memory.
 struct vm_memory *store_memory(struct store *s, const struct limits *pages);
 struct vm_table *store_table(struct store *s, const struct table_type *type);
-// Adds a single item to a host module (globals, memories, tables of `spectest`, for instance). Takes nothing over: names
-// and what the item points to must outlive the store. Memories and tables are those of store_memory and store_table, or
-// of an instance. An instance registered under the same name is looked at first.
-status store_host_extern(struct store *s, const char *module, const char *name, const struct extern_ *item);
+// Adds a single item to a host module (globals, memories, tables of `spectest`, for instance).
+// Takes nothing over: names and what the item points to must outlive the store. Memories and tables
+// are those of store_memory and store_table, or of an instance. An instance registered under the
+// same name is looked at first.
+status store_host_extern(struct store *s, const char *module, const char *name,
+                         const struct extern_ *item);
 
-// --- Instances. Links, allocates, applies segments; does not run the start function. ERR_UNLINKABLE when an import is
-// missing or of another type (the text begins as the specification's: "unknown import" or "incompatible import type"),
-// ERR_TRAP when a segment is out of bounds: the text is the trap's, and as the specification wants it, what was written
-// before stays written. `process` goes into vmctx->process.
-status instance_create(struct store *s, struct rt_module *m, void *process, struct instance **out, struct error *e);
-void instance_free(struct instance *i); // only if nothing links to it any more; store_free frees the rest
+// --- Instances. Links, allocates, applies segments; does not run the start function.
+// ERR_UNLINKABLE when an import is missing or of another type (the text begins as the
+// specification's: "unknown import" or "incompatible import type"), ERR_TRAP when a segment is out
+// of bounds: the text is the trap's, and as the specification wants it, what was written before
+// stays written. `process` goes into vmctx->process.
+status instance_create(struct store *s, struct rt_module *m, void *process, struct instance **out,
+                       struct error *e);
+void instance_free(
+    struct instance *i); // only if nothing links to it any more; store_free frees the rest
 struct vmctx *instance_vm(struct instance *i);
 // Looks up an export of any kind. ERR_NOT_FOUND.
 status instance_export(struct instance *i, const char *name, size_t length, struct extern_ *out);
@@ -73,23 +82,26 @@ struct thread *thread_create(struct store *s); // NULL: no memory
 void thread_free(struct thread *t);
 struct vm_thread *thread_vm(struct thread *t);
 
-// Calls a function on the thread: switches to its stack, runs, and comes back when the call has ended (or parks, see
-// thread_park). slots hold arguments, then results, as in vmctx.h; there must be room for the larger number.
-// OK, ERR_TRAP (thread_vm(t)->trap says which), ERR_EXIT (->exit_code).
+// Calls a function on the thread: switches to its stack, runs, and comes back when the call has
+// ended (or parks, see thread_park). slots hold arguments, then results, as in vmctx.h; there must
+// be room for the larger number. OK, ERR_TRAP (thread_vm(t)->trap says which), ERR_EXIT
+// (->exit_code).
 status thread_call(struct thread *t, const struct vm_func *f, u64 *slots);
-// From a host function: leaves the coroutine; thread_call (or thread_resume) returns ERR_SHOULD_WAIT to its caller,
-// and thread_resume continues here.
+// From a host function: leaves the coroutine; thread_call (or thread_resume) returns
+// ERR_SHOULD_WAIT to its caller, and thread_resume continues here.
 void thread_park(struct thread *t);
 status thread_resume(struct thread *t);
-// Asks a running call to end with that trap as soon as it is in guest code or at its next call; from signal or interrupt
-// context.
+// Asks a running call to end with that trap as soon as it is in guest code or at its next call;
+// from signal or interrupt context.
 void thread_interrupt(struct thread *t, enum trap trap);
-// Calls on this thread end with TRAP_TIME when plat_now() reaches `at`; UINT64_MAX: never. Uses the timer of the CPU.
+// Calls on this thread end with TRAP_TIME when plat_now() reaches `at`; UINT64_MAX: never. Uses the
+// timer of the CPU.
 void thread_deadline(struct thread *t, u64 at);
 
 // The frames at the latest trap, innermost first; how many were written.
 u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max);
-// "wasm trap: out of bounds memory access\n  at name+0x12 (module.wasm:0x1234)\n ..." as text; returns its length as fmt.
+// "wasm trap: out of bounds memory access\n  at name+0x12 (module.wasm:0x1234)\n ..." as text;
+// returns its length as fmt.
 size_t thread_describe_trap(struct thread *t, char *buffer, size_t n);
 
 // Once per program, before anything else: code window, fault hook.

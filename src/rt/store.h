@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Inside the runtime: what hangs from a store, and the records behind the public pointers.
 //
-// Ownership: a store owns everything; a module lives until it is given up and its last instance is gone; an instance
-// owns its memory and its own tables. Lists are doubly linked through `next` and a pointer to whatever points here.
+// Ownership: a store owns everything; a module lives until it is given up and its last instance is
+// gone; an instance owns its memory and its own tables. Lists are doubly linked through `next` and
+// a pointer to whatever points here.
 #pragma once
 #include "base/vec.h"
 #include "rt/rt.h"
@@ -37,7 +38,7 @@ struct type_table {
     u32 *buckets;
     u32 nbuckets; // power of two, or 0
     u32 used;
-    u32 unused;   // a free id, 0: none
+    u32 unused; // a free id, 0: none
 };
 
 // The record for a type, with a user more; NULL: no memory.
@@ -73,7 +74,8 @@ struct registration {
     char name[];
 };
 
-// Finds what an import is to be bound to; host functions come with their thunk. ERR_UNLINKABLE with the text.
+// Finds what an import is to be bound to; host functions come with their thunk. ERR_UNLINKABLE with
+// the text.
 status names_find(struct store *s, const struct import *i, struct extern_ *out, struct error *e);
 void names_forget(struct store *s, const struct instance *i);
 void names_free(struct store *s);
@@ -89,7 +91,7 @@ struct module_record {
     u32 *refs;     // function indices in the order of vmctx refs
 };
 
-void module_unused(struct module_record *m);  // an instance less
+void module_unused(struct module_record *m); // an instance less
 
 // A piece of the code window that belongs to a module, for the way back from a pc.
 struct code_range {
@@ -115,11 +117,12 @@ struct store {
     struct thunk_space *thunks;
     struct memory_slot *free_slots, *owned_memories; // the pool; those of store_memory
     u32 nfree_slots;
-    struct vm_memory no_memory; // of instances without one; base is reserved at first use
+    struct vm_memory no_memory;       // of instances without one; base is reserved at first use
     struct owned_table *owned_tables; // store_table
     struct thread *threads, *free_threads;
     u32 nfree_threads;
-    struct module host_module;  // what a host function sees that is called without an instance around
+    struct module
+        host_module; // what a host function sees that is called without an instance around
     struct vmctx host_vm;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tables: arrays of copies of vm_funcs. A small one is a heap block; one that outgrows it moves into a reservation for
-// as many elements as it may ever have, and stays there.
+// Tables: arrays of copies of vm_funcs. A small one is a heap block; one that outgrows it moves
+// into a reservation for as many elements as it may ever have, and stays there.
 #include "rt/memory.h"
 #include "plat/plat.h"
 

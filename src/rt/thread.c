@@ -3,11 +3,12 @@
 //
 //   guard | stack, growing down | link stack | interpreter's cells, growing up | guard
 //
-// Guards are never accessible; a fault in one ends the call with "call stack exhausted". Pages of the rest come at first
-// touch. Threads that are given back are kept with their reservation for the next thread_create.
+// Guards are never accessible; a fault in one ends the call with "call stack exhausted". Pages of
+// the rest come at first touch. Threads that are given back are kept with their reservation for the
+// next thread_create.
 //
-// The coroutine's own code is one loop, thread_main: run a call, switch back, and be called again. A host function may
-// switch back in the middle of a call (thread_park).
+// The coroutine's own code is one loop, thread_main: run a call, switch back, and be called again.
+// A host function may switch back in the middle of a call (thread_park).
 #include "rt/thread.h"
 #include "arch/arch.h"
 #include "plat/plat.h"

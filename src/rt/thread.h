@@ -6,7 +6,8 @@
 
 enum { TRACE_MAX = 32 };
 
-// A frame as it is found while the stack is still there; its offset is looked up when somebody asks.
+// A frame as it is found while the stack is still there; its offset is looked up when somebody
+// asks.
 struct noted_frame {
     struct module_record *module;
     u32 func;
@@ -27,7 +28,7 @@ struct thread {
     u8 *stack_top;
     void *own_sp, *caller_sp; // of whichever does not run
     struct plat_stack own_stack, caller_stack;
-    u64 gs;                   // while parked
+    u64 gs; // while parked
     const struct vm_func *func;
     u64 *slots;
     status result;
@@ -42,8 +43,8 @@ void threads_free(struct store *s);
 // Where a thread's stack may fault on purpose.
 bool thread_guards(const struct thread *t, u64 address);
 
-// Notes the frames of compiled code, from the machine state at a trap. pc NULL: from the latest call to the host.
-// In signal context.
+// Notes the frames of compiled code, from the machine state at a trap. pc NULL: from the latest
+// call to the host. In signal context.
 void trace_note(struct thread *t, const u8 *pc, const u8 *sp);
 
 // The stubs lie in one piece from arch_stub_import to arch_stubs_end.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Stack traces. Compiled code has no frame pointers: at any pc the engine says how far the return address is, and the
-// types of the functions say how many bytes of arguments a callee has popped with it.
+// Stack traces. Compiled code has no frame pointers: at any pc the engine says how far the return
+// address is, and the types of the functions say how many bytes of arguments a callee has popped
+// with it.
 //
-// Frames are noted at the trap, while the stack is intact, without allocating: the innermost TRACE_MAX of them, and a
-// count of all. Where each one is in the module is worked out when somebody asks, which may mean to compile a function
-// again.
+// Frames are noted at the trap, while the stack is intact, without allocating: the innermost
+// TRACE_MAX of them, and a count of all. Where each one is in the module is worked out when
+// somebody asks, which may mean to compile a function again.
 #include "rt/thread.h"
 #include "arch/arch.h"
 #include "base/fmt.h"
@@ -93,7 +94,8 @@ static bool readable(const struct walk *w, const u8 *p)
     return p >= low && p + 8 <= high && !((uintptr_t)p & 7);
 }
 
-// Takes the return address that lies at p; what is above it and `popped` bytes more belongs to the caller.
+// Takes the return address that lies at p; what is above it and `popped` bytes more belongs to the
+// caller.
 static bool pop(struct walk *w, const u8 *p, u32 popped)
 {
     if (!readable(w, p))
@@ -109,8 +111,9 @@ static bool pop(struct walk *w, const u8 *p, u32 popped)
     return true;
 }
 
-// Looks upwards from sp for something that is a return address into compiled code and has another one, or the end of
-// the stack, where its frame says: for places whose frame nobody knows (the runtime's C code, host thunks).
+// Looks upwards from sp for something that is a return address into compiled code and has another
+// one, or the end of the stack, where its frame says: for places whose frame nobody knows (the
+// runtime's C code, host thunks).
 static bool scan(struct walk *w)
 {
     const u8 *start = (const u8 *)ALIGN_UP((uintptr_t)w->sp, (uintptr_t)8);
@@ -154,8 +157,7 @@ static void note(struct walk *w, const struct place *p)
 {
     struct thread *t = w->t;
     if (t->ntrace < TRACE_MAX)
-        t->trace[t->ntrace++] =
-            (struct noted_frame){p->module, p->func, w->return_address, w->pc};
+        t->trace[t->ntrace++] = (struct noted_frame){p->module, p->func, w->return_address, w->pc};
     t->depth++;
 }
 

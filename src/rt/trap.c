@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Traps: raised by host functions and engines (rt_trap), by the hardware in compiled code (the fault hook), and by
-// interrupts and deadlines. All end in arch_unwind, which takes the thread back to its entry.
+// Traps: raised by host functions and engines (rt_trap), by the hardware in compiled code (the
+// fault hook), and by interrupts and deadlines. All end in arch_unwind, which takes the thread back
+// to its entry.
 //
-// The hook judges a fault by where it happened. In compiled code or its stubs, every fault that the compiler can have
-// meant is a trap; anything else there, and any fault in C but one in a stack's guard, is a bug of ours, which the
-// platform reports. Frames are noted here, for unwinding leaves the stack to be written over.
+// The hook judges a fault by where it happened. In compiled code or its stubs, every fault that the
+// compiler can have meant is a trap; anything else there, and any fault in C but one in a stack's
+// guard, is a bug of ours, which the platform reports. Frames are noted here, for unwinding leaves
+// the stack to be written over.
 #include "arch/arch.h"
 #include "plat/plat.h"
 #include "rt/code.h"

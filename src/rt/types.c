@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Canonical function types: equal types of all modules and host functions of a store get the same number, which is what
-// an indirect call compares. A chained hash table of records that stay where they are; numbers of types that nobody
-// uses any more are given out again, and 0 is never one.
+// Canonical function types: equal types of all modules and host functions of a store get the same
+// number, which is what an indirect call compares. A chained hash table of records that stay where
+// they are; numbers of types that nobody uses any more are given out again, and 0 is never one.
 #include "rt/store.h"
 
 static u32 hash_type(const struct functype *f)

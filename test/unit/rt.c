@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Unit test of the runtime and of the CPU layer below it.
 //
-// Modules are built from sections written as strings. What needs machine code uses an engine of the test's own, "toy",
-// whose compiler copies one of the snippets at the end of this file: the body of a toy function is `i32.const K`, and K
-// names the snippet. So entry, stubs, traps and traces are tested whatever the state of the compilers.
+// Modules are built from sections written as strings. What needs machine code uses an engine of the
+// test's own, "toy", whose compiler copies one of the snippets at the end of this file: the body of
+// a toy function is `i32.const K`, and K names the snippet. So entry, stubs, traps and traces are
+// tested whatever the state of the compilers.
 #define _GNU_SOURCE
 #include "arch/arch.h"
 #include "plat/plat.h"
@@ -111,8 +112,21 @@ static const struct vm_func *func(struct instance *i, const char *name)
 // --- The toy engine
 
 enum snippet {
-    TOY_42, TOY_UNREACHABLE, TOY_LOAD, TOY_DIV_S, TOY_DIV_U, TOY_CALL_IMPORT, TOY_LOOP, TOY_RECURSE,
-    TOY_LOAD_TWICE, TOY_MANY, TOY_BAD, TOY_CALL_TABLE, TOY_CALL_MANY, TOY_GROW, TOYS,
+    TOY_42,
+    TOY_UNREACHABLE,
+    TOY_LOAD,
+    TOY_DIV_S,
+    TOY_DIV_U,
+    TOY_CALL_IMPORT,
+    TOY_LOOP,
+    TOY_RECURSE,
+    TOY_LOAD_TWICE,
+    TOY_MANY,
+    TOY_BAD,
+    TOY_CALL_TABLE,
+    TOY_CALL_MANY,
+    TOY_GROW,
+    TOYS,
 };
 
 struct toy {
@@ -121,8 +135,8 @@ struct toy {
 extern const struct toy toys[TOYS];
 // Bytes from the stack pointer to the return address in each one's body.
 static const u8 toy_frames[TOYS] = {
-    [TOY_CALL_IMPORT] = 8, [TOY_RECURSE] = 8, [TOY_LOAD_TWICE] = 24, [TOY_CALL_TABLE] = 8,
-    [TOY_CALL_MANY] = 24, [TOY_GROW] = 8,
+    [TOY_CALL_IMPORT] = 8, [TOY_RECURSE] = 8,    [TOY_LOAD_TWICE] = 24,
+    [TOY_CALL_TABLE] = 8,  [TOY_CALL_MANY] = 24, [TOY_GROW] = 8,
 };
 // The first instruction of most changes the stack pointer; behind it is the body.
 enum { TOY_PROLOGUE = 4 };
@@ -158,8 +172,11 @@ static status toy_call(const struct compiled *c, const struct vm_func *f, u64 *s
     const struct functype *t = module_func_type(c->module, f->index);
     struct abi_stack area = abi_stack_of(t);
     u64 stack[64] = {0};
-    struct arch_call call = {.code = f->code, .vm = f->vm, .stack = stack,
-                             .nstack = area.args / 8, .nresults_stack = area.results / 8};
+    struct arch_call call = {.code = f->code,
+                             .vm = f->vm,
+                             .stack = stack,
+                             .nstack = area.args / 8,
+                             .nresults_stack = area.results / 8};
     struct abi_state s = {0};
     for (u32 i = 0; i < t->nparams; i++) {
         struct abi_place p = abi_next(&s, t->types[i]);
@@ -179,7 +196,8 @@ static status toy_call(const struct compiled *c, const struct vm_func *f, u64 *s
     return OK;
 }
 
-static u32 toy_offset_of(const struct compiled *c, u32 func_index, const u8 *pc, bool return_address)
+static u32 toy_offset_of(const struct compiled *c, u32 func_index, const u8 *pc,
+                         bool return_address)
 {
     (void)c, (void)pc;
     return func_index * 16 + return_address;
@@ -248,7 +266,8 @@ static void toy_calls(void)
     CHECK_IS(r, 7);
     CHECK_IS(call(t, func(i, "d"), (u32)-12, 4, &r), OK);
     CHECK_IS((s32)r, -3);
-    // Arguments 7 and 8 and the last are on the stack, the ninth in xmm0; results 2 and 3 in the area.
+    // Arguments 7 and 8 and the last are on the stack, the ninth in xmm0; results 2 and 3 in the
+    // area.
     u64 slots[10] = {1, 2, 3, 4, 5, 6, 70, 80, 0x3ff0000000000000, 90};
     CHECK_IS(thread_call(t, func(i, "h"), slots), OK);
     CHECK_IS(slots[0], 70 + 80 + 90);
@@ -299,7 +318,8 @@ static void toy_time(void)
 }
 
 // (module (import "m" "f" (func (param i32 i32) (result i32))) (memory 1) (data 9)
-//   x: calls the import; y: calls the import and then loads; both exported, and z: as x in another instance)
+//   x: calls the import; y: calls the import and then loads; both exported, and z: as x in another
+//   instance)
 static struct bytes toy_importer(const char *field)
 {
     char imports[] = "\1\1m\1?\0\0";
@@ -491,7 +511,8 @@ static void parking(void)
 
 // --- Linking
 
-static void fails_to_link(struct store *s, const struct bytes *b, const char *begins, const char *has)
+static void fails_to_link(struct store *s, const struct bytes *b, const char *begins,
+                          const char *has)
 {
     struct error e;
     struct rt_module *m = load(s, b);
@@ -557,10 +578,10 @@ static void segments(void)
     struct bytes b = exporter();
     struct instance *i = make(s, &b);
     CHECK_IS(store_register(s, "i", 1, i), OK);
-    struct bytes bad = BUILD(
-        S(TYPES, "\1\x60\0\0"), S(IMPORTS, "\2\1i\1m\2\0\1\1i\1t\1\x70\0\1"), S(FUNCS, "\1\0"),
-        S(ELEMS, "\1\0\x41\1\x0b\1\0"), S(CODE, "\1\2\0\x0b"),
-        S(DATAS, "\2\0\x41\0\x0b\1\x2a\0\x41\xff\xff\3\x0b\2\1\2"));
+    struct bytes bad =
+        BUILD(S(TYPES, "\1\x60\0\0"), S(IMPORTS, "\2\1i\1m\2\0\1\1i\1t\1\x70\0\1"),
+              S(FUNCS, "\1\0"), S(ELEMS, "\1\0\x41\1\x0b\1\0"), S(CODE, "\1\2\0\x0b"),
+              S(DATAS, "\2\0\x41\0\x0b\1\x2a\0\x41\xff\xff\3\x0b\2\1\2"));
     struct error e;
     struct rt_module *m = load(s, &bad);
     CHECK(!create(s, m, &e));
@@ -629,12 +650,14 @@ static void whole_memory(void)
     store_free(s);
 }
 
-// (module (table 2 4 funcref) (table 0 externref) (func $f) (elem (table 0) passive funcs $f $f) (elem declared))
+// (module (table 2 4 funcref) (table 0 externref) (func $f) (elem (table 0) passive funcs $f $f)
+// (elem declared))
 static void tables(void)
 {
     struct store *s = store_create(&interp_engine);
-    struct bytes b = BUILD(S(TYPES, "\1\x60\0\0"), S(FUNCS, "\1\0"), S(TABLES, "\2\x70\1\2\4\x6f\0\0"),
-                           S(ELEMS, "\1\1\0\2\0\0"), S(CODE, "\1\2\0\x0b"));
+    struct bytes b =
+        BUILD(S(TYPES, "\1\x60\0\0"), S(FUNCS, "\1\0"), S(TABLES, "\2\x70\1\2\4\x6f\0\0"),
+              S(ELEMS, "\1\1\0\2\0\0"), S(CODE, "\1\2\0\x0b"));
     struct vmctx *vm = instance_vm(make(s, &b));
     u64 ref = 1, f = (u64)vm_funcref(vm, 0);
     CHECK_IS(rt_table_get(vm, 0, 1, &ref), TRAP_NONE);
@@ -809,33 +832,34 @@ static void cpus(void)
 
 // --- The snippets. Arguments edi, esi; R14 = vmctx, whose imports follow it.
 
-__asm__(".text\n"
-        "toy_0: mov $42, %eax; ret\n"
-        "toy_1: ud2; .byte 1\n"
-        "toy_2: mov %edi, %edi; mov %gs:(%rdi), %eax; ret\n"
-        "toy_3: mov %edi, %eax; cdq; idiv %esi; ret\n"
-        "toy_4: mov %edi, %eax; xor %edx, %edx; div %esi; ret\n"
-        "toy_5: sub $8, %rsp; lea 64(%r14), %r11; call *(%r11); add $8, %rsp; ret\n"
-        "toy_6: jmp toy_6\n"
-        "toy_7: sub $8, %rsp; call toy_7; add $8, %rsp; ret\n"
-        "toy_8: sub $24, %rsp; mov %edi, 4(%rsp); lea 64(%r14), %r11; call *(%r11); mov %eax, (%rsp);"
-        "   mov 4(%rsp), %edi; mov %gs:(%rdi), %eax; add (%rsp), %eax; add $24, %rsp; ret\n"
-        "toy_9: mov 8(%rsp), %eax; add 16(%rsp), %eax; add 24(%rsp), %eax; movq %xmm0, %r10;"
-        "   mov %r10, 40(%rsp); mov %r9, 48(%rsp); ret $32\n"
-        "toy_10: hlt\n"
-        "toy_11: ret\n"
-        "toy_12: ret\n"
-        "toy_13: sub $8, %rsp; add $8, %rsp; ret\n"
-        "toy_end:\n");
+__asm__(
+    ".text\n"
+    "toy_0: mov $42, %eax; ret\n"
+    "toy_1: ud2; .byte 1\n"
+    "toy_2: mov %edi, %edi; mov %gs:(%rdi), %eax; ret\n"
+    "toy_3: mov %edi, %eax; cdq; idiv %esi; ret\n"
+    "toy_4: mov %edi, %eax; xor %edx, %edx; div %esi; ret\n"
+    "toy_5: sub $8, %rsp; lea 64(%r14), %r11; call *(%r11); add $8, %rsp; ret\n"
+    "toy_6: jmp toy_6\n"
+    "toy_7: sub $8, %rsp; call toy_7; add $8, %rsp; ret\n"
+    "toy_8: sub $24, %rsp; mov %edi, 4(%rsp); lea 64(%r14), %r11; call *(%r11); mov %eax, (%rsp);"
+    "   mov 4(%rsp), %edi; mov %gs:(%rdi), %eax; add (%rsp), %eax; add $24, %rsp; ret\n"
+    "toy_9: mov 8(%rsp), %eax; add 16(%rsp), %eax; add 24(%rsp), %eax; movq %xmm0, %r10;"
+    "   mov %r10, 40(%rsp); mov %r9, 48(%rsp); ret $32\n"
+    "toy_10: hlt\n"
+    "toy_11: ret\n"
+    "toy_12: ret\n"
+    "toy_13: sub $8, %rsp; add $8, %rsp; ret\n"
+    "toy_end:\n");
 #define T(n, next) extern const u8 toy_##n[] __asm__("toy_" #n);
-T(0, ) T(1, ) T(2, ) T(3, ) T(4, ) T(5, ) T(6, ) T(7, ) T(8, ) T(9, ) T(10, ) T(11, ) T(12, )
-T(13, ) T(end, )
+T(0, )
+T(1, ) T(2, ) T(3, ) T(4, ) T(5, ) T(6, ) T(7, ) T(8, ) T(9, ) T(10, ) T(11, ) T(12, ) T(13, )
+    T(end, )
 #undef T
 #define T(n, next) {toy_##n, toy_##next},
-const struct toy toys[TOYS] = {
-    T(0, 1) T(1, 2) T(2, 3) T(3, 4) T(4, 5) T(5, 6) T(6, 7) T(7, 8) T(8, 9) T(9, 10) T(10, 11)
-    T(11, 12) T(12, 13) T(13, end)
-};
+        const
+    struct toy toys[TOYS] = {T(0, 1) T(1, 2) T(2, 3) T(3, 4) T(4, 5) T(5, 6) T(6, 7) T(7, 8) T(8, 9)
+                                 T(9, 10) T(10, 11) T(11, 12) T(12, 13) T(13, end)};
 _Static_assert(sizeof(struct vmctx) == 64, "the snippets know where the imports are");
 
 int main(void)

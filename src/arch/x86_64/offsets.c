@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Holds the assembler's offsets (offsets.h) to the layouts in vmctx.h and arch.h, and has the variables that the
-// assembler reads. It makes no code.
+// Holds the assembler's offsets (offsets.h) to the layouts in vmctx.h and arch.h, and has the
+// variables that the assembler reads. It makes no code.
 #include "arch/arch.h"
 
 #include "arch/x86_64/offsets.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The offsets that the assembler files use. Assembler cannot say offsetof, so the numbers stand here, and offsets.c
-// asserts each of them against the C declarations: a layout that moves stops the build.
+// The offsets that the assembler files use. Assembler cannot say offsetof, so the numbers stand
+// here, and offsets.c asserts each of them against the C declarations: a layout that moves stops
+// the build.
 #pragma once
 
 #define VMCTX_MEM_BASE 0

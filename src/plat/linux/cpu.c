@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// CPUs and time on Linux. A CPU is a pthread; the thread that starts the program is CPU 0, and so is any other thread
-// that the platform did not start.
+// CPUs and time on Linux. A CPU is a pthread; the thread that starts the program is CPU 0, and so
+// is any other thread that the platform did not start.
 //
-// One real-time signal both kicks a CPU and tells that its timer has run out: either way its handler calls the fault
-// hook with FAULT_TIMER, and whoever waits looks up. The signal is sent to the one pthread (SIGEV_THREAD_ID), so the
-// handler runs where the wasm code runs. It is installed without SA_RESTART: blocking system calls of host functions
-// end with EINTR.
+// One real-time signal both kicks a CPU and tells that its timer has run out: either way its
+// handler calls the fault hook with FAULT_TIMER, and whoever waits looks up. The signal is sent to
+// the one pthread (SIGEV_THREAD_ID), so the handler runs where the wasm code runs. It is installed
+// without SA_RESTART: blocking system calls of host functions end with EINTR.
 #define _GNU_SOURCE
 #include "plat/linux/linux.h"
 #include <pthread.h>
@@ -127,7 +127,8 @@ void plat_timer(u64 at)
     timer_settime(timer, TIMER_ABSTIME, &t, NULL);
 }
 
-// The signal is blocked but while ppoll sleeps, so a kick between the test and the sleep ends the sleep.
+// The signal is blocked but while ppoll sleeps, so a kick between the test and the sleep ends the
+// sleep.
 void plat_wait(u64 until)
 {
     sigset_t kick, before;

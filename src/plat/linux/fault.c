@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Faults on Linux: signals become struct plat_fault, whose pointers lead straight into the saved machine state, so that
-// what the hook changes is what sigreturn restores.
+// Faults on Linux: signals become struct plat_fault, whose pointers lead straight into the saved
+// machine state, so that what the hook changes is what sigreturn restores.
 //
-// Handlers run on a signal stack per pthread, never on the faulting stack, which may have hit its guard page. A fault
-// that the hook does not want is a bug of ours: a message, then the disposition from before us (a sanitizer's, or the
-// default with its core dump) sees the same fault again.
+// Handlers run on a signal stack per pthread, never on the faulting stack, which may have hit its
+// guard page. A fault that the hook does not want is a bug of ours: a message, then the disposition
+// from before us (a sanitizer's, or the default with its core dump) sees the same fault again.
 #define _GNU_SOURCE
 #include "arch/arch.h"
 #include "base/fmt.h"
@@ -62,7 +62,8 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     struct plat_fault f = fault_of(context, signals[i].kind, (u64)info->si_addr);
     if (real && fault_hook && fault_hook(&f))
         return;
-    static const char *const what[] = {"bad memory access", "division error", "illegal instruction"};
+    static const char *const what[] = {"bad memory access", "division error",
+                                       "illegal instruction"};
     char text[160];
     size_t n = fmt(text, sizeof text, "nebulet: fatal: %s at address 0x%lx, pc 0x%lx, sp 0x%lx\n",
                    what[signals[i].kind], (unsigned long)f.address, (unsigned long)*f.pc,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The rest of the machine contract on Linux: heap, entropy, console, the end; and what sanitizers must know.
+// The rest of the machine contract on Linux: heap, entropy, console, the end; and what sanitizers
+// must know.
 #define _GNU_SOURCE
 #include "base/fmt.h"
 #include "base/heap.h"

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Address space and code memory on Linux.
 //
-// A reservation is a PROT_NONE mapping that is never charged (MAP_NORESERVE); to commit is to change its protection, and
-// the kernel brings the pages at first touch, zeroed. To decommit is to map fresh PROT_NONE pages over it.
+// A reservation is a PROT_NONE mapping that is never charged (MAP_NORESERVE); to commit is to
+// change its protection, and the kernel brings the pages at first touch, zeroed. To decommit is to
+// map fresh PROT_NONE pages over it.
 //
-// Code lives in one memory file that is mapped twice, once writable and once executable, so no page is ever both and
-// nothing changes protection while code runs. The file is sparse: a page costs nothing until it is written to, and a
-// hole is punched into it when its code is gone.
+// Code lives in one memory file that is mapped twice, once writable and once executable, so no page
+// is ever both and nothing changes protection while code runs. The file is sparse: a page costs
+// nothing until it is written to, and a hole is punched into it when its code is gone.
 #define _GNU_SOURCE
 #include "plat/linux/linux.h"
 #include <fcntl.h>
@@ -93,10 +94,12 @@ void plat_code_decommit(const struct plat_code *w, size_t offset, size_t size)
 {
     (void)w;
     if (size)
-        fallocate(code_file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
+        fallocate(code_file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+                  (off_t)size);
 }
 
-// x86 keeps instruction fetch coherent with stores, through any mapping; jumping to the code orders the two.
+// x86 keeps instruction fetch coherent with stores, through any mapping; jumping to the code orders
+// the two.
 void plat_code_publish(const struct plat_code *w, size_t offset, size_t size)
 {
     (void)w, (void)offset, (void)size;
