@@ -12,9 +12,7 @@ PREFIX = /usr/local
 FUZZ_SECONDS = 60
 VERSION = 0.1.0
 
-# fast joins when it defines its engine.
-FAST = $(if $(shell grep -ls 'struct engine fast_engine' src/fast/*.c),fast)
-CORE = base wasm interp $(FAST) target/x64 rt kern fs abi arch/x86_64
+CORE = base wasm interp fast target/x64 rt kern fs abi arch/x86_64
 HOST = plat/linux main
 # What main/ has for every platform: freestanding, though it stands among hosted files.
 CORE_MAIN = src/main/script.c src/main/load.c
@@ -27,12 +25,10 @@ FREESTANDING = -ffreestanding -nostdlibinc
 HOSTED = -D_GNU_SOURCE=
 LDFLAGS = -fuse-ld=lld-22 -pie -Wl,--gc-sections -Wl,-z,now -Wl,--as-needed -Wl,--icf=safe
 LDLIBS = -ldl
-# Until fast is there.
-LDFLAGS += $(if $(FAST),,-Wl,--defsym=fast_host_thunk=0)
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 ENGINES = interp fast
 TEXTS = $(wildcard /usr/share/common-licenses/*)
-GUEST_CC = $(CC) --target=wasm32-wasi -std=gnu11 -O2 -Wall -Wextra --no-wasm-opt
+GUEST_CC = $(CC) --target=wasm32-wasi -std=gnu11 -O2 -Wall -Wextra -Wno-deprecated --no-wasm-opt
 
 CORE_SRC = $(foreach d,$(CORE),$(wildcard src/$d/*.c src/$d/*.S)) $(wildcard $(CORE_MAIN))
 HOST_SRC = $(filter-out $(CORE_MAIN),$(foreach d,$(HOST),$(wildcard src/$d/*.c src/$d/*.S)))
@@ -42,6 +38,10 @@ UNIT_SRC = $(wildcard test/unit/*.c)
 C_FILES = $(wildcard $(foreach d,src src/* src/*/*,$d/*.[ch]) test/*/*.[ch] user/*/*.[ch] bench/*.[ch])
 TOOLS = $(if $(wildcard check/install),build/.tools)
 
+# `make V=1` prints whole commands.
+Q = $(if $(V),,@)
+say = $(if $(V),,@echo "  $1")
+
 .PHONY: all run test unit check bench fuzz asan expand install clean help
 .DELETE_ON_ERROR:
 all: build/nebulet ## build/nebulet (the default)
@@ -50,18 +50,22 @@ all: build/nebulet ## build/nebulet (the default)
 define variant
 $1/obj/%.o: src/%.c Makefile | $(TOOLS)
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS) $$(if $$(filter $$<,$(CORE_SRC)),$(FREESTANDING),$(HOSTED)) $2 -c $$< -o $$@
+	$$(call say,CC $$@)
+	$Q$(CC) $(CFLAGS) $$(if $$(filter $$<,$(CORE_SRC)),$(FREESTANDING),$(HOSTED)) $2 -c $$< -o $$@
 $1/obj/%.o: src/%.S Makefile | $(TOOLS)
 	@mkdir -p $$(@D)
-	$(CC) -Isrc -MMD -MP -g $2 -c $$< -o $$@
+	$$(call say,AS $$@)
+	$Q$(CC) -Isrc -MMD -MP -g $2 -c $$< -o $$@
 $1/nebulet: $(patsubst src/%,$1/obj/%.o,$(basename $(SRC)))
-	$(CC) $(LDFLAGS) $2 $$^ $(LDLIBS) -o $$@
+	$$(call say,LD $$@)
+	$Q$(CC) $(LDFLAGS) $2 $$^ $(LDLIBS) -o $$@
 $1/libnebulet.a: $(patsubst src/%,$1/obj/%.o,$(basename $(LIB_SRC)))
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$Qar rcs $$@ $$^
 $1/test/%: test/unit/%.c $1/libnebulet.a
 	@mkdir -p $$(@D) $1/obj/unit
-	$(CC) $(CFLAGS) $(HOSTED) -I. $2 -MF $1/obj/unit/$$*.d -MT $$@ $(LDFLAGS) $$< $1/libnebulet.a $(LDLIBS) -o $$@
+	$$(call say,CC $$@)
+	$Q$(CC) $(CFLAGS) $(HOSTED) -I. $2 -MF $1/obj/unit/$$*.d -MT $$@ $(LDFLAGS) $$< $1/libnebulet.a $(LDLIBS) -o $$@
 -include $(patsubst src/%,$1/obj/%.d,$(basename $(SRC))) $(patsubst test/unit/%.c,$1/obj/unit/%.d,$(UNIT_SRC))
 endef
 $(eval $(call variant,build,))
@@ -76,7 +80,8 @@ build/.tools: check/install
 # --- What a user types.
 build/guest/%.wasm: user/demo/%.c | $(TOOLS)
 	@mkdir -p $(@D)
-	$(GUEST_CC) $< -o $@
+	$(call say,GUEST $@)
+	$Q$(GUEST_CC) $< -o $@
 
 run: build/nebulet build/guest/wordfreq.wasm ## a program from C reads the licence texts, on each engine
 	@for engine in $(ENGINES); do \

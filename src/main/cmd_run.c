@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "abi/nebulet.h"
+#include "main/guest.h"
 #include "main/host.h"
 #include "main/load.h"
 #include "plat/plat.h"
@@ -18,6 +18,7 @@
 struct program {
     const struct options *o;
     struct file file;
+    struct process process;
     struct store *store;
     struct rt_module *module;
     struct instance *instance;
@@ -61,9 +62,9 @@ static int load(struct program *p)
 static int link_program(struct program *p)
 {
     struct error e = {0};
-    status s = nebulet_register(p->store);
+    status s = guest_imports(p->store);
     if (s == OK)
-        s = instance_create(p->store, p->module, NULL, &p->instance, &e);
+        s = instance_create(p->store, p->module, &p->process, &p->instance, &e);
     if (s == OK)
         return EXIT_OK;
     complain("%s: %s: %s", p->file.name, status_text(s), *e.text ? e.text : status_text(s));
@@ -194,6 +195,8 @@ int cmd_run(struct options *o)
 {
     struct program p = {.o = o};
     int code = load(&p);
+    if (!code && !guest_create(&p.process, o))
+        code = EXIT_ERROR;
     if (!code)
         code = link_program(&p);
     if (!code) {
@@ -210,6 +213,7 @@ int cmd_run(struct options *o)
         thread_free(p.thread);
     if (p.store)
         store_free(p.store);
+    guest_free(&p.process);
     file_free(&p.file);
     return code;
 }

@@ -36,14 +36,11 @@ static const struct command commands[] = {
      FOR_BENCH, false, 1, cmd_bench_instantiate},
 };
 
-// fast_engine is absent from a program that was linked without src/fast.
-extern const struct engine fast_engine __attribute__((weak));
-
 const struct engine *engine_find(const char *name)
 {
-    const struct engine *const engines[] = {&fast_engine, &interp_engine};
+    static const struct engine *const engines[] = {&fast_engine, &interp_engine};
     for (u32 i = 0; i < countof(engines); i++)
-        if (engines[i] && (!name || str_eq(name, engines[i]->name)))
+        if (!name || str_eq(name, engines[i]->name))
             return engines[i];
     return NULL;
 }

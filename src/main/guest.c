@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// From options to a WASI process: see guest.h. The program sees what the options name and nothing
+// else; of our environment it gets the variables that --env asks for.
+#include "main/guest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/nebulet.h"
+#include "abi/wasi.h"
+#include "plat/linux/hostfs.h"
+
+struct setup {
+    VEC(const char *) args;
+    VEC(char *) env;               // "K=V", ours
+    VEC(struct wasi_preopen) dirs; // names ours
+};
+
+status guest_imports(struct store *s)
+{
+    status st = nebulet_register(s);
+    return st == OK ? wasi_register(s) : st;
+}
+
+static bool out_of_memory(void)
+{
+    complain("out of memory");
+    return false;
+}
+
+// argv[0] is the name of the file without its folder, as wasmtime has it.
+static bool add_args(struct setup *s, const struct options *o)
+{
+    if (!vec_push(&s->args, o->argv0 ? o->argv0 : file_base_name(o->argv[0])))
+        return out_of_memory();
+    for (int i = 1; i < o->argc; i++)
+        if (!vec_push(&s->args, o->argv[i]))
+            return out_of_memory();
+    return true;
+}
+
+// The last one of a name wins, in the place of the first.
+static bool set_variable(struct setup *s, char *text)
+{
+    size_t name = (size_t)(strchr(text, '=') - text) + 1;
+    for (u32 i = 0; i < s->env.count; i++) {
+        if (strncmp(s->env.at[i], text, name))
+            continue;
+        free(s->env.at[i]);
+        s->env.at[i] = text;
+        return true;
+    }
+    return vec_push(&s->env, text);
+}
+
+static bool add_env(struct setup *s, const struct options *o)
+{
+    for (u32 i = 0; i < o->env.count; i++) {
+        const char *given = o->env.at[i], *value = strchr(given, '=') ? "" : getenv(given);
+        char *text;
+        if (!value)
+            continue; // not set here either
+        if (asprintf(&text, "%s%s%s", given, strchr(given, '=') ? "" : "=", value) < 0)
+            return out_of_memory();
+        if (!set_variable(s, text)) {
+            free(text);
+            return out_of_memory();
+        }
+    }
+    return true;
+}
+
+// HOST[::GUEST]
+static bool add_dir(struct setup *s, const char *given)
+{
+    const char *colons = strstr(given, "::");
+    struct wasi_preopen pre = {.dir = NULL};
+    char *host = colons ? strndup(given, (size_t)(colons - given)) : strdup(given);
+    enum fs_error e = host ? hostfs_open(host, false, &pre.dir) : E_NOMEM;
+    if (e != E_SUCCESS)
+        complain("--dir %s: %s", host ? host : given, fs_error_text(e));
+    free(host);
+    if (e != E_SUCCESS)
+        return false;
+    pre.name = strdup(colons ? colons + 2 : given);
+    if (pre.name && vec_push(&s->dirs, pre))
+        return true;
+    free((char *)pre.name);
+    vfs_close(pre.dir);
+    return out_of_memory();
+}
+
+static bool setup_fill(struct setup *s, const struct options *o)
+{
+    bool done = add_args(s, o) && add_env(s, o);
+    for (u32 i = 0; i < o->dirs.count && done; i++)
+        done = add_dir(s, o->dirs.at[i]);
+    return done;
+}
+
+static void setup_free(struct setup *s)
+{
+    for (u32 i = 0; i < s->env.count; i++)
+        free(s->env.at[i]);
+    for (u32 i = 0; i < s->dirs.count; i++) {
+        free((char *)s->dirs.at[i].name);
+        vfs_close(s->dirs.at[i].dir);
+    }
+    vec_free(&s->args);
+    vec_free(&s->env);
+    vec_free(&s->dirs);
+}
+
+bool guest_create(struct process *p, const struct options *o)
+{
+    struct setup s = {0};
+    bool done = setup_fill(&s, o);
+    if (done) {
+        struct vfs_file *streams[3];
+        for (int i = 0; i < 3; i++)
+            streams[i] = hostfs_adopt(i);
+        struct wasi_config config = {.args = s.args.at,
+                                     .nargs = s.args.count,
+                                     .env = (const char *const *)s.env.at,
+                                     .nenv = s.env.count,
+                                     .in = streams[0],
+                                     .out = streams[1],
+                                     .err = streams[2],
+                                     .preopens = s.dirs.at,
+                                     .npreopens = s.dirs.count,
+                                     .wait = hostfs_wait,
+                                     .trace = o->trace};
+        p->wasi = wasi_create(&config);
+        done = p->wasi || out_of_memory();
+        for (int i = 0; i < 3; i++)
+            vfs_close(streams[i]);
+    }
+    setup_free(&s);
+    return done;
+}
+
+void guest_free(struct process *p)
+{
+    wasi_free(p->wasi);
+    p->wasi = NULL;
+}
