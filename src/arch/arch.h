@@ -29,6 +29,9 @@ struct arch_call {
 // arch_unwind.
 u64 arch_enter(struct arch_call *call);
 
+// The return address that arch_enter gives to the code that it calls; for stack traces.
+extern const u8 arch_enter_return[];
+
 // Ends the innermost arch_enter or arch_protect of the thread: does not return. The fault hook may
 // also set pc to it, with the thread as the first argument and any stack pointer.
 __attribute__((noreturn)) void arch_unwind(struct vm_thread *t);

@@ -35,6 +35,7 @@ struct thread {
     struct noted_frame trace[TRACE_MAX];
     u32 ntrace;
     u64 depth; // frames there were, noted ones included
+    bool cut;  // there were more
 };
 
 // The one that runs on this CPU, or NULL.

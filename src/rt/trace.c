@@ -11,7 +11,15 @@
 #include "base/fmt.h"
 #include "target/x64/abi.h"
 
-enum { SCAN_WORDS = 8 << 10, CACHE = 64 };
+enum {
+    SCAN_WORDS = 8 << 10,
+    ARGS_MAX = 64, // of a host function, in pairs of cells on the stack
+    CACHE = 256,
+    PROBES = 4,
+};
+// To find a frame's size the engine may have to compile the function again: how many bytes of
+// bodies that may come to. Then the walk ends, and the count of frames is a lower bound.
+#define BUDGET (4ll << 20)
 
 struct place {
     struct module_record *module;
@@ -25,6 +33,7 @@ struct walk {
     const u8 *pc, *sp;
     bool return_address; // pc is one
     struct vm_link *link;
+    s64 budget;
     struct cached {
         const u8 *pc;
         struct place place;
@@ -62,25 +71,49 @@ static u32 own_func_at(const struct compiled *c, u32 count, u32 offset)
     return low && offset < c->funcs[low - 1].end ? low - 1 : count;
 }
 
+static struct module_record *func_at(const struct store *s, const u8 *pc, u32 *func)
+{
+    struct module_record *r = module_at(s, pc);
+    if (!r)
+        return NULL;
+    const struct module *m = r->pub.m;
+    u32 count = m->nfuncs - m->nimported_funcs;
+    u32 own = own_func_at(&r->pub.compiled, count, (u32)(pc - r->pub.compiled.space.run));
+    *func = own + m->nimported_funcs;
+    return own < count ? r : NULL;
+}
+
+static struct cached *cached(struct walk *w, const u8 *pc)
+{
+    u32 at = (u32)((uintptr_t)pc * 0x9e3779b97f4a7c15u >> 48);
+    struct cached *slot = NULL;
+    for (u32 i = 0; i < PROBES; i++) {
+        slot = &w->cache[(at + i) % CACHE];
+        if (!slot->pc || slot->pc == pc)
+            break;
+    }
+    return slot;
+}
+
 static bool find(struct walk *w, const u8 *pc, bool return_address, struct place *out)
 {
-    struct cached *slot = &w->cache[((uintptr_t)pc >> 2) % CACHE];
+    struct cached *slot = cached(w, pc);
     if (return_address && slot->pc == pc) {
         *out = slot->place;
         return true;
     }
-    struct module_record *r = module_at(w->t->store, pc - return_address);
-    if (!r)
+    u32 func;
+    struct module_record *r = func_at(w->t->store, pc - return_address, &func);
+    if (!r || w->budget < 0)
         return false;
     const struct module *m = r->pub.m;
-    const struct compiled *c = &r->pub.compiled;
-    u32 count = m->nfuncs - m->nimported_funcs;
-    u32 own = own_func_at(c, count, (u32)(pc - return_address - c->space.run));
-    if (own == count)
-        return false;
-    u32 func = own + m->nimported_funcs;
-    *out = (struct place){r, func, c->engine->frame_at(c, func, pc),
-                          abi_stack_of(module_func_type(m, func)).args};
+    w->budget -= m->funcs[func].end - m->funcs[func].start;
+    *out = (struct place){
+        .module = r,
+        .func = func,
+        .frame = r->pub.compiled.engine->frame_at(&r->pub.compiled, func, pc),
+        .popped = abi_stack_of(module_func_type(m, func)).args,
+    };
     if (return_address)
         *slot = (struct cached){pc, *out};
     return true;
@@ -92,6 +125,15 @@ static bool readable(const struct walk *w, const u8 *p)
 {
     const u8 *low = w->t->vm.stack_limit, *high = w->t->vm.entry_sp;
     return p >= low && p + 8 <= high && !((uintptr_t)p & 7);
+}
+
+static bool is_return_address(const struct walk *w, const u8 *p)
+{
+    if (!readable(w, p))
+        return false;
+    const u8 *pc = (const u8 *)(uintptr_t)load_u64(p);
+    u32 func;
+    return pc == arch_stub_return || pc == arch_enter_return || func_at(w->t->store, pc - 1, &func);
 }
 
 // Takes the return address that lies at p; what is above it and `popped` bytes more belongs to the
@@ -111,27 +153,29 @@ static bool pop(struct walk *w, const u8 *p, u32 popped)
     return true;
 }
 
-// Looks upwards from sp for something that is a return address into compiled code and has another
-// one, or the end of the stack, where its frame says: for places whose frame nobody knows (the
-// runtime's C code, host thunks).
+// At p there may be a return address of something of which nobody knows how many arguments it pops:
+// takes the least number with which the caller's own return address is one.
+static bool pop_unknown(struct walk *w, const u8 *p)
+{
+    struct vm_link *link = w->link;
+    struct place here;
+    if (is_return_address(w, p) && pop(w, p, 0) && find(w, w->pc, true, &here)) {
+        for (u32 i = 0; i < ARGS_MAX; i++, w->sp += 16)
+            if (is_return_address(w, w->sp + here.frame))
+                return true;
+    }
+    w->link = link;
+    return false;
+}
+
+// For places whose frame nobody knows (host functions, thunks, the runtime's C code): looks upwards
+// for the first return address into compiled code that makes sense.
 static bool scan(struct walk *w)
 {
-    const u8 *start = (const u8 *)ALIGN_UP((uintptr_t)w->sp, (uintptr_t)8);
-    for (u32 i = 0; i < SCAN_WORDS; i++) {
-        const u8 *p = start + i * 8;
-        struct walk saved = {.t = w->t, .link = w->link};
-        if (!readable(w, p))
-            return false;
-        const u8 *pc = (const u8 *)(uintptr_t)load_u64(p);
-        struct place here;
-        if (pc != arch_stub_return && !find(w, pc, true, &here))
-            continue;
-        if (!pop(w, p, 0))
-            return false;
-        if (find(w, w->pc, true, &here) && readable(w, w->sp + here.frame))
+    const u8 *from = (const u8 *)ALIGN_UP((uintptr_t)w->sp, (uintptr_t)8);
+    for (u32 i = 0; i < SCAN_WORDS && readable(w, from + i * 8); i++)
+        if (pop_unknown(w, from + i * 8))
             return true;
-        w->link = saved.link;
-    }
     return false;
 }
 
@@ -145,11 +189,9 @@ static bool start(struct walk *w)
             w->sp = last;
         return scan(w);
     }
-    if (trap_in_stubs(w->pc) && w->pc < arch_stub_return && readable(w, w->sp)) {
-        // Before the return address has moved to the link stack it is on top.
-        if (find(w, (const u8 *)(uintptr_t)load_u64(w->sp), true, &here))
-            return pop(w, w->sp, 0);
-    }
+    // In the stubs, before the return address has moved to the link stack, it is on top.
+    if (trap_in_stubs(w->pc) && w->pc < arch_stub_return && is_return_address(w, w->sp))
+        return pop(w, w->sp, 0);
     return find(w, w->pc, false, &here) || scan(w);
 }
 
@@ -165,9 +207,10 @@ void trace_note(struct thread *t, const u8 *pc, const u8 *sp)
 {
     t->ntrace = 0;
     t->depth = 0;
+    t->cut = false;
     if (!t->store->engine->code)
         return;
-    struct walk w = {.t = t, .pc = pc, .sp = sp, .link = t->vm.link};
+    struct walk w = {.t = t, .pc = pc, .sp = sp, .link = t->vm.link, .budget = BUDGET};
     if (!start(&w))
         return;
     struct place here;
@@ -176,6 +219,7 @@ void trace_note(struct thread *t, const u8 *pc, const u8 *sp)
         if (!pop(&w, w.sp + here.frame, here.popped))
             break;
     }
+    t->cut = w.budget < 0;
 }
 
 // --- For people
@@ -251,15 +295,24 @@ static void add_frame(struct text *t, const struct trace_frame *f)
 
 size_t thread_describe_trap(struct thread *t, char *buffer, size_t n)
 {
+    enum { DEEPEST = 1 << 18 }; // frames that are counted, where only a full trace can tell
     struct text text = {buffer, n, 0};
-    struct trace_frame frames[TRACE_MAX + 1];
+    struct trace_frame few[TRACE_MAX], *frames = few;
+    u32 max = TRACE_MAX;
+    if (t->store->engine->trace && (frames = heap_array(DEEPEST, sizeof *frames)))
+        max = DEEPEST;
+    else
+        frames = few;
     add(&text, "wasm trap: %s", trap_text((enum trap)t->vm.trap));
-    u32 count = thread_trace(t, frames, countof(frames));
+    u32 count = thread_trace(t, frames, max);
     for (u32 i = 0; i < count && i < TRACE_MAX; i++)
         add_frame(&text, &frames[i]);
-    if (t->depth > TRACE_MAX)
-        add(&text, "\n  ... %lu more", (unsigned long)(t->depth - TRACE_MAX));
-    else if (count > TRACE_MAX)
-        add(&text, "\n  ... more");
+    u64 depth = t->depth > count ? t->depth : count;
+    bool cut = t->cut || (t->store->engine->trace && count == max);
+    if (depth > TRACE_MAX || cut)
+        add(&text, "\n  ... %s%lu more", cut ? "at least " : "",
+            (unsigned long)(depth - (depth < TRACE_MAX ? depth : TRACE_MAX)));
+    if (frames != few)
+        heap_free(frames);
     return text.length;
 }

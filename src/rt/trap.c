@@ -107,7 +107,8 @@ static void resume_in_unwind(struct thread *t, struct plat_fault *f, enum trap t
     t->vm.trap_pc = pc;
     t->vm.trap_sp = sp;
     t->vm.trap_address = f->kind == FAULT_MEMORY ? f->address : 0;
-    trace_note(t, pc, sp);
+    if (code_contains(pc) || trap_in_stubs(pc))
+        trace_note(t, pc, sp);
     forget_frames(t, sp);
     *f->pc = (u64)(uintptr_t)arch_unwind;
     *f->argument = (u64)(uintptr_t)&t->vm;

@@ -100,6 +100,9 @@ func arch_enter
     mov CALL_GPR + 0x20(%rbx), %r8
     mov CALL_GPR + 0x28(%rbx), %r9
     call *CALL_CODE(%rbx)
+    .globl arch_enter_return
+    .hidden arch_enter_return
+arch_enter_return:
 
     // The callee has popped the arguments and kept rbx and r12: the result area is on top.
     mov %rax, CALL_GPR(%rbx)
