@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: MIT
+// Structured control in the validator: blocks, branches, calls, and what is noted about them for
+// the engines: branch entries, loops, and which locals are initialized (see validator.h).
+//
+// Branch entries are made in the order of the code. Those whose target is still to come hang in a
+// list that starts in the frame and runs through the entries themselves, so that fixing them up
+// allocates nothing and touches each once.
+#include "wasm/validator.h"
+
+// The types of blocks that are not in the type section: [] -> [] and [] -> [t].
+static const struct functype void_functype;
+#define TYPE(byte, name, text, size)                                                               \
+    static const u8 byte_##name = byte;                                                            \
+    static const struct functype single_##name = {0, 1, &byte_##name, 0};
+#include "wasm/types.def"
+#undef TYPE
+
+static const struct functype *single_functype(u8 type)
+{
+    switch (type) {
+#define TYPE(byte, name, text, size)                                                               \
+    case byte: return &single_##name;
+#include "wasm/types.def"
+#undef TYPE
+    case 0x40: return &void_functype;
+    default: return NULL;
+    }
+}
+
+static const u8 *imm_blocktype(struct validator *v, const u8 *p, const struct functype **type)
+{
+    if (imm_bytes(v, p, 1) == NULL)
+        return NULL;
+    *type = single_functype(*p);
+    if (*type)
+        return p + 1;
+    struct leb n = imm_slow(v, p, 33, true);
+    if (!n.p)
+        return NULL;
+    if ((s64)n.value < 0)
+        return fail(v, ERR_MALFORMED, "malformed block type").p;
+    if (n.value >= v->m->ntypes)
+        return fail(v, ERR_INVALID, "unknown type %u", (u32)n.value).p;
+    *type = &v->m->types[n.value];
+    return n.p;
+}
+
+// Branch entries
+
+struct label {
+    const u8 *types;
+    u32 n;
+};
+
+static struct label label_of(const struct frame *f)
+{
+    const struct functype *t = f->type;
+    return f->kind == FRAME_LOOP ? (struct label){t->types, t->nparams}
+                                 : (struct label){t->types + t->nparams, t->nresults};
+}
+
+static s32 offset_of(const struct validator *v, const u8 *p)
+{
+    return (s32)(p - v->code);
+}
+
+// Until its target is known, an entry holds in dpc the entry that waits for the same target before
+// it, and in dside the offset of its instruction.
+static bool add_branch(struct validator *v, struct frame *f, u32 keep, u32 drop)
+{
+    s32 index = (s32)v->branches.count;
+    if (unlikely(!vec_reserve(&v->branches, 1))) {
+        no_memory(v);
+        return false;
+    }
+    struct branch *b = &v->branches.at[v->branches.count++];
+    s32 pc = offset_of(v, v->pc);
+    if (f->kind == FRAME_LOOP) {
+        *b = (struct branch){f->fix - pc, f->side - index, keep, drop};
+    } else {
+        *b = (struct branch){f->fix, pc, keep, drop};
+        f->fix = index;
+    }
+    return true;
+}
+
+static void resolve(struct validator *v, s32 index, const u8 *target)
+{
+    struct branch *b = &v->branches.at[index];
+    b->dpc = offset_of(v, target) - b->dside;
+    b->dside = (s32)v->branches.count - index;
+}
+
+static void resolve_all(struct validator *v, struct frame *f, const u8 *target)
+{
+    for (s32 next, i = f->fix; i != NONE; i = next) {
+        next = v->branches.at[i].dpc;
+        resolve(v, i, target);
+    }
+}
+
+// The entry of a branch to f with the stack as it is after the condition has been taken off.
+static bool branch_to(struct validator *v, struct frame *f, u8 *sp)
+{
+    if (!(v->want & WANT_BRANCHES))
+        return true;
+    u32 keep = label_of(f).n;
+    u32 cells = (u32)(sp - v->stack) - f->height;
+    return add_branch(v, f, keep, cells > keep ? cells - keep : 0);
+}
+
+// Locals, loops, calls
+
+static void locals_forget(struct validator *v, u32 inits)
+{
+    while (v->inits.count > inits) {
+        u32 x = v->inits.at[--v->inits.count];
+        v->initialized[x / 64] &= ~(1ull << (x % 64));
+    }
+}
+
+void note_call(struct validator *v)
+{
+    v->calls = true;
+    if (v->loop != NONE)
+        v->loops.at[v->loop].calls = true;
+}
+
+static void loop_depth(struct validator *v, s32 step)
+{
+    v->loop_depth += (u32)step;
+    v->depth_bits = (v->loop_depth < 255 ? v->loop_depth : 255) << 16;
+}
+
+static bool loop_begin(struct validator *v, struct frame *f)
+{
+    f->outer = v->loop;
+    if (v->loop != NONE)
+        v->loops.at[v->loop].inner = true;
+    v->loop = (s32)v->loops.count;
+    loop_depth(v, 1);
+    if (likely(vec_push(&v->loops, ((struct loop_note){.uses_start = v->uses.count}))))
+        return true;
+    no_memory(v);
+    return false;
+}
+
+static void loop_end(struct validator *v, const struct frame *f)
+{
+    struct loop_note *note = &v->loops.at[v->loop];
+    note->uses_end = v->uses.count;
+    if (note->calls && f->outer != NONE)
+        v->loops.at[f->outer].calls = true;
+    v->loop = f->outer;
+    loop_depth(v, -1);
+}
+
+// Blocks
+
+// Opens a frame above sp. `p` is the first instruction in it.
+struct frame *frame_open(struct validator *v, enum frame_kind kind, const struct functype *type,
+                         u8 *sp, const u8 *p)
+{
+    if (unlikely(!vec_reserve(&v->frames, 1))) {
+        no_memory(v);
+        return NULL;
+    }
+    struct frame *f = &v->frames.at[v->frames.count++];
+    *f = (struct frame){
+        .type = type,
+        .height = (u32)(sp - v->stack),
+        .inits = v->inits.count,
+        .fix = kind == FRAME_LOOP ? offset_of(v, p) : NONE,
+        .side = (s32)v->branches.count,
+        .kind = kind,
+    };
+    v->base = sp;
+    if (v->frames.count > v->max_depth)
+        v->max_depth = v->frames.count;
+    return f;
+}
+
+struct cursor op_block(struct validator *v, struct cursor c, enum frame_kind kind)
+{
+    const struct functype *t;
+    c.p = imm_blocktype(v, c.p, &t);
+    if (!c.p)
+        return failed;
+    if (kind == FRAME_IF)
+        c.sp = pop(v, c.sp, TYPE_I32);
+    if (c.sp)
+        c.sp = pop_many(v, c.sp, t->types, t->nparams);
+    if (!c.sp)
+        return failed;
+    struct frame *f = frame_open(v, kind, t, c.sp, c.p);
+    if (!f)
+        return failed;
+    if (kind == FRAME_LOOP && (v->want & WANT_USES) && !loop_begin(v, f))
+        return failed;
+    if (kind == FRAME_IF && (v->want & WANT_BRANCHES)) {
+        if (!add_branch(v, f, 0, 0))
+            return failed;
+        f->fix = NONE; // it waits for `else`, not for the end: side is its index
+    }
+    return at(c.p, push_many(v, c.sp, t->types, t->nparams));
+}
+
+// The results at the end of a block, and nothing else.
+static bool check_results(struct validator *v, const struct frame *f, u8 *sp)
+{
+    struct label results = {f->type->types + f->type->nparams, f->type->nresults};
+    u8 *rest = pop_many(v, sp, results.types, results.n);
+    if (rest && rest != v->base)
+        fail(v, ERR_INVALID, "type mismatch: %u values too many at the end of a block",
+             (u32)(rest - v->base));
+    return rest == v->base;
+}
+
+struct cursor op_else(struct validator *v, struct cursor c)
+{
+    struct frame *f = innermost(v);
+    if (f->kind != FRAME_IF)
+        return fail(v, ERR_MALFORMED, "END opcode expected (else without if)");
+    if (!check_results(v, f, c.sp))
+        return failed;
+    locals_forget(v, f->inits);
+    f->kind = FRAME_ELSE;
+    f->unreachable = false;
+    if (v->want & WANT_BRANCHES) {
+        if (!add_branch(v, f, 0, 0))
+            return failed;
+        resolve(v, f->side, c.p);
+    }
+    return at(c.p, push_many(v, v->base, f->type->types, f->type->nparams));
+}
+
+static bool check_lone_if(struct validator *v, const struct functype *t)
+{
+    if (t->nparams == t->nresults && memcmp(t->types, t->types + t->nparams, t->nparams) == 0)
+        return true;
+    fail(v, ERR_INVALID, "type mismatch: if without else must leave what it takes");
+    return false;
+}
+
+static struct cursor end_function(struct validator *v, struct cursor c, struct frame *f)
+{
+    if (v->want & WANT_BRANCHES)
+        resolve_all(v, f, v->pc);
+    v->frames.count = 0;
+    if (c.p == v->end)
+        return c;
+    v->pc = c.p;
+    return fail(v, ERR_MALFORMED, "section size mismatch (code after the end of the function)");
+}
+
+struct cursor op_end(struct validator *v, struct cursor c)
+{
+    struct frame *f = innermost(v);
+    if (!check_results(v, f, c.sp))
+        return failed;
+    if (f->kind == FRAME_FUNC)
+        return end_function(v, c, f);
+    if (f->kind == FRAME_IF && !check_lone_if(v, f->type))
+        return failed;
+    locals_forget(v, f->inits);
+    if (f->kind == FRAME_LOOP) {
+        if (v->want & WANT_USES)
+            loop_end(v, f);
+    } else if (v->want & WANT_BRANCHES) {
+        resolve_all(v, f, c.p);
+        if (f->kind == FRAME_IF)
+            resolve(v, f->side, c.p);
+    }
+    const struct functype *t = f->type;
+    u8 *sp = v->base;
+    v->frames.count--;
+    v->base = v->stack + innermost(v)->height;
+    return at(c.p, push_many(v, sp, t->types + t->nparams, t->nresults));
+}
+
+// Branches
+
+struct cursor unreachable(struct validator *v, const u8 *p)
+{
+    innermost(v)->unreachable = true;
+    return (struct cursor){p, v->base};
+}
+
+static const u8 *imm_label(struct validator *v, const u8 *p, struct frame **f)
+{
+    u32 depth;
+    p = imm_index(v, p, v->frames.count, "label", &depth);
+    if (p)
+        *f = &v->frames.at[v->frames.count - 1 - depth];
+    return p;
+}
+
+struct cursor op_br(struct validator *v, struct cursor c)
+{
+    struct frame *f;
+    c.p = imm_label(v, c.p, &f);
+    if (!c.p)
+        return failed;
+    struct label l = label_of(f);
+    if (!pop_many(v, c.sp, l.types, l.n) || !branch_to(v, f, c.sp))
+        return failed;
+    return unreachable(v, c.p);
+}
+
+struct cursor op_br_if(struct validator *v, struct cursor c)
+{
+    struct frame *f;
+    c.p = imm_label(v, c.p, &f);
+    c.sp = c.p ? pop(v, c.sp, TYPE_I32) : NULL;
+    if (!c.sp)
+        return failed;
+    struct label l = label_of(f);
+    u8 *sp = pop_many(v, c.sp, l.types, l.n);
+    if (!sp || !branch_to(v, f, c.sp))
+        return failed;
+    return at(c.p, push_many(v, sp, l.types, l.n));
+}
+
+// Labels with the same types as the one before need no second look; a table of 65,520 labels that
+// alternate between two types of 1000 values costs some milliseconds.
+struct cursor op_br_table(struct validator *v, struct cursor c)
+{
+    u32 n;
+    c.p = imm_u32(v, c.p, &n);
+    if (!c.p)
+        return failed;
+    if (n > MAX_BR_TABLE)
+        return fail(v, ERR_INVALID, "br_table too large (%u labels; the limit is %u)", n,
+                    MAX_BR_TABLE);
+    c.sp = pop(v, c.sp, TYPE_I32);
+    if (!c.sp)
+        return failed;
+    struct label last = {NULL, 0};
+    for (u32 i = 0; i <= n; i++) {
+        struct frame *f;
+        c.p = imm_label(v, c.p, &f);
+        if (!c.p)
+            return failed;
+        struct label l = label_of(f);
+        if (i && l.n != last.n)
+            return fail(v, ERR_INVALID, "type mismatch: labels with %u and %u values in br_table",
+                        last.n, l.n);
+        if (l.types != last.types && !pop_many(v, c.sp, l.types, l.n))
+            return failed;
+        last = l;
+        if (!branch_to(v, f, c.sp))
+            return failed;
+    }
+    return unreachable(v, c.p);
+}
+
+struct cursor op_return(struct validator *v, struct cursor c)
+{
+    struct label l = label_of(&v->frames.at[0]);
+    return pop_many(v, c.sp, l.types, l.n) ? unreachable(v, c.p) : failed;
+}
+
+// Calls
+
+static struct cursor call_type(struct validator *v, struct cursor c, const struct functype *t)
+{
+    note_call(v);
+    c.sp = pop_many(v, c.sp, t->types, t->nparams);
+    return c.sp ? at(c.p, push_many(v, c.sp, t->types + t->nparams, t->nresults)) : failed;
+}
+
+struct cursor op_call(struct validator *v, struct cursor c)
+{
+    u32 func;
+    c.p = imm_index(v, c.p, v->m->nfuncs, "function", &func);
+    return c.p ? call_type(v, c, module_func_type(v->m, func)) : failed;
+}
+
+struct cursor op_call_indirect(struct validator *v, struct cursor c)
+{
+    u32 type;
+    u8 elem = 0;
+    c.p = imm_u32(v, c.p, &type);
+    if (c.p)
+        c.p = imm_table(v, c.p, &elem);
+    if (!c.p)
+        return failed;
+    if (elem != TYPE_FUNCREF)
+        return fail(v, ERR_INVALID, "type mismatch: call_indirect needs a table of funcref");
+    if (type >= v->m->ntypes)
+        return fail(v, ERR_INVALID, "unknown type %u", type);
+    c.sp = pop(v, c.sp, TYPE_I32);
+    return c.sp ? call_type(v, c, &v->m->types[type]) : failed;
+}

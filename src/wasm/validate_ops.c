@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+// The irregular instructions in the validator that are not control: globals, references, tables,
+// memory, and SIMD, which is all made from its rows in ops.def.
+#include "wasm/validator.h"
+
+// Immediates of SIMD instructions: a class, and in the low bits log2 of the alignment or of the
+// number of lanes.
+enum simd_imm {
+    SIMD_ILLEGAL,
+    SIMD_NONE,
+    SIMD_V128,
+    SIMD_SHUFFLE,
+    SIMD_MEM_0 = 0x10,
+    SIMD_MEM_1,
+    SIMD_MEM_2,
+    SIMD_MEM_3,
+    SIMD_MEM_4,
+    SIMD_MEMLANE_0 = 0x20,
+    SIMD_MEMLANE_1,
+    SIMD_MEMLANE_2,
+    SIMD_MEMLANE_3,
+    SIMD_LANE_2 = 0x31,
+    SIMD_LANE_4,
+    SIMD_LANE_8,
+    SIMD_LANE_16,
+};
+
+static const struct simd_row {
+    u8 imm;
+    char params[4], results[2];
+} simd_rows[256] = {
+#define V(code, id, text, imm, params, results) [(code) & 0xff] = {SIMD_##imm, params, results},
+#include "wasm/ops.def"
+};
+
+struct cursor op_drop(struct validator *v, struct cursor c)
+{
+    u8 found;
+    return at(c.p, pop_any(v, c.sp, &found));
+}
+
+struct cursor op_select(struct validator *v, struct cursor c)
+{
+    u8 a = 0, b = 0;
+    c.sp = pop(v, c.sp, TYPE_I32);
+    if (c.sp)
+        c.sp = pop_any(v, c.sp, &b);
+    if (c.sp)
+        c.sp = pop_any(v, c.sp, &a);
+    if (!c.sp)
+        return failed;
+    if (is_reftype(a) || is_reftype(b))
+        return fail(v, ERR_INVALID, "type mismatch: select without a type takes no references");
+    if (a && b && a != b)
+        return at(c.p, mismatch(v, a, b));
+    return at(c.p, push(v, c.sp, a ? a : b));
+}
+
+struct cursor op_select_t(struct validator *v, struct cursor c)
+{
+    u32 n;
+    c.p = imm_u32(v, c.p, &n);
+    if (!c.p)
+        return failed;
+    if (n != 1)
+        return fail(v, ERR_INVALID, "invalid result arity (%u types in select)", n);
+    const u8 *p = imm_bytes(v, c.p, 1);
+    if (!p)
+        return failed;
+    u8 t = *c.p;
+    if (!is_valtype(t))
+        return fail(v, ERR_MALFORMED, "malformed value type");
+    u8 params[3] = {t, t, TYPE_I32};
+    c.sp = pop_many(v, c.sp, params, 3);
+    return c.sp ? at(p, push_many(v, c.sp, params, 1)) : failed;
+}
+
+struct cursor op_global(struct validator *v, struct cursor c, bool set)
+{
+    u32 x;
+    c.p = imm_index(v, c.p, v->m->nglobals, "global", &x);
+    if (!c.p)
+        return failed;
+    const struct global_type *g = &v->m->globals[x];
+    if (!set)
+        return at(c.p, push_many(v, c.sp, &g->type, 1));
+    if (!g->mutable)
+        return fail(v, ERR_INVALID, "global is immutable (global %u)", x);
+    return at(c.p, pop(v, c.sp, g->type));
+}
+
+struct cursor op_constant(struct validator *v, struct cursor c, u32 size, u8 type)
+{
+    c.p = imm_bytes(v, c.p, size);
+    return c.p ? at(c.p, push(v, c.sp, type)) : failed;
+}
+
+struct cursor op_ref_null(struct validator *v, struct cursor c)
+{
+    u8 type = 0;
+    c.p = imm_reftype(v, c.p, &type);
+    return c.p ? at(c.p, push(v, c.sp, type)) : failed;
+}
+
+struct cursor op_ref_is_null(struct validator *v, struct cursor c)
+{
+    u8 found;
+    c.sp = pop_any(v, c.sp, &found);
+    if (c.sp && found && !is_reftype(found))
+        return fail(v, ERR_INVALID, "type mismatch: expected a reference, found %s",
+                    valtype_text(found));
+    return c.sp ? at(c.p, push(v, c.sp, TYPE_I32)) : failed;
+}
+
+struct cursor op_ref_func(struct validator *v, struct cursor c)
+{
+    const struct module *m = v->m;
+    u32 func;
+    c.p = imm_index(v, c.p, m->nfuncs, "function", &func);
+    if (!c.p)
+        return failed;
+    if (func < m->nimported_funcs ? !m->declared[func] : !m->funcs[func].ref)
+        return fail(v, ERR_INVALID, "undeclared function reference %u", func);
+    return at(c.p, push(v, c.sp, TYPE_FUNCREF));
+}
+
+// Tables
+
+// Instructions on one table: types with R for the table's element type.
+struct cursor op_table(struct validator *v, struct cursor c, const char *params,
+                       const char *results)
+{
+    u8 elem = 0;
+    if (*params) // all but table.size call the runtime
+        note_call(v);
+    c.p = imm_table(v, c.p, &elem);
+    if (!c.p)
+        return failed;
+    size_t n = strlen(params);
+    while (n-- > 0 && c.sp)
+        c.sp = pop(v, c.sp, params[n] == 'R' ? elem : TYPE_I32);
+    if (*results && c.sp)
+        c.sp = push(v, c.sp, *results == 'R' ? elem : TYPE_I32);
+    return at(c.p, c.sp);
+}
+
+static struct cursor table_pair(struct validator *v, struct cursor c, u8 dst, u8 src)
+{
+    if (dst != src)
+        return at(c.p, mismatch(v, dst, src));
+    return at(c.p, apply(v, c.sp, "iii", ""));
+}
+
+struct cursor op_table_copy(struct validator *v, struct cursor c)
+{
+    note_call(v);
+    u8 dst = 0, src = 0;
+    c.p = imm_table(v, c.p, &dst);
+    if (c.p)
+        c.p = imm_table(v, c.p, &src);
+    return c.p ? table_pair(v, c, dst, src) : failed;
+}
+
+struct cursor op_table_init(struct validator *v, struct cursor c)
+{
+    note_call(v);
+    u32 segment;
+    u8 elem = 0;
+    c.p = imm_u32(v, c.p, &segment);
+    if (c.p)
+        c.p = imm_table(v, c.p, &elem);
+    if (!c.p)
+        return failed;
+    if (segment >= v->m->nelems)
+        return fail(v, ERR_INVALID, "unknown elem segment %u", segment);
+    return table_pair(v, c, elem, v->m->elems[segment].type);
+}
+
+struct cursor op_elem_drop(struct validator *v, struct cursor c)
+{
+    note_call(v);
+    u32 segment;
+    c.p = imm_index(v, c.p, v->m->nelems, "elem segment", &segment);
+    return c.p ? c : failed;
+}
+
+// Memory
+
+static struct cursor data_index(struct validator *v, struct cursor c, u32 segment)
+{
+    if (segment >= v->m->ndatas)
+        return fail(v, ERR_INVALID, "unknown data segment %u", segment);
+    return c;
+}
+
+static const u8 *imm_data(struct validator *v, const u8 *p, u32 *segment)
+{
+    p = imm_u32(v, p, segment);
+    if (p && !v->m->has_data_count)
+        return fail(v, ERR_MALFORMED, "data count section required").p;
+    return p;
+}
+
+struct cursor op_memory_init(struct validator *v, struct cursor c)
+{
+    note_call(v);
+    u32 segment;
+    c.p = imm_data(v, c.p, &segment);
+    if (c.p)
+        c.p = imm_memory(v, c.p);
+    c.sp = c.p ? apply(v, c.sp, "iii", "") : NULL;
+    return c.sp ? data_index(v, c, segment) : failed;
+}
+
+struct cursor op_data_drop(struct validator *v, struct cursor c)
+{
+    note_call(v);
+    u32 segment;
+    c.p = imm_data(v, c.p, &segment);
+    return c.p ? data_index(v, c, segment) : failed;
+}
+
+struct cursor op_memory(struct validator *v, struct cursor c, u32 zeros, const char *params,
+                        const char *results)
+{
+    if (*params) // all but memory.size call the runtime
+        note_call(v);
+    while (zeros-- > 0 && c.p)
+        c.p = imm_memory(v, c.p);
+    return c.p ? at(c.p, apply(v, c.sp, params, results)) : failed;
+}
+
+// SIMD
+
+static const u8 *imm_lanes(struct validator *v, const u8 *p, u32 n, u32 below)
+{
+    const u8 *end = imm_bytes(v, p, n);
+    for (; end && p < end; p++)
+        if (*p >= below)
+            return fail(v, ERR_INVALID, "invalid lane index %u", *p).p;
+    return end;
+}
+
+static const u8 *imm_simd(struct validator *v, const u8 *p, u32 imm)
+{
+    u32 log = imm & 7;
+    switch (imm & 0x30) {
+    case SIMD_MEM_0: return imm_memarg(v, p, log);
+    case SIMD_MEMLANE_0: p = imm_memarg(v, p, log); return p ? imm_lanes(v, p, 1, 16 >> log) : NULL;
+    case SIMD_LANE_2 & 0x30: return imm_lanes(v, p, 1, 1 << log);
+    }
+    if (imm == SIMD_NONE)
+        return p;
+    return imm == SIMD_V128 ? imm_bytes(v, p, 16) : imm_lanes(v, p, 16, 32);
+}
+
+struct cursor op_fd(struct validator *v, struct cursor c)
+{
+    u32 op;
+    c.p = imm_u32(v, c.p, &op);
+    if (!c.p)
+        return failed;
+    if (op >= 256 || simd_rows[op].imm == SIMD_ILLEGAL)
+        return illegal(v, 0xfd, op);
+    note_simd(v);
+    const struct simd_row *row = &simd_rows[op];
+    c.p = imm_simd(v, c.p, row->imm);
+    return c.p ? at(c.p, apply(v, c.sp, row->params, row->results)) : failed;
+}

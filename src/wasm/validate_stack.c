@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// The validator's errors, operand stack and immediates (see validator.h).
+//
+// Lists of types are compared and copied as bytes, in loops without an early exit that the compiler
+// makes vectors of: a call with 1000 parameters is two bytes of code, and must not cost a thousand
+// steps.
+#include "wasm/validator.h"
+#include "base/fmt.h"
+
+struct cursor fail(struct validator *v, status code, const char *format, ...)
+{
+    char text[sizeof v->e->text];
+    va_list args;
+    va_start(args, format);
+    fmt_va(text, sizeof text, format, args);
+    va_end(args);
+    error_set(v->e, code, (u64)(v->pc - v->m->bytes), "%s", text);
+    return failed;
+}
+
+struct cursor no_memory(struct validator *v)
+{
+    return fail(v, ERR_NO_MEMORY, "out of memory");
+}
+
+struct cursor illegal(struct validator *v, u32 prefix, u32 op)
+{
+    if (prefix)
+        return fail(v, ERR_MALFORMED, "illegal opcode %02x %x", prefix, op);
+    return fail(v, ERR_MALFORMED, "illegal opcode %02x", op);
+}
+
+static const char *type_text(u8 type)
+{
+    return type ? valtype_text(type) : "any";
+}
+
+u8 *mismatch(struct validator *v, u8 expected, u8 found)
+{
+    fail(v, ERR_INVALID, "type mismatch: expected %s, found %s", type_text(expected),
+         type_text(found));
+    return NULL;
+}
+
+static u8 *underflow(struct validator *v, const char *expected)
+{
+    fail(v, ERR_INVALID, "type mismatch: expected %s, found nothing", expected);
+    return NULL;
+}
+
+void note_simd(struct validator *v)
+{
+    if (!v->simd)
+        v->simd_offset = (u32)(v->pc - v->m->bytes);
+    v->simd = true;
+}
+
+static bool stack_grow(struct validator *v, u64 need)
+{
+    size_t capacity = (size_t)(v->limit - v->stack);
+    ptrdiff_t base = v->base - v->stack, high = v->high - v->stack;
+    if (need > MAX_STACK) {
+        fail(v, ERR_INVALID, "too many operands (the limit is %u)", MAX_STACK);
+        return false;
+    }
+    capacity = need > capacity * 2 ? need : capacity * 2;
+    if (capacity > MAX_STACK)
+        capacity = MAX_STACK;
+    u8 *stack = heap_resize(v->stack, capacity);
+    if (!stack) {
+        no_memory(v);
+        return false;
+    }
+    v->base = stack + base;
+    v->high = stack + high;
+    v->stack = stack;
+    v->limit = stack + capacity;
+    return true;
+}
+
+// Makes room for n more values, and keeps the mark of the highest stack. May move the stack.
+u8 *raise(struct validator *v, u8 *sp, u32 n)
+{
+    size_t height = (size_t)(sp - v->stack);
+    if (n > (size_t)(v->limit - sp) && !stack_grow(v, (u64)height + n))
+        return NULL;
+    sp = v->stack + height;
+    if (sp + n > v->high)
+        v->high = sp + n;
+    return sp;
+}
+
+u8 *push_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
+{
+    if (n > (size_t)(v->high - sp)) {
+        sp = raise(v, sp, n);
+        if (!sp)
+            return NULL;
+    }
+    bool simd = false;
+    for (u32 i = 0; i < n; i++) {
+        sp[i] = types[i];
+        simd |= types[i] == TYPE_V128;
+    }
+    if (unlikely(simd))
+        note_simd(v);
+    return sp + n;
+}
+
+// *type is 0 when unreachable code leaves it open.
+u8 *pop_any(struct validator *v, u8 *sp, u8 *type)
+{
+    *type = 0;
+    if (likely(sp > v->base)) {
+        *type = sp[-1];
+        return sp - 1;
+    }
+    return innermost(v)->unreachable ? sp : underflow(v, "a value");
+}
+
+u8 *pop_slow(struct validator *v, u8 *sp, u8 type)
+{
+    if (sp == v->base && !innermost(v)->unreachable)
+        return underflow(v, valtype_text(type));
+    u8 found;
+    sp = pop_any(v, sp, &found);
+    return found == type || !found ? sp : mismatch(v, type, found);
+}
+
+static bool types_match(const u8 *found, const u8 *expected, size_t n)
+{
+    u8 bad = 0; // no early exit: this is a vector loop
+    for (size_t i = 0; i < n; i++)
+        bad |= (found[i] != expected[i]) & (found[i] != 0);
+    return !bad;
+}
+
+static u8 *mismatch_many(struct validator *v, const u8 *found, const u8 *expected, size_t n)
+{
+    while (n-- > 0)
+        if (found[n] != expected[n] && found[n])
+            break;
+    return mismatch(v, expected[n], found[n]);
+}
+
+// Takes n values off the stack, which must have these types.
+u8 *pop_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
+{
+    size_t have = (size_t)(sp - v->base);
+    if (unlikely(have < n)) {
+        if (!innermost(v)->unreachable)
+            return underflow(v, valtype_text(types[n - 1 - have]));
+        types += n - have;
+        n = (u32)have;
+    }
+    if (unlikely(!types_match(sp - n, types, n)))
+        return mismatch_many(v, sp - n, types, n);
+    return sp - n;
+}
+
+// Takes `params`, one character each (i l f d v), and puts `results`.
+static u8 char_type(char c)
+{
+    switch (c) {
+    case 'i': return TYPE_I32;
+    case 'l': return TYPE_I64;
+    case 'f': return TYPE_F32;
+    case 'd': return TYPE_F64;
+    default: return TYPE_V128;
+    }
+}
+
+u8 *apply(struct validator *v, u8 *sp, const char *params, const char *results)
+{
+    size_t n = strlen(params);
+    while (n-- > 0 && sp)
+        sp = pop(v, sp, char_type(params[n]));
+    for (; *results && sp; results++)
+        sp = push(v, sp, char_type(*results));
+    return sp;
+}
+
+// Immediates
+
+struct leb imm_slow(struct validator *v, const u8 *p, u32 bits, bool sign)
+{
+    struct leb n = sign ? leb_check_s(p, v->end, bits) : leb_check_u(p, v->end, bits);
+    if (unlikely(!n.p))
+        fail(v, ERR_MALFORMED, "%s", leb_error_text(n.value));
+    return n;
+}
+
+const u8 *imm_bytes(struct validator *v, const u8 *p, size_t n)
+{
+    if (likely((size_t)(v->end - p) >= n))
+        return p + n;
+    fail(v, ERR_MALFORMED, "unexpected end of section or function");
+    return NULL;
+}
+
+// An index that must be below n.
+const u8 *imm_index(struct validator *v, const u8 *p, u32 n, const char *what, u32 *x)
+{
+    p = imm_u32(v, p, x);
+    if (likely(p && *x < n))
+        return p;
+    if (p)
+        fail(v, ERR_INVALID, "unknown %s %u", what, *x);
+    return NULL;
+}
+
+static const u8 *imm_zero(struct validator *v, const u8 *p)
+{
+    const u8 *next = imm_bytes(v, p, 1);
+    if (likely(next && *p == 0))
+        return next;
+    fail(v, ERR_MALFORMED, "zero byte expected");
+    return NULL;
+}
+
+static const u8 *need_memory(struct validator *v, const u8 *p)
+{
+    if (likely(p && v->memory))
+        return p;
+    if (p)
+        fail(v, ERR_INVALID, "unknown memory 0");
+    return NULL;
+}
+
+const u8 *imm_memory(struct validator *v, const u8 *p)
+{
+    return need_memory(v, imm_zero(v, p));
+}
+
+const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural)
+{
+    u32 align, offset;
+    p = imm_u32(v, p, &align);
+    if (p && align >= 32)
+        return fail(v, ERR_MALFORMED, "malformed memop flags").p;
+    if (p)
+        p = imm_u32(v, p, &offset);
+    p = need_memory(v, p);
+    if (p && align > natural)
+        return fail(v, ERR_INVALID, "alignment must not be larger than natural (2^%u > 2^%u)",
+                    align, natural)
+            .p;
+    return p;
+}
+
+const u8 *imm_reftype(struct validator *v, const u8 *p, u8 *type)
+{
+    if (imm_bytes(v, p, 1) == NULL)
+        return NULL;
+    *type = *p;
+    return is_reftype(*p) ? p + 1 : fail(v, ERR_MALFORMED, "malformed reference type").p;
+}
+
+const u8 *imm_table(struct validator *v, const u8 *p, u8 *elem)
+{
+    u32 table;
+    p = imm_index(v, p, v->m->ntables, "table", &table);
+    if (p)
+        *elem = v->m->tables[table].elem;
+    return p;
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// Between the files of the validator: its state, the operand stack, and immediates.
+//
+//   validate.c        the walk, the common instructions, locals, the public functions
+//   validate_stack.c  errors, the operand stack, immediates
+//   validate_flow.c   blocks, branches, calls, and the notes about them
+//   validate_ops.c    everything else
+//
+// The operand stack is an array of value types, one byte each; 0 is the type that unreachable code
+// leaves open. Where the walk stands is a cursor of two pointers, which travels in registers:
+// functions for instructions take it and return the next one, with p = NULL after an error, which
+// is then in *v->e. Functions on the operand stack do the same with its top, functions on
+// immediates with p. The stack may move when it grows: only the returned top is good.
+#pragma once
+#include "base/vec.h"
+#include "wasm/reader.h"
+#include "wasm/validate.h"
+
+enum { NONE = -1 };
+
+enum frame_kind { FRAME_FUNC, FRAME_BLOCK, FRAME_LOOP, FRAME_IF, FRAME_ELSE };
+
+struct frame {
+    const struct functype *type;
+    u32 height; // of the operand stack, without the block's parameters
+    u32 inits;  // length of the log of initialized locals
+    s32 fix;    // last branch to the end that waits for its target, NONE; loop: offset of the first
+                // instruction
+    s32 side;   // loop: number of branch entries before it; if: the entry of its own
+    s32 outer;  // loop: note of the enclosing loop, or NONE
+    u8 kind;
+    bool unreachable;
+};
+_Static_assert(sizeof(struct frame) == 32, "a block of two bytes costs no more");
+
+struct cursor {
+    const u8 *p; // NULL: failed
+    u8 *sp;
+};
+
+struct validator {
+    const struct module *m;
+    struct error *e;
+    u32 want;
+    const u8 *pc; // instruction in work
+    const u8 *code, *end;
+
+    u8 *base; // operand stack of the innermost frame starts here
+    u8 *high; // highest top of stack so far
+    u8 *stack, *limit;
+    VEC(struct frame) frames;
+    u32 max_depth;
+
+    const u8 *types; // of the locals
+    u64 *initialized;
+    u64 *zero;
+    u32 nlocals;
+    bool memory;
+    bool calls, simd;
+    u32 simd_offset;
+    VEC(u8) locals;
+    VEC(u64) bits;
+    VEC(u16) inits; // locals initialized in the open frames, in order
+
+    VEC(struct branch) branches;
+    VEC(local_use) uses;
+    local_use depth_bits; // loop depth where local_use has it
+    u32 loop_depth;
+    s32 loop; // note of the innermost loop
+    VEC(struct loop_note) loops;
+};
+
+// validate_stack.c: errors ----------------------------------------------------------------------
+
+// Records an error at the instruction in work.
+__attribute__((cold, format(printf, 3, 4))) struct cursor fail(struct validator *v, status code,
+                                                               const char *format, ...);
+struct cursor no_memory(struct validator *v);
+struct cursor illegal(struct validator *v, u32 prefix, u32 op);
+u8 *mismatch(struct validator *v, u8 expected, u8 found);
+void note_simd(struct validator *v);
+
+static const struct cursor failed = {NULL, NULL};
+
+static inline struct cursor at(const u8 *p, u8 *sp)
+{
+    return likely(sp) ? (struct cursor){p, sp} : failed;
+}
+
+static inline struct frame *innermost(struct validator *v)
+{
+    return &v->frames.at[v->frames.count - 1];
+}
+
+// validate_stack.c: the operand stack -----------------------------------------------------------
+
+// Makes room for n more values, and keeps the mark of the highest stack.
+u8 *raise(struct validator *v, u8 *sp, u32 n);
+u8 *push_many(struct validator *v, u8 *sp, const u8 *types, u32 n);
+// Takes n values off, which must have these types.
+u8 *pop_many(struct validator *v, u8 *sp, const u8 *types, u32 n);
+// *type is 0 when unreachable code leaves it open.
+u8 *pop_any(struct validator *v, u8 *sp, u8 *type);
+u8 *pop_slow(struct validator *v, u8 *sp, u8 type);
+// Takes `params`, one character each (i l f d v), and puts `results`.
+u8 *apply(struct validator *v, u8 *sp, const char *params, const char *results);
+
+static inline u8 *push(struct validator *v, u8 *sp, u8 type)
+{
+    if (unlikely(sp >= v->high)) {
+        sp = raise(v, sp, 1);
+        if (!sp)
+            return NULL;
+    }
+    *sp = type;
+    return sp + 1;
+}
+
+static inline u8 *pop(struct validator *v, u8 *sp, u8 type)
+{
+    return likely(sp > v->base && sp[-1] == type) ? sp - 1 : pop_slow(v, sp, type);
+}
+
+// validate_stack.c: immediates ------------------------------------------------------------------
+
+struct leb imm_slow(struct validator *v, const u8 *p, u32 bits, bool sign);
+const u8 *imm_bytes(struct validator *v, const u8 *p, size_t n);
+// An index that must be below n.
+const u8 *imm_index(struct validator *v, const u8 *p, u32 n, const char *what, u32 *x);
+const u8 *imm_memory(struct validator *v, const u8 *p); // the zero byte, and that there is one
+const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural);
+const u8 *imm_reftype(struct validator *v, const u8 *p, u8 *type);
+const u8 *imm_table(struct validator *v, const u8 *p, u8 *elem);
+
+static inline const u8 *imm_u32(struct validator *v, const u8 *p, u32 *x)
+{
+    if (likely(p < v->end && *p < 0x80)) {
+        *x = *p;
+        return p + 1;
+    }
+    struct leb n = imm_slow(v, p, 32, false);
+    *x = (u32)n.value;
+    return n.p;
+}
+
+// validate_flow.c -------------------------------------------------------------------------------
+
+// Opens a frame above sp. `p` is the first instruction in it.
+struct frame *frame_open(struct validator *v, enum frame_kind kind, const struct functype *type,
+                         u8 *sp, const u8 *p);
+void note_call(struct validator *v);
+struct cursor unreachable(struct validator *v, const u8 *p);
+struct cursor op_block(struct validator *v, struct cursor c, enum frame_kind kind);
+struct cursor op_else(struct validator *v, struct cursor c);
+struct cursor op_end(struct validator *v, struct cursor c);
+struct cursor op_br(struct validator *v, struct cursor c);
+struct cursor op_br_if(struct validator *v, struct cursor c);
+struct cursor op_br_table(struct validator *v, struct cursor c);
+struct cursor op_return(struct validator *v, struct cursor c);
+struct cursor op_call(struct validator *v, struct cursor c);
+struct cursor op_call_indirect(struct validator *v, struct cursor c);
+
+// validate_ops.c --------------------------------------------------------------------------------
+
+struct cursor op_drop(struct validator *v, struct cursor c);
+struct cursor op_select(struct validator *v, struct cursor c);
+struct cursor op_select_t(struct validator *v, struct cursor c);
+struct cursor op_global(struct validator *v, struct cursor c, bool set);
+struct cursor op_ref_null(struct validator *v, struct cursor c);
+struct cursor op_ref_is_null(struct validator *v, struct cursor c);
+struct cursor op_ref_func(struct validator *v, struct cursor c);
+// Instructions on one table: parameters and results as in apply(), with R for the table's element
+// type.
+struct cursor op_table(struct validator *v, struct cursor c, const char *params,
+                       const char *results);
+struct cursor op_table_copy(struct validator *v, struct cursor c);
+struct cursor op_table_init(struct validator *v, struct cursor c);
+struct cursor op_elem_drop(struct validator *v, struct cursor c);
+// Instructions on the memory, with so many zero bytes.
+struct cursor op_memory(struct validator *v, struct cursor c, u32 zeros, const char *params,
+                        const char *results);
+struct cursor op_memory_init(struct validator *v, struct cursor c);
+struct cursor op_data_drop(struct validator *v, struct cursor c);
+struct cursor op_constant(struct validator *v, struct cursor c, u32 size, u8 type);
+struct cursor op_fd(struct validator *v, struct cursor c); // all of prefix 0xfd
