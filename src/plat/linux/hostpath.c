@@ -254,7 +254,7 @@ enum fs_error host_open(struct host_file *d, const char *path, int flags, int *f
     if (!d->walk)
         return beneath(d->fd, path, flags, fd);
     struct host_where w;
-    enum host_last last = flags & O_NOFOLLOW ? LAST_SELF : LAST_FOLLOW;
+    enum host_last last = flags & (O_NOFOLLOW | O_EXCL) ? LAST_SELF : LAST_FOLLOW;
     w.owned = false;
     enum fs_error e = walk_where(d->fd, path, last, &w);
     if (e)

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+// Unit test of the host's folders and streams under the VFS: what every back end does (fs.h), with
+// the kernel confining paths (openat2) and with the walk; then every way out of a folder that we
+// know of, links that others made included, while another thread keeps exchanging a folder for a
+// link that leads out. Works in a temporary folder of its own.
+#include "plat/linux/hostfs.h"
+#include "plat/plat.h"
+#include "test/unit/fs.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// --- The host.
+static char scratch[] = "/tmp/nebulet-fs-XXXXXX";
+
+static const char *inside(const char *name)
+{
+    static _Thread_local char path[4][512];
+    static _Thread_local int turn;
+    char *p = path[turn++ % 4];
+    snprintf(p, sizeof path[0], "%s/%s", scratch, name);
+    return p;
+}
+
+static void host_write(const char *name, const char *text)
+{
+    FILE *f = fopen(inside(name), "w");
+    if (f) {
+        fputs(text, f);
+        fclose(f);
+    }
+}
+
+// Links that no WASI call makes, but that a folder may hold.
+static void test_foreign_links(bool walk)
+{
+    struct vfs_file *root = NULL;
+    struct vfs_stat st;
+    char buffer[600];
+    u32 n;
+    CHECK(symlink("/", inside("box/slash")) == 0);
+    CHECK(symlink(inside("secret"), inside("box/absolute")) == 0);
+    CHECK(symlink(inside("box/own"), inside("box/home")) == 0); // absolute, though it leads back in
+    CHECK(symlink("../secret", inside("box/relative")) == 0);
+    CHECK(symlink("relative", inside("box/second")) == 0);
+    CHECK(symlink("/proc/self/cwd", inside("box/magic")) == 0);
+    CHECK(symlink("slash/etc/passwd", inside("box/deep")) == 0);
+    host_write("box/own", "own");
+    CHECK_OK(hostfs_open(inside("box"), walk, &root));
+    static const char *const out[] = {"slash",    "slash/etc/passwd", "absolute", "home",
+                                      "relative", "second",           "magic",    "magic/x",
+                                      "deep",     "slash/",           "relative/"};
+    for (size_t i = 0; i < countof(out); i++) {
+        CHECK_ERROR(try_open(root, out[i], VFS_READ | VFS_FOLLOW), E_PERM);
+        CHECK_ERROR(try_open(root, out[i], NEW | VFS_FOLLOW), E_PERM, E_ISDIR);
+        CHECK_ERROR(vfs_path_stat(root, out[i], true, &st), E_PERM);
+        CHECK_ERROR(vfs_path_times(root, out[i], true, &(struct vfs_times){0}), E_PERM);
+    }
+    CHECK_ERROR(vfs_mkdir(root, "slash/tmp/x"), E_PERM);
+    CHECK_ERROR(vfs_unlink(root, "slash/tmp/x"), E_PERM);
+    CHECK_ERROR(vfs_rename(root, "own", root, "slash/tmp/x"), E_PERM);
+    CHECK_ERROR(vfs_link(root, "slash/etc/passwd", root, "x"), E_PERM);
+    CHECK_ERROR(vfs_link(root, "slash/", root, "x"), E_NOTDIR);
+    CHECK_OK(vfs_path_stat(root, "slash", false, &st));
+    CHECK(st.type == VFS_SYMBOLIC_LINK);
+    CHECK_OK(vfs_readlink(root, "slash", buffer, sizeof buffer, &n));
+    for (size_t i = 0; i < 7; i++)
+        CHECK_OK(vfs_unlink(root, (const char *[]){"slash", "absolute", "home", "relative",
+                                                   "second", "magic", "deep"}[i]));
+    struct vfs_dirent e, dot = {0}, dotdot = {0};
+    for (u64 cookie = 0; vfs_readdir(root, cookie, &e) == E_SUCCESS; cookie = e.next)
+        if (strcmp(e.name, ".") == 0)
+            dot = e;
+        else if (strcmp(e.name, "..") == 0)
+            dotdot = e;
+    CHECK(dot.ino && dot.ino == dotdot.ino); // nothing above is told
+    CHECK_OK(vfs_unlink(root, "own"));
+    vfs_close(root);
+}
+
+static atomic_bool stop;
+
+// box/swap is by turns a folder and a link out of the box; box/a/deep moves out of box/a and back.
+static void *swapper(void *unused)
+{
+    (void)unused;
+    while (!stop) {
+        renameat2(AT_FDCWD, inside("box/swap"), AT_FDCWD, inside("box/other"), RENAME_EXCHANGE);
+        rename(inside("box/a/deep"), inside("box/deep"));
+        rename(inside("box/deep"), inside("box/a/deep"));
+    }
+    return NULL;
+}
+
+static const char *read_some(struct vfs_file *root, const char *path)
+{
+    static char text[16];
+    struct vfs_file *f = open_file(root, path, VFS_READ | VFS_FOLLOW);
+    u64 done = 0;
+    if (!f)
+        return "";
+    vfs_read(f, &(struct vfs_iov){(u8 *)text, sizeof text - 1}, 1, VFS_HERE, &done);
+    text[done] = 0;
+    vfs_close(f);
+    return text;
+}
+
+// The paths are tried while the folders move; whatever is reached must be of the box. What is
+// created must not turn up outside.
+static void test_races(bool walk)
+{
+    pthread_t thread;
+    struct vfs_file *root = NULL;
+    u32 reached = 0, escaped = 0;
+    struct vfs_stat st;
+    mkdir(inside("box/swap"), 0777);
+    mkdir(inside("box/a"), 0777);
+    mkdir(inside("box/a/deep"), 0777);
+    host_write("box/swap/secret", "inside");
+    host_write("box/secret", "inside");
+    CHECK(symlink("..", inside("box/other")) == 0);
+    CHECK_OK(hostfs_open(inside("box"), walk, &root));
+    stop = false;
+    pthread_create(&thread, NULL, swapper, NULL);
+    u64 end = plat_now() + 300000000;
+    while (plat_now() < end) {
+        static const char *const paths[] = {"swap/secret", "a/deep/../../../secret",
+                                            "a/deep/../../secret", "other/secret"};
+        for (size_t i = 0; i < countof(paths); i++) {
+            const char *text = read_some(root, paths[i]);
+            reached += strcmp(text, "inside") == 0;
+            escaped += strcmp(text, "OUTSIDE") == 0;
+        }
+        vfs_mkdir(root, "swap/made");
+        vfs_rmdir(root, "swap/made");
+        vfs_rename(root, "secret", root, "swap/moved");
+        vfs_rename(root, "swap/moved", root, "secret");
+        vfs_path_times(root, "swap/secret", true,
+                       &(struct vfs_times){VFS_TIME_SET, VFS_TIME_SET, 1, 1});
+        escaped += access(inside("made"), F_OK) == 0 || access(inside("moved"), F_OK) == 0;
+    }
+    stop = true;
+    pthread_join(thread, NULL);
+    struct vfs_file *above = NULL;
+    CHECK_OK(hostfs_open(scratch, walk, &above));
+    CHECK_OK(vfs_path_stat(above, "secret", false, &st));
+    CHECK(st.mtime != 1);
+    CHECK(reached > 0);
+    CHECK(escaped == 0);
+    vfs_close(above);
+    vfs_close(root);
+    static const char *const names[] = {
+        "box/swap",       "box/other",       "box/secret",    "box/swap/secret", "box/other/secret",
+        "box/swap/moved", "box/other/moved", "box/swap/made", "box/other/made",  "box/a/deep",
+        "box/deep",       "box/a",           "box/swap",      "box/other"};
+    for (size_t i = 0; i < countof(names); i++)
+        remove(inside(names[i]));
+}
+
+static void test_streams(void)
+{
+    int pipe_fds[2], pair[2];
+    char buffer[8];
+    u64 done = 0;
+    bool cut = false;
+    struct vfs_iov v = {(u8 *)buffer, sizeof buffer};
+    CHECK(hostfs_adopt(1000) == NULL);
+    CHECK(pipe(pipe_fds) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    struct vfs_file *in = hostfs_adopt(pipe_fds[0]), *out = hostfs_adopt(pipe_fds[1]);
+    struct vfs_poll p[] = {{.file = in}, {.file = out, .write = true}};
+    CHECK_OK(hostfs_wait(p, 2, 0));
+    CHECK(!p[0].ready && p[1].ready);
+    u64 start = plat_now();
+    CHECK_OK(hostfs_wait(p, 1, start + 20000000));
+    CHECK(!p[0].ready && plat_now() - start >= 20000000);
+    CHECK_OK(hostfs_wait(NULL, 0, plat_now() + 1000000));
+    CHECK_OK(vfs_set_flags(in, VFS_NONBLOCK));
+    CHECK_ERROR(vfs_read(in, &v, 1, VFS_HERE, &done), E_AGAIN);
+    CHECK(!(fcntl(pipe_fds[0], F_GETFL) & O_NONBLOCK)); // others may share it
+    CHECK(put(out, "abc", VFS_HERE) == 3);
+    CHECK_OK(hostfs_wait(p, 2, UINT64_MAX));
+    CHECK(p[0].ready && p[0].bytes == 3 && !p[0].hangup);
+    CHECK(reads(in, VFS_HERE, "abc"));
+    u64 at;
+    CHECK_ERROR(vfs_seek(in, 0, VFS_SEEK_CUR, &at), E_SPIPE);
+    CHECK_ERROR(vfs_read(in, &v, 1, 0, &done), E_SPIPE);
+    close(pipe_fds[1]);
+    vfs_ready(&p[0]);
+    CHECK(p[0].ready && p[0].hangup);
+    CHECK_ERROR(vfs_shutdown(in, true, false), E_NOTSOCK);
+    vfs_close(out);
+    vfs_close(in);
+    close(pipe_fds[0]);
+    struct vfs_file *s = hostfs_adopt(pair[0]), *t = hostfs_adopt(pair[1]);
+    CHECK(s && s->type == VFS_SOCKET_STREAM);
+    CHECK_OK(vfs_send(s, &(struct vfs_iov){(u8 *)"hi", 2}, 1, &done));
+    CHECK_OK(vfs_recv(t, &v, 1, 1, &done, &cut)); // a look
+    CHECK_OK(vfs_recv(t, &v, 1, 0, &done, &cut));
+    CHECK(done == 2 && !cut && memcmp(buffer, "hi", 2) == 0);
+    CHECK_OK(vfs_shutdown(s, false, true));
+    CHECK_OK(vfs_recv(t, &v, 1, 0, &done, &cut));
+    CHECK(done == 0);
+    vfs_close(s);
+    vfs_close(t);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+static void test_host(void)
+{
+    struct vfs_file *root = NULL;
+    CHECK(mkdtemp(scratch) != NULL && mkdir(inside("box"), 0777) == 0);
+    host_write("secret", "OUTSIDE");
+    CHECK_ERROR(hostfs_open(inside("no"), false, &root), E_NOENT);
+    CHECK_ERROR(hostfs_open(inside("secret"), false, &root), E_NOTDIR);
+    for (int walk = 0; walk < 2; walk++) {
+        if (hostfs_open(inside("box"), walk, &root) == E_SUCCESS)
+            test_backend(walk ? "walk" : "openat2", root);
+        backend = walk ? "walk" : "openat2";
+        test_foreign_links(walk);
+        test_races(walk);
+    }
+    backend = "";
+    test_streams();
+    remove(inside("secret"));
+    remove(inside("box"));
+    CHECK(rmdir(scratch) == 0);
+}
+
+int main(void)
+{
+    test_host();
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed != 0;
+}
