@@ -36,7 +36,7 @@ HANDLER(block)
         while (NEXT_IS(block) && pc[1] == 0x40)
             pc += 2;
     }
-    NEXT;
+    NEXT_OR_LOCAL;
 }
 
 HANDLER(loop)
@@ -44,7 +44,7 @@ HANDLER(loop)
     BEGIN;
     pc++;
     SKIP_LEB(pc);
-    NEXT;
+    NEXT_OR_LOCAL;
 }
 
 HANDLER(if)
@@ -80,7 +80,7 @@ HANDLER(br_if)
     side++;
     pc++;
     SKIP_LEB(pc);
-    NEXT;
+    NEXT_OR_LOCAL;
 }
 
 HANDLER(br_table)
@@ -124,7 +124,7 @@ HANDLER(end)
     if (pc == frame->end)
         GO(SAME_DEPTH(return));
     pc++;
-    NEXT;
+    NEXT_OR_LOCAL;
 }
 
 // --- Parametric, variables
@@ -135,7 +135,7 @@ HANDLER(drop)
     u64 unused = POP;
     (void)unused;
     pc++;
-    NEXT;
+    NEXT_OR_LOCAL;
 }
 
 HANDLER(select)
@@ -146,7 +146,7 @@ HANDLER(select)
     u64 a = POP;
     PUSH((u32)condition ? a : b);
     pc++;
-    NEXT;
+    NEXT_OR_LOCAL;
 }
 
 HANDLER(select_t)
@@ -191,14 +191,12 @@ HANDLER(local_get)
         PUSH(constant);
         NEXT;
     }
-    PUSH(value);
-    if (NEXT_IS_SHORT(local_get)) {
-        value = fp[pc[1]];
-        pc += 2;
-        PUSH(value);
-        NEXT;
+    if (NEXT_IS(i32_add)) {
+        pc++;
+        RESULT((u32)(value + POP));
     }
-    NEXT;
+    PUSH(value);
+    NEXT_OR_LOCAL;
 }
 
 HANDLER(local_set_long)
@@ -217,12 +215,7 @@ HANDLER(local_set)
     u64 value = POP;
     fp[pc[1]] = value;
     pc += 2;
-    if (NEXT_IS_SHORT(local_get)) {
-        value = fp[pc[1]];
-        pc += 2;
-        PUSH(value);
-    }
-    NEXT;
+    NEXT_OR_LOCAL;
 }
 
 HANDLER(local_tee_long)
@@ -252,7 +245,7 @@ HANDLER(global_get)
     pc++;
     u64 value = global_read(frame->vm, imm_u32(&pc));
     PUSH(value);
-    NEXT;
+    NEXT_OR_LOCAL;
 }
 
 HANDLER(global_set)
@@ -320,6 +313,17 @@ HANDLER(f64_const)
 
 // --- The regular rows
 
+// The rows that are worth their fused and quick forms.
+#define IS_FREQUENT(code)                                                                          \
+    (((code) >= OP_i32_add && (code) <= OP_i32_mul) ||                                             \
+     ((code) >= OP_i32_and && (code) <= OP_i32_rotl) ||                                            \
+     ((code) >= OP_i64_add && (code) <= OP_i64_mul) ||                                             \
+     ((code) >= OP_i64_and && (code) <= OP_i64_rotl) ||                                            \
+     ((code) >= OP_f32_add && (code) <= OP_f32_mul) ||                                             \
+     ((code) >= OP_f64_add && (code) <= OP_f64_mul) ||                                             \
+     ((code) >= OP_i32_load && (code) <= OP_f64_load) || (code) == OP_i32_load8_u ||               \
+     ((code) >= OP_i32_store && (code) <= OP_i32_store8))
+
 #define IS_COMPARISON(code) ((code) >= OP_i32_eqz && (code) <= OP_f64_ge)
 // A condition: branched on at once, or a value. pc is on the next instruction.
 #define CONDITION(expr)                                                                            \
@@ -329,7 +333,7 @@ HANDLER(f64_const)
                 BRANCH(side);                                                                      \
             side++;                                                                                \
             pc += 2;                                                                               \
-            NEXT;                                                                                  \
+            NEXT_OR_LOCAL;                                                                         \
         }                                                                                          \
         PUSH((u64)(expr));                                                                         \
         NEXT;                                                                                      \
@@ -372,8 +376,11 @@ HANDLER(f64_const)
         pc++;                                                                                      \
         if (IS_COMPARISON(code)) {                                                                 \
             CONDITION(expr);                                                                       \
-        } else {                                                                                   \
+        } else if (IS_FREQUENT(code)) {                                                            \
             RESULT(PUT_##R(expr));                                                                 \
+        } else {                                                                                   \
+            PUSH(PUT_##R(expr));                                                                   \
+            NEXT;                                                                                  \
         }                                                                                          \
     }
 
@@ -392,10 +399,14 @@ HANDLER(f64_const)
     }
 
 // `next` is the byte after the immediates, `offset` the static one.
-#define MEMORY_ACCESS(id, ...)                                                                     \
+#define MEMORY_ACCESS(code, id, ...)                                                               \
     HANDLER(id##_long)                                                                             \
     {                                                                                              \
         BEGIN;                                                                                     \
+        if (depth > 0 && !IS_FREQUENT(code)) {                                                     \
+            SPILL;                                                                                 \
+            GO(op_##id##_long_0);                                                                  \
+        }                                                                                          \
         const u8 *next = pc + 1;                                                                   \
         u64 offset = imm_memarg(&next);                                                            \
         __VA_ARGS__;                                                                               \
@@ -410,16 +421,18 @@ HANDLER(f64_const)
         u64 offset = pc[2];                                                                        \
         __VA_ARGS__;                                                                               \
         pc += 3;                                                                                   \
+        if (IS_FREQUENT(code))                                                                     \
+            NEXT_OR_LOCAL;                                                                         \
         NEXT;                                                                                      \
     }
 
 #define LOAD(code, id, text, R, type, align)                                                       \
-    MEMORY_ACCESS(id, u64 address = offset + (u32)POP; BOUNDS(address, sizeof(type)); type value;  \
-                  __builtin_memcpy(&value, mem + address, sizeof value);                           \
+    MEMORY_ACCESS(code, id, u64 address = offset + (u32)POP; BOUNDS(address, sizeof(type));        \
+                  type value; __builtin_memcpy(&value, mem + address, sizeof value);               \
                   PUSH(PUT_##R((T_##R)value)))
 
 #define STORE(code, id, text, A, type, align)                                                      \
-    MEMORY_ACCESS(id, type value = (type)GET_##A(POP); u64 address = offset + (u32)POP;            \
+    MEMORY_ACCESS(code, id, type value = (type)GET_##A(POP); u64 address = offset + (u32)POP;      \
                   BOUNDS(address, sizeof(type));                                                   \
                   __builtin_memcpy(mem + address, &value, sizeof value))
 
