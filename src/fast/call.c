@@ -10,6 +10,7 @@
 // Where stack arguments and the result area are, before the frame's size is known: displacements from rsp start from
 // this and are patched (f->incoming).
 #define INCOMING 0x10000000
+#define IN_COLD 0x80000000u // in f->incoming: the offset is in the cold buffer
 
 // --- Parallel moves: dst[i] <- src[i], all at once.
 struct moves {
@@ -331,7 +332,8 @@ static struct x64_operand incoming(u32 bytes)
 
 static void incoming_note(struct fast *f)
 {
-    if (!vec_push(&f->incoming, here(f) - 4))
+    u32 at = f->cold_return ? (u32)(f->a.p - 4 - f->cold.at) | IN_COLD : here(f) - 4;
+    if (!vec_push(&f->incoming, at))
         f->oom = true;
 }
 
@@ -495,8 +497,14 @@ void call_leave(struct fast *f)
     u32 frame = f->nhomes * 8;
     if (f->body->calls && (frame + pushes + 8) % 16)
         frame += 8;
+    for (u32 i = 0; i < f->incoming.count; i++) {
+        u32 at = f->incoming.at[i];
+        u8 *disp = at & IN_COLD ? f->cold.at + (at & ~IN_COLD) : f->start + at;
+        store_u32(disp, load_u32(disp) - INCOMING + frame + pushes + 8);
+    }
     f->code.epilogue = here(f);
     epilogue(f, frame);
+    f->code.cold = here(f);
     flow_place(f);
     if (!fast_room(f, 64))
         return;
@@ -516,13 +524,15 @@ void call_leave(struct fast *f)
     memset(f->start, 0xcc, PROLOGUE_MAX - length);
     f->a.p = end;
 
-    for (u32 i = 0; i < f->incoming.count; i++) {
-        u8 *disp = f->start + f->incoming.at[i];
-        store_u32(disp, load_u32(disp) - INCOMING + frame + pushes + 8);
-    }
     u32 base = (u32)(f->start - f->space->write);
-    f->code = (struct func_code){base + PROLOGUE_MAX - length, base + PROLOGUE_MAX, base + (u32)(end - f->start),
-                                 base + f->code.epilogue, frame + pushes};
+    f->code = (struct func_code){
+        .entry = base + PROLOGUE_MAX - length,
+        .body = base + PROLOGUE_MAX,
+        .epilogue = base + f->code.epilogue,
+        .cold = base + f->code.cold,
+        .end = base + (u32)(end - f->start),
+        .frame = frame + pushes,
+    };
 }
 
 // --- What a module has once

@@ -31,6 +31,7 @@ static bool arrays(struct fast *f, const struct body *b)
     f->storage.count = f->slot_storage.count = 0;
     if (!vec_reserve(&f->storage, (u32)words) || !vec_reserve(&f->slot_storage, b->max_stack + 2))
         return false;
+    f->nlocals = b->nlocals;
     f->slots = f->slot_storage.at;
     u32 *p = (u32 *)f->storage.at;
     f->ref_head = p;
@@ -295,7 +296,7 @@ static u32 fast_frame_at(const struct compiled *c, u32 func, const u8 *pc)
     u32 offset = (u32)(pc - c->space.run);
     if (offset < code->body)
         return pushed_by(c->space.run + code->entry, pc);
-    if (offset >= code->epilogue && offset < code->epilogue + 32 && offset < code->end)
+    if (offset >= code->epilogue && offset < code->cold)
         return popped_from(pc);
     struct locating l;
     return code->frame + (locate(c, func, code_offset(c, code, pc) - 1, &l) ? l.adjust : 0);

@@ -238,6 +238,7 @@ void cold_end(struct fast *f, struct cold *c)
     f->cold.count = (u32)(f->a.p - f->cold.at);
     f->a.p = f->cold_return;
     f->limit = f->cold_limit;
+    f->cold_return = NULL;
 }
 
 // An edge to c out of line, from the present state, which stays as it is.
@@ -259,7 +260,7 @@ static void cold_edge(struct fast *f, struct ctl *c, u8 *site)
 static bool needs_cold(struct fast *f, const struct ctl *c)
 {
     if (c->kind == CTL_FUNC)
-        return false;
+        return c->arity > 1;
     if (c->arity && !c->result_reg)
         return true;
     const struct region *r = region_of(f, c->region);
@@ -297,30 +298,9 @@ static void jcc_to(struct fast *f, struct ctl *c, u32 cc)
         chain_add(f, c, x64_jcc(&f->a, (enum x64_cc)cc));
 }
 
-// Jumps over the code of a return with several values.
-static void return_if(struct fast *f, struct ctl *c, u32 cc)
-{
-    u8 *taken = cc == CC_FNE ? x64_jcc8(&f->a, CC_P) : NULL;
-    u8 *over2 = cc == CC_FEQ ? x64_jcc(&f->a, CC_P) : NULL;
-    if (cc >= CC_FEQ)
-        cc = cc == CC_FEQ ? CC_E : CC_NE;
-    u8 *over = x64_jcc(&f->a, (enum x64_cc)(cc ^ 1));
-    if (taken)
-        x64_bind8(&f->a, taken);
-    results_return(f, c);
-    jump_to(f, c);
-    x64_patch(over, f->a.p);
-    if (over2)
-        x64_patch(over2, f->a.p);
-}
-
 // The jump of a conditional branch, which may take two: FNE is "not equal or unordered"; FEQ jumps over the jump.
 static void branch_if(struct fast *f, struct ctl *c, u32 cc)
 {
-    if (c->kind == CTL_FUNC && c->arity > 1) {
-        return_if(f, c, cc);
-        return;
-    }
     bool cold = needs_cold(f, c);
     u8 *skip = NULL;
     if (cc == CC_FEQ) {
@@ -418,12 +398,22 @@ static void loop_begin(struct fast *f, struct ctl *c)
     c->header = here(f);
 }
 
+// Parameters of a block are in the frame, constants too: that is where an else finds them, and what back edges replace.
+static void params_to_frame(struct fast *f, const struct ctl *c)
+{
+    for (u32 i = c->height; i < f->sp && fast_room(f, 64); i++) {
+        if (f->slots[i].kind == SLOT_CONST)
+            slot_spill(f, i);
+    }
+}
+
 void flow_block(struct fast *f, enum ctl_kind kind)
 {
     struct ctl *c = ctl_push(f, kind);
     if (!c)
         return;
     slots_flush(f);
+    params_to_frame(f, c);
     if (kind == CTL_LOOP)
         loop_begin(f, c);
 }
@@ -435,6 +425,7 @@ void flow_if(struct fast *f)
     if (!c)
         return;
     slots_flush(f);
+    params_to_frame(f, c);
     dirty_store(f, region_of(f, f->region)->pins);
     u8 *second = NULL;
     if (cc == CC_FEQ) { // false when unequal or unordered
@@ -566,7 +557,7 @@ void flow_br_if(struct fast *f, u32 depth)
 // The edge of one label of a br_table: an entry for the table.
 static u32 table_edge(struct fast *f, struct ctl *c)
 {
-    if (!needs_cold(f, c) && !(c->kind == CTL_FUNC && c->arity > 1)) {
+    if (!needs_cold(f, c)) {
         label_merge(f, c);
         return label_id(f, c);
     }

@@ -21,12 +21,10 @@ struct trace_frame {
     u32 offset; // in the module's bytes; 0 when unknown
 };
 
+// The parts of a function, as offsets in the code space: prologue, body, epilogue, code that rarely runs.
 struct func_code {
-    u32 entry;  // offset in the code space
-    u32 body;   // of the first byte after the prologue
-    u32 end;    // one past the last byte
-    u32 epilogue; // of the first byte after the body
-    u32 frame;  // bytes from the stack pointer in the body up to the return address
+    u32 entry, body, epilogue, cold, end;
+    u32 frame; // bytes from the stack pointer in the body up to the return address
 };
 
 // One module compiled by one engine. `funcs` has an element per own function.
