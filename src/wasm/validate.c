@@ -58,7 +58,7 @@ static status finish(struct validator *v)
         __attribute__((musttail)) return row_->handler(v, (p) + 1, sp, row_->sig);                 \
     } while (0)
 
-#define NEXT_CURSOR(next)                                                                        \
+#define NEXT_CURSOR(next)                                                                          \
     do {                                                                                           \
         struct cursor c_ = (next);                                                                 \
         if (unlikely(!c_.p))                                                                       \
@@ -73,7 +73,7 @@ static status finish(struct validator *v)
 #define CALL_OUT(name, call)                                                                       \
     HANDLER(name)                                                                                  \
     {                                                                                              \
-        [[maybe_unused]] struct cursor c = {p, sp};                                                                 \
+        [[maybe_unused]] struct cursor c = {p, sp};                                                \
         NEXT_CURSOR(call);                                                                         \
     }
 
@@ -116,13 +116,10 @@ HANDLER(bin)
 
 static inline const u8 *memarg(struct validator *v, const u8 *p, u32 natural)
 {
-    if (likely(v->end - p >= 3 && p[0] <= natural && v->memory)) {
-        if (p[1] < 0x80)
-            return p + 2;
-        if (p[2] < 0x80)
-            return p + 3;
-    }
-    return imm_memarg(v, p, natural);
+    const u8 *next = NULL;
+    if (likely(v->end - p >= 5 && p[0] <= natural && v->memory))
+        next = skip_leb(p + 1);
+    return likely(next) ? next : imm_memarg(v, p, natural);
 }
 
 HANDLER(load)
@@ -220,7 +217,8 @@ CALL_OUT(local_tee, local_set(v, c, true))
 #define CONSTANT(name, type, bits)                                                                 \
     HANDLER(name)                                                                                  \
     {                                                                                              \
-        p = likely(p < v->end && *p < 0x80) ? p + 1 : imm_slow(v, p, bits, true).p;                \
+        const u8 *next = likely(v->end - p >= 4) ? skip_leb(p) : NULL;                             \
+        p = likely(next) ? next : imm_slow(v, p, bits, true).p;                                    \
         if (unlikely(!p || !(sp = push(v, sp, type))))                                             \
             return v->e->code;                                                                     \
         NEXT(p, sp);                                                                               \

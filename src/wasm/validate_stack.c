@@ -90,7 +90,7 @@ u8 *raise(struct validator *v, u8 *sp, u32 n)
     return sp;
 }
 
-u8 *push_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
+u8 *push_list(struct validator *v, u8 *sp, const u8 *types, u32 n)
 {
     if (n > (size_t)(v->high - sp)) {
         sp = raise(v, sp, n);
@@ -143,8 +143,7 @@ static u8 *mismatch_many(struct validator *v, const u8 *found, const u8 *expecte
     return mismatch(v, expected[n], found[n]);
 }
 
-// Takes n values off the stack, which must have these types.
-u8 *pop_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
+u8 *pop_list(struct validator *v, u8 *sp, const u8 *types, u32 n)
 {
     size_t have = (size_t)(sp - v->base);
     if (unlikely(have < n)) {
@@ -198,15 +197,9 @@ const u8 *imm_bytes(struct validator *v, const u8 *p, size_t n)
     return NULL;
 }
 
-// An index that must be below n.
-const u8 *imm_index(struct validator *v, const u8 *p, u32 n, const char *what, u32 *x)
+const u8 *unknown(struct validator *v, const char *what, u32 x)
 {
-    p = imm_u32(v, p, x);
-    if (likely(p && *x < n))
-        return p;
-    if (p)
-        fail(v, ERR_INVALID, "unknown %s %u", what, *x);
-    return NULL;
+    return fail(v, ERR_INVALID, "unknown %s %u", what, x).p;
 }
 
 static const u8 *imm_zero(struct validator *v, const u8 *p)

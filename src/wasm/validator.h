@@ -96,9 +96,8 @@ static inline struct frame *innermost(struct validator *v)
 
 // Makes room for n more values, and keeps the mark of the highest stack.
 u8 *raise(struct validator *v, u8 *sp, u32 n);
-u8 *push_many(struct validator *v, u8 *sp, const u8 *types, u32 n);
-// Takes n values off, which must have these types.
-u8 *pop_many(struct validator *v, u8 *sp, const u8 *types, u32 n);
+u8 *push_list(struct validator *v, u8 *sp, const u8 *types, u32 n);
+u8 *pop_list(struct validator *v, u8 *sp, const u8 *types, u32 n);
 // *type is 0 when unreachable code leaves it open.
 u8 *pop_any(struct validator *v, u8 *sp, u8 *type);
 u8 *pop_slow(struct validator *v, u8 *sp, u8 type);
@@ -121,12 +120,22 @@ static inline u8 *pop(struct validator *v, u8 *sp, u8 type)
     return likely(sp > v->base && sp[-1] == type) ? sp - 1 : pop_slow(v, sp, type);
 }
 
+static inline u8 *push_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
+{
+    return n ? push_list(v, sp, types, n) : sp;
+}
+
+// Takes n values off, which must have these types.
+static inline u8 *pop_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
+{
+    return n ? pop_list(v, sp, types, n) : sp;
+}
+
 // validate_stack.c: immediates ------------------------------------------------------------------
 
 struct leb imm_slow(struct validator *v, const u8 *p, u32 bits, bool sign);
 const u8 *imm_bytes(struct validator *v, const u8 *p, size_t n);
-// An index that must be below n.
-const u8 *imm_index(struct validator *v, const u8 *p, u32 n, const char *what, u32 *x);
+__attribute__((cold)) const u8 *unknown(struct validator *v, const char *what, u32 x);
 const u8 *imm_memory(struct validator *v, const u8 *p); // the zero byte, and that there is one
 const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural);
 const u8 *imm_reftype(struct validator *v, const u8 *p, u8 *type);
@@ -138,9 +147,30 @@ static inline const u8 *imm_u32(struct validator *v, const u8 *p, u32 *x)
         *x = *p;
         return p + 1;
     }
+    if (likely(v->end - p >= 2 && p[1] < 0x80)) {
+        *x = (p[0] & 0x7fu) | (u32)p[1] << 7;
+        return p + 2;
+    }
     struct leb n = imm_slow(v, p, 32, false);
     *x = (u32)n.value;
     return n.p;
+}
+
+// An index that must be below n.
+static inline const u8 *imm_index(struct validator *v, const u8 *p, u32 n, const char *what, u32 *x)
+{
+    p = imm_u32(v, p, x);
+    if (likely(p && *x < n))
+        return p;
+    return p ? unknown(v, what, *x) : NULL;
+}
+
+// Skips a LEB128 number of at most 4 bytes, which is valid whatever its type; NULL when it is
+// longer. 4 bytes must be left. The length is found without a branch.
+static inline const u8 *skip_leb(const u8 *p)
+{
+    u32 last = ~load_u32(p) & 0x80808080;
+    return likely(last) ? p + (__builtin_ctz(last) >> 3) + 1 : NULL;
 }
 
 // validate_flow.c -------------------------------------------------------------------------------
