@@ -23,7 +23,7 @@ CFLAGS = -std=gnu11 -O2 -g -march=x86-64-v2 -Isrc -MMD -MP $(WARN) \
 	-ffunction-sections -fdata-sections -fvisibility=hidden -DNEBULET_VERSION='"$(VERSION)"'
 FREESTANDING = -ffreestanding -nostdlibinc
 HOSTED = -D_GNU_SOURCE=
-LDFLAGS = -fuse-ld=lld-22 -pie -Wl,--gc-sections -Wl,-z,now -Wl,--as-needed -Wl,--icf=safe
+LDFLAGS = -fuse-ld=lld-22 -pie -Wl,--gc-sections -Wl,-z,now -Wl,-z,pack-relative-relocs -Wl,--as-needed
 LDLIBS = -ldl
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 ENGINES = interp fast
@@ -46,7 +46,7 @@ say = $(if $(V),,@echo "  $1")
 .DELETE_ON_ERROR:
 all: build/nebulet ## build/nebulet (the default)
 
-# --- One variant: $1 its folder, $2 its flags.
+# --- One variant: $1 its folder, $2 its flags, $3 those of its links.
 define variant
 $1/obj/%.o: src/%.c Makefile | $(TOOLS)
 	@mkdir -p $$(@D)
@@ -58,7 +58,7 @@ $1/obj/%.o: src/%.S Makefile | $(TOOLS)
 	$Q$(CC) -Isrc -MMD -MP -g $2 -c $$< -o $$@
 $1/nebulet: $(patsubst src/%,$1/obj/%.o,$(basename $(SRC)))
 	$$(call say,LD $$@)
-	$Q$(CC) $(LDFLAGS) $2 $$^ $(LDLIBS) -o $$@
+	$Q$(CC) $(LDFLAGS) $2 $3 $$^ $(LDLIBS) -o $$@
 $1/libnebulet.a: $(patsubst src/%,$1/obj/%.o,$(basename $(LIB_SRC)))
 	@rm -f $$@
 	$Qar rcs $$@ $$^
@@ -69,7 +69,7 @@ $1/test/%: test/unit/%.c $1/libnebulet.a
 	$Q$(CC) $(CFLAGS) $(HOSTED) -I. $2 -MF $1/obj/unit/$$*.d -MT $$@ $(LDFLAGS) -Wl,-z,muldefs $$< $1/libnebulet.a $(LDLIBS) -o $$@
 -include $(patsubst src/%,$1/obj/%.d,$(basename $(SRC))) $(patsubst test/unit/%.c,$1/obj/unit/%.d,$(UNIT_SRC))
 endef
-$(eval $(call variant,build,))
+$(eval $(call variant,build,,-Wl,--icf=safe))
 $(eval $(call variant,build/asan,$(SANITIZE)))
 UNIT = $(patsubst test/unit/%.c,build/test/%,$(UNIT_SRC))
 
@@ -111,7 +111,7 @@ fuzz: build/nebulet ## FUZZ_SECONDS=60: hostile modules, and engines against eac
 
 asan: build/asan/nebulet $(UNIT:build/%=build/asan/%) ## the same tests under AddressSanitizer and UBSan
 	@for t in $(UNIT:build/%=build/asan/%); do echo $$t; $$t || exit 1; done
-	NEBULET=build/asan/nebulet test/run guest
+	NEBULET=build/asan/nebulet test/run guest wasi spec cli
 
 expand: ## F=src/wasm/types.c: what the .def tables of a file expand to
 	@$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -E -P $(F) | $(FORMAT)
