@@ -86,8 +86,7 @@ static void declare_func(struct module *m, u32 func)
         m->funcs[func].ref = ++m->nrefs;
 }
 
-// Types
-// ----------------------------------------------------------------------------------------------------------------
+// Types -------------------------------------------------------------------------------------------
 
 static const u8 *read_types(struct decode *d, u32 max, u32 *count, const char *what)
 {
@@ -182,8 +181,7 @@ static struct global_type read_global_type(struct decode *d)
     return g;
 }
 
-// Constant expressions
-// -------------------------------------------------------------------------------------------------
+// Constant expressions ----------------------------------------------------------------------------
 
 static u32 read_op(struct reader *r)
 {
@@ -282,8 +280,7 @@ static void read_constexpr(struct decode *d, struct constexpr_ *c, u8 type)
                    valtype_text(c->type), valtype_text(type));
 }
 
-// Imports and own definitions
-// ------------------------------------------------------------------------------------------
+// Imports and own definitions ---------------------------------------------------------------------
 
 static void import_func(struct decode *d, struct import *im)
 {
@@ -426,8 +423,7 @@ static void read_global_section(struct decode *d, u32 size)
     m->nglobals += n;
 }
 
-// Exports and start
-// ----------------------------------------------------------------------------------------------------
+// Exports and start -------------------------------------------------------------------------------
 
 static void read_export(struct decode *d, struct export *ex)
 {
@@ -473,8 +469,7 @@ static void read_start_section(struct decode *d, u32 size)
         read_error(&d->r, ERR_INVALID, at, "start function must have no parameters and no results");
 }
 
-// Element segments
-// -----------------------------------------------------------------------------------------------------
+// Element segments --------------------------------------------------------------------------------
 
 enum { ELEM_NOT_ACTIVE = 1, ELEM_INDEX_OR_DECLARATIVE = 2, ELEM_EXPRESSIONS = 4 };
 
@@ -552,8 +547,7 @@ static void read_elem_section(struct decode *d, u32 size)
         read_elem(d, &m->elems[i]);
 }
 
-// Code and data
-// --------------------------------------------------------------------------------------------------------
+// Code and data -----------------------------------------------------------------------------------
 
 static void read_code(struct decode *d, struct func *f)
 {
@@ -617,8 +611,7 @@ static void read_data_count_section(struct decode *d, u32 size)
     d->m->has_data_count = true;
 }
 
-// Custom sections, and the whole
-// ---------------------------------------------------------------------------------------
+// Custom sections, and the whole ------------------------------------------------------------------
 
 static bool name_is(struct name n, const char *text)
 {

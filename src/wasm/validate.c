@@ -17,7 +17,7 @@
 // the walk.
 #include "wasm/validator.h"
 
-// The walk: handlers ----------------------------------------------------------------------------
+// The walk: handlers ------------------------------------------------------------------------------
 
 enum { ROW_FC = 256, ROWS = ROW_FC + 32 }; // opcodes of one byte, then those of prefix 0xfc
 
@@ -307,7 +307,7 @@ static status walk(struct validator *v)
     return do_nop(v, v->code, v->stack, 0);
 }
 
-// Locals and set-up -----------------------------------------------------------------------------
+// Locals and set-up -------------------------------------------------------------------------------
 static bool add_locals(struct validator *v, struct reader *r, u32 n, u8 type)
 {
     if (n > MAX_LOCALS || v->locals.count + n > MAX_LOCALS)

@@ -97,11 +97,10 @@ u8 *push_list(struct validator *v, u8 *sp, const u8 *types, u32 n)
         if (!sp)
             return NULL;
     }
+    memcpy(sp, types, n);
     bool simd = false;
-    for (u32 i = 0; i < n; i++) {
-        sp[i] = types[i];
+    for (u32 i = 0; i < n; i++)
         simd |= types[i] == TYPE_V128;
-    }
     if (unlikely(simd))
         note_simd(v);
     return sp + n;
@@ -129,6 +128,8 @@ u8 *pop_slow(struct validator *v, u8 *sp, u8 type)
 
 static bool types_match(const u8 *found, const u8 *expected, size_t n)
 {
+    if (n >= 32 && memcmp(found, expected, n) == 0)
+        return true;
     u8 bad = 0; // no early exit: this is a vector loop
     for (size_t i = 0; i < n; i++)
         bad |= (found[i] != expected[i]) & (found[i] != 0);

@@ -70,7 +70,7 @@ struct validator {
     VEC(struct loop_note) loops;
 };
 
-// validate_stack.c: errors ----------------------------------------------------------------------
+// validate_stack.c: errors ------------------------------------------------------------------------
 
 // Records an error at the instruction in work.
 __attribute__((cold, format(printf, 3, 4))) struct cursor fail(struct validator *v, status code,
@@ -92,7 +92,7 @@ static inline struct frame *innermost(struct validator *v)
     return &v->frames.at[v->frames.count - 1];
 }
 
-// validate_stack.c: the operand stack -----------------------------------------------------------
+// validate_stack.c: the operand stack -------------------------------------------------------------
 
 // Makes room for n more values, and keeps the mark of the highest stack.
 u8 *raise(struct validator *v, u8 *sp, u32 n);
@@ -131,7 +131,7 @@ static inline u8 *pop_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
     return n ? pop_list(v, sp, types, n) : sp;
 }
 
-// validate_stack.c: immediates ------------------------------------------------------------------
+// validate_stack.c: immediates --------------------------------------------------------------------
 
 struct leb imm_slow(struct validator *v, const u8 *p, u32 bits, bool sign);
 const u8 *imm_bytes(struct validator *v, const u8 *p, size_t n);
@@ -173,7 +173,7 @@ static inline const u8 *skip_leb(const u8 *p)
     return likely(last) ? p + (__builtin_ctz(last) >> 3) + 1 : NULL;
 }
 
-// validate_flow.c -------------------------------------------------------------------------------
+// validate_flow.c ---------------------------------------------------------------------------------
 
 // Opens a frame above sp. `p` is the first instruction in it.
 struct frame *frame_open(struct validator *v, enum frame_kind kind, const struct functype *type,
@@ -190,7 +190,7 @@ struct cursor op_return(struct validator *v, struct cursor c);
 struct cursor op_call(struct validator *v, struct cursor c);
 struct cursor op_call_indirect(struct validator *v, struct cursor c);
 
-// validate_ops.c --------------------------------------------------------------------------------
+// validate_ops.c ----------------------------------------------------------------------------------
 
 struct cursor op_drop(struct validator *v, struct cursor c);
 struct cursor op_select(struct validator *v, struct cursor c);

@@ -25,8 +25,7 @@ size_t LLVMFuzzerMutate(u8 *data, size_t size, size_t max);
         }                                                                                          \
     } while (0)
 
-// What the results promise
-// ---------------------------------------------------------------------------------------------
+// What the results promise ------------------------------------------------------------------------
 
 static void check_body(const struct body *b)
 {
@@ -93,8 +92,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     return 0;
 }
 
-// Mutation
-// -------------------------------------------------------------------------------------------------------------
+// Mutation ----------------------------------------------------------------------------------------
 
 static size_t get_leb(const u8 *p, const u8 *end, u32 *value)
 {
