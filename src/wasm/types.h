@@ -56,4 +56,8 @@ enum limit {
     MAX_NAME = 100000,
     MAX_PAGES = 65536, // of 64 KiB, 32-bit memories
 };
+// Eight bytes can declare 50,000 locals, and everybody who looks at a body pays for each: so all bodies together may
+// have this many per byte of the module, beyond a number that is free. Real ones have about one in ten bytes.
+#define MAX_LOCALS_PER_BYTE 8
+#define MAX_LOCALS_FREE 4000000
 #define WASM_PAGE 65536ull

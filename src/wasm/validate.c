@@ -339,6 +339,13 @@ static bool read_locals(struct validator *v, const struct functype *t, struct re
     }
     v->types = v->locals.at;
     v->nlocals = v->locals.count;
+    if (v->m != v->counted) {
+        v->counted = v->m;
+        v->total_locals = 0;
+    }
+    v->total_locals += v->nlocals;
+    if (v->total_locals > MAX_LOCALS_PER_BYTE * (u64)v->m->size + MAX_LOCALS_FREE)
+        return read_error(r, ERR_MALFORMED, r->p, "too many locals in all functions together");
     return read_ok(r);
 }
 

@@ -1,35 +1,38 @@
 // SPDX-License-Identifier: MIT
-// Validation of one function body: one linear walk, no recursion, which also notes what its consumers need, so that
-// they can trust the bytes and decode them without a check. This walk is the only place where the bytes of a body are
-// judged; interp and the compilers run on what it accepted.
+// Validation of one function body: one linear walk, no recursion, which also notes what its
+// consumers need, so that they can trust the bytes and decode them without a check. This walk is
+// the only place where the bytes of a body are judged; interp and the compilers run on what it
+// accepted.
 //
-// The validator owns its scratch memory and reuses it from body to body; everything in struct body that is a pointer
-// points into that scratch or into the module and is good until the next call.
+// The validator owns its scratch memory and reuses it from body to body; everything in struct body
+// that is a pointer points into that scratch or into the module and is good until the next call.
 #pragma once
 #include "wasm/module.h"
 
-// A transfer of control as the in-place interpreter needs it (Titzer, "A fast in-place interpreter for WebAssembly",
-// OOPSLA 2022). One entry per br, br_if, if and else, and count + 1 per br_table, in the order of the code. `if` uses
-// its entry when the condition is false, `else` when the first arm runs into it. Taking an entry: move `keep` cells down
-// over `drop` cells, pc += dpc, entry pointer += dside; both relative to the branch instruction and to the entry itself.
-// dpc leads to the instruction after `end` or `else`, or to the first instruction in a loop (the byte after the block
-// type). A branch to the function's own label leads to the function's final `end`. Not taking an entry: the
-// interpreter steps over it (over all of them: br_table always takes one).
+// A transfer of control as the in-place interpreter needs it (Titzer, "A fast in-place interpreter
+// for WebAssembly", OOPSLA 2022). One entry per br, br_if, if and else, and count + 1 per br_table,
+// in the order of the code. `if` uses its entry when the condition is false, `else` when the first
+// arm runs into it. Taking an entry: move `keep` cells down over `drop` cells, pc += dpc, entry
+// pointer += dside; both relative to the branch instruction and to the entry itself. dpc leads to
+// the instruction after `end` or `else`, or to the first instruction in a loop (the byte after the
+// block type). A branch to the function's own label leads to the function's final `end`. Not taking
+// an entry: the interpreter steps over it (over all of them: br_table always takes one).
 struct branch {
     s32 dpc;
     s32 dside;
     u32 keep, drop;
 };
 
-// A use of a local, in the order of the code: index in the low 16 bits, loop depth (saturated at 255) in bits 16-23,
-// bit 31 set if written.
+// A use of a local, in the order of the code: index in the low 16 bits, loop depth (saturated at
+// 255) in bits 16-23, bit 31 set if written.
 typedef u32 local_use;
 #define LOCAL_USE_WRITE 0x80000000u
 
 // A loop, in the order of the code. uses[uses_start, uses_end) lie within it, inner loops included.
 struct loop_note {
     u32 uses_start, uses_end;
-    bool calls; // contains call, call_indirect, memory.grow or a bulk or table instruction that calls the runtime
+    bool calls; // contains call, call_indirect, memory.grow or a bulk or table instruction that
+                // calls the runtime
     bool inner; // contains a loop
 };
 
@@ -43,12 +46,12 @@ struct body {
     const struct functype *type;
     const u8 *locals; // types, parameters included
     u32 nlocals;
-    u32 max_stack;    // cells of the operand stack at its highest; v128 takes one cell here
-    u32 max_depth;    // nesting of blocks at its deepest, the function's own included: at least 1
-    bool calls;       // as in loop_note, for the whole body
-    bool simd;        // uses v128 anywhere, types of locals included
-    u32 simd_offset;  // byte offset in the module of the first such use
-    const u64 *zero;  // bit i set: local i (not a parameter) may be read before it is written
+    u32 max_stack;   // cells of the operand stack at its highest; v128 takes one cell here
+    u32 max_depth;   // nesting of blocks at its deepest, the function's own included: at least 1
+    bool calls;      // as in loop_note, for the whole body
+    bool simd;       // uses v128 anywhere, types of locals included
+    u32 simd_offset; // byte offset in the module of the first such use
+    const u64 *zero; // bit i set: local i (not a parameter) may be read before it is written
     struct branch *branches;
     u32 nbranches;
     const local_use *uses;
@@ -62,6 +65,7 @@ struct validator;
 struct validator *validator_create(void); // NULL: no memory
 void validator_free(struct validator *v);
 
-// Validates body `func` (function index, not imported) of a decoded module. Offsets in *e are in the module.
-status validate_body(struct validator *v, const struct module *m, u32 func, u32 want, struct body *out,
-                     struct error *e);
+// Validates body `func` (function index, not imported) of a decoded module. Offsets in *e are in
+// the module.
+status validate_body(struct validator *v, const struct module *m, u32 func, u32 want,
+                     struct body *out, struct error *e);

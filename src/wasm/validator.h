@@ -55,6 +55,8 @@ struct validator {
     u64 *initialized;
     u64 *zero;
     u32 nlocals;
+    const struct module *counted; // whose locals are in total_locals
+    u64 total_locals;
     bool memory;
     bool calls, simd;
     u32 simd_offset;
