@@ -218,8 +218,9 @@ struct arg_info {
     static const struct arg_info info_##name[] = {__VA_ARGS__{NULL, 0}};
 #include "abi/wasi.def"
 
+enum { SHOWN = 100 }; // bytes of a path
 struct line {
-    char text[1024];
+    char text[1024]; // more than any call with two paths needs
     size_t n;
 };
 
@@ -241,9 +242,9 @@ static void print_path(const struct call *c, struct line *l, const u64 *s)
         return;
     }
     print(l, "\"");
-    for (u32 i = 0; i < n && i < 256; i++)
+    for (u32 i = 0; i < n && i < SHOWN; i++)
         print(l, p[i] < 32 || p[i] == '"' || p[i] == '\\' || p[i] > 126 ? "\\x%02x" : "%c", p[i]);
-    print(l, n > 256 ? "\"..." : "\"");
+    print(l, n > SHOWN ? "\"..." : "\"");
 }
 
 static void trace(const struct call *c, const char *name, const struct arg_info *info,

@@ -4,10 +4,12 @@
 // know of, links that others made included, while another thread keeps exchanging a folder for a
 // link that leads out. Works in a temporary folder of its own.
 #include "plat/linux/hostfs.h"
+#include "fs/memory.h"
 #include "plat/plat.h"
 #include "test/unit/fs.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -162,6 +164,102 @@ static void test_races(bool walk)
         remove(inside(names[i]));
 }
 
+// --- The back ends agree: the same random calls, by paths of few names, on all of them.
+static u32 random_state = 88172645u;
+
+static u32 draw(u32 n)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 17;
+    random_state ^= random_state << 5;
+    return random_state % n;
+}
+
+static void draw_path(char *p)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "a", "b", "c", "d", ".", ".."};
+    u32 n = 1 + draw(4);
+    *p = 0;
+    for (u32 i = 0; i < n; i++) {
+        strcat(p, names[draw(countof(names))]);
+        strcat(p, i + 1 < n || draw(8) == 0 ? draw(10) ? "/" : "//" : "");
+    }
+}
+
+struct random_call {
+    u32 op, how;
+    char path[64], to[64];
+};
+
+static enum fs_error make_call(struct vfs_file *root, const struct random_call *c, u64 *result)
+{
+    struct vfs_stat st = {0};
+    struct vfs_times t = {VFS_TIME_KEEP, VFS_TIME_SET, 0, 1000};
+    char target[64];
+    u32 n = 0;
+    enum fs_error e;
+    switch (c->op) {
+    case 0:
+    case 1: return vfs_mkdir(root, c->path);
+    case 2: return vfs_rmdir(root, c->path);
+    case 3: return vfs_unlink(root, c->path);
+    case 4: return vfs_rename(root, c->path, root, c->to);
+    case 5: return vfs_link(root, c->path, root, c->to);
+    case 6:
+    case 7: return vfs_symlink(root, c->to, c->path);
+    case 8:
+        e = vfs_readlink(root, c->path, target, sizeof target, &n);
+        *result = n;
+        return e;
+    case 9: return vfs_path_times(root, c->path, c->how & 1, &t);
+    case 10:
+        e = vfs_path_stat(root, c->path, c->how & 1, &st);
+        *result = st.type << 8 | (e ? 0 : st.nlink);
+        return e;
+    default: return try_open(root, c->path, c->how);
+    }
+}
+
+// Where several errors are true at once, back ends may differ in which they tell.
+static bool same_answer(const struct random_call *c, enum fs_error a, enum fs_error b)
+{
+    bool exclusive = a != E_SUCCESS && b != E_SUCCESS;
+    return a == b || (exclusive && (c->op == 4 || c->op == 5 || c->op > 10));
+}
+
+static void test_agreement(void)
+{
+    static const char *const names[] = {"memory", "openat2", "walk"};
+    struct vfs_file *roots[3] = {memfs_create(16 << 20, 1), NULL, NULL};
+    u32 differences = 0, succeeded = 0;
+    mkdir(inside("box1"), 0777);
+    mkdir(inside("box2"), 0777);
+    CHECK_OK(hostfs_open(inside("box1"), false, &roots[1]));
+    CHECK_OK(hostfs_open(inside("box2"), true, &roots[2]));
+    for (int i = 0; i < 20000; i++) {
+        struct random_call c = {.op = draw(16),
+                                .how = draw(32) | VFS_READ | (draw(2) ? VFS_WRITE : 0)};
+        enum fs_error e[3];
+        u64 result[3] = {0};
+        draw_path(c.path);
+        draw_path(c.to);
+        for (int k = 0; k < 3; k++)
+            e[k] = make_call(roots[k], &c, &result[k]);
+        succeeded += e[0] == E_SUCCESS;
+        for (int k = 1; k < 3; k++)
+            if (!same_answer(&c, e[0], e[k]) || result[0] != result[k]) {
+                if (differences++ < 20)
+                    printf("op %u how %u %s %s: memory %s %llx, %s %s %llx\n", c.op, c.how, c.path,
+                           c.to, fs_error_name(e[0]), (unsigned long long)result[0], names[k],
+                           fs_error_name(e[k]), (unsigned long long)result[k]);
+            }
+    }
+    CHECK(differences == 0);
+    CHECK(succeeded > 1000);
+    for (int k = 0; k < 3; k++)
+        vfs_close(roots[k]);
+}
+
 static void test_streams(void)
 {
     int pipe_fds[2], pair[2];
@@ -211,6 +309,12 @@ static void test_streams(void)
     close(pair[1]);
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    (void)st, (void)type, (void)where;
+    return remove(path);
+}
+
 static void test_host(void)
 {
     struct vfs_file *root = NULL;
@@ -226,10 +330,9 @@ static void test_host(void)
         test_races(walk);
     }
     backend = "";
+    test_agreement();
     test_streams();
-    remove(inside("secret"));
-    remove(inside("box"));
-    CHECK(rmdir(scratch) == 0);
+    CHECK(nftw(scratch, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
 }
 
 int main(void)
