@@ -205,19 +205,12 @@ static void end_call(struct fast *f, const struct functype *t, struct abi_stack 
     }
 }
 
+// Linked when the function is complete (fast.c).
 static void call_direct(struct fast *f, u32 func)
 {
-    u8 *rel32 = x64_call(&f->a);
-    if (!f->func_chain)
-        return; // only locating: the target does not matter
-    const u8 *target = f->space->write + f->funcs[func - f->m->nimported_funcs].entry;
-    u32 *chain = &f->func_chain[func];
-    if (func < f->func) {
-        x64_patch(rel32, target);
-    } else {
-        store_u32(rel32, *chain);
-        *chain = (u32)(rel32 - f->space->write) + 1;
-    }
+    struct call_site c = {(u32)(x64_call(&f->a) - f->start), func};
+    if (!vec_push(&f->calls, c))
+        f->oom = true;
 }
 
 static void call_stub(struct fast *f, u32 stub)

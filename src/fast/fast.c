@@ -11,6 +11,11 @@
 #include "fast/state.h"
 #include "wasm/runtime.h"
 
+enum {
+    CODE_PER_BYTE = 16, // machine code per byte of wasm that is taken for granted; typical is 1.5
+    CODE_FREE = 65536,
+};
+
 u32 fast_features;
 
 static void detect_features(void)
@@ -54,8 +59,9 @@ static void reset(struct fast *f)
     f->alloc = CALLER_SAVED;
     f->region = f->rsp_adjust = f->nhomes = f->saved = 0;
     f->zf_at = NULL;
-    f->ctls.count = f->snaps.count = f->elses.count = f->regions.count = 0;
-    f->cold.count = f->colds.count = f->traps.count = f->labels.count = 0;
+    f->ctls.count = f->regions.count = 0;
+    f->states.count = f->free_state = 0;
+    f->cold.count = f->colds.count = f->traps.count = f->calls.count = f->labels.count = 0;
     f->jumps.count = f->tables.count = f->incoming.count = 0;
     f->loop = f->loop_depth = f->stamp = 0;
     f->reachable = true;
@@ -63,11 +69,10 @@ static void reset(struct fast *f)
 
 static bool push_function_label(struct fast *f)
 {
-    if (!vec_reserve(&f->ctls, 1) || !vec_reserve(&f->snaps, 1) || !vec_reserve(&f->elses, 1) ||
-        !vec_reserve(&f->regions, 1))
+    if (!vec_reserve(&f->ctls, 1) || !vec_reserve(&f->regions, 1))
         return false;
     const struct functype *t = f->body->type;
-    f->ctls.count = f->snaps.count = f->elses.count = f->regions.count = 1;
+    f->ctls.count = f->regions.count = 1;
     f->ctls.at[0] = (struct ctl){
         .kind = CTL_FUNC,
         .nresults = t->nresults,
@@ -77,8 +82,7 @@ static bool push_function_label(struct fast *f)
     return true;
 }
 
-// Compiles one body to f->a.p, which is moved past it. f->code describes it.
-static void function(struct fast *f, u32 func, const struct body *body)
+static void function_once(struct fast *f, u32 func, const struct body *body)
 {
     f->func = func;
     f->body = body;
@@ -100,6 +104,42 @@ static void function(struct fast *f, u32 func, const struct body *body)
         call_leave(f);
 }
 
+// Compiles one body to f->a.p, which is moved past it. f->code describes it. Leaving a loop costs code for each pinned
+// local; a function made of hardly anything else may use more than its share of the code space. Then it gets no pins.
+static void function(struct fast *f, u32 func, const struct body *body)
+{
+    u8 *start = f->a.p, *limit = f->limit;
+    u64 share = (u64)(body->end - body->code) * CODE_PER_BYTE + CODE_FREE;
+    f->no_pins = false;
+    if (share < (u64)(limit - start))
+        f->limit = start + share;
+    function_once(f, func, body);
+    f->limit = limit;
+    if (!f->full)
+        return;
+    f->full = false;
+    f->no_pins = true;
+    f->a.p = start;
+    function_once(f, func, body);
+}
+
+// Calls out of the function that was just compiled: to earlier ones directly, to others by their chain.
+static void link_calls(struct fast *f)
+{
+    u8 *code = f->space->write;
+    for (u32 i = 0; i < f->calls.count; i++) {
+        const struct call_site *c = &f->calls.at[i];
+        u8 *rel32 = f->start + c->site;
+        if (c->func <= f->func) {
+            x64_patch(rel32, code + f->funcs[c->func - f->m->nimported_funcs].entry);
+        } else {
+            store_u32(rel32, f->func_chain[c->func]);
+            f->func_chain[c->func] = (u32)(rel32 - code) + 1;
+        }
+    }
+}
+
+// Calls to it from those before.
 static void bind_calls(struct fast *f, u32 func)
 {
     const u8 *entry = f->space->write + f->code.entry;
@@ -113,12 +153,12 @@ static void bind_calls(struct fast *f, u32 func)
 static void release(struct fast *f)
 {
     vec_free(&f->ctls);
-    vec_free(&f->snaps);
-    vec_free(&f->elses);
+    vec_free(&f->states);
     vec_free(&f->regions);
     vec_free(&f->cold);
     vec_free(&f->colds);
     vec_free(&f->traps);
+    vec_free(&f->calls);
     vec_free(&f->labels);
     vec_free(&f->jumps);
     vec_free(&f->tables);
@@ -156,6 +196,7 @@ static status compile_bodies(struct fast *f, struct validator *v, struct error *
         if (f->oom || f->full)
             return error_set(e, ERR_NO_MEMORY, m->funcs[i].start, f->oom ? "out of memory" : "code memory is full");
         f->funcs[i - m->nimported_funcs] = f->code;
+        link_calls(f);
         bind_calls(f, i);
         f->space->used = (u32)(f->a.p - f->space->write);
     }
@@ -218,7 +259,7 @@ static bool locate(const struct compiled *c, u32 func, u32 at, struct locating *
 {
     *l = (struct locating){0};
     const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
-    struct code_space space = {.capacity = code->end - code->body + PROLOGUE_MAX + FAST_STEP + 64};
+    struct code_space space = {.capacity = code->end - code->body + PROLOGUE_MAX + 2 * FAST_STEP};
     u8 *memory = heap_alloc(space.capacity + 16);
     struct validator *v = validator_create();
     struct fast *f = NULL;

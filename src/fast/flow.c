@@ -24,11 +24,6 @@ static struct ctl *ctl_at(struct fast *f, u32 depth)
     return &f->ctls.at[f->ctls.count - 1 - depth];
 }
 
-static u32 ctl_depth(const struct fast *f, const struct ctl *c)
-{
-    return (u32)(c - f->ctls.at);
-}
-
 static u32 result_register(const struct ctl *c)
 {
     return ty_fp(c->result_type) ? XMM0 : RAX;
@@ -42,6 +37,29 @@ static void regs_save(const struct fast *f, struct regs *s)
     for (u32 m = f->cache; m; m &= m - 1) {
         u32 r = (u32)__builtin_ctz(m);
         s->local[r] = f->reg_local[r];
+    }
+}
+
+// A place for a state; 0 when memory is out.
+static u32 state_new(struct fast *f)
+{
+    u32 n = f->free_state;
+    if (n) {
+        f->free_state = f->states.at[n - 1].next_free;
+        return n;
+    }
+    if (!vec_reserve(&f->states, 1)) {
+        f->oom = true;
+        return 0;
+    }
+    return ++f->states.count;
+}
+
+static void state_free(struct fast *f, u32 n)
+{
+    if (n) {
+        f->states.at[n - 1].next_free = f->free_state;
+        f->free_state = n;
     }
 }
 
@@ -141,13 +159,15 @@ static void label_merge(struct fast *f, struct ctl *c)
     u32 cache = f->cache;
     if (c->result_reg)
         cache &= ~BIT(result_register(c));
-    struct regs *s = &f->snaps.at[ctl_depth(f, c)];
-    if (!c->used) {
-        c->used = true;
-        regs_save(f, s);
-        s->cache = cache;
+    if (!c->state) {
+        c->state = state_new(f);
+        if (!c->state)
+            return;
+        regs_save(f, &f->states.at[c->state - 1]);
+        f->states.at[c->state - 1].cache = cache;
         return;
     }
+    struct regs *s = &f->states.at[c->state - 1];
     u32 same = 0;
     for (u32 m = cache & s->cache; m; m &= m - 1) {
         u32 r = (u32)__builtin_ctz(m);
@@ -361,12 +381,11 @@ static void block_type(struct fast *f, struct ctl *c)
 
 static struct ctl *ctl_push(struct fast *f, enum ctl_kind kind)
 {
-    if (!vec_reserve(&f->ctls, 1) || !vec_reserve(&f->snaps, 1) || !vec_reserve(&f->elses, 1)) {
+    if (!vec_reserve(&f->ctls, 1)) {
         f->oom = true;
         return NULL;
     }
     struct ctl *c = &f->ctls.at[f->ctls.count++];
-    f->snaps.count = f->elses.count = f->ctls.count;
     *c = (struct ctl){.kind = (u8)kind, .region = f->region};
     block_type(f, c);
     c->height = f->sp - c->nparams;
@@ -379,23 +398,25 @@ static struct ctl *ctl_push(struct fast *f, enum ctl_kind kind)
 
 static void loop_begin(struct fast *f, struct ctl *c)
 {
-    u32 written;
     const struct loop_note *note = &f->body->loops[f->loop++];
-    f->loop_depth++;
+    u32 written = region_of(f, f->region)->pins; // without a look at the uses: all of them may be
     c->outer_region = f->region;
-    if (!vec_reserve(&f->regions, 1)) {
-        f->oom = true;
-        return;
+    if (++f->loop_depth <= PIN_DEPTH && !f->no_pins) {
+        if (!vec_reserve(&f->regions, 1)) {
+            f->oom = true;
+            return;
+        }
+        pins_loop(f, note, &f->regions.at[f->region], &f->regions.at[f->regions.count], &written);
+        f->region = f->regions.count++;
     }
-    u32 region = f->regions.count++;
-    pins_loop(f, note, &f->regions.at[f->region], &f->regions.at[region], &written);
-    f->region = c->region = region;
-    region_enter(f, region);
+    c->region = f->region;
+    region_enter(f, f->region);
     // Back edges find everything else in its home, and what the loop writes may be dirty.
-    for (u32 m = f->cache & ~region_of(f, region)->pins; m; m &= m - 1)
+    for (u32 m = f->cache & ~region_of(f, f->region)->pins; m; m &= m - 1)
         local_drop(f, (u32)__builtin_ctz(m));
     f->dirty |= written;
     c->header = here(f);
+    f->zf_at = NULL;
 }
 
 // Parameters of a block are in the frame, constants too: that is where an else finds them, and what back edges replace.
@@ -440,7 +461,17 @@ void flow_if(struct fast *f)
     c->chain = 0;
     if (second)
         x64_bind8(&f->a, second);
-    regs_save(f, &f->elses.at[ctl_depth(f, c)]);
+    c->else_state = state_new(f);
+    if (c->else_state)
+        regs_save(f, &f->states.at[c->else_state - 1]);
+}
+
+static void else_restore(struct fast *f, struct ctl *c)
+{
+    if (c->else_state)
+        regs_restore(f, &f->states.at[c->else_state - 1]);
+    state_free(f, c->else_state);
+    c->else_state = 0;
 }
 
 // Binds the jumps of a false condition to here.
@@ -472,7 +503,7 @@ void flow_else(struct fast *f)
     }
     discard(f, c->height);
     else_bind(f, c);
-    regs_restore(f, &f->elses.at[ctl_depth(f, c)]);
+    else_restore(f, c);
     params_restore(f, c);
     c->kind = CTL_ELSE;
     f->reachable = true;
@@ -506,28 +537,30 @@ bool flow_end(struct fast *f)
         f->region = c->outer_region;
         if (f->reachable)
             region_enter(f, f->region);
-        f->regions.count = c->region;
+        if (c->region != c->outer_region)
+            f->regions.count = c->region;
         break;
     case CTL_IF: // the false edge comes straight here
         if (f->reachable)
             conform(f, c);
         discard(f, c->height);
-        regs_restore(f, &f->elses.at[ctl_depth(f, c)]);
+        else_restore(f, c);
         label_merge(f, c);
         else_bind(f, c);
         f->reachable = false; // only through the label
         break;
     case CTL_BLOCK:
     case CTL_ELSE:
-        if (f->reachable && c->used)
+        if (f->reachable && c->state)
             conform(f, c);
         break;
     case CTL_FUNC: break;
     }
-    if (c->kind != CTL_LOOP && c->used) {
+    if (c->kind != CTL_LOOP && c->state) {
         discard(f, c->height);
         chain_bind(f, c);
-        regs_restore(f, &f->snaps.at[ctl_depth(f, c)]);
+        regs_restore(f, &f->states.at[c->state - 1]);
+        state_free(f, c->state);
         results_push(f, c);
         f->reachable = true;
     } else if (!f->reachable) {

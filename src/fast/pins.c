@@ -11,7 +11,6 @@
 #include "fast/state.h"
 
 enum {
-    PIN_DEPTH = 4,
     PIN_MAX = 24, // candidates kept, both classes together
 };
 
@@ -133,6 +132,8 @@ void pins_function(struct fast *f)
     struct region *r = &f->regions.at[0];
     struct candidates c;
     r->pins = 0;
+    if (f->no_pins)
+        return;
     u32 touched = weigh(f, 0, f->body->nuses, 0);
     for (u32 i = 0; i < f->body->type->nparams; i++)
         if (f->local_reg[i] != NO_REG && !f->weight[i])
@@ -145,9 +146,6 @@ void pins_function(struct fast *f)
 void pins_loop(struct fast *f, const struct loop_note *note, const struct region *outer, struct region *out, u32 *written)
 {
     *out = *outer;
-    *written = outer->pins; // without a look at the uses: all of them may be
-    if (f->loop_depth > PIN_DEPTH)
-        return;
     struct candidates c;
     u32 touched = weigh(f, note->uses_start, note->uses_end, f->loop_depth);
     collect(f, touched, 2, &c);

@@ -39,8 +39,9 @@ struct slot {
 // Conditions beyond the machine's sixteen: float equality needs two flags. Inverting any condition flips bit 0.
 enum { CC_FEQ = 16, CC_FNE = 17 };
 
-// What is cached where.
+// What is cached where. States at labels and elses live in a pool (flow.c) and are numbered from 1.
 struct regs {
+    u32 next_free;
     u32 cache, dirty; // bit r: register r holds local[r]; that value is newer than the home
     u32 local[32];
 };
@@ -55,13 +56,14 @@ enum ctl_kind { CTL_BLOCK, CTL_LOOP, CTL_IF, CTL_ELSE, CTL_FUNC };
 
 struct ctl {
     u8 kind;
-    bool used;      // a branch to the label exists; its state is in snaps
     bool result_reg; // the label's one value comes in rax or xmm0; else all values in their frame slots
     u8 result_type;  // enum ty, of that one
     u32 height;      // of the operand stack below the parameters
     u32 nparams, nresults;
     const u8 *results; // types (wasm)
     u32 arity;         // values that a branch carries
+    u32 state;         // in the pool: where all branches to the label agree; 0: nothing branches to it
+    u32 else_state;    // IF: when the condition is false
     u32 chain;         // forward branches: offset of the latest rel32 + 1, which holds the one before
     u32 else_site;     // IF: rel32 of the jump when the condition is false
     u32 header;        // LOOP: code offset
@@ -86,6 +88,11 @@ struct trap_site {
     u32 site; // rel32 of the jump
     u32 wasm;
     u8 trap;
+};
+
+struct call_site {
+    u32 site; // rel32
+    u32 func;
 };
 
 struct jump_table {
@@ -138,12 +145,13 @@ struct fast {
     u32 nlocals;
 
     VEC(struct ctl) ctls;
-    VEC(struct regs) snaps; // by depth: state at the label
-    VEC(struct regs) elses; // by depth: state at the else of an if
+    VEC(struct regs) states;
+    u32 free_state;
     VEC(struct region) regions;
     VEC(u8) cold;
     VEC(struct cold) colds;
     VEC(struct trap_site) traps;
+    VEC(struct call_site) calls;
     VEC(u32) labels; // label id -> code offset
     VEC(u32) jumps;  // jump table entries
     VEC(struct jump_table) tables;
@@ -168,12 +176,14 @@ struct fast {
     u32 stub_helper, stub_trap, stub_link;
     struct where_vec *locate; // NULL: nobody asks
     bool full; // ran out of code space
+    bool no_pins; // second try of a function whose code was out of proportion
     bool oom;
 };
 
 enum {
     FAST_STEP = 8192,     // upper bound on the code of one instruction outside of checked loops
     PROLOGUE_MAX = 48,
+    PIN_DEPTH = 4, // loops nested deeper keep the pins of the one around them
 };
 
 #define BIT(r) (1u << (r))
