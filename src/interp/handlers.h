@@ -106,12 +106,7 @@ HANDLER(return)
         result = POP;
     sp = fp;
     depth = 0;
-    struct vmctx *vm = (frame++)->vm;
-    fp = frame->fp;
-    pc = frame->pc;
-    side = frame->side;
-    if (unlikely(frame->vm != vm))
-        RELOAD_MEMORY;
+    TO_CALLER;
     if (!nresults)
         NEXT;
     PUSH(result);

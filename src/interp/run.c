@@ -71,6 +71,7 @@ static const u8 leave_code[] = {OP_leave};
         GO(t->at[depth][*pc]);                                                                     \
     } while (0)
 #define ANYTHING(x) __asm__("" : "=r"(x))
+#define OPAQUE(x) __asm__("" : "+r"(x)) // the compiler is not to take x apart again
 
 #define POP                                                                                        \
     ({                                                                                             \
@@ -112,6 +113,18 @@ static const u8 leave_code[] = {OP_leave};
 
 #define INTERRUPT (*(volatile u32 *)&frame->vm->thread->interrupt)
 #define RELOAD_MEMORY (mem = frame->vm->mem_base, bytes = memory_bytes(frame->vm))
+// Leaves the activation for its caller's, which goes on behind the call.
+#define TO_CALLER                                                                                  \
+    do {                                                                                           \
+        struct vmctx *vm = (frame++)->vm;                                                          \
+        fp = frame->fp;                                                                            \
+        pc = frame->pc;                                                                            \
+        side = frame->side;                                                                        \
+        if (unlikely(frame->vm != vm)) {                                                           \
+            frame->vm->thread = vm->thread;                                                        \
+            RELOAD_MEMORY;                                                                         \
+        }                                                                                          \
+    } while (0)
 
 // Takes an entry of the side table.
 #define BRANCH(entry)                                                                              \
@@ -192,20 +205,19 @@ static const u8 leave_code[] = {OP_leave};
 // bytes, as they do for the indices of functions and globals and for addresses, and they keep to
 // the few registers that a handler has left.
 
-#define LEB_7(p, n) ((u32)((p)[n] & 0x7f) << 7 * (n))
-
 static inline u32 imm_u32(const u8 **pp)
 {
     const u8 *p = *pp;
     if (likely(p[0] < 0x80))
         return *pp = p + 1, p[0];
     if (p[1] < 0x80)
-        return *pp = p + 2, LEB_7(p, 0) | LEB_7(p, 1);
-    u32 v = LEB_7(p, 0) | LEB_7(p, 1) | LEB_7(p, 2);
-    if (p[2] < 0x80)
-        return *pp = p + 3, v;
-    v |= LEB_7(p, 3);
-    if (p[3] < 0x80)
+        return *pp = p + 2, (p[0] & 0x7f) | (u32)p[1] << 7;
+    u32 w = load_u32(p); // three bytes at least, and an instruction follows
+    u32 v = (w & 0x007f007f) | (w & 0x7f007f00) >> 1;
+    v = (v & 0x3fff) | v >> 16 << 14;
+    if (!(w & 0x800000))
+        return *pp = p + 3, v & 0x1fffff;
+    if (!(w & 0x80000000))
         return *pp = p + 4, v;
     return *pp = p + 5, v | (u32)p[4] << 28;
 }
@@ -218,18 +230,16 @@ static inline u32 imm_s32(const u8 **pp)
     return (u32)((s32)(v << unused) >> unused);
 }
 
+// Over a LEB128 number.
+#define SKIP_LEB(pc) while (unlikely(*(pc)++ & 0x80))
+
 // The offset of a memarg; the alignment is a hint that tells nothing here.
 static inline u32 imm_memarg(const u8 **pp)
 {
-    const u8 *p = *pp;
-    while (unlikely(*p++ & 0x80))
-        ;
-    *pp = p;
+    SKIP_LEB(*pp);
+    OPAQUE(*pp);
     return imm_u32(pp);
 }
-
-// Over a LEB128 number.
-#define SKIP_LEB(pc) while (unlikely(*(pc)++ & 0x80))
 
 // --- Parts
 
@@ -294,12 +304,7 @@ static HANDLER_CC status return_many(STATE)
     for (u32 i = 0; i < nresults; i++)
         fp[i] = from[i];
     sp = fp + nresults;
-    struct vmctx *vm = (frame++)->vm;
-    fp = frame->fp;
-    pc = frame->pc;
-    side = frame->side;
-    if (unlikely(frame->vm != vm))
-        RELOAD_MEMORY;
+    TO_CALLER;
     NEXT;
 }
 
@@ -337,11 +342,13 @@ static HANDLER_CC status call_host(STATE)
     const struct vm_func *f = (const struct vm_func *)r0;
     const struct functype *type = (const struct functype *)r1;
     struct vmctx *vm = frame->vm;
-    vm->thread->last_sp = (u8 *)frame;
-    vm->thread->cells = fp + (frame->code->need - FRAME_CELLS);
-    vm->thread->cells_end = (u64 *)frame;
+    struct vm_thread *thread = vm->thread;
+    thread->last_sp = (u8 *)frame;
+    thread->cells = fp + (frame->code->need - FRAME_CELLS);
+    thread->cells_end = (u64 *)frame;
     u64 *slots = sp - type->nparams;
     f->host(vm, slots);
+    vm->thread = thread; // others may have run in between
     for (u32 i = 0; i < type->nresults; i++) {
         u8 result = type->types[type->nparams + i];
         if (result == TYPE_I32 || result == TYPE_F32)
