@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The few functions of the base layer that are not inline: status texts, the sticky error, vec growth.
+// The few functions of the base layer that are not inline: status texts, the sticky error, vec
+// growth.
 #include "base/fmt.h"
 #include "base/status.h"
 #include "base/vec.h"
@@ -8,7 +9,7 @@ const char *status_text(status s)
 {
     switch ((enum status_code)s) {
     case OK: return "ok";
-#define ERROR(number, name, text)                                                                                      \
+#define ERROR(number, name, text)                                                                  \
     case ERR_##name: return text;
 #include "base/errors.def"
 #undef ERROR

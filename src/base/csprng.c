@@ -3,34 +3,40 @@
 // and a block is never used twice: block 0 is the next key and the first bytes, the others follow.
 #include "base/csprng.h"
 
-static u32 rotate(u32 x, u32 n)
+// The state is four rows of four words; a round works on whole rows, and the diagonals are columns
+// of rows that have been turned.
+typedef u32 row __attribute__((vector_size(16)));
+
+static inline row rotate(row x, u32 n)
 {
     return x << n | x >> (32 - n);
 }
 
-static void quarter(u32 *s, u32 a, u32 b, u32 c, u32 d)
+#define TURN(x, n) __builtin_shufflevector(x, x, n, (n + 1) & 3, (n + 2) & 3, (n + 3) & 3)
+
+static inline void quarters(row s[4])
 {
-    s[a] += s[b], s[d] = rotate(s[d] ^ s[a], 16);
-    s[c] += s[d], s[b] = rotate(s[b] ^ s[c], 12);
-    s[a] += s[b], s[d] = rotate(s[d] ^ s[a], 8);
-    s[c] += s[d], s[b] = rotate(s[b] ^ s[c], 7);
+    s[0] += s[1], s[3] = rotate(s[3] ^ s[0], 16);
+    s[2] += s[3], s[1] = rotate(s[1] ^ s[2], 12);
+    s[0] += s[1], s[3] = rotate(s[3] ^ s[0], 8);
+    s[2] += s[3], s[1] = rotate(s[1] ^ s[2], 7);
 }
 
 void chacha20_block(const u32 key[8], u32 counter, const u32 nonce[3], u8 out[64])
 {
-    u32 in[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574}, s[16];
-    memcpy(in + 4, key, 32);
-    in[12] = counter;
-    memcpy(in + 13, nonce, 12);
+    row in[4] = {{0x61707865, 0x3320646e, 0x79622d32, 0x6b206574}}, s[4];
+    memcpy(in + 1, key, 32);
+    in[3] = (row){counter, nonce[0], nonce[1], nonce[2]};
     memcpy(s, in, sizeof s);
     for (int i = 0; i < 10; i++) {
-        for (u32 k = 0; k < 4; k++)
-            quarter(s, k, 4 + k, 8 + k, 12 + k);
-        for (u32 k = 0; k < 4; k++)
-            quarter(s, k, 4 + (k + 1) % 4, 8 + (k + 2) % 4, 12 + (k + 3) % 4);
+        quarters(s);
+        s[1] = TURN(s[1], 1), s[2] = TURN(s[2], 2), s[3] = TURN(s[3], 3);
+        quarters(s);
+        s[1] = TURN(s[1], 3), s[2] = TURN(s[2], 2), s[3] = TURN(s[3], 1);
     }
-    for (u32 i = 0; i < 16; i++)
-        store_u32(out + 4 * i, s[i] + in[i]);
+    for (u32 i = 0; i < 4; i++)
+        s[i] += in[i];
+    memcpy(out, s, sizeof s);
 }
 
 void csprng_seed(struct csprng *r, const u8 seed[32])

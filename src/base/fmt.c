@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A bounded printf (see fmt.h). One pass over the format; every byte goes through put(), which counts always and
-// stores only while there is room, so the result is never cut in the middle of the terminator.
+// A bounded printf (see fmt.h). One pass over the format; every byte goes through put(), which
+// counts always and stores only while there is room, so the result is never cut in the middle of
+// the terminator.
 #include "base/fmt.h"
 
 struct out {
@@ -40,7 +41,8 @@ static void put_padded(struct out *o, const struct spec *s, const char *text, si
         put(o, text[i]);
 }
 
-static void put_number(struct out *o, const struct spec *s, u64 value, bool negative, u32 radix, bool upper)
+static void put_number(struct out *o, const struct spec *s, u64 value, bool negative, u32 radix,
+                       bool upper)
 {
     char digits[24];
     size_t at = sizeof digits;

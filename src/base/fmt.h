@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// A bounded printf for the core: %s %.*s %c %d %u %x %p %zu and the l, ll, z length modifiers, width, 0 and - flags.
-// Floating point is not formatted: nothing in the core prints any.
+// A bounded printf for the core: %s %.*s %c %d %u %x %p %zu and the l, ll, z length modifiers,
+// width, 0 and - flags. Floating point is not formatted: nothing in the core prints any.
 #pragma once
 #include "base/types.h"
 
-// Writes at most n bytes including the final 0; returns the length the whole text would have had (as snprintf).
+// Writes at most n bytes including the final 0; returns the length the whole text would have had
+// (as snprintf).
 __attribute__((format(printf, 3, 4))) size_t fmt(char *buffer, size_t n, const char *format, ...);
 size_t fmt_va(char *buffer, size_t n, const char *format, va_list args);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The scalar types and the few macros that every layer uses.
 //
-// The core is freestanding: it includes the compiler's own headers, and no libc. The memory functions below are the
-// ones that a C compiler may call on its own; libc has them on Linux, and the kernel brings its own.
+// The core is freestanding: it includes the compiler's own headers, and no libc. The memory
+// functions below are the ones that a C compiler may call on its own; libc has them on Linux, and
+// the kernel brings its own.
 #pragma once
 #include <limits.h>
 #include <stdarg.h>
@@ -41,16 +42,16 @@ static inline bool str_eq(const char *a, const char *b)
 }
 
 // Unaligned little-endian access; compiles to one move.
-#define LOAD_STORE(T)                                                                                                  \
-    static inline T load_##T(const void *p)                                                                            \
-    {                                                                                                                  \
-        T v;                                                                                                           \
-        __builtin_memcpy(&v, p, sizeof v);                                                                             \
-        return v;                                                                                                      \
-    }                                                                                                                  \
-    static inline void store_##T(void *p, T v)                                                                         \
-    {                                                                                                                  \
-        __builtin_memcpy(p, &v, sizeof v);                                                                             \
+#define LOAD_STORE(T)                                                                              \
+    static inline T load_##T(const void *p)                                                        \
+    {                                                                                              \
+        T v;                                                                                       \
+        __builtin_memcpy(&v, p, sizeof v);                                                         \
+        return v;                                                                                  \
+    }                                                                                              \
+    static inline void store_##T(void *p, T v)                                                     \
+    {                                                                                              \
+        __builtin_memcpy(p, &v, sizeof v);                                                         \
     }
 LOAD_STORE(u16)
 LOAD_STORE(u32)

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT
 // Calls, and the two ends of a function. The convention is in target/x64/abi.h.
 //
-// The prologue is written last, when it is known which registers must be saved and how large the frame is: the body
-// starts PROLOGUE_MAX bytes into the function's space, and the prologue is put right in front of it.
+// The prologue is written last, when it is known which registers must be saved and how large the
+// frame is: the body starts PROLOGUE_MAX bytes into the function's space, and the prologue is put
+// right in front of it.
 #include "fast/fast.h"
 #include "fast/state.h"
 #include "wasm/runtime.h"
 
-// Where stack arguments and the result area are, before the frame's size is known: displacements from rsp start from
-// this and are patched (f->incoming).
+// Where stack arguments and the result area are, before the frame's size is known: displacements
+// from rsp start from this and are patched (f->incoming).
 #define INCOMING 0x10000000
 #define IN_COLD 0x80000000u // in f->incoming: the offset is in the cold buffer
 
 // --- Parallel moves: dst[i] <- src[i], all at once.
 struct moves {
-    u32 pending;  // destinations
-    u8 from[32];  // by destination
+    u32 pending; // destinations
+    u8 from[32]; // by destination
     u8 type[32];
     u8 readers[32]; // by source: how many pending moves read it
 };
@@ -75,7 +76,8 @@ static u32 slot_reg(const struct fast *f, const struct slot *s)
     return s->kind == SLOT_LOCAL ? f->local_reg[s->local] : NO_REG;
 }
 
-// Everything that must survive a call gets out of the caller-saved registers, except the newest nargs slots.
+// Everything that must survive a call gets out of the caller-saved registers, except the newest
+// nargs slots.
 static void save_live(struct fast *f, u32 nargs)
 {
     for (u32 m = f->temp & CALLER_SAVED; m; m &= m - 1) {
@@ -123,8 +125,8 @@ static void push_stack_arg(struct fast *f, u32 index, u32 cell)
         x64_mem(&f->a, I_MOV_STORE, true, r, m);
 }
 
-// Puts the newest slots, of the types of t's parameters, where a callee of that type expects them; the slots stay.
-// `index`, if not NO_REG, goes to rax with them.
+// Puts the newest slots, of the types of t's parameters, where a callee of that type expects them;
+// the slots stay. `index`, if not NO_REG, goes to rax with them.
 static void arguments(struct fast *f, const struct functype *t, u32 index)
 {
     u32 first = f->sp - t->nparams;
@@ -264,7 +266,8 @@ void call_indirect(struct fast *f, u32 type, u32 table)
     u32 index = pop_reg(f);
     struct abi_stack area = begin_call(f, t, index);
     indirect_target(f, type, table);
-    // A function of another instance is called through the stub that switches, which wants it in r11.
+    // A function of another instance is called through the stub that switches, which wants it in
+    // r11.
     move_reg(f, T64, R11, RAX);
     x64_mem(&f->a, I_CMP, true, INSTANCE, x64_at(R11, offsetof(struct vm_func, vm)));
     u8 *same = x64_jcc8(&f->a, CC_E);
@@ -284,8 +287,8 @@ static void raise_if_trap(struct fast *f)
     x64_bind8(&f->a, none);
 }
 
-void call_runtime(struct fast *f, const void *function, const u64 *constants, u32 nconstants, u32 nslots, bool out,
-                  bool checked)
+void call_runtime(struct fast *f, const void *function, const u64 *constants, u32 nconstants,
+                  u32 nslots, bool out, bool checked)
 {
     save_live(f, nslots);
     struct moves v;
@@ -307,7 +310,8 @@ void call_runtime(struct fast *f, const void *function, const u64 *constants, u3
     for (u32 i = 0; i < nconstants; i++)
         x64_mov_imm(&f->a, argument_gpr[1 + i], constants[i]);
     if (out)
-        x64_mem(&f->a, I_LEA, true, argument_gpr[next + nslots], x64_at(INSTANCE, offsetof(struct vmctx, scratch)));
+        x64_mem(&f->a, I_LEA, true, argument_gpr[next + nslots],
+                x64_at(INSTANCE, offsetof(struct vmctx, scratch)));
     move_reg(f, T64, RDI, INSTANCE);
     x64_mov_imm(&f->a, R11, (u64)function);
     call_stub(f, f->stub_helper);
@@ -532,7 +536,8 @@ void call_leave(struct fast *f)
 void call_stubs(struct fast *f)
 {
     struct assembler *a = &f->a;
-    f->stub_helper = here(f); // R11 = C function: checks that there is stack for it, and notes where it was called
+    f->stub_helper = here(
+        f); // R11 = C function: checks that there is stack for it, and notes where it was called
     x64_mem(a, I_MOV_LOAD, true, RAX, x64_at(INSTANCE, offsetof(struct vmctx, thread)));
     x64_mem(a, I_CMP, true, RSP, x64_at(RAX, offsetof(struct vm_thread, host_limit)));
     u8 *overflow = x64_jcc8(a, CC_B);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A call from C into compiled code: cells to registers and stack by the convention of target/x64/abi.h, and back.
+// A call from C into compiled code: cells to registers and stack by the convention of
+// target/x64/abi.h, and back.
 #include "fast/fast.h"
 #include "arch/arch.h"
 #include "base/heap.h"

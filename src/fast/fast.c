@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The baseline compiler as an engine: sets up, compiles body after body into the code space, links calls between them.
+// The baseline compiler as an engine: sets up, compiles body after body into the code space, links
+// calls between them.
 //
-// A body is validated right before it is compiled, so that its bytes are in the cache, and so that the validator's notes
-// (uses of locals, loops) need no memory beyond the largest body's. Calls to functions that come later are chained
-// through their rel32 fields and patched when the function is there.
+// A body is validated right before it is compiled, so that its bytes are in the cache, and so that
+// the validator's notes (uses of locals, loops) need no memory beyond the largest body's. Calls to
+// functions that come later are chained through their rel32 fields and patched when the function is
+// there.
 //
-// There is no table from machine code to wasm: offset_of compiles the function again and watches. Compilation depends
-// on nothing but the bytes, so it comes out the same.
+// There is no table from machine code to wasm: offset_of compiles the function again and watches.
+// Compilation depends on nothing but the bytes, so it comes out the same.
 #include "fast/fast.h"
 #include "fast/state.h"
 #include "wasm/runtime.h"
@@ -15,16 +17,6 @@ enum {
     CODE_PER_BYTE = 16, // machine code per byte of wasm that is taken for granted; typical is 1.5
     CODE_FREE = 65536,
 };
-
-u32 fast_features;
-
-static void detect_features(void)
-{
-    if (__builtin_cpu_supports("bmi2"))
-        fast_features |= FAST_FEATURES_BMI2;
-    if (__builtin_cpu_supports("bmi") && __builtin_cpu_supports("lzcnt"))
-        fast_features |= FAST_FEATURES_LZCNT;
-}
 
 // The arrays by local, cleared, in one block that is kept from body to body.
 static bool arrays(struct fast *f, const struct body *b)
@@ -104,8 +96,9 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
         call_leave(f);
 }
 
-// Compiles one body to f->a.p, which is moved past it. f->code describes it. Leaving a loop costs code for each pinned
-// local; a function made of hardly anything else may use more than its share of the code space. Then it gets no pins.
+// Compiles one body to f->a.p, which is moved past it. f->code describes it. Leaving a loop costs
+// code for each pinned local; a function made of hardly anything else may use more than its share
+// of the code space. Then it gets no pins.
 static void function(struct fast *f, u32 func, const struct body *body)
 {
     u8 *start = f->a.p, *limit = f->limit;
@@ -123,7 +116,8 @@ static void function(struct fast *f, u32 func, const struct body *body)
     function_once(f, func, body);
 }
 
-// Calls out of the function that was just compiled: to earlier ones directly, to others by their chain.
+// Calls out of the function that was just compiled: to earlier ones directly, to others by their
+// chain.
 static void link_calls(struct fast *f)
 {
     u8 *code = f->space->write;
@@ -169,16 +163,19 @@ static void release(struct fast *f)
     heap_free(f);
 }
 
-static struct fast *prepare(const struct module *m, struct code_space *space, struct func_code *funcs)
+static struct fast *prepare(const struct module *m, struct code_space *space,
+                            struct func_code *funcs)
 {
     struct fast *f = heap_zalloc(sizeof *f);
     if (!f)
         return NULL;
     f->m = m;
+    f->features = x64_features();
     f->space = space;
     f->funcs = funcs;
     f->a.p = f->start = space->write + space->used;
-    f->limit = space->write + space->capacity - (space->capacity > FAST_STEP ? FAST_STEP : space->capacity);
+    f->limit = space->write + space->capacity -
+               (space->capacity > FAST_STEP ? FAST_STEP : space->capacity);
     return f;
 }
 
@@ -194,7 +191,8 @@ static status compile_bodies(struct fast *f, struct validator *v, struct error *
             return error_set(e, ERR_NOT_SUPPORTED, body.simd_offset, "SIMD is not supported yet");
         function(f, i, &body);
         if (f->oom || f->full)
-            return error_set(e, ERR_NO_MEMORY, m->funcs[i].start, f->oom ? "out of memory" : "code memory is full");
+            return error_set(e, ERR_NO_MEMORY, m->funcs[i].start,
+                             f->oom ? "out of memory" : "code memory is full");
         f->funcs[i - m->nimported_funcs] = f->code;
         link_calls(f);
         bind_calls(f, i);
@@ -205,12 +203,11 @@ static status compile_bodies(struct fast *f, struct validator *v, struct error *
 
 static status fast_compile(struct compiled *c, struct error *e)
 {
-    if (!fast_features)
-        detect_features();
     struct validator *v = validator_create();
     struct fast *f = prepare(c->module, &c->space, c->funcs);
     status s = ERR_NO_MEMORY;
-    if (v && f && (f->func_chain = heap_array(c->module->nfuncs + 1, sizeof(u32))) && fast_room(f, 256)) {
+    if (v && f && (f->func_chain = heap_array(c->module->nfuncs + 1, sizeof(u32))) &&
+        fast_room(f, 256)) {
         call_stubs(f);
         s = compile_bodies(f, v, e);
     }
@@ -233,7 +230,8 @@ struct locating {
     u32 wasm, adjust;
 };
 
-// Compiles the function into scratch memory, noting where each instruction starts, and looks the code offset up.
+// Compiles the function into scratch memory, noting where each instruction starts, and looks the
+// code offset up.
 static void look_up(struct fast *f, struct locating *l, u32 at)
 {
     l->wasm = l->adjust = 0;
@@ -295,13 +293,15 @@ static u32 fast_offset_of(const struct compiled *c, u32 func, const u8 *pc, bool
 {
     const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
     u32 offset = (u32)(pc - c->space.run);
-    if (offset < code->body) // in the prologue: the stack is full, say the function's first instruction
+    if (offset <
+        code->body) // in the prologue: the stack is full, say the function's first instruction
         return c->module->funcs[func].start;
     struct locating l;
     return locate(c, func, code_offset(c, code, pc) - return_address, &l) ? l.wasm : 0;
 }
 
-// In the prologue or epilogue: what the instructions up to, or from, pc on have moved the stack pointer by.
+// In the prologue or epilogue: what the instructions up to, or from, pc on have moved the stack
+// pointer by.
 static u32 pushed_by(const u8 *p, const u8 *pc)
 {
     u32 bytes = 0;

@@ -2,16 +2,17 @@
 // Control flow: labels, branches, joins.
 //
 // What holds at a label
-//   Pins: every local that the label's region pins is in its register. Other locals: at a loop header all are in their
-//   homes; at a forward label those may be in registers besides (clean) that every edge so far had in the same one.
-//   Operands: one result is in rax or xmm0; several are in the frame cells of their slots; everything below was
-//   flushed to constants and frame cells when the block was entered.
-//   So an edge is made by conform(): store dirty locals that the label does not pin, move results, load the pins that
-//   are missing. For branches within a region that is usually nothing.
+//   Pins: every local that the label's region pins is in its register. Other locals: at a loop
+//   header all are in their homes; at a forward label those may be in registers besides (clean)
+//   that every edge so far had in the same one. Operands: one result is in rax or xmm0; several are
+//   in the frame cells of their slots; everything below was flushed to constants and frame cells
+//   when the block was entered. So an edge is made by conform(): store dirty locals that the label
+//   does not pin, move results, load the pins that are missing. For branches within a region that
+//   is usually nothing.
 //
-// A conditional branch does the part that is harmless for the other path in line, before the jump; if more is needed
-// (it leaves a region, or carries several values), the jump leads to code out of line, which is collected in a buffer
-// of its own and placed behind the function's body.
+// A conditional branch does the part that is harmless for the other path in line, before the jump;
+// if more is needed (it leaves a region, or carries several values), the jump leads to code out of
+// line, which is collected in a buffer of its own and placed behind the function's body.
 #include "fast/state.h"
 
 static struct region *region_of(struct fast *f, u32 region)
@@ -150,8 +151,8 @@ static void chain_bind(struct fast *f, struct ctl *c)
         f->labels.at[c->label - 1] = here(f);
 }
 
-// The present state is one more way to reach a forward label: keep what all have in common. Everything that is dirty now
-// is pinned there.
+// The present state is one more way to reach a forward label: keep what all have in common.
+// Everything that is dirty now is pinned there.
 static void label_merge(struct fast *f, struct ctl *c)
 {
     if (c->kind == CTL_LOOP || c->kind == CTL_FUNC)
@@ -178,7 +179,8 @@ static void label_merge(struct fast *f, struct ctl *c)
 }
 
 // --- Edges
-// Several values into the frame cells that the label expects them in. Ascending, since cells only move down.
+// Several values into the frame cells that the label expects them in. Ascending, since cells only
+// move down.
 static void results_to_frame(struct fast *f, const struct ctl *c)
 {
     for (u32 i = 0; i < c->arity && fast_room(f, 64); i++)
@@ -244,7 +246,9 @@ struct cold *cold_begin(struct fast *f, u8 *site, size_t size)
         return NULL;
     }
     struct cold *c = &f->colds.at[f->colds.count++];
-    *c = (struct cold){.site = site ? (u32)(site - f->start) : UINT32_MAX, .start = f->cold.count, .wasm = wasm_offset(f)};
+    *c = (struct cold){.site = site ? (u32)(site - f->start) : UINT32_MAX,
+                       .start = f->cold.count,
+                       .wasm = wasm_offset(f)};
     f->cold_return = f->a.p;
     f->cold_limit = f->limit;
     f->a.p = f->cold.at + f->cold.count;
@@ -318,7 +322,8 @@ static void jcc_to(struct fast *f, struct ctl *c, u32 cc)
         chain_add(f, c, x64_jcc(&f->a, (enum x64_cc)cc));
 }
 
-// The jump of a conditional branch, which may take two: FNE is "not equal or unordered"; FEQ jumps over the jump.
+// The jump of a conditional branch, which may take two: FNE is "not equal or unordered"; FEQ jumps
+// over the jump.
 static void branch_if(struct fast *f, struct ctl *c, u32 cc)
 {
     bool cold = needs_cold(f, c);
@@ -390,7 +395,8 @@ static struct ctl *ctl_push(struct fast *f, enum ctl_kind kind)
     block_type(f, c);
     c->height = f->sp - c->nparams;
     c->arity = kind == CTL_LOOP ? c->nparams : c->nresults;
-    // An if with parameters and no else hands them on as results: then they are where parameters are.
+    // An if with parameters and no else hands them on as results: then they are where parameters
+    // are.
     c->result_reg = kind != CTL_LOOP && c->nresults == 1 && !(kind == CTL_IF && c->nparams);
     c->result_type = c->nresults ? (u8)ty_of(c->results[0]) : T32;
     return c;
@@ -419,7 +425,8 @@ static void loop_begin(struct fast *f, struct ctl *c)
     f->zf_at = NULL;
 }
 
-// Parameters of a block are in the frame, constants too: that is where an else finds them, and what back edges replace.
+// Parameters of a block are in the frame, constants too: that is where an else finds them, and what
+// back edges replace.
 static void params_to_frame(struct fast *f, const struct ctl *c)
 {
     for (u32 i = c->height; i < f->sp && fast_room(f, 64); i++) {
@@ -636,7 +643,8 @@ void flow_br_table(struct fast *f)
     x64_byte(&f->a, (base & 7) << 3 | 5);
     t->site = here(f);
     x64_u32(&f->a, 0);
-    x64_mem(&f->a, I_MOVSXD, true, SCRATCH, (struct x64_operand){(u8)base, SCRATCH, 2, false, false, 0});
+    x64_mem(&f->a, I_MOVSXD, true, SCRATCH,
+            (struct x64_operand){(u8)base, SCRATCH, 2, false, false, 0});
     x64_reg(&f->a, I_ADD, true, SCRATCH, base);
     x64_jmp_reg(&f->a, SCRATCH);
     f->reachable = false;

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
-// The walk over a body: one case per instruction, each popping slots, writing machine code and pushing a slot.
+// The walk over a body: one case per instruction, each popping slots, writing machine code and
+// pushing a slot.
 //
-// Two looks ahead make most of the difference to plain stack code. A result that the next instruction puts into a
-// pinned local is computed right there (result_begin). A comparison that the next instruction branches, selects or
-// negates on stays in the flags (SLOT_FLAGS); between the comparison and its use only moves are emitted.
+// Two looks ahead make most of the difference to plain stack code. A result that the next
+// instruction puts into a pinned local is computed right there (result_begin). A comparison that
+// the next instruction branches, selects or negates on stays in the flags (SLOT_FLAGS); between the
+// comparison and its use only moves are emitted.
 #include "fast/state.h"
 #include "wasm/runtime.h"
 
 // --- Results
-// Where the result of the present instruction should go: the register of the pinned local that the next instruction
-// sets, or NO_REG. Slots that refer to the local's old value get copies now; operands have been popped.
+// Where the result of the present instruction should go: the register of the pinned local that the
+// next instruction sets, or NO_REG. Slots that refer to the local's old value get copies now;
+// operands have been popped.
 static u32 result_hint(struct fast *f)
 {
     u32 op = *f->pc;
@@ -43,7 +46,8 @@ static void result_end(struct fast *f, enum ty t, u32 r)
         push_local(f, f->hint.local);
 }
 
-// A register for the result: the hint's, else a's if that is free to be overwritten, else a new one.
+// A register for the result: the hint's, else a's if that is free to be overwritten, else a new
+// one.
 static u32 result_begin(struct fast *f, enum ty t, u32 a)
 {
     u32 r = result_hint(f);
@@ -66,8 +70,8 @@ static bool fits_s32(enum ty t, u64 imm)
     return t == T32 || (s64)imm == (s32)imm;
 }
 
-// An operand that instructions can read where it is, in the frame: a spilled slot, or a local that is not cached when
-// registers are short.
+// An operand that instructions can read where it is, in the frame: a spilled slot, or a local that
+// is not cached when registers are short.
 static bool in_frame(struct fast *f, const struct slot *s, struct x64_operand *m)
 {
     if (s->kind == SLOT_MEM) {
@@ -171,7 +175,12 @@ static void multiply_const(struct fast *f, enum ty t, u32 a, u64 imm)
         move_reg(f, t, dst, a);
         x64_shift_imm(&f->a, SH_SHL, wide, dst, (u32)__builtin_ctzll(value));
     } else if (value == 3 || value == 5 || value == 9) {
-        x64_mem(&f->a, I_LEA, wide, dst, (struct x64_operand){(u8)a, (u8)a, value == 3 ? 1 : value == 5 ? 2 : 3, false, false, 0});
+        x64_mem(&f->a, I_LEA, wide, dst,
+                (struct x64_operand){(u8)a, (u8)a,
+                                     value == 3   ? 1
+                                     : value == 5 ? 2
+                                                  : 3,
+                                     false, false, 0});
     } else {
         x64_imul_imm(&f->a, wide, dst, a, (s32)imm);
     }
@@ -228,7 +237,7 @@ static void shift(struct fast *f, enum ty t, enum x64_shift op)
         pop(f);
         u32 a = pop_reg(f);
         u32 dst = result_begin(f, t, a);
-        if (rotate && dst != a && (fast_features & FAST_FEATURES_BMI2)) {
+        if (rotate && dst != a && (f->features & X64_BMI2)) {
             x64_rorx(&f->a, wide, dst, a, op == SH_ROR ? count : (0 - count) & mask);
         } else {
             move_reg(f, t, dst, a);
@@ -241,7 +250,7 @@ static void shift(struct fast *f, enum ty t, enum x64_shift op)
         result_end(f, t, dst);
         return;
     }
-    if (rotate || !(fast_features & FAST_FEATURES_BMI2)) {
+    if (rotate || !(f->features & X64_BMI2)) {
         shift_by_cl(f, t, op);
         return;
     }
@@ -271,14 +280,14 @@ static bool divide_shift(struct fast *f, enum ty t, u64 d, bool rem)
     return true;
 }
 
-// Unsigned 32-bit division by a constant: multiply by the rounded-up reciprocal (Granlund and Montgomery, "Division by
-// invariant integers using multiplication", PLDI 1994; Hacker's Delight 10-9). The 33-bit multiplier is split into
-// 2^32 + m, and the sum taken in 64 bits.
+// Unsigned 32-bit division by a constant: multiply by the rounded-up reciprocal (Granlund and
+// Montgomery, "Division by invariant integers using multiplication", PLDI 1994; Hacker's Delight
+// 10-9). The 33-bit multiplier is split into 2^32 + m, and the sum taken in 64 bits.
 static bool divide_const_u32(struct fast *f, u32 d, bool rem)
 {
     if (d < 3)
         return false;
-    u32 l = 32 - (u32)__builtin_clz(d - 1); // ceil(log2 d)
+    u32 l = 32 - (u32)__builtin_clz(d - 1);      // ceil(log2 d)
     u64 m = ((((1ull << l) - d) << 32) / d) + 1; // multiplier less 2^32
     pop(f);
     u32 a = pop_reg(f);
@@ -312,7 +321,8 @@ static void divide(struct fast *f, enum ty t, bool is_signed, bool rem)
     const struct slot *sb = &f->slots[f->sp - 1];
     bool constant = sb->kind == SLOT_CONST;
     u64 d = constant ? sb->imm : 0;
-    if (constant && !is_signed && (divide_shift(f, t, d, rem) || (t == T32 && divide_const_u32(f, (u32)d, rem))))
+    if (constant && !is_signed &&
+        (divide_shift(f, t, d, rem) || (t == T32 && divide_const_u32(f, (u32)d, rem))))
         return;
     struct slot b = pop(f);
     if (constant)
@@ -363,7 +373,7 @@ static void count_bits(struct fast *f, enum ty t, u32 op) // 0 clz, 1 ctz, 2 pop
     u32 dst = result_begin(f, t, a);
     if (op == 2) {
         x64_reg(&f->a, I_POPCNT, wide, dst, a);
-    } else if (fast_features & FAST_FEATURES_LZCNT) {
+    } else if (f->features & X64_LZCNT) {
         x64_reg(&f->a, op ? I_TZCNT : I_LZCNT, wide, dst, a);
     } else {
         u32 bits = wide ? 64 : 32;
@@ -507,8 +517,8 @@ static void select_flags(struct fast *f, enum ty t, u32 cc, u32 a, u32 b)
     u32 dst;
     if (!ty_fp(t)) {
         bool wide = ty_wide(t);
-        // With b in place, move a over it if the condition holds; or the other way round. Two flags: start from the one
-        // that both moves replace.
+        // With b in place, move a over it if the condition holds; or the other way round. Two
+        // flags: start from the one that both moves replace.
         bool from_b = cc == CC_FNE || (cc != CC_FEQ && (owned(f, b) || !owned(f, a)));
         u32 keep = from_b ? b : a, other = from_b ? a : b;
         dst = owned(f, keep) ? keep : reg_alloc(f, GPR_MASK);
@@ -568,8 +578,8 @@ static void float_binary(struct fast *f, enum ty t, u32 insn)
     result_end(f, t, dst);
 }
 
-// min and max as the specification has them: equal operands may be zeros of different sign, and NaNs go through an
-// addition, so that the first one comes out, quieted.
+// min and max as the specification has them: equal operands may be zeros of different sign, and
+// NaNs go through an addition, so that the first one comes out, quieted.
 static void float_min_max(struct fast *f, enum ty t, bool max)
 {
     struct assembler *s = &f->a;
@@ -696,8 +706,9 @@ static void trunc_compare(struct fast *f, const struct trunc *t, u32 a, u64 f32_
 }
 
 #define NO_BOUND 1ull
-// What a conversion that failed means, out of line: for NaN and out of range, a trap, or the nearest value. a is the
-// operand, dst has the machine's "indefinite" value, which may be the true result when a is at the low end.
+// What a conversion that failed means, out of line: for NaN and out of range, a trap, or the
+// nearest value. a is the operand, dst has the machine's "indefinite" value, which may be the true
+// result when a is at the low end.
 static void trunc_slow(struct fast *f, const struct trunc *t, u32 dst, u32 a)
 {
     struct assembler *s = &f->a;
@@ -714,13 +725,16 @@ static void trunc_slow(struct fast *f, const struct trunc *t, u32 dst, u32 a)
         trunc_compare(f, t, a, 0, 0);
         x64_mov_imm(s, dst, t->is_signed ? (wide ? 1ull << 63 : 1u << 31) : 0);
         u8 *low = x64_jcc8(s, CC_B);
-        x64_mov_imm(s, dst, t->is_signed ? (wide ? INT64_MAX : INT32_MAX) : (wide ? UINT64_MAX : UINT32_MAX));
+        x64_mov_imm(s, dst,
+                    t->is_signed ? (wide ? INT64_MAX : INT32_MAX)
+                                 : (wide ? UINT64_MAX : UINT32_MAX));
         x64_bind8(s, low);
         x64_bind8(s, done);
         return;
     }
     if (t->is_signed) {
-        // At or just above the least integer the result is right: -2^63, -2^31, and for f64 down to -2^31 - 1, exclusive.
+        // At or just above the least integer the result is right: -2^63, -2^31, and for f64 down to
+        // -2^31 - 1, exclusive.
         if (!wide && t->from == TF64)
             trunc_compare(f, t, a, 0, 0xc1e0000000200000);
         else
@@ -887,8 +901,8 @@ static void load(struct fast *f, u32 op)
     load_from(f, &loads[op - OP_i32_load], address(f, &s, offset));
 }
 
-// i32.add whose sum is the address of the next instruction, a load at offset 0: gs:[e_a + e_b] wraps at 32 bits as the
-// addition does. False: not that.
+// i32.add whose sum is the address of the next instruction, a load at offset 0: gs:[e_a + e_b]
+// wraps at 32 bits as the addition does. False: not that.
 static bool add_load(struct fast *f)
 {
     const u8 *p = f->pc;
@@ -1003,7 +1017,8 @@ static struct x64_operand global_at(struct fast *f, u32 global)
     const struct module *m = f->m;
     if (global >= m->nimported_globals)
         return x64_at(INSTANCE, (s32)(m->layout.globals + (global - m->nimported_globals) * 16));
-    x64_mem(&f->a, I_MOV_LOAD, true, SCRATCH, x64_at(INSTANCE, (s32)(m->layout.imported_globals + global * 8)));
+    x64_mem(&f->a, I_MOV_LOAD, true, SCRATCH,
+            x64_at(INSTANCE, (s32)(m->layout.imported_globals + global * 8)));
     return x64_at(SCRATCH, 0);
 }
 
@@ -1032,8 +1047,8 @@ static void global_set(struct fast *f, u32 global)
 }
 
 // --- Instructions that are calls into the runtime
-#define RUNTIME(f, function, nslots, out, checked, ...)                                                                \
-    call_runtime(f, (const void *)(function), (const u64[]){__VA_ARGS__},                                              \
+#define RUNTIME(f, function, nslots, out, checked, ...)                                            \
+    call_runtime(f, (const void *)(function), (const u64[]){__VA_ARGS__},                          \
                  sizeof((const u64[]){__VA_ARGS__}) / sizeof(u64), nslots, out, checked)
 
 static void runtime_op(struct fast *f, u32 op)
@@ -1102,10 +1117,12 @@ static void ref_func(struct fast *f)
     u32 dst = result_begin(f, T64, NO_REG);
     if (func < m->nimported_funcs)
         x64_mem(&f->a, I_MOV_LOAD, true, dst,
-                x64_at(INSTANCE, (s32)(m->layout.imports + func * sizeof(struct vm_func) + offsetof(struct vm_func, ref))));
+                x64_at(INSTANCE, (s32)(m->layout.imports + func * sizeof(struct vm_func) +
+                                       offsetof(struct vm_func, ref))));
     else
         x64_mem(&f->a, I_LEA, true, dst,
-                x64_at(INSTANCE, (s32)(m->layout.refs + (m->funcs[func].ref - 1) * sizeof(struct vm_func))));
+                x64_at(INSTANCE,
+                       (s32)(m->layout.refs + (m->funcs[func].ref - 1) * sizeof(struct vm_func))));
     result_end(f, T64, dst);
 }
 
@@ -1117,9 +1134,29 @@ static void unreachable(struct fast *f)
 
 // --- Skipping dead code
 enum imm_kind {
-    IMM_NONE, IMM_BLOCK, IMM_LABEL, IMM_TABLE_OF_LABELS, IMM_FUNC, IMM_TYPE_TABLE, IMM_LOCAL, IMM_GLOBAL, IMM_TABLE,
-    IMM_I32, IMM_I64, IMM_F32, IMM_F64, IMM_MEMORY, IMM_MEMORY2, IMM_DATA_MEMORY, IMM_DATA, IMM_ELEM_TABLE, IMM_ELEM,
-    IMM_TABLE2, IMM_REFTYPE, IMM_SELECT, IMM_MEMARG,
+    IMM_NONE,
+    IMM_BLOCK,
+    IMM_LABEL,
+    IMM_TABLE_OF_LABELS,
+    IMM_FUNC,
+    IMM_TYPE_TABLE,
+    IMM_LOCAL,
+    IMM_GLOBAL,
+    IMM_TABLE,
+    IMM_I32,
+    IMM_I64,
+    IMM_F32,
+    IMM_F64,
+    IMM_MEMORY,
+    IMM_MEMORY2,
+    IMM_DATA_MEMORY,
+    IMM_DATA,
+    IMM_ELEM_TABLE,
+    IMM_ELEM,
+    IMM_TABLE2,
+    IMM_REFTYPE,
+    IMM_SELECT,
+    IMM_MEMARG,
 };
 
 static const u8 imm_of[256] = {
@@ -1182,22 +1219,24 @@ void ops_skip(const u8 **pc, u32 op)
 }
 
 // --- The walk
-static const struct alu ADD = {I_ADD, G1_ADD, true}, SUB = {I_SUB, G1_SUB, false}, AND = {I_AND, G1_AND, true},
-                        OR = {I_OR, G1_OR, true}, XOR = {I_XOR, G1_XOR, true};
+static const struct alu ADD = {I_ADD, G1_ADD, true}, SUB = {I_SUB, G1_SUB, false},
+                        AND = {I_AND, G1_AND, true}, OR = {I_OR, G1_OR, true},
+                        XOR = {I_XOR, G1_XOR, true};
 
 static void prefixed(struct fast *f)
 {
     u32 op = 0xfc00 | leb_u32(&f->pc);
     switch (op) {
-#define SAT(id, from, to, is_signed) case OP_##id: truncate(f, from, to, is_signed, true); break
-    SAT(i32_trunc_sat_f32_s, TF32, T32, true);
-    SAT(i32_trunc_sat_f32_u, TF32, T32, false);
-    SAT(i32_trunc_sat_f64_s, TF64, T32, true);
-    SAT(i32_trunc_sat_f64_u, TF64, T32, false);
-    SAT(i64_trunc_sat_f32_s, TF32, T64, true);
-    SAT(i64_trunc_sat_f32_u, TF32, T64, false);
-    SAT(i64_trunc_sat_f64_s, TF64, T64, true);
-    SAT(i64_trunc_sat_f64_u, TF64, T64, false);
+#define SAT(id, from, to, is_signed)                                                               \
+    case OP_##id: truncate(f, from, to, is_signed, true); break
+        SAT(i32_trunc_sat_f32_s, TF32, T32, true);
+        SAT(i32_trunc_sat_f32_u, TF32, T32, false);
+        SAT(i32_trunc_sat_f64_s, TF64, T32, true);
+        SAT(i32_trunc_sat_f64_u, TF64, T32, false);
+        SAT(i64_trunc_sat_f32_s, TF32, T64, true);
+        SAT(i64_trunc_sat_f32_u, TF32, T64, false);
+        SAT(i64_trunc_sat_f64_s, TF64, T64, true);
+        SAT(i64_trunc_sat_f64_u, TF64, T64, false);
 #undef SAT
     case OP_table_size: table_size(f); break;
     default: runtime_op(f, op); break;
@@ -1207,23 +1246,23 @@ static void prefixed(struct fast *f)
 static void float_op(struct fast *f, u32 op)
 {
     switch (op) {
-#define FLOAT(s, T, BITS, SS)                                                                                          \
-    case OP_f##BITS##_abs: sign_op(f, T, I_ANDPS, sign_bit(T) - 1); break;                                             \
-    case OP_f##BITS##_neg: sign_op(f, T, I_XORPS, sign_bit(T)); break;                                                 \
-    case OP_f##BITS##_ceil: float_round(f, T, 10); break;                                                              \
-    case OP_f##BITS##_floor: float_round(f, T, 9); break;                                                              \
-    case OP_f##BITS##_trunc: float_round(f, T, 11); break;                                                             \
-    case OP_f##BITS##_nearest: float_round(f, T, 8); break;                                                            \
-    case OP_f##BITS##_sqrt: float_unary(f, T, I_SQRT##SS); break;                                                      \
-    case OP_f##BITS##_add: float_binary(f, T, I_ADD##SS); break;                                                       \
-    case OP_f##BITS##_sub: float_binary(f, T, I_SUB##SS); break;                                                       \
-    case OP_f##BITS##_mul: float_binary(f, T, I_MUL##SS); break;                                                       \
-    case OP_f##BITS##_div: float_binary(f, T, I_DIV##SS); break;                                                       \
-    case OP_f##BITS##_min: float_min_max(f, T, false); break;                                                          \
-    case OP_f##BITS##_max: float_min_max(f, T, true); break;                                                           \
+#define FLOAT(s, T, BITS, SS)                                                                      \
+    case OP_f##BITS##_abs: sign_op(f, T, I_ANDPS, sign_bit(T) - 1); break;                         \
+    case OP_f##BITS##_neg: sign_op(f, T, I_XORPS, sign_bit(T)); break;                             \
+    case OP_f##BITS##_ceil: float_round(f, T, 10); break;                                          \
+    case OP_f##BITS##_floor: float_round(f, T, 9); break;                                          \
+    case OP_f##BITS##_trunc: float_round(f, T, 11); break;                                         \
+    case OP_f##BITS##_nearest: float_round(f, T, 8); break;                                        \
+    case OP_f##BITS##_sqrt: float_unary(f, T, I_SQRT##SS); break;                                  \
+    case OP_f##BITS##_add: float_binary(f, T, I_ADD##SS); break;                                   \
+    case OP_f##BITS##_sub: float_binary(f, T, I_SUB##SS); break;                                   \
+    case OP_f##BITS##_mul: float_binary(f, T, I_MUL##SS); break;                                   \
+    case OP_f##BITS##_div: float_binary(f, T, I_DIV##SS); break;                                   \
+    case OP_f##BITS##_min: float_min_max(f, T, false); break;                                      \
+    case OP_f##BITS##_max: float_min_max(f, T, true); break;                                       \
     case OP_f##BITS##_copysign: copysign(f, T); break;
-    FLOAT(s, TF32, 32, SS)
-    FLOAT(d, TF64, 64, SD)
+        FLOAT(s, TF32, 32, SS)
+        FLOAT(d, TF64, 64, SD)
 #undef FLOAT
     default: break;
     }
@@ -1310,7 +1349,8 @@ static void integer_op(struct fast *f, u32 op, enum ty t, u32 base)
 
 static const u8 compare_cc[] = {CC_E, CC_NE, CC_L, CC_B, CC_G, CC_A, CC_LE, CC_BE, CC_GE, CC_AE};
 
-// Everything behind a jump that is always taken, up to where code can be reached again. False: the function ended.
+// Everything behind a jump that is always taken, up to where code can be reached again. False: the
+// function ended.
 static bool dead_code(struct fast *f)
 {
     for (;;) {
@@ -1348,7 +1388,10 @@ static inline bool step(struct fast *f, u32 op)
         break;
     }
     case OP_drop: pop(f); break;
-    case OP_select_t: ops_skip(&f->pc, OP_select_t); select(f); break;
+    case OP_select_t:
+        ops_skip(&f->pc, OP_select_t);
+        select(f);
+        break;
     case OP_select: select(f); break;
     case OP_local_get: push_local(f, leb_u32(&f->pc)); break;
     case OP_local_set: local_set(f, leb_u32(&f->pc), false); break;
@@ -1358,18 +1401,30 @@ static inline bool step(struct fast *f, u32 op)
     case OP_table_get:
     case OP_table_set:
     case OP_memory_grow: runtime_op(f, op); break;
-    case OP_memory_size: f->pc++; memory_size(f); break;
+    case OP_memory_size:
+        f->pc++;
+        memory_size(f);
+        break;
     case OP_i32_const: push_const(f, T32, (u32)leb_s32(&f->pc)); break;
     case OP_i64_const: push_const(f, T64, leb_s64(&f->pc)); break;
-    case OP_f32_const: push_const(f, TF32, load_u32(f->pc)); f->pc += 4; break;
-    case OP_f64_const: push_const(f, TF64, load_u64(f->pc)); f->pc += 8; break;
+    case OP_f32_const:
+        push_const(f, TF32, load_u32(f->pc));
+        f->pc += 4;
+        break;
+    case OP_f64_const:
+        push_const(f, TF64, load_u64(f->pc));
+        f->pc += 8;
+        break;
     case OP_i32_eqz: eqz(f, false); break;
     case OP_i64_eqz: eqz(f, true); break;
     case OP_i32_add:
         if (!add_load(f))
             alu(f, T32, &ADD);
         break;
-    case OP_ref_null: f->pc++; push_const(f, T64, 0); break;
+    case OP_ref_null:
+        f->pc++;
+        push_const(f, T64, 0);
+        break;
     case OP_ref_is_null: eqz(f, true); break;
     case OP_ref_func: ref_func(f); break;
     case 0xfc: prefixed(f); break;

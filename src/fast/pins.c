@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Which locals stay in registers, and where.
 //
-// The validator has left a log of all uses of locals, in order, with their loop depth. For the function, and again for
-// each loop down to PIN_DEPTH, the uses within are added up, a use in an inner loop counting eight times one outside
-// it; the heaviest locals get registers for the extent of that region. A loop starts from what the surrounding region
-// has pinned and replaces what it uses less; so a loop that is hot has all registers for itself, and one that is
-// not leaves everything in place. Where calls happen only callee-saved registers are used.
+// The validator has left a log of all uses of locals, in order, with their loop depth. For the
+// function, and again for each loop down to PIN_DEPTH, the uses within are added up, a use in an
+// inner loop counting eight times one outside it; the heaviest locals get registers for the extent
+// of that region. A loop starts from what the surrounding region has pinned and replaces what it
+// uses less; so a loop that is hot has all registers for itself, and one that is not leaves
+// everything in place. Where calls happen only callee-saved registers are used.
 //
 // Time: every use is looked at once per enclosing region, PIN_DEPTH + 1 times at most.
 #include "fast/state.h"
@@ -75,8 +76,8 @@ static bool is_pinned(const struct region *r, u32 local)
     return false;
 }
 
-// The cheapest register for one more pin among `legal`, or NO_REG: the preferred one, a caller-saved one, a callee-saved
-// one that has been saved already, any.
+// The cheapest register for one more pin among `legal`, or NO_REG: the preferred one, a
+// caller-saved one, a callee-saved one that has been saved already, any.
 static u32 choose(const struct fast *f, const struct region *r, u32 legal, u32 preferred)
 {
     u32 free = legal & ~r->pins;
@@ -143,7 +144,8 @@ void pins_function(struct fast *f)
     unweigh(f, touched);
 }
 
-void pins_loop(struct fast *f, const struct loop_note *note, const struct region *outer, struct region *out, u32 *written)
+void pins_loop(struct fast *f, const struct loop_note *note, const struct region *outer,
+               struct region *out, u32 *written)
 {
     *out = *outer;
     struct candidates c;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Registers and slots: the halves that are not on every instruction's path. Everything here moves values with
-// instructions that leave the flags alone, because it may run between a comparison and the branch that uses it.
+// Registers and slots: the halves that are not on every instruction's path. Everything here moves
+// values with instructions that leave the flags alone, because it may run between a comparison and
+// the branch that uses it.
 #include "fast/state.h"
 
-// Which register to give up. In order: a clean cached local (free of charge), a dirty one (one store), the oldest
-// temporary (it will be used last).
+// Which register to give up. In order: a clean cached local (free of charge), a dirty one (one
+// store), the oldest temporary (it will be used last).
 u32 reg_evict(struct fast *f, u32 allowed)
 {
     allowed &= f->alloc & ~f->busy;
@@ -12,7 +13,8 @@ u32 reg_evict(struct fast *f, u32 allowed)
     u32 clean = locals & ~f->dirty;
     u32 from = clean ? clean : locals;
     if (from) {
-        // Round robin: the one after the last victim, so that a hot one is not thrown out each time.
+        // Round robin: the one after the last victim, so that a hot one is not thrown out each
+        // time.
         f->rotor = (f->rotor + 1) & 31;
         u32 above = from & ~(BIT(f->rotor) - 1);
         u32 r = (u32)__builtin_ctz(above ? above : from);

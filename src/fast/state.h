@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: MIT
-// The state of the baseline compiler while it walks a body, and the register bookkeeping that every part of it uses.
+// The state of the baseline compiler while it walks a body, and the register bookkeeping that every
+// part of it uses.
 //
 // How it thinks
-//   The operand stack is simulated: a slot says where its value is (a constant, a register, a local that has not been
-//   copied yet, the flags, or its place in the frame). local.get and constants make no code.
-//   Locals live in the frame ("home") and are cached in registers. A cached local is clean (the home holds the same
-//   value) or dirty. Some are *pinned*: for the extent of a region (the function, or a loop) they stay in one register,
-//   whatever happens, so that joins and back edges cost nothing for them (pins.c). Others are cached as long as it
-//   lasts: at a branch the dirty ones are stored, and at a join those survive that all edges agree on (flow.c).
-//   A register belongs to a cached local (cache), to one slot (temp), to the instruction being compiled (busy), or is
-//   free.
+//   The operand stack is simulated: a slot says where its value is (a constant, a register, a local
+//   that has not been copied yet, the flags, or its place in the frame). local.get and constants
+//   make no code. Locals live in the frame ("home") and are cached in registers. A cached local is
+//   clean (the home holds the same value) or dirty. Some are *pinned*: for the extent of a region
+//   (the function, or a loop) they stay in one register, whatever happens, so that joins and back
+//   edges cost nothing for them (pins.c). Others are cached as long as it lasts: at a branch the
+//   dirty ones are stored, and at a join those survive that all edges agree on (flow.c). A register
+//   belongs to a cached local (cache), to one slot (temp), to the instruction being compiled
+//   (busy), or is free.
 //
-// Room in the code space is checked once per instruction (FAST_STEP bytes are always left), and in every loop whose
-// length the input chooses (fast_room).
+// Room in the code space is checked once per instruction (FAST_STEP bytes are always left), and in
+// every loop whose length the input chooses (fast_room).
 #pragma once
 #include "base/vec.h"
 #include "target/x64/abi.h"
 #include "target/x64/asm.h"
+#include "target/x64/cpu.h"
 #include "wasm/engine.h"
 #include "wasm/leb.h"
 
@@ -36,7 +39,8 @@ struct slot {
     };
 };
 
-// Conditions beyond the machine's sixteen: float equality needs two flags. Inverting any condition flips bit 0.
+// Conditions beyond the machine's sixteen: float equality needs two flags. Inverting any condition
+// flips bit 0.
 enum { CC_FEQ = 16, CC_FNE = 17 };
 
 // What is cached where. States at labels and elses live in a pool (flow.c) and are numbered from 1.
@@ -56,21 +60,22 @@ enum ctl_kind { CTL_BLOCK, CTL_LOOP, CTL_IF, CTL_ELSE, CTL_FUNC };
 
 struct ctl {
     u8 kind;
-    bool result_reg; // the label's one value comes in rax or xmm0; else all values in their frame slots
+    bool result_reg; // the label's one value comes in rax or xmm0; else all values in their frame
+                     // slots
     u8 result_type;  // enum ty, of that one
     u32 height;      // of the operand stack below the parameters
     u32 nparams, nresults;
     const u8 *results; // types (wasm)
     u32 arity;         // values that a branch carries
-    u32 state;         // in the pool: where all branches to the label agree; 0: nothing branches to it
-    u32 else_state;    // IF: when the condition is false
-    u32 chain;         // forward branches: offset of the latest rel32 + 1, which holds the one before
-    u32 else_site;     // IF: rel32 of the jump when the condition is false
-    u32 header;        // LOOP: code offset
-    u32 region;        // in force at the label
-    u32 outer_region;  // LOOP: of the code after its end
-    u32 label;         // id + 1 in labels, when something out of line refers to it
-    u32 stamp, jump;   // of the latest br_table that has it, and the entry for it
+    u32 state;      // in the pool: where all branches to the label agree; 0: nothing branches to it
+    u32 else_state; // IF: when the condition is false
+    u32 chain;      // forward branches: offset of the latest rel32 + 1, which holds the one before
+    u32 else_site;  // IF: rel32 of the jump when the condition is false
+    u32 header;     // LOOP: code offset
+    u32 region;     // in force at the label
+    u32 outer_region; // LOOP: of the code after its end
+    u32 label;        // id + 1 in labels, when something out of line refers to it
+    u32 stamp, jump;  // of the latest br_table that has it, and the entry for it
 };
 
 // Code out of line: in the cold buffer until the function is complete.
@@ -81,7 +86,7 @@ struct cold {
     u32 target; // label id, or hot offset when is_offset
     u32 wasm;   // offset in the module, for traces
     bool is_offset;
-    u32 final;  // offset in the function when placed
+    u32 final; // offset in the function when placed
 };
 
 struct trap_site {
@@ -101,7 +106,8 @@ struct jump_table {
 };
 #define JUMP_COLD 0x80000000u // an entry is an index into colds, not a label
 
-struct where { // code offset -> byte offset in the module and bytes pushed, only when asked for (offset_of)
+struct where { // code offset -> byte offset in the module and bytes pushed, only when asked for
+               // (offset_of)
     u32 code, wasm, adjust;
 };
 struct where_vec {
@@ -160,6 +166,7 @@ struct fast {
     VEC(struct slot) slot_storage;
 
     const struct module *m;
+    u32 features; // enum x64_feature
     const struct body *body;
     u32 func; // index
     u32 loop; // number of the next loop in the body
@@ -171,17 +178,18 @@ struct fast {
 
     // The module's: offsets in the code space
     struct code_space *space;
-    u32 *func_chain; // [nfuncs]: rel32 + 1 of calls to functions not compiled yet; NULL when only locating
+    u32 *func_chain; // [nfuncs]: rel32 + 1 of calls to functions not compiled yet; NULL when only
+                     // locating
     struct func_code *funcs;
     u32 stub_helper, stub_trap, stub_link;
     struct where_vec *locate; // NULL: nobody asks
-    bool full; // ran out of code space
-    bool no_pins; // second try of a function whose code was out of proportion
+    bool full;                // ran out of code space
+    bool no_pins;             // second try of a function whose code was out of proportion
     bool oom;
 };
 
 enum {
-    FAST_STEP = 8192,     // upper bound on the code of one instruction outside of checked loops
+    FAST_STEP = 8192, // upper bound on the code of one instruction outside of checked loops
     PROLOGUE_MAX = 48,
     PIN_DEPTH = 4, // loops nested deeper keep the pins of the one around them
 };
@@ -190,15 +198,14 @@ enum {
 #define GPR_MASK 0x0000ffffu
 #define XMM_MASK 0xffff0000u
 enum {
-    SCRATCH = R11,  // never handed out: moves between memory, calls through a vm_func
+    SCRATCH = R11, // never handed out: moves between memory, calls through a vm_func
     SCRATCH_XMM = XMM15,
     INSTANCE = R14,
 };
 #define CALLEE_SAVED (BIT(RBX) | BIT(RBP) | BIT(R12) | BIT(R13) | BIT(R15))
-#define CALLER_SAVED (BIT(RAX) | BIT(RCX) | BIT(RDX) | BIT(RSI) | BIT(RDI) | BIT(R8) | BIT(R9) | BIT(R10) | 0x7fff0000u)
-#define FAST_FEATURES_BMI2 1
-#define FAST_FEATURES_LZCNT 2
-extern u32 fast_features; // of this CPU
+#define CALLER_SAVED                                                                               \
+    (BIT(RAX) | BIT(RCX) | BIT(RDX) | BIT(RSI) | BIT(RDI) | BIT(R8) | BIT(R9) | BIT(R10) |         \
+     0x7fff0000u)
 
 static inline enum ty ty_of(u8 valtype)
 {
@@ -245,14 +252,18 @@ static inline void locate_note(struct fast *f)
 
 // --- regs.c: the less frequent halves
 u32 reg_evict(struct fast *f, u32 allowed);
-void reg_take(struct fast *f, u32 r);           // makes register r free for the current instruction (busy)
-void local_drop(struct fast *f, u32 r);         // forgets the cached local in r, storing it first if dirty
-void slot_spill(struct fast *f, u32 index);     // a register or local slot into its frame cell
-void refs_materialize(struct fast *f, u32 local); // before the local changes: slots that refer to it get copies
-void slots_flush(struct fast *f);               // all slots become SLOT_MEM or SLOT_CONST
-void slot_to_reg(struct fast *f, u32 index, u32 reg); // copies a slot's value; flags and other state untouched
-void slot_to_home(struct fast *f, u32 index, u32 target); // copies a slot's value to the frame cell of slot `target`
-void dirty_store(struct fast *f, u32 keep);     // stores dirty locals in registers not in keep; they become clean
+void reg_take(struct fast *f, u32 r);   // makes register r free for the current instruction (busy)
+void local_drop(struct fast *f, u32 r); // forgets the cached local in r, storing it first if dirty
+void slot_spill(struct fast *f, u32 index); // a register or local slot into its frame cell
+void refs_materialize(struct fast *f,
+                      u32 local); // before the local changes: slots that refer to it get copies
+void slots_flush(struct fast *f); // all slots become SLOT_MEM or SLOT_CONST
+void slot_to_reg(struct fast *f, u32 index,
+                 u32 reg); // copies a slot's value; flags and other state untouched
+void slot_to_home(struct fast *f, u32 index,
+                  u32 target); // copies a slot's value to the frame cell of slot `target`
+void dirty_store(struct fast *f,
+                 u32 keep); // stores dirty locals in registers not in keep; they become clean
 
 static inline struct x64_operand frame_at(struct fast *f, u32 cell_index)
 {
@@ -427,8 +438,10 @@ static inline u32 pop_reg(struct fast *f)
 
 // --- pins.c
 void pins_function(struct fast *f);
-// Fills in `out` for loop number `loop`, entered from region `outer`; which locals it writes, as a register mask.
-void pins_loop(struct fast *f, const struct loop_note *note, const struct region *outer, struct region *out, u32 *written);
+// Fills in `out` for loop number `loop`, entered from region `outer`; which locals it writes, as a
+// register mask.
+void pins_loop(struct fast *f, const struct loop_note *note, const struct region *outer,
+               struct region *out, u32 *written);
 
 // --- flow.c
 void flow_block(struct fast *f, enum ctl_kind kind);
@@ -438,20 +451,22 @@ bool flow_end(struct fast *f); // false: that was the function's
 void flow_br(struct fast *f, u32 depth);
 void flow_br_if(struct fast *f, u32 depth);
 void flow_br_table(struct fast *f);
-void flow_skip(struct fast *f); // to the else or end that closes the innermost open block; nothing runs in between
+void flow_skip(struct fast *f); // to the else or end that closes the innermost open block; nothing
+                                // runs in between
 void trap_if(struct fast *f, u32 cc, enum trap trap);
 u32 pop_condition(struct fast *f); // the flags are set; returns the condition
 struct cold *cold_begin(struct fast *f, u8 *site, size_t size); // NULL: no memory
-void cold_end(struct fast *f, struct cold *c);   // with a jump to c->target
-void region_enter(struct fast *f, u32 region);   // makes the pins of a region hold, from any state
-void flow_place(struct fast *f);                 // after the body: cold code, traps, jump tables
+void cold_end(struct fast *f, struct cold *c);                  // with a jump to c->target
+void region_enter(struct fast *f, u32 region); // makes the pins of a region hold, from any state
+void flow_place(struct fast *f);               // after the body: cold code, traps, jump tables
 
 // --- call.c
 void call_function(struct fast *f, u32 func);
 void call_indirect(struct fast *f, u32 type, u32 table);
-// Calls a function of wasm/runtime.h: (vm, constants..., the topmost nslots slots[, pointer to vm->scratch]). The
-// result, if any, is in rax; checked says that it is an enum trap.
-void call_runtime(struct fast *f, const void *function, const u64 *constants, u32 nconstants, u32 nslots, bool out, bool checked);
+// Calls a function of wasm/runtime.h: (vm, constants..., the topmost nslots slots[, pointer to
+// vm->scratch]). The result, if any, is in rax; checked says that it is an enum trap.
+void call_runtime(struct fast *f, const void *function, const u64 *constants, u32 nconstants,
+                  u32 nslots, bool out, bool checked);
 void call_enter(struct fast *f); // the start of the body: arguments to where they live
 void call_leave(struct fast *f); // the epilogue, and the prologue in front of the body
 void call_stubs(struct fast *f); // what a module has once
@@ -461,5 +476,3 @@ void call_store_result(struct fast *f, enum ty t, u32 r, u32 cell); // into the 
 void ops_walk(struct fast *f);
 // Skips the immediates of an instruction (op: with prefix); pc behind the opcode.
 void ops_skip(const u8 **pc, u32 op);
-
-

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// What an engine is to the runtime: it turns validated bodies into something callable, and calls it. The interpreter
-// and the compilers each offer one of these; the runtime owns the result and chooses (rt/store.c).
+// What an engine is to the runtime: it turns validated bodies into something callable, and calls
+// it. The interpreter and the compilers each offer one of these; the runtime owns the result and
+// chooses (rt/store.c).
 #pragma once
 #include "wasm/validate.h"
 #include "wasm/vmctx.h"
 
-// Memory that code is written to. The bytes are written through `write` and run at `run` once published; they are the
-// same memory, mapped twice. Nothing is written past `capacity`: emitters check before each instruction.
+// Memory that code is written to. The bytes are written through `write` and run at `run` once
+// published; they are the same memory, mapped twice. Nothing is written past `capacity`: emitters
+// check before each instruction.
 struct code_space {
     u8 *write;
     const u8 *run;
@@ -21,7 +23,8 @@ struct trace_frame {
     u32 offset; // in the module's bytes; 0 when unknown
 };
 
-// The parts of a function, as offsets in the code space: prologue, body, epilogue, code that rarely runs.
+// The parts of a function, as offsets in the code space: prologue, body, epilogue, code that rarely
+// runs.
 struct func_code {
     u32 entry, body, epilogue, cold, end;
     u32 frame; // bytes from the stack pointer in the body up to the return address
@@ -40,21 +43,25 @@ struct engine {
     const char *name;
     bool code; // makes machine code: needs a code space
 
-    // Validates and compiles all bodies of c->module; c->funcs and c->space are there. Errors: those of validation, and
-    // ERR_NO_MEMORY when the code space is full.
+    // Validates and compiles all bodies of c->module; c->funcs and c->space are there. Errors:
+    // those of validation, and ERR_NO_MEMORY when the code space is full.
     status (*compile)(struct compiled *c, struct error *e);
     void (*free)(struct compiled *c);
 
-    // Calls a function of an instance (f is canonical and not of the host) on the running coroutine: slots hold the
-    // arguments, then the results. Returns ERR_TRAP after a trap, with thread->trap telling which.
+    // Calls a function of an instance (f is canonical and not of the host) on the running
+    // coroutine: slots hold the arguments, then the results. Returns ERR_TRAP after a trap, with
+    // thread->trap telling which.
     status (*call)(const struct compiled *c, const struct vm_func *f, u64 *slots);
 
-    // Machine code: the byte offset in the module of the instruction that was executing at pc in function func; for
-    // return addresses: of the call. 0 when unknown. May compile the function again to find out.
+    // Machine code: the byte offset in the module of the instruction that was executing at pc in
+    // function func; for return addresses: of the call. 0 when unknown. May compile the function
+    // again to find out.
     u32 (*offset_of)(const struct compiled *c, u32 func, const u8 *pc, bool return_address);
-    // Machine code: bytes from the stack pointer to the return address at pc, prologue and epilogue included.
+    // Machine code: bytes from the stack pointer to the return address at pc, prologue and epilogue
+    // included.
     u32 (*frame_at)(const struct compiled *c, u32 func, const u8 *pc);
-    // Interpreter (NULL for machine code): the frames that were live at the thread's trap, innermost first; how many.
+    // Interpreter (NULL for machine code): the frames that were live at the thread's trap,
+    // innermost first; how many.
     u32 (*trace)(const struct vm_thread *t, struct trace_frame *out, u32 max);
 };
 

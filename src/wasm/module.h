@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A decoded module: the sections as arrays, with function bodies, data and names left in the bytes they came in.
+// A decoded module: the sections as arrays, with function bodies, data and names left in the bytes
+// they came in.
 //
-// module_decode reads everything but the bodies; each body is validated when it is compiled (validate.h), which is
-// part of loading, so that nothing of a module runs before all of it is valid. The bytes must stay alive and unchanged
-// as long as the module. Everything else hangs from the module and goes with module_free.
+// module_decode reads everything but the bodies; each body is validated when it is compiled
+// (validate.h), which is part of loading, so that nothing of a module runs before all of it is
+// valid. The bytes must stay alive and unchanged as long as the module. Everything else hangs from
+// the module and goes with module_free.
 //
 // Index spaces list imports first. "Cells" are the 8-byte units of operand stacks and locals.
 #pragma once
@@ -18,7 +20,8 @@ struct name {
 struct functype {
     u32 nparams, nresults;
     const u8 *types; // parameters, then results
-    u32 id;          // canonical: equal ids, equal types, over all modules of a store; 0 until interned (rt/store)
+    u32 id; // canonical: equal ids, equal types, over all modules of a store; 0 until interned
+            // (rt/store)
 };
 
 enum extern_kind { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL };
@@ -43,7 +46,7 @@ struct constexpr_ {
     u8 type;   // of the result
     u32 index; // of the global or the function
     union {
-        u64 bits;     // i32 zero-extended, floats as their bits
+        u64 bits; // i32 zero-extended, floats as their bits
         u8 v128[16];
     };
 };
@@ -54,7 +57,8 @@ struct import {
     u32 index; // in the index space of its kind
 };
 
-struct export {
+struct export
+{
     struct name name;
     u8 kind;
     u32 index;
@@ -67,7 +71,7 @@ struct elem_segment {
     u32 table;                // active
     struct constexpr_ offset; // active
     u32 count;
-    const u32 *funcs;               // function indices, or NULL when the segment is written with expressions:
+    const u32 *funcs; // function indices, or NULL when the segment is written with expressions:
     const struct constexpr_ *exprs;
 };
 
@@ -80,9 +84,11 @@ struct data_segment {
 };
 
 struct func {
-    u32 type;        // index into types
-    u32 start, end;  // body in the module's bytes: the local declarations, up to and with the final `end`; 0 if imported
-    u32 ref;         // index + 1 among the functions whose reference can be taken ("cells" in vmctx.h); 0: never
+    u32 type;       // index into types
+    u32 start, end; // body in the module's bytes: the local declarations, up to and with the final
+                    // `end`; 0 if imported
+    u32 ref; // index + 1 among the functions whose reference can be taken ("cells" in vmctx.h); 0:
+             // never
 };
 
 struct module {
@@ -109,13 +115,13 @@ struct module {
     struct data_segment *datas;
     u32 ndatas;
     bool has_data_count;
-    u32 start; // function index, or UINT32_MAX
+    u32 start;                // function index, or UINT32_MAX
     u32 code_start, code_end; // of the code section's content, 0 without one
-    u32 nrefs; // functions with ref != 0: imported ones not counted, they have cells anyway
+    u32 nrefs;    // functions with ref != 0: imported ones not counted, they have cells anyway
     u8 *declared; // [nimported_funcs], 1: ref.func may name it in bodies (own functions: ref != 0)
 
-    // Names for traces, from the "name" section, which may be wrong or missing: func_names is NULL or [nfuncs], empty
-    // names have length 0.
+    // Names for traces, from the "name" section, which may be wrong or missing: func_names is NULL
+    // or [nfuncs], empty names have length 0.
     struct name module_name;
     struct name *func_names;
 
@@ -124,15 +130,16 @@ struct module {
     } layout;
 
     // The index behind module_export: exports by name, in buckets of a hash (wasm/exports.c).
-    u32 *export_order; // [nexports]
+    u32 *export_order;  // [nexports]
     u32 *export_bucket; // [export_mask + 2]: where in export_order each bucket starts
     u32 export_mask;
 
     struct arena *arena; // owner of all of the above
 };
 
-// Decodes and validates everything but function bodies. On failure *out is NULL and *e says offset and reason
-// (ERR_MALFORMED, ERR_INVALID, ERR_NO_MEMORY). Linear time; memory in proportion to size.
+// Decodes and validates everything but function bodies. On failure *out is NULL and *e says offset
+// and reason (ERR_MALFORMED, ERR_INVALID, ERR_NO_MEMORY). Linear time; memory in proportion to
+// size.
 status module_decode(const u8 *bytes, size_t size, struct module **out, struct error *e);
 void module_free(struct module *m); // NULL is fine
 

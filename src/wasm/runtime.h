@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What the engines ask of the runtime: the instructions that are calls. The interpreter and the compilers both come
-// here, so there is one meaning of each. Those that can trap return an enum trap (0: done) and have then changed
-// nothing; the caller raises it. The runtime implements them (rt/ops.c).
+// What the engines ask of the runtime: the instructions that are calls. The interpreter and the
+// compilers both come here, so there is one meaning of each. Those that can trap return an enum
+// trap (0: done) and have then changed nothing; the caller raises it. The runtime implements them
+// (rt/ops.c).
 #pragma once
 #include "wasm/vmctx.h"
 
@@ -20,15 +21,16 @@ enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u32 dst,
 enum trap rt_table_init(struct vmctx *vm, u32 table, u32 segment, u32 dst, u32 src, u32 n);
 void rt_elem_drop(struct vmctx *vm, u32 segment);
 
-// Ends the running call with a trap: unwinds the coroutine to its entry, where the call returns ERR_TRAP. To be called
-// by host functions and by compiled code's stubs; holds nothing, frees nothing: whoever calls it has let go of
-// everything first.
+// Ends the running call with a trap: unwinds the coroutine to its entry, where the call returns
+// ERR_TRAP. To be called by host functions and by compiled code's stubs; holds nothing, frees
+// nothing: whoever calls it has let go of everything first.
 __attribute__((noreturn)) void rt_trap(struct vmctx *vm, enum trap trap);
 // The same, with the exit code of the program.
 __attribute__((noreturn)) void rt_exit(struct vmctx *vm, u32 code);
-// For host functions that can block: raises the trap that thread_interrupt has asked for, if any. To be called when a
-// blocking call was interrupted (EINTR), and before one that may take long.
+// For host functions that can block: raises the trap that thread_interrupt has asked for, if any.
+// To be called when a blocking call was interrupted (EINTR), and before one that may take long.
 void rt_check_interrupt(struct vmctx *vm);
 
-// The stub that compiled code calls functions of other instances through (arch/arch.h): R11 = the vm_func.
+// The stub that compiled code calls functions of other instances through (arch/arch.h): R11 = the
+// vm_func.
 extern const u8 arch_stub_link[];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Value types, traps and opcodes as enums, made from types.def, traps.def and ops.def, and the limits that every
-// consumer of a module keeps to.
+// Value types, traps and opcodes as enums, made from types.def, traps.def and ops.def, and the
+// limits that every consumer of a module keeps to.
 #pragma once
 #include "base/types.h"
 
@@ -35,7 +35,8 @@ const char *trap_text(enum trap trap);
 // "i32.add", ...; "?" for a number that is no opcode.
 const char *op_text(u32 op);
 
-// Limits, those of the JavaScript API's implementation-defined ones, so that what runs in browsers runs here.
+// Limits, those of the JavaScript API's implementation-defined ones, so that what runs in browsers
+// runs here.
 enum limit {
     MAX_MODULE_SIZE = 1 << 30,
     MAX_TYPES = 1000000,
@@ -52,12 +53,14 @@ enum limit {
     MAX_PARAMS = 1000,
     MAX_RESULTS = 1000,
     MAX_BR_TABLE = 65520,
-    MAX_STACK = 500000, // operands of one body; ours alone: calls with 1000 results pile up faster than bytes are read
+    MAX_STACK = 500000, // operands of one body; ours alone: calls with 1000 results pile up faster
+                        // than bytes are read
     MAX_NAME = 100000,
     MAX_PAGES = 65536, // of 64 KiB, 32-bit memories
 };
-// Eight bytes can declare 50,000 locals, and everybody who looks at a body pays for each: so all bodies together may
-// have this many per byte of the module, beyond a number that is free. Real ones have about one in ten bytes.
+// Eight bytes can declare 50,000 locals, and everybody who looks at a body pays for each: so all
+// bodies together may have this many per byte of the module, beyond a number that is free. Real
+// ones have about one in ten bytes.
 #define MAX_LOCALS_PER_BYTE 8
 #define MAX_LOCALS_FREE 4000000
 #define WASM_PAGE 65536ull

@@ -1,28 +1,32 @@
 // SPDX-License-Identifier: MIT
-// What compiled code sees of an instance: fixed layouts, shared by the runtime, the interpreter and the compilers.
-// R14 points to the vmctx, the GS base is the base of memory 0.
+// What compiled code sees of an instance: fixed layouts, shared by the runtime, the interpreter and
+// the compilers. R14 points to the vmctx, the GS base is the base of memory 0.
 //
-// One allocation holds the struct and, behind it, arrays whose offsets the decoder has put into module->layout:
+// One allocation holds the struct and, behind it, arrays whose offsets the decoder has put into
+// module->layout:
 //
 //   imports           struct vm_func [imported functions]
 //   imported_globals  union vm_global * [imported globals]
 //   tables            struct vm_table * [tables, imported ones too]
-//   globals           union vm_global [own globals], 16-byte slots, so that access to one is a single instruction
-//   refs              struct vm_func [functions whose reference can be taken: exported, in element segments, ref.func]
+//   globals           union vm_global [own globals], 16-byte slots, so that access to one is a
+//   single instruction refs              struct vm_func [functions whose reference can be taken:
+//   exported, in element segments, ref.func]
 //
-// A function reference is a pointer to a vm_func (0 = null): to the canonical one, which lives in the instance that
-// defines the function (its `refs`), or in the host module that offers it.
+// A function reference is a pointer to a vm_func (0 = null): to the canonical one, which lives in
+// the instance that defines the function (its `refs`), or in the host module that offers it.
 #pragma once
 #include "wasm/module.h"
 
 struct vmctx;
 
-// A host function reads its arguments from slots[0..] and writes its results there: i32 in the low half (the upper half
-// of an argument is zero; results may leave it undefined), floats as bits. It runs on the caller's coroutine stack.
+// A host function reads its arguments from slots[0..] and writes its results there: i32 in the low
+// half (the upper half of an argument is zero; results may leave it undefined), floats as bits. It
+// runs on the caller's coroutine stack.
 typedef void vm_host_fn(struct vmctx *vm, u64 *slots);
 
 struct vm_func {
-    const void *code; // what compiled code calls, with R11 = this vm_func; NULL under the interpreter
+    const void
+        *code; // what compiled code calls, with R11 = this vm_func; NULL under the interpreter
     union {
         struct vmctx *vm; // of the instance that defines it
         vm_host_fn *host; // when index == VM_FUNC_HOST
@@ -42,8 +46,9 @@ union vm_global {
     u8 v128[16];
 } __attribute__((aligned(16)));
 
-// A table element is a copy of the vm_func it refers to, so that an indirect call needs no further load; ref is what
-// table.get returns. An empty one is all zero. In a table of externref only ref is used.
+// A table element is a copy of the vm_func it refers to, so that an indirect call needs no further
+// load; ref is what table.get returns. An empty one is all zero. In a table of externref only ref
+// is used.
 struct vm_table {
     struct vm_func *at;
     u64 length;
@@ -57,8 +62,8 @@ struct vm_memory {
     u64 max;   // bytes
 };
 
-// From base on, 4 GiB plus this much are reserved; what is not accessible faults. Compiled code may use static offsets
-// below the guard's size without a check.
+// From base on, 4 GiB plus this much are reserved; what is not accessible faults. Compiled code may
+// use static offsets below the guard's size without a check.
 #define VM_MEMORY_GUARD (2ull << 30)
 
 // Where compiled code returns to after a call into another instance (see target/x64/stubs).
@@ -71,14 +76,16 @@ struct vm_link {
 struct vm_thread {
     u8 *stack_limit; // frames of compiled code stay above; the guard page lies below
     u8 *host_limit;  // a host function starts above: it has VM_HOST_STACK bytes
-    u8 *last_sp;     // stack pointer of compiled code at its latest call to the host: [last_sp] is the return address
+    u8 *last_sp; // stack pointer of compiled code at its latest call to the host: [last_sp] is the
+                 // return address
     struct vm_link *link, *link_end;
-    u8 *entry_sp;    // where a trap unwinds to; 0 outside of compiled code
+    u8 *entry_sp;           // where a trap unwinds to; 0 outside of compiled code
     u64 *cells, *cells_end; // operand stack of the interpreter
-    u32 interrupt;   // set asynchronously to an enum trap: the interpreter looks at back edges and calls
+    u32 interrupt; // set asynchronously to an enum trap: the interpreter looks at back edges and
+                   // calls
     // The trap that ended it, for the message: kind, and where it was raised.
     u32 trap;
-    u32 exit_code;   // when trap == TRAP_EXIT
+    u32 exit_code;     // when trap == TRAP_EXIT
     const u8 *trap_pc; // compiled: machine address; interpreter: NULL
     u8 *trap_sp;
     u64 trap_address;
@@ -86,7 +93,8 @@ struct vm_thread {
 #define VM_HOST_STACK (64u << 10)
 
 struct vmctx {
-    u8 *mem_base; // memory 0, or an unmapped reservation of zero length: never NULL in compiled code
+    u8 *mem_base; // memory 0, or an unmapped reservation of zero length: never NULL in compiled
+                  // code
     struct vm_memory *mem;
     struct vm_thread *thread;
     const struct module *module;
@@ -114,7 +122,8 @@ static inline struct vm_table *vm_table(const struct vmctx *vm, u32 table)
     return ((struct vm_table **)((u8 *)vm + vm->module->layout.tables))[table];
 }
 
-// The canonical vm_func of a function whose reference can be taken (module_func.ref != 0, or imported).
+// The canonical vm_func of a function whose reference can be taken (module_func.ref != 0, or
+// imported).
 static inline const struct vm_func *vm_funcref(const struct vmctx *vm, u32 func)
 {
     const struct module *m = vm->module;

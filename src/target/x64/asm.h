@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The x86-64 encoder: writes instructions, knows nothing else.
 //
-// insn.def lists the instructions with a ModRM operand; x64_reg and x64_mem encode any of them with a register or a
-// memory operand. What does not fit the table (immediates, shifts, branches, VEX) has a function of its own below. With
-// a constant instruction everything about prefixes and maps folds away, and a call is a handful of stores.
+// insn.def lists the instructions with a ModRM operand; x64_reg and x64_mem encode any of them with
+// a register or a memory operand. What does not fit the table (immediates, shifts, branches, VEX)
+// has a function of its own below. With a constant instruction everything about prefixes and maps
+// folds away, and a call is a handful of stores.
 //
-// Registers are numbered as in the manual: 0-15 rax rcx rdx rbx rsp rbp rsi rdi r8-r15, and 16-31 xmm0-xmm15.
+// Registers are numbered as in the manual: 0-15 rax rcx rdx rbx rsp rbp rsi rdi r8-r15, and 16-31
+// xmm0-xmm15.
 //
-// Room: emitters do not check. Whoever drives them makes sure that ASM_SLACK bytes are left before each step.
+// Room: emitters do not check. Whoever drives them makes sure that ASM_SLACK bytes are left before
+// each step.
 #pragma once
 #include "base/types.h"
 
@@ -17,12 +20,50 @@ struct assembler {
 #define ASM_MAX_INSN 16
 
 enum x64_register {
-    RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15,
-    XMM0, XMM1, XMM2, XMM3, XMM4, XMM5, XMM6, XMM7, XMM8, XMM9, XMM10, XMM11, XMM12, XMM13, XMM14, XMM15,
+    RAX,
+    RCX,
+    RDX,
+    RBX,
+    RSP,
+    RBP,
+    RSI,
+    RDI,
+    R8,
+    R9,
+    R10,
+    R11,
+    R12,
+    R13,
+    R14,
+    R15,
+    XMM0,
+    XMM1,
+    XMM2,
+    XMM3,
+    XMM4,
+    XMM5,
+    XMM6,
+    XMM7,
+    XMM8,
+    XMM9,
+    XMM10,
+    XMM11,
+    XMM12,
+    XMM13,
+    XMM14,
+    XMM15,
     NO_REG = 0xff,
 };
 
-enum x64_flag { X64_W = 1, X64_B = 2, X64_RB = 4, X64_ST = 8, X64_XR = 16, X64_XM = 32, X64_N = 64 };
+enum x64_flag {
+    X64_W = 1,
+    X64_B = 2,
+    X64_RB = 4,
+    X64_ST = 8,
+    X64_XR = 16,
+    X64_XM = 32,
+    X64_N = 64
+};
 
 // prefix | map << 8 | opcode << 16 | flags << 24
 enum x64_insn {
@@ -33,7 +74,8 @@ enum x64_insn {
 #define XR X64_XR
 #define XM X64_XM
 #define N X64_N
-#define INSN(id, text, prefix, map, opcode, flags) I_##id = prefix | map << 8 | opcode << 16 | (flags) << 24,
+#define INSN(id, text, prefix, map, opcode, flags)                                                 \
+    I_##id = prefix | map << 8 | opcode << 16 | (flags) << 24,
 #include "target/x64/insn.def"
 #undef INSN
 #undef W
@@ -47,10 +89,26 @@ enum x64_insn {
 
 // Conditions, as in jcc, setcc and cmovcc.
 enum x64_cc {
-    CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE, CC_LE, CC_G,
+    CC_O,
+    CC_NO,
+    CC_B,
+    CC_AE,
+    CC_E,
+    CC_NE,
+    CC_BE,
+    CC_A,
+    CC_S,
+    CC_NS,
+    CC_P,
+    CC_NP,
+    CC_L,
+    CC_GE,
+    CC_LE,
+    CC_G,
 };
 
-// base NO_REG: absolute disp. index NO_REG: none. gs: in memory 0. addr32: the sum wraps at 32 bits before GS is added.
+// base NO_REG: absolute disp. index NO_REG: none. gs: in memory 0. addr32: the sum wraps at 32 bits
+// before GS is added.
 struct x64_operand {
     u8 base, index, scale; // scale: log2
     bool gs, addr32;
@@ -74,8 +132,10 @@ static inline void x64_u64(struct assembler *a, u64 v)
     a->p += 8;
 }
 
-// Prefix, REX, map and opcode. r, x, b: full register numbers for the ModRM reg, SIB index and r/m or base fields.
-static inline void x64_opcode(struct assembler *a, u32 insn, bool wide, u32 r, u32 x, u32 b, bool force_rex)
+// Prefix, REX, map and opcode. r, x, b: full register numbers for the ModRM reg, SIB index and r/m
+// or base fields.
+static inline void x64_opcode(struct assembler *a, u32 insn, bool wide, u32 r, u32 x, u32 b,
+                              bool force_rex)
 {
     u32 prefix = insn & 0xff, map = insn >> 8 & 0xff, flags = insn >> 24;
     if (prefix)
@@ -165,7 +225,8 @@ static inline void x64_imm(struct assembler *a, enum x64_group1 op, bool wide, u
     x64_u32(a, (u32)imm);
 }
 
-static inline void x64_imm_mem(struct assembler *a, enum x64_group1 op, bool wide, struct x64_operand m, s32 imm)
+static inline void x64_imm_mem(struct assembler *a, enum x64_group1 op, bool wide,
+                               struct x64_operand m, s32 imm)
 {
     bool small = imm == (s8)imm;
     x64_mem(a, (small ? 0x83u : 0x81u) << 16, wide, op, m);
@@ -220,7 +281,8 @@ static inline void x64_imul_imm(struct assembler *a, bool wide, u32 reg, u32 rm,
 // Shifts and rotates: ROL ROR SHL SHR SAR = 0 1 4 5 7.
 enum x64_shift { SH_ROL, SH_ROR, SH_SHL = 4, SH_SHR, SH_SAR = 7 };
 
-static inline void x64_shift_imm(struct assembler *a, enum x64_shift op, bool wide, u32 rm, u32 count)
+static inline void x64_shift_imm(struct assembler *a, enum x64_shift op, bool wide, u32 rm,
+                                 u32 count)
 {
     x64_opcode(a, 0xc1 << 16, wide, 0, 0, rm, false);
     x64_byte(a, 0xc0 | op << 3 | (rm & 7));
@@ -276,7 +338,8 @@ static inline void x64_pop(struct assembler *a, u32 reg)
 }
 
 // --- VEX-encoded BMI2. pp: 0 none, 1 66, 2 f3, 3 f2; map: 2 (0f 38), 3 (0f 3a).
-static inline void x64_vex(struct assembler *a, u32 pp, u32 map, u32 opcode, bool wide, u32 reg, u32 vvvv, u32 rm)
+static inline void x64_vex(struct assembler *a, u32 pp, u32 map, u32 opcode, bool wide, u32 reg,
+                           u32 vvvv, u32 rm)
 {
     x64_byte(a, 0xc4);
     x64_byte(a, (reg < 8 ? 0x80 : 0) | 0x40 | (rm < 8 ? 0x20 : 0) | map);
@@ -286,7 +349,8 @@ static inline void x64_vex(struct assembler *a, u32 pp, u32 map, u32 opcode, boo
 }
 
 // reg = rm shifted by count: shlx, shrx, sarx.
-static inline void x64_shiftx(struct assembler *a, enum x64_shift op, bool wide, u32 reg, u32 rm, u32 count)
+static inline void x64_shiftx(struct assembler *a, enum x64_shift op, bool wide, u32 reg, u32 rm,
+                              u32 count)
 {
     x64_vex(a, op == SH_SHL ? 1 : op == SH_SHR ? 3 : 2, 2, 0xf7, wide, reg, count, rm);
 }
@@ -325,7 +389,8 @@ static inline void x64_patch(u8 *rel32, const u8 *target)
     store_u32(rel32, (u32)(target - (rel32 + 4)));
 }
 
-// Short forward branches within one instruction's sequence: returns the rel8, to be bound by x64_bind8.
+// Short forward branches within one instruction's sequence: returns the rel8, to be bound by
+// x64_bind8.
 static inline u8 *x64_jcc8(struct assembler *a, enum x64_cc cc)
 {
     x64_byte(a, 0x70u | cc);

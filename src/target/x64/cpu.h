@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// What this CPU can do beyond x86-64-v2, which everything here takes for granted (Intel SDM volume
+// 2, CPUID).
+#pragma once
+#include "base/types.h"
+
+enum x64_feature { X64_BMI2 = 1, X64_LZCNT = 2 }; // LZCNT: tzcnt too
+
+static inline u32 x64_features(void)
+{
+    u32 a = 7, b, c = 0, d, features = 0;
+    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    bool bmi1 = b >> 3 & 1, bmi2 = b >> 8 & 1;
+    a = 0x80000001;
+    __asm__("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+    features |= bmi2 ? X64_BMI2 : 0;
+    features |= bmi1 && (c >> 5 & 1) ? X64_LZCNT : 0;
+    return features;
+}
