@@ -247,8 +247,9 @@ static void print_path(const struct call *c, struct line *l, const u64 *s)
     print(l, n > SHOWN ? "\"..." : "\"");
 }
 
-static void trace(const struct call *c, const char *name, const struct arg_info *info,
-                  const u64 *slots, const char *result)
+enum { NO_RESULT = -1 };
+__attribute__((cold, noinline)) static void
+trace(const struct call *c, const char *name, const struct arg_info *info, const u64 *slots, s32 e)
 {
     struct line l = {.n = 0};
     print(&l, "%s(", name);
@@ -265,7 +266,7 @@ static void trace(const struct call *c, const char *name, const struct arg_info 
         default: print(&l, "0x%x[%u]", (u32)slots[0], (u32)slots[1]); slots += 2;
         }
     }
-    print(&l, ") = %s\n", result);
+    print(&l, ") = %s\n", e == NO_RESULT ? "?" : fs_error_name((enum fs_error)e));
     plat_console_write(l.text, l.n);
 }
 
@@ -281,16 +282,17 @@ static struct wasi *wasi_of(const struct vmctx *vm)
     {                                                                                              \
         struct call c = {wasi_of(vm), vm, unstable};                                               \
         struct args_##name a;                                                                      \
-        enum fs_error e = c.wasi ? E_INTR : E_NOSYS;                                               \
-        while (e == E_INTR) {                                                                      \
+        enum fs_error e = E_NOSYS;                                                                 \
+        while (likely(c.wasi != NULL)) {                                                           \
             e = take_##name(&c, slots, &a);                                                        \
-            if (!e)                                                                                \
+            if (likely(!e))                                                                        \
                 e = wasi_##name(&c, &a);                                                           \
-            if (unlikely(e == E_INTR))                                                             \
-                rt_check_interrupt(vm);                                                            \
+            if (likely(e != E_INTR))                                                               \
+                break;                                                                             \
+            rt_check_interrupt(vm);                                                                \
         }                                                                                          \
         if (unlikely(c.wasi && c.wasi->trace))                                                     \
-            trace(&c, #name, info_##name, slots, fs_error_name(e));                                \
+            trace(&c, #name, info_##name, slots, e);                                               \
         slots[0] = e;                                                                              \
     }
 #define NORETURN(name, args)                                                                       \
@@ -299,7 +301,7 @@ static struct wasi *wasi_of(const struct vmctx *vm)
         struct call c = {wasi_of(vm), vm, unstable};                                               \
         struct args_##name a;                                                                      \
         if (c.wasi && c.wasi->trace)                                                               \
-            trace(&c, #name, info_##name, slots, "?");                                             \
+            trace(&c, #name, info_##name, slots, NO_RESULT);                                       \
         take_##name(&c, slots, &a);                                                                \
         wasi_##name(&c, &a);                                                                       \
     }
