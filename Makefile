@@ -36,7 +36,7 @@ HOST_SRC = $(filter-out $(CORE_MAIN),$(foreach d,$(HOST),$(wildcard src/$d/*.c s
 SRC = $(CORE_SRC) $(HOST_SRC)
 LIB_SRC = $(filter-out src/main/%,$(SRC)) $(wildcard $(CORE_MAIN))
 UNIT_SRC = $(wildcard test/unit/*.c)
-C_FILES = $(wildcard $(foreach d,src src/* src/*/*,$d/*.[ch]) test/*/*.[ch] user/*/*.[ch] bench/*.[ch])
+C_FILES = $(wildcard $(foreach d,src src/* src/*/*,$d/*.[ch]) test/*/*.[ch] user/*/*.[ch] bench/*.[ch] bench/*/*.[ch])
 TOOLS = $(if $(wildcard check/install),build/.tools)
 
 # `make V=1` prints whole commands.

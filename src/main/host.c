@@ -124,7 +124,18 @@ static int run_command(const struct command *c, int argc, char **argv)
     return code;
 }
 
-int main(int argc, char **argv)
+// What was printed may still fail to arrive.
+static int finish(int code)
+{
+    bool lost = fflush(stdout) || ferror(stdout);
+    if (lost && code == EXIT_OK) {
+        complain("standard output cannot be written");
+        code = EXIT_ERROR;
+    }
+    return code;
+}
+
+static int dispatch(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
     const struct command *c = find(name);
@@ -141,4 +152,9 @@ int main(int argc, char **argv)
     complain("no command given");
     hint("nebulet run FILE.wasm runs a program; nebulet --help lists all commands");
     return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    return finish(dispatch(argc, argv));
 }
