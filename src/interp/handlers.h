@@ -281,11 +281,21 @@ HANDLER(i32_const)
     NEXT;
 }
 
-HANDLER(i64_const)
+HANDLER(i64_const_long)
 {
     BEGIN;
     pc++;
     u64 value = (u64)leb_s64(&pc);
+    PUSH(value);
+    NEXT;
+}
+
+HANDLER(i64_const)
+{
+    BEGIN;
+    IF_LONG(i64_const);
+    u64 value = (u64)(s64)(s32)SHORT_S32(pc);
+    pc += 2;
     PUSH(value);
     NEXT;
 }
