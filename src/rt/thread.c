@@ -117,7 +117,7 @@ static status switch_to(struct thread *t)
     return t->result;
 }
 
-// An interrupt that came before the call.
+// An interrupt that came, or a deadline that passed, before the call.
 static status interrupted(struct thread *t)
 {
     t->vm.trap = __atomic_exchange_n(&t->vm.interrupt, 0, __ATOMIC_RELAXED);
@@ -133,6 +133,8 @@ status thread_call(struct thread *t, const struct vm_func *f, u64 *slots)
     t->vm.trap_address = 0;
     t->ntrace = 0;
     t->depth = 0;
+    if (t->deadline != UINT64_MAX && t->deadline <= plat_now())
+        t->vm.interrupt = TRAP_TIME;
     if (t->vm.interrupt)
         return interrupted(t);
     t->func = f->ref;

@@ -439,26 +439,33 @@ static const struct host_func host_funcs[] = {
 
 // (module (import "h" FIELD (func $f (param i32 i32) (result i32)))
 //   (func (export "x") (param i32 i32) (result i32) (call $f (local.get 0) (local.get 1)))
-//   (export "again" (func $f)))
-static struct bytes interp_importer(const char *module, const char *field)
+//   (export "again" (func $f))
+//   (func (export "loop") (param i32 i32) (result i32)
+//     (loop (drop (call $f (local.get 0) (local.get 1)))
+//       (br_if 0 (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))
+//     (local.get 1)))
+static struct bytes importer(const char *module, const char *field)
 {
     char imports[] = "\1\1?\1?\0\0";
     imports[2] = module[0];
     imports[4] = field[0];
     struct section imported = {IMPORTS, imports, sizeof imports - 1};
-    return BUILD(S(TYPES, "\1\x60\2\x7f\x7f\1\x7f"), imported, S(FUNCS, "\1\0"),
-                 S(EXPORTS, "\2\1x\0\1\5again\0\0"), S(CODE, "\1\x08\0\x20\0\x20\1\x10\0\x0b"));
+    return BUILD(S(TYPES, "\1\x60\2\x7f\x7f\1\x7f"), imported, S(FUNCS, "\2\0\0"),
+                 S(EXPORTS, "\3\1x\0\1\5again\0\0\4loop\0\2"),
+                 S(CODE, "\2\x08\0\x20\0\x20\1\x10\0\x0b"
+                         "\x17\0\3\x40\x20\0\x20\1\x10\0\x1a\x20\1\x41\1\x6b\x22\1\x0d\0\x0b"
+                         "\x20\1\x0b"));
 }
 
 static struct instance *with_host(struct store *s, struct bytes *b, const char *field)
 {
-    *b = interp_importer("h", field);
+    *b = importer("h", field);
     return make(s, b);
 }
 
-static void hosts(void)
+static void hosts(const struct engine *engine)
 {
-    struct store *s = store_create(&interp_engine);
+    struct store *s = store_create(engine);
     struct thread *t = thread_create(s);
     CHECK_IS(store_host_module(s, "h", host_funcs, countof(host_funcs)), OK);
     struct bytes bytes[5];
@@ -470,7 +477,7 @@ static void hosts(void)
     CHECK_IS(r, 50);
     // Through another instance.
     CHECK_IS(store_register(s, "i", 1, add), OK);
-    bytes[1] = interp_importer("i", "x");
+    bytes[1] = importer("i", "x");
     CHECK_IS(call(t, func(make(s, &bytes[1]), "x"), 4, 5, &r), OK);
     CHECK_IS(r, 9);
     struct instance *leave = with_host(s, &bytes[2], "e");
@@ -482,9 +489,9 @@ static void hosts(void)
     store_free(s);
 }
 
-static void parking(void)
+static void parking(const struct engine *engine)
 {
-    struct store *s = store_create(&interp_engine);
+    struct store *s = store_create(engine);
     struct thread *t = thread_create(s), *other = thread_create(s);
     CHECK_IS(store_host_module(s, "h", host_funcs, countof(host_funcs)), OK);
     struct bytes bytes[2];
@@ -506,6 +513,97 @@ static void parking(void)
     thread_free(t); // in the middle of a call
     t = thread_create(s);
     CHECK_IS(call(t, func(add, "x"), 2, 3, &r), OK);
+    store_free(s);
+}
+
+static void host_call_cost(const struct engine *engine)
+{
+    struct store *s = store_create(engine);
+    struct thread *t = thread_create(s);
+    struct bytes b;
+    u64 r, n = 1000000, best = UINT64_MAX;
+    store_host_module(s, "h", host_funcs, countof(host_funcs));
+    const struct vm_func *f = func(with_host(s, &b, "a"), "loop");
+    for (int round = 0; round < 5; round++) {
+        u64 start = plat_now();
+        CHECK_IS(call(t, f, 1, n, &r), OK);
+        u64 took = plat_now() - start;
+        best = took < best ? took : best;
+    }
+    printf("%s: host call in a loop: %llu.%02llu ns\n", engine->name,
+           (unsigned long long)(best / n), (unsigned long long)(best % n * 100 / n));
+    store_free(s);
+}
+
+// --- Traces and time, which engines must agree on
+
+// (module (import "h" "n" (func $n (param i32 x 9) (result i32)))
+//   (func $x (param i32 x 9) (result i32) (call $n (local.get 0) ...))
+//   (func (export "y") (param i32 x 9) (result i32) (call $x (local.get 0) ...))
+//   (func (export "deep") (call $deep)) (func (export "forever") (loop nop (br 0))))
+#define NINE "\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f"
+#define GET_NINE "\x20\0\x20\1\x20\2\x20\3\x20\4\x20\5\x20\6\x20\7\x20\x08"
+static struct bytes tracer(void)
+{
+    return BUILD(S(TYPES, "\2\x60\x09" NINE "\1\x7f\x60\0\0"), S(IMPORTS, "\1\1h\1n\0\0"),
+                 S(FUNCS, "\4\0\0\1\1"), S(EXPORTS, "\3\1y\0\2\4deep\0\3\7forever\0\4"),
+                 S(CODE, "\4\x16\0" GET_NINE "\x10\0\x0b\x16\0" GET_NINE "\x10\1\x0b"
+                         "\4\0\x10\3\x0b\x08\0\3\x40\1\x0c\0\x0b\x0b"));
+}
+
+static void host_nine(struct vmctx *vm, u64 *slots)
+{
+    for (u64 i = 0; i < 9; i++)
+        CHECK_IS(slots[i], i + 1);
+    rt_trap(vm, TRAP_UNALIGNED_ATOMIC);
+}
+
+static void traces(const struct engine *engine)
+{
+    static const struct host_func nine = {"n", "iiiiiiiii:i", host_nine};
+    struct store *s = store_create(engine);
+    struct thread *t = thread_create(s);
+    struct bytes b = tracer();
+    char text[4096];
+    store_host_module(s, "h", &nine, 1);
+    struct instance *i = make(s, &b);
+    u64 slots[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    CHECK_IS(thread_call(t, func(i, "y"), slots), ERR_TRAP);
+    thread_describe_trap(t, text, sizeof text);
+    const char *want = "wasm trap: unaligned atomic\n  at $f1 (module.wasm:0x5f)\n"
+                       "  at y (module.wasm:0x76)";
+    CHECK(!strcmp(text, want));
+    if (strcmp(text, want))
+        printf("%s\n", text);
+    u64 r;
+    CHECK_IS(call(t, func(i, "deep"), 0, 0, &r), ERR_TRAP);
+    thread_describe_trap(t, text, sizeof text);
+    CHECK(strstr(text, "call stack exhausted\n  at deep (module.wasm:0x7"));
+    CHECK(strstr(text, " more"));
+    char little[40];
+    CHECK(thread_describe_trap(t, little, sizeof little) > sizeof little);
+    CHECK_IS(strlen(little), sizeof little - 1);
+    store_free(s);
+}
+
+static void time_limits(const struct engine *engine)
+{
+    static const struct host_func nine = {"n", "iiiiiiiii:i", host_nine};
+    struct store *s = store_create(engine);
+    struct thread *t = thread_create(s);
+    struct bytes b = tracer();
+    store_host_module(s, "h", &nine, 1);
+    struct instance *i = make(s, &b);
+    for (int round = 0; round < 20; round++) {
+        thread_deadline(t, plat_now() + 500000);
+        CHECK_IS(trap_of(t, func(i, "forever"), 0, 0), TRAP_TIME);
+        CHECK_IS(trap_of(t, func(i, "deep"), 0, 0), TRAP_TIME); // past already
+    }
+    struct trace_frame f[2];
+    thread_deadline(t, plat_now() + 500000);
+    CHECK_IS(trap_of(t, func(i, "forever"), 0, 0), TRAP_TIME);
+    CHECK_IS(thread_trace(t, f, 2), 1);
+    CHECK_IS(f[0].func, 4);
     store_free(s);
 }
 
@@ -533,9 +631,9 @@ static struct bytes exporter(void)
                  S(EXPORTS, "\4\1m\2\0\1t\1\0\1g\3\0\1v\3\1"));
 }
 
-static void linking(void)
+static void linking(const struct engine *engine)
 {
-    struct store *s = store_create(&interp_engine);
+    struct store *s = store_create(engine);
     struct bytes b = exporter();
     CHECK_IS(store_host_module(s, "h", host_funcs, countof(host_funcs)), OK);
     CHECK_IS(store_register(s, "i", 1, make(s, &b)), OK);
@@ -572,9 +670,9 @@ static void linking(void)
 }
 
 // Active segments: those before one that is out of bounds stay written.
-static void segments(void)
+static void segments(const struct engine *engine)
 {
-    struct store *s = store_create(&interp_engine);
+    struct store *s = store_create(engine);
     struct bytes b = exporter();
     struct instance *i = make(s, &b);
     CHECK_IS(store_register(s, "i", 1, i), OK);
@@ -853,13 +951,13 @@ __asm__(
     "toy_end:\n");
 #define T(n, next) extern const u8 toy_##n[] __asm__("toy_" #n);
 T(0, )
-T(1, ) T(2, ) T(3, ) T(4, ) T(5, ) T(6, ) T(7, ) T(8, ) T(9, ) T(10, ) T(11, ) T(12, ) T(13, )
-    T(end, )
+T(1, )
+T(2, )
+T(3, ) T(4, ) T(5, ) T(6, ) T(7, ) T(8, ) T(9, ) T(10, ) T(11, ) T(12, ) T(13, ) T(end, )
 #undef T
 #define T(n, next) {toy_##n, toy_##next},
-        const
-    struct toy toys[TOYS] = {T(0, 1) T(1, 2) T(2, 3) T(3, 4) T(4, 5) T(5, 6) T(6, 7) T(7, 8) T(8, 9)
-                                 T(9, 10) T(10, 11) T(11, 12) T(12, 13) T(13, end)};
+    const struct toy toys[TOYS] = {T(0, 1) T(1, 2) T(2, 3) T(3, 4) T(4, 5) T(5, 6) T(6, 7) T(7, 8)
+                                       T(8, 9) T(9, 10) T(10, 11) T(11, 12) T(12, 13) T(13, end)};
 _Static_assert(sizeof(struct vmctx) == 64, "the snippets know where the imports are");
 
 int main(void)
@@ -874,10 +972,16 @@ int main(void)
     toy_links();
     toy_recursion();
     toy_link_overflow();
-    hosts();
-    parking();
-    linking();
-    segments();
+    const struct engine *engines[] = {&interp_engine, &fast_engine};
+    for (size_t i = 0; i < countof(engines); i++) {
+        hosts(engines[i]);
+        parking(engines[i]);
+        linking(engines[i]);
+        segments(engines[i]);
+        traces(engines[i]);
+        time_limits(engines[i]);
+        host_call_cost(engines[i]);
+    }
     memories();
     whole_memory();
     tables();
