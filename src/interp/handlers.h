@@ -403,7 +403,7 @@ HANDLER(f64_const)
         NEXT;                                                                                      \
     }
 
-// `next` is the byte after the immediates, `offset` the static one.
+// The body finds the static offset in `offset`; pc is still on the instruction, for the trap.
 #define MEMORY_ACCESS(code, id, ...)                                                               \
     HANDLER(id##_long)                                                                             \
     {                                                                                              \
