@@ -330,12 +330,13 @@ HANDLER(f64_const)
      ((code) >= OP_i32_store && (code) <= OP_i32_store8))
 
 #define IS_COMPARISON(code) ((code) >= OP_i32_eqz && (code) <= OP_f64_ge)
-// A condition: branched on at once, or a value. pc is on the next instruction.
+// A condition: branched on at once, or a value. pc is on the next instruction. A branch that is
+// taken goes through br, which costs a jump and saves a tenth of the size.
 #define CONDITION(expr)                                                                            \
     do {                                                                                           \
         if (NEXT_IS_SHORT(br_if)) {                                                                \
             if (expr)                                                                              \
-                BRANCH(side);                                                                      \
+                GO(depth == 0 ? op_br_0 : op_br_1);                                                \
             side++;                                                                                \
             pc += 2;                                                                               \
             NEXT_OR_LOCAL;                                                                         \

@@ -135,7 +135,7 @@ static const u8 leave_code[] = {OP_leave};
             r0 = (u64)branch_;                                                                     \
             GO(branch_drop);                                                                       \
         }                                                                                          \
-        if (branch_->dpc < 0 && unlikely(INTERRUPT))                                               \
+        if (branch_->dpc <= 0 && unlikely(INTERRUPT))                                               \
             GO(trap_interrupt);                                                                    \
         pc += branch_->dpc;                                                                        \
         side = branch_ + branch_->dside;                                                           \
@@ -289,7 +289,7 @@ static HANDLER_CC status branch_drop(STATE)
     for (u32 i = 0; i < branch->keep; i++)
         to[i] = from[i];
     sp = to + branch->keep;
-    if (branch->dpc < 0 && unlikely(INTERRUPT))
+    if (branch->dpc <= 0 && unlikely(INTERRUPT))
         GO(trap_interrupt);
     pc += branch->dpc;
     side = branch + branch->dside;
@@ -609,6 +609,8 @@ HANDLER(table_fill)
     COLD(table_fill)
 
 // --- The hot instructions, three times
+
+static HANDLER_CC status op_br_1(STATE);
 
 #include "interp/handlers.h"
 #undef DEPTH
