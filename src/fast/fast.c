@@ -78,7 +78,9 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
 {
     f->func = func;
     f->body = body;
-    f->pc = body->code;
+    f->pc = f->op = body->code;
+    if (f->locate)
+        f->locate->count = 0;
     reset(f);
     if (!arrays(f, body) || !push_function_label(f)) {
         f->oom = true;
@@ -235,20 +237,25 @@ struct locating {
 static void look_up(struct fast *f, struct locating *l, u32 at)
 {
     l->wasm = l->adjust = 0;
-    u32 first_cold = f->colds.count ? f->colds.at[0].final : UINT32_MAX;
-    for (u32 i = 0; i < f->colds.count; i++)
-        if (at >= f->colds.at[i].final)
+    if (at < f->code.cold - f->code.body + PROLOGUE_MAX) {
+        for (u32 i = 0; i < l->wheres.count && l->wheres.at[i].code <= at; i++) {
+            l->wasm = l->wheres.at[i].wasm;
+            l->adjust = l->wheres.at[i].adjust;
+        }
+        return;
+    }
+    for (u32 i = 0; i < f->colds.count; i++) {
+        if (at >= f->colds.at[i].final) {
             l->wasm = f->colds.at[i].wasm;
+            l->adjust = f->colds.at[i].adjust;
+        }
+    }
     for (u32 i = 0; i < f->traps.count; i++) {
         u32 trap = f->traps.at[i].site + 4 + load_u32(f->start + f->traps.at[i].site);
-        if (trap == at)
+        if (trap == at) {
             l->wasm = f->traps.at[i].wasm;
-    }
-    if (l->wasm && at >= first_cold)
-        return;
-    for (u32 i = 0; i < l->wheres.count && l->wheres.at[i].code <= at; i++) {
-        l->wasm = l->wheres.at[i].wasm;
-        l->adjust = l->wheres.at[i].adjust;
+            l->adjust = f->traps.at[i].adjust;
+        }
     }
 }
 
@@ -340,7 +347,7 @@ static u32 fast_frame_at(const struct compiled *c, u32 func, const u8 *pc)
     if (offset >= code->epilogue && offset < code->cold)
         return popped_from(pc);
     struct locating l;
-    return code->frame + (locate(c, func, code_offset(c, code, pc) - 1, &l) ? l.adjust : 0);
+    return code->frame + (locate(c, func, code_offset(c, code, pc), &l) ? l.adjust : 0);
 }
 
 const struct engine fast_engine = {

@@ -248,7 +248,8 @@ struct cold *cold_begin(struct fast *f, u8 *site, size_t size)
     struct cold *c = &f->colds.at[f->colds.count++];
     *c = (struct cold){.site = site ? (u32)(site - f->start) : UINT32_MAX,
                        .start = f->cold.count,
-                       .wasm = wasm_offset(f)};
+                       .wasm = wasm_offset(f),
+                       .adjust = f->rsp_adjust};
     f->cold_return = f->a.p;
     f->cold_limit = f->limit;
     f->a.p = f->cold.at + f->cold.count;
@@ -362,7 +363,7 @@ u32 pop_condition(struct fast *f)
 void trap_if(struct fast *f, u32 cc, enum trap trap)
 {
     u8 *site = x64_jcc(&f->a, (enum x64_cc)cc);
-    struct trap_site t = {(u32)(site - f->start), wasm_offset(f), (u8)trap};
+    struct trap_site t = {(u32)(site - f->start), wasm_offset(f), f->rsp_adjust, (u8)trap};
     if (!vec_push(&f->traps, t))
         f->oom = true;
 }

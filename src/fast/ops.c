@@ -1462,6 +1462,7 @@ void ops_walk(struct fast *f)
             return;
         }
         f->busy = 0;
+        f->op = f->pc;
         locate_note(f);
         if (!step(f, *f->pc++))
             return;

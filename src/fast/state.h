@@ -84,14 +84,15 @@ struct cold {
     u32 start;  // in the cold buffer
     u32 jmp;    // rel32 in the cold buffer of the jump back
     u32 target; // label id, or hot offset when is_offset
-    u32 wasm;   // offset in the module, for traces
+    u32 wasm;   // offset in the module, and bytes pushed below the frame, for traces
+    u32 adjust;
     bool is_offset;
     u32 final; // offset in the function when placed
 };
 
 struct trap_site {
     u32 site; // rel32 of the jump
-    u32 wasm;
+    u32 wasm, adjust;
     u8 trap;
 };
 
@@ -120,6 +121,7 @@ struct fast {
     u8 *start; // of the function: offsets are relative to it
     u8 *limit; // less than FAST_STEP bytes are left past this
     const u8 *pc;
+    const u8 *op; // the instruction that is being compiled
     struct slot *slots;
     u32 sp;
     u32 flushed; // slots below are SLOT_MEM or SLOT_CONST
@@ -238,7 +240,7 @@ static inline bool fast_room(struct fast *f, size_t n)
 
 static inline u32 wasm_offset(const struct fast *f)
 {
-    return (u32)(f->pc - f->m->bytes);
+    return (u32)(f->op - f->m->bytes);
 }
 
 static inline void locate_note(struct fast *f)

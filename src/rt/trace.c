@@ -98,7 +98,7 @@ static struct cached *cached(struct walk *w, const u8 *pc)
 static bool find(struct walk *w, const u8 *pc, bool return_address, struct place *out)
 {
     struct cached *slot = cached(w, pc);
-    if (return_address && slot->pc == pc) {
+    if (return_address && pc && slot->pc == pc) {
         *out = slot->place;
         return true;
     }
