@@ -135,7 +135,7 @@ static const u8 leave_code[] = {OP_leave};
             r0 = (u64)branch_;                                                                     \
             GO(branch_drop);                                                                       \
         }                                                                                          \
-        if (branch_->dpc <= 0 && unlikely(INTERRUPT))                                               \
+        if (branch_->dpc <= 0 && unlikely(INTERRUPT))                                              \
             GO(trap_interrupt);                                                                    \
         pc += branch_->dpc;                                                                        \
         side = branch_ + branch_->dside;                                                           \

@@ -222,8 +222,10 @@ static void test_interrupt(void)
     WORLD(FUNC(0, "loop", "\0\3\x40\x10\0\x0c\0\x0b\x0b"),
           FUNC(0, "loop_if", "\0\3\x40\x10\0\x41\1\x0d\0\x0b\x0b"),
           FUNC(0, "loop_compare", "\0\3\x40\x10\0\x41\1\x41\1\x46\x0d\0\x0b\x0b"),
-          FUNC(0, "recurse", "\0\x10\0\x10\6\x0b"));
-    const char *names[] = {"loop", "loop_if", "loop_compare", "recurse"};
+          FUNC(0, "recurse", "\0\x10\0\x10\6\x0b"),
+          // Here the branch leads to itself.
+          FUNC(0, "tight", "\0\x10\0\x10\0\x10\0\3\x40\x0c\0\x0b\x0b"));
+    const char *names[] = {"loop", "loop_if", "loop_compare", "recurse", "tight"};
     for (size_t i = 0; i < countof(names); i++) {
         pokes = 0;
         CHECK_IS(call(&w, names[i], 0), -TRAP_TIME);
