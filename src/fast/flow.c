@@ -31,11 +31,11 @@ static u32 result_register(const struct ctl *c)
 }
 
 // --- Register states
-static void regs_save(const struct fast *f, struct regs *s)
+static void regs_save(const struct fast *f, struct regs *s, u32 which)
 {
     s->cache = f->cache;
     s->dirty = f->dirty;
-    for (u32 m = f->cache; m; m &= m - 1) {
+    for (u32 m = f->cache & which; m; m &= m - 1) {
         u32 r = (u32)__builtin_ctz(m);
         s->local[r] = f->reg_local[r];
     }
@@ -64,17 +64,24 @@ static void state_free(struct fast *f, u32 n)
     }
 }
 
-static void regs_restore(struct fast *f, const struct regs *s)
+// Back to a saved state, in which the registers outside of `which` hold what they hold now.
+static void regs_restore(struct fast *f, const struct regs *s, u32 which)
 {
-    for (u32 m = f->cache; m; m &= m - 1)
+    for (u32 m = f->cache & which; m; m &= m - 1)
         f->local_reg[f->reg_local[__builtin_ctz(m)]] = NO_REG;
     f->cache = s->cache;
     f->dirty = s->dirty;
-    for (u32 m = s->cache; m; m &= m - 1) {
+    for (u32 m = s->cache & which; m; m &= m - 1) {
         u32 r = (u32)__builtin_ctz(m);
         f->reg_local[r] = s->local[r];
         f->local_reg[s->local[r]] = (u8)r;
     }
+}
+
+// The registers that the present region does not pin. Its pins are always in place, in code that nothing reaches, too.
+static u32 unpinned(const struct fast *f)
+{
+    return ~f->regions.at[f->region].pins;
 }
 
 // Registers whose cached local is where the region wants it.
@@ -103,6 +110,15 @@ static void load_pins(struct fast *f, const struct region *r)
         }
         cache_put(f, reg, local, false);
     }
+}
+
+// The same without code, where nothing comes from: the pins are as if they had been loaded.
+static void region_assume(struct fast *f, const struct region *r)
+{
+    for (u32 m = f->cache; m; m &= m - 1)
+        cache_remove(f, (u32)__builtin_ctz(m));
+    for (u32 m = r->pins; m; m &= m - 1)
+        cache_put(f, (u32)__builtin_ctz(m), r->local[__builtin_ctz(m)], false);
 }
 
 void region_enter(struct fast *f, u32 region)
@@ -164,13 +180,13 @@ static void label_merge(struct fast *f, struct ctl *c)
         c->state = state_new(f);
         if (!c->state)
             return;
-        regs_save(f, &f->states.at[c->state - 1]);
+        regs_save(f, &f->states.at[c->state - 1], ~region_of(f, c->region)->pins);
         f->states.at[c->state - 1].cache = cache;
         return;
     }
     struct regs *s = &f->states.at[c->state - 1];
-    u32 same = 0;
-    for (u32 m = cache & s->cache; m; m &= m - 1) {
+    u32 same = region_of(f, c->region)->pins;
+    for (u32 m = cache & s->cache & ~same; m; m &= m - 1) {
         u32 r = (u32)__builtin_ctz(m);
         same |= s->local[r] == f->reg_local[r] ? BIT(r) : 0;
     }
@@ -224,9 +240,11 @@ static void conform(struct fast *f, struct ctl *c)
         return;
     }
     const struct region *r = region_of(f, c->region);
-    dirty_store(f, in_place(f, r));
+    bool same = c->region == f->region;
+    dirty_store(f, same ? r->pins : in_place(f, r));
     results_move(f, c);
-    load_pins(f, r);
+    if (!same)
+        load_pins(f, r);
     label_merge(f, c);
 }
 
@@ -270,7 +288,7 @@ void cold_end(struct fast *f, struct cold *c)
 static void cold_edge(struct fast *f, struct ctl *c, u8 *site)
 {
     struct regs saved;
-    regs_save(f, &saved);
+    regs_save(f, &saved, ~0u);
     u32 id = label_id(f, c);
     struct cold *cold = cold_begin(f, site, 1024 + (size_t)c->arity * 32);
     if (!cold)
@@ -278,7 +296,7 @@ static void cold_edge(struct fast *f, struct ctl *c, u8 *site)
     conform(f, c);
     cold->target = id;
     cold_end(f, cold);
-    regs_restore(f, &saved);
+    regs_restore(f, &saved, ~0u);
 }
 
 // Does an edge to c need more than can be done in line before a conditional jump?
@@ -288,6 +306,8 @@ static bool needs_cold(struct fast *f, const struct ctl *c)
         return c->arity > 1;
     if (c->arity && !c->result_reg)
         return true;
+    if (c->region == f->region)
+        return false;
     const struct region *r = region_of(f, c->region);
     u32 ok = in_place(f, r);
     return ok != r->pins || (f->dirty & region_of(f, f->region)->pins & ~ok);
@@ -471,13 +491,13 @@ void flow_if(struct fast *f)
         x64_bind8(&f->a, second);
     c->else_state = state_new(f);
     if (c->else_state)
-        regs_save(f, &f->states.at[c->else_state - 1]);
+        regs_save(f, &f->states.at[c->else_state - 1], unpinned(f));
 }
 
 static void else_restore(struct fast *f, struct ctl *c)
 {
     if (c->else_state)
-        regs_restore(f, &f->states.at[c->else_state - 1]);
+        regs_restore(f, &f->states.at[c->else_state - 1], unpinned(f));
     state_free(f, c->else_state);
     c->else_state = 0;
 }
@@ -545,6 +565,8 @@ bool flow_end(struct fast *f)
         f->region = c->outer_region;
         if (f->reachable)
             region_enter(f, f->region);
+        else
+            region_assume(f, region_of(f, f->region));
         if (c->region != c->outer_region)
             f->regions.count = c->region;
         break;
@@ -567,7 +589,7 @@ bool flow_end(struct fast *f)
     if (c->kind != CTL_LOOP && c->state) {
         discard(f, c->height);
         chain_bind(f, c);
-        regs_restore(f, &f->states.at[c->state - 1]);
+        regs_restore(f, &f->states.at[c->state - 1], unpinned(f));
         state_free(f, c->state);
         results_push(f, c);
         f->reachable = true;
@@ -584,6 +606,8 @@ void flow_br(struct fast *f, u32 depth)
     struct ctl *c = ctl_at(f, depth);
     conform(f, c);
     jump_to(f, c);
+    if (c->region != f->region)
+        region_assume(f, region_of(f, f->region));
     f->reachable = false;
 }
 
@@ -615,14 +639,18 @@ void flow_br_table(struct fast *f)
         return;
     }
     u32 index = pop_reg(f);
-    move_reg(f, T32, SCRATCH, index);
     dirty_store(f, region_of(f, f->region)->pins);
-    const struct slot *top = f->sp ? &f->slots[f->sp - 1] : NULL;
     const u8 *last = f->pc;
     for (u32 i = 0; i < n; i++)
         leb_u32(&last);
-    if (ctl_at(f, leb_u32(&last))->arity == 1)
-        result_settle(f, ty_fp(top->type) ? XMM0 : RAX);
+    // The index may be in rax, and a float constant comes through the scratch register.
+    bool settles = ctl_at(f, leb_u32(&last))->arity == 1;
+    bool fp = settles && ty_fp(f->slots[f->sp - 1].type);
+    if (fp)
+        result_settle(f, XMM0);
+    move_reg(f, T32, SCRATCH, index);
+    if (settles && !fp)
+        result_settle(f, RAX);
     u32 base = reg_alloc(f, GPR_MASK);
 
     struct jump_table *t = &f->tables.at[f->tables.count++];
