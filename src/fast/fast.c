@@ -55,7 +55,7 @@ static void reset(struct fast *f)
     f->states.count = f->free_state = 0;
     f->cold.count = f->colds.count = f->traps.count = f->calls.count = f->labels.count = 0;
     f->jumps.count = f->tables.count = f->incoming.count = 0;
-    f->loop = f->loop_depth = f->stamp = 0;
+    f->loop = f->loop_depth = f->stamp = f->rotor = 0;
     f->reachable = true;
 }
 
