@@ -1370,17 +1370,17 @@ static bool dead_code(struct fast *f)
 static inline bool step(struct fast *f, u32 op)
 {
     switch (op) {
-    case OP_unreachable: unreachable(f); break;
+    case OP_unreachable: unreachable(f); return dead_code(f);
     case OP_nop: break;
     case OP_block: flow_block(f, CTL_BLOCK); break;
     case OP_loop: flow_block(f, CTL_LOOP); break;
     case OP_if: flow_if(f); break;
     case OP_else: flow_else(f); break;
     case OP_end: return flow_end(f);
-    case OP_br: flow_br(f, leb_u32(&f->pc)); break;
+    case OP_br: flow_br(f, leb_u32(&f->pc)); return dead_code(f);
     case OP_br_if: flow_br_if(f, leb_u32(&f->pc)); break;
-    case OP_br_table: flow_br_table(f); break;
-    case OP_return: flow_br(f, f->ctls.count - 1); break;
+    case OP_br_table: flow_br_table(f); return dead_code(f);
+    case OP_return: flow_br(f, f->ctls.count - 1); return dead_code(f);
     case OP_call: call_function(f, leb_u32(&f->pc)); break;
     case OP_call_indirect: {
         u32 type = leb_u32(&f->pc);
@@ -1465,8 +1465,6 @@ void ops_walk(struct fast *f)
         f->op = f->pc;
         locate_note(f);
         if (!step(f, *f->pc++))
-            return;
-        if (unlikely(!f->reachable) && !dead_code(f))
             return;
     }
 }

@@ -287,20 +287,24 @@ static inline void move_reg(struct fast *f, enum ty t, u32 dst, u32 src)
 
 static inline void load_frame(struct fast *f, enum ty t, u32 dst, u32 cell_index)
 {
-    struct x64_operand m = frame_at(f, cell_index);
+    s32 at = frame_at(f, cell_index).disp;
     if (!ty_fp(t))
-        x64_mem(&f->a, I_MOV_LOAD, ty_wide(t), dst, m);
+        x64_frame(&f->a, I_MOV_LOAD, ty_wide(t), dst, at);
+    else if (ty_wide(t))
+        x64_frame(&f->a, I_MOVSD_LOAD, false, dst, at);
     else
-        x64_mem(&f->a, ty_wide(t) ? I_MOVSD_LOAD : I_MOVSS_LOAD, false, dst, m);
+        x64_frame(&f->a, I_MOVSS_LOAD, false, dst, at);
 }
 
 static inline void store_frame(struct fast *f, enum ty t, u32 cell_index, u32 src)
 {
-    struct x64_operand m = frame_at(f, cell_index);
+    s32 at = frame_at(f, cell_index).disp;
     if (!ty_fp(t))
-        x64_mem(&f->a, I_MOV_STORE, ty_wide(t), src, m);
+        x64_frame(&f->a, I_MOV_STORE, ty_wide(t), src, at);
+    else if (ty_wide(t))
+        x64_frame(&f->a, I_MOVSD_STORE, false, src, at);
     else
-        x64_mem(&f->a, ty_wide(t) ? I_MOVSD_STORE : I_MOVSS_STORE, false, src, m);
+        x64_frame(&f->a, I_MOVSS_STORE, false, src, at);
 }
 
 static inline u32 stack_cell(const struct fast *f, u32 slot_index)

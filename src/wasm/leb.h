@@ -25,7 +25,11 @@ static inline u64 leb_s64(const u8 **pp)
     const u8 *p = *pp;
     u64 v = 0;
     u32 shift = 0;
-    u8 b;
+    u8 b = *p;
+    if (likely(!(b & 0x80))) {
+        *pp = p + 1;
+        return (u64)((s64)((u64)b << 57) >> 57);
+    }
     do {
         b = *p++;
         v |= (u64)(b & 0x7f) << shift;

@@ -205,6 +205,25 @@ static inline struct x64_operand x64_at(u32 base, s32 disp)
     return (struct x64_operand){(u8)base, NO_REG, 0, false, false, disp};
 }
 
+// x64_mem for [rsp + disp], which is the most frequent one: composed in a register, one store. The
+// instruction is a constant without W among its flags.
+static inline void x64_frame(struct assembler *a, u32 insn, bool wide, u32 reg, s32 disp)
+{
+    u32 prefix = insn & 0xff, map = insn >> 8 & 0xff;
+    reg &= 15;
+    if (prefix)
+        x64_byte(a, prefix);
+    u32 rex = 0x40 | (wide ? 8 : 0) | (reg >> 1 & 4);
+    *a->p = (u8)rex;
+    a->p += rex != 0x40;
+    if (map)
+        x64_byte(a, 0x0f);
+    bool small = disp == (s8)disp;
+    u32 modrm = (small ? 0x44 : 0x84) | (reg & 7) << 3;
+    store_u64(a->p, (insn >> 16 & 0xff) | modrm << 8 | 0x24 << 16 | (u64)(u32)disp << 24);
+    a->p += small ? 4 : 7;
+}
+
 // --- Immediates. The group-1 operations: ADD OR ADC SBB AND SUB XOR CMP = 0..7.
 enum x64_group1 { G1_ADD, G1_OR, G1_AND = 4, G1_SUB, G1_XOR, G1_CMP };
 
