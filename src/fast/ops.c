@@ -848,7 +848,7 @@ static struct x64_operand address(struct fast *f, const struct slot *s, u64 offs
     }
     u32 r = value_reg(f, s);
     m.base = (u8)r;
-    if (offset < INT32_MAX) { // the reservation covers index + offset: it faults
+    if (offset < VM_MEMORY_GUARD - WASM_PAGE) { // the reservation covers index + offset: it faults
         m.disp = (s32)offset;
         return m;
     }
@@ -913,6 +913,8 @@ static bool add_load(struct fast *f)
         return false;
     const struct load *l = &loads[p[0] - OP_i32_load];
     u32 rb = pop_reg(f), ra = pop_reg(f);
+    f->at = f->pc; // what may trap is the load
+    locate_note(f);
     f->pc += 3;
     load_from(f, l, (struct x64_operand){(u8)ra, (u8)rb, 0, true, true, 0});
     return true;
@@ -1051,6 +1053,13 @@ static void global_set(struct fast *f, u32 global)
     call_runtime(f, (const void *)(function), (const u64[]){__VA_ARGS__},                          \
                  sizeof((const u64[]){__VA_ARGS__}) / sizeof(u64), nslots, out, checked)
 
+// A C function leaves the upper half of rax undefined; here it must be zero.
+static void push_c_int(struct fast *f)
+{
+    x64_reg(&f->a, I_MOV_LOAD, false, RAX, RAX);
+    push_reg(f, T32, RAX);
+}
+
 static void runtime_op(struct fast *f, u32 op)
 {
     u32 x, y;
@@ -1058,7 +1067,7 @@ static void runtime_op(struct fast *f, u32 op)
     case OP_memory_grow:
         f->pc++;
         call_runtime(f, (const void *)rt_memory_grow, NULL, 0, 1, false, false);
-        push_reg(f, T32, RAX);
+        push_c_int(f);
         break;
     case OP_memory_copy:
         f->pc += 2;
@@ -1087,7 +1096,7 @@ static void runtime_op(struct fast *f, u32 op)
         break;
     case OP_table_grow:
         RUNTIME(f, rt_table_grow, 2, false, false, leb_u32(&f->pc));
-        push_reg(f, T32, RAX);
+        push_c_int(f);
         break;
     case OP_table_fill: RUNTIME(f, rt_table_fill, 3, false, true, leb_u32(&f->pc)); break;
     case OP_table_set: RUNTIME(f, rt_table_set, 2, false, true, leb_u32(&f->pc)); break;
