@@ -206,7 +206,7 @@ static inline struct x64_operand x64_at(u32 base, s32 disp)
 }
 
 // x64_mem for [rsp + disp], which is the most frequent one: composed in a register, one store. The
-// instruction is a constant without W among its flags.
+// instruction is a constant of map 0 or 1, without W or B among its flags.
 static inline void x64_frame(struct assembler *a, u32 insn, bool wide, u32 reg, s32 disp)
 {
     u32 prefix = insn & 0xff, map = insn >> 8 & 0xff;
