@@ -19,7 +19,7 @@ static void need_stack(struct vmctx *vm)
     u8 *sp = __builtin_frame_address(0);
     struct vm_thread *t = vm->thread;
     if (t && t->entry_sp && sp < t->host_limit && sp >= t->stack_limit)
-        rt_trap(vm, TRAP_STACK);
+        rt_trap(vm, t->interrupt ? (enum trap)t->interrupt : TRAP_STACK);
 }
 
 // --- Memory

@@ -114,6 +114,7 @@ static status switch_to(struct thread *t)
     if (t->state == THREAD_PARKED)
         return ERR_SHOULD_WAIT;
     __atomic_store_n(&t->vm.interrupt, 0, __ATOMIC_RELAXED);
+    t->vm.host_limit = t->vm.stack_limit + VM_HOST_STACK;
     return t->result;
 }
 

@@ -123,10 +123,15 @@ static void on_timer(struct thread *t, struct plat_fault *f)
         plat_timer(t->deadline);
         return;
     }
-    if (t->vm.entry_sp && code_contains((const void *)(uintptr_t)*f->pc))
+    if (t->vm.entry_sp && code_contains((const void *)(uintptr_t)*f->pc)) {
         resume_in_unwind(t, f, (enum trap)t->vm.interrupt);
-    else
-        plat_timer(plat_now() + RETRY_NS);
+        return;
+    }
+    // A guest that does little else than call the host might never be found in its own code: from
+    // now on there is no stack for host functions, so its next call ends it.
+    if (t->store->engine->code)
+        t->vm.host_limit = (u8 *)UINTPTR_MAX;
+    plat_timer(plat_now() + RETRY_NS);
 }
 
 bool trap_on_fault(struct plat_fault *f)
@@ -140,6 +145,8 @@ bool trap_on_fault(struct plat_fault *f)
     if (!t || !t->vm.entry_sp)
         return false;
     enum trap trap = classify(t, f);
+    if (trap == TRAP_STACK && t->vm.interrupt)
+        trap = (enum trap)t->vm.interrupt;
     if (trap)
         resume_in_unwind(t, f, trap);
     return trap != TRAP_NONE;

@@ -75,7 +75,8 @@ struct vm_link {
 // One thread of execution: its stacks. Shared by all instances that it passes through.
 struct vm_thread {
     u8 *stack_limit; // frames of compiled code stay above; the guard page lies below
-    u8 *host_limit;  // a host function starts above: it has VM_HOST_STACK bytes
+    u8 *host_limit;  // a host function starts above: it has VM_HOST_STACK bytes. Beyond any stack
+                    // when an interrupt waits for the next call of a host function by compiled code
     u8 *last_sp; // stack pointer of compiled code at its latest call to the host: [last_sp] is the
                  // return address
     struct vm_link *link, *link_end;
