@@ -259,6 +259,8 @@ static void jump_to(struct fast *f, struct ctl *c)
 // --- Code out of line
 struct cold *cold_begin(struct fast *f, u8 *site, size_t size)
 {
+    if (!fast_room(f, f->cold.count)) // it is going to be there, too
+        return NULL;
     if (size > 1u << 20 || !vec_reserve(&f->cold, (u32)size + 64) || !vec_reserve(&f->colds, 1)) {
         f->oom = true;
         return NULL;

@@ -1466,7 +1466,7 @@ void ops_walk(struct fast *f)
 {
     f->hint.reg = NO_REG;
     for (;;) {
-        if (unlikely(f->a.p > f->limit || f->oom)) {
+        if (unlikely(f->a.p > f->limit || f->oom || f->full)) {
             f->full = !f->oom;
             return;
         }
