@@ -78,7 +78,8 @@ static void regs_restore(struct fast *f, const struct regs *s, u32 which)
     }
 }
 
-// The registers that the present region does not pin. Its pins are always in place, in code that nothing reaches, too.
+// The registers that the present region does not pin. Its pins are always in place, in code that
+// nothing reaches, too.
 static u32 unpinned(const struct fast *f)
 {
     return ~f->regions.at[f->region].pins;

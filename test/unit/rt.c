@@ -954,7 +954,8 @@ T(0, )
 T(1, )
 T(2, )
 T(3, )
-T(4, ) T(5, ) T(6, ) T(7, ) T(8, ) T(9, ) T(10, ) T(11, ) T(12, ) T(13, ) T(end, )
+T(4, )
+T(5, ) T(6, ) T(7, ) T(8, ) T(9, ) T(10, ) T(11, ) T(12, ) T(13, ) T(end, )
 #undef T
 #define T(n, next) {toy_##n, toy_##next},
     const struct toy toys[TOYS] = {T(0, 1) T(1, 2) T(2, 3) T(3, 4) T(4, 5) T(5, 6) T(6, 7) T(7, 8)
