@@ -16,6 +16,10 @@ CORE = base wasm interp fast target/x64 rt kern fs abi arch/x86_64
 HOST = plat/linux main
 # What main/ has for every platform: freestanding, though it stands among hosted files.
 CORE_MAIN = src/main/script.c src/main/load.c
+# The kernel runs where it is loaded. PC_PLAIN is code that runs while compiled code is interrupted
+# anywhere, so it leaves the vector registers alone.
+PC_FLAGS = -fno-pie -mcmodel=small -fno-asynchronous-unwind-tables
+PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm code fault)
 
 WARN = -Wall -Wextra -Wshadow -Wswitch-enum -Wmissing-prototypes
 CFLAGS = -std=gnu11 -O2 -g -march=x86-64-v2 -Isrc -MMD -MP $(WARN) \
@@ -31,8 +35,9 @@ TEXTS = $(wildcard /usr/share/common-licenses/*)
 GUEST_CC = $(CC) --target=wasm32-wasi -std=gnu11 -O2 -Wall -Wextra -Wno-deprecated --no-wasm-opt
 
 CORE_SRC = $(foreach d,$(CORE),$(wildcard src/$d/*.c src/$d/*.S)) $(wildcard $(CORE_MAIN))
+PC_SRC = $(wildcard src/plat/pc/*.c src/plat/pc/*.S) src/main/kernel.c
 STUB_SRC = $(wildcard src/plat/stub/*.c)
-HOST_SRC = $(filter-out $(CORE_MAIN),$(foreach d,$(HOST),$(wildcard src/$d/*.c src/$d/*.S)))
+HOST_SRC = $(filter-out $(CORE_MAIN) src/main/kernel.c,$(foreach d,$(HOST),$(wildcard src/$d/*.c src/$d/*.S)))
 SRC = $(CORE_SRC) $(HOST_SRC)
 LIB_SRC = $(filter-out src/main/%,$(SRC)) $(wildcard $(CORE_MAIN))
 UNIT_SRC = $(wildcard test/unit/*.c)
@@ -45,7 +50,7 @@ say = $(if $(V),,@echo "  $1")
 
 .PHONY: all run test unit check bench fuzz asan expand install clean help
 .DELETE_ON_ERROR:
-all: build/nebulet ## build/nebulet (the default)
+all: build/nebulet build/nebulet.elf ## build/nebulet and the kernel, build/nebulet.elf (the default)
 
 # --- One variant: $1 its folder, $2 its flags, $3 those of its links.
 define variant
@@ -72,6 +77,22 @@ $1/test/%: test/unit/%.c $1/libnebulet.a
 endef
 $(eval $(call variant,build,,-Wl,--icf=safe))
 $(eval $(call variant,build/asan,$(SANITIZE)))
+
+# --- The kernel: the same core once more, and the PC as its platform.
+KERNEL_OBJ = $(patsubst src/%,build/kernel/%.o,$(basename $(CORE_SRC) $(PC_SRC)))
+build/kernel/%.o: src/%.c Makefile | $(TOOLS)
+	@mkdir -p $(@D)
+	$(call say,CC $@)
+	$Q$(CC) $(CFLAGS) $(FREESTANDING) $(PC_FLAGS) $(if $(filter $<,$(PC_PLAIN)),-mgeneral-regs-only) -c $< -o $@
+build/kernel/%.o: src/%.S Makefile | $(TOOLS)
+	@mkdir -p $(@D)
+	$(call say,AS $@)
+	$Q$(CC) -Isrc -MMD -MP -g -c $< -o $@
+build/nebulet.elf: $(KERNEL_OBJ) src/plat/pc/kernel.ld
+	$(call say,LD $@)
+	$Q$(CC) -fuse-ld=lld-22 -nostdlib -static -Wl,--gc-sections -Wl,--icf=safe -Wl,--build-id=none \
+		-Wl,-z,max-page-size=4096 -T src/plat/pc/kernel.ld $(KERNEL_OBJ) -o $@
+-include $(KERNEL_OBJ:.o=.d)
 UNIT = $(patsubst test/unit/%.c,build/test/%,$(UNIT_SRC))
 
 build/.tools: check/install

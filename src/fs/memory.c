@@ -167,6 +167,17 @@ struct vfs_file *memfs_create(u64 limit, u64 dev)
 }
 
 // --- Data.
+
+// What a hole reads as.
+static void copy_backing(const struct mem_node *n, u64 offset, u8 *p, u64 size)
+{
+    u64 left = offset < n->blocks.backing_size ? n->blocks.backing_size - offset : 0;
+    u64 part = size < left ? size : left;
+    if (part)
+        memcpy(p, n->blocks.backing + offset, part);
+    memset(p + part, 0, size - part);
+}
+
 static void copy_out(const struct mem_node *n, u64 offset, u8 *p, u64 size)
 {
     while (size) {
@@ -175,7 +186,7 @@ static void copy_out(const struct mem_node *n, u64 offset, u8 *p, u64 size)
         if (i < n->blocks.count && n->blocks.at[i])
             memcpy(p, n->blocks.at[i] + at, part);
         else
-            memset(p, 0, part);
+            copy_backing(n, offset, p, part);
         offset += part, p += part, size -= part;
     }
 }
@@ -194,8 +205,8 @@ static u8 *block_at(struct mem_node *n, u64 i)
         n->blocks.at = at;
         n->blocks.count = count;
     }
-    if (!n->blocks.at[i])
-        n->blocks.at[i] = mem_alloc(n->fs, BLOCK);
+    if (!n->blocks.at[i] && (n->blocks.at[i] = mem_alloc(n->fs, BLOCK)))
+        copy_backing(n, i * BLOCK, n->blocks.at[i], BLOCK);
     return n->blocks.at[i];
 }
 
@@ -214,6 +225,13 @@ static u64 copy_in(struct mem_node *n, u64 offset, const u8 *p, u64 size)
             n->size = offset;
     }
     return done;
+}
+
+void memfs_back(struct vfs_file *f, const u8 *bytes, u64 size)
+{
+    struct mem_node *n = mem_file(f)->node;
+    n->blocks.backing = bytes;
+    n->size = n->blocks.backing_size = size;
 }
 
 static enum fs_error mem_read(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
@@ -296,6 +314,8 @@ static enum fs_error mem_fstat(struct vfs_file *f, struct vfs_stat *out)
 static void cut(struct mem_node *n, u64 size)
 {
     u64 keep = (size + BLOCK - 1) / BLOCK;
+    if (n->blocks.backing_size > size)
+        n->blocks.backing_size = size;
     for (u64 i = keep; i < n->blocks.count; i++) {
         mem_release(n->fs, n->blocks.at[i], BLOCK);
         n->blocks.at[i] = NULL;

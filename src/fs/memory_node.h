@@ -43,6 +43,8 @@ struct mem_node {
         struct {
             u8 **at; // NULL: a hole, reads as zero
             u64 count;
+            const u8 *backing; // what holes below backing_size read as
+            u64 backing_size;
         } blocks;
         struct mem_dir dir;
         char *target; // of size bytes

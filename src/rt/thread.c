@@ -43,8 +43,7 @@ static size_t reservation_size(const struct store *s)
 
 bool thread_guards(const struct thread *t, u64 address)
 {
-    u64 start = (u64)(uintptr_t)t->reservation, size = reservation_size(t->store);
-    return address - start < GUARD || address - (start + size - GUARD) < GUARD;
+    return address - (u64)(uintptr_t)t->reservation < reservation_size(t->store);
 }
 
 // --- The coroutine
@@ -209,7 +208,7 @@ static struct thread *new_thread(struct store *s)
         heap_free(t);
         return NULL;
     }
-    if (plat_commit(t->reservation + GUARD, size - 2 * GUARD)) {
+    if (plat_commit_stack(t->reservation + GUARD, size - 2 * GUARD)) {
         plat_release(t->reservation, size);
         heap_free(t);
         return NULL;

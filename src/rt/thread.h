@@ -41,7 +41,7 @@ struct thread {
 // The one that runs on this CPU, or NULL.
 struct thread *thread_running(void);
 void threads_free(struct store *s);
-// Where a thread's stack may fault on purpose.
+// Where a thread's stack may fault: in its guards, and anywhere when memory is out.
 bool thread_guards(const struct thread *t, u64 address);
 
 // Notes the frames of compiled code, from the machine state at a trap. pc NULL: from the latest

@@ -36,6 +36,11 @@ status plat_commit(void *p, size_t size)
     return mprotect(p, size, PROT_READ | PROT_WRITE) ? ERR_NO_MEMORY : OK;
 }
 
+status plat_commit_stack(void *p, size_t size)
+{
+    return plat_commit(p, size);
+}
+
 void plat_decommit(void *p, size_t size)
 {
     if (!size)

@@ -41,6 +41,11 @@ status plat_commit(void *p, size_t size)
     return ERR_NO_MEMORY;
 }
 
+status plat_commit_stack(void *p, size_t size)
+{
+    return plat_commit(p, size);
+}
+
 void plat_decommit(void *p, size_t size)
 {
     (void)p, (void)size;

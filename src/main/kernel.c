@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: MIT
+// The kernel: reads what to run from the command line, runs it, and switches the machine off.
+//
+// The command line is words, separated by spaces. Words before `init=` set things up for the
+// program; those after it are its arguments, up to a word `--`, after which the next program
+// follows. Settings but `env.` and `dir=` hold for later programs, too.
+//
+//   init=/app.wasm A B ...  run that file of the archive
+//   engine=NAME             fast or interp
+//   env.NAME=VALUE          a variable of its environment
+//   dir=GUEST::PATH         a directory of the archive, under the name GUEST; without any dir=, the
+//                           whole archive is there as /
+//   dir=                    none at all
+//   stdin=/PATH             standard input is that file
+//   argc=N                  exactly N words behind init= are arguments, whatever they are
+//   time=NS                 end it after that many nanoseconds
+//   memory=BYTES            its memories may take so much
+//   trace, -v               as for `nebulet run`
+//   keep                    files that programs write are there for the next one
+//   wast=/PATH ...          run specification scripts instead of a program (main/script.h)
+//   simd=validate           of modules that use SIMD: only validate them
+//   console=multiplex       see plat/pc/console.h
+//   words=/PATH             go on with the words in that file, each ended by a zero byte
+//
+// What a program took must be back when it has ended: pages and heap are compared with before.
+#include "abi/nebulet.h"
+#include "abi/wasi.h"
+#include "base/fmt.h"
+#include "base/vec.h"
+#include "fs/bundle.h"
+#include "kern/process.h"
+#include "main/load.h"
+#include "main/script.h"
+#include "plat/pc/console.h"
+#include "plat/pc/pc.h"
+#include "plat/pc/x86.h"
+
+enum { CODE_OK, CODE_ERROR, CODE_USAGE, CODE_TRAP = 134 };
+
+struct words {
+    char *at, *end;
+    bool zeros; // separated by zero bytes, not by spaces
+};
+
+struct launch {
+    const struct engine *engine;
+    const char *init, *stdin_path;
+    bool wast, verbose, trace, keep, no_dirs, simd_validate, counted;
+    u64 argc, time, memory;
+    VEC(const char *) args, env, dirs;
+};
+
+struct program {
+    struct launch *l;
+    struct bundle_entry file;
+    struct vfs_file *input;
+    struct process process;
+    struct store *store;
+    struct thread *thread;
+    struct rt_module *module;
+    struct instance *instance;
+};
+
+static struct vfs_file *root; // the archive as a file system; NULL: not needed so far
+static u64 first_instruction;
+static u8 last_failure;
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+    char text[1024] = "nebulet: ";
+    va_list args;
+    va_start(args, format);
+    size_t n = 9 + fmt_va(text + 9, sizeof text - 10, format, args);
+    va_end(args);
+    if (n > sizeof text - 2)
+        n = sizeof text - 2;
+    text[n++] = '\n';
+    plat_console_write(text, n);
+}
+
+// --- Words
+
+static char *next_word(struct words *w)
+{
+    while (!w->zeros && w->at < w->end && *w->at == ' ')
+        w->at++;
+    if (w->at >= w->end)
+        return NULL;
+    char *word = w->at;
+    while (w->at < w->end && *w->at && (w->zeros || *w->at != ' '))
+        w->at++;
+    if (w->at < w->end)
+        *w->at++ = 0;
+    return word;
+}
+
+static const char *after(const char *word, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return strlen(word) >= n && !memcmp(word, prefix, n) ? word + n : NULL;
+}
+
+static u64 number(const char *text)
+{
+    u64 n = 0;
+    for (; *text >= '0' && *text <= '9'; text++)
+        n = n * 10 + (u64)(*text - '0');
+    return n;
+}
+
+static const struct engine *engine_of(const char *name)
+{
+    static const struct engine *const engines[] = {&fast_engine, &interp_engine};
+    for (u32 i = 0; i < countof(engines); i++)
+        if (str_eq(name, engines[i]->name))
+            return engines[i];
+    say("no engine %s", name);
+    return &fast_engine;
+}
+
+static bool archive_file(const char *path, struct bundle_entry *out)
+{
+    while (*path == '/')
+        path++;
+    enum fs_error e = bundle_find(boot.archive, boot.archive_size, path, out);
+    if (e)
+        say("%s: %s", path, fs_error_text(e));
+    return !e;
+}
+
+// The words of a file, copied, for they are cut into strings where they lie.
+static bool read_words(const char *path, struct words *w)
+{
+    struct bundle_entry e;
+    if (!archive_file(path, &e))
+        return false;
+    char *copy = heap_alloc(e.size + 1);
+    if (!copy)
+        return false;
+    memcpy(copy, e.bytes, e.size);
+    copy[e.size] = 0;
+    *w = (struct words){copy, copy + e.size, true};
+    return true;
+}
+
+static void flag(struct launch *l, const char *word)
+{
+    if (str_eq(word, "-v"))
+        l->verbose = true;
+    else if (str_eq(word, "trace"))
+        l->trace = true;
+    else if (str_eq(word, "keep"))
+        l->keep = true;
+    else if (str_eq(word, "simd=validate"))
+        l->simd_validate = true;
+    else if (str_eq(word, "console=multiplex"))
+        console_multiplex();
+}
+
+// False when the word starts the program.
+static bool setting(struct launch *l, struct words *w, const char *word)
+{
+    const char *v;
+    if ((v = after(word, "engine=")))
+        l->engine = engine_of(v);
+    else if ((v = after(word, "env.")))
+        vec_push(&l->env, v);
+    else if ((v = after(word, "dir=")))
+        *v ? vec_push(&l->dirs, v) : (l->no_dirs = true);
+    else if ((v = after(word, "stdin=")))
+        l->stdin_path = v;
+    else if ((v = after(word, "argc=")))
+        l->argc = number(v), l->counted = true;
+    else if ((v = after(word, "time=")))
+        l->time = number(v);
+    else if ((v = after(word, "memory=")))
+        l->memory = number(v);
+    else if ((v = after(word, "words=")))
+        read_words(v, w);
+    else if ((v = after(word, "init=")) || (v = after(word, "wast=")))
+        return l->wast = word[0] == 'w', l->init = v, false;
+    else
+        flag(l, word); // others are for somebody else: boot loaders and machines add their own
+    return true;
+}
+
+// The next program; false: there is none.
+static bool next_launch(struct launch *l, struct words *w)
+{
+    char *word;
+    l->init = l->stdin_path = NULL;
+    l->args.count = l->env.count = l->dirs.count = 0;
+    l->no_dirs = l->counted = false;
+    while ((word = next_word(w)) && setting(l, w, word))
+        ;
+    if (!word)
+        return false;
+    for (u64 i = 0; !l->counted || i < l->argc; i++) {
+        if (!(word = next_word(w)) || (!l->counted && str_eq(word, "--")))
+            break;
+        if (!vec_push(&l->args, word))
+            return false;
+    }
+    return true;
+}
+
+// --- A program
+
+static const char *base_name(const char *path)
+{
+    const char *base = path;
+    for (; *path; path++)
+        if (*path == '/')
+            base = path + 1;
+    return base;
+}
+
+static int failed(const struct program *p, const struct error *e)
+{
+    if (e->offset == ERROR_NO_OFFSET)
+        say("%s: %s: %s", base_name(p->l->init), status_text(e->code), e->text);
+    else
+        say("%s: %s at offset 0x%lx: %s", base_name(p->l->init), status_text(e->code),
+            (unsigned long)e->offset, e->text);
+    return e->code == ERR_TRAP ? CODE_TRAP : CODE_ERROR;
+}
+
+static bool mount(void)
+{
+    u64 limit = pages_free_count() * PLAT_PAGE / 2;
+    enum fs_error e =
+        root ? E_SUCCESS : bundle_mount(boot.archive, boot.archive_size, limit, 1, &root);
+    if (e)
+        say("the archive: %s", fs_error_text(e));
+    return !e;
+}
+
+static enum fs_error open_path(const char *path, u32 how, struct vfs_file **out)
+{
+    while (*path == '/')
+        path++;
+    return mount() ? vfs_open(root, *path ? path : ".", how, 0, out) : E_NOMEM;
+}
+
+// GUEST::PATH
+static enum fs_error add_dir(const char *given, struct wasi_preopen *out)
+{
+    static char names[8][VFS_NAME + 1];
+    static u32 used;
+    const char *colons = given;
+    while (*colons && (colons[0] != ':' || colons[1] != ':'))
+        colons++;
+    size_t n = (size_t)(colons - given);
+    if (n > VFS_NAME)
+        return E_NAMETOOLONG;
+    char *name = names[used++ % countof(names)];
+    memcpy(name, given, n);
+    name[n] = 0;
+    out->name = name;
+    return open_path(*colons ? colons + 2 : "/", VFS_READ | VFS_DIR_ONLY, &out->dir);
+}
+
+static bool make_wasi(struct program *p)
+{
+    struct launch *l = p->l;
+    VEC(const char *) args = {0};
+    struct wasi_preopen dirs[8];
+    u32 n = 0;
+    enum fs_error e = E_SUCCESS;
+    if (!l->dirs.count && !l->no_dirs)
+        vec_push(&l->dirs, "/::/");
+    for (; n < l->dirs.count && n < countof(dirs) && !e; n += !e)
+        if ((e = add_dir(l->dirs.at[n], &dirs[n])))
+            say("dir=%s: %s", l->dirs.at[n], fs_error_text(e));
+    if (!e && l->stdin_path && (e = open_path(l->stdin_path, VFS_READ, &p->input)))
+        say("%s: %s", l->stdin_path, fs_error_text(e));
+    vec_push(&args, base_name(l->init));
+    for (u32 i = 0; i < l->args.count; i++)
+        vec_push(&args, l->args.at[i]);
+    struct wasi_config config = {
+        .args = args.at,
+        .nargs = args.count,
+        .env = l->env.at,
+        .nenv = l->env.count,
+        .in = p->input ? p->input : console_file(CONSOLE_IN),
+        .out = console_file(CONSOLE_OUT),
+        .err = console_file(CONSOLE_ERR),
+        .preopens = dirs,
+        .npreopens = n,
+        .trace = l->trace,
+    };
+    if (!e && args.count == l->args.count + 1)
+        p->process.wasi = wasi_create(&config);
+    while (n)
+        vfs_close(dirs[--n].dir);
+    vec_free(&args);
+    return p->process.wasi != NULL;
+}
+
+static int ended(struct program *p, status s)
+{
+    if (s == OK)
+        return CODE_OK;
+    if (s == ERR_EXIT)
+        return (int)(thread_vm(p->thread)->exit_code & 0xff);
+    if (s != ERR_TRAP) {
+        say("%s: %s", base_name(p->l->init), status_text(s));
+        return CODE_ERROR;
+    }
+    size_t room = 8192;
+    char *text = heap_alloc(room);
+    if (!text)
+        return say("wasm trap: %s", trap_text((enum trap)thread_vm(p->thread)->trap)), CODE_TRAP;
+    size_t n = thread_describe_trap(p->thread, text, room - 1);
+    n = n < room - 2 ? n : room - 2;
+    text[n] = '\n';
+    plat_console_write("nebulet: ", 9);
+    plat_console_write(text, n + 1);
+    heap_free(text);
+    return CODE_TRAP;
+}
+
+static bool find_func(struct program *p, const char *name, struct extern_ *out)
+{
+    return instance_export(p->instance, name, strlen(name), out) == OK && out->kind == EXTERN_FUNC;
+}
+
+static int call_plain(struct program *p, const char *name, const struct extern_ *x)
+{
+    if (x->func_type->nparams || x->func_type->nresults) {
+        say("%s: %s has parameters or results, so it is not the start of a program",
+            base_name(p->l->init), name);
+        return CODE_ERROR;
+    }
+    return ended(p, thread_call(p->thread, x->func, (u64[1]){0}));
+}
+
+static int run(struct program *p)
+{
+    struct extern_ x;
+    if (!first_instruction)
+        first_instruction = rdtsc();
+    status s = instance_run_start(p->instance, p->module, p->thread);
+    if (s != OK)
+        return ended(p, s);
+    if (find_func(p, "_start", &x))
+        return call_plain(p, "_start", &x);
+    if (find_func(p, "_initialize", &x))
+        return call_plain(p, "_initialize", &x);
+    if (p->module->m->start != UINT32_MAX)
+        return CODE_OK;
+    say("%s exports neither _start nor _initialize", base_name(p->l->init));
+    return CODE_ERROR;
+}
+
+static int load(struct program *p)
+{
+    struct error e = {0};
+    if (!archive_file(p->l->init, &p->file))
+        return CODE_ERROR;
+    if (!(p->store = store_create(p->l->engine)) || !(p->thread = thread_create(p->store)) ||
+        !make_wasi(p) || nebulet_register(p->store) || wasi_register(p->store)) {
+        say("cannot set %s up", p->l->init);
+        return CODE_ERROR;
+    }
+    store_limit(p->store, p->l->memory);
+    if (rt_module_load(p->store, p->file.bytes, p->file.size, &p->module, &e))
+        return failed(p, &e);
+    status s = instance_create(p->store, p->module, &p->process, &p->instance, &e);
+    if (s && !e.code)
+        error_set(&e, s, ERROR_NO_OFFSET, "%s", status_text(s));
+    return s ? failed(p, &e) : CODE_OK;
+}
+
+static int run_program(struct launch *l)
+{
+    struct program p = {.l = l};
+    int code = load(&p);
+    if (!code) {
+        if (l->time)
+            thread_deadline(p.thread, plat_now() + l->time);
+        code = run(&p);
+    }
+    if (p.thread)
+        thread_free(p.thread);
+    store_free(p.store);
+    wasi_free(p.process.wasi);
+    vfs_close(p.input);
+    return code;
+}
+
+// --- Specification scripts
+
+static void print_out(const char *text, size_t n)
+{
+    u64 done;
+    struct vfs_iov v = {(u8 *)text, n};
+    vfs_write(console_file(CONSOLE_OUT), &v, 1, VFS_HERE, &done);
+}
+
+static void report(void *context, u32 line, const char *text)
+{
+    char buffer[512];
+    size_t n = fmt(buffer, sizeof buffer, "%s:%u: %s\n", (const char *)context, line, text);
+    print_out(buffer, n < sizeof buffer ? n : sizeof buffer - 1);
+}
+
+static void run_script(struct launch *l, const char *path, struct script_counts *counts)
+{
+    struct bundle_entry e;
+    struct script_options o = {.engine = l->engine,
+                               .no_simd_exec = l->simd_validate,
+                               .report = report,
+                               .context = (void *)base_name(path)};
+    status s = archive_file(path, &e) ? script_run(&o, e.bytes, e.size, counts) : ERR_NOT_FOUND;
+    if (s == OK)
+        return;
+    say("%s: the script cannot be run: %s", path, status_text(s));
+    counts->failed++;
+}
+
+static int run_scripts(struct launch *l)
+{
+    struct script_counts counts = {0};
+    char text[128];
+    u32 skipped = 0;
+    run_script(l, l->init, &counts);
+    for (u32 i = 0; i < l->args.count; i++)
+        run_script(l, l->args.at[i], &counts);
+    for (u32 i = 0; i < SKIP_COUNT; skipped += counts.skipped[i++])
+        if (counts.skipped[i])
+            print_out(text, fmt(text, sizeof text, "skipped, %s: %u\n",
+                                script_skip_text((enum script_skip)i), counts.skipped[i]));
+    print_out(text, fmt(text, sizeof text, "%u passed, %u failed, %u skipped\n", counts.passed,
+                        counts.failed, skipped));
+    return counts.failed ? CODE_ERROR : CODE_OK;
+}
+
+// --- All of them
+
+struct usage {
+    u64 pages, heap;
+};
+
+static struct usage usage_now(void)
+{
+    return (struct usage){pages_free_count() + vm_kept_pages, heap_used()};
+}
+
+static void run_next(struct launch *l)
+{
+    struct usage before = usage_now();
+    int code = l->wast ? run_scripts(l) : run_program(l);
+    if (root && !l->keep) {
+        vfs_close(root);
+        root = NULL;
+    }
+    struct usage now = usage_now();
+    if (!l->keep && (now.pages != before.pages || now.heap != before.heap))
+        pc_panic(NULL, "%s has left %ld pages and %ld bytes of heap behind", l->init,
+                 (long)(before.pages - now.pages), (long)(now.heap - before.heap));
+    if (l->verbose)
+        say("%s: exit code %d; %lu pages free before and %lu after", l->init, code,
+            (unsigned long)before.pages, (unsigned long)now.pages);
+    if (code)
+        last_failure = (u8)code;
+    console_ended((u8)code);
+}
+
+static void print_stamps(void)
+{
+    say("ticks since entry: paging %lu, first wasm instruction %lu, exit %lu",
+        (unsigned long)(boot.paging_tsc - boot.entry_tsc),
+        (unsigned long)(first_instruction - boot.entry_tsc),
+        (unsigned long)(rdtsc() - boot.entry_tsc));
+    say("%u CPUs; %lu pages free, %lu bytes of heap in use", plat_cpu_count(),
+        (unsigned long)pages_free_count(), (unsigned long)heap_used());
+}
+
+void kernel_main(void)
+{
+    static struct launch l = {.engine = &fast_engine};
+    size_t n = strlen(boot.command_line);
+    char *line = heap_alloc(n + 1);
+    if (!line || rt_init())
+        pc_panic(NULL, "no memory");
+    memcpy(line, boot.command_line, n + 1);
+    struct words w = {line, line + n, false};
+    u32 count = 0;
+    for (; next_launch(&l, &w); count++) {
+        vec_reserve(&l.dirs, 1);
+        run_next(&l);
+    }
+    if (!count) {
+        say("nothing to run: the command line names no init=FILE");
+        last_failure = CODE_USAGE;
+    }
+    if (l.verbose)
+        print_stamps();
+    plat_exit(last_failure);
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// The local interrupt controller of a CPU, through memory or, where CPUID offers it, through MSRs;
+// and the one line of the machine's controller that we use, the serial port's.
+#include "plat/pc/pc.h"
+#include "plat/pc/x86.h"
+#include "plat/pc/apic.h"
+
+enum { MASTER_MASK = 0x21, SLAVE_MASK = 0xa1 };
+#define APIC_ADDRESS 0xfee00000ull
+#define IOAPIC_ADDRESS 0xfec00000ull
+
+static bool x2apic;
+
+u32 apic_read(u32 offset)
+{
+    return x2apic ? (u32)rdmsr(MSR_X2APIC + offset / 16) : *(volatile u32 *)(APIC_ADDRESS + offset);
+}
+
+void apic_write(u32 offset, u32 value)
+{
+    if (x2apic)
+        wrmsr(MSR_X2APIC + offset / 16, value);
+    else
+        *(volatile u32 *)(APIC_ADDRESS + offset) = value;
+}
+
+void apic_end(void)
+{
+    apic_write(APIC_EOI, 0);
+}
+
+u32 apic_id(void)
+{
+    return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
+}
+
+void apic_send(u32 to, u32 command)
+{
+    if (x2apic) {
+        wrmsr(MSR_X2APIC + APIC_COMMAND / 16, (u64)to << 32 | command);
+        return;
+    }
+    apic_write(APIC_COMMAND_TO, to << 24);
+    apic_write(APIC_COMMAND, command);
+    while (apic_read(APIC_COMMAND) & APIC_PENDING)
+        cpu_pause();
+}
+
+void apic_init_cpu(void)
+{
+    u64 base = rdmsr(MSR_APIC_BASE) | 1 << 11;
+    if (x2apic)
+        base |= 1 << 10;
+    wrmsr(MSR_APIC_BASE, base);
+    apic_write(APIC_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
+    apic_write(APIC_TIMER, APIC_MASKED);
+}
+
+void apic_init(void)
+{
+    out8(MASTER_MASK, 0xff); // the old controllers: their vectors are the exceptions'
+    out8(SLAVE_MASK, 0xff);
+    x2apic = cpuid(1, 0).c >> 21 & 1;
+    direct_map_device(APIC_ADDRESS);
+    direct_map_device(IOAPIC_ADDRESS);
+    apic_init_cpu();
+}
+
+static void ioapic_write(u32 index, u32 value)
+{
+    *(volatile u32 *)IOAPIC_ADDRESS = index;
+    *(volatile u32 *)(IOAPIC_ADDRESS + 0x10) = value;
+}
+
+void apic_route(u32 input, u8 vector)
+{
+    ioapic_write(0x11 + 2 * input, apic_id() << 24);
+    ioapic_write(0x10 + 2 * input, vector);
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Numbers that the assembler, the linker script and C agree on; pc.c asserts what C can see.
+//
+// The address space, low to high:
+//
+//   0x1000 - RAM's end     all of RAM at its own address (what exists of it), never executable but
+//                          for the kernel's text
+//   WINDOW                 reservations of up to 2 MiB, then those of up to 32 MiB
+//   CODE_RUN, CODE_WRITE   the code window, twice
+//   HUGE                   reservations of up to 8 GiB: linear memories
+#pragma once
+
+#define STACK_SIZE 65536      // of CPU 0's C code
+#define IST_STACK_SIZE 4096   // of the stubs that save the machine state
+#define HOOK_STACK_SIZE 65536 // of what runs on behalf of a fault
+
+#define SELECTOR_CODE 8
+#define SELECTOR_DATA 16
+#define SELECTOR_TSS 24 // of 16 bytes
+#define SELECTOR_CODE32 40
+
+// struct cpu, which FS points to
+#define CPU_SELF 0
+#define CPU_HOOK_STACK 8
+
+#define AP_TRAMPOLINE 0x8000 // where other CPUs start, in real mode

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// The memory functions that a C compiler may call on its own.
+//
+// Sixteen bytes at a time, with ends that overlap, instead of `rep movs`: on CPUs without fast
+// string instructions that takes a step for every element, and it is slow to start everywhere.
+// What is loaded before anything is stored makes short moves safe to overlap.
+#include "base/types.h"
+
+typedef u64 v16 __attribute__((vector_size(16), aligned(1), may_alias));
+typedef u64 v8 __attribute__((aligned(1), may_alias));
+typedef u32 v4 __attribute__((aligned(1), may_alias));
+typedef u16 v2 __attribute__((aligned(1), may_alias));
+
+// Keeps the compiler from finding memcpy and memset in what is to be memcpy and memset.
+#define OPAQUE(x) __asm__("" : "+r"(x))
+
+#define ENDS(T)                                                                                    \
+    do {                                                                                           \
+        T first = *(const T *)s, last = *(const T *)(s + n - sizeof(T));                           \
+        *(T *)d = first;                                                                           \
+        *(T *)(d + n - sizeof(T)) = last;                                                          \
+    } while (0)
+
+static void *move_short(u8 *d, const u8 *s, size_t n)
+{
+    if (n >= 16)
+        ENDS(v16);
+    else if (n >= 8)
+        ENDS(v8);
+    else if (n >= 4)
+        ENDS(v4);
+    else if (n >= 2)
+        ENDS(v2);
+    else if (n)
+        *d = *s;
+    return d;
+}
+
+static void *move_up(u8 *d, const u8 *s, size_t n)
+{
+    v16 last = *(const v16 *)(s + n - 16);
+    size_t i = 0;
+    for (; i + 48 < n; i += 32) {
+        v16 a = *(const v16 *)(s + i), b = *(const v16 *)(s + i + 16);
+        *(v16 *)(d + i) = a;
+        *(v16 *)(d + i + 16) = b;
+        OPAQUE(i);
+    }
+    for (; i + 16 < n; i += 16) {
+        *(v16 *)(d + i) = *(const v16 *)(s + i);
+        OPAQUE(i);
+    }
+    *(v16 *)(d + n - 16) = last;
+    return d;
+}
+
+static void *move_down(u8 *d, const u8 *s, size_t n)
+{
+    v16 first = *(const v16 *)s;
+    for (size_t i = n; i > 16; i -= 16) {
+        *(v16 *)(d + i - 16) = *(const v16 *)(s + i - 16);
+        OPAQUE(i);
+    }
+    *(v16 *)d = first;
+    return d;
+}
+
+void *memcpy(void *restrict dst, const void *restrict src, size_t n)
+{
+    return n <= 32 ? move_short(dst, src, n) : move_up(dst, src, n);
+}
+
+void *memmove(void *dst, const void *src, size_t n)
+{
+    if (n <= 32)
+        return move_short(dst, src, n);
+    return (size_t)((u8 *)dst - (const u8 *)src) < n ? move_down(dst, src, n)
+                                                     : move_up(dst, src, n);
+}
+
+void *memset(void *dst, int c, size_t n)
+{
+    u8 *d = dst;
+    u64 word = (u8)c * 0x0101010101010101ull;
+    if (n >= 16) {
+        v16 v = {word, word};
+        for (size_t i = 0; i + 16 < n; i += 16) {
+            *(v16 *)(d + i) = v;
+            OPAQUE(i);
+        }
+        *(v16 *)(d + n - 16) = v;
+    } else if (n >= 8) {
+        *(v8 *)d = *(v8 *)(d + n - 8) = word;
+    } else if (n >= 4) {
+        *(v4 *)d = *(v4 *)(d + n - 4) = (u32)word;
+    } else if (n) {
+        d[0] = d[n / 2] = d[n - 1] = (u8)word;
+    }
+    return dst;
+}
+
+int memcmp(const void *a, const void *b, size_t n)
+{
+    const u8 *p = a, *q = b;
+    size_t i = 0;
+    while (i + 8 <= n && *(const v8 *)(p + i) == *(const v8 *)(q + i))
+        i += 8;
+    for (; i < n; i++)
+        if (p[i] != q[i])
+            return p[i] - q[i];
+    return 0;
+}
+
+size_t strlen(const char *s)
+{
+    const char *p = s;
+    while (*p) {
+        p++;
+        OPAQUE(p);
+    }
+    return (size_t)(p - s);
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// Physical pages: a buddy allocator with one byte of notes a page.
+//
+// Blocks are of 2^0 to 2^9 pages and aligned to their size. A free block lies in the list of its
+// order, with the links in itself, and its first page's note says so; a block that is freed merges
+// with its neighbour as long as that is a free block of the same size. Since no block is larger
+// than a chunk of 2 MiB, merging never looks beyond one: so chunks enter the lists only when they
+// are needed, in order, and until then nothing of a chunk is touched, neither pages nor notes. That
+// keeps booting short and memory that nobody needs untouched.
+//
+// One lock; nothing is called with it held. Page faults come here, so nothing here may fault.
+#include "plat/pc/pc.h"
+#include "plat/pc/x86.h"
+
+enum { ORDERS = 10, CHUNK_PAGES = 1 << (ORDERS - 1) };
+#define CHUNK (CHUNK_PAGES * PLAT_PAGE)
+
+struct block {
+    struct block *next, **self;
+};
+
+enum { NOTE_NONE, NOTE_FREE = 0x80 }; // + order
+
+static struct {
+    struct block *lists[ORDERS];
+    u32 orders;                      // bit n: lists[n] is not empty
+    struct range ranges[RANGES_MAX]; // that no chunk was taken from yet
+    u32 nranges;
+    u8 *notes; // by page number
+    u64 free;  // pages in lists and ranges
+    u32 lock;
+} pages;
+
+u8 *page_note(u64 page)
+{
+    return &pages.notes[page / PLAT_PAGE];
+}
+
+u64 pages_free_count(void)
+{
+    return pages.free;
+}
+
+// Keeps them in the order of their addresses.
+void pages_add(u64 from, u64 to)
+{
+    from = ALIGN_UP(from, PLAT_PAGE);
+    to &= ~(PLAT_PAGE - 1);
+    if (from >= to || pages.nranges == RANGES_MAX)
+        return;
+    u32 i = pages.nranges++;
+    for (; i > 0 && pages.ranges[i - 1].from > from; i--)
+        pages.ranges[i] = pages.ranges[i - 1];
+    pages.ranges[i] = (struct range){from, to};
+    pages.free += (to - from) / PLAT_PAGE;
+}
+
+// The notes lie at the end of the last range that has room, which is the last to be used.
+void pages_init(u64 top)
+{
+    u64 size = ALIGN_UP(top / PLAT_PAGE, PLAT_PAGE);
+    for (u32 i = pages.nranges; i-- > 0;) {
+        struct range *r = &pages.ranges[i];
+        if (r->to - r->from <= size)
+            continue;
+        r->to -= size;
+        pages.free -= size / PLAT_PAGE;
+        pages.notes = (u8 *)r->to;
+        return;
+    }
+    pc_panic(NULL, "no memory");
+}
+
+static void put(u64 page, u32 order)
+{
+    struct block *b = (struct block *)page;
+    *page_note(page) = (u8)(NOTE_FREE + order);
+    b->next = pages.lists[order];
+    b->self = &pages.lists[order];
+    if (b->next)
+        b->next->self = &b->next;
+    pages.lists[order] = b;
+    pages.orders |= 1u << order;
+}
+
+static void take(u64 page, u32 order)
+{
+    struct block *b = (struct block *)page;
+    *page_note(page) = NOTE_NONE;
+    *b->self = b->next;
+    if (b->next)
+        b->next->self = b->self;
+    if (!pages.lists[order])
+        pages.orders &= ~(1u << order);
+}
+
+// The largest block that begins at a page and has at most `count` pages.
+static u32 order_at(u64 page, u64 count)
+{
+    u32 aligned = (u32)__builtin_ctzll(page / PLAT_PAGE | CHUNK_PAGES);
+    u32 fits = 63 - (u32)__builtin_clzll(count);
+    return aligned < fits ? aligned : fits;
+}
+
+static void put_run(u64 from, u64 to)
+{
+    while (from < to) {
+        u32 order = order_at(from, (to - from) / PLAT_PAGE);
+        put(from, order);
+        from += PLAT_PAGE << order;
+    }
+}
+
+static void drop_empty_ranges(void)
+{
+    u32 kept = 0;
+    for (u32 i = 0; i < pages.nranges; i++)
+        if (pages.ranges[i].from < pages.ranges[i].to)
+            pages.ranges[kept++] = pages.ranges[i];
+    pages.nranges = kept;
+}
+
+// Takes the next chunk from the ranges, with all that there is of it. What is no memory, or was
+// never free, keeps an empty note, and so nothing merges with it.
+static bool add_chunk(void)
+{
+    if (!pages.nranges)
+        return false;
+    u64 chunk = pages.ranges[0].from & ~(CHUNK - 1), end = chunk + CHUNK;
+    for (u32 i = 0; i < CHUNK_PAGES / 8; i++)
+        store_u64(page_note(chunk) + 8 * i, 0);
+    for (u32 i = 0; i < pages.nranges && pages.ranges[i].from < end; i++) {
+        struct range *r = &pages.ranges[i];
+        u64 to = r->to < end ? r->to : end;
+        put_run(r->from, to);
+        r->from = to;
+    }
+    drop_empty_ranges();
+    return true;
+}
+
+static u64 alloc_locked(u32 order)
+{
+    while (!(pages.orders >> order))
+        if (!add_chunk())
+            return 0;
+    u32 have = order + (u32)__builtin_ctz(pages.orders >> order);
+    u64 page = (u64)pages.lists[have];
+    take(page, have);
+    while (have > order) {
+        have--;
+        put(page + (PLAT_PAGE << have), have);
+    }
+    pages.free -= 1ull << order;
+    return page;
+}
+
+u64 page_alloc(u32 order)
+{
+    spin_lock(&pages.lock);
+    u64 page = alloc_locked(order);
+    spin_unlock(&pages.lock);
+    return page;
+}
+
+static void free_locked(u64 page, u32 order)
+{
+    pages.free += 1ull << order;
+    while (order < ORDERS - 1) {
+        u64 buddy = page ^ (PLAT_PAGE << order);
+        if (*page_note(buddy) != NOTE_FREE + order)
+            break;
+        take(buddy, order);
+        page &= ~(PLAT_PAGE << order);
+        order++;
+    }
+    put(page, order);
+}
+
+void page_free(u64 page, u32 order)
+{
+    spin_lock(&pages.lock);
+    *page_note(page) = NOTE_NONE;
+    free_locked(page, order);
+    spin_unlock(&pages.lock);
+}
+
+void page_free_run(u64 page, u64 count)
+{
+    spin_lock(&pages.lock);
+    while (count) {
+        u32 order = order_at(page, count);
+        *page_note(page) = NOTE_NONE;
+        free_locked(page, order);
+        page += PLAT_PAGE << order;
+        count -= 1ull << order;
+    }
+    spin_unlock(&pages.lock);
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// What the files of this platform share with each other, and with main/kernel.c.
+//
+// Files marked [G] in the Makefile's list (PC_PLAIN) run while compiled code has been interrupted
+// anywhere, and its floating-point registers with it: they are compiled to general registers only.
+#pragma once
+#include "base/types.h"
+#include "plat/plat.h"
+
+#include "plat/pc/layout.h"
+
+enum { CPUS_MAX = 64 };
+
+#define GIB (1ull << 30)
+#define WINDOW_SMALL (1024 * GIB)  // reservations of up to 2 MiB
+#define WINDOW_MIDDLE (1088 * GIB) // of up to 32 MiB
+#define WINDOW_CODE (1272 * GIB)   // code as it is run, and, CODE_WINDOW_MAX above, as written
+#define WINDOW_HUGE (1280 * GIB)   // of up to 8 GiB
+#define WINDOW_END (65536 * GIB)
+#define CODE_WINDOW_MAX (2 * GIB)
+
+// --- What the boot loader said (boot.c). Texts and bytes stay where the loader put them.
+struct boot {
+    const char *command_line; // never NULL
+    const u8 *archive;        // NULL: none
+    u64 archive_size;
+    u64 rsdp;                  // 0: unknown
+    u64 entry_tsc, paging_tsc; // time stamps
+};
+extern struct boot boot;
+enum { RANGES_MAX = 32 };
+struct range {
+    u64 from, to;
+};
+// Reads it all, and maps RAM; then tells each piece of it that nobody uses.
+void boot_read(u64 info);
+u64 boot_each_free(void (*free)(u64 from, u64 to)); // returns the end of all RAM
+
+// --- Physical pages (pages.c). An address of RAM is its own pointer.
+void pages_init(u64 top);         // top: the end of RAM
+void pages_add(u64 from, u64 to); // early, in any order
+u64 page_alloc(u32 order);        // 2^order pages, contents undefined; 0: none left
+void page_free(u64 page, u32 order);
+void page_free_run(u64 page, u64 count); // any part of what was allocated
+void page_clear(u64 page);
+void page_copy(void *to, const void *from);
+u64 pages_free_count(void);
+u8 *page_note(u64 page); // a byte for whoever has allocated the page
+
+// --- Page tables (tables.c)
+void direct_map(u64 address, u64 size);           // RAM, read and write
+void direct_map_device(u64 address);              // a page, uncached
+bool table_map(u64 address, u64 page, u64 flags); // false: no memory for a table
+u64 table_entry(u64 address);                     // 0: not mapped
+void table_protect(u64 address, u64 flags);       // a page that is mapped
+// Unmaps a range, calls `drop` for each page that was there, gives empty tables back.
+void table_unmap(u64 address, u64 size, void (*drop)(u64 page));
+u64 tables_count(void); // pages that are tables now
+
+// --- Reservations (vm.c) and the code window (code.c)
+bool vm_fault(u64 address, const u64 *sp, bool plain_c); // true: the page is there now
+bool code_fault(u64 address);
+extern u64 vm_kept_pages;     // never to come back: records of slots
+bool vm_available(u64 pages); // may be taken without breaking a promise
+void vm_promise(s64 pages, s64 tables);
+u64 vm_tables(u64 from, u64 to); // that mapping all of it may take
+void vm_drop_page(u64 page);
+void *vm_alloc(size_t size); // a reservation with its front committed, for the heap
+bool vm_resize(void *p, size_t size);
+size_t vm_size(const void *p); // bytes committed from the front on
+enum { PAGES_RESERVE = 32 };   // kept back for the stacks of host functions
+
+u64 heap_used(void); // bytes
+
+// --- CPUs (cpu.c, smp.c)
+struct tss {
+    u32 reserved0;
+    u64 rsp[3];
+    u64 reserved1;
+    u64 ist[7];
+    u64 reserved2;
+    u16 reserved3, io_map;
+} __attribute__((packed));
+_Static_assert(sizeof(struct tss) == 104, "SDM 3A 8.7");
+
+struct cpu {
+    struct cpu *self;
+    u8 *hook_stack; // its upper end
+    u32 id, apic_id;
+    bool online;          // it has come up
+    volatile bool kicked; // and not yet looked up
+    void (*volatile entry)(void *);
+    void *argument;
+    u64 halted_ns;
+    u64 timer_at; // what plat_timer has asked for
+    struct tss tss;
+    u64 gdt[6] __attribute__((aligned(16)));
+};
+_Static_assert(offsetof(struct cpu, self) == CPU_SELF, "assembler");
+_Static_assert(offsetof(struct cpu, hook_stack) == CPU_HOOK_STACK, "assembler");
+
+static inline struct cpu *this_cpu(void)
+{
+    struct cpu *c;
+    __asm__("mov %%fs:0, %0" : "=r"(c));
+    return c;
+}
+
+extern struct cpu cpu0;
+void cpu_setup(struct cpu *c, u8 *stacks); // on the CPU itself
+enum { CPU_STACKS = 4 * IST_STACK_SIZE + HOOK_STACK_SIZE };
+void smp_init(void);
+u32 smp_online(void);
+
+// --- Interrupts (vectors.S, fault.c, apic.c)
+enum vector {
+    VECTOR_DIVIDE = 0,
+    VECTOR_NMI = 2,
+    VECTOR_ILLEGAL = 6,
+    VECTOR_DOUBLE = 8,
+    VECTOR_GENERAL = 13,
+    VECTOR_PAGE = 14,
+    VECTOR_MACHINE = 18,
+    VECTOR_TIMER = 32,
+    VECTOR_SERIAL,
+    VECTOR_KICK,
+    VECTOR_SPURIOUS = 47, // its low four bits must be set on old CPUs
+    VECTORS,
+};
+
+// What the stubs in vectors.S leave.
+struct frame {
+    u64 r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    u64 vector, error;
+    u64 rip, cs, rflags, rsp, ss;
+};
+extern const u8 vectors[]; // VECTOR_SIZE bytes of code each
+enum { VECTOR_SIZE = 16 };
+
+void apic_init(void);
+void apic_init_cpu(void);
+void apic_end(void); // of interrupt
+void apic_send(u32 apic_id, u32 command);
+u32 apic_id(void);
+void apic_route(u32 input, u8 vector); // an interrupt line of the machine, to CPU 0
+
+void time_init(void);
+u64 rtc_read(void); // ns since 1970
+
+// --- Console (serial.c)
+void serial_init(void);
+void serial_interrupt(void);
+void serial_write(const void *p, size_t n);
+// Up to n bytes that have arrived; 0: none now.
+size_t serial_read(void *p, size_t n);
+bool serial_has_input(void);
+
+// Prints "nebulet: fatal: ..." with registers, if there are any, and a backtrace; ends the machine.
+__attribute__((noreturn, format(printf, 2, 3))) void pc_panic(const struct frame *f,
+                                                              const char *format, ...);
+// Ends the machine with a number that the outside may be able to see.
+__attribute__((noreturn)) void pc_exit(u32 code);
+
+__attribute__((noreturn)) void kernel_main(void); // main/kernel.c

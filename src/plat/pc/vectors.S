@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+// Where faults and interrupts enter, and where they leave.
+//
+// Every vector has a stack of its own kind in the TSS (IST), since compiled code runs in ring 0 on
+// stacks that may be full. That stack is only used to save the machine state (struct frame in pc.h).
+// A page that is merely not there yet is mapped from here, with as few registers saved as possible.
+// Everything else moves to the hook's stack, where it may take page faults of its own; a fault that
+// was not a missing page while that stack is in use is fatal.
+//
+// Compiled code may have been interrupted anywhere, so the vector registers are saved for interrupts.
+// Faults that are not fatal end in an unwinding, which keeps none.
+#include "plat/pc/layout.h"
+
+#define VECTORS 48
+#define PAGE 14
+#define FIRST_INTERRUPT 32
+#define FRAME_VECTOR 120
+#define FRAME_RSP 160
+#define FRAME_WORDS 22
+
+    .text
+    .p2align 4
+    .globl vectors
+    .hidden vectors
+vectors:
+    .set n, 0
+    .rept VECTORS
+    .p2align 4
+    .if n == PAGE
+    jmp page_fault
+    .else
+    .if n != 8 && (n < 10 || n > 14) && n != 17 && n != 21
+    push $0
+    .endif
+    push $n
+    jmp save
+    .endif
+    .set n, n + 1
+    .endr
+
+    .p2align 4
+page_fault:
+    push %rax
+    push %rcx
+    push %rdx
+    push %rsi
+    push %rdi
+    push %r8
+    push %r9
+    push %r10
+    push %r11
+    cld
+    mov %cr2, %rdi
+    lea 72(%rsp), %rsi // error code, rip, ...
+    call fault_page
+    test %al, %al
+    pop %r11
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rdi
+    pop %rsi
+    pop %rdx
+    pop %rcx
+    pop %rax
+    jz 1f
+    add $8, %rsp
+    iretq
+1:  push $PAGE
+
+save:
+    push %rax
+    push %rbx
+    push %rcx
+    push %rdx
+    push %rsi
+    push %rdi
+    push %rbp
+    push %r8
+    push %r9
+    push %r10
+    push %r11
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    cld
+    mov %rsp, %rdi
+    mov %fs:CPU_HOOK_STACK, %rax
+    mov %rax, %rcx
+    sub FRAME_RSP(%rdi), %rcx
+    cmp $HOOK_STACK_SIZE, %rcx
+    jb 2f
+    mov %rax, %rsp
+    .set i, FRAME_WORDS - 1
+    .rept FRAME_WORDS
+    push i * 8(%rdi)
+    .set i, i - 1
+    .endr
+    mov %rsp, %rdi
+    cmpl $FIRST_INTERRUPT, FRAME_VECTOR(%rdi)
+    jae 1f
+    call fault_trap
+    jmp restore
+1:  mov %rsp, %rbx
+    sub $512, %rsp
+    and $-16, %rsp
+    fxsave (%rsp)
+    call fault_interrupt
+    fxrstor (%rsp)
+    mov %rbx, %rsp
+    jmp restore
+2:  call fault_nested // does not return
+restore:
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %r11
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rbp
+    pop %rdi
+    pop %rsi
+    pop %rdx
+    pop %rcx
+    pop %rbx
+    pop %rax
+    add $16, %rsp
+    iretq
+
+// void page_clear(u64 page): keeps every vector register
+    .globl page_clear
+    .hidden page_clear
+    .type page_clear, @function
+    .p2align 4
+page_clear:
+    lea -24(%rsp), %rax
+    and $-16, %rax
+    movaps %xmm0, (%rax) // below the stack pointer: nothing interrupts on this stack
+    xorps %xmm0, %xmm0
+    lea 4096(%rdi), %rcx
+1:
+    .set at, 0
+    .rept 16
+    movaps %xmm0, at(%rdi)
+    .set at, at + 16
+    .endr
+    add $256, %rdi
+    cmp %rcx, %rdi
+    jb 1b
+    movaps (%rax), %xmm0
+    ret
+    .size page_clear, . - page_clear
+
+// For CPUs without wrgsbase (arch.h: arch_gs_setter): through the MSR.
+    .globl gs_set_slowly
+    .hidden gs_set_slowly
+gs_set_slowly:
+    push %rax
+    push %rdx
+    mov $0xc0000101, %ecx
+    mov %edi, %eax
+    mov %rdi, %rdx
+    shr $32, %rdx
+    wrmsr
+    pop %rdx
+    pop %rax
+    ret
+
+    .globl gs_get_slowly
+    .hidden gs_get_slowly
+gs_get_slowly:
+    push %rdx
+    mov $0xc0000101, %ecx
+    rdmsr
+    shl $32, %rdx
+    or %rdx, %rax
+    pop %rdx
+    ret
+
+    .section .note.GNU-stack, "", @progbits
