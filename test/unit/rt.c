@@ -949,17 +949,13 @@ __asm__(
     "toy_12: ret\n"
     "toy_13: sub $8, %rsp; add $8, %rsp; ret\n"
     "toy_end:\n");
-#define T(n, next) extern const u8 toy_##n[] __asm__("toy_" #n);
-T(0, )
-T(1, )
-T(2, )
-T(3, )
-T(4, )
-T(5, ) T(6, ) T(7, ) T(8, ) T(9, ) T(10, ) T(11, ) T(12, ) T(13, ) T(end, )
-#undef T
-#define T(n, next) {toy_##n, toy_##next},
-    const struct toy toys[TOYS] = {T(0, 1) T(1, 2) T(2, 3) T(3, 4) T(4, 5) T(5, 6) T(6, 7) T(7, 8)
-                                       T(8, 9) T(9, 10) T(10, 11) T(11, 12) T(12, 13) T(13, end)};
+extern const u8 toy_0[], toy_1[], toy_2[], toy_3[], toy_4[], toy_5[], toy_6[], toy_7[], toy_8[],
+    toy_9[], toy_10[], toy_11[], toy_12[], toy_13[], toy_end[];
+const struct toy toys[TOYS] = {
+    {toy_0, toy_1},   {toy_1, toy_2},   {toy_2, toy_3},   {toy_3, toy_4},    {toy_4, toy_5},
+    {toy_5, toy_6},   {toy_6, toy_7},   {toy_7, toy_8},   {toy_8, toy_9},    {toy_9, toy_10},
+    {toy_10, toy_11}, {toy_11, toy_12}, {toy_12, toy_13}, {toy_13, toy_end},
+};
 _Static_assert(sizeof(struct vmctx) == 64, "the snippets know where the imports are");
 
 int main(void)
