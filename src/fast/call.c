@@ -456,9 +456,6 @@ void call_enter(struct fast *f)
     zero_locals(f);
 }
 
-// Frames up to this size cannot jump over the guard below the stack: every call touches the stack.
-#define FRAME_UNCHECKED 32768
-
 static u8 *prologue(struct fast *f, u32 frame)
 {
     struct assembler *a = &f->a;

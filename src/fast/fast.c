@@ -296,17 +296,6 @@ static u32 code_offset(const struct compiled *c, const struct func_code *code, c
     return (u32)(pc - c->space.run) - (code->body - PROLOGUE_MAX);
 }
 
-static u32 fast_offset_of(const struct compiled *c, u32 func, const u8 *pc, bool return_address)
-{
-    const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
-    u32 offset = (u32)(pc - c->space.run);
-    if (offset <
-        code->body) // in the prologue: the stack is full, say the function's first instruction
-        return c->module->funcs[func].start;
-    struct locating l;
-    return locate(c, func, code_offset(c, code, pc) - return_address, &l) ? l.wasm : 0;
-}
-
 // In the prologue or epilogue: what the instructions up to, or from, pc on have moved the stack
 // pointer by.
 static u32 pushed_by(const u8 *p, const u8 *pc)
@@ -321,6 +310,26 @@ static u32 pushed_by(const u8 *p, const u8 *pc)
         p++;
     }
     return bytes;
+}
+
+// Where a prologue that finds the stack too short for its frame jumps to: the last bytes of the
+// function, with the registers saved and no frame yet.
+static bool in_overflow(const struct compiled *c, const struct func_code *code, const u8 *pc)
+{
+    const u8 *run = c->space.run;
+    u32 saved = pushed_by(run + code->entry, run + code->body);
+    return code->frame - saved > FRAME_UNCHECKED && pc >= run + code->end - TRAP_BYTES;
+}
+
+static u32 fast_offset_of(const struct compiled *c, u32 func, const u8 *pc, bool return_address)
+{
+    const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
+    u32 offset = (u32)(pc - c->space.run);
+    // In the prologue: the stack is full, say the function's first instruction.
+    if (offset < code->body || in_overflow(c, code, pc))
+        return c->module->funcs[func].start;
+    struct locating l;
+    return locate(c, func, code_offset(c, code, pc) - return_address, &l) ? l.wasm : 0;
 }
 
 static u32 popped_from(const u8 *p)
@@ -344,6 +353,8 @@ static u32 fast_frame_at(const struct compiled *c, u32 func, const u8 *pc)
     u32 offset = (u32)(pc - c->space.run);
     if (offset < code->body)
         return pushed_by(c->space.run + code->entry, pc);
+    if (in_overflow(c, code, pc))
+        return pushed_by(c->space.run + code->entry, c->space.run + code->body);
     if (offset >= code->epilogue && offset < code->cold)
         return popped_from(pc);
     struct locating l;

@@ -194,6 +194,10 @@ enum {
     FAST_STEP = 8192, // upper bound on the code of one instruction outside of checked loops
     PROLOGUE_MAX = 48,
     PIN_DEPTH = 4, // loops nested deeper keep the pins of the one around them
+    // Frames up to this size cannot jump over the guard below the stack: every call touches the
+    // stack.
+    FRAME_UNCHECKED = 32768,
+    TRAP_BYTES = 3, // of x64_trap
 };
 
 #define BIT(r) (1u << (r))
