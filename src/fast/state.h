@@ -482,7 +482,7 @@ void call_leave(struct fast *f); // the epilogue, and the prologue in front of t
 void call_stubs(struct fast *f); // what a module has once
 void call_store_result(struct fast *f, enum ty t, u32 r, u32 cell); // into the caller's result area
 
-// --- ops.c
+// --- walk.c
 void ops_walk(struct fast *f);
 // Skips the immediates of an instruction (op: with prefix); pc behind the opcode.
 void ops_skip(const u8 **pc, u32 op);

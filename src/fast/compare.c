@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+// Comparisons and select. A comparison that the next instruction branches on, selects on or negates
+// stays in the flags (SLOT_FLAGS); between it and its use only moves are emitted.
+#include "fast/emit.h"
+
+static bool flags_wanted(const struct fast *f)
+{
+    u32 op = *f->pc;
+    return op == OP_br_if || op == OP_if || op == OP_i32_eqz || op == OP_select;
+}
+
+// Pushes the flags as an i32.
+static void push_condition(struct fast *f, u32 cc)
+{
+    if (flags_wanted(f)) {
+        push(f, SLOT_FLAGS, T32)->reg = (u8)cc;
+        return;
+    }
+    struct assembler *s = &f->a;
+    u32 dst = result_begin(f, T32, NO_REG);
+    if (cc >= CC_FEQ) {
+        x64_setcc(s, cc == CC_FEQ ? CC_NP : CC_P, SCRATCH);
+        x64_setcc(s, cc == CC_FEQ ? CC_E : CC_NE, dst);
+        x64_reg(s, cc == CC_FEQ ? I_AND : I_OR, false, dst, SCRATCH);
+        x64_reg(s, I_MOVZX8, false, dst, dst);
+    } else {
+        x64_setcc(s, (enum x64_cc)cc, dst);
+        x64_reg(s, I_MOVZX8, false, dst, dst);
+    }
+    result_end(f, T32, dst);
+}
+
+// The condition for the operands exchanged.
+static u32 cc_swap(u32 cc)
+{
+    switch (cc) {
+    case CC_B: return CC_A;
+    case CC_A: return CC_B;
+    case CC_AE: return CC_BE;
+    case CC_BE: return CC_AE;
+    case CC_L: return CC_G;
+    case CC_G: return CC_L;
+    case CC_GE: return CC_LE;
+    case CC_LE: return CC_GE;
+    default: return cc;
+    }
+}
+
+void compare(struct fast *f, enum ty t, u32 cc)
+{
+    bool wide = ty_wide(t);
+    struct slot sb = pop(f);
+    struct x64_operand m;
+    if (sb.kind == SLOT_CONST && fits_s32(t, sb.imm)) {
+        u32 a = pop_reg(f);
+        if ((s32)sb.imm == 0 && (cc == CC_E || cc == CC_NE)) {
+            if (!(f->zf_at == f->a.p && f->zf_reg == a && f->zf_wide == wide))
+                x64_reg(&f->a, I_TEST, wide, a, a);
+        } else {
+            x64_imm(&f->a, G1_CMP, wide, a, (s32)sb.imm);
+        }
+        push_condition(f, cc);
+        return;
+    }
+    if (in_frame(f, &sb, &m)) {
+        u32 a = pop_reg(f);
+        x64_mem(&f->a, I_CMP, wide, a, m);
+        push_condition(f, cc);
+        return;
+    }
+    u32 b = value_reg(f, &sb);
+    struct slot sa = pop(f);
+    if (sa.kind == SLOT_CONST && fits_s32(t, sa.imm)) {
+        x64_imm(&f->a, G1_CMP, wide, b, (s32)sa.imm);
+        push_condition(f, cc_swap(cc));
+        return;
+    }
+    u32 a = value_reg(f, &sa);
+    x64_reg(&f->a, I_CMP, wide, a, b);
+    push_condition(f, cc);
+}
+
+void eqz(struct fast *f, bool wide)
+{
+    struct slot s = pop(f);
+    if (s.kind == SLOT_FLAGS) {
+        push_condition(f, s.reg ^ 1);
+        return;
+    }
+    u32 a = value_reg(f, &s);
+    if (!(f->zf_at == f->a.p && f->zf_reg == a && f->zf_wide == wide))
+        x64_reg(&f->a, I_TEST, wide, a, a);
+    push_condition(f, CC_E);
+}
+
+// Orders are tested as "above", which is false for NaN; less-than exchanges the operands.
+void compare_float(struct fast *f, enum ty t, u32 op)
+{
+    u32 b = pop_reg(f), a = pop_reg(f);
+    static const u8 cc[] = {[OP_f32_eq - OP_f32_eq] = CC_FEQ, CC_FNE, CC_A, CC_A, CC_AE, CC_AE};
+    u32 which = op - (t == TF32 ? OP_f32_eq : OP_f64_eq);
+    bool swap = which == OP_f32_lt - OP_f32_eq || which == OP_f32_le - OP_f32_eq;
+    x64_reg(&f->a, t == TF32 ? I_UCOMISS : I_UCOMISD, false, swap ? b : a, swap ? a : b);
+    push_condition(f, cc[which]);
+}
+
+static void select_flags(struct fast *f, enum ty t, u32 cc, u32 a, u32 b)
+{
+    struct assembler *s = &f->a;
+    u32 dst;
+    if (!ty_fp(t)) {
+        bool wide = ty_wide(t);
+        // With b in place, move a over it if the condition holds; or the other way round. Two
+        // flags: start from the one that both moves replace.
+        bool from_b = cc == CC_FNE || (cc != CC_FEQ && (owned(f, b) || !owned(f, a)));
+        u32 keep = from_b ? b : a, other = from_b ? a : b;
+        dst = owned(f, keep) ? keep : reg_alloc(f, GPR_MASK);
+        move_reg(f, t, dst, keep);
+        if (cc >= CC_FEQ) {
+            x64_cmov(s, CC_NE, wide, dst, other);
+            x64_cmov(s, CC_P, wide, dst, other);
+        } else {
+            x64_cmov(s, (enum x64_cc)(from_b ? cc : cc ^ 1), wide, dst, other);
+        }
+    } else {
+        dst = owned(f, a) ? a : reg_alloc(f, XMM_MASK);
+        move_reg(f, t, dst, a);
+        u8 *keep = NULL, *take = NULL;
+        if (cc == CC_FNE) {
+            keep = x64_jcc8(s, CC_P);
+            cc = CC_NE;
+        } else if (cc == CC_FEQ) {
+            take = x64_jcc8(s, CC_P);
+            cc = CC_E;
+        }
+        u8 *over = x64_jcc8(s, (enum x64_cc)cc);
+        if (take)
+            x64_bind8(s, take);
+        move_reg(f, t, dst, b);
+        x64_bind8(s, over);
+        if (keep)
+            x64_bind8(s, keep);
+    }
+    push_reg(f, t, dst);
+}
+
+void select_op(struct fast *f)
+{
+    u32 cc = pop_condition(f);
+    enum ty t = f->slots[f->sp - 1].type;
+    u32 b = pop_reg(f), a = pop_reg(f);
+    select_flags(f, t, cc, a, b);
+}

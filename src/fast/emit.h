@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// What the walk over a body (walk.c) calls: the instructions by kind, each popping slots, writing
+// machine code and pushing a slot; and what those files share (result.c).
+#pragma once
+#include "fast/state.h"
+
+// --- result.c
+// A register for the result: the pinned local that the next instruction sets, else a's if that is
+// free to be overwritten (NO_REG: never), else a new one.
+u32 result_begin(struct fast *f, enum ty t, u32 a);
+// The result is in r, which result_begin chose.
+void result_end(struct fast *f, enum ty t, u32 r);
+// The flags now are those of a test of r.
+void flags_of(struct fast *f, u32 r, bool wide);
+// dst = a op b for an instruction whose operands cannot be exchanged; dst = b is allowed.
+void two_operand(struct fast *f, u32 insn, enum ty t, u32 dst, u32 a, u32 b);
+// Is the popped slot an operand that instructions can read where it is, in the frame?
+bool in_frame(struct fast *f, const struct slot *s, struct x64_operand *m);
+
+static inline bool fits_s32(enum ty t, u64 imm)
+{
+    return t == T32 || (s64)imm == (s32)imm;
+}
+
+// --- integer.c
+void integer_op(struct fast *f, u32 op, enum ty t, u32 base); // base: OP_i32_clz or OP_i64_clz
+
+// --- compare.c
+void compare(struct fast *f, enum ty t, u32 cc);
+void compare_float(struct fast *f, enum ty t, u32 op);
+void eqz(struct fast *f, bool wide);
+void select_op(struct fast *f);
+
+// --- float.c
+void float_op(struct fast *f, u32 op);
+
+// --- convert.c
+void conversion(struct fast *f, u32 op);
+void truncate(struct fast *f, enum ty from, enum ty to, bool is_signed, bool sat);
+
+// --- memory.c
+void load(struct fast *f, u32 op);
+void store(struct fast *f, u32 op);
+void memory_size(struct fast *f);
+// i32.add whose sum is the address of the next instruction, a load; false: not that.
+bool add_load(struct fast *f);
+
+// --- variable.c
+void local_set(struct fast *f, u32 local, bool tee);
+void global_get(struct fast *f, u32 global);
+void global_set(struct fast *f, u32 global);
+
+// --- runtime.c
+void runtime_op(struct fast *f, u32 op); // those that call wasm/runtime.h
+void table_size(struct fast *f);
+void ref_func(struct fast *f);

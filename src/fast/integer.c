@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+// Integer arithmetic. Two-operand instructions, with lea, rorx and the shifts of BMI2 where they
+// save a move; constants as immediates, multiplications and unsigned divisions by constants without
+// either.
+#include "fast/emit.h"
+
+struct alu {
+    u32 insn;
+    enum x64_group1 group;
+    bool commutes;
+};
+
+static void alu_imm(struct fast *f, enum ty t, const struct alu *op, u32 a, s32 imm)
+{
+    bool wide = ty_wide(t);
+    u32 dst = result_begin(f, t, a);
+    if (dst != a && (op->insn == I_ADD || op->insn == I_SUB) && imm != INT32_MIN) {
+        x64_mem(&f->a, I_LEA, wide, dst, x64_at(a, op->insn == I_ADD ? imm : -imm));
+    } else {
+        move_reg(f, t, dst, a);
+        x64_imm(&f->a, op->group, wide, dst, imm);
+        flags_of(f, dst, wide);
+    }
+    result_end(f, t, dst);
+}
+
+static void alu(struct fast *f, enum ty t, const struct alu *op)
+{
+    bool wide = ty_wide(t);
+    struct slot sb = pop(f);
+    if (sb.kind == SLOT_CONST && fits_s32(t, sb.imm)) {
+        alu_imm(f, t, op, pop_reg(f), (s32)sb.imm);
+        return;
+    }
+    struct x64_operand m;
+    u32 b = NO_REG;
+    if (!in_frame(f, &sb, &m))
+        b = value_reg(f, &sb);
+    struct slot sa = pop(f);
+    if (op->commutes && sa.kind == SLOT_CONST && b != NO_REG && fits_s32(t, sa.imm)) {
+        alu_imm(f, t, op, b, (s32)sa.imm);
+        return;
+    }
+    u32 a = value_reg(f, &sa);
+    if (b == NO_REG) {
+        u32 dst = result_begin(f, t, a);
+        move_reg(f, t, dst, a);
+        x64_mem(&f->a, op->insn, wide, dst, m);
+        flags_of(f, dst, wide);
+        result_end(f, t, dst);
+        return;
+    }
+    if (op->commutes && !owned(f, a) && owned(f, b)) {
+        u32 swap = a;
+        a = b;
+        b = swap;
+    }
+    u32 dst = result_begin(f, t, a);
+    if (op->insn == I_ADD && dst != a && dst != b) {
+        x64_mem(&f->a, I_LEA, wide, dst, (struct x64_operand){(u8)a, (u8)b, 0, false, false, 0});
+    } else {
+        if (dst == b && op->commutes) {
+            b = a;
+            a = dst;
+        }
+        two_operand(f, op->insn, t, dst, a, b);
+        flags_of(f, dst, wide);
+    }
+    result_end(f, t, dst);
+}
+
+static void multiply_const(struct fast *f, enum ty t, u32 a, u64 imm)
+{
+    bool wide = ty_wide(t);
+    u32 dst = result_begin(f, t, a);
+    u64 value = wide ? imm : (u32)imm;
+    if (value && !(value & (value - 1))) {
+        move_reg(f, t, dst, a);
+        x64_shift_imm(&f->a, SH_SHL, wide, dst, (u32)__builtin_ctzll(value));
+    } else if (value == 3 || value == 5 || value == 9) {
+        x64_mem(&f->a, I_LEA, wide, dst,
+                (struct x64_operand){(u8)a, (u8)a,
+                                     value == 3   ? 1
+                                     : value == 5 ? 2
+                                                  : 3,
+                                     false, false, 0});
+    } else {
+        x64_imul_imm(&f->a, wide, dst, a, (s32)imm);
+    }
+    result_end(f, t, dst);
+}
+
+static void multiply(struct fast *f, enum ty t)
+{
+    struct slot sb = pop(f);
+    if (sb.kind == SLOT_CONST && fits_s32(t, sb.imm)) {
+        multiply_const(f, t, pop_reg(f), sb.imm);
+        return;
+    }
+    u32 b = value_reg(f, &sb), a = pop_reg(f);
+    if (!owned(f, a) && owned(f, b)) {
+        u32 swap = a;
+        a = b;
+        b = swap;
+    }
+    u32 dst = result_begin(f, t, a);
+    if (dst == b) {
+        b = a;
+        a = dst;
+    }
+    two_operand(f, I_IMUL, t, dst, a, b);
+    result_end(f, t, dst);
+}
+
+static void shift_by_cl(struct fast *f, enum ty t, enum x64_shift op)
+{
+    struct slot sb = pop(f);
+    u32 b = value_reg(f, &sb), a = pop_reg(f);
+    bool wide = ty_wide(t);
+    // The value goes through the scratch register, so that it may come from rcx, too.
+    move_reg(f, t, SCRATCH, a);
+    if (b != RCX) {
+        if (!(f->busy & BIT(RCX)) || a == RCX)
+            reg_take(f, RCX);
+        move_reg(f, T32, RCX, b);
+    }
+    x64_shift_cl(&f->a, op, wide, SCRATCH);
+    u32 dst = result_begin(f, t, a == RCX ? NO_REG : a);
+    move_reg(f, t, dst, SCRATCH);
+    result_end(f, t, dst);
+}
+
+static void shift(struct fast *f, enum ty t, enum x64_shift op)
+{
+    bool wide = ty_wide(t);
+    bool rotate = op == SH_ROL || op == SH_ROR;
+    struct slot *sb = &f->slots[f->sp - 1];
+    if (sb->kind == SLOT_CONST) {
+        u32 mask = wide ? 63 : 31, count = (u32)sb->imm & mask;
+        pop(f);
+        u32 a = pop_reg(f);
+        u32 dst = result_begin(f, t, a);
+        if (rotate && dst != a && (f->features & X64_BMI2)) {
+            x64_rorx(&f->a, wide, dst, a, op == SH_ROR ? count : (0 - count) & mask);
+        } else {
+            move_reg(f, t, dst, a);
+            if (count) {
+                x64_shift_imm(&f->a, op, wide, dst, count);
+                if (!rotate)
+                    flags_of(f, dst, wide);
+            }
+        }
+        result_end(f, t, dst);
+        return;
+    }
+    if (rotate || !(f->features & X64_BMI2)) {
+        shift_by_cl(f, t, op);
+        return;
+    }
+    u32 b = pop_reg(f), a = pop_reg(f);
+    u32 dst = result_begin(f, t, a);
+    x64_shiftx(&f->a, op, wide, dst, a, b);
+    result_end(f, t, dst);
+}
+
+// Division by a power of two, unsigned. False: not that.
+static bool divide_shift(struct fast *f, enum ty t, u64 d, bool rem)
+{
+    bool wide = ty_wide(t);
+    if (!wide)
+        d = (u32)d;
+    if (!d || (d & (d - 1)) || (rem && d > 1u << 31))
+        return false;
+    pop(f);
+    u32 a = pop_reg(f);
+    u32 dst = result_begin(f, t, a);
+    move_reg(f, t, dst, a);
+    if (rem)
+        x64_imm(&f->a, G1_AND, wide, dst, (s32)(d - 1));
+    else if (d > 1)
+        x64_shift_imm(&f->a, SH_SHR, wide, dst, (u32)__builtin_ctzll(d));
+    result_end(f, t, dst);
+    return true;
+}
+
+// Unsigned 32-bit division by a constant: multiply by the rounded-up reciprocal (Granlund and
+// Montgomery, "Division by invariant integers using multiplication", PLDI 1994; Hacker's Delight
+// 10-9). The 33-bit multiplier is split into 2^32 + m, and the sum taken in 64 bits.
+static bool divide_const_u32(struct fast *f, u32 d, bool rem)
+{
+    if (d < 3)
+        return false;
+    u32 l = 32 - (u32)__builtin_clz(d - 1);      // ceil(log2 d)
+    u64 m = ((((1ull << l) - d) << 32) / d) + 1; // multiplier less 2^32
+    pop(f);
+    u32 a = pop_reg(f);
+    u32 q = reg_alloc(f, GPR_MASK);
+    struct assembler *s = &f->a;
+    // q = ((a * m >> 32) + a) >> l, the sum having 33 bits
+    x64_mov_imm(s, SCRATCH, m);
+    x64_reg(s, I_IMUL, true, SCRATCH, a);
+    x64_shift_imm(s, SH_SHR, true, SCRATCH, 32);
+    x64_mem(s, I_LEA, true, q, (struct x64_operand){(u8)a, SCRATCH, 0, false, false, 0});
+    x64_shift_imm(s, SH_SHR, true, q, l);
+    if (!rem) {
+        u32 dst = result_begin(f, T32, q);
+        move_reg(f, T32, dst, q);
+        result_end(f, T32, dst);
+        return true;
+    }
+    x64_imul_imm(s, false, q, q, (s32)d);
+    move_reg(f, T32, SCRATCH, a);
+    x64_reg(s, I_SUB, false, SCRATCH, q);
+    u32 dst = result_begin(f, T32, q);
+    move_reg(f, T32, dst, SCRATCH);
+    result_end(f, T32, dst);
+    return true;
+}
+
+static void divide(struct fast *f, enum ty t, bool is_signed, bool rem)
+{
+    struct assembler *s = &f->a;
+    bool wide = ty_wide(t);
+    const struct slot *sb = &f->slots[f->sp - 1];
+    bool constant = sb->kind == SLOT_CONST;
+    u64 d = constant ? sb->imm : 0;
+    if (constant && !is_signed &&
+        (divide_shift(f, t, d, rem) || (t == T32 && divide_const_u32(f, (u32)d, rem))))
+        return;
+    struct slot b = pop(f);
+    if (constant)
+        x64_mov_imm(s, SCRATCH, wide ? d : (u32)d);
+    else
+        move_reg(f, t, SCRATCH, value_reg(f, &b));
+    u32 a = pop_reg(f);
+    if (a != RAX) {
+        reg_take(f, RAX);
+        move_reg(f, t, RAX, a);
+    } else if (!owned(f, RAX)) {
+        local_drop(f, RAX);
+    }
+    if (a != RDX || !owned(f, RDX))
+        reg_take(f, RDX);
+    if (is_signed && !constant) {
+        x64_reg(s, I_TEST, wide, SCRATCH, SCRATCH);
+        trap_if(f, CC_E, TRAP_DIV_ZERO);
+    } else if (is_signed && (wide ? d : (u32)d) == 0) {
+        x64_reg(s, I_TEST, wide, SCRATCH, SCRATCH);
+        trap_if(f, CC_E, TRAP_DIV_ZERO);
+    }
+    u8 *minus_one = NULL;
+    if (is_signed && rem) { // the quotient of INT_MIN / -1 overflows, the remainder is 0
+        x64_imm(s, G1_CMP, wide, SCRATCH, -1);
+        u8 *no = x64_jcc8(s, CC_NE);
+        x64_reg(s, I_XOR, false, RDX, RDX);
+        minus_one = x64_jmp8(s);
+        x64_bind8(s, no);
+    }
+    if (is_signed)
+        x64_cdq(s, wide);
+    else
+        x64_reg(s, I_XOR, false, RDX, RDX);
+    x64_group3_reg(s, is_signed ? G3_IDIV : G3_DIV, wide, SCRATCH);
+    if (minus_one)
+        x64_bind8(s, minus_one);
+    u32 from = rem ? RDX : RAX;
+    u32 dst = result_begin(f, t, from);
+    move_reg(f, t, dst, from);
+    result_end(f, t, dst);
+}
+
+static void count_bits(struct fast *f, enum ty t, u32 op) // 0 clz, 1 ctz, 2 popcnt
+{
+    bool wide = ty_wide(t);
+    u32 a = pop_reg(f);
+    u32 dst = result_begin(f, t, a);
+    if (op == 2) {
+        x64_reg(&f->a, I_POPCNT, wide, dst, a);
+    } else if (f->features & X64_LZCNT) {
+        x64_reg(&f->a, op ? I_TZCNT : I_LZCNT, wide, dst, a);
+    } else {
+        u32 bits = wide ? 64 : 32;
+        x64_reg(&f->a, op ? I_BSF : I_BSR, wide, dst, a);
+        x64_mov_imm(&f->a, SCRATCH, op ? bits : 2 * bits - 1);
+        x64_cmov(&f->a, CC_E, wide, dst, SCRATCH);
+        if (!op)
+            x64_imm(&f->a, G1_XOR, wide, dst, (s32)bits - 1);
+    }
+    result_end(f, t, dst);
+}
+
+static const struct alu ADD = {I_ADD, G1_ADD, true}, SUB = {I_SUB, G1_SUB, false},
+                        AND = {I_AND, G1_AND, true}, OR = {I_OR, G1_OR, true},
+                        XOR = {I_XOR, G1_XOR, true};
+
+void integer_op(struct fast *f, u32 op, enum ty t, u32 base)
+{
+    switch (op - base + OP_i32_clz) {
+    case OP_i32_clz: count_bits(f, t, 0); break;
+    case OP_i32_ctz: count_bits(f, t, 1); break;
+    case OP_i32_popcnt: count_bits(f, t, 2); break;
+    case OP_i32_add: alu(f, t, &ADD); break;
+    case OP_i32_sub: alu(f, t, &SUB); break;
+    case OP_i32_mul: multiply(f, t); break;
+    case OP_i32_div_s: divide(f, t, true, false); break;
+    case OP_i32_div_u: divide(f, t, false, false); break;
+    case OP_i32_rem_s: divide(f, t, true, true); break;
+    case OP_i32_rem_u: divide(f, t, false, true); break;
+    case OP_i32_and: alu(f, t, &AND); break;
+    case OP_i32_or: alu(f, t, &OR); break;
+    case OP_i32_xor: alu(f, t, &XOR); break;
+    case OP_i32_shl: shift(f, t, SH_SHL); break;
+    case OP_i32_shr_s: shift(f, t, SH_SAR); break;
+    case OP_i32_shr_u: shift(f, t, SH_SHR); break;
+    case OP_i32_rotl: shift(f, t, SH_ROL); break;
+    case OP_i32_rotr: shift(f, t, SH_ROR); break;
+    default: break;
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// Loads and stores: gs:[index + offset], and no check, because the reservation covers what they can
+// reach.
+#include "fast/emit.h"
+
+static u64 memarg_offset(struct fast *f)
+{
+    leb_u32(&f->pc); // alignment: a hint
+    return leb_u32(&f->pc);
+}
+
+// The operand for the popped address slot plus a static offset.
+static struct x64_operand address(struct fast *f, const struct slot *s, u64 offset)
+{
+    struct x64_operand m = {NO_REG, NO_REG, 0, true, false, 0};
+    if (s->kind == SLOT_CONST && (u32)s->imm + offset < INT32_MAX) {
+        m.disp = (s32)((u32)s->imm + offset);
+        return m;
+    }
+    u32 r = value_reg(f, s);
+    m.base = (u8)r;
+    if (offset < VM_MEMORY_GUARD - WASM_PAGE) { // the reservation covers index + offset: it faults
+        m.disp = (s32)offset;
+        return m;
+    }
+    // Beyond what the guard covers: add in 64 bits; from 4 GiB on it is out of bounds.
+    x64_mov_imm(&f->a, SCRATCH, offset);
+    x64_reg(&f->a, I_ADD, true, SCRATCH, r);
+    u32 high = reg_alloc(f, GPR_MASK);
+    move_reg(f, T64, high, SCRATCH);
+    x64_shift_imm(&f->a, SH_SHR, true, high, 32);
+    trap_if(f, CC_NE, TRAP_MEMORY);
+    m.base = SCRATCH;
+    return m;
+}
+
+struct load {
+    u32 insn;
+    enum ty type;
+    bool wide;
+};
+
+static const struct load loads[] = {
+    [OP_i32_load - OP_i32_load] = {I_MOV_LOAD, T32, false},
+    [OP_i64_load - OP_i32_load] = {I_MOV_LOAD, T64, true},
+    [OP_f32_load - OP_i32_load] = {I_MOVSS_LOAD, TF32, false},
+    [OP_f64_load - OP_i32_load] = {I_MOVSD_LOAD, TF64, false},
+    [OP_i32_load8_s - OP_i32_load] = {I_MOVSX8, T32, false},
+    [OP_i32_load8_u - OP_i32_load] = {I_MOVZX8, T32, false},
+    [OP_i32_load16_s - OP_i32_load] = {I_MOVSX16, T32, false},
+    [OP_i32_load16_u - OP_i32_load] = {I_MOVZX16, T32, false},
+    [OP_i64_load8_s - OP_i32_load] = {I_MOVSX8, T64, true},
+    [OP_i64_load8_u - OP_i32_load] = {I_MOVZX8, T64, false},
+    [OP_i64_load16_s - OP_i32_load] = {I_MOVSX16, T64, true},
+    [OP_i64_load16_u - OP_i32_load] = {I_MOVZX16, T64, false},
+    [OP_i64_load32_s - OP_i32_load] = {I_MOVSXD, T64, true},
+    [OP_i64_load32_u - OP_i32_load] = {I_MOV_LOAD, T64, false},
+};
+
+static void load_from(struct fast *f, const struct load *l, struct x64_operand m)
+{
+    u32 reuse = !ty_fp(l->type) && m.base != NO_REG && m.base != SCRATCH ? m.base : NO_REG;
+    u32 dst = result_begin(f, l->type, reuse);
+    x64_mem(&f->a, l->insn, l->wide, dst, m);
+    result_end(f, l->type, dst);
+}
+
+void load(struct fast *f, u32 op)
+{
+    u64 offset = memarg_offset(f);
+    struct slot s = pop(f);
+    load_from(f, &loads[op - OP_i32_load], address(f, &s, offset));
+}
+
+// i32.add whose sum is the address of the next instruction, a load at offset 0: gs:[e_a + e_b]
+// wraps at 32 bits as the addition does. False: not that.
+bool add_load(struct fast *f)
+{
+    const u8 *p = f->pc;
+    if (p[0] < OP_i32_load || p[0] > OP_i64_load32_u || p[1] >= 0x80 || p[2] != 0)
+        return false;
+    const struct slot *b = &f->slots[f->sp - 1], *a = &f->slots[f->sp - 2];
+    if (a->kind == SLOT_CONST || b->kind == SLOT_CONST)
+        return false;
+    const struct load *l = &loads[p[0] - OP_i32_load];
+    u32 rb = pop_reg(f), ra = pop_reg(f);
+    f->op = f->pc; // what may trap is the load
+    locate_note(f);
+    f->pc += 3;
+    load_from(f, l, (struct x64_operand){(u8)ra, (u8)rb, 0, true, true, 0});
+    return true;
+}
+
+static void store_value(struct fast *f, u32 op, u32 r, struct x64_operand m)
+{
+    switch (op) {
+    case OP_i32_store: x64_mem(&f->a, I_MOV_STORE, false, r, m); break;
+    case OP_i64_store: x64_mem(&f->a, I_MOV_STORE, true, r, m); break;
+    case OP_f32_store: x64_mem(&f->a, I_MOVSS_STORE, false, r, m); break;
+    case OP_f64_store: x64_mem(&f->a, I_MOVSD_STORE, false, r, m); break;
+    case OP_i32_store8:
+    case OP_i64_store8: x64_mem(&f->a, I_MOV_STORE8, false, r, m); break;
+    case OP_i32_store16:
+    case OP_i64_store16: x64_mem(&f->a, I_MOV_STORE16, false, r, m); break;
+    default: x64_mem(&f->a, I_MOV_STORE, false, r, m); break; // i64.store32
+    }
+}
+
+static u32 store_log2(u32 op)
+{
+    switch (op) {
+    case OP_i32_store8:
+    case OP_i64_store8: return 0;
+    case OP_i32_store16:
+    case OP_i64_store16: return 1;
+    case OP_i64_store:
+    case OP_f64_store: return 3;
+    default: return 2;
+    }
+}
+
+void store(struct fast *f, u32 op)
+{
+    u64 offset = memarg_offset(f);
+    struct slot value = pop(f);
+    u32 log2 = store_log2(op);
+    bool constant = value.kind == SLOT_CONST && (log2 < 3 || (s64)value.imm == (s32)value.imm);
+    u32 r = constant ? NO_REG : value_reg(f, &value);
+    struct slot a = pop(f);
+    struct x64_operand m = address(f, &a, offset);
+    if (constant)
+        x64_mov_mem_imm(&f->a, log2, m, (s32)value.imm);
+    else
+        store_value(f, op, r, m);
+}
+
+void memory_size(struct fast *f)
+{
+    u32 dst = result_begin(f, T32, NO_REG);
+    x64_mem(&f->a, I_MOV_LOAD, true, dst, x64_at(INSTANCE, offsetof(struct vmctx, mem)));
+    x64_mem(&f->a, I_MOV_LOAD, true, dst, x64_at(dst, offsetof(struct vm_memory, bytes)));
+    x64_shift_imm(&f->a, SH_SHR, true, dst, 16);
+    result_end(f, T32, dst);
+}

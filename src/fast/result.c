@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// Results and operands. A result that the next instruction puts into a pinned local is computed
+// right there: result_begin looks one instruction ahead, and result_end then steps over that
+// instruction.
+#include "fast/emit.h"
+
+// Where the result of the present instruction should go: the register of the pinned local that the
+// next instruction sets, or NO_REG. Slots that refer to the local's old value get copies now;
+// operands have been popped.
+static u32 result_hint(struct fast *f)
+{
+    u32 op = *f->pc;
+    if (op != OP_local_set && op != OP_local_tee)
+        return NO_REG;
+    const u8 *next = f->pc + 1;
+    u32 local = leb_u32(&next);
+    u32 r = f->local_reg[local];
+    if (r == NO_REG || !pinned(f, r))
+        return NO_REG;
+    if (f->ref_head[local])
+        refs_materialize(f, local);
+    f->hint.reg = r;
+    f->hint.local = local;
+    f->hint.tee = op == OP_local_tee;
+    f->hint.next = next;
+    return r;
+}
+
+// The result is in r: the hint's register, or one that is the instruction's own.
+void result_end(struct fast *f, enum ty t, u32 r)
+{
+    if (f->hint.reg != r) {
+        push_reg(f, t, r);
+        return;
+    }
+    f->hint.reg = NO_REG;
+    f->dirty |= BIT(r);
+    f->pc = f->hint.next;
+    if (f->hint.tee)
+        push_local(f, f->hint.local);
+}
+
+// A register for the result: the hint's, else a's if that is free to be overwritten, else a new
+// one.
+u32 result_begin(struct fast *f, enum ty t, u32 a)
+{
+    u32 r = result_hint(f);
+    if (r != NO_REG)
+        return r;
+    f->hint.reg = NO_REG;
+    return a != NO_REG && owned(f, a) ? a : reg_alloc(f, class_of(t));
+}
+
+void flags_of(struct fast *f, u32 r, bool wide)
+{
+    f->zf_at = f->a.p;
+    f->zf_reg = r;
+    f->zf_wide = wide;
+}
+
+// An operand that instructions can read where it is, in the frame: a spilled slot, or a local that
+// is not cached when registers are short.
+bool in_frame(struct fast *f, const struct slot *s, struct x64_operand *m)
+{
+    if (s->kind == SLOT_MEM) {
+        *m = frame_at(f, stack_cell(f, f->sp));
+        return true;
+    }
+    if (s->kind != SLOT_LOCAL || f->local_reg[s->local] != NO_REG)
+        return false;
+    if (f->alloc & class_of(s->type) & ~(f->cache | f->temp | f->busy))
+        return false;
+    *m = frame_at(f, s->local);
+    return true;
+}
+
+// dst = a op b for a two-operand instruction whose operands cannot be exchanged, dst = b allowed.
+void two_operand(struct fast *f, u32 insn, enum ty t, u32 dst, u32 a, u32 b)
+{
+    bool wide = ty_wide(t);
+    if (dst == b && a != b) {
+        u32 scratch = ty_fp(t) ? SCRATCH_XMM : SCRATCH;
+        move_reg(f, t, scratch, a);
+        x64_reg(&f->a, insn, wide, scratch, b);
+        move_reg(f, t, dst, scratch);
+        return;
+    }
+    move_reg(f, t, dst, a);
+    x64_reg(&f->a, insn, wide, dst, b);
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// Instructions that are calls into the runtime, and the other ones about tables and references.
+#include "fast/emit.h"
+#include "wasm/runtime.h"
+
+#define RUNTIME(f, function, nslots, out, checked, ...)                                            \
+    call_runtime(f, (const void *)(function), (const u64[]){__VA_ARGS__},                          \
+                 sizeof((const u64[]){__VA_ARGS__}) / sizeof(u64), nslots, out, checked)
+
+// A C function leaves the upper half of rax undefined; here it must be zero.
+static void push_c_int(struct fast *f)
+{
+    x64_reg(&f->a, I_MOV_LOAD, false, RAX, RAX);
+    push_reg(f, T32, RAX);
+}
+
+void runtime_op(struct fast *f, u32 op)
+{
+    u32 x, y;
+    switch (op) {
+    case OP_memory_grow:
+        f->pc++;
+        call_runtime(f, (const void *)rt_memory_grow, NULL, 0, 1, false, false);
+        push_c_int(f);
+        break;
+    case OP_memory_copy:
+        f->pc += 2;
+        call_runtime(f, (const void *)rt_memory_copy, NULL, 0, 3, false, true);
+        break;
+    case OP_memory_fill:
+        f->pc++;
+        call_runtime(f, (const void *)rt_memory_fill, NULL, 0, 3, false, true);
+        break;
+    case OP_memory_init:
+        x = leb_u32(&f->pc);
+        f->pc++;
+        RUNTIME(f, rt_memory_init, 3, false, true, x);
+        break;
+    case OP_data_drop: RUNTIME(f, rt_data_drop, 0, false, false, leb_u32(&f->pc)); break;
+    case OP_elem_drop: RUNTIME(f, rt_elem_drop, 0, false, false, leb_u32(&f->pc)); break;
+    case OP_table_init:
+        x = leb_u32(&f->pc); // segment
+        y = leb_u32(&f->pc);
+        RUNTIME(f, rt_table_init, 3, false, true, y, x);
+        break;
+    case OP_table_copy:
+        x = leb_u32(&f->pc);
+        y = leb_u32(&f->pc);
+        RUNTIME(f, rt_table_copy, 3, false, true, x, y);
+        break;
+    case OP_table_grow:
+        RUNTIME(f, rt_table_grow, 2, false, false, leb_u32(&f->pc));
+        push_c_int(f);
+        break;
+    case OP_table_fill: RUNTIME(f, rt_table_fill, 3, false, true, leb_u32(&f->pc)); break;
+    case OP_table_set: RUNTIME(f, rt_table_set, 2, false, true, leb_u32(&f->pc)); break;
+    case OP_table_get:
+        RUNTIME(f, rt_table_get, 1, true, true, leb_u32(&f->pc));
+        x64_mem(&f->a, I_MOV_LOAD, true, RAX, x64_at(INSTANCE, offsetof(struct vmctx, scratch)));
+        push_reg(f, T64, RAX);
+        break;
+    default: break;
+    }
+}
+
+void table_size(struct fast *f)
+{
+    u32 table = leb_u32(&f->pc);
+    u32 dst = result_begin(f, T32, NO_REG);
+    x64_mem(&f->a, I_MOV_LOAD, true, dst, x64_at(INSTANCE, (s32)(f->m->layout.tables + table * 8)));
+    x64_mem(&f->a, I_MOV_LOAD, false, dst, x64_at(dst, offsetof(struct vm_table, length)));
+    result_end(f, T32, dst);
+}
+
+// The canonical vm_func: in an import cell by its ref field, else in this vmctx.
+void ref_func(struct fast *f)
+{
+    const struct module *m = f->m;
+    u32 func = leb_u32(&f->pc);
+    u32 dst = result_begin(f, T64, NO_REG);
+    if (func < m->nimported_funcs)
+        x64_mem(&f->a, I_MOV_LOAD, true, dst,
+                x64_at(INSTANCE, (s32)(m->layout.imports + func * sizeof(struct vm_func) +
+                                       offsetof(struct vm_func, ref))));
+    else
+        x64_mem(&f->a, I_LEA, true, dst,
+                x64_at(INSTANCE,
+                       (s32)(m->layout.refs + (m->funcs[func].ref - 1) * sizeof(struct vm_func))));
+    result_end(f, T64, dst);
+}

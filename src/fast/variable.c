@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// Locals and globals.
+#include "fast/emit.h"
+
+void local_set(struct fast *f, u32 local, bool tee)
+{
+    enum ty t = f->local_type[local];
+    struct slot s = pop(f);
+    if (s.kind == SLOT_LOCAL && s.local == local) { // x = x
+        if (tee)
+            push_local(f, local);
+        return;
+    }
+    u32 now = f->local_reg[local];
+    if (s.kind == SLOT_CONST && !(now != NO_REG && pinned(f, now))) {
+        if (f->ref_head[local])
+            refs_materialize(f, local);
+        u32 r = now != NO_REG ? now : reg_alloc(f, class_of(t));
+        const_to_reg(f, t, r, s.imm);
+        cache_put(f, r, local, true);
+        if (tee)
+            push_const(f, t, s.imm);
+        return;
+    }
+    u32 v = value_reg(f, &s);
+    if (f->ref_head[local])
+        refs_materialize(f, local);
+    now = f->local_reg[local];
+    if (now != NO_REG && pinned(f, now)) {
+        move_reg(f, t, now, v);
+        f->dirty |= BIT(now);
+    } else {
+        if (now != NO_REG)
+            cache_remove(f, now);
+        if (!owned(f, v)) { // another local's: copy
+            u32 copy = now != NO_REG ? now : reg_alloc(f, class_of(t));
+            move_reg(f, t, copy, v);
+            v = copy;
+        }
+        cache_put(f, v, local, true);
+    }
+    if (tee)
+        push_local(f, local);
+}
+
+static struct x64_operand global_at(struct fast *f, u32 global)
+{
+    const struct module *m = f->m;
+    if (global >= m->nimported_globals)
+        return x64_at(INSTANCE, (s32)(m->layout.globals + (global - m->nimported_globals) * 16));
+    x64_mem(&f->a, I_MOV_LOAD, true, SCRATCH,
+            x64_at(INSTANCE, (s32)(m->layout.imported_globals + global * 8)));
+    return x64_at(SCRATCH, 0);
+}
+
+void global_get(struct fast *f, u32 global)
+{
+    enum ty t = ty_of(f->m->globals[global].type);
+    struct x64_operand m = global_at(f, global);
+    u32 dst = result_begin(f, t, NO_REG);
+    if (ty_fp(t))
+        x64_mem(&f->a, ty_wide(t) ? I_MOVSD_LOAD : I_MOVSS_LOAD, false, dst, m);
+    else
+        x64_mem(&f->a, I_MOV_LOAD, ty_wide(t), dst, m);
+    result_end(f, t, dst);
+}
+
+void global_set(struct fast *f, u32 global)
+{
+    struct slot s = pop(f);
+    enum ty t = s.type;
+    u32 v = value_reg(f, &s); // may use the scratch register, so before global_at does
+    struct x64_operand m = global_at(f, global);
+    if (ty_fp(t))
+        x64_mem(&f->a, ty_wide(t) ? I_MOVSD_STORE : I_MOVSS_STORE, false, v, m);
+    else
+        x64_mem(&f->a, I_MOV_STORE, ty_wide(t), v, m);
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+// The walk over a body: one case per instruction. What they do is in integer.c, compare.c, float.c,
+// convert.c, memory.c, variable.c, runtime.c, call.c and flow.c.
+#include "fast/emit.h"
+
+static void unreachable(struct fast *f)
+{
+    x64_trap(&f->a, TRAP_UNREACHABLE);
+    f->reachable = false;
+}
+
+// --- Skipping dead code
+enum imm_kind {
+    IMM_NONE,
+    IMM_BLOCK,
+    IMM_LABEL,
+    IMM_TABLE_OF_LABELS,
+    IMM_FUNC,
+    IMM_TYPE_TABLE,
+    IMM_LOCAL,
+    IMM_GLOBAL,
+    IMM_TABLE,
+    IMM_I32,
+    IMM_I64,
+    IMM_F32,
+    IMM_F64,
+    IMM_MEMORY,
+    IMM_MEMORY2,
+    IMM_DATA_MEMORY,
+    IMM_DATA,
+    IMM_ELEM_TABLE,
+    IMM_ELEM,
+    IMM_TABLE2,
+    IMM_REFTYPE,
+    IMM_SELECT,
+    IMM_MEMARG,
+};
+
+static const u8 imm_of[256] = {
+#define X(code, id, text, imm) [(code) < 256 ? (code) : 255] = IMM_##imm,
+#define LOAD(code, ...) [code] = IMM_MEMARG,
+#define STORE(code, ...) [code] = IMM_MEMARG,
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Winitializer-overrides"
+#include "wasm/ops.def"
+#pragma clang diagnostic pop
+};
+
+static const u8 imm_of_fc[32] = {
+#define X(code, id, text, imm) [(code) >> 8 == 0xfc ? (code) & 31 : 31] = IMM_##imm,
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Winitializer-overrides"
+#include "wasm/ops.def"
+#pragma clang diagnostic pop
+};
+
+static void skip_lebs(const u8 **pc, u32 n)
+{
+    while (n--)
+        while (*(*pc)++ & 0x80)
+            ;
+}
+
+void ops_skip(const u8 **pc, u32 op)
+{
+    enum imm_kind kind = op < 256 ? imm_of[op] : imm_of_fc[op & 31];
+    switch (kind) {
+    case IMM_NONE: break;
+    case IMM_TABLE_OF_LABELS:
+    case IMM_SELECT: {
+        u32 n = leb_u32(pc);
+        skip_lebs(pc, n + (kind == IMM_TABLE_OF_LABELS));
+        break;
+    }
+    case IMM_MEMARG:
+    case IMM_TYPE_TABLE:
+    case IMM_MEMORY2:
+    case IMM_DATA_MEMORY:
+    case IMM_ELEM_TABLE:
+    case IMM_TABLE2: skip_lebs(pc, 2); break;
+    case IMM_F32: *pc += 4; break;
+    case IMM_F64: *pc += 8; break;
+    case IMM_BLOCK:
+    case IMM_LABEL:
+    case IMM_FUNC:
+    case IMM_LOCAL:
+    case IMM_GLOBAL:
+    case IMM_TABLE:
+    case IMM_I32:
+    case IMM_I64:
+    case IMM_MEMORY:
+    case IMM_DATA:
+    case IMM_ELEM:
+    case IMM_REFTYPE: skip_lebs(pc, 1); break;
+    }
+}
+
+// --- The walk
+static void prefixed(struct fast *f)
+{
+    u32 op = 0xfc00 | leb_u32(&f->pc);
+    switch (op) {
+#define SAT(id, from, to, is_signed)                                                               \
+    case OP_##id: truncate(f, from, to, is_signed, true); break
+        SAT(i32_trunc_sat_f32_s, TF32, T32, true);
+        SAT(i32_trunc_sat_f32_u, TF32, T32, false);
+        SAT(i32_trunc_sat_f64_s, TF64, T32, true);
+        SAT(i32_trunc_sat_f64_u, TF64, T32, false);
+        SAT(i64_trunc_sat_f32_s, TF32, T64, true);
+        SAT(i64_trunc_sat_f32_u, TF32, T64, false);
+        SAT(i64_trunc_sat_f64_s, TF64, T64, true);
+        SAT(i64_trunc_sat_f64_u, TF64, T64, false);
+#undef SAT
+    case OP_table_size: table_size(f); break;
+    default: runtime_op(f, op); break;
+    }
+}
+
+static const u8 compare_cc[] = {CC_E, CC_NE, CC_L, CC_B, CC_G, CC_A, CC_LE, CC_BE, CC_GE, CC_AE};
+
+// Everything behind a jump that is always taken, up to where code can be reached again. False: the
+// function ended.
+static bool dead_code(struct fast *f)
+{
+    for (;;) {
+        flow_skip(f);
+        if (*f->pc++ == OP_else) {
+            flow_else(f);
+            return true;
+        }
+        if (!flow_end(f))
+            return false;
+        if (f->reachable)
+            return true;
+    }
+}
+
+// One instruction. False: it was the function's last.
+static inline bool step(struct fast *f, u32 op)
+{
+    switch (op) {
+    case OP_unreachable: unreachable(f); return dead_code(f);
+    case OP_nop: break;
+    case OP_block: flow_block(f, CTL_BLOCK); break;
+    case OP_loop: flow_block(f, CTL_LOOP); break;
+    case OP_if: flow_if(f); break;
+    case OP_else: flow_else(f); break;
+    case OP_end: return flow_end(f);
+    case OP_br: flow_br(f, leb_u32(&f->pc)); return dead_code(f);
+    case OP_br_if: flow_br_if(f, leb_u32(&f->pc)); break;
+    case OP_br_table: flow_br_table(f); return dead_code(f);
+    case OP_return: flow_br(f, f->ctls.count - 1); return dead_code(f);
+    case OP_call: call_function(f, leb_u32(&f->pc)); break;
+    case OP_call_indirect: {
+        u32 type = leb_u32(&f->pc);
+        call_indirect(f, type, leb_u32(&f->pc));
+        break;
+    }
+    case OP_drop: pop(f); break;
+    case OP_select_t:
+        ops_skip(&f->pc, OP_select_t);
+        select_op(f);
+        break;
+    case OP_select: select_op(f); break;
+    case OP_local_get: push_local(f, leb_u32(&f->pc)); break;
+    case OP_local_set: local_set(f, leb_u32(&f->pc), false); break;
+    case OP_local_tee: local_set(f, leb_u32(&f->pc), true); break;
+    case OP_global_get: global_get(f, leb_u32(&f->pc)); break;
+    case OP_global_set: global_set(f, leb_u32(&f->pc)); break;
+    case OP_table_get:
+    case OP_table_set:
+    case OP_memory_grow: runtime_op(f, op); break;
+    case OP_memory_size:
+        f->pc++;
+        memory_size(f);
+        break;
+    case OP_i32_const: push_const(f, T32, (u32)leb_s32(&f->pc)); break;
+    case OP_i64_const: push_const(f, T64, leb_s64(&f->pc)); break;
+    case OP_f32_const:
+        push_const(f, TF32, load_u32(f->pc));
+        f->pc += 4;
+        break;
+    case OP_f64_const:
+        push_const(f, TF64, load_u64(f->pc));
+        f->pc += 8;
+        break;
+    case OP_i32_eqz: eqz(f, false); break;
+    case OP_i64_eqz: eqz(f, true); break;
+    case OP_i32_add:
+        if (!add_load(f))
+            integer_op(f, op, T32, OP_i32_clz);
+        break;
+    case OP_ref_null:
+        f->pc++;
+        push_const(f, T64, 0);
+        break;
+    case OP_ref_is_null: eqz(f, true); break;
+    case OP_ref_func: ref_func(f); break;
+    case 0xfc: prefixed(f); break;
+    default:
+        if (op >= OP_i32_load && op <= OP_i64_load32_u)
+            load(f, op);
+        else if (op >= OP_i32_store && op <= OP_i64_store32)
+            store(f, op);
+        else if (op >= OP_i32_eq && op <= OP_i32_ge_u)
+            compare(f, T32, compare_cc[op - OP_i32_eq]);
+        else if (op >= OP_i64_eq && op <= OP_i64_ge_u)
+            compare(f, T64, compare_cc[op - OP_i64_eq]);
+        else if (op >= OP_f32_eq && op <= OP_f32_ge)
+            compare_float(f, TF32, op);
+        else if (op >= OP_f64_eq && op <= OP_f64_ge)
+            compare_float(f, TF64, op);
+        else if (op >= OP_i32_clz && op <= OP_i32_rotr)
+            integer_op(f, op, T32, OP_i32_clz);
+        else if (op >= OP_i64_clz && op <= OP_i64_rotr)
+            integer_op(f, op, T64, OP_i64_clz);
+        else if (op >= OP_f32_abs && op <= OP_f64_copysign)
+            float_op(f, op);
+        else
+            conversion(f, op);
+    }
+    return true;
+}
+
+void ops_walk(struct fast *f)
+{
+    f->hint.reg = NO_REG;
+    for (;;) {
+        if (unlikely(f->a.p > f->limit || f->oom || f->full)) {
+            f->full = !f->oom;
+            return;
+        }
+        f->busy = 0;
+        f->op = f->pc;
+        locate_note(f);
+        if (!step(f, *f->pc++))
+            return;
+    }
+}
