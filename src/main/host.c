@@ -17,6 +17,11 @@ static const struct command commands[] = {
      "the program's. FILE may be - for standard input. The exit code is the program's; 134 after\n"
      "a trap, 2 on bad usage, 1 for other errors.\n",
      FOR_RUN, true, 1, cmd_run},
+    {"boot", "FILE [ARGS...]", "run a program in a machine of its own, on our kernel",
+     "Runs a program as `nebulet run` does, but under QEMU, with nothing but the Nebulet kernel\n"
+     "below it. The exit code is the program's, too. The program gets copies of the folders that\n"
+     "--dir names: what it writes there does not come back.\n",
+     FOR_BOOT, true, 1, cmd_boot},
     {"validate", "FILE...", "check modules without running them",
      "Checks that modules are valid WebAssembly 2.0. Says nothing when all are.\n", FOR_VALIDATE,
      false, 1, cmd_validate},

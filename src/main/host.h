@@ -41,6 +41,7 @@ bool value_parse(u8 type, const char *text, u64 *out);
 void value_print(u8 type, u64 value);
 
 int cmd_run(struct options *o);
+int cmd_boot(struct options *o);
 int cmd_validate(struct options *o);
 int cmd_compile(struct options *o);
 int cmd_inspect(struct options *o);

@@ -11,6 +11,7 @@
 //   dir=GUEST::PATH         a directory of the archive, under the name GUEST; without any dir=, the
 //                           whole archive is there as /
 //   dir=                    none at all
+//   name=NAME               its own name, argv[0], instead of the file's
 //   stdin=/PATH             standard input is that file
 //   argc=N                  exactly N words behind init= are arguments, whatever they are
 //   time=NS                 end it after that many nanoseconds
@@ -44,7 +45,7 @@ struct words {
 
 struct launch {
     const struct engine *engine;
-    const char *init, *stdin_path;
+    const char *init, *name, *stdin_path;
     bool wast, verbose, trace, keep, no_dirs, simd_validate, counted;
     u64 argc, time, memory;
     VEC(const char *) args, env, dirs;
@@ -167,6 +168,8 @@ static bool setting(struct launch *l, struct words *w, const char *word)
         vec_push(&l->env, v);
     else if ((v = after(word, "dir=")))
         *v ? vec_push(&l->dirs, v) : (l->no_dirs = true);
+    else if ((v = after(word, "name=")))
+        l->name = v;
     else if ((v = after(word, "stdin=")))
         l->stdin_path = v;
     else if ((v = after(word, "argc=")))
@@ -188,7 +191,7 @@ static bool setting(struct launch *l, struct words *w, const char *word)
 static bool next_launch(struct launch *l, struct words *w)
 {
     char *word;
-    l->init = l->stdin_path = NULL;
+    l->init = l->name = l->stdin_path = NULL;
     l->args.count = l->env.count = l->dirs.count = 0;
     l->no_dirs = l->counted = false;
     while ((word = next_word(w)) && setting(l, w, word))
@@ -274,7 +277,7 @@ static bool make_wasi(struct program *p)
             say("dir=%s: %s", l->dirs.at[n], fs_error_text(e));
     if (!e && l->stdin_path && (e = open_path(l->stdin_path, VFS_READ, &p->input)))
         say("%s: %s", l->stdin_path, fs_error_text(e));
-    vec_push(&args, base_name(l->init));
+    vec_push(&args, l->name ? l->name : base_name(l->init));
     for (u32 i = 0; i < l->args.count; i++)
         vec_push(&args, l->args.at[i]);
     struct wasi_config config = {

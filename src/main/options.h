@@ -18,7 +18,8 @@ enum command_bit {
     FOR_INSPECT = 8,
     FOR_WAST = 16,
     FOR_BENCH = 32,
-    FOR_ALL = 63,
+    FOR_BOOT = 64,
+    FOR_ALL = 127,
 };
 
 struct options {
@@ -30,7 +31,9 @@ struct options {
     u64 max_memory;   // bytes; 0: no limit
     u64 max_time;     // nanoseconds; 0: no limit
     u64 repeat;       // at least 1
-    bool trace, verbose, time, validate_only, no_simd_exec, help;
+    const char *machine; // boot: NULL, or as given
+    u64 memory, cpus;    // boot: 0 when not given
+    bool trace, verbose, time, validate_only, no_simd_exec, boot, help;
     int argc; // the operands
     char **argv;
 };

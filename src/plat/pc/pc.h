@@ -145,6 +145,7 @@ u32 apic_id(void);
 void apic_route(u32 input, u8 vector); // an interrupt line of the machine, to CPU 0
 
 void time_init(void);
+void time_settle(void); // waits until every CPU can tell the time
 u64 rtc_read(void); // ns since 1970
 
 // --- Console (serial.c)

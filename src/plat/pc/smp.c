@@ -94,6 +94,16 @@ void smp_init(void)
         online++;
 }
 
+// Not plat_wait: the time may not be known here yet.
+static void sleep(struct cpu *c)
+{
+    interrupts_off();
+    if (!c->kicked)
+        interrupts_on_and_halt();
+    c->kicked = false;
+    interrupts_on();
+}
+
 void smp_entered(struct cpu *c)
 {
     u8 *stacks = c->argument;
@@ -102,7 +112,7 @@ void smp_entered(struct cpu *c)
     c->apic_id = apic_id();
     __atomic_store_n(&c->online, true, __ATOMIC_RELEASE);
     for (;;) {
-        plat_wait(UINT64_MAX);
+        sleep(c);
         void (*entry)(void *) = __atomic_load_n(&c->entry, __ATOMIC_ACQUIRE);
         if (entry)
             entry(c->argument);
@@ -124,6 +134,7 @@ status plat_cpu_start(u32 cpu, void (*entry)(void *), void *argument)
 {
     if (cpu == 0 || cpu >= online || cpus[cpu]->entry)
         return ERR_INVALID_ARG;
+    time_settle();
     cpus[cpu]->argument = argument;
     __atomic_store_n(&cpus[cpu]->entry, entry, __ATOMIC_RELEASE);
     plat_cpu_kick(cpu);

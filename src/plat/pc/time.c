@@ -5,6 +5,7 @@
 // against the APIC's timer, which counts at 1 GHz under every hypervisor that we know, but without
 // waiting: from the start the timer counts down, and is our clock; once ten milliseconds have gone
 // by, whoever asks for the time takes the ratio of the two, and from then on the counter tells it.
+// Until then only CPU 0 may ask.
 #include "plat/pc/apic.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
@@ -103,7 +104,7 @@ u64 plat_wall_clock(void)
 
 // --- The timer
 
-static void need_rate(void)
+void time_settle(void)
 {
     while (!time.rate) {
         measure();
@@ -137,7 +138,7 @@ void plat_timer(u64 at)
     if (at == c->timer_at)
         return;
     if (at != UINT64_MAX)
-        need_rate();
+        time_settle();
     c->timer_at = at;
     arm(at);
 }
@@ -148,7 +149,7 @@ void plat_wait(u64 until)
     struct cpu *c = this_cpu();
     u64 start = plat_now();
     if (until != UINT64_MAX)
-        need_rate();
+        time_settle();
     interrupts_off();
     if (!c->kicked && until > start) {
         if (until < c->timer_at)
