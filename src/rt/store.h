@@ -37,6 +37,7 @@ struct type_table {
     VEC(struct rt_type *) by_id; // [0] is NULL
     u32 *buckets;
     u32 nbuckets; // power of two, or 0
+    u64 key;      // of the hash
     u32 used;
     u32 unused; // a free id, 0: none
 };

@@ -2,14 +2,24 @@
 // Canonical function types: equal types of all modules and host functions of a store get the same
 // number, which is what an indirect call compares. A chained hash table of records that stay where
 // they are; numbers of types that nobody uses any more are given out again, and 0 is never one.
+// The hash is keyed, so that nobody can make a module whose types all meet in one chain.
 #include "rt/store.h"
+#include "plat/plat.h"
 
-static u32 hash_type(const struct functype *f)
+static void choose_key(struct type_table *t)
 {
-    u32 h = 2166136261u ^ f->nparams * 31 ^ f->nresults;
-    for (u32 i = 0; i < f->nparams + f->nresults; i++)
-        h = (h ^ f->types[i]) * 16777619u;
-    return h ^ h >> 15;
+    if (plat_entropy(&t->key, sizeof t->key))
+        t->key = plat_now() * 0x9e3779b97f4a7c15ull;
+}
+
+static u32 hash_type(u64 key, const struct functype *f)
+{
+    u64 h = key ^ (u64)f->nparams << 32 ^ f->nresults;
+    for (u32 i = 0; i < f->nparams + f->nresults; i++) {
+        h = (h ^ f->types[i]) * 0x9e3779b97f4a7c15ull;
+        h ^= h >> 32;
+    }
+    return (u32)h;
 }
 
 static bool same_type(const struct functype *a, const struct functype *b)
@@ -26,6 +36,8 @@ static u32 *bucket(struct type_table *t, u32 hash)
 static bool grow(struct type_table *t)
 {
     u32 n = t->nbuckets ? t->nbuckets * 2 : 64;
+    if (!t->nbuckets)
+        choose_key(t);
     u32 *buckets = heap_array(n, sizeof *buckets);
     if (!buckets)
         return false;
@@ -80,7 +92,7 @@ struct rt_type *type_intern(struct type_table *t, const struct functype *f)
 {
     if (t->used >= t->nbuckets && !grow(t))
         return NULL;
-    u32 hash = hash_type(f);
+    u32 hash = hash_type(t->key, f);
     for (u32 id = *bucket(t, hash); id; id = t->by_id.at[id]->next) {
         struct rt_type *r = t->by_id.at[id];
         if (r->hash == hash && same_type(&r->t, f)) {
