@@ -41,6 +41,8 @@ HOST_SRC = $(filter-out $(CORE_MAIN) src/main/kernel.c,$(foreach d,$(HOST),$(wil
 SRC = $(CORE_SRC) $(HOST_SRC)
 LIB_SRC = $(filter-out src/main/%,$(SRC)) $(wildcard $(CORE_MAIN))
 UNIT_SRC = $(wildcard test/unit/*.c)
+FUZZ_SHARED = test/fuzz/generate.c test/fuzz/reduce.c $(wildcard test/fuzz/*.h)
+FUZZ = build/fuzz/differ build/fuzz/mutate build/asan/fuzz/mutate build/fuzz/decode
 C_FILES = $(wildcard $(foreach d,src src/* src/*/*,$d/*.[ch]) test/*/*.[ch] user/*/*.[ch] bench/*.[ch] bench/*/*.[ch])
 TOOLS = $(if $(wildcard check/install),build/.tools)
 
@@ -73,6 +75,10 @@ $1/test/%: test/unit/%.c $1/libnebulet.a
 	@mkdir -p $$(@D) $1/obj/unit
 	$$(call say,CC $$@)
 	$Q$(CC) $(CFLAGS) $(HOSTED) -I. $2 -MF $1/obj/unit/$$*.d -MT $$@ $(LDFLAGS) -Wl,-z,muldefs $$< $1/libnebulet.a $(LDLIBS) -o $$@
+$1/fuzz/%: test/fuzz/%.c $(FUZZ_SHARED) $1/libnebulet.a
+	@mkdir -p $$(@D)
+	$$(call say,CC $$@)
+	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $2 $(LDFLAGS) -Wl,-z,muldefs $$(filter %.c,$$^) $1/libnebulet.a $(LDLIBS) -o $$@
 -include $(patsubst src/%,$1/obj/%.d,$(basename $(SRC))) $(patsubst test/unit/%.c,$1/obj/unit/%.d,$(UNIT_SRC))
 endef
 $(eval $(call variant,build,,-Wl,--icf=safe))
@@ -137,7 +143,13 @@ bench: build/nebulet ## speed, side by side with other engines
 	@$(if $(wildcard check/install),check/install bench)
 	bench/run
 
-fuzz: build/nebulet ## FUZZ_SECONDS=60: hostile modules, and engines against each other
+# libFuzzer wants to see where the code goes, so this one has its own objects.
+build/fuzz/decode: test/fuzz/decode.c $(wildcard src/base/*.[ch] src/wasm/*) test/unit/heap.h
+	@mkdir -p $(@D)
+	$(call say,CC $@)
+	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $(SANITIZE) -fsanitize=fuzzer $(filter %.c,$^) -o $@
+
+fuzz: build/nebulet $(FUZZ) ## FUZZ_SECONDS=60: hostile modules, and engines against each other
 	@$(if $(wildcard check/install),check/install fuzz)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) test/fuzz/run
 

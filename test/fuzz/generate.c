@@ -1,0 +1,1688 @@
+// SPDX-License-Identifier: MIT
+// The generator: see generate.h.
+//
+// It is written like a grammar. expr(t) appends code that leaves one value of type t, stmt() code
+// that leaves nothing; both pick one of the forms in a table by weight, and each form is a short
+// function. settle() turns what lies on the operand stack into what is wanted, by any instructions
+// that fit: it is how results of calls and parameters of blocks are used up. Since forms of expr()
+// contain statements and blocks, values are kept on the stack across all kinds of control flow.
+//
+// The size is bounded by a budget of instructions per function; when it is used up, only leaves
+// come. Traps end a run, so what can trap is mostly kept from trapping, and sometimes not: see
+// risky().
+#include "test/fuzz/generate.h"
+#include "wasm/types.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MAX_TYPES_USED = 400,
+    MAX_FUNCS = 16,
+    MAX_LABELS_OPEN = 300,
+    MAX_LOCALS_USED = 320,
+    MAX_ARITY = 20,
+    HOT = 4,
+    TABLE_MAX = 24,
+    NDATAS = 3,
+    NELEMS = 3,
+};
+
+struct types {
+    u8 n, at[MAX_ARITY];
+};
+
+struct signature {
+    struct types params, results;
+};
+
+struct function {
+    u32 type;
+    bool exported, leaf;
+    struct bytes code;
+};
+
+struct variable { // a global
+    u8 type;
+    bool mutable;
+};
+
+struct label {
+    struct types types; // what a branch carries
+    bool open;          // may be branched to at will: it ends, or leads forward
+};
+
+struct gen {
+    struct choices *choices;
+    u32 flags;
+
+    // The module
+    struct signature types[MAX_TYPES_USED];
+    u32 ntypes;
+    struct function funcs[MAX_FUNCS];
+    u32 nfuncs;
+    struct variable globals[16];
+    u32 nglobals, fuel;
+    u32 pages, max_pages;
+    u32 table_size, ntables;
+
+    // The function that is being written
+    struct function *f;
+    struct bytes *code;
+    u8 locals[MAX_LOCALS_USED];
+    u32 nlocals;   // those that anything may write
+    u32 ncounters; // counters of loops follow, then the two that hold NaNs to be
+    u32 counters_used;
+    u32 hot[HOT];
+    struct label labels[MAX_LABELS_OPEN];
+    u32 nlabels;
+    s32 budget;
+    u32 depth, max_depth;
+    u32 trips, max_trips; // product of the iterations of enclosing counted loops
+};
+
+static void expr(struct gen *g, u8 type);
+static void stmt(struct gen *g);
+static void settle(struct gen *g, const struct types *have, const struct types *want);
+
+// --- Choices
+
+static u64 draw(struct choices *c)
+{
+    if (c->left) {
+        c->left--;
+        return *c->bytes++;
+    }
+    u64 z = c->state += 0x9e3779b97f4a7c15; // splitmix64
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+}
+
+static u64 draw64(struct gen *g)
+{
+    u64 value = draw(g->choices);
+    for (u32 i = 1; i < 8 && g->choices->left; i++)
+        value = value << 8 | draw(g->choices);
+    return value;
+}
+
+static u32 below(struct gen *g, u32 n)
+{
+    u64 value = draw(g->choices);
+    if (n > 256 && g->choices->left)
+        value = value << 8 | draw(g->choices);
+    return (u32)(value % n);
+}
+
+static bool one_in(struct gen *g, u32 n)
+{
+    return below(g, n) == 0;
+}
+
+// May what comes next trap?
+static bool risky(struct gen *g)
+{
+    return one_in(g, 60);
+}
+
+// An index into weights, each as likely as its weight says.
+static u32 weighted(struct gen *g, const u8 *weights, u32 n)
+{
+    u32 sum = 0;
+    for (u32 i = 0; i < n; i++)
+        sum += weights[i];
+    u32 at = below(g, sum), i = 0;
+    while (at >= weights[i])
+        at -= weights[i++];
+    return i;
+}
+
+// --- Bytes
+
+static void byte(struct bytes *b, u32 value)
+{
+    if (!vec_push(b, (u8)value))
+        abort();
+}
+
+static void bytes(struct bytes *b, const void *p, u32 n)
+{
+    if (!vec_reserve(b, n))
+        abort();
+    memcpy(b->at + b->count, p, n);
+    b->count += n;
+}
+
+static void leb(struct bytes *b, u64 value)
+{
+    for (; value >= 0x80; value >>= 7)
+        byte(b, (value & 0x7f) | 0x80);
+    byte(b, (u32)value);
+}
+
+static void sleb(struct bytes *b, s64 value)
+{
+    for (; value < -64 || value > 63; value >>= 7)
+        byte(b, ((u32)value & 0x7f) | 0x80);
+    byte(b, (u32)value & 0x7f);
+}
+
+static void text(struct bytes *b, const char *s)
+{
+    leb(b, strlen(s));
+    bytes(b, s, (u32)strlen(s));
+}
+
+static void op(struct gen *g, u32 code)
+{
+    if (code > 0xff)
+        byte(g->code, code >> 8);
+    byte(g->code, code & 0xff);
+    g->budget--;
+}
+
+static void op1(struct gen *g, u32 code, u32 immediate)
+{
+    op(g, code);
+    leb(g->code, immediate);
+}
+
+static void op2(struct gen *g, u32 code, u32 first, u32 second)
+{
+    op1(g, code, first);
+    leb(g->code, second);
+}
+
+// --- Types
+
+static const u8 numbers[] = {TYPE_I32, TYPE_I64, TYPE_F32, TYPE_F64};
+
+static bool is_number(u8 type)
+{
+    return type != TYPE_FUNCREF && type != TYPE_EXTERNREF;
+}
+
+static bool is_float(u8 type)
+{
+    return type == TYPE_F32 || type == TYPE_F64;
+}
+
+static u8 number(struct gen *g)
+{
+    static const u8 weights[] = {5, 3, 2, 3};
+    return numbers[weighted(g, weights, 4)];
+}
+
+static u8 any_type(struct gen *g)
+{
+    return one_in(g, 24) ? one_in(g, 3) ? TYPE_EXTERNREF : TYPE_FUNCREF : number(g);
+}
+
+static void types_push(struct types *t, u8 type)
+{
+    if (t->n < MAX_ARITY)
+        t->at[t->n++] = type;
+}
+
+static struct types some_types(struct gen *g, u32 n, bool refs)
+{
+    struct types t = {0};
+    for (u32 i = 0; i < n; i++)
+        types_push(&t, refs ? any_type(g) : number(g));
+    return t;
+}
+
+static bool types_equal(const struct types *a, const struct types *b)
+{
+    return a->n == b->n && !memcmp(a->at, b->at, a->n);
+}
+
+// The index of a function type, which is added when it is new.
+static u32 type_index(struct gen *g, const struct types *params, const struct types *results)
+{
+    for (u32 i = 0; i < g->ntypes; i++)
+        if (types_equal(&g->types[i].params, params) && types_equal(&g->types[i].results, results))
+            return i;
+    if (g->ntypes == MAX_TYPES_USED)
+        abort();
+    g->types[g->ntypes] = (struct signature){*params, *results};
+    return g->ntypes++;
+}
+
+static const struct signature *type_of(const struct gen *g, u32 func)
+{
+    return &g->types[g->funcs[func].type];
+}
+
+// --- Constants
+
+static u64 int_bits(struct gen *g, u32 width)
+{
+    static const u32 small[] = {0,  1,  2,  3,  4,  5,  7,  8,   9,   10,
+                                16, 31, 32, 33, 63, 64, 65, 100, 1000};
+    static const u64 edges[] = {0x7f,
+                                0x80,
+                                0x81,
+                                0xff,
+                                0x100,
+                                0x7fff,
+                                0x8000,
+                                0xffff,
+                                0x10000,
+                                0x7fffffff,
+                                0x80000000,
+                                0x80000001,
+                                0xfffffffe,
+                                0xffffffff,
+                                0x55555555,
+                                0xaaaaaaaa,
+                                0x100000000,
+                                1ull << 63,
+                                (1ull << 63) - 1,
+                                (1ull << 63) + 1,
+                                0x7fffffff00000000,
+                                0xffffffff00000000};
+    switch (below(g, 8)) {
+    case 0: return 0;
+    case 1: return UINT64_MAX;
+    case 2: return 1ull << below(g, width);
+    case 3: return (1ull << below(g, width)) - 1;
+    case 4: return edges[below(g, countof(edges))];
+    case 5: return -(u64)small[below(g, countof(small))];
+    case 6: return one_in(g, 2) ? draw64(g) : draw64(g) & 0xffff;
+    default: return small[below(g, countof(small))];
+    }
+}
+
+static u64 f32_bits_of(struct gen *g)
+{
+    static const u32 edges[] = {
+        0,          0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, // 0 1 inf
+        0x7fc00000, 0xffc00000, 0x7fc12345, 0x7f800001, 0xff812345, 0x7fffffff, // NaNs
+        1,          0x80000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0xff7fffff, // least, greatest
+        0x4f000000, 0xcf000000, 0x4effffff, 0x4f800000, 0x4f7fffff, 0xcf000001, // around 2^31, 2^32
+        0x5f000000, 0xdf000000, 0x5effffff, 0x5f800000, 0x5f7fffff, 0xdf000001, // around 2^63, 2^64
+        0x3f000000, 0xbf000000, 0x3effffff, 0x3fc00000, 0x40200000, 0xbf7fffff, // to be rounded
+        0x4b000000, 0x4b000001, 0x4a800001, 0x4b7fffff, 0x40490fdb, 0x42c80000};
+    u32 bits = one_in(g, 6) ? (u32)draw64(g) : edges[below(g, countof(edges))];
+    bool nan = (bits & 0x7fffffff) > 0x7f800000;
+    return nan && one_in(g, 2) ? 0x42280000 : bits; // NaNs spread, so fewer will do
+}
+
+static u64 f64_bits_of(struct gen *g)
+{
+    static const u64 edges[] = {0,
+                                1ull << 63,
+                                0x3ff0000000000000,
+                                0xbff0000000000000,
+                                0x7ff0000000000000,
+                                0xfff0000000000000,
+                                0x7ff8000000000000,
+                                0xfff8000000000000,
+                                0x7ff8000000012345,
+                                0x7ff0000000000001,
+                                0xfff0000000012345,
+                                0x7fffffffffffffff,
+                                1,
+                                0x8000000000000001,
+                                0x000fffffffffffff,
+                                0x0010000000000000,
+                                0x7fefffffffffffff,
+                                0xffefffffffffffff,
+                                0x41dfffffffc00000,
+                                0x41e0000000000000,
+                                0xc1e0000000000000,
+                                0xc1e0000000200000,
+                                0xc1e00000001fffff,
+                                0x41efffffffe00000,
+                                0x41effffffff00000,
+                                0x41f0000000000000,
+                                0x43e0000000000000,
+                                0xc3e0000000000000,
+                                0x43dfffffffffffff,
+                                0xc3e0000000000001,
+                                0x43f0000000000000,
+                                0x43efffffffffffff,
+                                0xbfefffffffffffff,
+                                0x3fe0000000000000,
+                                0xbfe0000000000000,
+                                0x3fdfffffffffffff,
+                                0x3ff8000000000000,
+                                0x4004000000000000,
+                                0x4330000000000000,
+                                0x4330000000000001,
+                                0x4340000000000000,
+                                0x36a0000000000000,
+                                0x3690000000000000,
+                                0x380fffffffffffff,
+                                0x47efffffe0000000,
+                                0x47effffff0000000,
+                                0x400921fb54442d18,
+                                0x4059000000000000};
+    u64 bits = one_in(g, 6) ? draw64(g) : edges[below(g, countof(edges))];
+    bool nan = (bits & INT64_MAX) > 0x7ff0000000000000;
+    return nan && one_in(g, 2) ? 0x4045000000000000 : bits;
+}
+
+static void const_bits(struct bytes *b, u8 type, u64 bits)
+{
+    u32 low = (u32)bits;
+    switch (type) {
+    case TYPE_I32: byte(b, OP_i32_const), sleb(b, (s32)low); break;
+    case TYPE_I64: byte(b, OP_i64_const), sleb(b, (s64)bits); break;
+    case TYPE_F32: byte(b, OP_f32_const), bytes(b, &low, 4); break;
+    case TYPE_F64: byte(b, OP_f64_const), bytes(b, &bits, 8); break;
+    default: byte(b, OP_ref_null), byte(b, type); break;
+    }
+}
+
+static u64 some_bits(struct gen *g, u8 type)
+{
+    switch (type) {
+    case TYPE_I32: return int_bits(g, 32);
+    case TYPE_I64: return int_bits(g, 64);
+    case TYPE_F32: return f32_bits_of(g);
+    case TYPE_F64: return f64_bits_of(g);
+    default: return 0;
+    }
+}
+
+static void constant(struct gen *g, u8 type, u64 bits)
+{
+    const_bits(g->code, type, bits);
+    g->budget--;
+}
+
+static void i32_const(struct gen *g, u32 value)
+{
+    constant(g, TYPE_I32, value);
+}
+
+static void some_const(struct gen *g, u8 type)
+{
+    constant(g, type, some_bits(g, type));
+}
+
+// --- Variables
+
+// A local of that type that may be written, or UINT32_MAX; one of the hot ones more often.
+static u32 local_of(struct gen *g, u8 type)
+{
+    if (!g->nlocals)
+        return UINT32_MAX;
+    u32 hot = g->hot[below(g, HOT)];
+    if (hot < g->nlocals && g->locals[hot] == type)
+        return hot;
+    u32 start = below(g, g->nlocals);
+    for (u32 i = 0; i < g->nlocals; i++) {
+        u32 local = (start + i) % g->nlocals;
+        if (g->locals[local] == type)
+            return local;
+    }
+    return UINT32_MAX;
+}
+
+static void choose_hot(struct gen *g)
+{
+    for (u32 i = 0; i < HOT && g->nlocals; i++)
+        g->hot[i] = below(g, g->nlocals);
+}
+
+static u32 global_of(struct gen *g, u8 type, bool mutable)
+{
+    u32 start = below(g, g->nglobals);
+    for (u32 i = 0; i < g->nglobals; i++) {
+        u32 global = (start + i) % g->nglobals;
+        const struct variable *v = &g->globals[global];
+        if (v->type == type && global != g->fuel && (v->mutable || !mutable))
+            return global;
+    }
+    return UINT32_MAX;
+}
+
+// Into a local or a global, or nowhere.
+static void put_away(struct gen *g, u8 type)
+{
+    u32 local = one_in(g, 8) ? UINT32_MAX : local_of(g, type);
+    u32 global = one_in(g, 3) ? global_of(g, type, true) : UINT32_MAX;
+    if (global != UINT32_MAX)
+        op1(g, OP_global_set, global);
+    else if (local != UINT32_MAX)
+        op1(g, OP_local_set, local);
+    else
+        op(g, OP_drop);
+}
+
+// --- Operations of ops.def
+
+enum { PURE, TRAPS };
+
+struct operation {
+    u16 code;
+    u8 a, b, result; // b: 0 when there is one operand
+    bool traps;
+};
+
+static const struct operation operations[] = {
+#define UN(code, id, text, A, R, expr) {code, TYPE_##A, 0, TYPE_##R, false},
+#define UNT(code, id, text, A, R, trap, expr) {code, TYPE_##A, 0, TYPE_##R, true},
+#define BIN(code, id, text, A, R, expr) {code, TYPE_##A, TYPE_##A, TYPE_##R, false},
+#define BINT(code, id, text, A, R, trap, expr) {code, TYPE_##A, TYPE_##A, TYPE_##R, true},
+#include "wasm/ops.def"
+};
+
+struct access {
+    u8 code, type, align, size;
+};
+
+static const struct access loads[] = {
+#define LOAD(code, id, text, R, mem, align) {code, TYPE_##R, align, sizeof(mem)},
+#include "wasm/ops.def"
+};
+
+static const struct access stores[] = {
+#define STORE(code, id, text, A, mem, align) {code, TYPE_##A, align, sizeof(mem)},
+#include "wasm/ops.def"
+};
+
+static const struct operation *operation_with(struct gen *g, u8 result)
+{
+    for (;;) {
+        const struct operation *o = &operations[below(g, countof(operations))];
+        if (o->result == result)
+            return o;
+    }
+}
+
+static const struct access *access_of(struct gen *g, const struct access *all, u32 n, u8 type)
+{
+    for (;;) {
+        const struct access *a = &all[below(g, n)];
+        if (a->type == type)
+            return a;
+    }
+}
+
+static bool makes_nan(const struct operation *o)
+{
+    switch (o->code) {
+    case OP_f32_abs:
+    case OP_f32_neg:
+    case OP_f32_copysign:
+    case OP_f64_abs:
+    case OP_f64_neg:
+    case OP_f64_copysign:
+    case OP_f32_reinterpret_i32:
+    case OP_f64_reinterpret_i64: return false;
+    default: return is_float(o->result) && is_float(o->a);
+    }
+}
+
+// Replaces a NaN by the canonical one.
+static void canonical(struct gen *g, u8 type)
+{
+    bool wide = type == TYPE_F64;
+    u32 local = g->nlocals + g->ncounters + wide;
+    op1(g, OP_local_tee, local);
+    const_bits(g->code, type, wide ? 0x7ff8000000000000 : 0x7fc00000);
+    op1(g, OP_local_get, local);
+    op1(g, OP_local_get, local);
+    op(g, wide ? OP_f64_eq : OP_f32_eq);
+    op(g, OP_select);
+}
+
+static void operate(struct gen *g, const struct operation *o)
+{
+    op(g, o->code);
+    if ((g->flags & GENERATE_NANS_CANONICAL) && makes_nan(o))
+        canonical(g, o->result);
+}
+
+// --- Blocks
+
+static void block_type(struct gen *g, const struct types *params, const struct types *results)
+{
+    if (!params->n && !results->n)
+        byte(g->code, 0x40);
+    else if (!params->n && results->n == 1 && !one_in(g, 8))
+        byte(g->code, results->at[0]);
+    else
+        sleb(g->code, type_index(g, params, results));
+}
+
+static void label_push(struct gen *g, const struct types *types, bool open)
+{
+    g->labels[g->nlabels++] = (struct label){*types, open};
+}
+
+static void block_open(struct gen *g, u32 code, const struct types *params,
+                       const struct types *results)
+{
+    op(g, code);
+    block_type(g, params, results);
+    label_push(g, code == OP_loop ? params : results, code != OP_loop);
+}
+
+static void block_close(struct gen *g)
+{
+    op(g, OP_end);
+    g->nlabels--;
+}
+
+static void values(struct gen *g, const struct types *types)
+{
+    for (u32 i = 0; i < types->n; i++)
+        expr(g, types->at[i]);
+}
+
+static void default_values(struct gen *g, const struct types *types)
+{
+    for (u32 i = 0; i < types->n; i++) {
+        u32 local = one_in(g, 2) ? local_of(g, types->at[i]) : UINT32_MAX;
+        if (local != UINT32_MAX)
+            op1(g, OP_local_get, local);
+        else
+            some_const(g, types->at[i]);
+    }
+}
+
+static const struct types none;
+
+// Goes home when the fuel is used up.
+static void spend(struct gen *g)
+{
+    op1(g, OP_global_get, g->fuel);
+    op(g, OP_i32_eqz);
+    block_open(g, OP_if, &none, &none);
+    if (one_in(g, 8)) {
+        op(g, OP_unreachable);
+    } else {
+        default_values(g, &g->types[g->f->type].results);
+        op(g, OP_return);
+    }
+    block_close(g);
+    op1(g, OP_global_get, g->fuel);
+    i32_const(g, 1);
+    op(g, OP_i32_sub);
+    op1(g, OP_global_set, g->fuel);
+}
+
+// What stands behind a branch that is always taken: nothing of it runs, all of it must be skipped.
+static void dead_code(struct gen *g)
+{
+    static const u8 odd[] = {OP_i32_add, OP_f64_mul, OP_i64_eqz,
+                             OP_drop,    OP_select,  OP_i32_load8_u};
+    for (u32 n = below(g, 4); n; n--) {
+        u32 code = odd[below(g, countof(odd))];
+        op(g, code);
+        if (code == OP_i32_load8_u)
+            bytes(g->code, "\0\x80\x80\x04", 4);
+        if (code != OP_drop)
+            op(g, OP_drop);
+        if (one_in(g, 3))
+            stmt(g);
+    }
+}
+
+static void body(struct gen *g, const struct types *have, const struct types *want)
+{
+    settle(g, have, want);
+    if (!one_in(g, 16))
+        return;
+    // The same values leave by a branch instead; what the end of the block takes is then anything.
+    op1(g, OP_br, 0);
+    dead_code(g);
+    if (one_in(g, 2))
+        values(g, want);
+}
+
+static bool may_open(const struct gen *g)
+{
+    return g->nlabels < MAX_LABELS_OPEN - 40 && g->depth < 40;
+}
+
+// Parameters, results and label of a block: it takes some values that are pushed right here.
+static void block(struct gen *g, const struct types *results)
+{
+    struct types params = one_in(g, 4) ? some_types(g, 1 + below(g, 4), true) : none;
+    values(g, &params);
+    block_open(g, OP_block, &params, results);
+    body(g, &params, results);
+    block_close(g);
+}
+
+static void if_else(struct gen *g, const struct types *results)
+{
+    struct types params = one_in(g, 6) ? some_types(g, 1 + below(g, 3), true) : none;
+    if (!params.n && one_in(g, 8))
+        params = *results; // the arm that is not there hands them on
+    values(g, &params);
+    expr(g, TYPE_I32);
+    block_open(g, OP_if, &params, results);
+    body(g, &params, results);
+    if (!types_equal(&params, results) || !one_in(g, 3)) {
+        op(g, OP_else);
+        body(g, &params, results);
+    }
+    block_close(g);
+}
+
+// --- Loops
+
+static u32 counter(struct gen *g)
+{
+    return g->counters_used < g->ncounters ? g->nlocals + g->counters_used++ : UINT32_MAX;
+}
+
+static void count_down(struct gen *g, u32 local)
+{
+    op1(g, OP_local_get, local);
+    i32_const(g, 1);
+    op(g, OP_i32_sub);
+    op1(g, OP_local_tee, local);
+}
+
+// A loop that counts down at its end, as compilers write them; or at its start, and then anything
+// inside may branch to it.
+static void loop_counted(struct gen *g, u32 local, u32 trips, const struct types *results)
+{
+    struct types params = one_in(g, 4) ? some_types(g, 1 + below(g, 3), true) : none;
+    bool at_start = one_in(g, 3);
+    i32_const(g, trips);
+    op1(g, OP_local_set, local);
+    if (at_start)
+        block_open(g, OP_block, &none, results);
+    values(g, &params);
+    block_open(g, OP_loop, &params, results);
+    if (at_start) {
+        g->labels[g->nlabels - 1].open = true;
+        count_down(g, local);
+        i32_const(g, 0);
+        op(g, OP_i32_lt_s);
+        block_open(g, OP_if, &none, &none);
+        values(g, results);
+        op1(g, OP_br, 2);
+        block_close(g);
+    }
+    settle(g, &params, results);
+    if (!at_start) { // the results of the last round are those of the loop
+        for (u32 i = results->n; i--;)
+            put_away(g, results->at[i]);
+        values(g, &params);
+        count_down(g, local);
+        op1(g, OP_br_if, 0);
+        settle(g, &params, results);
+    }
+    block_close(g);
+    if (at_start)
+        block_close(g);
+}
+
+// A loop that goes on as long as something holds, and there is fuel.
+static void loop_free(struct gen *g, const struct types *results)
+{
+    struct types params = one_in(g, 4) ? some_types(g, 1 + below(g, 3), true) : none;
+    values(g, &params);
+    block_open(g, OP_loop, &params, results);
+    g->labels[g->nlabels - 1].open = true;
+    spend(g);
+    settle(g, &params, &none);
+    values(g, &params);
+    expr(g, TYPE_I32);
+    op1(g, OP_br_if, 0);
+    settle(g, &params, results);
+    block_close(g);
+}
+
+static void loop(struct gen *g, const struct types *results)
+{
+    u32 hot[HOT], trips = 1 + below(g, 6), before = g->trips;
+    memcpy(hot, g->hot, sizeof hot);
+    if (one_in(g, 2))
+        choose_hot(g);
+    if (!g->f->leaf && one_in(g, 3)) {
+        loop_free(g, results);
+    } else if (g->trips * trips <= g->max_trips) {
+        u32 local = counter(g);
+        g->trips *= trips;
+        if (local != UINT32_MAX)
+            loop_counted(g, local, trips, results);
+        else
+            block(g, results);
+        g->trips = before;
+    } else {
+        block(g, results);
+    }
+    memcpy(g->hot, hot, sizeof hot);
+}
+
+// --- Branches
+
+// How far out the label is that is picked, or UINT32_MAX.
+static u32 pick_label(struct gen *g)
+{
+    for (u32 tries = 0; tries < 4 && g->nlabels; tries++) {
+        u32 depth = one_in(g, 2) ? below(g, g->nlabels) : below(g, g->nlabels < 3 ? g->nlabels : 3);
+        if (g->labels[g->nlabels - 1 - depth].open)
+            return depth;
+    }
+    return UINT32_MAX;
+}
+
+static const struct types *label_types(const struct gen *g, u32 depth)
+{
+    return &g->labels[g->nlabels - 1 - depth].types;
+}
+
+static void branch_if(struct gen *g)
+{
+    u32 depth = pick_label(g);
+    if (depth == UINT32_MAX)
+        return;
+    const struct types types = *label_types(g, depth);
+    bool extra = one_in(g, 4);
+    if (extra)
+        expr(g, TYPE_I64); // one below, which the branch drops
+    values(g, &types);
+    expr(g, TYPE_I32);
+    op1(g, OP_br_if, depth);
+    settle(g, &types, &none);
+    if (extra)
+        put_away(g, TYPE_I64);
+}
+
+// In a block of its own, since it goes always.
+static void branch_in_if(struct gen *g)
+{
+    expr(g, TYPE_I32);
+    block_open(g, OP_if, &none, &none);
+    u32 depth = pick_label(g);
+    if (depth != UINT32_MAX) {
+        const struct types types = *label_types(g, depth);
+        values(g, &types);
+        op1(g, OP_br, depth);
+        dead_code(g);
+    } else if (one_in(g, 2)) {
+        values(g, &g->types[g->f->type].results);
+        op(g, OP_return);
+        dead_code(g);
+    }
+    block_close(g);
+}
+
+static bool same_label(const struct gen *g, u32 a, u32 b)
+{
+    return types_equal(label_types(g, a), label_types(g, b));
+}
+
+// To labels whose values are those of the default one; in an if, since it goes always.
+static void branch_table(struct gen *g)
+{
+    if (!may_open(g))
+        return;
+    expr(g, TYPE_I32);
+    block_open(g, OP_if, &none, &none);
+    u32 last = pick_label(g);
+    if (last != UINT32_MAX) {
+        u32 labels[40], n = 0;
+        for (u32 want = below(g, one_in(g, 8) ? 40 : 8); want; want--) {
+            u32 depth = pick_label(g);
+            if (depth != UINT32_MAX && same_label(g, depth, last))
+                labels[n++] = depth;
+        }
+        values(g, label_types(g, last));
+        expr(g, TYPE_I32);
+        op1(g, OP_br_table, n);
+        for (u32 i = 0; i < n; i++)
+            leb(g->code, labels[i]);
+        leb(g->code, last);
+        dead_code(g);
+    }
+    block_close(g);
+}
+
+// Many blocks around one br_table, as switches look; each end is a place of its own.
+static void nest(struct gen *g)
+{
+    u32 n = 2 + below(g, one_in(g, 20) ? 150 : 8);
+    if (g->nlabels + n + 20 >= MAX_LABELS_OPEN)
+        return;
+    struct types carried = some_types(g, below(g, 3), true);
+    for (u32 i = 0; i < n; i++)
+        block_open(g, OP_block, &none, &carried);
+    values(g, &carried);
+    expr(g, TYPE_I32);
+    op1(g, OP_br_table, n - 1);
+    for (u32 i = 0; i < n; i++)
+        leb(g->code, one_in(g, 4) ? below(g, n) : i);
+    for (u32 i = 0; i < n; i++) {
+        block_close(g);
+        settle(g, &carried, i + 1 < n ? &carried : &none);
+    }
+}
+
+// --- Calls
+
+static void call_direct(struct gen *g, u32 func)
+{
+    values(g, &type_of(g, func)->params);
+    op1(g, OP_call, func);
+}
+
+// An element of the table that is likely to be a function of that type: element i is function
+// i % nfuncs, unless something has been written there.
+static void call_through_table(struct gen *g, u32 func)
+{
+    values(g, &type_of(g, func)->params);
+    if (one_in(g, 3) && g->nlocals) {
+        expr(g, TYPE_I32);
+        i32_const(g, risky(g) ? UINT32_MAX : 0);
+        op(g, OP_i32_and);
+        i32_const(g, func);
+        op(g, OP_i32_add);
+    } else {
+        i32_const(g, risky(g) ? below(g, 40) : func);
+    }
+    op2(g, OP_call_indirect, g->funcs[func].type, 0);
+}
+
+static bool call(struct gen *g, u32 func)
+{
+    if (g->f->leaf && func > 1)
+        return false; // imports are fine
+    if (func > 1 && one_in(g, 3))
+        call_through_table(g, func);
+    else
+        call_direct(g, func);
+    return true;
+}
+
+// --- Memory
+
+static void masked(struct gen *g, u32 mask)
+{
+    expr(g, TYPE_I32);
+    i32_const(g, mask);
+    op(g, OP_i32_and);
+}
+
+// An address, and the offset that goes with it.
+static u32 address(struct gen *g, u32 size)
+{
+    static const u32 offsets[] = {0, 0, 0, 1, 4, 8, 127, 128, 4095, 4096, 32767};
+    static const u32 large[] = {65535,      65536,      0x7fffffff, 0x80000000,
+                                0xfffffff8, 0xffffffff, 0x10000000};
+    u32 end = g->pages * 65536;
+    switch (below(g, 10)) {
+    case 0: // a sum, whose terms may wrap around
+        if (one_in(g, 2)) {
+            u32 k = one_in(g, 2) ? below(g, 1000) : 0x80000000;
+            masked(g, 0x3fff);
+            i32_const(g, k);
+            op(g, OP_i32_add);
+            i32_const(g, -k);
+        } else {
+            masked(g, 0x3fff);
+            masked(g, 0x3fff);
+        }
+        op(g, OP_i32_add);
+        return 0;
+    case 1: // an element of an array
+        masked(g, 0xfff);
+        i32_const(g, below(g, 4));
+        op(g, OP_i32_shl);
+        if (one_in(g, 2)) {
+            i32_const(g, below(g, 4096));
+            op(g, OP_i32_add);
+        }
+        return one_in(g, 2) ? 0 : offsets[below(g, countof(offsets))];
+    case 2: // the end of memory
+        i32_const(g, end - size - (risky(g) ? 0 : below(g, 9)) + (risky(g) ? 1 : 0));
+        return 0;
+    case 3: { // an address that is split between constant and offset
+        u32 at = below(g, end - 8), offset = below(g, at + 1);
+        i32_const(g, at - offset);
+        return offset;
+    }
+    case 4:
+        if (risky(g)) {
+            expr(g, TYPE_I32);
+            return one_in(g, 2) ? 0 : large[below(g, countof(large))];
+        }
+        break;
+    default: break;
+    }
+    masked(g, one_in(g, 2) ? 0xff : 0x7ffc);
+    return offsets[below(g, countof(offsets))];
+}
+
+static void memarg(struct gen *g, const struct access *a, u32 offset)
+{
+    leb(g->code, one_in(g, 2) ? a->align : 0);
+    leb(g->code, offset);
+}
+
+static void load(struct gen *g, u8 type)
+{
+    const struct access *a = access_of(g, loads, countof(loads), type);
+    u32 offset = address(g, a->size);
+    op(g, a->code);
+    memarg(g, a, offset);
+}
+
+static void store(struct gen *g)
+{
+    u8 type = number(g);
+    const struct access *a = access_of(g, stores, countof(stores), type);
+    u32 offset = address(g, a->size);
+    expr(g, type);
+    op(g, a->code);
+    memarg(g, a, offset);
+}
+
+// --- Bulk memory, tables, references
+
+static void small(struct gen *g, u32 n)
+{
+    if (risky(g))
+        expr(g, TYPE_I32);
+    else if (one_in(g, 2))
+        i32_const(g, below(g, n));
+    else
+        masked(g, n - 1);
+}
+
+static void bulk(struct gen *g)
+{
+    u32 segment = below(g, NDATAS);
+    switch (below(g, 4)) {
+    case 0:
+        small(g, 0x4000), small(g, 0x4000), small(g, 256);
+        op2(g, OP_memory_copy, 0, 0);
+        break;
+    case 1:
+        small(g, 0x4000), expr(g, TYPE_I32), small(g, 256);
+        op1(g, OP_memory_fill, 0);
+        break;
+    case 2: // segments that were dropped have length 0
+        small(g, 0x4000), small(g, 4), small(g, risky(g) ? 8 : 1);
+        op2(g, OP_memory_init, segment, 0);
+        break;
+    default:
+        if (one_in(g, 4))
+            op1(g, OP_data_drop, segment);
+    }
+}
+
+// Elements that are called come first; what is written lies behind them.
+static void table_index(struct gen *g)
+{
+    if (risky(g))
+        small(g, 32);
+    else
+        i32_const(g, g->nfuncs + below(g, g->table_size - g->nfuncs));
+}
+
+static void table_statement(struct gen *g)
+{
+    switch (below(g, 6)) {
+    case 0:
+        table_index(g), expr(g, TYPE_FUNCREF);
+        op1(g, OP_table_set, 0);
+        break;
+    case 1:
+        table_index(g), small(g, 4), i32_const(g, below(g, 2));
+        op2(g, OP_table_copy, 0, 0);
+        break;
+    case 2:
+        table_index(g), expr(g, TYPE_FUNCREF), i32_const(g, below(g, 2));
+        op1(g, OP_table_fill, 0);
+        break;
+    case 3: {
+        u32 segment = below(g, NELEMS);
+        table_index(g), i32_const(g, below(g, 2)), i32_const(g, risky(g));
+        op2(g, OP_table_init, segment, 0);
+        break;
+    }
+    case 4:
+        if (g->ntables > 1) {
+            i32_const(g, below(g, 4)), expr(g, TYPE_EXTERNREF);
+            op1(g, OP_table_set, 1);
+        }
+        break;
+    default:
+        if (one_in(g, 4))
+            op1(g, OP_elem_drop, below(g, NELEMS));
+    }
+}
+
+static void reference(struct gen *g, u8 type)
+{
+    bool func = type == TYPE_FUNCREF;
+    switch (below(g, 4)) {
+    case 0:
+        op(g, OP_ref_null);
+        byte(g->code, type);
+        break;
+    case 1:
+        if (func || g->ntables > 1) {
+            small(g, 4);
+            op1(g, OP_table_get, func ? 0 : 1);
+            break;
+        }
+        // fallthrough
+    default: {
+        u32 local = local_of(g, type);
+        if (local != UINT32_MAX && one_in(g, 2)) {
+            op1(g, OP_local_get, local);
+        } else if (func) {
+            op1(g, OP_ref_func, below(g, g->nfuncs));
+        } else {
+            op(g, OP_ref_null);
+            byte(g->code, type);
+        }
+    }
+    }
+}
+
+// --- Expressions
+
+static void leaf(struct gen *g, u8 type)
+{
+    u32 local = local_of(g, type);
+    if (!is_number(type)) {
+        reference(g, type);
+    } else if (local != UINT32_MAX && !one_in(g, 3)) {
+        op1(g, OP_local_get, local);
+    } else if (one_in(g, 5)) {
+        u32 global = global_of(g, type, false);
+        if (global != UINT32_MAX)
+            op1(g, OP_global_get, global);
+        else
+            some_const(g, type);
+    } else {
+        some_const(g, type);
+    }
+}
+
+// A divisor: mostly not 0.
+static void divisor(struct gen *g, u8 type)
+{
+    if (one_in(g, 2)) {
+        u64 bits;
+        do
+            bits = some_bits(g, type);
+        while (!(type == TYPE_I32 ? (u32)bits : bits) && !risky(g));
+        constant(g, type, bits);
+        return;
+    }
+    expr(g, type);
+    if (risky(g))
+        return;
+    constant(g, type, 1);
+    op(g, type == TYPE_I32 ? OP_i32_or : OP_i64_or);
+}
+
+static void operation(struct gen *g, u8 type)
+{
+    const struct operation *o = operation_with(g, type);
+    while (o->traps && is_float(o->a) && !one_in(g, 12)) // conversions; the saturating ones do
+        o = operation_with(g, type);
+    expr(g, o->a);
+    if (o->b && one_in(g, 8))
+        stmt(g); // may change what the first operand was read from
+    if (o->b && o->traps)
+        divisor(g, o->b);
+    else if (o->b && one_in(g, 4))
+        some_const(g, o->b);
+    else if (o->b)
+        expr(g, o->b);
+    operate(g, o);
+}
+
+// Many values at once, then an operation for each two: more than there are registers.
+static void wide(struct gen *g, u8 type)
+{
+    static const u8 fold[] = {OP_i32_add, OP_i32_sub, OP_i32_xor, OP_i32_mul,
+                              OP_i64_add, OP_i64_sub, OP_i64_xor, OP_i64_mul,
+                              OP_f32_add, OP_f32_sub, OP_f32_mul, OP_f32_copysign,
+                              OP_f64_add, OP_f64_sub, OP_f64_mul, OP_f64_copysign};
+    u32 n = 3 + below(g, 20), row = 0;
+    while (numbers[row] != type)
+        row++;
+    for (u32 i = 0; i < n; i++)
+        (one_in(g, 3) ? expr : leaf)(g, type);
+    while (--n) {
+        u32 code = fold[row * 4 + below(g, 4)];
+        operate(g, &(struct operation){(u16)code, type, type, type, false});
+    }
+}
+
+static void tee(struct gen *g, u8 type)
+{
+    u32 local = local_of(g, type);
+    expr(g, type);
+    for (u32 n = one_in(g, 4) ? 3 : 1; n && local != UINT32_MAX; n--) {
+        op1(g, OP_local_tee, local);
+        local = local_of(g, type);
+    }
+}
+
+static void select_one(struct gen *g, u8 type)
+{
+    expr(g, type);
+    expr(g, type);
+    expr(g, TYPE_I32);
+    if (is_number(type) && !one_in(g, 4)) {
+        op(g, OP_select);
+    } else {
+        op1(g, OP_select_t, 1);
+        byte(g->code, type);
+    }
+}
+
+// The first result of a call; the others are put away.
+static void call_for(struct gen *g, u8 type)
+{
+    u32 start = below(g, g->nfuncs);
+    for (u32 i = 0; i < g->nfuncs; i++) {
+        u32 func = (start + i) % g->nfuncs;
+        const struct signature *s = type_of(g, func);
+        if (!s->results.n || s->results.at[0] != type || !call(g, func))
+            continue;
+        for (u32 k = s->results.n; --k;)
+            put_away(g, s->results.at[k]);
+        return;
+    }
+    leaf(g, type);
+}
+
+static void block_for(struct gen *g, u8 type)
+{
+    struct types results = {1, {type}};
+    if (!may_open(g)) {
+        leaf(g, type);
+        return;
+    }
+    switch (below(g, 3)) {
+    case 0: block(g, &results); break;
+    case 1: if_else(g, &results); break;
+    default: loop(g, &results);
+    }
+}
+
+static void state(struct gen *g)
+{
+    switch (below(g, 5)) {
+    case 0: op1(g, OP_memory_size, 0); break;
+    case 1:
+        i32_const(g, below(g, 3));
+        op1(g, OP_memory_grow, 0);
+        break;
+    case 2: op1(g, OP_table_size, 0); break;
+    case 3:
+        expr(g, TYPE_FUNCREF);
+        i32_const(g, below(g, 2));
+        op1(g, OP_table_grow, 0);
+        break;
+    default: expr(g, one_in(g, 3) ? TYPE_EXTERNREF : TYPE_FUNCREF); op(g, OP_ref_is_null);
+    }
+}
+
+// local.get x; ...; local.set x; use of both.
+static void old_and_new(struct gen *g, u8 type)
+{
+    u32 local = local_of(g, type);
+    if (local == UINT32_MAX || !is_number(type)) {
+        leaf(g, type);
+        return;
+    }
+    op1(g, OP_local_get, local);
+    expr(g, type);
+    op1(g, OP_local_set, local);
+    if (one_in(g, 2))
+        stmt(g);
+    op1(g, OP_local_get, local);
+    u32 code = type == TYPE_I32   ? OP_i32_sub
+               : type == TYPE_I64 ? OP_i64_sub
+               : type == TYPE_F32 ? OP_f32_sub
+                                  : OP_f64_sub;
+    operate(g, &(struct operation){(u16)code, type, type, type, false});
+}
+
+static void expr_number(struct gen *g, u8 type)
+{
+    static const u8 weights[] = {22, 6, 36, 4, 5, 4, 5, 6, 8, 3};
+    switch (weighted(g, weights, countof(weights))) {
+    case 0: leaf(g, type); break;
+    case 1: tee(g, type); break;
+    case 2: operation(g, type); break;
+    case 3: wide(g, type); break;
+    case 4: select_one(g, type); break;
+    case 5: call_for(g, type); break;
+    case 6: block_for(g, type); break;
+    case 7: old_and_new(g, type); break;
+    case 8: load(g, type); break;
+    default:
+        if (type == TYPE_I32)
+            state(g);
+        else
+            leaf(g, type);
+    }
+}
+
+static void expr(struct gen *g, u8 type)
+{
+    if (g->budget <= 0 || g->depth >= g->max_depth) {
+        leaf(g, type);
+        return;
+    }
+    g->depth++;
+    if (is_number(type))
+        expr_number(g, type);
+    else if (one_in(g, 6))
+        block_for(g, type);
+    else if (one_in(g, 6))
+        select_one(g, type);
+    else
+        reference(g, type);
+    g->depth--;
+}
+
+// --- Statements
+
+static void call_statement(struct gen *g)
+{
+    u32 func = below(g, g->nfuncs);
+    if (call(g, func))
+        settle(g, &type_of(g, func)->results, &none);
+}
+
+static void set_statement(struct gen *g)
+{
+    u8 type = any_type(g);
+    expr(g, type);
+    put_away(g, type);
+}
+
+static void block_statement(struct gen *g)
+{
+    struct types results = one_in(g, 3) ? some_types(g, 1 + below(g, 4), true) : none;
+    static const u8 weights[] = {3, 4, 4, 2};
+    if (!may_open(g))
+        return;
+    switch (weighted(g, weights, countof(weights))) {
+    case 0: block(g, &results); break;
+    case 1: if_else(g, &results); break;
+    case 2: loop(g, &results); break;
+    default: nest(g); return;
+    }
+    settle(g, &results, &none);
+}
+
+static void stmt(struct gen *g)
+{
+    static const u8 weights[] = {30, 10, 7, 18, 8, 5, 3, 3, 2, 1};
+    if (g->budget <= 0)
+        return;
+    g->depth++;
+    switch (weighted(g, weights, countof(weights))) {
+    case 0: set_statement(g); break;
+    case 1: store(g); break;
+    case 2: call_statement(g); break;
+    case 3: block_statement(g); break;
+    case 4: branch_if(g); break;
+    case 5: branch_in_if(g); break;
+    case 6: branch_table(g); break;
+    case 7: bulk(g); break;
+    case 8: table_statement(g); break;
+    default: op(g, OP_nop);
+    }
+    g->depth--;
+}
+
+// --- From one operand stack to another
+
+// One step on a stack that is not empty.
+static void settle_step(struct gen *g, struct types *have)
+{
+    u8 top = have->at[have->n - 1];
+    bool pair = have->n > 1 && have->at[have->n - 2] == top && is_number(top);
+    u32 local = local_of(g, top);
+    switch (below(g, 6)) {
+    case 0:
+        if (!pair)
+            break;
+        for (;;) {
+            const struct operation *o = &operations[below(g, countof(operations))];
+            if (o->b != top || o->traps)
+                continue;
+            operate(g, o);
+            have->n--;
+            have->at[have->n - 1] = o->result;
+            return;
+        }
+    case 1:
+        if (!pair)
+            break;
+        expr(g, TYPE_I32);
+        op(g, OP_select);
+        have->n--;
+        return;
+    case 2:
+        if (local == UINT32_MAX)
+            break;
+        op1(g, OP_local_tee, local);
+        return;
+    case 3:
+        if (have->n >= MAX_ARITY || g->budget <= 0)
+            break;
+        top = any_type(g);
+        expr(g, top);
+        types_push(have, top);
+        return;
+    case 4: stmt(g); return;
+    default: break;
+    }
+    put_away(g, top);
+    have->n--;
+}
+
+static void settle(struct gen *g, const struct types *have, const struct types *want)
+{
+    struct types now = *have;
+    u32 steps = 2 + below(g, 6);
+    while (g->budget > 0 && steps--)
+        stmt(g);
+    while (now.n && !(types_equal(&now, want) && one_in(g, 2)))
+        settle_step(g, &now);
+    if (!now.n)
+        values(g, want);
+}
+
+// --- Functions
+
+// Groups of locals of one type; the same type may come twice.
+static void declare_locals(struct gen *g, struct bytes *b)
+{
+    u32 nparams = type_of(g, (u32)(g->f - g->funcs))->params.n,
+        total = g->nlocals + g->ncounters + 2;
+    struct bytes groups = {0};
+    u32 n = 0;
+    for (u32 i = nparams; i < total; n++) {
+        u32 start = i;
+        while (i < total && g->locals[i] == g->locals[start])
+            i++;
+        leb(&groups, i - start);
+        byte(&groups, g->locals[start]);
+    }
+    leb(b, n);
+    bytes(b, groups.at, groups.count);
+    vec_free(&groups);
+}
+
+static void choose_locals(struct gen *g)
+{
+    const struct types *params = &g->types[g->f->type].params;
+    static const u8 sizes[] = {0, 3, 8, 14, 40, 200}, weights[] = {2, 10, 12, 8, 5, 1};
+    u32 declared = below(g, sizes[weighted(g, weights, countof(sizes))] + 1u);
+    memcpy(g->locals, params->at, params->n);
+    g->nlocals = params->n + declared;
+    u8 only = one_in(g, 4) ? number(g) : 0;
+    for (u32 i = params->n; i < g->nlocals; i++)
+        g->locals[i] = only ? only : any_type(g);
+    g->ncounters = 1 + below(g, 5);
+    g->counters_used = 0;
+    memset(g->locals + g->nlocals, TYPE_I32, g->ncounters);
+    g->locals[g->nlocals + g->ncounters] = TYPE_F32;
+    g->locals[g->nlocals + g->ncounters + 1] = TYPE_F64;
+}
+
+static void write_function(struct gen *g, struct function *f)
+{
+    static const u16 budgets[] = {15, 60, 150, 400};
+    const struct types *results = &g->types[f->type].results;
+    struct bytes code = {0};
+    g->f = f;
+    g->code = &code;
+    g->depth = 0;
+    g->nlabels = 0;
+    g->budget = budgets[below(g, countof(budgets))];
+    g->max_depth = one_in(g, 3) ? 14 : 5;
+    g->trips = 1;
+    g->max_trips = f->leaf ? 12 : 36;
+    choose_locals(g);
+    choose_hot(g);
+    label_push(g, results, true);
+    if (!f->leaf)
+        spend(g);
+    body(g, &none, results);
+    op(g, OP_end);
+    declare_locals(g, &f->code);
+    bytes(&f->code, code.at, code.count);
+    vec_free(&code);
+}
+
+// --- The module
+
+static void add_function(struct gen *g, const struct types *params, const struct types *results,
+                         bool exported)
+{
+    struct function *f = &g->funcs[g->nfuncs++];
+    f->type = type_index(g, params, results);
+    f->exported = exported;
+    f->leaf = one_in(g, 3);
+}
+
+static void choose_imports(struct gen *g)
+{
+    enum { I = TYPE_I32, L = TYPE_I64, F = TYPE_F32, D = TYPE_F64 };
+    add_function(g, &(struct types){2, {I, L}}, &(struct types){1, {L}}, false);
+    add_function(g, &(struct types){16, {I, D, L, F, I, D, L, F, I, L, F, D, I, L, I, F}},
+                 &(struct types){1, {D}}, false);
+    const struct variable imported[] = {{I, true}, {D, true}, {L, false}, {F, false}};
+    memcpy(g->globals, imported, sizeof imported);
+    g->nglobals = countof(imported);
+}
+
+static void choose_functions(struct gen *g)
+{
+    for (u32 n = 2 + below(g, 5); n; n--) {
+        bool exported = !one_in(g, 4) || n == 1;
+        u32 nparams = one_in(g, 5) ? 7 + below(g, 13) : below(g, 5);
+        u32 nresults = one_in(g, 3) ? below(g, 5) : 1;
+        if (one_in(g, 20))
+            nresults = 10;
+        struct types params = some_types(g, nparams, !exported);
+        struct types results = some_types(g, nresults, !exported);
+        add_function(g, &params, &results, exported);
+    }
+}
+
+static void choose_globals(struct gen *g)
+{
+    g->fuel = g->nglobals;
+    g->globals[g->nglobals++] = (struct variable){TYPE_I32, true};
+    for (u32 n = below(g, 6); n; n--)
+        g->globals[g->nglobals++] = (struct variable){number(g), !one_in(g, 4)};
+}
+
+static void section(struct bytes *out, u32 id, struct bytes *content)
+{
+    byte(out, id);
+    leb(out, content->count);
+    bytes(out, content->at, content->count);
+    content->count = 0;
+}
+
+static void write_types(struct gen *g, struct bytes *s)
+{
+    leb(s, g->ntypes);
+    for (u32 i = 0; i < g->ntypes; i++) {
+        const struct signature *t = &g->types[i];
+        byte(s, 0x60);
+        leb(s, t->params.n);
+        bytes(s, t->params.at, t->params.n);
+        leb(s, t->results.n);
+        bytes(s, t->results.at, t->results.n);
+    }
+}
+
+static void write_imports(struct gen *g, struct bytes *s)
+{
+    static const char *const funcs[] = {"note", "wide"};
+    static const char *const globals[] = {"gi", "gd", "gl", "gf"};
+    leb(s, countof(funcs) + countof(globals));
+    for (u32 i = 0; i < countof(funcs); i++) {
+        text(s, "env"), text(s, funcs[i]), byte(s, 0);
+        leb(s, g->funcs[i].type);
+    }
+    for (u32 i = 0; i < countof(globals); i++) {
+        text(s, "env"), text(s, globals[i]), byte(s, 3);
+        byte(s, g->globals[i].type), byte(s, g->globals[i].mutable);
+    }
+}
+
+static void write_functions(struct gen *g, struct bytes *s)
+{
+    leb(s, g->nfuncs - 2);
+    for (u32 i = 2; i < g->nfuncs; i++)
+        leb(s, g->funcs[i].type);
+}
+
+static void limits(struct bytes *s, u32 min, u32 max)
+{
+    byte(s, 1);
+    leb(s, min);
+    leb(s, max);
+}
+
+static void write_tables(struct gen *g, struct bytes *s)
+{
+    leb(s, g->ntables);
+    byte(s, TYPE_FUNCREF), limits(s, g->table_size, TABLE_MAX);
+    if (g->ntables > 1)
+        byte(s, TYPE_EXTERNREF), limits(s, 4, 4);
+}
+
+static void write_globals(struct gen *g, struct bytes *s)
+{
+    leb(s, g->nglobals - 4);
+    for (u32 i = 4; i < g->nglobals; i++) {
+        u8 type = g->globals[i].type;
+        byte(s, type), byte(s, g->globals[i].mutable);
+        if (i == g->fuel) {
+            const_bits(s, TYPE_I32, FUEL);
+        } else if ((type == TYPE_I64 || type == TYPE_F32) && one_in(g, 4)) {
+            byte(s, OP_global_get), byte(s, type == TYPE_I64 ? 2 : 3); // of a constant import
+        } else {
+            const_bits(s, type, some_bits(g, type));
+        }
+        byte(s, OP_end);
+    }
+}
+
+static void export(struct bytes *s, const char *kind, u32 number_, u8 what, u32 index)
+{
+    char name[16];
+    snprintf(name, sizeof name, kind, number_);
+    text(s, name), byte(s, what), leb(s, index);
+}
+
+static void write_exports(struct gen *g, struct bytes *s)
+{
+    u32 n = 2;
+    for (u32 i = 0; i < g->nfuncs; i++)
+        n += g->funcs[i].exported;
+    leb(s, n + g->nglobals - 5);
+    for (u32 i = 0; i < g->nfuncs; i++)
+        if (g->funcs[i].exported)
+            export(s, "f%u", i, 0, i);
+    export(s, "memory", 0, 2, 0);
+    export(s, "fuel", 0, 3, g->fuel);
+    for (u32 i = 5; i < g->nglobals; i++)
+        export(s, "g%u", i, 3, i);
+}
+
+// Active: all functions in order; passive, as indices; passive, as expressions.
+static void write_elements(struct gen *g, struct bytes *s)
+{
+    leb(s, NELEMS);
+    byte(s, 0), const_bits(s, TYPE_I32, 0), byte(s, OP_end);
+    leb(s, g->nfuncs);
+    for (u32 i = 0; i < g->nfuncs; i++)
+        leb(s, i);
+    byte(s, 1), byte(s, 0), leb(s, 3);
+    for (u32 i = 0; i < 3; i++)
+        leb(s, below(g, g->nfuncs));
+    byte(s, 5), byte(s, TYPE_FUNCREF), leb(s, 2);
+    byte(s, OP_ref_null), byte(s, TYPE_FUNCREF), byte(s, OP_end);
+    byte(s, OP_ref_func), leb(s, below(g, g->nfuncs)), byte(s, OP_end);
+}
+
+static void random_bytes(struct gen *g, struct bytes *s, u32 n)
+{
+    leb(s, n);
+    for (u32 i = 0; i < n; i++)
+        byte(s, one_in(g, 3) ? (u32)draw64(g) & 0xff : 0);
+}
+
+static void write_datas(struct gen *g, struct bytes *s)
+{
+    leb(s, NDATAS);
+    byte(s, 0), const_bits(s, TYPE_I32, below(g, 200)), byte(s, OP_end);
+    random_bytes(g, s, 100);
+    byte(s, 0), const_bits(s, TYPE_I32, 65000), byte(s, OP_end);
+    random_bytes(g, s, 536);
+    byte(s, 1);
+    random_bytes(g, s, 12);
+}
+
+static void write_code(struct gen *g, struct bytes *s)
+{
+    leb(s, g->nfuncs - 2);
+    for (u32 i = 2; i < g->nfuncs; i++) {
+        leb(s, g->funcs[i].code.count);
+        bytes(s, g->funcs[i].code.at, g->funcs[i].code.count);
+        vec_free(&g->funcs[i].code);
+    }
+}
+
+static void write_module(struct gen *g, struct bytes *out)
+{
+    struct bytes s = {0};
+    bytes(out, "\0asm\1\0\0\0", 8);
+    write_types(g, &s), section(out, 1, &s);
+    write_imports(g, &s), section(out, 2, &s);
+    write_functions(g, &s), section(out, 3, &s);
+    write_tables(g, &s), section(out, 4, &s);
+    leb(&s, 1), limits(&s, g->pages, g->max_pages), section(out, 5, &s);
+    write_globals(g, &s), section(out, 6, &s);
+    write_exports(g, &s), section(out, 7, &s);
+    write_elements(g, &s), section(out, 9, &s);
+    leb(&s, NDATAS), section(out, 12, &s);
+    write_code(g, &s), section(out, 10, &s);
+    write_datas(g, &s), section(out, 11, &s);
+    vec_free(&s);
+}
+
+void generate(struct choices *c, u32 flags, struct bytes *out)
+{
+    struct gen *g = calloc(1, sizeof *g);
+    if (!g)
+        abort();
+    g->choices = c;
+    g->flags = flags;
+    choose_imports(g);
+    choose_functions(g);
+    choose_globals(g);
+    g->pages = 1 + below(g, 3);
+    g->max_pages = g->pages + below(g, 3);
+    g->table_size = g->nfuncs + 2 + below(g, 6);
+    g->ntables = 1 + below(g, 2);
+    for (u32 i = 2; i < g->nfuncs; i++)
+        write_function(g, &g->funcs[i]);
+    write_module(g, out);
+    free(g);
+}
