@@ -105,12 +105,14 @@ static void function(struct fast *f, u32 func, const struct body *body)
 {
     u8 *start = f->a.p, *limit = f->limit;
     u64 share = (u64)(body->end - body->code) * CODE_PER_BYTE + CODE_FREE;
+    bool shares = share < (u64)(limit - start);
     f->no_pins = false;
-    if (share < (u64)(limit - start))
+    if (shares)
         f->limit = start + share;
     function_once(f, func, body);
     f->limit = limit;
-    if (!f->full)
+    // That the space comes to its end is no reason: locate, with other limits, would not know.
+    if (!f->full || (!shares && !f->locate))
         return;
     f->full = false;
     f->no_pins = true;
@@ -232,11 +234,23 @@ struct locating {
     u32 wasm, adjust;
 };
 
-// Compiles the function into scratch memory, noting where each instruction starts, and looks the
-// code offset up.
+// Behind the declarations of locals.
+static u32 first_instruction(const struct module *m, u32 func)
+{
+    const u8 *p = m->bytes + m->funcs[func].start;
+    for (u32 groups = leb_u32(&p); groups; groups--) {
+        leb_u32(&p);
+        p++;
+    }
+    return (u32)(p - m->bytes);
+}
+
+// The function has been compiled into scratch memory, noting where each instruction starts. Ahead
+// of the first one, parameters and locals are put into their places.
 static void look_up(struct fast *f, struct locating *l, u32 at)
 {
-    l->wasm = l->adjust = 0;
+    l->wasm = first_instruction(f->m, f->func);
+    l->adjust = 0;
     if (at < f->code.cold - f->code.body + PROLOGUE_MAX) {
         for (u32 i = 0; i < l->wheres.count && l->wheres.at[i].code <= at; i++) {
             l->wasm = l->wheres.at[i].wasm;
@@ -288,7 +302,7 @@ out:
         release(f);
     validator_free(v);
     heap_free(memory);
-    return found && l->wasm;
+    return found;
 }
 
 static u32 code_offset(const struct compiled *c, const struct func_code *code, const u8 *pc)
@@ -327,7 +341,7 @@ static u32 fast_offset_of(const struct compiled *c, u32 func, const u8 *pc, bool
     u32 offset = (u32)(pc - c->space.run);
     // In the prologue: the stack is full, say the function's first instruction.
     if (offset < code->body || in_overflow(c, code, pc))
-        return c->module->funcs[func].start;
+        return first_instruction(c->module, func);
     struct locating l;
     return locate(c, func, code_offset(c, code, pc) - return_address, &l) ? l.wasm : 0;
 }
