@@ -30,7 +30,8 @@ static void print_sections(const struct module *m)
         if (id == 0) {
             const u8 *name = p;
             u32 length = leb_u32(&name);
-            printf("  %.*s", (int)length, (const char *)name);
+            printf("  ");
+            print_text(stdout, name, length);
         }
         putchar('\n');
         p += size;
@@ -73,13 +74,20 @@ static void print_item(const struct module *m, u8 kind, u32 index)
     putchar('\n');
 }
 
+static void print_name(struct name name, const char *after)
+{
+    print_text(stdout, name.p, name.length);
+    fputs(after, stdout);
+}
+
 static void print_imports(const struct module *m)
 {
     printf("imports: %u\n", m->nimports);
     for (u32 i = 0; i < m->nimports; i++) {
         const struct import *x = &m->imports[i];
-        printf("  %-6s %u  %.*s %.*s  ", kind_names[x->kind], x->index, (int)x->module.length,
-               x->module.p, (int)x->field.length, x->field.p);
+        printf("  %-6s %u  ", kind_names[x->kind], x->index);
+        print_name(x->module, " ");
+        print_name(x->field, "  ");
         print_item(m, x->kind, x->index);
     }
 }
@@ -89,7 +97,8 @@ static void print_exports(const struct module *m)
     printf("exports: %u\n", m->nexports);
     for (u32 i = 0; i < m->nexports; i++) {
         const struct export *x = &m->exports[i];
-        printf("  %-6s %u  %.*s  ", kind_names[x->kind], x->index, (int)x->name.length, x->name.p);
+        printf("  %-6s %u  ", kind_names[x->kind], x->index);
+        print_name(x->name, "  ");
         print_item(m, x->kind, x->index);
     }
 }
@@ -102,7 +111,7 @@ static void print_functions(const struct module *m)
         const struct func *f = &m->funcs[i];
         printf("  %u  at 0x%06x, %u bytes  ", i, f->start, f->end - f->start);
         if (m->func_names && m->func_names[i].length)
-            printf("%.*s ", (int)m->func_names[i].length, m->func_names[i].p);
+            print_name(m->func_names[i], " ");
         print_types(module_func_type(m, i));
         putchar('\n');
     }
@@ -138,7 +147,7 @@ static void print_module(const struct file *f, const struct module *m)
 {
     printf("%s: %zu bytes", f->name, f->size);
     if (m->module_name.length)
-        printf(", named %.*s", (int)m->module_name.length, m->module_name.p);
+        printf(", named "), print_name(m->module_name, "");
     putchar('\n');
     print_sections(m);
     print_imports(m);

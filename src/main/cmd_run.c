@@ -117,8 +117,10 @@ static void list_exports(const struct module *m)
 {
     const char *name;
     fputs("hint: it exports", stderr);
-    for (u32 i = 0; i < 20 && (name = export_name(m, i)); i++)
-        fprintf(stderr, "%s %s", i ? "," : "", name);
+    for (u32 i = 0; i < 20 && (name = export_name(m, i)); i++) {
+        fputs(i ? ", " : " ", stderr);
+        print_text(stderr, name, strlen(name));
+    }
     fprintf(stderr, "%s\n", export_name(m, 20) ? ", ..." : export_name(m, 0) ? "" : " no function");
 }
 

@@ -58,10 +58,12 @@ static u32 func_at(const struct compiled *c, u64 offset)
 static void print_name(const struct module *m, u32 own)
 {
     const struct name *n = func_name(m, own + m->nimported_funcs);
+    putchar('<');
     if (n)
-        printf("<%.*s>", (int)n->length, n->p);
+        print_text(stdout, n->p, n->length);
     else
-        printf("<%u>", own + m->nimported_funcs);
+        printf("%u", own + m->nimported_funcs);
+    putchar('>');
 }
 
 static void print_title(const struct compiled *c, u32 own)

@@ -74,6 +74,13 @@ void hint(const char *format, ...)
     va_end(args);
 }
 
+void print_text(FILE *to, const void *text, size_t length)
+{
+    const u8 *p = text;
+    for (size_t i = 0; i < length; i++)
+        putc(p[i] < 0x20 || p[i] == 0x7f ? '?' : p[i], to);
+}
+
 static const struct command *find(const char *name)
 {
     for (u32 i = 0; i < countof(commands); i++)

@@ -8,6 +8,7 @@
 #pragma once
 #include "main/options.h"
 #include "rt/rt.h"
+#include <stdio.h>
 
 enum exit_code {
     EXIT_OK = 0,
@@ -18,6 +19,9 @@ enum exit_code {
 
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void hint(const char *format, ...);
+
+// Text from a module: control characters do not get to the terminal.
+void print_text(FILE *to, const void *text, size_t length);
 
 // By name; NULL names the default. NULL if there is none.
 const struct engine *engine_find(const char *name);
