@@ -120,7 +120,7 @@ run: build/nebulet build/guest/wordfreq.wasm ## a program from C reads the licen
 
 unit: $(UNIT) ## build/test/*: the unit tests, built
 
-test: build/nebulet unit ## all tests; ends with N passed, N failed
+test: build/nebulet unit build/fuzz/differ ## all tests; ends with N passed, N failed
 	@$(if $(wildcard check/install),check/install test)
 	test/run
 

@@ -150,7 +150,8 @@ static void bytes(struct bytes *b, const void *p, u32 n)
 {
     if (!vec_reserve(b, n))
         abort();
-    memcpy(b->at + b->count, p, n);
+    if (n)
+        memcpy(b->at + b->count, p, n);
     b->count += n;
 }
 

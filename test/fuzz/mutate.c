@@ -73,7 +73,8 @@ static void put(struct bytes *b, const void *p, size_t n)
 {
     if (!vec_reserve(b, (u32)n))
         abort();
-    memcpy(b->at + b->count, p, n);
+    if (n)
+        memcpy(b->at + b->count, p, n);
     b->count += (u32)n;
 }
 
@@ -101,6 +102,8 @@ static void edit(struct bytes *b, u32 from)
     u32 n = b->count - from, at = from + below(n + 1), run = 1 + below(below(4) ? 4 : 64);
     if (run > b->count - at)
         run = b->count - at;
+    if (!vec_reserve(b, run + 8))
+        abort();
     switch (below(6)) {
     case 0:
     case 1:
@@ -115,20 +118,16 @@ static void edit(struct bytes *b, u32 from)
         memmove(b->at + at, b->at + at + run, b->count - at - run);
         b->count -= run;
         break;
-    case 4: // insert one byte, as often as there is a large number to be had
-        put(b, "\0\0\0\0\0\0\0\0", 8);
-        memmove(b->at + at + 8, b->at + at, b->count - at - 8);
-        for (u32 i = 0; i < 8; i++)
+    case 4: // insert, mostly what makes a large number
+        run = 1 + below(8);
+        memmove(b->at + at + run, b->at + at, b->count - at);
+        for (u32 i = 0; i < run; i++)
             b->at[at + i] = below(3) ? 0xff : interesting();
-        memmove(b->at + at + 1 + below(7), b->at + at + 8, b->count - at - 8);
+        b->count += run;
         break;
-    default: { // say it twice
-        put(b, b->at + at, 0);
-        if (!vec_reserve(b, run))
-            abort();
+    default: // say it twice
         memmove(b->at + at + run, b->at + at, b->count - at);
         b->count += run;
-    }
     }
 }
 

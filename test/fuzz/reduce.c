@@ -36,7 +36,8 @@ static void put(struct bytes *b, const void *p, u32 n)
 {
     if (!vec_reserve(b, n))
         abort();
-    memcpy(b->at + b->count, p, n);
+    if (n)
+        memcpy(b->at + b->count, p, n);
     b->count += n;
 }
 
