@@ -73,7 +73,49 @@ static bool looks_like_text(const struct file *f)
     return i < f->size && (f->bytes[i] == '(' || f->bytes[i] == ';');
 }
 
-static void hint_module(const struct file *f)
+// Bytes that WebAssembly 2.0 has no meaning for and a later proposal has: what the decoder says of
+// them, and which they are.
+static const struct {
+    const char *text;
+    u8 low, high;
+    const char *proposal;
+} later[] = {
+    {"malformed import kind", 4, 4, "exception handling"},
+    {"malformed export kind", 4, 4, "exception handling"},
+    {"malformed section id", 13, 13, "exception handling"},
+    {"malformed value type", 0x69, 0x69, "exception handling"},
+    {"malformed value type", 0x74, 0x74, "exception handling"},
+    {"malformed value type", 0x63, 0x64, "typed function references or garbage collection"},
+    {"malformed value type", 0x6a, 0x6e, "garbage collection"},
+    {"malformed value type", 0x71, 0x73, "garbage collection"},
+    {"integer too large", 2, 3, "threads (a shared memory)"},
+    {"integer too large", 4, 7, "64-bit memories"},
+    {"illegal opcode", 0x06, 0x0a, "exception handling"},
+    {"illegal opcode", 0x18, 0x19, "exception handling"},
+    {"illegal opcode", 0x1f, 0x1f, "exception handling"},
+    {"illegal opcode", 0x12, 0x13, "tail calls"},
+    {"illegal opcode", 0x14, 0x15, "typed function references"},
+    {"illegal opcode", 0xd3, 0xd6, "typed function references or garbage collection"},
+    {"illegal opcode", 0xfb, 0xfb, "garbage collection"},
+    {"illegal opcode", 0xfd, 0xfd, "relaxed SIMD"},
+    {"illegal opcode", 0xfe, 0xfe, "threads (atomic operations)"},
+};
+
+static void hint_later(const struct file *f, const struct error *e)
+{
+    if (e->offset >= f->size)
+        return;
+    u8 byte = f->bytes[e->offset];
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+        if (strncmp(e->text, later[i].text, strlen(later[i].text)) || byte < later[i].low ||
+            byte > later[i].high)
+            continue;
+        hint("this may be a module that uses %s; nebulet has WebAssembly 2.0", later[i].proposal);
+        return;
+    }
+}
+
+static void hint_module(const struct file *f, const struct error *e)
 {
     static const u8 component[8] = {0, 'a', 's', 'm', 13, 0, 1, 0}, gzip[2] = {0x1f, 0x8b};
     if (looks_like_text(f))
@@ -82,6 +124,8 @@ static void hint_module(const struct file *f)
         hint("this is a component; nebulet runs core modules (build for wasm32-wasip1)");
     else if (f->size >= 2 && !memcmp(f->bytes, gzip, 2))
         hint("this is a compressed file; unpack it first");
+    else
+        hint_later(f, e);
 }
 
 int complain_module(const struct file *f, const struct error *e)
@@ -92,6 +136,6 @@ int complain_module(const struct file *f, const struct error *e)
         complain("%s: %s at offset 0x%llx: %s", f->name, status_text(e->code),
                  (unsigned long long)e->offset, e->text);
     if (e->code == ERR_MALFORMED)
-        hint_module(f);
+        hint_module(f, e);
     return EXIT_ERROR;
 }

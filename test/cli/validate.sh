@@ -29,6 +29,21 @@ run validate version.wasm
 exits 1
 says 'version'
 
+# What a later proposal means by the byte is said: a shared memory, a tag section, a tail call.
+bytes shared.wasm 00 61 73 6d 01 00 00 00 05 04 01 03 01 01
+run validate shared.wasm
+exits 1
+says 'integer too large'
+says 'threads'
+bytes tag.wasm 00 61 73 6d 01 00 00 00 01 04 01 60 00 00 0d 03 01 00 00
+run validate tag.wasm
+exits 1
+says 'exception handling'
+bytes tail.wasm 00 61 73 6d 01 00 00 00 01 04 01 60 00 00 03 02 01 00 0a 06 01 04 00 12 00 0b
+run validate tail.wasm
+exits 1
+says 'tail calls'
+
 # One bad module among good ones fails the whole.
 run validate "$GUESTS/hello.wasm" type.wasm
 exits 1
