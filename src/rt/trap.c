@@ -79,7 +79,10 @@ static enum trap memory_trap(const struct thread *t, const struct plat_fault *f)
     if (thread_guards(t, f->address))
         return TRAP_STACK;
     const struct vmctx *vm = (const struct vmctx *)(uintptr_t)*f->instance;
-    bool inside = f->address - (u64)(uintptr_t)vm->mem_base < MEMORY_RESERVATION;
+    // An access that begins in the reservation's last bytes ends behind it, and the processor may
+    // name either page.
+    u64 reach = MEMORY_RESERVATION + sizeof(union vm_global);
+    bool inside = f->address - (u64)(uintptr_t)vm->mem_base < reach;
     return inside ? TRAP_MEMORY : TRAP_NONE;
 }
 
