@@ -272,8 +272,12 @@ void call_indirect(struct fast *f, u32 type, u32 table)
     x64_mem(&f->a, I_CMP, true, INSTANCE, x64_at(R11, offsetof(struct vm_func, vm)));
     u8 *same = x64_jcc8(&f->a, CC_E);
     call_stub(f, f->stub_link);
+    f->rsp_adjust -= area.args; // popped where the stub returns to
+    locate_note(f);
+    f->rsp_adjust += area.args;
     u8 *done = x64_jmp8(&f->a);
     x64_bind8(&f->a, same);
+    locate_note(f);
     x64_call_mem(&f->a, x64_at(R11, offsetof(struct vm_func, code)));
     x64_bind8(&f->a, done);
     end_call(f, t, area);

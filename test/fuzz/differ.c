@@ -65,6 +65,8 @@ struct side {
     struct thread *thread;
     struct rt_module *module;
     struct instance *instance;
+    struct rt_module *peer_module; // what modules import functions from; one for all
+    struct instance *peer;
     struct world world;
 };
 
@@ -113,6 +115,20 @@ static void wide(struct vmctx *vm, u64 *slots)
     memcpy(slots, &result, 8);
 }
 
+static void many(struct vmctx *vm, u64 *slots)
+{
+    struct world *w = world_of(vm);
+    u32 n = (u32)slots[0];
+    w->notes = mix(mix(w->notes, n), canonical(TYPE_F64, slots[1]));
+    f64 d = (s32)n;
+    f32 f = (f32)(s32)n;
+    slots[0] = slots[2] = 0;
+    memcpy(&slots[0], &d, 8);
+    slots[1] = w->notes;
+    memcpy(&slots[2], &f, 4);
+    slots[3] = (u32)w->notes;
+}
+
 // What wasm-opt's generated modules import.
 static void log_value(struct vmctx *vm, u64 *slots)
 {
@@ -128,8 +144,8 @@ static void log_i32(struct vmctx *vm, u64 *slots)
 
 static status offer(struct side *s)
 {
-    static const struct host_func env[] = {{"note", "iI:I", note},
-                                           {"wide", "iFIfiFIfiIfFiIif:F", wide}};
+    static const struct host_func env[] = {
+        {"note", "iI:I", note}, {"wide", "iFIfiFIfiIfFiIif:F", wide}, {"many", "iF:FIfi", many}};
     static const struct host_func logs[] = {{"log-i32", "i:", log_i32},
                                             {"log-i64", "I:", log_value},
                                             {"log-f32", "f:", log_i32},
@@ -162,11 +178,15 @@ static void world_reset(struct world *w)
     w->gf.f32 = 1.5f;
 }
 
+static struct bytes peer;
+
 static void side_open(struct side *s)
 {
+    struct error e = {0};
     s->store = store_create(s->engine);
-    if (!s->store || offer(s) || !(s->thread = thread_create(s->store))) {
-        fprintf(stderr, "differ: no store\n");
+    if (!s->store || offer(s) || !(s->thread = thread_create(s->store)) ||
+        rt_module_load(s->store, peer.at, peer.count, &s->peer_module, &e)) {
+        fprintf(stderr, "differ: no store %s\n", e.text);
         exit(2);
     }
 }
@@ -185,6 +205,7 @@ static void open_sides(void)
 static void side_close(struct side *s)
 {
     thread_free(s->thread);
+    rt_module_free(s->peer_module);
     store_free(s->store);
 }
 
@@ -238,6 +259,13 @@ static void put_value(u8 type, u64 bits)
     put(&bits, 8);
 }
 
+static void put_peer(void)
+{
+    put_u8(5);
+    put_u32(peer.count);
+    put(peer.at, peer.count);
+}
+
 // --- Calls
 
 struct call {
@@ -271,11 +299,18 @@ static u64 argument(const struct call *c, u32 vector, u32 i)
     return canonical(type, bits);
 }
 
+static void fill_up(struct instance *i)
+{
+    struct extern_ x;
+    if (instance_export(i, "fuel", 4, &x) == OK && x.kind == EXTERN_GLOBAL)
+        x.global->i32 = FUEL;
+}
+
 static void refuel(struct side *s)
 {
     struct extern_ x;
-    if (instance_export(s->instance, "fuel", 4, &x) == OK && x.kind == EXTERN_GLOBAL)
-        x.global->i32 = FUEL;
+    fill_up(s->instance);
+    fill_up(s->peer);
     if (instance_export(s->instance, "hangLimitInitializer", 20, &x) == OK && x.kind == EXTERN_FUNC)
         thread_call(s->thread, x.func, (u64[1]){0});
 }
@@ -485,10 +520,14 @@ static bool load(const u8 *p, size_t size, status st[2])
     for (u32 i = 0; i < 2; i++) {
         struct side *s = &sides[i];
         s->module = NULL;
-        s->instance = NULL;
+        s->instance = s->peer = NULL;
         e[i] = (struct error){0};
         world_reset(&s->world);
-        st[i] = rt_module_load(s->store, p, size, &s->module, &e[i]);
+        st[i] = instance_create(s->store, s->peer_module, NULL, &s->peer, &e[i]);
+        if (st[i] == OK)
+            st[i] = store_register(s->store, "peer", 4, s->peer);
+        if (st[i] == OK)
+            st[i] = rt_module_load(s->store, p, size, &s->module, &e[i]);
         if (st[i] == OK)
             st[i] = instance_create(s->store, s->module, NULL, &s->instance, &e[i]);
         if (st[i] == OK)
@@ -507,6 +546,8 @@ static bool compare_module(const u8 *p, size_t size)
     u32 start = batch.count;
     difference[0] = 0;
     if (batch.at) {
+        if (!batch.count)
+            put_peer();
         put_u8(0);
         put_u32((u32)size);
         put(p, size);
@@ -519,6 +560,7 @@ static bool compare_module(const u8 *p, size_t size)
     }
     for (u32 i = 0; i < 2; i++) {
         instance_free(sides[i].instance);
+        instance_free(sides[i].peer);
         rt_module_free(sides[i].module);
     }
     if (!same || progress->cut != cut)
@@ -744,6 +786,7 @@ int main(int argc, char **argv)
         return 2;
     if (o.batch && (!vec_reserve(&batch, 1 << 20) || !write_file(o.batch, NULL, 0, "wb")))
         return 2;
+    generate(&(struct choices){.state = 1}, o.flags | GENERATE_PEER, &peer);
     if (o.reduce)
         return *argv ? reduce_file(*argv) : usage();
     u64 start = plat_now();

@@ -18,14 +18,15 @@
 
 enum {
     MAX_TYPES_USED = 400,
-    MAX_FUNCS = 16,
+    MAX_FUNCS = 20,
     MAX_LABELS_OPEN = 300,
-    MAX_LOCALS_USED = 320,
+    MAX_LOCALS_USED = 6000,
     MAX_ARITY = 20,
     HOT = 4,
     TABLE_MAX = 24,
     NDATAS = 3,
     NELEMS = 3,
+    NHOST = 3, // functions that the host gives, the first ones
 };
 
 struct types {
@@ -60,7 +61,7 @@ struct gen {
     struct signature types[MAX_TYPES_USED];
     u32 ntypes;
     struct function funcs[MAX_FUNCS];
-    u32 nfuncs;
+    u32 nfuncs, nimported;
     struct variable globals[16];
     u32 nglobals, fuel;
     u32 pages, max_pages;
@@ -890,8 +891,8 @@ static void call_through_table(struct gen *g, u32 func)
 
 static bool call(struct gen *g, u32 func)
 {
-    if (g->f->leaf && func > 1)
-        return false; // imports are fine
+    if (g->f->leaf && func >= NHOST)
+        return false; // those of the host are fine
     if (func > 1 && one_in(g, 3))
         call_through_table(g, func);
     else
@@ -1426,8 +1427,11 @@ static void declare_locals(struct gen *g, struct bytes *b)
 static void choose_locals(struct gen *g)
 {
     const struct types *params = &g->types[g->f->type].params;
-    static const u8 sizes[] = {0, 3, 8, 14, 40, 200}, weights[] = {2, 10, 12, 8, 5, 1};
+    static const u16 sizes[] = {0, 3, 8, 14, 40, 200};
+    static const u8 weights[] = {2, 10, 12, 8, 5, 1};
     u32 declared = below(g, sizes[weighted(g, weights, countof(sizes))] + 1u);
+    if (one_in(g, 300))
+        declared = 5000; // a frame that is larger than the guard below the stack
     memcpy(g->locals, params->at, params->n);
     g->nlocals = params->n + declared;
     u8 only = one_in(g, 4) ? number(g) : 0;
@@ -1476,19 +1480,32 @@ static void add_function(struct gen *g, const struct types *params, const struct
     f->leaf = one_in(g, 3);
 }
 
+enum { I = TYPE_I32, L = TYPE_I64, F = TYPE_F32, D = TYPE_F64 };
+
+// Functions of another instance, which is generated, too.
+static const struct signature peers[] = {{{9, {I, L, F, D, I, I, I, I, L}}, {1, {L}}},
+                                         {{2, {D, I}}, {3, {I, D, L}}}};
+
 static void choose_imports(struct gen *g)
 {
-    enum { I = TYPE_I32, L = TYPE_I64, F = TYPE_F32, D = TYPE_F64 };
-    add_function(g, &(struct types){2, {I, L}}, &(struct types){1, {L}}, false);
-    add_function(g, &(struct types){16, {I, D, L, F, I, D, L, F, I, L, F, D, I, L, I, F}},
-                 &(struct types){1, {D}}, false);
-    const struct variable imported[] = {{I, true}, {D, true}, {L, false}, {F, false}};
+    static const struct signature host[NHOST] = {
+        {{2, {I, L}}, {1, {L}}},
+        {{16, {I, D, L, F, I, D, L, F, I, L, F, D, I, L, I, F}}, {1, {D}}},
+        {{2, {I, D}}, {4, {D, L, F, I}}}};
+    for (u32 i = 0; i < NHOST; i++)
+        add_function(g, &host[i].params, &host[i].results, false);
+    for (u32 i = 0; i < countof(peers) && !(g->flags & GENERATE_PEER); i++)
+        add_function(g, &peers[i].params, &peers[i].results, false);
+    g->nimported = g->nfuncs;
+    static const struct variable imported[] = {{I, true}, {D, true}, {L, false}, {F, false}};
     memcpy(g->globals, imported, sizeof imported);
     g->nglobals = countof(imported);
 }
 
 static void choose_functions(struct gen *g)
 {
+    for (u32 i = 0; i < countof(peers) && (g->flags & GENERATE_PEER); i++)
+        add_function(g, &peers[i].params, &peers[i].results, true);
     for (u32 n = 2 + below(g, 5); n; n--) {
         bool exported = !one_in(g, 4) || n == 1;
         u32 nparams = one_in(g, 5) ? 7 + below(g, 13) : below(g, 5);
@@ -1532,11 +1549,11 @@ static void write_types(struct gen *g, struct bytes *s)
 
 static void write_imports(struct gen *g, struct bytes *s)
 {
-    static const char *const funcs[] = {"note", "wide"};
+    static const char *const funcs[] = {"note", "wide", "many", "p0", "p1"};
     static const char *const globals[] = {"gi", "gd", "gl", "gf"};
-    leb(s, countof(funcs) + countof(globals));
-    for (u32 i = 0; i < countof(funcs); i++) {
-        text(s, "env"), text(s, funcs[i]), byte(s, 0);
+    leb(s, g->nimported + countof(globals));
+    for (u32 i = 0; i < g->nimported; i++) {
+        text(s, i < NHOST ? "env" : "peer"), text(s, funcs[i]), byte(s, 0);
         leb(s, g->funcs[i].type);
     }
     for (u32 i = 0; i < countof(globals); i++) {
@@ -1547,8 +1564,8 @@ static void write_imports(struct gen *g, struct bytes *s)
 
 static void write_functions(struct gen *g, struct bytes *s)
 {
-    leb(s, g->nfuncs - 2);
-    for (u32 i = 2; i < g->nfuncs; i++)
+    leb(s, g->nfuncs - g->nimported);
+    for (u32 i = g->nimported; i < g->nfuncs; i++)
         leb(s, g->funcs[i].type);
 }
 
@@ -1599,7 +1616,7 @@ static void write_exports(struct gen *g, struct bytes *s)
     leb(s, n + g->nglobals - 5);
     for (u32 i = 0; i < g->nfuncs; i++)
         if (g->funcs[i].exported)
-            export(s, "f%u", i, 0, i);
+            export(s, g->flags & GENERATE_PEER ? "p%u" : "f%u", i - g->nimported, 0, i);
     export(s, "memory", 0, 2, 0);
     export(s, "fuel", 0, 3, g->fuel);
     for (u32 i = 5; i < g->nglobals; i++)
@@ -1642,8 +1659,8 @@ static void write_datas(struct gen *g, struct bytes *s)
 
 static void write_code(struct gen *g, struct bytes *s)
 {
-    leb(s, g->nfuncs - 2);
-    for (u32 i = 2; i < g->nfuncs; i++) {
+    leb(s, g->nfuncs - g->nimported);
+    for (u32 i = g->nimported; i < g->nfuncs; i++) {
         leb(s, g->funcs[i].code.count);
         bytes(s, g->funcs[i].code.at, g->funcs[i].code.count);
         vec_free(&g->funcs[i].code);
@@ -1682,7 +1699,7 @@ void generate(struct choices *c, u32 flags, struct bytes *out)
     g->max_pages = g->pages + below(g, 3);
     g->table_size = g->nfuncs + 2 + below(g, 6);
     g->ntables = 1 + below(g, 2);
-    for (u32 i = 2; i < g->nfuncs; i++)
+    for (u32 i = g->nimported; i < g->nfuncs; i++)
         write_function(g, &g->funcs[i]);
     write_module(g, out);
     free(g);

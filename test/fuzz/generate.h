@@ -8,8 +8,10 @@
 // What a module has, so that whoever runs it knows:
 //   imports  env.note (i32 i64) -> i64, env.wide (i32 f64 i64 f32 i32 f64 i64 f32 i32 i64 f32 f64
 //   i32
-//            i64 i32 f32) -> f64, env.gi, env.gd: mutable globals i32 and f64, env.gl, env.gf:
-//            constant globals i64 and f32
+//            i64 i32 f32) -> f64, env.many (i32 f64) -> (f64 i64 f32 i32); env.gi, env.gd: mutable
+//            globals i32 and f64, env.gl, env.gf: constant globals i64 and f32; peer.p0 and
+//            peer.p1: functions of an instance of another module, which generate() makes with
+//            GENERATE_PEER
 //   exports  f0, f1, ...: functions of numbers only; memory; g0, g1, ...: globals; fuel: a mutable
 //   i32
 //
@@ -27,6 +29,7 @@ struct choices {
 enum {
     FUEL = 150,
     GENERATE_NANS_CANONICAL = 1, // no result depends on which NaN an operation returns
+    GENERATE_PEER = 2,           // a module that imports no peer, and exports p0 and p1
 };
 
 struct bytes {

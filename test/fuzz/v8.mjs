@@ -10,6 +10,7 @@
 //   2 global  name, value
 //   3 memory  name, pages, hash
 //   4 what the imports have seen: hash of all calls, global gi, global gd
+//   5 module that those that follow import as "peer"
 // NaNs are compared as one. Modules that differ are written to DIR.
 import { readFileSync, writeFileSync } from "node:fs";
 
@@ -106,6 +107,10 @@ function makeWorld() {
         args.forEach((x, i) => { world.notes = mix(world.notes, toBits(WIDE[i], x)); });
         return Number(BigInt.asIntN(32, world.notes));
       },
+      many(n, d) {
+        world.notes = mix(mix(world.notes, toBits(I32, n)), toBits(F64, d));
+        return [n, BigInt.asIntN(64, world.notes), n, Number(BigInt.asIntN(32, world.notes))];
+      },
       gi: world.gi,
       gd: world.gd,
       gl: new WebAssembly.Global({ value: "i64" }, 0x123456789abcdef0n),
@@ -129,7 +134,8 @@ function show(values) {
   return values.map((v) => "0x" + v.toString(16)).join(" ");
 }
 
-function refuel(exports) {
+function refuel(exports, peer) {
+  peer.fuel.value = FUEL;
   if (exports.fuel instanceof WebAssembly.Global) exports.fuel.value = FUEL;
   if (exports.hangLimitInitializer) exports.hangLimitInitializer();
 }
@@ -141,7 +147,7 @@ function call(run, r) {
   const expected = trap ? [] : r.values();
   if (!run.exports) return;
   let results, message = "";
-  refuel(run.exports);
+  refuel(run.exports, run.world.imports.peer);
   try {
     results = run.exports[name](...args);
   } catch (e) {
@@ -189,8 +195,11 @@ function imports(run, r) {
 
 const counts = { modules: 0, calls: 0, failed: 0 };
 
+let peer = null;
+
 function begin(bytes) {
   const world = makeWorld();
+  world.imports.peer = new WebAssembly.Instance(peer, world.imports).exports;
   const run = { world, bytes, exports: null };
   counts.modules++;
   run.exports = new WebAssembly.Instance(new WebAssembly.Module(bytes), world.imports).exports;
@@ -212,6 +221,10 @@ function runBatch(file, keep) {
   while (!r.done && counts.failed < 20) {
     const kind = r.u8();
     if (kind === 0) bytes = r.blob();
+    if (kind === 5) {
+      peer = new WebAssembly.Module(r.blob());
+      continue;
+    }
     counts.calls += kind === 1;
     const before = r.at;
     try {

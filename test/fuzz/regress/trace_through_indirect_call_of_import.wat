@@ -1,0 +1,22 @@
+;; A trace lost its way where an indirect call with arguments on the stack leaves the instance.
+(module
+  (type $many (func (param i32 i64 f32 f64 i32 i32 i32 i32 i64) (result i64)))
+  (type $host (func (param i32 f64) (result f64 i64 f32 i32)))
+  (type $wide (func (param i32 f64 i64 f32 i32 f64 i64 f32 i32 i64 f32 f64 i32 i64 i32 f32)
+    (result f64)))
+  (import "peer" "p0" (func $peer (type $many)))
+  (import "env" "many" (func $host (type $host)))
+  (import "env" "wide" (func $wide (type $wide)))
+  (table funcref (elem $peer $host $wide))
+  (func $recur (export "f0") (param i32 i32 i32 i32 i32 i32 i32 i32) (result f64)
+    (if (i32.eqz (local.get 0))
+      (then
+        (drop (call_indirect (type $wide) (i32.const 1) (f64.const 0) (i64.const 0) (f32.const 0)
+          (i32.const 1) (f64.const 0) (i64.const 0) (f32.const 0) (i32.const 1) (i64.const 0)
+          (f32.const 0) (f64.const 0) (i32.const 1) (i64.const 0) (i32.const 1) (f32.const 0)
+          (i32.const 2)))
+        (drop (call_indirect (type $many) (i32.const 0) (i64.const 0) (f32.const 0) (f64.const 0)
+          (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i64.const 0) (i32.const 0)))
+        unreachable))
+    (call $recur (i32.shr_u (local.get 0) (i32.const 1)) (local.get 1)
+      (local.get 2) (local.get 3) (local.get 4) (local.get 5) (local.get 6) (local.get 7))))
