@@ -83,6 +83,12 @@ static struct module_record *func_at(const struct store *s, const u8 *pc, u32 *f
     return own < count ? r : NULL;
 }
 
+// What lies on a stack may be anything, not only a pointer: hence the arithmetic on numbers.
+static const u8 *minus(const u8 *pc, u32 n)
+{
+    return (const u8 *)((uintptr_t)pc - n);
+}
+
 static struct cached *cached(struct walk *w, const u8 *pc)
 {
     u32 at = (u32)((uintptr_t)pc * 0x9e3779b97f4a7c15u >> 48);
@@ -103,7 +109,7 @@ static bool find(struct walk *w, const u8 *pc, bool return_address, struct place
         return true;
     }
     u32 func;
-    struct module_record *r = func_at(w->t->store, pc - return_address, &func);
+    struct module_record *r = func_at(w->t->store, minus(pc, return_address), &func);
     if (!r || w->budget < 0)
         return false;
     const struct module *m = r->pub.m;
@@ -133,7 +139,8 @@ static bool is_return_address(const struct walk *w, const u8 *p)
         return false;
     const u8 *pc = (const u8 *)(uintptr_t)load_u64(p);
     u32 func;
-    return pc == arch_stub_return || pc == arch_enter_return || func_at(w->t->store, pc - 1, &func);
+    return pc == arch_stub_return || pc == arch_enter_return ||
+           func_at(w->t->store, minus(pc, 1), &func);
 }
 
 // Takes the return address that lies at p; what is above it and `popped` bytes more belongs to the
