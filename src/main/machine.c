@@ -22,11 +22,12 @@
 #define KERNEL "nebulet.elf"
 
 enum { DLE = 0x10, PART = 4096 };
-enum { LEAST_MEMORY = 16 << 20, USUAL_MEMORY = 256 << 20 };
+enum { LEAST_MEMORY = 16 << 20, USUAL_MEMORY = 2000 << 20 };
 
 struct link {
     int to, from; // QEMU's input and output
     pid_t child;
+    bool ready; // for input
     bool input_open;
     u8 out[2 * PART + 2]; // on its way in
     size_t out_at, out_size;
@@ -176,6 +177,7 @@ static void control(struct link *l, u8 byte)
     case '1':
     case '2': l->stream = byte - '0'; break;
     case 'E': l->wants_code = true; break;
+    case 'R': l->ready = true; break;
     default: put(l->stream, &byte, 1);
     }
 }
@@ -210,7 +212,7 @@ static bool move(struct link *l)
     struct pollfd fds[] = {
         {.fd = l->from, .events = POLLIN},
         {.fd = pending ? l->to : -1, .events = POLLOUT},
-        {.fd = !pending && l->input_open ? STDIN_FILENO : -1, .events = POLLIN},
+        {.fd = !pending && l->ready && l->input_open ? STDIN_FILENO : -1, .events = POLLIN},
     };
     if (poll(fds, countof(fds), -1) < 0)
         return errno == EINTR;

@@ -47,7 +47,7 @@ static const struct option table[] = {
     {"--max-time", "SECONDS", OPTION_TIME, FIELD(max_time), FOR_RUN | FOR_BOOT,
      "end the program with a trap after that time"},
     {"--memory", "SIZE", OPTION_SIZE, FIELD(memory), FOR_BOOT | FOR_WAST,
-     "bytes of memory that the machine has (256M)"},
+     "bytes of memory that the machine has (2G)"},
     {"--cpus", "N", OPTION_COUNT, FIELD(cpus), FOR_BOOT | FOR_WAST,
      "CPUs that the machine has (1)"},
     {"--machine", "TYPE", OPTION_TEXT, FIELD(machine), FOR_BOOT | FOR_WAST,

@@ -13,15 +13,17 @@ static struct {
     u32 stream;  // that the other side expects
 } console = {.stream = CONSOLE_OUT};
 
-void console_multiplex(void)
-{
-    console.multiplexed = true;
-}
-
 static void control(u8 a, u8 b, u32 n)
 {
     u8 text[3] = {DLE, a, b};
     serial_write(text, n);
+}
+
+// What was sent before the port was set up is lost, so the other side waits for this.
+void console_multiplex(void)
+{
+    console.multiplexed = true;
+    control('R', 0, 2);
 }
 
 void console_ended(u8 exit_code)
@@ -36,7 +38,9 @@ static void write_stream(u32 stream, const u8 *p, size_t n)
         serial_write(p, n);
         return;
     }
-    if (n && stream != console.stream)
+    if (!n)
+        return;
+    if (stream != console.stream)
         control((u8)('0' + stream), 0, 2);
     console.stream = stream;
     for (size_t start = 0, i = 0; i <= n; i++) {

@@ -6,6 +6,7 @@
 // introduces what is not data.
 //
 //   out   DLE 1, DLE 2   what follows is output, is errors; output at first
+//         DLE R          input may be sent from now on
 //         DLE E n        a program has ended with exit code n, one byte
 //   both  DLE DLE        the byte DLE
 //   in    DLE Z          input ends here

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT
+"""The kernel, under QEMU: what the other suites run on Linux runs here in ring 0 and must come out
+the same, by the same functions: `nebulet boot` takes the place of `nebulet run`, with one word
+changed. To that come boots of different machines, and hostile programs by the thousand.
+
+Where many programs run one after another in one machine, they are described by words, as
+src/main/kernel.c reads them, and their output is sorted by the marks of src/plat/pc/console.h.
+"""
+import io
+import shutil
+import subprocess
+import tarfile
+import tempfile
+
+from . import base, guest, real, spec, wasi
+
+QEMU = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-accel", "tcg", "-cpu", "max", "-serial", "stdio",
+        "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+MACHINES = {"microvm": ["-machine", "microvm,acpi=off"], "q35": ["-machine", "q35"]}
+HOSTILE = ["trap_unreachable", "trap_load", "trap_divide_by_zero", "trap_recursion",
+           "trap_call_type", "trap_table_get"]
+HOSTILE_RUNS = 1000
+ENDLESS = "(module (memory 1) (func (export \"_start\") (loop $l (i32.store (i32.const 0) " \
+          "(i32.add (i32.load (i32.const 0)) (i32.const 1))) (br $l))))"
+# Takes all the memory that there is, touches it, and takes the stack, too.
+GREEDY = "(module (memory 1) (func $f (call $f)) (func (export \"_start\") (local $p i32) " \
+         "(loop $l (local.set $p (memory.grow (i32.const 64))) " \
+         "(if (i32.ne (local.get $p) (i32.const -1)) (then " \
+         "(memory.fill (i32.mul (local.get $p) (i32.const 65536)) (i32.const 7) " \
+         "(i32.const 4194304)) (br $l)))) (call $f)))"
+
+
+class Machine:
+    """A Bench (base.Bench) whose `run` is `boot`."""
+
+    def __init__(self, bench, *flags):
+        self.bench = bench
+        self.flags = flags
+
+    def __getattr__(self, name):
+        return getattr(self.bench, name)
+
+    def nebulet(self, command, *args, **how):
+        if command == "run":
+            return self.bench.nebulet("boot", *self.flags, *args, **how)
+        return self.bench.nebulet(command, "--boot", *self.flags, *args, **how)
+
+
+# --- Boots: the same small program on every machine.
+def boot_one(bench, *flags):
+    result = bench.nebulet("boot", "-v", *flags, guest.BUILT / "hello.wasm").check(0, b"Hello, world\n")
+    wanted = flags[flags.index("--cpus") + 1] if "--cpus" in flags else "1"
+    if f"{wanted} CPUs".encode() not in result.err:
+        raise base.Failed(f"{wanted} CPUs are not all there\n{base.excerpt(result.err)}")
+
+
+def boot_grub(bench):
+    """From a CD, by GRUB."""
+    if not shutil.which("grub-mkrescue"):
+        raise base.Skipped("no grub-mkrescue")
+    with tempfile.TemporaryDirectory(prefix="nebulet-iso-") as scratch:
+        iso = f"{scratch}/nebulet.iso"
+        base.run([base.ROOT / "test/make_iso", bench.program.parent / "nebulet.elf", iso,
+                  guest.BUILT / "hello.wasm"], limit=120).check()
+        result = base.run([*QEMU, *MACHINES["q35"], "-m", "64", "-cdrom", iso], limit=60)
+    if b"Hello, world\n" not in result.out or result.code != 1:
+        raise base.Failed(f"exit code {result.code}\n{base.excerpt(result.out)}")
+
+
+# --- Many programs in one machine.
+def pack(files):
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return archive.getvalue()
+
+
+def sort_output(data):
+    """(output, errors, exit code) of each program, and what came after the last."""
+    found, streams, stream, at = [], {1: bytearray(), 2: bytearray()}, 1, 0
+    while at < len(data):
+        if data[at] != 0x10:
+            streams[stream].append(data[at])
+            at += 1
+        elif data[at + 1:at + 2] in (b"1", b"2"):
+            stream = data[at + 1] - ord("0")
+            at += 2
+        elif data[at + 1:at + 2] == b"R":
+            at += 2
+        elif data[at + 1:at + 2] == b"E":
+            found.append((bytes(streams[1]), bytes(streams[2]), data[at + 2]))
+            streams = {1: bytearray(), 2: bytearray()}
+            at += 3
+        else:
+            streams[stream].append(data[at + 1])
+            at += 2
+    return found, bytes(streams[1] + streams[2])
+
+
+def run_many(bench, words, files, machine="microvm", memory=64, limit=200):
+    """Boots with a file of words; returns what sort_output does."""
+    files = dict(files, words=b"".join(word.encode() + b"\0" for word in words))
+    with tempfile.NamedTemporaryFile(prefix="nebulet-archive-") as archive:
+        archive.write(pack(files))
+        archive.flush()
+        command = [*QEMU, *MACHINES[machine], "-m", str(memory), "-kernel",
+                   str(bench.program.parent / "nebulet.elf"), "-initrd", archive.name,
+                   "-append", "console=multiplex words=/words"]
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
+                                  timeout=limit, check=False)
+        except subprocess.TimeoutExpired as late:
+            raise base.Failed(f"still running after {limit} s\n{base.excerpt(late.stdout or b'')}") from None
+    found, rest = sort_output(done.stdout)
+    if done.returncode % 2 == 0:
+        raise base.Failed(f"the machine has crashed after {len(found)} programs, exit code "
+                          f"{done.returncode}\n{base.excerpt(rest or done.stderr)}")
+    return found, rest
+
+
+def hostile(bench, engine):
+    """The kernel compares free pages itself after every program, and panics when one is missing."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-hostile-") as scratch:
+        files = {f"{name}.wasm": (guest.BUILT / f"{name}.wasm").read_bytes() for name in HOSTILE}
+        for name, text in (("endless", ENDLESS), ("greedy", GREEDY)):
+            with open(f"{scratch}/{name}.wat", "w", encoding="ascii") as source:
+                source.write(text)
+            base.run(["wat2wasm", f"{scratch}/{name}.wat", "-o", f"{scratch}/{name}.wasm"]).check()
+            with open(f"{scratch}/{name}.wasm", "rb") as wasm:
+                files[f"{name}.wasm"] = wasm.read()
+    names = [name for i in range(HOSTILE_RUNS) for name in [
+        "greedy" if i % 100 == 99 else "endless" if i % 20 == 19 else HOSTILE[i % len(HOSTILE)]]]
+    words = [f"engine={engine}", "time=0"]
+    for name in names:
+        words += [f"time={10_000_000 if name == 'endless' else 0}", f"init=/{name}.wasm", "--"]
+    found, rest = run_many(bench, words, files)
+    if len(found) != len(names):
+        raise base.Failed(f"{len(names)} programs, but {len(found)} came to an end\n"
+                          + base.excerpt(rest))
+    for name, (out, err, code) in zip(names, found):
+        if code != base.TRAP or b"wasm trap: " not in err:
+            raise base.Failed(f"{name}: exit code {code}\n{base.excerpt(out + err)}")
+    return base.Counts(passed=len(found))
+
+
+def sqlite(bench, engine):
+    """sqlite3 four times on one database, which the memory file system keeps in between."""
+    files = {"sqlite3.wasm": (real.BUILT / "sqlite3.wasm").read_bytes(), "db/empty": b""}
+    words = [f"engine={engine}", "keep"]
+    for name in real.SQL:
+        files[f"{name}.sql"] = (real.HERE / f"{name}.sql").read_bytes()
+        words += [f"stdin=/{name}.sql", "env.HOME=/db", "dir=/db::/db", "init=/sqlite3.wasm",
+                  "-batch", "-bail", "/db/test.db", "--"]
+    found, rest = run_many(bench, words, files, memory=128)
+    for name, (out, err, code) in zip(real.SQL, found):
+        try:
+            base.Result(code, out, err).check(0, (real.HERE / f"{name}.out").read_bytes(), b"")
+        except base.Failed as why:
+            raise base.Failed(f"{name}.sql: {why}") from None
+    if len(found) != len(real.SQL):
+        raise base.Failed(f"only {len(found)} programs came to an end\n{base.excerpt(rest)}")
+
+
+def spec_suite(bench, engine, folder, simd):
+    """All scripts in one machine; the totals must be those on Linux."""
+    scripts = [s for s in sorted(folder.rglob("*.json"))
+               if str(s.relative_to(folder)).startswith("simd") == simd]
+    flags = ["--no-simd-exec"] if simd else []
+    result = bench.nebulet("wast", "--boot", "--engine", engine, *flags, *scripts, limit=300)
+    linux = bench.nebulet("wast", "--engine", engine, *flags, *scripts, limit=300)
+    counts = base.parse_counts(result.out.decode("utf-8", "backslashreplace"))
+    if counts is None or result.out != linux.out:
+        raise base.Failed(base.difference("stdout", linux.out, result.out))
+    counts.note = "text format, or v128 not executed" if simd else "text format"
+    if counts.failed:
+        counts.problem = base.excerpt(result.out)
+    return counts
+
+
+def boots(bench):
+    for machine in MACHINES:
+        for flags in ([], ["--cpus", "4"], ["--memory", "16M"], ["--engine", "interp"]):
+            yield base.Case(" ".join(["boots", machine, *flags]), "",
+                            lambda f=flags, m=machine: boot_one(bench, "--machine", m, *f))
+    yield base.Case("boots from CD, by GRUB", "", lambda: boot_grub(bench))
+
+
+def renamed(suite, cases):
+    """Cases of another suite, whose names say where they come from."""
+    for case in cases:
+        yield base.Case(f"{suite}: {case.name}", case.engine, case.run)
+
+
+def cases(bench):
+    if not shutil.which(QEMU[0]):
+        raise base.Unavailable("QEMU is not installed (qemu-system-x86)")
+    if not (bench.program.parent / "nebulet.elf").exists():
+        raise base.Unavailable(f"no nebulet.elf beside {bench.program}: run make first")
+    machine = Machine(bench)
+    yield from renamed("guest", guest.cases(machine))
+    yield from boots(bench)
+    for engine in bench.engines:
+        yield base.Case(f"{HOSTILE_RUNS} hostile programs", engine,
+                        lambda e=engine: hostile(bench, e))
+    yield from others(bench, machine)
+
+
+def others(bench, machine):
+    """What needs the official suites or the sources of real programs."""
+    try:
+        folder = base.unpack_suite(bench, "wasm-2.0", "the specification suite", spec.HOW)
+        for engine in bench.engines:
+            for simd in (False, True):
+                name = "spec: simd" if simd else "spec"
+                yield base.Case(name, engine,
+                                lambda e=engine, s=simd: spec_suite(bench, e, folder, s))
+        yield from renamed("wasi", wasi.cases(machine))
+        programs = [c for c in real.cases(machine) if not c.name.startswith("sqlite")]
+        yield from renamed("real", programs)
+        for engine in bench.engines:
+            yield base.Case("real: sqlite3", engine, lambda e=engine: sqlite(bench, e))
+    except base.Unavailable as why:
+        print(f"boot: some cases are left out: {why}")
