@@ -424,17 +424,29 @@ static void test_trap_places(void)
         at[i] = trappings[i].make(&b);
         CHECK_IS(mod_func(&m, type, &b), FIRST_CASE + i);
     }
+    // The frames around it are found only if its own frame has the right size at that place.
+    for (u32 i = 0; i < COUNT(trappings); i++) {
+        struct buf b = body(0, 0);
+        op1(&b, OP_local_get, 0);
+        op1(&b, OP_local_get, 0);
+        op1(&b, OP_call, FIRST_CASE + i);
+        op(&b, OP_i32_add);
+        mod_func(&m, type, &b);
+    }
     struct buf bytes = mod_finish(&m);
     struct pair p;
     about = "traps";
     if (pair_start(&p, &bytes)) {
         for (u32 i = 0; i < COUNT(trappings); i++) {
             about = trappings[i].name;
-            const struct outcome *out = agree(&p, FIRST_CASE + i, (u64[]){0}, 1, 1);
+            u32 func = FIRST_CASE + COUNT(trappings) + i;
+            const struct outcome *out = agree(&p, func, (u64[]){0}, 1, 1);
             CHECK_IS(out->s, OK);
-            out = agree(&p, FIRST_CASE + i, (u64[]){1}, 1, 1);
+            out = agree(&p, func, (u64[]){1}, 1, 1);
             CHECK_IS(out->trap, trappings[i].trap);
-            const struct trace_frame *f = &out->frames[out->nframes - 1];
+            CHECK_IS(out->nframes >= 2, true);
+            CHECK_IS(out->frames[out->nframes - 1].func, func);
+            const struct trace_frame *f = &out->frames[out->nframes - 2];
             CHECK_IS(f->func, FIRST_CASE + i);
             CHECK_IS(f->offset, p.fast.m->m->funcs[FIRST_CASE + i].start + at[i]);
         }
