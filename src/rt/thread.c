@@ -132,6 +132,7 @@ status thread_call(struct thread *t, const struct vm_func *f, u64 *slots)
     t->vm.trap_pc = t->vm.trap_sp = t->vm.last_sp = NULL;
     t->vm.trap_address = 0;
     t->ntrace = 0;
+    t->trapped.fresh = false;
     t->depth = 0;
     if (t->deadline != UINT64_MAX && t->deadline <= plat_now())
         t->vm.interrupt = TRAP_TIME;

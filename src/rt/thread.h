@@ -6,8 +6,15 @@
 
 enum { TRACE_MAX = 32 };
 
-// A frame as it is found while the stack is still there; its offset is looked up when somebody
-// asks.
+// The machine state at the latest trap.
+struct trapped {
+    const u8 *pc; // NULL: in a host function, see last_sp
+    const u8 *sp;
+    const u8 *entry_sp;
+    struct vm_link *link;
+    bool fresh; // nobody has looked for the frames yet
+};
+
 struct noted_frame {
     struct module_record *module;
     u32 func;
@@ -32,7 +39,8 @@ struct thread {
     const struct vm_func *func;
     u64 *slots;
     status result;
-    struct noted_frame trace[TRACE_MAX];
+    struct trapped trapped;
+    struct noted_frame trace[TRACE_MAX]; // the innermost frames
     u32 ntrace;
     u64 depth; // frames there were, noted ones included
     bool cut;  // there were more
@@ -44,8 +52,8 @@ void threads_free(struct store *s);
 // Where a thread's stack may fault: in its guards, and anywhere when memory is out.
 bool thread_guards(const struct thread *t, u64 address);
 
-// Notes the frames of compiled code, from the machine state at a trap. pc NULL: from the latest
-// call to the host. In signal context.
+// Notes where a trap happened, for thread_trace. pc NULL: in the latest call to the host. In signal
+// context.
 void trace_note(struct thread *t, const u8 *pc, const u8 *sp);
 
 // The stubs lie in one piece from arch_stub_import to arch_stubs_end.

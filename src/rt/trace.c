@@ -3,9 +3,10 @@
 // address is, and the types of the functions say how many bytes of arguments a callee has popped
 // with it.
 //
-// Frames are noted at the trap, while the stack is intact, without allocating: the innermost
-// TRACE_MAX of them, and a count of all. Where each one is in the module is worked out when
-// somebody asks, which may mean to compile a function again.
+// At the trap only the machine state is noted. Unwinding leaves what lies below the entry as it
+// was, until the next call on the thread; so the frames are looked for when somebody asks, which
+// may mean to compile functions again. A wrong stack costs frames, never more: every address is
+// checked.
 #include "rt/thread.h"
 #include "arch/arch.h"
 #include "base/fmt.h"
@@ -129,7 +130,7 @@ static bool find(struct walk *w, const u8 *pc, bool return_address, struct place
 
 static bool readable(const struct walk *w, const u8 *p)
 {
-    const u8 *low = w->t->vm.stack_limit, *high = w->t->vm.entry_sp;
+    const u8 *low = w->t->vm.stack_limit, *high = w->t->trapped.entry_sp;
     return p >= low && p + 8 <= high && !((uintptr_t)p & 7);
 }
 
@@ -212,12 +213,17 @@ static void note(struct walk *w, const struct place *p)
 
 void trace_note(struct thread *t, const u8 *pc, const u8 *sp)
 {
+    t->trapped = (struct trapped){pc, sp, t->vm.entry_sp, t->vm.link, t->store->engine->code};
     t->ntrace = 0;
     t->depth = 0;
     t->cut = false;
-    if (!t->store->engine->code)
-        return;
-    struct walk w = {.t = t, .pc = pc, .sp = sp, .link = t->vm.link, .budget = BUDGET};
+}
+
+static void walk_stack(struct thread *t)
+{
+    const struct trapped *at = &t->trapped;
+    struct walk w = {.t = t, .pc = at->pc, .sp = at->sp, .link = at->link, .budget = BUDGET};
+    t->trapped.fresh = false;
     if (!start(&w))
         return;
     struct place here;
@@ -236,6 +242,8 @@ u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max)
     const struct engine *engine = t->store->engine;
     if (engine->trace)
         return engine->trace(&t->vm, out, max);
+    if (t->trapped.fresh)
+        walk_stack(t);
     u32 n = t->ntrace < max ? t->ntrace : max;
     for (u32 i = 0; i < n; i++) {
         const struct noted_frame *f = &t->trace[i];

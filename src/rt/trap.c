@@ -5,8 +5,7 @@
 //
 // The hook judges a fault by where it happened. In compiled code or its stubs, every fault that the
 // compiler can have meant is a trap; anything else there, and any fault in C but one in a stack's
-// guard, is a bug of ours, which the platform reports. Frames are noted here, for unwinding leaves
-// the stack to be written over.
+// guard, is a bug of ours, which the platform reports.
 #include "arch/arch.h"
 #include "plat/plat.h"
 #include "rt/code.h"

@@ -392,6 +392,8 @@ static void toy_link_overflow(void)
     struct instance *j = make(s, &c);
     vm_import(instance_vm(j), 0)->ref = func(j, "x");
     CHECK_IS(trap_of(t, func(j, "x"), 0, 0), TRAP_STACK);
+    struct trace_frame f[1];
+    CHECK_IS(thread_trace(t, f, 1), 1); // counts them all
     CHECK_IS(t->depth, 4097);
     CHECK_IS(trap_of(t, func(j, "x"), 0, 0), TRAP_STACK);
     store_free(s);
