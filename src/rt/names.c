@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What imports are looked up by: host modules, which are hashed tables of named items, and
-// instances registered under a name, whose own export tables are asked. A registration comes before
-// a host module of the same name, and the latest registration of a name before older ones.
+// What imports are looked up by: host modules, which are tables of functions and hashed items made
+// of those that were asked for, and instances registered under a name, whose own export tables are
+// asked. A registration comes before a host module of the same name, and the latest registration of
+// a name before older ones.
 #include "rt/instance.h"
 #include "base/fmt.h"
 #include "fast/fast.h"
@@ -137,29 +138,53 @@ static struct rt_type *host_type(struct store *s, const char *text)
     return type_intern(&s->types, &f);
 }
 
+// Makes an item of a function that was offered.
+static bool accept(struct store *s, struct host_module *m, const struct host_func *offered)
+{
+    struct host_accepted *a = heap_zalloc(sizeof *a);
+    struct rt_type *t = a && reserve(m, 1) ? host_type(s, offered->type) : NULL;
+    if (!t) {
+        heap_free(a);
+        return false;
+    }
+    struct vm_func *f = &a->func;
+    *f = (struct vm_func){.host = offered->fn, .ref = f, .type = t->t.id, .index = VM_FUNC_HOST};
+    a->next = m->accepted;
+    m->accepted = a;
+    struct extern_ e = {.kind = EXTERN_FUNC, .func = f, .func_type = &t->t};
+    item_set(m, offered->name, &e);
+    return true;
+}
+
+// Tables are large and modules import little, so nothing is made of a function before somebody asks
+// for it. One that takes the place of an item does so now.
 status store_host_module(struct store *s, const char *name, const struct host_func *funcs,
                          size_t count)
 {
     struct host_module *m = host_module(s, name);
-    struct host_funcs *block;
-    if (!m || count > UINT16_MAX || !reserve(m, (u32)count))
+    struct host_offer *o = m ? heap_alloc(sizeof *o) : NULL;
+    if (!o)
         return ERR_NO_MEMORY;
-    block = heap_zalloc(sizeof *block + count * sizeof *block->at);
-    if (!block)
-        return ERR_NO_MEMORY;
-    block->next = m->funcs;
-    m->funcs = block;
-    for (size_t i = 0; i < count; i++) {
-        struct rt_type *t = host_type(s, funcs[i].type);
-        if (!t)
+    *o = (struct host_offer){m->offers, funcs, count};
+    m->offers = o;
+    for (size_t i = 0; i < count && m->items.count; i++)
+        if (item_find(m, funcs[i].name, (u32)strlen(funcs[i].name)) && !accept(s, m, &funcs[i]))
             return ERR_NO_MEMORY;
-        struct vm_func *f = &block->at[block->count++];
-        *f =
-            (struct vm_func){.host = funcs[i].fn, .ref = f, .type = t->t.id, .index = VM_FUNC_HOST};
-        struct extern_ e = {.kind = EXTERN_FUNC, .func = f, .func_type = &t->t};
-        item_set(m, funcs[i].name, &e);
-    }
     return OK;
+}
+
+static const struct host_func *offer_find(const struct host_module *m, const char *name, u32 length)
+{
+    for (const struct host_offer *o = m->offers; o; o = o->next)
+        for (size_t i = o->count; i-- > 0;) {
+            const char *p = o->funcs[i].name;
+            u32 n = 0;
+            while (n < length && p[n] == name[n] && p[n])
+                n++;
+            if (n == length && !p[n])
+                return &o->funcs[i];
+        }
+    return NULL;
 }
 
 // --- Thunks
@@ -265,6 +290,12 @@ status names_find(struct store *s, const struct import *i, struct extern_ *out, 
     if (!r && !m)
         return unknown_module(s, i, e);
     struct host_item *item = m ? item_find(m, i->field.p, i->field.length) : NULL;
+    const struct host_func *offered =
+        m && !item ? offer_find(m, i->field.p, i->field.length) : NULL;
+    if (offered && accept(s, m, offered))
+        item = item_find(m, i->field.p, i->field.length);
+    if (offered && !item)
+        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for an import");
     if (!item)
         return error_set(e, ERR_UNLINKABLE, ERROR_NO_OFFSET,
                          "unknown import: module \"%.*s\" has no \"%.*s\"", (int)i->module.length,
@@ -284,11 +315,14 @@ void names_free(struct store *s)
         names_forget(s, s->registrations->instance);
     for (struct host_module *m; (m = s->hosts);) {
         s->hosts = m->next;
-        for (struct host_funcs *f; (f = m->funcs);) {
-            m->funcs = f->next;
-            for (size_t i = 0; i < f->count; i++)
-                type_drop(&s->types, f->at[i].type);
-            heap_free(f);
+        for (struct host_accepted *a; (a = m->accepted);) {
+            m->accepted = a->next;
+            type_drop(&s->types, a->func.type);
+            heap_free(a);
+        }
+        for (struct host_offer *o; (o = m->offers);) {
+            m->offers = o->next;
+            heap_free(o);
         }
         vec_free(&m->items);
         heap_free(m->buckets);

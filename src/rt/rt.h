@@ -27,7 +27,7 @@ status rt_module_load(struct store *s, const u8 *bytes, size_t size, struct rt_m
 void rt_module_free(struct rt_module *m); // only when it has no instance any more
 
 // --- Host modules: named functions given by tables. `type` is "params:results" of i I f F r e (i32
-// i64 f32 f64 funcref externref), for instance "iiI:i".
+// i64 f32 f64 funcref externref), for instance "iiI:i". The tables must outlive the store.
 struct host_func {
     const char *name;
     const char *type;

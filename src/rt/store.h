@@ -61,11 +61,15 @@ struct host_module {
     VEC(struct host_item) items;
     u32 *buckets; // index + 1 of an item; open addressing
     u32 nbuckets;
-    struct host_funcs {
-        struct host_funcs *next;
+    struct host_offer { // newest first
+        struct host_offer *next;
+        const struct host_func *funcs;
         size_t count;
-        struct vm_func at[];
-    } *funcs;
+    } *offers;
+    struct host_accepted {
+        struct host_accepted *next;
+        struct vm_func func;
+    } *accepted;
 };
 
 struct registration {
