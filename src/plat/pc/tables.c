@@ -50,22 +50,30 @@ static u64 *boot_table(u64 *entry)
     return table_of(*entry);
 }
 
-static void direct_large(u64 address, u64 flags)
+#define LARGE (2ull << 20)
+
+static u64 min(u64 a, u64 b)
+{
+    return a < b ? a : b;
+}
+
+// Maps [address, end), which lies within one GiB, in pages of 2 MiB.
+static void direct_large(u64 address, u64 end, u64 flags)
 {
     u64 *pointers = boot_table(&page_root[index_at(address, 3)]);
     u64 *entry = &pointers[index_at(address, 2)];
     if (*entry & PTE_LARGE)
         return;
-    u64 *directory = boot_table(entry);
-    u64 base = address & ~((2ull << 20) - 1);
-    if (!directory[index_at(address, 1)])
-        directory[index_at(address, 1)] = base | flags | PTE_LARGE | PTE_NX;
+    u64 *directory = boot_table(entry), page = address & ~(LARGE - 1);
+    for (u32 i = index_at(page, 1); page < end; page += LARGE, i++)
+        if (!directory[i])
+            directory[i] = page | flags | PTE_LARGE | PTE_NX;
 }
 
+// Maps a whole GiB as one page, if the CPU can and nothing is there yet.
 static bool direct_giant(u64 address, u64 end)
 {
-    u64 *pointers = boot_table(&page_root[index_at(address, 3)]);
-    u64 *entry = &pointers[index_at(address, 2)];
+    u64 *entry = &boot_table(&page_root[index_at(address, 3)])[index_at(address, 2)];
     if (!gigabyte_pages || address & (GIB - 1) || end - address < GIB || *entry)
         return false;
     *entry = address | TABLE_FLAGS | PTE_LARGE | PTE_NX;
@@ -78,25 +86,19 @@ void direct_map(u64 address, u64 size)
         gigabyte_pages = cpuid(0x80000001, 0).d >> 26 & 1;
     u64 end = address + size;
     address &= ~(PLAT_PAGE - 1);
-    for (; address < end && address < KERNEL_TABLES_END; address += PLAT_PAGE)
+    for (; address < min(end, KERNEL_TABLES_END); address += PLAT_PAGE)
         if (!page_tables[address / PLAT_PAGE])
             page_tables[address / PLAT_PAGE] = address | TABLE_FLAGS | PTE_NX;
-    address &= ~((2ull << 20) - 1);
-    if (address < KERNEL_TABLES_END)
-        address = KERNEL_TABLES_END;
-    while (address < end) {
-        if (direct_giant(address, end)) {
-            address += GIB;
-            continue;
-        }
-        direct_large(address, TABLE_FLAGS);
-        address += 2ull << 20;
+    for (u64 next; address < end; address = next) {
+        next = min((address & ~(GIB - 1)) + GIB, end);
+        if (!direct_giant(address, next))
+            direct_large(address, next, TABLE_FLAGS);
     }
 }
 
 void direct_map_device(u64 address)
 {
-    direct_large(address, TABLE_FLAGS | PTE_UNCACHED);
+    direct_large(address, address + PLAT_PAGE, TABLE_FLAGS | PTE_UNCACHED);
 }
 
 // --- Single pages
