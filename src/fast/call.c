@@ -503,7 +503,7 @@ void call_leave(struct fast *f)
     f->code.epilogue = here(f);
     epilogue(f, frame);
     f->code.cold = here(f);
-    flow_place(f);
+    cold_place(f);
     if (!fast_room(f, 64))
         return;
     u8 *overflow_code = f->a.p;

@@ -465,10 +465,11 @@ void flow_skip(struct fast *f); // to the else or end that closes the innermost 
                                 // runs in between
 void trap_if(struct fast *f, u32 cc, enum trap trap);
 u32 pop_condition(struct fast *f); // the flags are set; returns the condition
+
+// --- cold.c
 struct cold *cold_begin(struct fast *f, u8 *site, size_t size); // NULL: no memory, or no room
 void cold_end(struct fast *f, struct cold *c);                  // with a jump to c->target
-void region_enter(struct fast *f, u32 region); // makes the pins of a region hold, from any state
-void flow_place(struct fast *f);               // after the body: cold code, traps, jump tables
+void cold_place(struct fast *f); // after the body: code out of line, traps, jump tables
 
 // --- call.c
 void call_function(struct fast *f, u32 func);

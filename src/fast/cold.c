@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// Code out of line: collected in a buffer of its own while the body is compiled, and placed behind
+// it, together with the traps and the tables of br_table. What it refers to in the body is known by
+// then.
+#include "fast/state.h"
+
+struct cold *cold_begin(struct fast *f, u8 *site, size_t size)
+{
+    if (!fast_room(f, f->cold.count)) // it is going to be there, too
+        return NULL;
+    if (size > 1u << 20 || !vec_reserve(&f->cold, (u32)size + 64) || !vec_reserve(&f->colds, 1)) {
+        f->oom = true;
+        return NULL;
+    }
+    struct cold *c = &f->colds.at[f->colds.count++];
+    *c = (struct cold){.site = site ? (u32)(site - f->start) : UINT32_MAX,
+                       .start = f->cold.count,
+                       .wasm = wasm_offset(f),
+                       .adjust = f->rsp_adjust};
+    f->cold_return = f->a.p;
+    f->cold_limit = f->limit;
+    f->a.p = f->cold.at + f->cold.count;
+    f->limit = f->a.p + size;
+    return c;
+}
+
+void cold_end(struct fast *f, struct cold *c)
+{
+    c->jmp = (u32)(x64_jmp(&f->a) - f->cold.at);
+    f->cold.count = (u32)(f->a.p - f->cold.at);
+    f->a.p = f->cold_return;
+    f->limit = f->cold_limit;
+    f->cold_return = NULL;
+}
+
+// --- Behind the body
+static void place_colds(struct fast *f)
+{
+    for (u32 i = 0; i < f->colds.count; i++) {
+        struct cold *c = &f->colds.at[i];
+        u32 end = c->jmp + 4;
+        if (!fast_room(f, end - c->start))
+            return;
+        c->final = here(f);
+        if (c->site != UINT32_MAX)
+            x64_patch(f->start + c->site, f->a.p);
+        memcpy(f->a.p, f->cold.at + c->start, end - c->start);
+        f->a.p += end - c->start;
+        x64_patch(f->a.p - 4, f->start + (c->is_offset ? c->target : f->labels.at[c->target]));
+    }
+}
+
+static void place_traps(struct fast *f)
+{
+    for (u32 i = 0; i < f->traps.count && fast_room(f, 16); i++) {
+        x64_patch(f->start + f->traps.at[i].site, f->a.p);
+        x64_trap(&f->a, f->traps.at[i].trap);
+    }
+}
+
+static void place_tables(struct fast *f)
+{
+    while (here(f) & 3)
+        x64_byte(&f->a, 0xcc);
+    for (u32 i = 0; i < f->tables.count; i++) {
+        const struct jump_table *t = &f->tables.at[i];
+        if (!fast_room(f, (size_t)t->count * 4))
+            return;
+        u32 base = here(f);
+        x64_patch(f->start + t->site, f->a.p);
+        for (u32 k = 0; k < t->count; k++) {
+            u32 e = f->jumps.at[t->first + k];
+            u32 target = e & JUMP_COLD ? f->colds.at[e & ~JUMP_COLD].final : f->labels.at[e];
+            x64_u32(&f->a, target - base);
+        }
+    }
+}
+
+void cold_place(struct fast *f)
+{
+    place_colds(f);
+    place_traps(f);
+    place_tables(f);
+}
