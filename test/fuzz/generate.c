@@ -22,7 +22,7 @@ enum {
     MAX_LABELS_OPEN = 300,
     MAX_LOCALS_USED = 6000,
     MAX_ARITY = 20,
-    HOT = 4,
+    HOT = 16,
     TABLE_MAX = 24,
     NDATAS = 3,
     NELEMS = 3,
@@ -74,7 +74,7 @@ struct gen {
     u32 nlocals;   // those that anything may write
     u32 ncounters; // counters of loops follow, then the two that hold NaNs to be
     u32 counters_used;
-    u32 hot[HOT];
+    u32 hot[HOT], nhot; // those that are used most
     struct label labels[MAX_LABELS_OPEN];
     u32 nlabels;
     s32 budget;
@@ -413,7 +413,7 @@ static u32 local_of(struct gen *g, u8 type)
 {
     if (!g->nlocals)
         return UINT32_MAX;
-    u32 hot = g->hot[below(g, HOT)];
+    u32 hot = g->hot[below(g, g->nhot)];
     if (hot < g->nlocals && g->locals[hot] == type)
         return hot;
     u32 start = below(g, g->nlocals);
@@ -1424,7 +1424,7 @@ static void declare_locals(struct gen *g, struct bytes *b)
     vec_free(&groups);
 }
 
-static void choose_locals(struct gen *g)
+static void choose_locals(struct gen *g, bool crowded)
 {
     const struct types *params = &g->types[g->f->type].params;
     static const u16 sizes[] = {0, 3, 8, 14, 40, 200};
@@ -1433,8 +1433,10 @@ static void choose_locals(struct gen *g)
     if (one_in(g, 300))
         declared = 5000; // a frame that is larger than the guard below the stack
     memcpy(g->locals, params->at, params->n);
+    u8 only = crowded || one_in(g, 4) ? number(g) : 0;
+    if (crowded)
+        declared = 8 + below(g, 20);
     g->nlocals = params->n + declared;
-    u8 only = one_in(g, 4) ? number(g) : 0;
     for (u32 i = params->n; i < g->nlocals; i++)
         g->locals[i] = only ? only : any_type(g);
     g->ncounters = 1 + below(g, 5);
@@ -1457,8 +1459,12 @@ static void write_function(struct gen *g, struct function *f)
     g->max_depth = one_in(g, 3) ? 14 : 5;
     g->trips = 1;
     g->max_trips = f->leaf ? 12 : 36;
-    choose_locals(g);
+    bool crowded = one_in(g, 4); // more locals at work than there are registers
+    choose_locals(g, crowded);
+    g->nhot = crowded ? HOT : 4;
     choose_hot(g);
+    if (crowded)
+        g->budget += 400;
     label_push(g, results, true);
     if (!f->leaf)
         spend(g);
