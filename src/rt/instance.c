@@ -185,7 +185,7 @@ static status make_tables(struct instance *in, struct error *e)
     struct vm_table **tables = at(in, m->layout.tables);
     for (u32 i = m->nimported_tables; i < m->ntables; i++) {
         struct rt_table *t = &in->tables[i - m->nimported_tables];
-        if (table_create(&m->tables[i], t))
+        if (table_create(in->store, &m->tables[i], t))
             return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET,
                              "no memory for a table of %lu elements",
                              (unsigned long)m->tables[i].limits.min);

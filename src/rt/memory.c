@@ -84,6 +84,28 @@ static bool account(struct store *s, u64 bytes)
     return true;
 }
 
+// Of the tables, what goes beyond an allowance that is free: so a limit that is a program's memory
+// to the byte leaves room for the few elements that most programs have.
+static u64 counted(u64 table_bytes)
+{
+    enum { FREE = 1 << 20 };
+    return table_bytes > FREE ? table_bytes - FREE : 0;
+}
+
+bool tables_charge(struct store *s, u64 bytes)
+{
+    if (!account(s, counted(s->table_bytes + bytes) - counted(s->table_bytes)))
+        return false;
+    s->table_bytes += bytes;
+    return true;
+}
+
+void tables_discharge(struct store *s, u64 bytes)
+{
+    s->memory -= counted(s->table_bytes) - counted(s->table_bytes - bytes);
+    s->table_bytes -= bytes;
+}
+
 status memory_create(struct store *s, const struct limits *limits, struct vm_memory **out)
 {
     *out = NULL;

@@ -20,12 +20,16 @@ void memory_free(struct store *s, struct vm_memory *m); // back to the pool; NUL
 s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages);
 status memory_none(struct store *s); // makes s->no_memory usable
 void memories_free(struct store *s); // the pool and store_memory's
+// Bytes of tables, against the store's limit. False: past it.
+bool tables_charge(struct store *s, u64 bytes);
+void tables_discharge(struct store *s, u64 bytes);
 
 // Tables know how their elements are allocated.
 struct rt_table {
-    struct vm_table vm; // first: vm_table pointers are rt_table pointers
-    u64 capacity;       // elements that fit without another allocation
-    u64 reserved;       // bytes of a reservation; 0: on the heap
+    struct vm_table vm;  // first: vm_table pointers are rt_table pointers
+    u64 capacity;        // elements that fit without another allocation
+    u64 reserved;        // bytes of a reservation; 0: on the heap
+    struct store *store; // whose limit its elements count against
 };
 
 struct owned_table {
@@ -33,10 +37,11 @@ struct owned_table {
     struct rt_table table;
 };
 
-status table_create(const struct table_type *type, struct rt_table *out);
+status table_create(struct store *s, const struct table_type *type, struct rt_table *out);
 void table_free(struct rt_table *t); // a zeroed one is fine
 void tables_free(struct store *s);   // store_table's
-// Makes it `length` elements long, the new ones empty. False: past its maximum, or no memory.
+// Makes it `length` elements long (not shorter), the new ones empty. False: past its maximum or the
+// store's limit, or no memory.
 bool table_resize(struct rt_table *t, u64 length);
 
 static inline struct vm_func table_element(u8 elem, u64 ref)

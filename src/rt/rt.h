@@ -12,7 +12,7 @@ struct instance;
 
 struct store *store_create(const struct engine *engine); // NULL: no memory
 void store_free(struct store *s);
-// Limits for what its instances may take; 0 fields: no limit beyond the engine's.
+// Limit for what the memories and tables of its instances may take; 0: none beyond the engine's.
 void store_limit(struct store *s, u64 max_memory_bytes);
 
 // --- Modules. Decodes, validates and compiles; the bytes must outlive the module. The code is

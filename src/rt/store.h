@@ -111,8 +111,9 @@ struct thunk_space {
 
 struct store {
     const struct engine *engine;
-    u64 max_memory, memory; // bytes that all memories may have and have
-    bool closing;           // store_free runs: nothing is kept for later
+    u64 max_memory, memory; // bytes that all memories, and large tables, may have and have
+    u64 table_bytes;
+    bool closing; // store_free runs: nothing is kept for later
     struct type_table types;
     struct host_module *hosts;
     struct registration *registrations; // newest first

@@ -57,28 +57,37 @@ static bool grow_reserved(struct rt_table *t, u64 length)
     return true;
 }
 
+static bool make_room(struct rt_table *t, u64 length)
+{
+    if (length <= t->capacity)
+        return true;
+    return length > HEAP_ELEMENTS ? grow_reserved(t, length) : grow_on_heap(t, length);
+}
+
 bool table_resize(struct rt_table *t, u64 length)
 {
-    if (length > t->vm.max)
+    u64 more = element_bytes(length - t->vm.length);
+    if (length > t->vm.max || !tables_charge(t->store, more))
         return false;
-    if (length > t->capacity) {
-        bool ok = length > HEAP_ELEMENTS ? grow_reserved(t, length) : grow_on_heap(t, length);
-        if (!ok)
-            return false;
+    if (!make_room(t, length)) {
+        tables_discharge(t->store, more);
+        return false;
     }
     t->vm.length = length;
     return true;
 }
 
-status table_create(const struct table_type *type, struct rt_table *out)
+status table_create(struct store *s, const struct table_type *type, struct rt_table *out)
 {
     u64 max = type->limits.max < MAX_TABLE_SIZE ? type->limits.max : MAX_TABLE_SIZE;
-    *out = (struct rt_table){.vm = {.max = max, .elem = type->elem}};
+    *out = (struct rt_table){.vm = {.max = max, .elem = type->elem}, .store = s};
     return table_resize(out, type->limits.min) ? OK : ERR_NO_MEMORY;
 }
 
 void table_free(struct rt_table *t)
 {
+    if (t->vm.length)
+        tables_discharge(t->store, element_bytes(t->vm.length));
     if (t->reserved)
         plat_release(t->vm.at, t->reserved);
     else
@@ -89,7 +98,7 @@ void table_free(struct rt_table *t)
 struct vm_table *store_table(struct store *s, const struct table_type *type)
 {
     struct owned_table *t = heap_zalloc(sizeof *t);
-    if (!t || table_create(type, &t->table)) {
+    if (!t || table_create(s, type, &t->table)) {
         heap_free(t);
         return NULL;
     }
