@@ -19,6 +19,8 @@ CORE_MAIN = src/main/script.c src/main/load.c
 # The kernel runs where it is loaded. PC_PLAIN is code that runs while compiled code is interrupted
 # anywhere, so it leaves the vector registers alone.
 PC_FLAGS = -fno-pie -mcmodel=small -fno-asynchronous-unwind-tables
+# The image is to be small, and most of it runs once: only compiler and interpreter are worth more.
+PC_SIZE = $(if $(filter src/wasm/validate% src/fast/% src/interp/%,$1),-Os,-Oz)
 PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm code fault)
 
 WARN = -Wall -Wextra -Wshadow -Wswitch-enum -Wmissing-prototypes
@@ -89,7 +91,7 @@ KERNEL_OBJ = $(patsubst src/%,build/kernel/%.o,$(basename $(CORE_SRC) $(PC_SRC))
 build/kernel/%.o: src/%.c Makefile | $(TOOLS)
 	@mkdir -p $(@D)
 	$(call say,CC $@)
-	$Q$(CC) $(CFLAGS) $(FREESTANDING) $(PC_FLAGS) $(if $(filter $<,$(PC_PLAIN)),-mgeneral-regs-only) -c $< -o $@
+	$Q$(CC) $(CFLAGS) $(FREESTANDING) $(PC_FLAGS) $(call PC_SIZE,$<) $(if $(filter $<,$(PC_PLAIN)),-mgeneral-regs-only) -c $< -o $@
 build/kernel/%.o: src/%.S Makefile | $(TOOLS)
 	@mkdir -p $(@D)
 	$(call say,AS $@)
@@ -97,7 +99,7 @@ build/kernel/%.o: src/%.S Makefile | $(TOOLS)
 build/nebulet.elf: $(KERNEL_OBJ) src/plat/pc/kernel.ld
 	$(call say,LD $@)
 	$Q$(CC) -fuse-ld=lld-22 -nostdlib -static -Wl,--gc-sections -Wl,--icf=safe -Wl,--build-id=none \
-		-Wl,-z,max-page-size=4096 -T src/plat/pc/kernel.ld $(KERNEL_OBJ) -o $@
+		-Wl,-z,max-page-size=64 -T src/plat/pc/kernel.ld $(KERNEL_OBJ) -o $@
 -include $(KERNEL_OBJ:.o=.d)
 UNIT = $(patsubst test/unit/%.c,build/test/%,$(UNIT_SRC))
 

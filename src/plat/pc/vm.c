@@ -23,20 +23,21 @@ struct slot {
 
 enum { SLOTS_A_PAGE = PLAT_PAGE / sizeof(struct slot), SLOT_PAGES = 256 };
 
-struct window {
+enum { WINDOWS = 3 };
+static const struct place {
     u64 base, end;
     u32 shift;
+} places[WINDOWS] = {
+    {WINDOW_SMALL, WINDOW_MIDDLE, 21},
+    {WINDOW_MIDDLE, WINDOW_CODE, 25},
+    {WINDOW_HUGE, WINDOW_END, 33},
+};
+
+static struct window {
     u32 made;   // slots that have ever been used
     u32 unused; // a free one + 1
     struct slot *pages[SLOT_PAGES];
-};
-
-enum { WINDOWS = 3 };
-static struct window windows[WINDOWS] = {
-    {.base = WINDOW_SMALL, .end = WINDOW_MIDDLE, .shift = 21},
-    {.base = WINDOW_MIDDLE, .end = WINDOW_CODE, .shift = 25},
-    {.base = WINDOW_HUGE, .end = WINDOW_END, .shift = 33},
-};
+} windows[WINDOWS];
 
 static u64 promised_pages;  // committed, but not there yet
 static u64 promised_tables; // that all that is committed may need
@@ -73,15 +74,25 @@ static struct slot *slot_at(const struct window *w, u32 i)
     return &w->pages[i / SLOTS_A_PAGE][i % SLOTS_A_PAGE];
 }
 
+static const struct place *place_of(const struct window *w)
+{
+    return &places[w - windows];
+}
+
 static u64 slot_base(const struct window *w, u32 i)
 {
-    return w->base + ((u64)i << w->shift);
+    return place_of(w)->base + ((u64)i << place_of(w)->shift);
+}
+
+static u32 slot_number(const struct window *w, u64 address)
+{
+    return (u32)((address - place_of(w)->base) >> place_of(w)->shift);
 }
 
 static struct window *window_of(u64 address)
 {
     for (u32 i = 0; i < WINDOWS; i++)
-        if (address >= windows[i].base && address < windows[i].end)
+        if (address >= places[i].base && address < places[i].end)
             return &windows[i];
     return NULL;
 }
@@ -92,10 +103,10 @@ static struct slot *find(u64 address)
     struct window *w = window_of(address);
     if (!w)
         return NULL;
-    u64 i = (address - w->base) >> w->shift;
+    u32 i = slot_number(w, address);
     if (i >= w->made)
         return NULL;
-    struct slot *s = slot_at(w, (u32)i);
+    struct slot *s = slot_at(w, i);
     return s->used ? s : NULL;
 }
 
@@ -111,7 +122,7 @@ static struct slot *find_or_die(const void *p)
 static bool add_slot(struct window *w)
 {
     u32 i = w->made;
-    if (i / SLOTS_A_PAGE >= SLOT_PAGES || slot_base(w, i + 1) > w->end)
+    if (i / SLOTS_A_PAGE >= SLOT_PAGES || slot_base(w, i + 1) > place_of(w)->end)
         return false;
     struct slot **page = &w->pages[i / SLOTS_A_PAGE];
     if (!*page) {
@@ -132,7 +143,7 @@ static void *reserve(size_t size)
 {
     for (u32 i = 0; i < WINDOWS; i++) {
         struct window *w = &windows[i];
-        if (size > 1ull << w->shift)
+        if (size > 1ull << places[i].shift)
             continue;
         if (!w->unused && !add_slot(w))
             return NULL;
@@ -245,7 +256,7 @@ void plat_release(void *p, size_t size)
     decommit(s, s->from, s->to);
     s->used = false;
     s->next = w->unused;
-    w->unused = (u32)(((u64)p - w->base) >> w->shift) + 1;
+    w->unused = slot_number(w, (u64)p) + 1;
     spin_unlock(&lock);
 }
 
@@ -323,6 +334,6 @@ bool vm_resize(void *p, size_t size)
         plat_decommit((u8 *)p + size, have - size);
         return true;
     }
-    struct window *w = window_of((u64)p);
-    return size <= 1ull << w->shift && !plat_commit((u8 *)p + have, size - have);
+    return size <= 1ull << place_of(window_of((u64)p))->shift &&
+           !plat_commit((u8 *)p + have, size - have);
 }
