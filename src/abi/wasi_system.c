@@ -76,7 +76,12 @@ enum fs_error wasi_random_get(struct call *c, struct args_random_get *a)
         csprng_seed(&w->random, seed);
         w->seeded = true;
     }
-    csprng_fill(&w->random, a->buf, a->buf_size);
+    enum { AT_ONCE = 16 << 20 }; // of 4 GiB, which take seconds
+    for (u32 done = 0, n; done < a->buf_size; done += n) {
+        n = a->buf_size - done < AT_ONCE ? a->buf_size - done : AT_ONCE;
+        rt_check_interrupt(c->vm);
+        csprng_fill(&w->random, a->buf + done, n);
+    }
     return E_SUCCESS;
 }
 
