@@ -2,7 +2,7 @@
 // Calls, and the two ends of a function. The convention is in target/x64/abi.h.
 //
 // The prologue is written last, when it is known which registers must be saved and how large the
-// frame is: the body starts PROLOGUE_MAX bytes into the function's space, and the prologue is put
+// frame is: the body starts f->prologue bytes into the function's space, and the prologue is put
 // right in front of it.
 #include "fast/fast.h"
 #include "fast/state.h"
@@ -512,20 +512,21 @@ void call_leave(struct fast *f)
     u8 *end = f->a.p;
 
     // In front of the body, right-aligned.
-    u8 *body = f->start + PROLOGUE_MAX;
+    u8 *body = f->start + f->prologue;
     f->a.p = f->start;
     u8 *overflow = prologue(f, frame);
     u32 length = here(f);
     memmove(body - length, f->start, length);
     if (overflow)
         x64_patch(overflow + (body - length - f->start), overflow_code);
-    memset(f->start, 0xcc, PROLOGUE_MAX - length);
+    memset(f->start, 0xcc, f->prologue - length);
     f->a.p = end;
 
     u32 base = (u32)(f->start - f->space->write);
     f->code = (struct func_code){
-        .entry = base + PROLOGUE_MAX - length,
-        .body = base + PROLOGUE_MAX,
+        .start = base,
+        .entry = base + f->prologue - length,
+        .body = base + f->prologue,
         .epilogue = base + f->code.epilogue,
         .cold = base + f->code.cold,
         .end = base + (u32)(end - f->start),

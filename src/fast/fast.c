@@ -74,6 +74,13 @@ static bool push_function_label(struct fast *f)
     return true;
 }
 
+// Room for the longest prologue (call.c): pushes and a subtraction, and for large frames a check.
+static u32 prologue_space(const struct body *b)
+{
+    u64 frame = ((u64)b->nlocals + b->max_stack + 1) * 8;
+    return frame > FRAME_UNCHECKED ? 48 : 16;
+}
+
 static void function_once(struct fast *f, u32 func, const struct body *body)
 {
     f->func = func;
@@ -86,12 +93,13 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
         f->oom = true;
         return;
     }
-    if (!fast_room(f, PROLOGUE_MAX + 16))
+    f->prologue = prologue_space(body);
+    if (!fast_room(f, f->prologue + 16))
         return;
     while ((uintptr_t)f->a.p & 15)
         x64_byte(&f->a, 0xcc);
     f->start = f->a.p;
-    f->a.p += PROLOGUE_MAX;
+    f->a.p += f->prologue;
     call_enter(f);
     ops_walk(f);
     if (!f->full && !f->oom)
@@ -251,7 +259,7 @@ static void look_up(struct fast *f, struct locating *l, u32 at)
 {
     l->wasm = first_instruction(f->m, f->func);
     l->adjust = 0;
-    if (at < f->code.cold - f->code.body + PROLOGUE_MAX) {
+    if (at < f->code.cold - f->code.start) {
         for (u32 i = 0; i < l->wheres.count && l->wheres.at[i].code <= at; i++) {
             l->wasm = l->wheres.at[i].wasm;
             l->adjust = l->wheres.at[i].adjust;
@@ -273,12 +281,12 @@ static void look_up(struct fast *f, struct locating *l, u32 at)
     }
 }
 
-// `at` is relative to the start of the function's space (PROLOGUE_MAX before the body).
+// `at` is relative to the start of the function's space.
 static bool locate(const struct compiled *c, u32 func, u32 at, struct locating *l)
 {
     *l = (struct locating){0};
     const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
-    struct code_space space = {.capacity = code->end - code->body + PROLOGUE_MAX + 2 * FAST_STEP};
+    struct code_space space = {.capacity = code->end - code->start + 2 * FAST_STEP};
     u8 *memory = heap_alloc(space.capacity + 16);
     struct validator *v = validator_create();
     struct fast *f = NULL;
@@ -307,7 +315,7 @@ out:
 
 static u32 code_offset(const struct compiled *c, const struct func_code *code, const u8 *pc)
 {
-    return (u32)(pc - c->space.run) - (code->body - PROLOGUE_MAX);
+    return (u32)(pc - c->space.run) - code->start;
 }
 
 // In the prologue or epilogue: what the instructions up to, or from, pc on have moved the stack

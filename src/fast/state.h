@@ -131,8 +131,9 @@ struct fast {
     u32 region;
     u32 rsp_adjust; // bytes pushed below the frame while a call is prepared
     u32 nhomes;
-    u32 saved;  // callee-saved registers in use
-    u32 zf_reg; // the flags at zf_at are those of a test of this register
+    u32 prologue; // bytes left for it in front of the body
+    u32 saved;    // callee-saved registers in use
+    u32 zf_reg;   // the flags at zf_at are those of a test of this register
     u8 *zf_at;
     bool zf_wide;
 
@@ -192,8 +193,7 @@ struct fast {
 
 enum {
     FAST_STEP = 8192, // upper bound on the code of one instruction outside of checked loops
-    PROLOGUE_MAX = 48,
-    PIN_DEPTH = 4, // loops nested deeper keep the pins of the one around them
+    PIN_DEPTH = 4,    // loops nested deeper keep the pins of the one around them
     // Frames up to this size cannot jump over the guard below the stack: every call touches the
     // stack.
     FRAME_UNCHECKED = 32768,

@@ -26,7 +26,7 @@ struct trace_frame {
 // The parts of a function, as offsets in the code space: prologue, body, epilogue, code that rarely
 // runs.
 struct func_code {
-    u32 entry, body, epilogue, cold, end;
+    u32 start, entry, body, epilogue, cold, end; // from start to entry there is padding
     u32 frame; // bytes from the stack pointer in the body up to the return address
 };
 
