@@ -30,11 +30,48 @@ s32 rt_memory_grow(struct vmctx *vm, u32 pages)
     return memory_grow(vm_store(vm), vm->mem, pages);
 }
 
+// 4 GiB take seconds, so those that are large look for an interrupt between pieces of this size.
+enum { PIECE = 16 << 20 };
+
+static enum trap interrupted(const struct vmctx *vm)
+{
+    return (enum trap)__atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED);
+}
+
+// From the end that keeps what is still to be read.
+static enum trap copy_pieces(struct vmctx *vm, u8 *dst, const u8 *src, u32 n)
+{
+    for (u32 left = n; left;) {
+        u32 piece = left < PIECE ? left : PIECE, at = dst <= src ? n - left : left - piece;
+        enum trap trap = interrupted(vm);
+        if (trap)
+            return trap;
+        memmove(dst + at, src + at, piece);
+        left -= piece;
+    }
+    return TRAP_NONE;
+}
+
+static enum trap fill_pieces(struct vmctx *vm, u8 *dst, int value, u32 n)
+{
+    for (u32 left = n; left;) {
+        u32 piece = left < PIECE ? left : PIECE;
+        enum trap trap = interrupted(vm);
+        if (trap)
+            return trap;
+        memset(dst + (n - left), value, piece);
+        left -= piece;
+    }
+    return TRAP_NONE;
+}
+
 enum trap rt_memory_copy(struct vmctx *vm, u32 dst, u32 src, u32 n)
 {
     u64 size = vm->mem->bytes;
     if (!in_bounds(dst, n, size) || !in_bounds(src, n, size))
         return TRAP_MEMORY;
+    if (n > PIECE)
+        return copy_pieces(vm, vm->mem_base + dst, vm->mem_base + src, n);
     memmove(vm->mem_base + dst, vm->mem_base + src, n);
     return TRAP_NONE;
 }
@@ -43,6 +80,8 @@ enum trap rt_memory_fill(struct vmctx *vm, u32 dst, u32 value, u32 n)
 {
     if (!in_bounds(dst, n, vm->mem->bytes))
         return TRAP_MEMORY;
+    if (n > PIECE)
+        return fill_pieces(vm, vm->mem_base + dst, (int)(value & 0xff), n);
     memset(vm->mem_base + dst, (int)(value & 0xff), n);
     return TRAP_NONE;
 }

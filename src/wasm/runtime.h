@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the engines ask of the runtime: the instructions that are calls. The interpreter and the
 // compilers both come here, so there is one meaning of each. Those that can trap return an enum
-// trap (0: done) and have then changed nothing; the caller raises it. The runtime implements them
-// (rt/ops.c).
+// trap (0: done) and have then changed nothing, but for a large copy or fill that an interrupt
+// ended; the caller raises it. The runtime implements them (rt/ops.c).
 #pragma once
 #include "wasm/vmctx.h"
 

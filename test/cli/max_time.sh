@@ -26,7 +26,13 @@ wat draw <<'END'
   (memory (export "memory") 65536)
   (func $spin (export "_start") (drop (call $draw (i32.const 0) (i32.const -1)))))
 END
-for program in loop calls fills draws draw; do
+wat copies <<'END'
+(module (memory 65536)
+  (func $spin (export "_start")
+    (loop (memory.fill (i32.const 0) (i32.const 1) (i32.const -1))
+      (memory.copy (i32.const 1) (i32.const 0) (i32.const -65536)) (br 0))))
+END
+for program in loop calls fills draws draw copies; do
     start=$(date +%s)
     run_within 20 run --engine "$ENGINE" --max-time 0.5 $program.wasm
     exits 134
