@@ -8,7 +8,7 @@
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
-enum { IST_FAULT = 1, IST_DOUBLE, IST_MACHINE, IST_INTERRUPT };
+enum { IST_FAULT = 1, IST_INTERRUPT, IST_DOUBLE, IST_MACHINE };
 
 struct gate {
     u16 offset_low, selector;
@@ -95,10 +95,12 @@ void cpu_setup(struct cpu *c, u8 *stacks)
     if (!idt[0].selector)
         make_idt();
     c->self = c;
-    for (u32 i = 0; i < 4; i++)
-        c->tss.ist[i] = (u64)(stacks += IST_STACK_SIZE);
+    c->tss.ist[IST_FAULT - 1] = (u64)(stacks += HOOK_STACK_SIZE);
+    c->tss.ist[IST_INTERRUPT - 1] = (u64)(stacks += HOOK_STACK_SIZE);
+    c->tss.ist[IST_DOUBLE - 1] = (u64)(stacks += IST_STACK_SIZE);
+    c->tss.ist[IST_MACHINE - 1] = (u64)(stacks += IST_STACK_SIZE);
+    c->nested_stack = (u64)(stacks += IST_STACK_SIZE);
     c->tss.io_map = sizeof c->tss;
-    c->hook_stack = stacks + HOOK_STACK_SIZE;
     wrmsr(MSR_FS_BASE, (u64)c);
     load_tables(c);
     enable_features();

@@ -11,8 +11,8 @@
 #pragma once
 
 #define STACK_SIZE 65536      // of CPU 0's C code
-#define IST_STACK_SIZE 4096   // of the stubs that save the machine state
-#define HOOK_STACK_SIZE 65536 // of what runs on behalf of a fault
+#define HOOK_STACK_SIZE 65536 // of faults and interrupts, and what the hook does about them
+#define IST_STACK_SIZE 4096   // of what never calls the hook
 
 #define SELECTOR_CODE 8
 #define SELECTOR_DATA 16
@@ -21,6 +21,8 @@
 
 // struct cpu, which FS points to
 #define CPU_SELF 0
-#define CPU_HOOK_STACK 8
+#define CPU_NESTED_STACK 8
+#define CPU_IN_HOOK 16
+#define CPU_FAULT_STACK 60 // the first IST entry of its TSS
 
 #define AP_TRAMPOLINE 0x8000 // where other CPUs start, in real mode

@@ -85,7 +85,10 @@ _Static_assert(sizeof(struct tss) == 104, "SDM 3A 8.7");
 
 struct cpu {
     struct cpu *self;
-    u8 *hook_stack; // its upper end
+    u64 nested_stack; // of faults while the hook works on another one
+    bool in_hook;     // it does
+    u32 reserved;
+    struct tss tss;
     u32 id, apic_id;
     bool online;          // it has come up
     volatile bool kicked; // and not yet looked up
@@ -93,11 +96,13 @@ struct cpu {
     void *argument;
     u64 halted_ns;
     u64 timer_at; // what plat_timer has asked for
-    struct tss tss;
     u64 gdt[6] __attribute__((aligned(16)));
 };
 _Static_assert(offsetof(struct cpu, self) == CPU_SELF, "assembler");
-_Static_assert(offsetof(struct cpu, hook_stack) == CPU_HOOK_STACK, "assembler");
+_Static_assert(offsetof(struct cpu, nested_stack) == CPU_NESTED_STACK, "assembler");
+_Static_assert(offsetof(struct cpu, in_hook) == CPU_IN_HOOK, "assembler");
+_Static_assert(offsetof(struct cpu, tss) + offsetof(struct tss, ist) == CPU_FAULT_STACK,
+               "assembler");
 
 static inline struct cpu *this_cpu(void)
 {
@@ -108,7 +113,7 @@ static inline struct cpu *this_cpu(void)
 
 extern struct cpu cpu0;
 void cpu_setup(struct cpu *c, u8 *stacks); // on the CPU itself
-enum { CPU_STACKS = 4 * IST_STACK_SIZE + HOOK_STACK_SIZE };
+enum { CPU_STACKS = 2 * HOOK_STACK_SIZE + 4 * IST_STACK_SIZE };
 void smp_init(void);
 u32 smp_online(void);
 
@@ -130,7 +135,7 @@ enum vector {
 
 // What the stubs in vectors.S leave.
 struct frame {
-    u64 r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax;
     u64 vector, error;
     u64 rip, cs, rflags, rsp, ss;
 };
@@ -146,7 +151,7 @@ void apic_route(u32 input, u8 vector); // an interrupt line of the machine, to C
 
 void time_init(void);
 void time_settle(void); // waits until every CPU can tell the time
-u64 rtc_read(void); // ns since 1970
+u64 rtc_read(void);     // ns since 1970
 
 // --- Console (serial.c)
 void serial_init(void);

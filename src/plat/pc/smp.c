@@ -54,8 +54,8 @@ static bool prepare(u32 id)
     return true;
 }
 
-// A start command that reaches a CPU before it has finished its reset is lost, and one to a CPU that
-// runs does nothing: so it is repeated every millisecond. A CPU that has come in takes what is
+// A start command that reaches a CPU before it has finished its reset is lost, and one to a CPU
+// that runs does nothing: so it is repeated every millisecond. A CPU that has come in takes what is
 // prepared, and leaves the lock closed.
 static bool wait_for(struct cpu *c)
 {

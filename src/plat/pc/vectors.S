@@ -2,21 +2,20 @@
 // Where faults and interrupts enter, and where they leave.
 //
 // Every vector has a stack of its own kind in the TSS (IST), since compiled code runs in ring 0 on
-// stacks that may be full. That stack is only used to save the machine state (struct frame in pc.h).
-// A page that is merely not there yet is mapped from here, with as few registers saved as possible.
-// Everything else moves to the hook's stack, where it may take page faults of its own; a fault that
-// was not a missing page while that stack is in use is fatal.
+// stacks that may be full. A page that is merely not there yet is mapped from here, with as few
+// registers saved as possible. Everything else saves the machine state (struct frame in pc.h) and
+// goes to the hook, which may take such page faults of its own: as long as it works on a fault, the
+// next one finds another stack. Another fault that is more than a missing page is then fatal.
 //
-// Compiled code may have been interrupted anywhere, so the vector registers are saved for interrupts.
-// Faults that are not fatal end in an unwinding, which keeps none.
+// Compiled code may have been interrupted anywhere, so the vector registers are saved for
+// interrupts. Faults that are not fatal end in an unwinding, which keeps none.
 #include "plat/pc/layout.h"
 
 #define VECTORS 48
 #define PAGE 14
 #define FIRST_INTERRUPT 32
 #define FRAME_VECTOR 120
-#define FRAME_RSP 160
-#define FRAME_WORDS 22
+#define FRAME_ERROR 80 // before the last six registers are saved
 
     .text
     .p2align 4
@@ -38,8 +37,7 @@ vectors:
     .set n, n + 1
     .endr
 
-    .p2align 4
-page_fault:
+    .macro save_scratch
     push %rax
     push %rcx
     push %rdx
@@ -50,10 +48,9 @@ page_fault:
     push %r10
     push %r11
     cld
-    mov %cr2, %rdi
-    lea 72(%rsp), %rsi // error code, rip, ...
-    call fault_page
-    test %al, %al
+    .endm
+
+    .macro restore_scratch
     pop %r11
     pop %r10
     pop %r9
@@ -63,44 +60,42 @@ page_fault:
     pop %rdx
     pop %rcx
     pop %rax
-    jz 1f
-    add $8, %rsp
+    .endm
+
+    .p2align 4
+page_fault:
+    push $PAGE
+    save_scratch
+    mov %cr2, %rdi
+    lea FRAME_ERROR(%rsp), %rsi // error code, rip, ...
+    call fault_page
+    test %al, %al
+    jz save_others
+    restore_scratch
+    add $16, %rsp
     iretq
-1:  push $PAGE
 
 save:
-    push %rax
+    save_scratch
+save_others:
     push %rbx
-    push %rcx
-    push %rdx
-    push %rsi
-    push %rdi
     push %rbp
-    push %r8
-    push %r9
-    push %r10
-    push %r11
     push %r12
     push %r13
     push %r14
     push %r15
-    cld
-    mov %rsp, %rdi
-    mov %fs:CPU_HOOK_STACK, %rax
-    mov %rax, %rcx
-    sub FRAME_RSP(%rdi), %rcx
-    cmp $HOOK_STACK_SIZE, %rcx
-    jb 2f
-    mov %rax, %rsp
-    .set i, FRAME_WORDS - 1
-    .rept FRAME_WORDS
-    push i * 8(%rdi)
-    .set i, i - 1
-    .endr
     mov %rsp, %rdi
     cmpl $FIRST_INTERRUPT, FRAME_VECTOR(%rdi)
     jae 1f
+    cmpb $0, %fs:CPU_IN_HOOK
+    jne 2f
+    movb $1, %fs:CPU_IN_HOOK
+    mov %fs:CPU_NESTED_STACK, %rax
+    xchg %rax, %fs:CPU_FAULT_STACK
+    mov %rax, %rbx
     call fault_trap
+    mov %rbx, %fs:CPU_FAULT_STACK
+    movb $0, %fs:CPU_IN_HOOK
     jmp restore
 1:  mov %rsp, %rbx
     sub $512, %rsp
@@ -116,17 +111,9 @@ restore:
     pop %r14
     pop %r13
     pop %r12
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
     pop %rbp
-    pop %rdi
-    pop %rsi
-    pop %rdx
-    pop %rcx
     pop %rbx
-    pop %rax
+    restore_scratch
     add $16, %rsp
     iretq
 

@@ -91,10 +91,8 @@ static u32 slot_number(const struct window *w, u64 address)
 
 static struct window *window_of(u64 address)
 {
-    for (u32 i = 0; i < WINDOWS; i++)
-        if (address >= places[i].base && address < places[i].end)
-            return &windows[i];
-    return NULL;
+    u32 i = address >= WINDOW_HUGE ? 2 : address >= WINDOW_MIDDLE;
+    return address - places[i].base < places[i].end - places[i].base ? &windows[i] : NULL;
 }
 
 // The slot of an address; NULL if there is none in use.
@@ -272,40 +270,41 @@ void plat_zero(void *p, size_t size)
 // --- Faults
 
 // Stacks grow at their pointer; anything else in a stack's reservation is data of the interpreter.
-static bool may_take(const struct slot *s, u64 address, const u64 *sp, bool plain_c)
+__attribute__((noinline)) static bool may_take(u64 address, const u64 *sp, bool plain_c)
 {
-    if (!s->stack || vm_available(1 + 3))
+    if (vm_available(1 + 3))
         return true;
     bool on_stack = address - (*sp - 65536) < 2 * 65536;
     return plain_c && on_stack && pages_free_count() > promised_pages;
 }
 
-static bool fill(u64 address, const u64 *sp, bool plain_c)
+// Out of line, so that a fault that is not ours is known at once.
+__attribute__((noinline)) static bool fill(const struct slot *s, u64 address)
 {
-    struct slot *s = find(address);
-    if (!s || address < s->from || address >= s->to || !may_take(s, address, sp, plain_c))
-        return false;
+    spin_lock(&lock);
     u64 page = page_alloc(0);
-    if (!page)
-        return false;
-    page_clear(page);
-    if (!table_map(address & ~(PLAT_PAGE - 1), page, PTE_WRITE | PTE_NX)) {
-        page_free(page, 0);
-        return false;
+    bool done = page != 0;
+    if (done) {
+        page_clear(page);
+        done = table_map(address & ~(PLAT_PAGE - 1), page, PTE_WRITE | PTE_NX);
+        if (!done)
+            page_free(page, 0);
+        else if (!s->stack)
+            promised_pages--;
     }
-    if (!s->stack)
-        promised_pages--;
-    return true;
+    spin_unlock(&lock);
+    return done;
 }
 
+// Without the lock: a slot does not change while something in it is being used.
 bool vm_fault(u64 address, const u64 *sp, bool plain_c)
 {
     if (address - WINDOW_CODE < 2 * CODE_WINDOW_MAX)
         return code_fault(address);
-    spin_lock(&lock);
-    bool done = fill(address, sp, plain_c);
-    spin_unlock(&lock);
-    return done;
+    const struct slot *s = find(address);
+    if (!s || address < s->from || address >= s->to)
+        return false;
+    return (!s->stack || may_take(address, sp, plain_c)) && fill(s, address);
 }
 
 // --- Large blocks of the heap
