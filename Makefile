@@ -53,7 +53,7 @@ TOOLS = $(if $(wildcard check/install),build/.tools)
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $1")
 
-.PHONY: all run test unit check bench fuzz asan expand install clean help
+.PHONY: all run iso test unit check bench fuzz asan expand install clean help
 .DELETE_ON_ERROR:
 all: build/nebulet build/nebulet.elf ## build/nebulet and the kernel, build/nebulet.elf (the default)
 
@@ -115,11 +115,17 @@ build/guest/%.wasm: user/demo/%.c | $(TOOLS)
 	$(call say,GUEST $@)
 	$Q$(GUEST_CC) $< -o $@
 
-run: build/nebulet build/guest/wordfreq.wasm ## a program from C reads the licence texts, on each engine
-	@for engine in $(ENGINES); do \
-		echo "== user/demo/wordfreq.c on $$engine reads $(words $(TEXTS)) texts in $(dir $(firstword $(TEXTS)))"; \
-		cat $(TEXTS) | build/nebulet run -v --engine $$engine build/guest/wordfreq.wasm || exit 1; \
-	done
+run: all build/guest/wordfreq.wasm ## a program from C, on each engine; then the same in the kernel
+	@$(if $(wildcard check/install),check/install run)
+	@for engine in $(ENGINES); do for how in run boot; do \
+		echo "== nebulet $$how: user/demo/wordfreq.c on $$engine reads $(words $(TEXTS)) texts in $(dir $(firstword $(TEXTS)))"; \
+		cat $(TEXTS) | build/nebulet $$how -v --engine $$engine build/guest/wordfreq.wasm || exit 1; \
+	done; done
+
+iso: build/nebulet.iso ## a CD: the kernel and the program from above, started by GRUB
+build/nebulet.iso: build/nebulet.elf build/guest/wordfreq.wasm test/make_iso
+	@$(if $(wildcard check/install),check/install test)
+	test/make_iso build/nebulet.elf $@ build/guest/wordfreq.wasm
 
 unit: $(UNIT) ## build/test/*: the unit tests, built
 
@@ -142,7 +148,7 @@ check: build/nebulet build/stub ## layers, reading list, format, warnings, a cor
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -Werror -fsyntax-only $(filter %.c,$(CORE_SRC))
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. $(filter %.c,$(HOST_SRC)) $(UNIT_SRC)
 
-bench: build/nebulet ## speed, side by side with other engines
+bench: all ## speed, side by side with other engines
 	@$(if $(wildcard check/install),check/install bench)
 	bench/run
 
@@ -169,8 +175,9 @@ asan: build/asan/nebulet $(UNIT:build/%=build/asan/%) ## the same tests under Ad
 expand: ## F=src/wasm/types.c: what the .def tables of a file expand to
 	@$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -E -P $(F) | $(FORMAT)
 
-install: build/nebulet ## into PREFIX=/usr/local
-	install -d $(DESTDIR)$(PREFIX)/bin
+install: all ## into PREFIX=/usr/local
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/nebulet
+	$(OBJCOPY) --strip-all build/nebulet.elf $(DESTDIR)$(PREFIX)/lib/nebulet/nebulet.elf
 	$(OBJCOPY) --strip-all build/nebulet $(DESTDIR)$(PREFIX)/bin/nebulet
 
 clean: ## removes build/
