@@ -82,12 +82,25 @@ static void describe(struct words *w, struct archive *a, const struct options *o
     if (o->argv0)
         add(w, "name=", o->argv0, "");
     add_number(w, "argc=", (u64)o->argc - 1);
-    add(w, "init=/", str_eq(name, "-") ? "stdin" : name, "");
+    add(w, "init=/", str_eq(name, "-") ? "program" : name, "");
     for (int i = 1; i < o->argc; i++)
         add(w, o->argv[i], "", "");
 }
 
-static bool fill(struct archive *a, const struct options *o)
+static void add_input(struct words *w, struct archive *a, bool *all)
+{
+    struct early e = {0};
+    if (!machine_early_input(&e))
+        a->failed = true;
+    if (e.all || e.bytes.count) {
+        archive_file(a, "input", e.bytes.at, e.bytes.count);
+        add(w, e.all ? "input.all=" : "input=", "/input", "");
+    }
+    *all = e.all;
+    vec_free(&e.bytes);
+}
+
+static bool fill(struct archive *a, const struct options *o, bool *all)
 {
     struct file f;
     struct words w = {0};
@@ -95,13 +108,14 @@ static bool fill(struct archive *a, const struct options *o)
     if (!file_read(o->argv[0], &f))
         return false;
     archive_start(a);
+    add_input(&w, a, all);
     describe(&w, a, o);
     if (w.failed) {
         complain("out of memory");
         a->failed = true;
     }
     archive_file(a, "words", w.text.at, w.text.count);
-    archive_file(a, str_eq(name, "-") ? "stdin" : name, f.bytes, f.size);
+    archive_file(a, str_eq(name, "-") ? "program" : name, f.bytes, f.size);
     vec_free(&w.text);
     file_free(&f);
     return archive_finish(a);
@@ -112,7 +126,7 @@ int cmd_boot(struct options *o)
     struct archive a = {.fd = -1};
     struct machine m = {.line = "words=/words"};
     int code = machine_options(o, &m) ? EXIT_ERROR : EXIT_USAGE;
-    if (code == EXIT_ERROR && fill(&a, o)) {
+    if (code == EXIT_ERROR && fill(&a, o, &m.no_input)) {
         m.archive = a.fd;
         code = machine_run(&m);
     }

@@ -13,6 +13,7 @@
 //   dir=                    none at all
 //   name=NAME               its own name, argv[0], instead of the file's
 //   stdin=/PATH             standard input is that file
+//   input=/PATH             console input begins with that file; input.all=/PATH: and ends there
 //   argc=N                  exactly N words behind init= are arguments, whatever they are
 //   time=NS                 end it after that many nanoseconds
 //   memory=BYTES            its memories may take so much
@@ -144,6 +145,13 @@ static bool read_words(const char *path, struct words *w)
     return true;
 }
 
+static void preload(const char *path, bool all)
+{
+    struct bundle_entry e;
+    if (archive_file(path, &e))
+        console_preload(e.bytes, e.size, all);
+}
+
 static void flag(struct launch *l, const char *word)
 {
     if (str_eq(word, "-v"))
@@ -172,6 +180,10 @@ static bool setting(struct launch *l, struct words *w, const char *word)
         l->name = v;
     else if ((v = after(word, "stdin=")))
         l->stdin_path = v;
+    else if ((v = after(word, "input=")))
+        preload(v, false);
+    else if ((v = after(word, "input.all=")))
+        preload(v, true);
     else if ((v = after(word, "argc=")))
         l->argc = number(v), l->counted = true;
     else if ((v = after(word, "time=")))

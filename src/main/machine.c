@@ -128,6 +128,27 @@ static bool start(const struct machine *m, struct link *l)
 
 // --- Bytes
 
+bool machine_early_input(struct early *e)
+{
+    enum { DELAY_MS = 20, MOST = 64 << 20 };
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    while (!isatty(STDIN_FILENO) && e->bytes.count < MOST && poll(&in, 1, DELAY_MS) > 0) {
+        if (!vec_reserve(&e->bytes, PART)) {
+            complain("out of memory");
+            return false;
+        }
+        ssize_t n = read(STDIN_FILENO, e->bytes.at + e->bytes.count, PART);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            e->all = true;
+            break;
+        }
+        e->bytes.count += (u32)n;
+    }
+    return true;
+}
+
 static void queue(struct link *l, u8 byte)
 {
     if (byte == DLE)
@@ -231,8 +252,9 @@ static bool move(struct link *l)
 
 int machine_run(const struct machine *m)
 {
-    static struct link l = {.input_open = true, .stream = STDOUT_FILENO, .code = -1};
+    static struct link l = {.stream = STDOUT_FILENO, .code = -1};
     int status = 0;
+    l.input_open = !m->no_input;
     if (!start(m, &l))
         return EXIT_ERROR;
     signal(SIGPIPE, SIG_IGN);

@@ -3,6 +3,7 @@
 //
 // Its one serial port carries input, output and errors, told apart as plat/pc/console.h says.
 #pragma once
+#include "base/vec.h"
 #include "main/options.h"
 
 struct machine {
@@ -11,9 +12,19 @@ struct machine {
     u64 memory;       // bytes
     u64 cpus;
     const char *type; // microvm or q35
+    bool no_input;    // there is none to pass on
 };
 
 // From --memory, --cpus and --machine; false after a message.
 bool machine_options(const struct options *o, struct machine *m);
+// Reads standard input as long as it comes without delay: what is there already need not go through
+// the machine's slow port. Sets *all when that was its end, and then machine_run reads no more of
+// it. False after a message.
+struct early {
+    VEC(u8) bytes;
+    bool all;
+};
+bool machine_early_input(struct early *e);
+
 // The exit code of the last program, or an exit_code after a message.
 int machine_run(const struct machine *m);

@@ -11,6 +11,9 @@ static struct {
     bool multiplexed, ended;
     bool escape; // the last byte read was DLE
     u32 stream;  // that the other side expects
+    const u8 *preloaded;
+    u64 left; // of it
+    bool all; // nothing comes behind it
 } console = {.stream = CONSOLE_OUT};
 
 static void control(u8 a, u8 b, u32 n)
@@ -76,8 +79,31 @@ static size_t decode(u8 *p, size_t n)
     return to;
 }
 
+void console_preload(const u8 *p, u64 size, bool all)
+{
+    console.preloaded = p;
+    console.left = size;
+    console.all = all;
+    console.ended = all && !size;
+}
+
+static size_t read_preloaded(u8 *p, size_t n)
+{
+    size_t part = n < console.left ? n : console.left;
+    memcpy(p, console.preloaded, part);
+    console.preloaded += part;
+    console.left -= part;
+    return part;
+}
+
 static size_t read_some(u8 *p, size_t n)
 {
+    if (console.left)
+        return read_preloaded(p, n);
+    if (console.all) {
+        console.ended = true;
+        return 0;
+    }
     size_t got = serial_read(p, n);
     return console.multiplexed ? decode(p, got) : got;
 }
@@ -135,7 +161,7 @@ static enum fs_error console_set_flags(struct vfs_file *f, u32 flags)
 static void console_ready(struct vfs_poll *p)
 {
     if (!p->write)
-        p->ready = console.ended || serial_has_input();
+        p->ready = console.ended || console.all || console.left || serial_has_input();
 }
 
 static void console_close(struct vfs_file *f)

@@ -16,4 +16,6 @@
 enum { CONSOLE_IN, CONSOLE_OUT, CONSOLE_ERR };
 struct vfs_file *console_file(u32 stream); // not counted: lives for ever
 void console_multiplex(void);
+// Input begins with these bytes, and, if `all`, ends with them.
+void console_preload(const u8 *p, u64 size, bool all);
 void console_ended(u8 exit_code);
