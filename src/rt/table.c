@@ -16,10 +16,13 @@ static bool grow_on_heap(struct rt_table *t, u64 length)
     u64 capacity = t->capacity * 2 > length ? t->capacity * 2 : length;
     if (capacity > HEAP_ELEMENTS)
         capacity = HEAP_ELEMENTS;
-    struct vm_func *at = heap_resize(t->vm.at, element_bytes(capacity));
+    // The first time the heap's own zeros will do, which cost nothing until they are touched.
+    struct vm_func *at = t->vm.at ? heap_resize(t->vm.at, element_bytes(capacity))
+                                  : heap_zalloc(element_bytes(capacity));
     if (!at)
         return false;
-    memset(at + t->capacity, 0, element_bytes(capacity - t->capacity));
+    if (t->vm.at)
+        memset(at + t->capacity, 0, element_bytes(capacity - t->capacity));
     t->vm.at = at;
     t->capacity = capacity;
     return true;

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// The encoders that are too long to be repeated wherever they are used (asm.h says what they do).
+#include "target/x64/asm.h"
+
+void x64_reg(struct assembler *a, u32 insn, bool wide, u32 reg, u32 rm)
+{
+    u32 flags = insn >> 24;
+    reg &= 15;
+    rm &= 15;
+    bool byte_rex = ((flags & X64_B) && reg >= 4) || ((flags & (X64_RB | X64_B)) && rm >= 4);
+    x64_opcode(a, insn, wide, reg, 0, rm, byte_rex);
+    x64_byte(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+static void x64_modrm(struct assembler *a, u32 reg, const struct x64_operand *m)
+{
+    reg = (reg & 7) << 3;
+    if (m->base == NO_REG) {
+        x64_byte(a, reg | 4);
+        x64_byte(a, m->index == NO_REG ? 0x25 : (u32)(m->scale << 6 | (m->index & 7) << 3 | 5));
+        x64_u32(a, (u32)m->disp);
+        return;
+    }
+    u32 base = m->base & 7;
+    u32 mod = m->disp == 0 && base != 5 ? 0 : m->disp == (s8)m->disp ? 0x40 : 0x80;
+    if (m->index != NO_REG) {
+        x64_byte(a, mod | reg | 4);
+        x64_byte(a, (u32)(m->scale << 6) | (m->index & 7u) << 3 | base);
+    } else {
+        x64_byte(a, mod | reg | base);
+        if (base == 4)
+            x64_byte(a, 0x24);
+    }
+    store_u32(a->p, (u32)m->disp);
+    a->p += mod >> 6 == 2 ? 4 : mod >> 6;
+}
+
+void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_operand m)
+{
+    if (m.gs)
+        x64_byte(a, 0x65);
+    if (m.addr32)
+        x64_byte(a, 0x67);
+    reg &= 15;
+    x64_opcode(a, insn, wide, reg, m.index == NO_REG ? 0 : m.index, m.base == NO_REG ? 0 : m.base,
+               (insn >> 24 & X64_B) && reg >= 4);
+    x64_modrm(a, reg, &m);
+}
+
+void x64_imm(struct assembler *a, enum x64_group1 op, bool wide, u32 rm, s32 imm)
+{
+    if (imm == (s8)imm) {
+        x64_opcode(a, 0x83 << 16, wide, 0, 0, rm, false);
+        x64_byte(a, 0xc0 | op << 3 | (rm & 7));
+        x64_byte(a, (u32)imm);
+        return;
+    }
+    if (rm == RAX)
+        x64_opcode(a, (op << 3 | 5) << 16, wide, 0, 0, 0, false);
+    else {
+        x64_opcode(a, 0x81 << 16, wide, 0, 0, rm, false);
+        x64_byte(a, 0xc0 | op << 3 | (rm & 7));
+    }
+    x64_u32(a, (u32)imm);
+}
+
+void x64_imm_mem(struct assembler *a, enum x64_group1 op, bool wide, struct x64_operand m, s32 imm)
+{
+    bool small = imm == (s8)imm;
+    x64_mem(a, (small ? 0x83u : 0x81u) << 16, wide, op, m);
+    if (small)
+        x64_byte(a, (u32)imm);
+    else
+        x64_u32(a, (u32)imm);
+}
+
+void x64_mov_imm(struct assembler *a, u32 reg, u64 imm)
+{
+    if (imm == (u32)imm) {
+        x64_opcode(a, (0xb8 | (reg & 7)) << 16, false, 0, 0, reg, false);
+        x64_u32(a, (u32)imm);
+    } else if ((s64)imm == (s32)imm) {
+        x64_opcode(a, 0xc7 << 16, true, 0, 0, reg, false);
+        x64_byte(a, 0xc0 | (reg & 7));
+        x64_u32(a, (u32)imm);
+    } else {
+        x64_opcode(a, (0xb8 | (reg & 7)) << 16, true, 0, 0, reg, false);
+        x64_u64(a, imm);
+    }
+}
+
+void x64_mov_mem_imm(struct assembler *a, u32 log2, struct x64_operand m, s32 imm)
+{
+    if (log2 == 1) {
+        x64_mem(a, 0x66 | 0xc7 << 16, false, 0, m);
+        x64_byte(a, (u32)imm);
+        x64_byte(a, (u32)imm >> 8);
+        return;
+    }
+    x64_mem(a, (log2 ? 0xc7u : 0xc6u) << 16, log2 == 3, 0, m);
+    if (log2 == 0)
+        x64_byte(a, (u32)imm);
+    else
+        x64_u32(a, (u32)imm);
+}
+
+void x64_imul_imm(struct assembler *a, bool wide, u32 reg, u32 rm, s32 imm)
+{
+    bool small = imm == (s8)imm;
+    x64_reg(a, (small ? 0x6bu : 0x69u) << 16, wide, reg, rm);
+    if (small)
+        x64_byte(a, (u32)imm);
+    else
+        x64_u32(a, (u32)imm);
+}
+
+void x64_vex(struct assembler *a, u32 pp, u32 map, u32 opcode, bool wide, u32 reg, u32 vvvv, u32 rm)
+{
+    x64_byte(a, 0xc4);
+    x64_byte(a, (reg < 8 ? 0x80 : 0) | 0x40 | (rm < 8 ? 0x20 : 0) | map);
+    x64_byte(a, (wide ? 0x80 : 0) | (~vvvv & 15) << 3 | pp);
+    x64_byte(a, opcode);
+    x64_byte(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
