@@ -2,9 +2,8 @@
 // The x86-64 encoder: writes instructions, knows nothing else.
 //
 // insn.def lists the instructions with a ModRM operand; x64_reg and x64_mem encode any of them with
-// a register or a memory operand. What does not fit the table (immediates, shifts, branches, VEX)
-// has a function of its own below. With a constant instruction everything about prefixes and maps
-// folds away, and a call is a handful of stores.
+// a register or a memory operand (asm.c). What does not fit the table (immediates, shifts,
+// branches, VEX) has a function of its own. What is short, or frequent, is inline here.
 //
 // Registers are numbered as in the manual: 0-15 rax rcx rdx rbx rsp rbp rsi rdi r8-r15, and 16-31
 // xmm0-xmm15.
@@ -156,6 +155,7 @@ static inline void x64_opcode(struct assembler *a, u32 insn, bool wide, u32 r, u
 // insn reg, rm with rm a register. wide: 64-bit operands (where the instruction has a choice).
 void x64_reg(struct assembler *a, u32 insn, bool wide, u32 reg, u32 rm);
 
+// insn reg, [m].
 void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_operand m);
 
 static inline struct x64_operand x64_at(u32 base, s32 disp)
