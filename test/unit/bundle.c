@@ -13,7 +13,7 @@ u64 plat_wall_clock(void)
     return 1700000000000000000;
 }
 
-enum { BLOCK = 512, ROOM = 64 << 10, LIMIT = 1 << 20 };
+enum { BLOCK = 512, ROOM = 64 << 10, LIMIT = 16 << 20 };
 
 static u8 archive[ROOM];
 static u64 size;
