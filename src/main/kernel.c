@@ -16,6 +16,7 @@
 //   input=/PATH             console input begins with that file; input.all=/PATH: and ends there
 //   argc=N                  exactly N words behind init= are arguments, whatever they are
 //   time=NS                 end it after that many nanoseconds
+//   tick=NS                 for tests: timer interrupts that often, which do nothing
 //   memory=BYTES            its memories may take so much
 //   trace, -v               as for `nebulet run`
 //   keep                    files that programs write are there for the next one
@@ -188,6 +189,8 @@ static bool setting(struct launch *l, struct words *w, const char *word)
         l->argc = number(v), l->counted = true;
     else if ((v = after(word, "time=")))
         l->time = number(v);
+    else if ((v = after(word, "tick=")))
+        time_tick(number(v));
     else if ((v = after(word, "memory=")))
         l->memory = number(v);
     else if ((v = after(word, "words=")))

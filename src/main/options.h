@@ -27,10 +27,10 @@ struct options {
     VEC(const char *) dirs; // HOST[::GUEST]
     VEC(const char *) env;  // K[=V]
     const char *argv0, *invoke;
-    const char *code; // inspect --code: "" for all functions, NULL when not asked
-    u64 max_memory;   // bytes; 0: no limit
-    u64 max_time;     // nanoseconds; 0: no limit
-    u64 repeat;       // at least 1
+    const char *code;    // inspect --code: "" for all functions, NULL when not asked
+    u64 max_memory;      // bytes; 0: no limit
+    u64 max_time;        // nanoseconds; 0: no limit
+    u64 repeat;          // at least 1
     const char *machine; // boot: NULL, or as given
     u64 memory, cpus;    // boot: 0 when not given
     bool trace, verbose, time, validate_only, no_simd_exec, boot, help;

@@ -21,6 +21,7 @@ MACHINES = {"microvm": ["-machine", "microvm,acpi=off"], "q35": ["-machine", "q3
 HOSTILE = ["trap_unreachable", "trap_load", "trap_divide_by_zero", "trap_recursion",
            "trap_call_type", "trap_table_get"]
 HOSTILE_RUNS = 1000
+CLOCKS = ["clocks", "sleep"]  # guests whose output depends on how long things take
 ENDLESS = "(module (memory 1) (func (export \"_start\") (loop $l (i32.store (i32.const 0) " \
           "(i32.add (i32.load (i32.const 0)) (i32.const 1))) (br $l))))"
 # Takes all the memory that there is, touches it, and takes the stack, too.
@@ -147,6 +148,30 @@ def hostile(bench, engine):
     return base.Counts(passed=len(found))
 
 
+def interrupted(bench, engine):
+    """All guests that take nothing but themselves, with a timer interrupt every 30 us that does
+    nothing: wherever it comes, it must not show."""
+    chosen = [s for s in sorted(guest.SOURCES.glob("*.*")) if s.suffix in (".c", ".wat") and not any(
+        s.with_suffix(x).exists() for x in (".opts", ".in", ".args", ".err", ".flags"))]
+    chosen = [s for s in chosen if s.stem not in CLOCKS]
+    files = {f"{s.stem}.wasm": (guest.BUILT / f"{s.stem}.wasm").read_bytes() for s in chosen}
+    words = [f"engine={engine}", "tick=30000"]
+    for source in chosen:
+        words += ["dir=", f"init=/{source.stem}.wasm", "--"]
+    found, rest = run_many(bench, words, files, memory=2000)
+    for source, (out, err, code) in zip(chosen, found):
+        wanted = source.with_suffix(".out")
+        number = source.with_suffix(".code")
+        try:
+            base.Result(code, out, err).check(int(number.read_text()) if number.exists() else 0,
+                                              wanted.read_bytes() if wanted.exists() else b"")
+        except base.Failed as why:
+            raise base.Failed(f"{source.name}: {why}") from None
+    if len(found) != len(chosen):
+        raise base.Failed(f"only {len(found)} programs came to an end\n{base.excerpt(rest)}")
+    return base.Counts(passed=len(found))
+
+
 def sqlite(bench, engine):
     """sqlite3 four times on one database, which the memory file system keeps in between."""
     files = {"sqlite3.wasm": (real.BUILT / "sqlite3.wasm").read_bytes(), "db/empty": b""}
@@ -206,6 +231,7 @@ def cases(bench):
     for engine in bench.engines:
         yield base.Case(f"{HOSTILE_RUNS} hostile programs", engine,
                         lambda e=engine: hostile(bench, e))
+        yield base.Case("guests, interrupted", engine, lambda e=engine: interrupted(bench, e))
     yield from others(bench, machine)
 
 

@@ -181,6 +181,9 @@ page_directory: .skip 4096
     .globl page_tables
     .hidden page_tables
 page_tables: .skip 8192 // the first 4 MiB
+    .globl boot_stack_guard
+    .hidden boot_stack_guard
+boot_stack_guard: .skip 4096
     .skip STACK_SIZE
 boot_stack_top:
 

@@ -86,9 +86,12 @@ void fault_interrupt(struct frame *f)
         return;
     apic_end();
     this_cpu()->kicked = true;
+    if (f->vector == VECTOR_TIMER)
+        time_ran_out();
     struct plat_fault fault = fault_of(f, FAULT_TIMER);
     if (f->vector != VECTOR_SERIAL && fault_hook)
         fault_hook(&fault);
+    time_stress();
 }
 
 // --- The end

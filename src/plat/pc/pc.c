@@ -7,13 +7,23 @@
 __attribute__((noreturn)) void pc_start(u64 info);
 
 extern const u64 boot_stamp;
+extern u8 boot_stack_guard[];
 static u8 stacks[CPU_STACKS] __attribute__((aligned(4096)));
+
+// A stack that is used up must not run into what lies below it.
+static void guard_stacks(void)
+{
+    table_protect((u64)boot_stack_guard, 0);
+    table_protect((u64)stacks, 0);
+    table_protect((u64)stacks + HOOK_STACK_SIZE, 0);
+}
 
 void pc_start(u64 info)
 {
     serial_init();
     cpu0.timer_at = UINT64_MAX;
     cpu_setup(&cpu0, stacks);
+    guard_stacks();
     boot.entry_tsc = boot_stamp;
     boot_read(info);
     u64 top = boot_each_free(pages_add);

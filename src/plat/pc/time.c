@@ -17,7 +17,7 @@ static struct {
     u64 rate;      // ns a tick of the counter, << SHIFT; 0: not known yet
     u64 wall;      // real time at time 0; 0: not read yet
     bool deadline; // the timer can compare with the counter
-    u32 lock;
+    u64 tick;      // time_tick
 } time;
 
 static u64 scale(u64 n, u64 rate)
@@ -132,6 +132,28 @@ static void arm(u64 at)
     apic_write(APIC_TIMER_START, ticks < UINT32_MAX ? (u32)ticks : UINT32_MAX);
 }
 
+void time_ran_out(void)
+{
+    this_cpu()->timer_at = UINT64_MAX;
+}
+
+void time_stress(void)
+{
+    struct cpu *c = this_cpu();
+    u64 next = time.tick ? plat_now() + time.tick : UINT64_MAX;
+    if (next < c->timer_at)
+        arm(next);
+}
+
+void time_tick(u64 ns)
+{
+    time_settle();
+    time.tick = ns;
+    interrupts_off();
+    time_stress();
+    interrupts_on();
+}
+
 void plat_timer(u64 at)
 {
     struct cpu *c = this_cpu();
@@ -141,6 +163,7 @@ void plat_timer(u64 at)
         time_settle();
     c->timer_at = at;
     arm(at);
+    time_stress();
 }
 
 // Interrupts are off from the question to the sleep, so that none that matters comes between.
@@ -157,6 +180,7 @@ void plat_wait(u64 until)
         interrupts_on_and_halt();
         interrupts_off();
         arm(c->timer_at);
+        time_stress();
         c->halted_ns += plat_now() - start;
     }
     c->kicked = false;
