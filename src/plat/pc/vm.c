@@ -19,7 +19,9 @@ struct slot {
     u64 from, to; // committed
     bool used, stack;
     u32 next; // free slot + 1
+    u64 reserved;
 };
+_Static_assert(sizeof(struct slot) == 32, "so that finding one takes no division");
 
 enum { SLOTS_A_PAGE = PLAT_PAGE / sizeof(struct slot), SLOT_PAGES = 256 };
 
@@ -95,23 +97,26 @@ static struct window *window_of(u64 address)
     return address - places[i].base < places[i].end - places[i].base ? &windows[i] : NULL;
 }
 
-// The slot of an address; NULL if there is none in use.
-static struct slot *find(u64 address)
+// The record of a slot, in use or not; NULL: there has never been one.
+static inline struct slot *record(const struct window *w, u64 offset, u32 shift)
 {
-    struct window *w = window_of(address);
-    if (!w)
-        return NULL;
-    u32 i = slot_number(w, address);
-    if (i >= w->made)
-        return NULL;
-    struct slot *s = slot_at(w, i);
-    return s->used ? s : NULL;
+    u64 i = offset >> shift;
+    return i < w->made ? slot_at(w, (u32)i) : NULL;
+}
+
+// That of an address. One comparison for linear memories, which fault the most.
+static inline struct slot *find(u64 address)
+{
+    if (likely(address - WINDOW_HUGE < WINDOW_END - WINDOW_HUGE))
+        return record(&windows[2], address - WINDOW_HUGE, 33);
+    const struct window *w = window_of(address);
+    return w ? record(w, address - place_of(w)->base, place_of(w)->shift) : NULL;
 }
 
 static struct slot *find_or_die(const void *p)
 {
     struct slot *s = find((u64)p);
-    if (!s)
+    if (!s || !s->used)
         pc_panic(NULL, "%p is in no reservation", p);
     return s;
 }
@@ -299,10 +304,10 @@ __attribute__((noinline)) static bool fill(const struct slot *s, u64 address)
 // Without the lock: a slot does not change while something in it is being used.
 bool vm_fault(u64 address, const u64 *sp, bool plain_c)
 {
-    if (address - WINDOW_CODE < 2 * CODE_WINDOW_MAX)
-        return code_fault(address);
-    const struct slot *s = find(address);
-    if (!s || address < s->from || address >= s->to)
+    const struct slot *s = find(address); // one that is not in use has nothing committed
+    if (!s)
+        return address - WINDOW_CODE < 2 * CODE_WINDOW_MAX && code_fault(address);
+    if (address - s->from >= s->to - s->from)
         return false;
     return (!s->stack || may_take(address, sp, plain_c)) && fill(s, address);
 }
