@@ -150,11 +150,11 @@ u32 apic_id(void);
 void apic_route(u32 input, u8 vector); // an interrupt line of the machine, to CPU 0
 
 void time_init(void);
-void time_settle(void); // waits until every CPU can tell the time
+void time_settle(void);  // waits until every CPU can tell the time
 void time_ran_out(void); // the timer's interrupt is here
 void time_tick(u64 ns);  // for tests: interrupts that often, for nothing; 0: none
 void time_stress(void);
-u64 rtc_read(void);     // ns since 1970
+u64 rtc_read(void); // ns since 1970
 
 // --- Console (serial.c)
 void serial_init(void);
