@@ -145,7 +145,7 @@ check: build/nebulet build/stub ## layers, reading list, format, warnings, a cor
 	check/layers
 	check/reading
 	$(FORMAT) --dry-run --Werror $(C_FILES)
-	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -Werror -fsyntax-only $(filter %.c,$(CORE_SRC))
+	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -Werror -fsyntax-only $(filter %.c,$(CORE_SRC) $(PC_SRC))
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. $(filter %.c,$(HOST_SRC)) $(UNIT_SRC)
 
 bench: all ## speed, side by side with other engines
