@@ -21,7 +21,7 @@ CORE_MAIN = src/main/script.c src/main/load.c
 PC_FLAGS = -fno-pie -mcmodel=small -fno-asynchronous-unwind-tables
 # The image is to be small, and most of it runs once; faults, memory and the compiler are worth more.
 PC_HOT = src/rt/trap.c $(patsubst %,src/plat/pc/%.c,pages tables vm code fault memory heap)
-PC_SIZE = $(if $(filter $(PC_HOT) src/wasm/validate% src/fast/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz))
+PC_SIZE = $(if $(filter $(PC_HOT) src/wasm/validate% src/fast/% src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz))
 PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm code fault)
 
 WARN = -Wall -Wextra -Wshadow -Wswitch-enum -Wmissing-prototypes
@@ -129,7 +129,7 @@ build/nebulet.iso: build/nebulet.elf build/guest/wordfreq.wasm test/make_iso
 
 unit: $(UNIT) ## build/test/*: the unit tests, built
 
-test: build/nebulet unit build/fuzz/differ ## all tests; ends with N passed, N failed
+test: all unit build/fuzz/differ ## all tests; ends with N passed, N failed
 	@$(if $(wildcard check/install),check/install test)
 	test/run
 

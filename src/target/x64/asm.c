@@ -7,44 +7,47 @@ void x64_reg(struct assembler *a, u32 insn, bool wide, u32 reg, u32 rm)
     u32 flags = insn >> 24;
     reg &= 15;
     rm &= 15;
-    bool byte_rex = ((flags & X64_B) && reg >= 4) || ((flags & (X64_RB | X64_B)) && rm >= 4);
-    x64_opcode(a, insn, wide, reg, 0, rm, byte_rex);
-    x64_byte(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+    bool byte_rex = (flags & (X64_B | X64_RB)) && (rm >= 4 || ((flags & X64_B) && reg >= 4));
+    u8 *p = x64_opcode_at(a->p, insn, wide, reg, 0, rm, byte_rex);
+    *p = (u8)(0xc0 | (reg & 7) << 3 | (rm & 7));
+    a->p = p + 1;
 }
 
-static void x64_modrm(struct assembler *a, u32 reg, const struct x64_operand *m)
+// ModRM, SIB and displacement with a base register. reg: the ModRM field in place.
+static u8 *based(u8 *p, u32 reg, const struct x64_operand *m)
 {
-    reg = (reg & 7) << 3;
-    if (m->base == NO_REG) {
-        x64_byte(a, reg | 4);
-        x64_byte(a, m->index == NO_REG ? 0x25 : (u32)(m->scale << 6 | (m->index & 7) << 3 | 5));
-        x64_u32(a, (u32)m->disp);
-        return;
-    }
     u32 base = m->base & 7;
     u32 mod = m->disp == 0 && base != 5 ? 0 : m->disp == (s8)m->disp ? 0x40 : 0x80;
-    if (m->index != NO_REG) {
-        x64_byte(a, mod | reg | 4);
-        x64_byte(a, (u32)(m->scale << 6) | (m->index & 7u) << 3 | base);
-    } else {
-        x64_byte(a, mod | reg | base);
-        if (base == 4)
-            x64_byte(a, 0x24);
-    }
-    store_u32(a->p, (u32)m->disp);
-    a->p += mod >> 6 == 2 ? 4 : mod >> 6;
+    bool sib = m->index != NO_REG || base == 4;
+    u32 index = m->index != NO_REG ? (u32)m->scale << 6 | (m->index & 7u) << 3 : 0x20;
+    p[0] = (u8)(mod | reg | (sib ? 4 : base));
+    p[1] = (u8)(index | base);
+    p += 1 + sib;
+    store_u32(p, (u32)m->disp);
+    return p + (mod >> 6 == 2 ? 4 : mod >> 6);
+}
+
+static u8 *absolute(u8 *p, u32 reg, const struct x64_operand *m)
+{
+    p[0] = (u8)(reg | 4);
+    p[1] = m->index == NO_REG ? 0x25 : (u8)(m->scale << 6 | (m->index & 7) << 3 | 5);
+    store_u32(p + 2, (u32)m->disp);
+    return p + 6;
 }
 
 void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_operand m)
 {
-    if (m.gs)
-        x64_byte(a, 0x65);
-    if (m.addr32)
-        x64_byte(a, 0x67);
+    u8 *p = a->p;
+    *p = 0x65;
+    p += m.gs;
+    *p = 0x67;
+    p += m.addr32;
     reg &= 15;
-    x64_opcode(a, insn, wide, reg, m.index == NO_REG ? 0 : m.index, m.base == NO_REG ? 0 : m.base,
-               (insn >> 24 & X64_B) && reg >= 4);
-    x64_modrm(a, reg, &m);
+    u32 index = m.index & (m.index == NO_REG ? 0 : 15u),
+        base = m.base & (m.base == NO_REG ? 0 : 15u);
+    p = x64_opcode_at(p, insn, wide, reg, index, base, (insn >> 24 & X64_B) && reg >= 4);
+    reg = (reg & 7) << 3;
+    a->p = m.base == NO_REG ? absolute(p, reg, &m) : based(p, reg, &m);
 }
 
 void x64_imm(struct assembler *a, enum x64_group1 op, bool wide, u32 rm, s32 imm)

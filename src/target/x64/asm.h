@@ -131,25 +131,30 @@ static inline void x64_u64(struct assembler *a, u64 v)
     a->p += 8;
 }
 
-// Prefix, REX, map and opcode. r, x, b: full register numbers for the ModRM reg, SIB index and r/m
-// or base fields.
+// Prefix, REX, map and opcode at p; returns the end. r, x, b: full register numbers for the ModRM
+// reg, SIB index and r/m or base fields. (The position is a local variable because a store of a
+// byte might change a->p, as far as the compiler can know.)
+static inline u8 *x64_opcode_at(u8 *p, u32 insn, bool wide, u32 r, u32 x, u32 b, bool force_rex)
+{
+    u32 prefix = insn & 0xff, map = insn >> 8 & 0xff, flags = insn >> 24;
+    *p = (u8)prefix;
+    p += prefix != 0;
+    u32 w = (flags & X64_W) || (wide && !(flags & X64_N)) ? 8 : 0;
+    u32 rex = 0x40 | w | (r >> 1 & 4) | (x >> 2 & 2) | (b >> 3 & 1);
+    *p = (u8)rex;
+    p += rex != 0x40 || force_rex;
+    *p = 0x0f;
+    p += map != 0;
+    *p = map == 2 ? 0x38 : 0x3a;
+    p += map > 1;
+    *p = (u8)(insn >> 16);
+    return p + 1;
+}
+
 static inline void x64_opcode(struct assembler *a, u32 insn, bool wide, u32 r, u32 x, u32 b,
                               bool force_rex)
 {
-    u32 prefix = insn & 0xff, map = insn >> 8 & 0xff, flags = insn >> 24;
-    if (prefix)
-        x64_byte(a, prefix);
-    u32 w = ((flags & X64_W) || (wide && !(flags & X64_N))) ? 8 : 0;
-    u32 rex = 0x40 | w | (r >> 1 & 4) | (x >> 2 & 2) | (b >> 3 & 1);
-    *a->p = (u8)rex;
-    a->p += rex != 0x40 || force_rex;
-    if (map)
-        x64_byte(a, 0x0f);
-    if (map == 2)
-        x64_byte(a, 0x38);
-    if (map == 3)
-        x64_byte(a, 0x3a);
-    x64_byte(a, insn >> 16 & 0xff);
+    a->p = x64_opcode_at(a->p, insn, wide, r, x, b, force_rex);
 }
 
 // insn reg, rm with rm a register. wide: 64-bit operands (where the instruction has a choice).
@@ -163,23 +168,15 @@ static inline struct x64_operand x64_at(u32 base, s32 disp)
     return (struct x64_operand){(u8)base, NO_REG, 0, false, false, disp};
 }
 
-// x64_mem for [rsp + disp], which is the most frequent one: composed in a register, one store. The
-// instruction is a constant of map 0 or 1, without W or B among its flags.
+// x64_mem for [rsp + disp], which is the most frequent one. The instruction is a constant of map 0
+// or 1, without W or B among its flags.
 static inline void x64_frame(struct assembler *a, u32 insn, bool wide, u32 reg, s32 disp)
 {
-    u32 prefix = insn & 0xff, map = insn >> 8 & 0xff;
-    reg &= 15;
-    if (prefix)
-        x64_byte(a, prefix);
-    u32 rex = 0x40 | (wide ? 8 : 0) | (reg >> 1 & 4);
-    *a->p = (u8)rex;
-    a->p += rex != 0x40;
-    if (map)
-        x64_byte(a, 0x0f);
+    u8 *p = x64_opcode_at(a->p, insn, wide, reg & 15, 0, 0, false);
     bool small = disp == (s8)disp;
     u32 modrm = (small ? 0x44 : 0x84) | (reg & 7) << 3;
-    store_u64(a->p, (insn >> 16 & 0xff) | modrm << 8 | 0x24 << 16 | (u64)(u32)disp << 24);
-    a->p += small ? 4 : 7;
+    store_u64(p, modrm | 0x24 << 8 | (u64)(u32)disp << 16);
+    a->p = p + (small ? 3 : 6);
 }
 
 // --- Immediates. The group-1 operations: ADD OR ADC SBB AND SUB XOR CMP = 0..7.
