@@ -2,52 +2,74 @@
 // The encoders that are too long to be repeated wherever they are used (asm.h says what they do).
 #include "target/x64/asm.h"
 
+// What hardly any instruction has: a prefix, a second map, byte registers. The rest is straight.
+static inline u8 *opcode(u8 *p, u32 insn, bool wide, u32 rex_bits, bool force_rex)
+{
+    u32 flags = insn >> 24;
+    if (insn & 0xff)
+        *p++ = (u8)insn;
+    u32 rex = 0x40 | rex_bits | ((flags & X64_W) || (wide && !(flags & X64_N)) ? 8 : 0);
+    *p = (u8)rex;
+    p += rex != 0x40 || force_rex;
+    u32 map = insn >> 8 & 0xff;
+    if (map) {
+        *p++ = 0x0f;
+        if (map > 1)
+            *p++ = map == 2 ? 0x38 : 0x3a;
+    }
+    *p = (u8)(insn >> 16);
+    return p + 1;
+}
+
 void x64_reg(struct assembler *a, u32 insn, bool wide, u32 reg, u32 rm)
 {
     u32 flags = insn >> 24;
     reg &= 15;
     rm &= 15;
     bool byte_rex = (flags & (X64_B | X64_RB)) && (rm >= 4 || ((flags & X64_B) && reg >= 4));
-    u8 *p = x64_opcode_at(a->p, insn, wide, reg, 0, rm, byte_rex);
+    u8 *p = opcode(a->p, insn, wide, (reg >> 1 & 4) | rm >> 3, byte_rex);
     *p = (u8)(0xc0 | (reg & 7) << 3 | (rm & 7));
     a->p = p + 1;
 }
 
-// ModRM, SIB and displacement with a base register. reg: the ModRM field in place.
-static u8 *based(u8 *p, u32 reg, const struct x64_operand *m)
+// SIB with an index, or with none because the base needs one, or without a base.
+static u8 *with_sib(u8 *p, u32 mod_reg, const struct x64_operand *m)
 {
-    u32 base = m->base & 7;
-    u32 mod = m->disp == 0 && base != 5 ? 0 : m->disp == (s8)m->disp ? 0x40 : 0x80;
-    bool sib = m->index != NO_REG || base == 4;
-    u32 index = m->index != NO_REG ? (u32)m->scale << 6 | (m->index & 7u) << 3 : 0x20;
-    p[0] = (u8)(mod | reg | (sib ? 4 : base));
-    p[1] = (u8)(index | base);
-    p += 1 + sib;
-    store_u32(p, (u32)m->disp);
-    return p + (mod >> 6 == 2 ? 4 : mod >> 6);
-}
-
-static u8 *absolute(u8 *p, u32 reg, const struct x64_operand *m)
-{
-    p[0] = (u8)(reg | 4);
-    p[1] = m->index == NO_REG ? 0x25 : (u8)(m->scale << 6 | (m->index & 7) << 3 | 5);
-    store_u32(p + 2, (u32)m->disp);
-    return p + 6;
+    u32 index = m->index == NO_REG ? 4 : m->index & 7;
+    u32 base = m->base == NO_REG ? 5 : m->base & 7;
+    p[0] = (u8)(mod_reg | 4);
+    p[1] = (u8)(m->scale << 6 | index << 3 | base);
+    return p + 2;
 }
 
 void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_operand m)
 {
     u8 *p = a->p;
-    *p = 0x65;
-    p += m.gs;
-    *p = 0x67;
-    p += m.addr32;
+    if (m.gs)
+        *p++ = 0x65;
+    if (m.addr32)
+        *p++ = 0x67;
     reg &= 15;
-    u32 index = m.index & (m.index == NO_REG ? 0 : 15u),
-        base = m.base & (m.base == NO_REG ? 0 : 15u);
-    p = x64_opcode_at(p, insn, wide, reg, index, base, (insn >> 24 & X64_B) && reg >= 4);
+    u32 rex = reg >> 1 & 4;
+    if (m.base != NO_REG)
+        rex |= m.base >> 3;
+    if (m.index != NO_REG)
+        rex |= m.index >> 2 & 2;
+    p = opcode(p, insn, wide, rex, (insn >> 24 & X64_B) && reg >= 4);
     reg = (reg & 7) << 3;
-    a->p = m.base == NO_REG ? absolute(p, reg, &m) : based(p, reg, &m);
+    u32 base = m.base & 7, size = 4;
+    if (m.base == NO_REG) {
+        p = with_sib(p, reg, &m);
+    } else {
+        size = m.disp == (s8)m.disp ? m.disp || base == 5 : 4;
+        u32 mod = size > 1 ? 0x80 : size << 6;
+        if (m.index != NO_REG || base == 4)
+            p = with_sib(p, mod | reg, &m);
+        else
+            *p++ = (u8)(mod | reg | base);
+    }
+    store_u32(p, (u32)m.disp);
+    a->p = p + size;
 }
 
 void x64_imm(struct assembler *a, enum x64_group1 op, bool wide, u32 rm, s32 imm)
