@@ -20,7 +20,7 @@ CORE_MAIN = src/main/script.c src/main/load.c
 # anywhere, so it leaves the vector registers alone.
 PC_FLAGS = -fno-pie -mcmodel=small -fno-asynchronous-unwind-tables
 # The image is to be small, and most of it runs once; faults, memory and the compiler are worth more.
-PC_HOT = src/rt/trap.c $(patsubst %,src/plat/pc/%.c,pages tables vm code fault memory heap)
+PC_HOT = src/rt/trap.c src/rt/code.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm code fault memory heap smp)
 PC_SIZE = $(if $(filter $(PC_HOT) src/wasm/validate% src/fast/% src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz))
 PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm code fault)
 

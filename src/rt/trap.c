@@ -85,10 +85,16 @@ static enum trap memory_trap(const struct thread *t, const struct plat_fault *f)
     return inside ? TRAP_MEMORY : TRAP_NONE;
 }
 
-static enum trap classify(const struct thread *t, const struct plat_fault *f)
+static bool in_guest(const struct plat_fault *f)
 {
     const u8 *pc = (const u8 *)(uintptr_t)*f->pc;
-    if (!code_contains(pc) && !trap_in_stubs(pc)) {
+    return code_contains(pc) || trap_in_stubs(pc);
+}
+
+static enum trap classify(const struct thread *t, const struct plat_fault *f, bool guest)
+{
+    const u8 *pc = (const u8 *)(uintptr_t)*f->pc;
+    if (!guest) {
         bool guard = f->kind == FAULT_MEMORY && thread_guards(t, f->address);
         return guard ? TRAP_STACK : TRAP_NONE;
     }
@@ -101,7 +107,7 @@ static enum trap classify(const struct thread *t, const struct plat_fault *f)
     return TRAP_NONE;
 }
 
-static void resume_in_unwind(struct thread *t, struct plat_fault *f, enum trap trap)
+static void resume_in_unwind(struct thread *t, struct plat_fault *f, enum trap trap, bool guest)
 {
     const u8 *pc = (const u8 *)(uintptr_t)*f->pc;
     u8 *sp = (u8 *)(uintptr_t)*f->sp;
@@ -109,7 +115,7 @@ static void resume_in_unwind(struct thread *t, struct plat_fault *f, enum trap t
     t->vm.trap_pc = pc;
     t->vm.trap_sp = sp;
     t->vm.trap_address = f->kind == FAULT_MEMORY ? f->address : 0;
-    if (code_contains(pc) || trap_in_stubs(pc))
+    if (guest)
         trace_note(t, pc, sp);
     forget_frames(t, sp);
     *f->pc = (u64)(uintptr_t)arch_unwind;
@@ -126,7 +132,7 @@ static void on_timer(struct thread *t, struct plat_fault *f)
         return;
     }
     if (t->vm.entry_sp && code_contains((const void *)(uintptr_t)*f->pc)) {
-        resume_in_unwind(t, f, (enum trap)t->vm.interrupt);
+        resume_in_unwind(t, f, (enum trap)t->vm.interrupt, true);
         return;
     }
     // A guest that does little else than call the host might never be found in its own code: from
@@ -146,10 +152,11 @@ bool trap_on_fault(struct plat_fault *f)
     }
     if (!t || !t->vm.entry_sp)
         return false;
-    enum trap trap = classify(t, f);
+    bool guest = in_guest(f);
+    enum trap trap = classify(t, f, guest);
     if (trap == TRAP_STACK && t->vm.interrupt)
         trap = (enum trap)t->vm.interrupt;
     if (trap)
-        resume_in_unwind(t, f, trap);
+        resume_in_unwind(t, f, trap, guest);
     return trap != TRAP_NONE;
 }
