@@ -47,7 +47,7 @@ UNIT_SRC = $(wildcard test/unit/*.c)
 FUZZ_SHARED = test/fuzz/generate.c test/fuzz/reduce.c $(wildcard test/fuzz/*.h)
 FUZZ = build/fuzz/differ build/fuzz/plain build/fuzz/mutate build/asan/fuzz/mutate build/fuzz/decode
 C_FILES = $(wildcard $(foreach d,src src/* src/*/*,$d/*.[ch]) test/*/*.[ch] user/*/*.[ch] bench/*.[ch] bench/*/*.[ch])
-TOOLS = $(if $(wildcard check/install),build/.tools)
+TOOLS = build/.tools
 
 # `make V=1` prints whole commands.
 Q = $(if $(V),,@)
@@ -116,7 +116,7 @@ build/guest/%.wasm: user/demo/%.c | $(TOOLS)
 	$Q$(GUEST_CC) $< -o $@
 
 run: all build/guest/wordfreq.wasm ## a program from C, on each engine; then the same in the kernel
-	@$(if $(wildcard check/install),check/install run)
+	@check/install run
 	@for engine in $(ENGINES); do for how in run boot; do \
 		echo "== nebulet $$how: user/demo/wordfreq.c on $$engine reads $(words $(TEXTS)) texts in $(dir $(firstword $(TEXTS)))"; \
 		cat $(TEXTS) | build/nebulet $$how -v --engine $$engine build/guest/wordfreq.wasm || exit 1; \
@@ -124,13 +124,13 @@ run: all build/guest/wordfreq.wasm ## a program from C, on each engine; then the
 
 iso: build/nebulet.iso ## a CD: the kernel and the program from above, started by GRUB
 build/nebulet.iso: build/nebulet.elf build/guest/wordfreq.wasm test/make_iso
-	@$(if $(wildcard check/install),check/install test)
+	@check/install test
 	test/make_iso build/nebulet.elf $@ build/guest/wordfreq.wasm
 
 unit: $(UNIT) ## build/test/*: the unit tests, built
 
 test: all unit build/fuzz/differ ## all tests; ends with N passed, N failed
-	@$(if $(wildcard check/install),check/install test)
+	@check/install test
 	test/run
 
 # The core takes nothing from its surroundings but the machine contract and the five functions that
@@ -141,7 +141,7 @@ build/stub: $(patsubst src/%,build/obj/%.o,$(basename $(CORE_SRC) $(STUB_SRC)))
 		$(foreach f,memcpy memmove memset memcmp strlen,-Wl,--defsym=$f=0) $^ -o $@
 
 check: build/nebulet build/stub ## layers, reading list, format, warnings, a core that stands alone
-	@$(if $(wildcard check/install),check/install test)
+	@check/install test
 	check/layers
 	check/reading
 	$(FORMAT) --dry-run --Werror $(C_FILES)
@@ -149,7 +149,7 @@ check: build/nebulet build/stub ## layers, reading list, format, warnings, a cor
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. $(filter %.c,$(HOST_SRC)) $(UNIT_SRC)
 
 bench: all ## speed, side by side with other engines
-	@$(if $(wildcard check/install),check/install bench)
+	@check/install bench
 	bench/run
 
 # The engines against each other once more, with the code that fast makes for lesser CPUs.
@@ -165,7 +165,7 @@ build/fuzz/decode: test/fuzz/decode.c $(wildcard src/base/*.[ch] src/wasm/*) tes
 	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $(SANITIZE) -fsanitize=fuzzer $(filter %.c,$^) -o $@
 
 fuzz: build/nebulet $(FUZZ) ## FUZZ_SECONDS=60: hostile modules, and engines against each other
-	@$(if $(wildcard check/install),check/install fuzz)
+	@check/install fuzz
 	FUZZ_SECONDS=$(FUZZ_SECONDS) test/fuzz/run
 
 asan: build/asan/nebulet $(UNIT:build/%=build/asan/%) ## the same tests under AddressSanitizer and UBSan

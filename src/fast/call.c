@@ -298,19 +298,19 @@ void call_runtime(struct fast *f, const void *function, const u64 *constants, u3
     struct moves v;
     v.pending = 0;
     memset(v.readers, 0, sizeof v.readers);
-    u32 first = f->sp - nslots, next = 1 + nconstants;
+    u32 first = f->sp - nslots, next = 1 + nconstants, later = 0;
     for (u32 i = 0; i < nslots; i++) {
         u32 r = slot_reg(f, &f->slots[first + i]);
         if (r != NO_REG)
             moves_add(&v, argument_gpr[next + i], r, f->slots[first + i].type);
+        else
+            later |= BIT(i); // from memory, or a constant: when the moves are done
     }
-    u32 was_in_register = 0;
-    for (u32 i = 0; i < nslots; i++)
-        was_in_register |= slot_reg(f, &f->slots[first + i]) != NO_REG ? BIT(i) : 0;
     moves_emit(f, &v);
-    for (u32 i = 0; i < nslots; i++)
-        if (!(was_in_register & BIT(i)))
-            slot_to_reg(f, first + i, argument_gpr[next + i]);
+    for (; later; later &= later - 1) {
+        u32 i = (u32)__builtin_ctz(later);
+        slot_to_reg(f, first + i, argument_gpr[next + i]);
+    }
     for (u32 i = 0; i < nconstants; i++)
         x64_mov_imm(&f->a, argument_gpr[1 + i], constants[i]);
     if (out)
@@ -538,8 +538,8 @@ void call_leave(struct fast *f)
 void call_stubs(struct fast *f)
 {
     struct assembler *a = &f->a;
-    f->stub_helper = here(
-        f); // R11 = C function: checks that there is stack for it, and notes where it was called
+    // R11 = C function: checks that there is stack for it, and notes where it was called.
+    f->stub_helper = here(f);
     x64_mem(a, I_MOV_LOAD, true, RAX, x64_at(INSTANCE, offsetof(struct vmctx, thread)));
     x64_mem(a, I_CMP, true, RSP, x64_at(RAX, offsetof(struct vm_thread, host_limit)));
     u8 *overflow = x64_jcc8(a, CC_B);

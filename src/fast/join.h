@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Labels and the edges that lead to them: what join.c offers to flow.c and cold.c.
+// Labels and the edges that lead to them: what join.c offers to flow.c.
 #pragma once
 #include "fast/state.h"
 

@@ -9,7 +9,7 @@
 //   clean (the home holds the same value) or dirty. Some are *pinned*: for the extent of a region
 //   (the function, or a loop) they stay in one register, whatever happens, so that joins and back
 //   edges cost nothing for them (pins.c). Others are cached as long as it lasts: at a branch the
-//   dirty ones are stored, and at a join those survive that all edges agree on (flow.c). A register
+//   dirty ones are stored, and at a join those survive that all edges agree on (join.c). A register
 //   belongs to a cached local (cache), to one slot (temp), to the instruction being compiled
 //   (busy), or is free.
 //
@@ -43,7 +43,7 @@ struct slot {
 // flips bit 0.
 enum { CC_FEQ = 16, CC_FNE = 17 };
 
-// What is cached where. States at labels and elses live in a pool (flow.c) and are numbered from 1.
+// What is cached where. States at labels and elses live in a pool (join.c) and are numbered from 1.
 struct regs {
     u32 next_free;
     u32 cache, dirty; // bit r: register r holds local[r]; that value is newer than the home

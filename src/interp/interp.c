@@ -147,7 +147,6 @@ static status interp_call(const struct compiled *c, const struct vm_func *f, u64
     struct entry entry = {f, module_func_type(c->module, f->index), slots, ERR_TRAP};
     u64 *cells = t->cells, *cells_end = t->cells_end;
 
-    f->vm->reserved = (u64)c->data;
     arch_protect(t, enter, &entry);
     t->cells = cells;
     t->cells_end = cells_end;

@@ -27,7 +27,7 @@ struct code {
     u32 index;                 // in the module
 };
 
-// compiled->data, and vmctx->reserved of its instances.
+// compiled->data, and vmctx->engine_data of its instances.
 struct program {
     struct branch *branches; // of all functions
     u32 nimported;
@@ -49,7 +49,7 @@ enum { FRAME_CELLS = sizeof(struct frame) / sizeof(u64) };
 
 static inline struct program *vm_program(const struct vmctx *vm)
 {
-    return (struct program *)vm->reserved;
+    return vm->engine_data;
 }
 
 // Runs f, whose arguments lie at `cells`, until it returns (OK; its results lie there) or traps

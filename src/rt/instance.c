@@ -272,7 +272,7 @@ static struct instance *allocate(struct store *s, struct module_record *r)
     in->dropped_elems = in->dropped_datas + m->ndatas;
     in->vm.module = m;
     in->vm.instance = in;
-    in->vm.reserved = (u64)(uintptr_t)r->pub.compiled.data;
+    in->vm.engine_data = r->pub.compiled.data;
     r->ninstances++;
     LIST_ADD(&s->instances, in);
     return in;

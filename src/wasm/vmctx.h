@@ -102,7 +102,7 @@ struct vmctx {
     struct instance *instance; // the runtime's own record (rt/instance.h)
     void *process;             // whom host functions act for
     u64 scratch;               // of compiled code
-    u64 reserved;              // of the engine: compiled->data of its module
+    void *engine_data;         // compiled->data of its module
 };
 
 static inline struct vm_func *vm_import(const struct vmctx *vm, u32 func)
