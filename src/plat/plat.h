@@ -52,7 +52,7 @@ void plat_timer(u64 at);   // calls the timer hook on this CPU at that time; UIN
 void plat_wait(u64 until); // halts until a timer, a kick or I/O
 
 // --- Faults. A hook sees the machine state where a fault or timer tick hit and may change it to
-// resume elsewhere.
+// resume elsewhere; after a fault, nothing but pc, sp and argument is sure to be there then.
 struct plat_fault {
     enum { FAULT_MEMORY, FAULT_DIVIDE, FAULT_ILLEGAL, FAULT_TIMER } kind;
     u64 address; // FAULT_MEMORY

@@ -134,6 +134,7 @@ status thread_call(struct thread *t, const struct vm_func *f, u64 *slots)
     t->ntrace = 0;
     t->trapped.fresh = false;
     t->depth = 0;
+    t->cut = false;
     if (t->deadline != UINT64_MAX && t->deadline <= plat_now())
         t->vm.interrupt = TRAP_TIME;
     if (t->vm.interrupt)
