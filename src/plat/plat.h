@@ -66,6 +66,7 @@ typedef bool plat_fault_hook(struct plat_fault *f);
 void plat_on_fault(plat_fault_hook *hook);
 
 // --- What the host's debugging tools (sanitizers) must know of stacks; nothing elsewhere.
+enum { PLAT_TRACKS_STACKS = __has_feature(address_sanitizer) }; // false: spare yourself the calls
 struct plat_stack {
     const void *low;
     size_t size;

@@ -273,7 +273,7 @@ static struct instance *allocate(struct store *s, struct module_record *r)
     in->vm.module = m;
     in->vm.instance = in;
     in->vm.engine_data = r->pub.compiled.data;
-    r->ninstances++;
+    module_used(r);
     LIST_ADD(&s->instances, in);
     return in;
 }

@@ -30,6 +30,14 @@ __attribute__((noreturn)) void rt_exit(struct vmctx *vm, u32 code);
 // For host functions that can block: raises the trap that thread_interrupt has asked for, if any.
 // To be called when a blocking call was interrupted (EINTR), and before one that may take long.
 void rt_check_interrupt(struct vmctx *vm);
+// The same for who raises traps of its own accord; vm->thread->interrupt was seen not to be 0. May
+// switch to another thread and come back. TRAP_NONE: go on.
+enum trap rt_interrupted(struct vmctx *vm);
+
+// The stub that a timer interrupt sends compiled code through, with the return address on the stack:
+// saves all registers, calls rt_preempted, and goes on as if nothing had been.
+extern const u8 arch_stub_preempt[];
+void rt_preempted(struct vmctx *vm);
 
 // The stub that compiled code calls functions of other instances through (arch/arch.h): R11 = the
 // vm_func.

@@ -412,12 +412,11 @@ static void host_add(struct vmctx *vm, u64 *slots)
 
 static void host_park(struct vmctx *vm, u64 *slots)
 {
-    (void)vm;
     u64 inner[2];
     nested = thread_call(current, current->func, inner);
-    thread_park(current);
+    thread_park(current, vm);
     slots[0] += 100;
-    thread_park(current);
+    thread_park(current, vm);
     slots[0] += 1000;
 }
 
