@@ -742,7 +742,7 @@ static void memories(void)
 static void whole_memory(void)
 {
     struct store *s = store_create(&interp_engine);
-    struct vm_memory *m = store_memory(s, &(struct limits){0, UINT64_MAX});
+    struct vm_memory *m = store_memory(s, &(struct limits){.max = UINT64_MAX});
     CHECK_IS(memory_grow(s, m, 65536), 0);
     m->base[UINT32_MAX] = 1;
     CHECK_IS(memory_grow(s, m, 1), -1);
