@@ -96,9 +96,9 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
     f->prologue = prologue_space(body);
     if (!fast_room(f, f->prologue + 16))
         return;
-    while ((uintptr_t)f->a.p & 15)
-        x64_byte(&f->a, 0xcc);
-    f->start = f->a.p;
+    f->start = (u8 *)ALIGN_UP((uintptr_t)f->a.p, 16);
+    memset(f->a.p, 0xcc, (size_t)(f->start - f->a.p));
+    f->a.p = f->start;
     f->a.p += f->prologue;
     call_enter(f);
     ops_walk(f);
