@@ -176,7 +176,7 @@ static int invoke(struct program *p)
 static int run(struct program *p)
 {
     struct extern_ x;
-    status s = instance_run_start(p->instance, p->module, p->thread);
+    status s = instance_run_start(p->instance, p->thread);
     if (s != OK)
         return ended(p, s);
     if (!p->o->invoke && find_func(p, "_start", &x))

@@ -358,7 +358,7 @@ static int run(struct program *p)
     struct extern_ x;
     if (!first_instruction)
         first_instruction = rdtsc();
-    status s = instance_run_start(p->instance, p->module, p->thread);
+    status s = instance_run_start(p->instance, p->thread);
     if (s != OK)
         return ended(p, s);
     if (find_func(p, "_start", &x))

@@ -531,7 +531,7 @@ static bool load(const u8 *p, size_t size, status st[2])
         if (st[i] == OK)
             st[i] = instance_create(s->store, s->module, NULL, &s->instance, &e[i]);
         if (st[i] == OK)
-            st[i] = instance_run_start(s->instance, s->module, s->thread);
+            st[i] = instance_run_start(s->instance, s->thread);
     }
     if (st[0] != st[1] || strcmp(e[0].text, e[1].text))
         return differ("interp: %s %s, fast: %s %s", status_text(st[0]), e[0].text,
