@@ -13,9 +13,11 @@
 // POSIX: the name is that of a directory, and a link is followed. Creating and removing never
 // follows the last name.
 //
-// Calls never block but for read, write, open (a FIFO), accept and recv; those return E_INTR when a
-// signal came before anything happened. A back end leaves out (NULL) what it does not have; the
-// wrappers of vfs.c answer for it.
+// No call waits. Those that would have to (read, write, recv, send, accept, open of a FIFO) answer
+// E_AGAIN, whatever VFS_NONBLOCK says: that flag is kept for whoever calls, who then waits, with a
+// watch or a vfs_wait_fn, or does not. Less than all may be written. Disks are not waited for: they
+// are taken to be quick. E_INTR: a signal came before anything happened. A back end leaves out
+// (NULL) what it does not have; the wrappers of vfs.c answer for it.
 #pragma once
 #include "base/types.h"
 
@@ -166,7 +168,7 @@ struct vfs_ops {
     // Writes at most size bytes, without a final 0; *length of them.
     enum fs_error (*readlink)(struct vfs_file *d, const char *path, char *buffer, u32 size,
                               u32 *length);
-    // Sockets. Flags are WASI's: recv 1 peek, 2 wait for all; *truncated: a datagram was cut.
+    // Sockets. Flags are WASI's: recv 1 peek; *truncated: a datagram was cut.
     enum fs_error (*recv)(struct vfs_file *f, const struct vfs_iov *v, u32 n, u32 flags, u64 *done,
                           bool *truncated);
     enum fs_error (*send)(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 *done);

@@ -109,7 +109,7 @@ enum fs_error hostdir_readdir(struct vfs_file *f, u64 cookie, struct vfs_dirent 
 
 static int open_flags(u32 how, u32 flags)
 {
-    int o = O_NOCTTY;
+    int o = O_NOCTTY | O_NONBLOCK; // for FIFOs and devices; hostfile.c relies on it
     o |= how & VFS_WRITE ? how & VFS_READ ? O_RDWR : O_WRONLY : O_RDONLY;
     o |= how & VFS_CREATE ? O_CREAT : 0;
     o |= how & VFS_CREATE && how & VFS_EXCLUSIVE ? O_EXCL : 0;
@@ -117,10 +117,15 @@ static int open_flags(u32 how, u32 flags)
     o |= how & VFS_TRUNCATE ? O_TRUNC : 0;
     o |= how & VFS_FOLLOW ? 0 : O_NOFOLLOW;
     o |= flags & VFS_APPEND ? O_APPEND : 0;
-    o |= flags & VFS_NONBLOCK ? O_NONBLOCK : 0;
     o |= flags & VFS_DSYNC ? O_DSYNC : 0;
     o |= flags & (VFS_SYNC | VFS_RSYNC) ? O_SYNC : 0;
     return o;
+}
+
+static bool is_fifo(struct vfs_file *f, const char *path, bool follow)
+{
+    struct vfs_stat st;
+    return hostdir_stat(f, path, follow, &st) == E_SUCCESS && st.type == VFS_UNKNOWN;
 }
 
 enum fs_error hostdir_open(struct vfs_file *f, const char *path, u32 how, u32 flags,
@@ -129,6 +134,8 @@ enum fs_error hostdir_open(struct vfs_file *f, const char *path, u32 how, u32 fl
     struct host_file *h = host_file(f);
     int fd;
     enum fs_error e = host_open(h, path, open_flags(how, flags), &fd);
+    if (e == E_NXIO && !(flags & VFS_NONBLOCK) && is_fifo(f, path, how & VFS_FOLLOW))
+        return E_AGAIN; // to be written to, and nobody reads it yet
     return e ? e : host_file_new(fd, flags, h->walk, out);
 }
 
