@@ -18,6 +18,11 @@
 // watch or a vfs_wait_fn, or does not. Less than all may be written. Disks are not waited for: they
 // are taken to be quick. E_INTR: a signal came before anything happened. A back end leaves out
 // (NULL) what it does not have; the wrappers of vfs.c answer for it.
+//
+// Files are shared between CPUs: references are counted atomically, and a back end guards what lies
+// behind them, positions included, by locks of its own: a spin lock for each tree in memory, which
+// is held for one operation, and takes nothing but the heap's and page faults' locks meanwhile. A
+// file is closed by whoever gives the last reference back, wherever that is.
 #pragma once
 #include "base/types.h"
 
@@ -184,7 +189,7 @@ typedef enum fs_error vfs_wait_fn(struct vfs_poll *items, u32 n, u64 until);
 static inline struct vfs_file *vfs_ref(struct vfs_file *f)
 {
     if (f)
-        f->refs++;
+        __atomic_add_fetch(&f->refs, 1, __ATOMIC_RELAXED);
     return f;
 }
 void vfs_close(struct vfs_file *f); // NULL is fine

@@ -211,6 +211,17 @@ static bool begin_look(int fd, short events)
     return false;
 }
 
+// Several CPUs may find out at once how it is done.
+static enum host_io io_now(const struct host_file *h)
+{
+    return __atomic_load_n(&h->io, __ATOMIC_ACQUIRE);
+}
+
+static void set_io(struct host_file *h, enum host_io io)
+{
+    __atomic_store_n(&h->io, io, __ATOMIC_RELEASE);
+}
+
 // The kernel cannot move data of this file without waiting: then on a description of our own.
 static void own_description(struct host_file *h)
 {
@@ -220,11 +231,11 @@ static void own_description(struct host_file *h)
     fmt(path, sizeof path, "/proc/self/fd/%d", before);
     int fd = open(path, mode | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0) {
-        h->io = IO_LOOK;
+        set_io(h, IO_LOOK);
     } else if (__atomic_compare_exchange_n(&h->fd, &before, fd, false, __ATOMIC_RELEASE,
                                            __ATOMIC_RELAXED)) {
         h->ours = true;
-        h->io = IO_OWN;
+        set_io(h, IO_OWN);
     } else {
         close(fd); // another CPU was quicker
     }
@@ -239,7 +250,7 @@ static bool cannot(ssize_t result)
 // open.
 static bool not_begun(const struct host_file *h)
 {
-    return h->io == IO_OWN && h->f.type == VFS_UNKNOWN && !(h->f.flags & VFS_NONBLOCK) &&
+    return io_now(h) == IO_OWN && h->f.type == VFS_UNKNOWN && !(h->f.flags & VFS_NONBLOCK) &&
            !(poll_one(h->fd, POLLIN) & (POLLIN | POLLHUP));
 }
 
@@ -259,13 +270,13 @@ static ssize_t read_look(const struct host_file *h, const struct vfs_iov *v, u32
 
 static ssize_t read_here(struct host_file *h, const struct vfs_iov *v, u32 n)
 {
-    if (h->io == IO_NOWAIT) {
+    if (io_now(h) == IO_NOWAIT) {
         ssize_t got = preadv2(h->fd, iovec(v), (int)n, -1, RWF_NOWAIT);
         if (!cannot(got))
             return got;
         own_description(h);
     }
-    switch (h->io) {
+    switch (io_now(h)) {
     case IO_SOCKET: {
         struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
         return recvmsg(h->fd, &m, MSG_DONTWAIT);
@@ -311,13 +322,13 @@ static ssize_t write_look(const struct host_file *h, const struct vfs_iov *v, u3
 
 static ssize_t write_here(struct host_file *h, const struct vfs_iov *v, u32 n)
 {
-    if (h->io == IO_NOWAIT) {
+    if (io_now(h) == IO_NOWAIT) {
         ssize_t put = pwritev2(h->fd, iovec(v), (int)n, -1, RWF_NOWAIT);
         if (!cannot(put))
             return put;
         own_description(h);
     }
-    switch (h->io) {
+    switch (io_now(h)) {
     case IO_SOCKET: {
         struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
         return sendmsg(h->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);

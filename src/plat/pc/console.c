@@ -115,10 +115,12 @@ static size_t decode(u8 *p, size_t n)
 
 void console_preload(const u8 *p, u64 size, bool all)
 {
+    spin_acquire(&input.lock);
     input.preloaded = p;
     input.left = size;
     input.all = all;
     input.ended = all && !size;
+    spin_release(&input.lock);
 }
 
 static size_t read_preloaded(u8 *p, size_t n)
