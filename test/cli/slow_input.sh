@@ -67,3 +67,24 @@ timeout -s KILL 20 "$NEBULET" run --engine "$ENGINE" --max-time 0.2 large.wasm >
 shown="run --max-time 0.2 large.wasm"
 exits 134
 says 'time'
+
+# A poll waits for a file and a clock together; what comes first is told.
+wat first <<'END'
+(module (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\07\00\00\00\00\00\00\00\01")
+  (data (i32.const 48) "\09\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\01\00\00\00\00\00\00\00\00\e1\f5\05")
+  (func (export "_start")
+    (drop (call $poll (i32.const 0) (i32.const 256) (i32.const 2) (i32.const 512)))
+    (call $exit (i32.add (i32.mul (i32.load (i32.const 512)) (i32.const 10))
+      (i32.load (i32.const 256))))))
+END
+mkfifo quiet
+exec 8<>quiet
+run run --engine "$ENGINE" first.wasm <&8
+exits 19 # one event: the clock's, after 100 ms
+mkfifo soon
+{ sleep 0.02; echo; sleep 0.3; } >soon &
+run run --engine "$ENGINE" first.wasm <soon
+exits 17
