@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A lock for a few instructions: whoever wants it spins. Its holder does not wait for anything,
-// does not call out, and is not interrupted by what takes the same lock.
+// A spin lock: for the few structures that CPUs share, held for a short while and never over
+// anything that waits. doc/locks.md lists them all, and their order.
 #pragma once
 #include "base/types.h"
 
@@ -8,10 +8,9 @@ typedef struct {
     u32 held;
 } spinlock;
 
-// Spins on a read, which leaves the line shared until the lock is free.
 static inline void spin_acquire(spinlock *l)
 {
-    while (__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE))
+    while (unlikely(__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)))
         while (__atomic_load_n(&l->held, __ATOMIC_RELAXED))
             __builtin_ia32_pause();
 }

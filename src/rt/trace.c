@@ -43,7 +43,7 @@ struct walk {
 
 // --- pc -> function
 
-static struct module_record *module_at(const struct store *s, const u8 *pc)
+static struct module_record *find_module(const struct realm *s, const u8 *pc)
 {
     u32 low = 0, high = s->code.count;
     while (low < high) {
@@ -56,6 +56,15 @@ static struct module_record *module_at(const struct store *s, const u8 *pc)
     if (!low || pc >= s->code.at[low - 1].end)
         return NULL;
     return s->code.at[low - 1].module;
+}
+
+// The frames of a thread keep their modules alive, so one that is found stays.
+static struct module_record *module_at(const struct store *s, const u8 *pc)
+{
+    spin_acquire(&s->realm->lock);
+    struct module_record *r = find_module(s->realm, pc);
+    spin_release(&s->realm->lock);
+    return r;
 }
 
 // The function whose code has the byte at that offset, as an index among the own ones; count: none.
@@ -209,14 +218,6 @@ static void note(struct walk *w, const struct place *p)
     if (t->ntrace < TRACE_MAX)
         t->trace[t->ntrace++] = (struct noted_frame){p->module, p->func, w->return_address, w->pc};
     t->depth++;
-}
-
-void trace_note(struct thread *t, const u8 *pc, const u8 *sp)
-{
-    t->trapped = (struct trapped){pc, sp, t->vm.entry_sp, t->vm.link, t->store->engine->code};
-    t->ntrace = 0;
-    t->depth = 0;
-    t->cut = false;
 }
 
 static void walk_stack(struct thread *t)
