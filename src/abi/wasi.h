@@ -24,8 +24,12 @@ struct wasi_config {
     struct vfs_file *in, *out, *err;     // 0, 1, 2; NULL: closed
     const struct wasi_preopen *preopens; // 3, 4, ...
     u32 npreopens;
-    vfs_wait_fn *wait; // how poll_oneoff waits; NULL: by plat_wait
-    bool trace;        // each call prints its name, arguments and result
+    // How calls wait; NULL: by plat_wait. The calls hold files and memory meanwhile, so it comes
+    // back even when the thread is to end: with E_INTR or E_CANCELED, rt_check_interrupt then being
+    // what ends it. It may come back early.
+    vfs_wait_fn *wait;
+    void (*yield)(struct vmctx *vm); // sched_yield: others' turn; NULL: nothing
+    bool trace;                      // each call prints its name, arguments and result
 };
 
 struct wasi *wasi_create(const struct wasi_config *config); // NULL: no memory
