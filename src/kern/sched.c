@@ -588,6 +588,7 @@ static bool on_ended(struct thread *rt)
         return true;
     kern_acquire();
     struct cpu *c = sched_cpu();
+    charge(c, t->process);
     t->status = THREAD_OVER;
     c->over = t;
     c->current = NULL;
