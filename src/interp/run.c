@@ -22,7 +22,8 @@
 //
 // Every i32 and f32 cell has a zero upper half. A trap stores the pc in frame->call, sets
 // thread->trap and returns ERR_TRAP from the whole run. An asynchronous request (thread->interrupt)
-// is looked at where code goes back or calls.
+// is looked at where code goes back or calls, and one to let other threads run (vmctx->poll) where
+// it goes back and the side table says so.
 #include "interp/interp.h"
 #include "wasm/leb.h"
 #include "wasm/num.h"
@@ -113,6 +114,7 @@ static const u8 leave_code[] = {OP_leave};
     } while (0)
 
 #define INTERRUPT (*(volatile u32 *)&frame->vm->thread->interrupt)
+#define POLL (*(volatile u32 *)&frame->vm->poll)
 #define RELOAD_MEMORY (mem = frame->vm->mem_base, bytes = memory_bytes(frame->vm))
 // Leaves the activation for its caller's, which goes on behind the call.
 #define TO_CALLER                                                                                  \
@@ -281,12 +283,23 @@ static __attribute__((noinline)) HANDLER_CC status trap_interrupt(STATE)
 #define HANDLER(id) static HANDLER_CC status op_##id##_0(STATE)
 #define SAME_DEPTH(id) op_##id##_0
 
-// Takes the entry r0 of the side table, which drops cells below those it keeps.
+// Lets other threads run before the instruction at pc.
+static __attribute__((noinline)) HANDLER_CC status poll(STATE)
+{
+    BEGIN;
+    frame->call = pc;
+    frame->vm->thread->last_sp = (u8 *)frame;
+    rt_poll(frame->vm);
+    RELOAD_MEMORY;
+    NEXT;
+}
+
+// Takes the entry r0 of the side table, which drops cells below those it keeps, or polls.
 static HANDLER_CC status branch_drop(STATE)
 {
     BEGIN;
     const struct branch *branch = (const struct branch *)r0;
-    u64 *from = sp - branch->keep, *to = from - branch->drop;
+    u64 *from = sp - branch->keep, *to = from - (branch->drop & ~BRANCH_POLL);
     for (u32 i = 0; i < branch->keep; i++)
         to[i] = from[i];
     sp = to + branch->keep;
@@ -294,6 +307,8 @@ static HANDLER_CC status branch_drop(STATE)
         GO(trap_interrupt);
     pc += branch->dpc;
     side = branch + branch->dside;
+    if ((branch->drop & BRANCH_POLL) && unlikely(POLL))
+        GO(poll);
     NEXT;
 }
 
