@@ -4,7 +4,7 @@
 // the build.
 #pragma once
 
-#define VMCTX_MEM_BASE 0
+#define VMCTX_MEM_BASE 64
 #define VMCTX_THREAD 16
 #define VMCTX_SCRATCH 48
 
