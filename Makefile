@@ -21,7 +21,7 @@ CORE_MAIN = src/main/script.c src/main/load.c src/main/job.c
 PC_FLAGS = -fno-pie -mcmodel=small -fno-asynchronous-unwind-tables -falign-functions=1 -falign-loops=1
 # The image is to be small, and most of it runs once; faults, memory and the compiler are worth more,
 # but for what compiles rare instructions.
-PC_HOT = src/rt/trap.c src/rt/code.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm code fault memory heap smp)
+PC_HOT = $(wildcard src/kern/*.c src/abi/nebulet*.c) src/rt/trap.c src/rt/code.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm code fault memory heap smp)
 PC_RARE = $(patsubst %,src/fast/%.c,convert float runtime)
 PC_SIZE = $(if $(filter $(PC_RARE),$1),-Oz,$(if $(filter $(PC_HOT) src/wasm/validate% src/fast/% src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz)))
 PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm code fault)
