@@ -179,6 +179,7 @@ static void thread_main(void *argument)
 // Lets it run until it ends or parks.
 static status run_to_end(struct thread *t)
 {
+    this_cpu()->running = t; // a tick that comes at once is for it
     if (t->deadline != UINT64_MAX)
         plat_timer(t->deadline);
     thread_enter(t);
