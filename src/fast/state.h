@@ -264,6 +264,8 @@ void slot_spill(struct fast *f, u32 index); // a register or local slot into its
 void refs_materialize(struct fast *f,
                       u32 local); // before the local changes: slots that refer to it get copies
 void slots_flush(struct fast *f); // all slots become SLOT_MEM or SLOT_CONST
+u32 value_load(struct fast *f, const struct slot *s); // value_reg() of what is in no register
+u32 pop_reg(struct fast *f);                          // pop() and value_reg()
 void slot_to_reg(struct fast *f, u32 index,
                  u32 reg); // copies a slot's value; flags and other state untouched
 void slot_to_home(struct fast *f, u32 index,
@@ -407,43 +409,16 @@ static inline struct slot pop(struct fast *f)
     return s;
 }
 
-// The register that holds a local, loaded and cached if it was not; busy.
-static inline u32 local_reg(struct fast *f, u32 local)
-{
-    u32 r = f->local_reg[local];
-    if (r == NO_REG) {
-        enum ty t = f->local_type[local];
-        r = reg_alloc(f, class_of(t));
-        load_frame(f, t, r, local);
-        cache_put(f, r, local, false);
-    }
-    f->busy |= BIT(r);
-    return r;
-}
-
 // The value of a popped slot in a register (busy). Not to be changed unless owned().
 static inline u32 value_reg(struct fast *f, const struct slot *s)
 {
-    u32 r;
-    switch ((enum slot_kind)s->kind) {
-    case SLOT_REG: return s->reg;
-    case SLOT_LOCAL: return local_reg(f, s->local);
-    case SLOT_CONST:
-        r = reg_alloc(f, class_of(s->type));
-        const_to_reg(f, s->type, r, s->imm);
-        return r;
-    case SLOT_MEM:
-    case SLOT_FLAGS: break;
+    if (s->kind == SLOT_REG)
+        return s->reg;
+    if (s->kind == SLOT_LOCAL && f->local_reg[s->local] != NO_REG) {
+        f->busy |= BIT(f->local_reg[s->local]);
+        return f->local_reg[s->local];
     }
-    r = reg_alloc(f, class_of(s->type));
-    load_frame(f, s->type, r, stack_cell(f, f->sp));
-    return r;
-}
-
-static inline u32 pop_reg(struct fast *f)
-{
-    struct slot s = pop(f);
-    return value_reg(f, &s);
+    return value_load(f, s);
 }
 
 // --- pins.c

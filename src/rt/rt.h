@@ -129,6 +129,21 @@ void thread_interrupt(struct thread *t, enum trap trap);
 // timer of the CPU.
 void thread_deadline(struct thread *t, u64 at);
 
+// --- What waiting is: set once, by whoever runs several threads of a process. Without it a wait
+// with a time limit is over at once, one without traps, and nobody is there to be notified. All
+// three are called on the coroutine of the running thread, may switch to others, and come back to
+// it.
+struct rt_waiting {
+    // Waits until it is notified or the time is up (negative: never). `address` is one in memory 0
+    // of the instance, which others may share (vm->mem). 0: notified, 2: timed out.
+    s64 (*wait)(struct vmctx *vm, u64 address, s64 timeout_ns);
+    // Wakes up to `count` threads that wait there; how many.
+    u32 (*notify)(struct vmctx *vm, u64 address, u32 count);
+    // vm->poll was set, and has been cleared.
+    void (*poll)(struct vmctx *vm);
+};
+void rt_set_waiting(const struct rt_waiting *waiting); // it must stay; NULL: none
+
 // The frames at the latest trap, innermost first; how many were written.
 u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max);
 // "wasm trap: out of bounds memory access\n  at name+0x12 (module.wasm:0x1234)\n ..." as text;

@@ -203,6 +203,7 @@ static void set_up(struct thread *t, const struct vm_func *f, u64 *slots)
     t->ntrace = 0;
     t->trapped.fresh = false;
     t->depth = 0;
+    t->cut = false;
     t->func = f->ref;
     t->slots = slots;
 }

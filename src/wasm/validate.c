@@ -19,13 +19,14 @@
 
 // The walk: handlers ------------------------------------------------------------------------------
 
-enum { ROW_FC = 256, ROWS = ROW_FC + 32 }; // opcodes of one byte, then those of prefix 0xfc
+// Opcodes of one byte, then those of prefix 0xfc, then those of 0xfe.
+enum { ROW_FC = 256, ROW_FE = ROW_FC + 32, ROWS = ROW_FE + 0x4f };
 
 typedef status handler(struct validator *v, const u8 *p, u8 *sp, u32 sig);
 
 static const struct row {
     handler *handler;
-    u32 sig; // operand type, result type << 8, log2 of the natural alignment << 16
+    u32 sig; // operand type, result type << 8, log2 of the natural alignment << 16; see op_atomic
 } rows[ROWS];
 
 // Says what the byte behind the body makes of it: the body may be cut short, or its `end` be
@@ -41,21 +42,26 @@ static void out_of_bytes(struct validator *v)
         fail(v, ERR_MALFORMED, "END opcode expected");
 }
 
-static status finish(struct validator *v)
+// The last handler. (A handler, so that going there is a jump, too: without calls, the frequent
+// ones need no registers saved.)
+__attribute__((noinline)) static status finish(struct validator *v, [[maybe_unused]] const u8 *p,
+                                               [[maybe_unused]] u8 *sp, [[maybe_unused]] u32 sig)
 {
     if (unlikely(v->frames.count))
         out_of_bytes(v);
     return v->e->code;
 }
 
+#define JUMP(handler, p, sp, sig) __attribute__((musttail)) return handler(v, p, sp, sig)
+
 // Goes on at p. The jump is a tail call on every path, so that the stack does not grow.
 #define NEXT(p, sp)                                                                                \
     do {                                                                                           \
         if (unlikely((p) >= v->end))                                                               \
-            return finish(v);                                                                      \
+            JUMP(finish, p, sp, 0);                                                                \
         v->pc = (p);                                                                               \
         const struct row *row_ = &rows[*(p)];                                                      \
-        __attribute__((musttail)) return row_->handler(v, (p) + 1, sp, row_->sig);                 \
+        JUMP(row_->handler, (p) + 1, sp, row_->sig);                                               \
     } while (0)
 
 #define NEXT_CURSOR(next)                                                                          \
@@ -69,6 +75,9 @@ static status finish(struct validator *v)
 #define HANDLER(name)                                                                              \
     static status do_##name(struct validator *v, const u8 *p, u8 *sp, [[maybe_unused]] u32 sig)
 
+// What a handler jumps to when something is out of the ordinary.
+#define SLOW_HANDLER(name) __attribute__((noinline)) HANDLER(name##_slow)
+
 // A handler that leaves its work to a function.
 #define CALL_OUT(name, call)                                                                       \
     HANDLER(name)                                                                                  \
@@ -77,70 +86,78 @@ static status finish(struct validator *v)
         NEXT_CURSOR(call);                                                                         \
     }
 
-__attribute__((noinline)) static struct cursor slow_un(struct validator *v, struct cursor c,
-                                                       u32 sig)
+static inline struct cursor unary(struct validator *v, struct cursor c, u32 sig)
 {
     c.sp = pop(v, c.sp, (u8)sig);
     return c.sp ? at(c.p, push(v, c.sp, (u8)(sig >> 8))) : failed;
 }
 
-__attribute__((noinline)) static struct cursor slow_bin(struct validator *v, struct cursor c,
-                                                        u32 sig)
+SLOW_HANDLER(un)
 {
-    c.sp = pop(v, c.sp, (u8)sig);
-    return c.sp ? slow_un(v, c, sig) : failed;
-}
-
-__attribute__((noinline)) static struct cursor slow_store(struct validator *v, struct cursor c,
-                                                          u32 sig)
-{
-    const u8 params[2] = {TYPE_I32, (u8)sig};
-    return at(c.p, pop_many(v, c.sp, params, 2));
+    NEXT_CURSOR(unary(v, (struct cursor){p, sp}, sig));
 }
 
 HANDLER(un)
 {
     if (unlikely(sp <= v->base || sp[-1] != (u8)sig))
-        NEXT_CURSOR(slow_un(v, (struct cursor){p, sp}, sig));
+        JUMP(do_un_slow, p, sp, sig);
     sp[-1] = (u8)(sig >> 8);
     NEXT(p, sp);
+}
+
+SLOW_HANDLER(bin)
+{
+    struct cursor c = {p, pop(v, sp, (u8)sig)};
+    NEXT_CURSOR(c.sp ? unary(v, c, sig) : failed);
 }
 
 HANDLER(bin)
 {
     if (unlikely(sp - v->base < 2 || sp[-1] != (u8)sig || sp[-2] != (u8)sig))
-        NEXT_CURSOR(slow_bin(v, (struct cursor){p, sp}, sig));
+        JUMP(do_bin_slow, p, sp, sig);
     sp[-2] = (u8)(sig >> 8);
     NEXT(p, sp - 1);
 }
 
-static inline const u8 *memarg(struct validator *v, const u8 *p, u32 natural)
+// The end of a memarg that is short and right; NULL: look more closely.
+static inline const u8 *memarg(const struct validator *v, const u8 *p, u32 natural)
 {
-    const u8 *next = NULL;
-    if (likely(v->end - p >= 5 && p[0] <= natural && v->memory))
-        next = skip_leb(p + 1);
-    return likely(next) ? next : imm_memarg(v, p, natural);
+    bool good = v->end - p >= 5 && p[0] <= natural && v->memory;
+    return likely(good) ? skip_leb(p + 1) : NULL;
+}
+
+SLOW_HANDLER(load)
+{
+    p = imm_memarg(v, p, sig >> 16);
+    if (unlikely(!p))
+        return v->e->code;
+    NEXT_CURSOR(unary(v, (struct cursor){p, sp}, sig));
 }
 
 HANDLER(load)
 {
-    p = memarg(v, p, sig >> 16);
+    const u8 *next = memarg(v, p, sig >> 16);
+    if (unlikely(!next || sp <= v->base || sp[-1] != TYPE_I32))
+        JUMP(do_load_slow, p, sp, sig);
+    sp[-1] = (u8)(sig >> 8);
+    NEXT(next, sp);
+}
+
+SLOW_HANDLER(store)
+{
+    const u8 params[2] = {TYPE_I32, (u8)sig};
+    p = imm_memarg(v, p, sig >> 16);
     if (unlikely(!p))
         return v->e->code;
-    if (unlikely(sp <= v->base || sp[-1] != TYPE_I32))
-        NEXT_CURSOR(slow_un(v, (struct cursor){p, sp}, sig));
-    sp[-1] = (u8)(sig >> 8);
-    NEXT(p, sp);
+    NEXT_CURSOR(at(p, pop_many(v, sp, params, 2)));
 }
 
 HANDLER(store)
 {
-    p = memarg(v, p, sig >> 16);
-    if (unlikely(!p))
-        return v->e->code;
-    if (unlikely(sp - v->base < 2 || sp[-1] != (u8)sig || sp[-2] != TYPE_I32))
-        NEXT_CURSOR(slow_store(v, (struct cursor){p, sp}, sig));
-    NEXT(p, sp - 2);
+    const u8 *next = memarg(v, p, sig >> 16);
+    if (unlikely(!next || sp - v->base < 2 || sp[-1] != (u8)sig || sp[-2] != TYPE_I32))
+        JUMP(do_store_slow, p, sp, sig);
+    NEXT(next, sp - 2);
 }
 
 static inline bool local_initialized(const struct validator *v, u32 x)
@@ -148,13 +165,13 @@ static inline bool local_initialized(const struct validator *v, u32 x)
     return v->initialized[x / 64] >> (x % 64) & 1;
 }
 
-__attribute__((noinline)) static void local_read_early(struct validator *v, u32 x)
+static void local_read_early(struct validator *v, u32 x)
 {
     if (!innermost(v)->unreachable)
         v->zero[x / 64] |= 1ull << (x % 64);
 }
 
-__attribute__((noinline)) static bool local_first_write(struct validator *v, u32 x)
+static bool local_first_write(struct validator *v, u32 x)
 {
     if (innermost(v)->unreachable)
         return true;
@@ -165,7 +182,7 @@ __attribute__((noinline)) static bool local_first_write(struct validator *v, u32
     return false;
 }
 
-static inline const u8 *local_index(struct validator *v, const u8 *p, u32 *x)
+static const u8 *local_index(struct validator *v, const u8 *p, u32 *x)
 {
     p = imm_u32(v, p, x);
     if (likely(p && *x < v->nlocals))
@@ -175,25 +192,49 @@ static inline const u8 *local_index(struct validator *v, const u8 *p, u32 *x)
     return NULL;
 }
 
+// Is there an index of one byte, of a local?
+static inline bool local_short(const struct validator *v, const u8 *p)
+{
+    return likely(p < v->end && *p < 0x80 && *p < v->nlocals);
+}
+
+static inline bool local_plain_write(const struct validator *v, const u8 *p, const u8 *sp)
+{
+    return local_short(v, p) && likely(local_initialized(v, *p)) && likely(sp > v->base) &&
+           likely(sp[-1] == v->types[*p]);
+}
+
 static inline void note_use(struct validator *v, u32 x, u32 flags)
 {
     if (v->want & WANT_USES) // room was made for all that a body can have
         v->uses.at[v->uses.count++] = x | v->depth_bits | flags;
 }
 
-HANDLER(local_get)
+SLOW_HANDLER(local_get)
 {
     u32 x;
     p = local_index(v, p, &x);
     if (unlikely(!p))
         return v->e->code;
     note_use(v, x, 0);
-    if (unlikely(!local_initialized(v, x)))
+    if (!local_initialized(v, x))
         local_read_early(v, x);
     sp = push(v, sp, v->types[x]);
     if (unlikely(!sp))
         return v->e->code;
     NEXT(p, sp);
+}
+
+HANDLER(local_get)
+{
+    if (unlikely(!local_short(v, p) || !raise_one(v, sp)))
+        JUMP(do_local_get_slow, p, sp, sig);
+    u32 x = *p;
+    note_use(v, x, 0);
+    if (unlikely(!local_initialized(v, x)))
+        local_read_early(v, x);
+    *sp = v->types[x];
+    NEXT(p + 1, sp + 1);
 }
 
 static inline struct cursor local_set(struct validator *v, struct cursor c, bool tee)
@@ -203,7 +244,7 @@ static inline struct cursor local_set(struct validator *v, struct cursor c, bool
     if (unlikely(!c.p))
         return failed;
     note_use(v, x, LOCAL_USE_WRITE);
-    if (unlikely(!local_initialized(v, x) && !local_first_write(v, x)))
+    if (!local_initialized(v, x) && !local_first_write(v, x))
         return failed;
     c.sp = pop(v, c.sp, v->types[x]);
     if (tee && likely(c.sp))
@@ -211,17 +252,49 @@ static inline struct cursor local_set(struct validator *v, struct cursor c, bool
     return at(c.p, c.sp);
 }
 
-CALL_OUT(local_set, local_set(v, c, false))
-CALL_OUT(local_tee, local_set(v, c, true))
+SLOW_HANDLER(local_set)
+{
+    NEXT_CURSOR(local_set(v, (struct cursor){p, sp}, false));
+}
+
+HANDLER(local_set)
+{
+    if (!local_plain_write(v, p, sp))
+        JUMP(do_local_set_slow, p, sp, sig);
+    note_use(v, *p, LOCAL_USE_WRITE);
+    NEXT(p + 1, sp - 1);
+}
+
+SLOW_HANDLER(local_tee)
+{
+    NEXT_CURSOR(local_set(v, (struct cursor){p, sp}, true));
+}
+
+HANDLER(local_tee)
+{
+    if (!local_plain_write(v, p, sp))
+        JUMP(do_local_tee_slow, p, sp, sig);
+    note_use(v, *p, LOCAL_USE_WRITE);
+    NEXT(p + 1, sp);
+}
+
+// The type in the low byte of sig, the bits of the number behind it.
+SLOW_HANDLER(constant)
+{
+    p = imm_slow(v, p, sig >> 8, true).p;
+    if (unlikely(!p || !(sp = push(v, sp, (u8)sig))))
+        return v->e->code;
+    NEXT(p, sp);
+}
 
 #define CONSTANT(name, type, bits)                                                                 \
     HANDLER(name)                                                                                  \
     {                                                                                              \
         const u8 *next = likely(v->end - p >= 4) ? skip_leb(p) : NULL;                             \
-        p = likely(next) ? next : imm_slow(v, p, bits, true).p;                                    \
-        if (unlikely(!p || !(sp = push(v, sp, type))))                                             \
-            return v->e->code;                                                                     \
-        NEXT(p, sp);                                                                               \
+        if (unlikely(!next || !raise_one(v, sp)))                                                  \
+            JUMP(do_constant_slow, p, sp, (type) | (bits) << 8);                                   \
+        *sp = type;                                                                                \
+        NEXT(next, sp + 1);                                                                        \
     }
 CONSTANT(i32_const, TYPE_I32, 32)
 CONSTANT(i64_const, TYPE_I64, 64)
@@ -231,19 +304,24 @@ HANDLER(nop)
     NEXT(p, sp);
 }
 
-HANDLER(prefix_fc)
-{
-    u32 op;
-    p = imm_u32(v, p, &op);
-    if (unlikely(!p))
-        return v->e->code;
-    if (op >= ROWS - ROW_FC)
-        return illegal(v, 0xfc, op), v->e->code;
-    const struct row *row = &rows[ROW_FC + op];
-    __attribute__((musttail)) return row->handler(v, p, sp, row->sig);
-}
+#define PREFIX(name, byte, first, end)                                                             \
+    HANDLER(name)                                                                                  \
+    {                                                                                              \
+        u32 op;                                                                                    \
+        p = imm_u32(v, p, &op);                                                                    \
+        if (unlikely(!p))                                                                          \
+            return v->e->code;                                                                     \
+        if (op >= (end) - (first))                                                                 \
+            return illegal(v, byte, op), v->e->code;                                               \
+        const struct row *row = &rows[(first) + op];                                               \
+        if (row->handler == do_illegal)                                                            \
+            return illegal(v, byte, op), v->e->code;                                               \
+        JUMP(row->handler, p, sp, row->sig);                                                       \
+    }
 
 CALL_OUT(illegal, illegal(v, 0, *v->pc))
+PREFIX(prefix_fc, 0xfc, ROW_FC, ROW_FE)
+PREFIX(prefix_fe, 0xfe, ROW_FE, ROWS)
 CALL_OUT(unreachable, unreachable(v, c.p))
 CALL_OUT(block, op_block(v, c, FRAME_BLOCK))
 CALL_OUT(loop, op_block(v, c, FRAME_LOOP))
@@ -281,8 +359,14 @@ CALL_OUT(memory_fill, op_memory(v, c, 1, "iii", ""))
 CALL_OUT(memory_init, op_memory_init(v, c))
 CALL_OUT(data_drop, op_data_drop(v, c))
 CALL_OUT(prefix_fd, op_fd(v, c))
+CALL_OUT(atomic, op_atomic(v, c, sig))
+CALL_OUT(memory_atomic_notify, op_atomic_call(v, c, 2, "ii"))
+CALL_OUT(memory_atomic_wait32, op_atomic_call(v, c, 2, "iil"))
+CALL_OUT(memory_atomic_wait64, op_atomic_call(v, c, 3, "ill"))
+CALL_OUT(atomic_fence, at(imm_zero(v, c.p), c.sp))
 
-#define ROW(code) ((code) < 256 ? (code) : ROW_FC + ((code) & 31))
+#define ROW(code)                                                                                  \
+    ((code) < 256 ? (code) : (code) < 0xfe00 ? ROW_FC + ((code) & 31) : ROW_FE + ((code) & 127))
 
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Winitializer-overrides" // what is no opcode comes first
@@ -290,7 +374,9 @@ static const struct row rows[ROWS] = {
     [0 ... ROWS - 1] = {do_illegal, 0},
     [0xfc] = {do_prefix_fc, 0},
     [0xfd] = {do_prefix_fd, 0},
+    [0xfe] = {do_prefix_fe, 0},
 #define X(code, id, ...) [ROW(code)] = {do_##id, 0},
+#define AX X
 #define UN(code, id, text, A, R, ...) [ROW(code)] = {do_un, TYPE_##A | TYPE_##R << 8},
 #define UNT UN
 #define BIN(code, id, text, A, R, ...) [ROW(code)] = {do_bin, TYPE_##A | TYPE_##R << 8},
@@ -298,6 +384,12 @@ static const struct row rows[ROWS] = {
 #define LOAD(code, id, text, R, mem, align)                                                        \
     [ROW(code)] = {do_load, TYPE_I32 | TYPE_##R << 8 | (align) << 16},
 #define STORE(code, id, text, A, mem, align) [ROW(code)] = {do_store, TYPE_##A | (align) << 16},
+#define ALOAD(code, id, text, R, ...) ATOMIC(code, R, 0, ATOMIC_RESULT, __VA_ARGS__)
+#define ASTORE(code, id, text, A, ...) ATOMIC(code, A, 1, 0, __VA_ARGS__)
+#define RMW(code, id, text, A, ...) ATOMIC(code, A, 1, ATOMIC_RESULT, __VA_ARGS__)
+#define CMPXCHG(code, id, text, A, ...) ATOMIC(code, A, 2, ATOMIC_RESULT, __VA_ARGS__)
+#define ATOMIC(code, A, operands, result, mem, align, ...)                                         \
+    [ROW(code)] = {do_atomic, TYPE_##A | (operands) << 8 | (result) | (align) << 16},
 #include "wasm/ops.def"
 };
 #pragma clang diagnostic pop

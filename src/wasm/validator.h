@@ -106,9 +106,20 @@ u8 *pop_slow(struct validator *v, u8 *sp, u8 type);
 // Takes `params`, one character each (i l f d v), and puts `results`.
 u8 *apply(struct validator *v, u8 *sp, const char *params, const char *results);
 
+// raise() for one value, where no more memory is needed.
+static inline bool raise_one(struct validator *v, u8 *sp)
+{
+    if (likely(sp < v->high))
+        return true;
+    if (unlikely(sp == v->limit))
+        return false;
+    v->high = sp + 1;
+    return true;
+}
+
 static inline u8 *push(struct validator *v, u8 *sp, u8 type)
 {
-    if (unlikely(sp >= v->high)) {
+    if (unlikely(!raise_one(v, sp))) {
         sp = raise(v, sp, 1);
         if (!sp)
             return NULL;
@@ -124,12 +135,16 @@ static inline u8 *pop(struct validator *v, u8 *sp, u8 type)
 
 static inline u8 *push_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
 {
+    if (n == 1 && *types != TYPE_V128)
+        return push(v, sp, *types);
     return n ? push_list(v, sp, types, n) : sp;
 }
 
 // Takes n values off, which must have these types.
 static inline u8 *pop_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
 {
+    if (n == 1)
+        return pop(v, sp, *types);
     return n ? pop_list(v, sp, types, n) : sp;
 }
 
@@ -138,6 +153,7 @@ static inline u8 *pop_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
 struct leb imm_slow(struct validator *v, const u8 *p, u32 bits, bool sign);
 const u8 *imm_bytes(struct validator *v, const u8 *p, size_t n);
 __attribute__((cold)) const u8 *unknown(struct validator *v, const char *what, u32 x);
+const u8 *imm_zero(struct validator *v, const u8 *p);   // a zero byte
 const u8 *imm_memory(struct validator *v, const u8 *p); // the zero byte, and that there is one
 const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural);
 const u8 *imm_reftype(struct validator *v, const u8 *p, u8 *type);
@@ -215,3 +231,9 @@ struct cursor op_memory_init(struct validator *v, struct cursor c);
 struct cursor op_data_drop(struct validator *v, struct cursor c);
 struct cursor op_constant(struct validator *v, struct cursor c, u32 size, u8 type);
 struct cursor op_fd(struct validator *v, struct cursor c); // all of prefix 0xfd
+// An atomic access: sig is the type of operands and result, the number of operands behind the
+// address << 8, whether there is a result, and log2 of the alignment << 16.
+enum { ATOMIC_RESULT = 1 << 10 };
+struct cursor op_atomic(struct validator *v, struct cursor c, u32 sig);
+// One that calls the runtime, and has an i32 as its result.
+struct cursor op_atomic_call(struct validator *v, struct cursor c, u32 align, const char *params);

@@ -111,7 +111,9 @@ struct vmctx {
     void *process;             // whom host functions act for
     u64 scratch;               // of compiled code
     void *engine_data;         // compiled->data of its module
-};
+    u32 poll; // set asynchronously when another thread should run: loops of modules that can have
+              // one look at it, and call rt_poll
+} __attribute__((aligned(16)));
 
 static inline struct vm_func *vm_import(const struct vmctx *vm, u32 func)
 {
