@@ -26,10 +26,10 @@ PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold
 	vectorize-loops=false vectorize-slp=false)
 # The image is to be small, and most of it runs once; faults, memory and the compiler are worth more,
 # but for what compiles rare instructions.
-PC_HOT = $(wildcard src/kern/*.c src/abi/nebulet*.c) src/rt/trap.c src/rt/code.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm code fault memory heap smp)
+PC_HOT = $(wildcard src/kern/*.c src/abi/nebulet*.c) src/rt/trap.c src/rt/code.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm code fault tlb memory heap smp)
 PC_RARE = $(patsubst %,src/fast/%.c,convert float runtime)
 PC_SIZE = $(if $(filter $(PC_RARE),$1),-Oz,$(if $(filter $(PC_HOT) src/wasm/validate% src/fast/% src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz)))
-PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm code fault)
+PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm code fault tlb)
 
 WARN = -Wall -Wextra -Wshadow -Wswitch-enum -Wmissing-prototypes
 CFLAGS = -std=gnu11 -O2 -g -march=x86-64-v2 -Isrc -MMD -MP $(WARN) \
@@ -95,6 +95,8 @@ $(eval $(call variant,build,,-Wl,--icf=safe))
 $(eval $(call variant,build/asan,$(SANITIZE)))
 
 # --- The kernel: the same core once more, and the PC as its platform.
+KERNEL_LINK = $(CC) $(PC_LINK) -fuse-ld=lld-22 -nostdlib -static -Wl,--gc-sections -Wl,--icf=safe \
+	-Wl,--build-id=none -Wl,-z,max-page-size=64 -T src/plat/pc/kernel.ld
 KERNEL_OBJ = $(patsubst src/%,build/kernel/%.o,$(basename $(CORE_SRC) $(PC_SRC)))
 build/kernel/%.o: src/%.c Makefile | $(TOOLS)
 	@mkdir -p $(@D)
@@ -106,9 +108,21 @@ build/kernel/%.o: src/%.S Makefile | $(TOOLS)
 	$Q$(CC) -Isrc -MMD -MP -g -c $< -o $@
 build/nebulet.elf: $(KERNEL_OBJ) src/plat/pc/kernel.ld
 	$(call say,LD $@)
-	$Q$(CC) $(PC_LINK) -fuse-ld=lld-22 -nostdlib -static -Wl,--gc-sections -Wl,--icf=safe \
-		-Wl,--build-id=none -Wl,-z,max-page-size=64 -T src/plat/pc/kernel.ld $(KERNEL_OBJ) -o $@
+	$Q$(KERNEL_LINK) $(KERNEL_OBJ) -o $@
 -include $(KERNEL_OBJ:.o=.d)
+
+# Kernels that are tests: src/main/kernel.c is a file of theirs.
+build/kernel/test/%.o: test/kernel/%.c Makefile | $(TOOLS)
+	@mkdir -p $(@D)
+	$(call say,CC $@)
+	$Q$(CC) $(CFLAGS) $(FREESTANDING) $(PC_FLAGS) -c $< -o $@
+.PRECIOUS: build/kernel/test/%.o
+build/test/kernel/%.elf: build/kernel/test/%.o $(KERNEL_OBJ) src/plat/pc/kernel.ld
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$Q$(KERNEL_LINK) $(filter-out %/main/kernel.o,$(filter %.o,$^)) -o $@
+-include $(patsubst test/kernel/%.c,build/kernel/test/%.d,$(wildcard test/kernel/*.c))
+TEST_KERNELS = $(patsubst test/kernel/%.c,build/test/kernel/%.elf,$(wildcard test/kernel/*.c))
 UNIT = $(patsubst test/unit/%.c,build/test/%,$(UNIT_SRC))
 
 build/.tools: check/install
@@ -134,7 +148,7 @@ build/nebulet.iso: build/nebulet.elf build/guest/wordfreq.wasm test/make_iso
 	@check/install test
 	test/make_iso build/nebulet.elf $@ build/guest/wordfreq.wasm
 
-unit: $(UNIT) ## build/test/*: the unit tests, built
+unit: $(UNIT) $(TEST_KERNELS) ## the unit tests and the kernels that are tests, built
 
 test: all unit build/fuzz/differ ## all tests; ends with N passed, N failed
 	@check/install test

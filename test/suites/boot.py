@@ -116,6 +116,19 @@ def boot_silent_input(bench, text):
         raise base.Failed(f"exit code {machine.returncode}\n{base.excerpt(err)}")
 
 
+def stress(bench, cpus, threads, rounds):
+    """All CPUs at once: test/kernel/smp.c. With `single`, QEMU runs them in turns; otherwise it is
+    slow when this machine has not as many cores to spare."""
+    kernel = bench.program.parent / "test/kernel/smp.elf"
+    if not kernel.exists():
+        raise base.Skipped(f"no {kernel.name}: run make unit first")
+    flags = [f"tcg,thread={threads}" if flag == "tcg" else flag for flag in QEMU]
+    result = base.run([*flags, *MACHINES["microvm"], "-m", "128", "-smp", str(cpus), "-kernel", kernel,
+                       "-append", f"rounds={rounds}"], limit=120)
+    if result.code != 1 or f"{cpus} CPUs, ".encode() not in result.out:
+        raise base.Failed(f"exit code {result.code}\n{base.excerpt(result.out)}")
+
+
 # --- Many programs in one machine.
 def pack(files):
     archive = io.BytesIO()
@@ -264,6 +277,11 @@ def boots(bench):
                         lambda f=flags: boot_slow_input(bench, *f))
     for name, text in (("read", READS), ("polled", POLLS)):
         yield base.Case(f"silent input, {name}", "", lambda t=text: boot_silent_input(bench, t))
+
+
+    for cpus, threads, rounds in ((2, "multi", 500), (4, "single", 5000)):
+        yield base.Case(f"{cpus} CPUs share everything", "",
+                        lambda c=cpus, t=threads, r=rounds: stress(bench, c, t, r))
 
 
 def renamed(suite, cases):

@@ -81,8 +81,15 @@ void fault_interrupt(struct frame *f)
 {
     if (f->vector == VECTOR_SPURIOUS)
         return;
+    struct cpu *c = this_cpu();
     apic_end();
-    this_cpu()->kicked = true;
+    if (c->idle)
+        tlb_wake(c);
+    if (f->vector == VECTOR_FLUSH) {
+        tlb_answer();
+        return;
+    }
+    c->kicked = true;
     if (f->vector == VECTOR_TIMER)
         time_ran_out();
     if (f->vector == VECTOR_SERIAL)
@@ -138,7 +145,8 @@ void pc_panic(const struct frame *f, const char *format, ...)
 {
     static bool again;
     char text[256];
-    interrupts_off();
+    smp_end();
+    console_seize();
     va_list args;
     va_start(args, format);
     fmt_va(text, sizeof text, format, args);
