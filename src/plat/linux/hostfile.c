@@ -250,7 +250,7 @@ static bool cannot(ssize_t result)
 // open.
 static bool not_begun(const struct host_file *h)
 {
-    return io_now(h) == IO_OWN && h->f.type == VFS_UNKNOWN && !(h->f.flags & VFS_NONBLOCK) &&
+    return !h->adopted && h->f.type == VFS_UNKNOWN && !(h->f.flags & VFS_NONBLOCK) &&
            !(poll_one(h->fd, POLLIN) & (POLLIN | POLLHUP));
 }
 
