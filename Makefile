@@ -15,7 +15,7 @@ VERSION = 0.1.0
 CORE = base wasm interp fast target/x64 rt kern fs abi arch/x86_64
 HOST = plat/linux main
 # What main/ has for every platform: freestanding, though it stands among hosted files.
-CORE_MAIN = src/main/script.c src/main/load.c
+CORE_MAIN = src/main/script.c src/main/load.c src/main/job.c
 # The kernel runs where it is loaded. PC_PLAIN is code that runs while compiled code is interrupted
 # anywhere, so it leaves the vector registers alone.
 PC_FLAGS = -fno-pie -mcmodel=small -fno-asynchronous-unwind-tables -falign-functions=1 -falign-loops=1

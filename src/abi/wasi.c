@@ -359,6 +359,7 @@ static void begin(struct call *c, struct vmctx *vm, bool is_unstable)
         }                                                                                          \
         if (unlikely(c.wasi && c.wasi->trace))                                                     \
             trace(&c, #name, info_##name, slots, e);                                               \
+        rt_check_interrupt(vm);                                                                    \
         slots[0] = e;                                                                              \
     }
 #define NORETURN(name, args)                                                                       \
