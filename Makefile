@@ -120,7 +120,7 @@ SDK_FILES = $(SDK_HEADERS) $(patsubst %,$(SDK)/%,lib/libsip.a lib/libsip-freesta
 	nebulet-freestanding.cfg libsip.pc rust/nebulet.rs assemblyscript/nebulet.ts)
 SDK_CC = $(CC) --config=$(SDK)/nebulet-freestanding.cfg -std=gnu11 -O2 $(WARN)
 SIP_CC = $(CC) --config=$(SDK)/nebulet.cfg -std=gnu11 -O2 $(WARN)
-GUESTS = build/guest/wordfreq.wasm \
+GUESTS = build/guest/wordfreq.wasm build/user/init.wasm \
 	$(patsubst user/demo/%.c,build/demo/%.wasm,$(filter-out user/demo/wordfreq.c,$(wildcard user/demo/*.c)))
 
 # Tables and types are the platform's own; a guest sees the errors that calls return, and no others.
@@ -158,10 +158,10 @@ build/demo/%.wasm: user/demo/%.c $(wildcard user/demo/*.h) $(SDK_FILES)
 	@mkdir -p $(@D)
 	$(call say,GUEST $@)
 	$Q$(SIP_CC) $< -o $@
-build/user/%.wasm: $(SDK_FILES) user/%/*.c $(wildcard user/*/*.h)
+build/user/%.wasm: $(wildcard user/*/*.[ch]) $(SDK_FILES)
 	@mkdir -p $(@D)
 	$(call say,GUEST $@)
-	$Q$(SIP_CC) $(filter %.c,$^) -o $@
+	$Q$(SIP_CC) $(wildcard user/$*/*.c) -o $@
 
 userspace: $(SDK_FILES) $(GUESTS) ## libsip, user/* and the examples of sdk/, below build/
 
