@@ -42,11 +42,10 @@ u64 arch_protect(struct vm_thread *t, void (*body)(void *), void *argument);
 
 // Base of memory 0 for compiled code; called when the thread changes hands (a coroutine switch).
 void arch_set_gs(u64 base);
-u64 arch_get_gs(void);
-// For platforms on which the instructions for it are not allowed: routines that do it instead, set
-// once before any compiled code runs. Base in rdi or result in rax; they keep every other register
-// but r11 and rcx.
-extern const void *arch_gs_setter, *arch_gs_getter;
+// For platforms on which the instruction for it is not allowed: a routine that does it instead, set
+// once before any compiled code runs. Base in rdi; it keeps every other register but rax, r11 and
+// rcx.
+extern const void *arch_gs_setter;
 
 // Stubs that compiled code calls, in assembler (see target/x64/abi.h for the registers they keep).
 extern const u8 arch_stub_link[];   // call through a vm_func of another instance, R11 = the vm_func

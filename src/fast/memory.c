@@ -10,7 +10,7 @@ static u64 memarg_offset(struct fast *f)
 }
 
 // The operand for the popped address slot plus a static offset.
-static struct x64_operand address(struct fast *f, const struct slot *s, u64 offset)
+struct x64_operand address(struct fast *f, const struct slot *s, u64 offset)
 {
     struct x64_operand m = {NO_REG, NO_REG, 0, true, false, 0};
     if (s->kind == SLOT_CONST && (u32)s->imm + offset < INT32_MAX) {

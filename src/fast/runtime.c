@@ -14,6 +14,17 @@ static void push_c_int(struct fast *f)
     push_reg(f, T32, RAX);
 }
 
+// The operands are on the stack, the instruction's offset goes before them; the result comes
+// through vm->scratch.
+static void atomic_call(struct fast *f, const void *function, u32 nslots)
+{
+    leb_u32(&f->pc); // alignment
+    u64 offset = leb_u32(&f->pc);
+    call_runtime(f, function, &offset, 1, nslots, true, true);
+    x64_mem(&f->a, I_MOV_LOAD, false, RAX, x64_at(INSTANCE, offsetof(struct vmctx, scratch)));
+    push_reg(f, T32, RAX);
+}
+
 void runtime_op(struct fast *f, u32 op)
 {
     u32 x, y;
@@ -59,6 +70,9 @@ void runtime_op(struct fast *f, u32 op)
         x64_mem(&f->a, I_MOV_LOAD, true, RAX, x64_at(INSTANCE, offsetof(struct vmctx, scratch)));
         push_reg(f, T64, RAX);
         break;
+    case OP_memory_atomic_notify: atomic_call(f, (const void *)rt_atomic_notify, 2); break;
+    case OP_memory_atomic_wait32: atomic_call(f, (const void *)rt_atomic_wait32, 3); break;
+    case OP_memory_atomic_wait64: atomic_call(f, (const void *)rt_atomic_wait64, 3); break;
     default: break;
     }
 }

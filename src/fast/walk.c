@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The walk over a body: one case per instruction. What they do is in integer.c, compare.c, float.c,
-// convert.c, memory.c, variable.c, runtime.c, call.c and flow.c.
+// convert.c, memory.c, atomic.c, variable.c, runtime.c, call.c and flow.c.
 #include "fast/emit.h"
 
 static void unreachable(struct fast *f)
@@ -34,6 +34,7 @@ enum imm_kind {
     IMM_REFTYPE,
     IMM_SELECT,
     IMM_MEMARG,
+    IMM_FENCE,
 };
 
 static const u8 imm_of[256] = {
@@ -54,6 +55,15 @@ static const u8 imm_of_fc[32] = {
 #pragma clang diagnostic pop
 };
 
+static enum imm_kind imm_kind(u32 op)
+{
+    if (op < 256)
+        return imm_of[op];
+    if (op >> 8 == 0xfc)
+        return imm_of_fc[op & 31];
+    return op == OP_atomic_fence ? IMM_FENCE : IMM_MEMARG;
+}
+
 static void skip_lebs(const u8 **pc, u32 n)
 {
     while (n--)
@@ -63,7 +73,7 @@ static void skip_lebs(const u8 **pc, u32 n)
 
 void ops_skip(const u8 **pc, u32 op)
 {
-    enum imm_kind kind = op < 256 ? imm_of[op] : imm_of_fc[op & 31];
+    enum imm_kind kind = imm_kind(op);
     switch (kind) {
     case IMM_NONE: break;
     case IMM_TABLE_OF_LABELS:
@@ -91,6 +101,7 @@ void ops_skip(const u8 **pc, u32 op)
     case IMM_MEMORY:
     case IMM_DATA:
     case IMM_ELEM:
+    case IMM_FENCE:
     case IMM_REFTYPE: skip_lebs(pc, 1); break;
     }
 }
@@ -114,6 +125,17 @@ static void prefixed(struct fast *f)
     case OP_table_size: table_size(f); break;
     default: runtime_op(f, op); break;
     }
+}
+
+static void atomic(struct fast *f)
+{
+    u32 op = 0xfe00 | leb_u32(&f->pc);
+    if (op == OP_atomic_fence)
+        f->pc++; // everything is in order already
+    else if (op < OP_i32_atomic_load)
+        runtime_op(f, op);
+    else
+        atomic_op(f, op);
 }
 
 static const u8 compare_cc[] = {CC_E, CC_NE, CC_L, CC_B, CC_G, CC_A, CC_LE, CC_BE, CC_GE, CC_AE};
@@ -197,6 +219,7 @@ static inline bool step(struct fast *f, u32 op)
     case OP_ref_is_null: eqz(f, true); break;
     case OP_ref_func: ref_func(f); break;
     case 0xfc: prefixed(f); break;
+    case 0xfe: atomic(f); break;
     default:
         if (op >= OP_i32_load && op <= OP_i64_load32_u)
             load(f, op);

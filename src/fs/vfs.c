@@ -102,6 +102,22 @@ void vfs_ready(struct vfs_poll *p)
         p->file->ops->ready(p);
 }
 
+enum fs_error vfs_watch_add(struct vfs_file *f, struct vfs_watch *w)
+{
+    w->ops = f->ops;
+    enum fs_error e = FORWARD(f, watch, E_NOTSUP, w);
+    if (e)
+        w->ops = NULL;
+    return e;
+}
+
+void vfs_watch_drop(struct vfs_watch *w)
+{
+    if (w->ops)
+        w->ops->unwatch(w);
+    w->ops = NULL;
+}
+
 enum fs_error vfs_readdir(struct vfs_file *d, u64 cookie, struct vfs_dirent *out)
 {
     return FORWARD(d, readdir, no_path(d), cookie, out);

@@ -102,6 +102,17 @@ struct vfs_poll {
     u64 bytes; // that can be read now, when known
 };
 
+// Somebody who waits for a file: see vfs_watch_add. It usually lies on the stack of the coroutine
+// that waits.
+struct vfs_watch {
+    void (*ready)(struct vfs_watch *w);
+    bool write; // to write; otherwise to read
+    // The back end's.
+    const struct vfs_ops *ops; // NULL: not watching
+    u32 slot;
+    struct vfs_watch *next, *previous;
+};
+
 struct vfs_file {
     const struct vfs_ops *ops;
     u32 refs;
@@ -132,6 +143,9 @@ struct vfs_ops {
     enum fs_error (*sync)(struct vfs_file *f, bool data_only);
     // Answers at once. NULL: always ready.
     void (*ready)(struct vfs_poll *p);
+    // vfs_watch_add and vfs_watch_drop. Both or none: always ready.
+    enum fs_error (*watch)(struct vfs_file *f, struct vfs_watch *w);
+    void (*unwatch)(struct vfs_watch *w);
     // Directories. cookie 0 starts; E_NOENT at the end.
     enum fs_error (*readdir)(struct vfs_file *d, u64 cookie, struct vfs_dirent *out);
     enum fs_error (*open)(struct vfs_file *d, const char *path, u32 how, u32 flags,
@@ -184,6 +198,18 @@ enum fs_error vfs_allocate(struct vfs_file *f, u64 offset, u64 length);
 enum fs_error vfs_advise(struct vfs_file *f, u64 offset, u64 length, u32 advice);
 enum fs_error vfs_sync(struct vfs_file *f, bool data_only);
 void vfs_ready(struct vfs_poll *p);
+
+// Arranges that w->ready(w) is called once, as soon as reading (writing) f may not have to wait, or
+// soon if that is so already: by plat_poll or plat_wait on some CPU, in ordinary C. One watch says
+// little about what comes next: somebody else may be quicker, so try, and watch again. f stays open
+// until the watch is dropped. E_NOTSUP: f is always ready. E_NOMEM, E_MFILE, E_NOSPC.
+//
+// `ready` runs under a lock of the platform's, the I/O lock, which comes before the kernel's locks:
+// so it may take those, and it may not watch or drop. Both calls below take the I/O lock.
+enum fs_error vfs_watch_add(struct vfs_file *f, struct vfs_watch *w);
+// Afterwards ready is not called any more, nor running on another CPU. Any watch that vfs_watch_add
+// was called with may be dropped, once it was refused or ready too.
+void vfs_watch_drop(struct vfs_watch *w);
 
 enum fs_error vfs_readdir(struct vfs_file *d, u64 cookie, struct vfs_dirent *out);
 enum fs_error vfs_open(struct vfs_file *d, const char *path, u32 how, u32 flags,

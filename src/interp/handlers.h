@@ -455,6 +455,16 @@ HANDLER(prefix_fc)
     GO(t->at[depth][PREFIX_FC + op]);
 }
 
+HANDLER(prefix_fe)
+{
+    BEGIN;
+    SPILL;
+    frame->call = pc++;
+    u32 op = imm_u32(&pc);
+    pc--;
+    GO(atomics[op]);
+}
+
 HANDLER(leave)
 {
     BEGIN;

@@ -38,15 +38,16 @@ struct tables;
 #define HANDLER_CC __attribute__((preserve_none))
 typedef HANDLER_CC status handler(STATE);
 
-// Opcodes 0 to 0xff, then those of the prefix 0xfc.
-enum { PREFIX_FC = 0x100, TABLE_SIZE = PREFIX_FC + 0x12 };
+// Opcodes 0 to 0xff, then those of the prefix 0xfc. Those of 0xfe have a table for themselves.
+enum { PREFIX_FC = 0x100, TABLE_SIZE = PREFIX_FC + 0x12, ATOMICS = 0x4f };
 #define TABLE_INDEX(code) ((code) < 0x100 ? (code) : PREFIX_FC + ((code) & 0xff))
 struct tables {
     handler *at[3][TABLE_SIZE];
 };
+static handler *const atomics[ATOMICS];
 
 // The byte that the bottom record returns to; no opcode of WebAssembly.
-enum { OP_leave = 0xff, OP_prefix_fc = 0xfc };
+enum { OP_leave = 0xff, OP_prefix_fc = 0xfc, OP_prefix_fe = 0xfe };
 static const u8 leave_code[] = {OP_leave};
 
 // --- The language of handlers
@@ -608,6 +609,8 @@ HANDLER(table_fill)
     COLD(table_size)                                                                               \
     COLD(table_fill)
 
+#include "interp/atomics.h"
+
 // --- The hot instructions, three times
 
 static HANDLER_CC status op_br_1(STATE);
@@ -645,6 +648,7 @@ static const struct tables tables = {{
 #define STORE X
 #include "wasm/ops.def"
         [OP_prefix_fc] = op_prefix_fc_0,
+        [OP_prefix_fe] = op_prefix_fe_0,
         [OP_leave] = op_leave_0,
     },
     {
@@ -657,6 +661,7 @@ static const struct tables tables = {{
 #define STORE X
 #include "wasm/ops.def"
         [OP_prefix_fc] = op_prefix_fc_1,
+        [OP_prefix_fe] = op_prefix_fe_1,
         [OP_leave] = op_leave_1,
     },
     {
@@ -669,9 +674,19 @@ static const struct tables tables = {{
 #define STORE X
 #include "wasm/ops.def"
         [OP_prefix_fc] = op_prefix_fc_2,
+        [OP_prefix_fe] = op_prefix_fe_2,
         [OP_leave] = op_leave_2,
     },
 }};
+
+static handler *const atomics[ATOMICS] = {
+#define AX(code, id, ...) [(code) & 0xff] = op_##id##_0,
+#define ALOAD AX
+#define ASTORE AX
+#define RMW AX
+#define CMPXCHG AX
+#include "wasm/ops.def"
+};
 
 status interp_run(const struct vm_func *f, u64 *cells, struct frame *bottom)
 {

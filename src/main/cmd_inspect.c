@@ -54,7 +54,7 @@ static void print_limits(const struct limits *l, const char *unit)
     printf("%llu", (unsigned long long)l->min);
     if (l->max != UINT64_MAX)
         printf(" to %llu", (unsigned long long)l->max);
-    printf(" %s", unit);
+    printf(" %s%s", unit, l->shared ? ", shared" : "");
 }
 
 // What an import, export or definition of a kind is.

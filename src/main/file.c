@@ -88,7 +88,6 @@ static const struct {
     {"malformed value type", 0x63, 0x64, "typed function references or garbage collection"},
     {"malformed value type", 0x6a, 0x6e, "garbage collection"},
     {"malformed value type", 0x71, 0x73, "garbage collection"},
-    {"integer too large", 2, 3, "threads (a shared memory)"},
     {"integer too large", 4, 7, "64-bit memories"},
     {"illegal opcode", 0x06, 0x0a, "exception handling"},
     {"illegal opcode", 0x18, 0x19, "exception handling"},
@@ -98,7 +97,6 @@ static const struct {
     {"illegal opcode", 0xd3, 0xd6, "typed function references or garbage collection"},
     {"illegal opcode", 0xfb, 0xfb, "garbage collection"},
     {"illegal opcode", 0xfd, 0xfd, "relaxed SIMD"},
-    {"illegal opcode", 0xfe, 0xfe, "threads (atomic operations)"},
 };
 
 static void hint_later(const struct file *f, const struct error *e)

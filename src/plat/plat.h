@@ -49,7 +49,11 @@ u64 plat_now(void);        // monotonic
 u64 plat_wall_clock(void); // since 1970
 u64 plat_cpu_time(void);   // of this process or machine
 void plat_timer(u64 at);   // calls the timer hook on this CPU at that time; UINT64_MAX: disarm
-void plat_wait(u64 until); // halts until a timer, a kick or I/O
+
+// --- Waiting. Other back ends' files than the platform's are always ready, so it is the platform
+// that calls what watches a file (vfs_watch_add in fs/vfs.h).
+void plat_wait(u64 until); // halts until a timer, a kick or I/O, and delivers; may wake for nothing
+void plat_poll(void);      // delivers I/O that has become ready; never waits
 
 // --- Faults. A hook sees the machine state where a fault or timer tick hit and may change it to
 // resume elsewhere.
@@ -66,6 +70,7 @@ typedef bool plat_fault_hook(struct plat_fault *f);
 void plat_on_fault(plat_fault_hook *hook);
 
 // --- What the host's debugging tools (sanitizers) must know of stacks; nothing elsewhere.
+enum { PLAT_TRACKS_STACKS = __has_feature(address_sanitizer) }; // false: spare yourself the calls
 struct plat_stack {
     const void *low;
     size_t size;

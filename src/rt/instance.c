@@ -91,12 +91,20 @@ static status bind_table(struct instance *in, const struct import *i, const stru
     return OK;
 }
 
+static const char *shared_text(bool shared)
+{
+    return shared ? "a shared" : "an unshared";
+}
+
 static status bind_memory(struct instance *in, const struct import *i, const struct extern_ *x,
                           struct error *e)
 {
     const struct limits *want = &in->vm.module->memories[i->index];
     if (!limits_fit(x->memory->bytes / WASM_PAGE, x->memory_type.max, want))
         return incompatible(i, e, "the memory's limits do not fit");
+    if (x->memory_type.shared != want->shared)
+        return incompatible(i, e, "wanted %s memory, found %s one", shared_text(want->shared),
+                            shared_text(!want->shared));
     in->vm.mem = x->memory;
     in->memory_max = x->memory_type.max;
     return OK;
@@ -273,7 +281,7 @@ static struct instance *allocate(struct store *s, struct module_record *r)
     in->vm.module = m;
     in->vm.instance = in;
     in->vm.engine_data = r->pub.compiled.data;
-    r->ninstances++;
+    module_used(r);
     LIST_ADD(&s->instances, in);
     return in;
 }
@@ -348,14 +356,16 @@ static void export_table(struct instance *in, u32 index, struct extern_ *out)
     out->table = vm_table(&in->vm, index);
     out->table_type = (struct table_type){
         .elem = m->tables[index].elem,
-        .limits = {out->table->length, own ? m->tables[index].limits.max : in->table_max[index]},
+        .limits = {.min = out->table->length,
+                   .max = own ? m->tables[index].limits.max : in->table_max[index]},
     };
 }
 
 static void export_memory(struct instance *in, struct extern_ *out)
 {
     out->memory = in->vm.mem;
-    out->memory_type = (struct limits){in->vm.mem->bytes / WASM_PAGE, in->memory_max};
+    bool shared = in->vm.module->memories[0].shared;
+    out->memory_type = (struct limits){in->vm.mem->bytes / WASM_PAGE, in->memory_max, shared};
 }
 
 status instance_export(struct instance *in, const char *name, size_t length, struct extern_ *out)

@@ -3,7 +3,7 @@
 // index plus a static offset below the guard's size can reach nothing else, so compiled code checks
 // nothing.
 //
-// To reserve and to commit cost system calls and page tables, so a store keeps the reservations of
+// To reserve and to commit cost system calls and page tables, so a realm keeps the reservations of
 // memories that are gone, with what was accessible left so and zeroed. A small memory is zeroed by
 // hand and its pages stay: the next instance of the same module then costs no system call and no
 // page fault. For a larger one the platform does it, in time that goes with the pages that were
@@ -37,8 +37,9 @@ static void release_slot(struct memory_slot *slot)
 
 // From the pool: one with just these bytes accessible, else the one that was freed last; else a new
 // one.
-static struct memory_slot *take_slot(struct store *s, u64 bytes)
+static struct memory_slot *take_slot(struct realm *s, u64 bytes)
 {
+    spin_acquire(&s->lock);
     struct memory_slot **found = &s->free_slots;
     for (struct memory_slot **p = found; *p; p = &(*p)->next) {
         if ((*p)->vm.bytes == bytes) {
@@ -47,22 +48,26 @@ static struct memory_slot *take_slot(struct store *s, u64 bytes)
         }
     }
     struct memory_slot *slot = *found;
-    if (!slot)
-        return new_slot();
-    *found = slot->next;
-    s->nfree_slots--;
-    return slot;
+    if (slot) {
+        *found = slot->next;
+        s->nfree_slots--;
+    }
+    spin_release(&s->lock);
+    return slot ? slot : new_slot();
 }
 
-static void put_slot(struct store *s, struct memory_slot *slot)
+static void put_slot(struct realm *s, struct memory_slot *slot)
 {
-    if (s->nfree_slots >= POOL_MAX) {
-        release_slot(slot);
-        return;
+    spin_acquire(&s->lock);
+    bool full = s->nfree_slots >= POOL_MAX;
+    if (!full) {
+        slot->next = s->free_slots;
+        s->free_slots = slot;
+        s->nfree_slots++;
     }
-    slot->next = s->free_slots;
-    s->free_slots = slot;
-    s->nfree_slots++;
+    spin_release(&s->lock);
+    if (full)
+        release_slot(slot);
 }
 
 // Makes just the first `bytes` accessible.
@@ -81,6 +86,8 @@ static bool account(struct store *s, u64 bytes)
     if (bytes > s->max_memory - s->memory)
         return false;
     s->memory += bytes;
+    if (s->memory > s->peak_memory)
+        s->peak_memory = s->memory;
     return true;
 }
 
@@ -112,10 +119,10 @@ status memory_create(struct store *s, const struct limits *limits, struct vm_mem
     u64 bytes = limits->min * WASM_PAGE;
     if (limits->min > MAX_PAGES || !account(s, bytes))
         return ERR_NO_MEMORY;
-    struct memory_slot *slot = take_slot(s, bytes);
+    struct memory_slot *slot = take_slot(s->realm, bytes);
     if (!slot || fit(&slot->vm, bytes)) {
         if (slot)
-            put_slot(s, slot);
+            put_slot(s->realm, slot);
         s->memory -= bytes;
         return ERR_NO_MEMORY;
     }
@@ -130,15 +137,15 @@ void memory_free(struct store *s, struct vm_memory *m)
         return;
     struct memory_slot *slot = (struct memory_slot *)m;
     s->memory -= m->bytes;
-    if (s->closing) {
+    if (s->realm->closing) {
         release_slot(slot);
         return;
     }
-    if (m->bytes <= WARM_BYTES && s->nfree_slots < WARM_MAX)
+    if (m->bytes <= WARM_BYTES && s->realm->nfree_slots < WARM_MAX)
         memset(m->base, 0, m->bytes);
     else
         plat_zero(m->base, m->bytes);
-    put_slot(s, slot);
+    put_slot(s->realm, slot);
 }
 
 s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages)
@@ -156,8 +163,14 @@ s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages)
 
 status memory_none(struct store *s)
 {
-    if (!s->no_memory.base)
-        s->no_memory.base = plat_reserve(MEMORY_RESERVATION);
+    struct realm *r = s->realm;
+    if (s->no_memory.base)
+        return OK;
+    spin_acquire(&r->lock);
+    if (!r->no_memory)
+        r->no_memory = plat_reserve(MEMORY_RESERVATION);
+    s->no_memory.base = r->no_memory;
+    spin_release(&r->lock);
     return s->no_memory.base ? OK : ERR_NO_MEMORY;
 }
 
@@ -179,12 +192,14 @@ void memories_free(struct store *s)
         s->memory -= p->vm.bytes;
         release_slot(p);
     }
-    for (struct memory_slot *p; (p = s->free_slots);) {
-        s->free_slots = p->next;
+}
+
+void memories_release(struct realm *r)
+{
+    for (struct memory_slot *p; (p = r->free_slots);) {
+        r->free_slots = p->next;
         release_slot(p);
     }
-    s->nfree_slots = 0;
-    if (s->no_memory.base)
-        plat_release(s->no_memory.base, MEMORY_RESERVATION);
-    s->no_memory.base = NULL;
+    if (r->no_memory)
+        plat_release(r->no_memory, MEMORY_RESERVATION);
 }

@@ -12,14 +12,15 @@ struct memory_slot {
     struct memory_slot *next;
 };
 
-// A memory of limits->min pages from the store's pool. ERR_NO_MEMORY, also when the store's limit
+// A memory of limits->min pages from the realm's pool. ERR_NO_MEMORY, also when the store's limit
 // is reached.
 status memory_create(struct store *s, const struct limits *limits, struct vm_memory **out);
 void memory_free(struct store *s, struct vm_memory *m); // back to the pool; NULL is fine
 // Old size in pages, or -1.
 s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages);
-status memory_none(struct store *s); // makes s->no_memory usable
-void memories_free(struct store *s); // the pool and store_memory's
+status memory_none(struct store *s);    // makes s->no_memory usable
+void memories_free(struct store *s);    // store_memory's
+void memories_release(struct realm *r); // the pool
 // Bytes of tables, against the store's limit. False: past it.
 bool tables_charge(struct store *s, u64 bytes);
 void tables_discharge(struct store *s, u64 bytes);

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Loading: bytes are decoded, types get their store-wide numbers, the engine validates and compiles
+// Loading: bytes are decoded, types get their numbers in the realm, the engine validates and compiles
 // all bodies into a range of the code window, and the code is published. Nothing of a module runs
 // before all of it is valid.
 #include "rt/store.h"
 #include "plat/plat.h"
 #include "rt/code.h"
 
-static status intern_types(struct store *s, struct module_record *r, struct error *e)
+static status intern_types(struct realm *s, struct module_record *r, struct error *e)
 {
     struct module *m = r->pub.m;
     for (; r->ntypes < m->ntypes; r->ntypes++) {
+        spin_acquire(&s->lock);
         struct rt_type *t = type_intern(&s->types, &m->types[r->ntypes]);
+        spin_release(&s->lock);
         if (!t)
             return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for types");
         m->types[r->ntypes].id = t->t.id;
@@ -41,7 +43,7 @@ static status allocate_code(struct module_record *r, struct error *e)
     return OK;
 }
 
-static status compile(struct store *s, struct module_record *r, struct error *e)
+static status compile(struct realm *s, struct module_record *r, struct error *e)
 {
     const struct module *m = r->pub.m;
     struct compiled *c = &r->pub.compiled;
@@ -62,22 +64,22 @@ static status compile(struct store *s, struct module_record *r, struct error *e)
     return OK;
 }
 
-// Keeps store->code sorted: inserting into a short array is cheap beside a compilation.
-static status enlist_code(struct store *s, struct module_record *r, struct error *e)
+// Keeps realm->code sorted: inserting into a short array is cheap beside a compilation.
+static bool enlist_code(struct realm *s, struct module_record *r)
 {
     const struct code_space *c = &r->pub.compiled.space;
     if (!s->engine->code)
-        return OK;
+        return true;
     if (!vec_reserve(&s->code, 1))
-        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory");
+        return false;
     u32 i = s->code.count++;
     for (; i > 0 && s->code.at[i - 1].start > c->run; i--)
         s->code.at[i] = s->code.at[i - 1];
     s->code.at[i] = (struct code_range){c->run, c->run + c->capacity, r};
-    return OK;
+    return true;
 }
 
-static void delist_code(struct store *s, const struct module_record *r)
+static void delist_code(struct realm *s, const struct module_record *r)
 {
     u32 kept = 0;
     for (u32 i = 0; i < s->code.count; i++)
@@ -89,23 +91,35 @@ static void delist_code(struct store *s, const struct module_record *r)
 // Also of a record that loading has left half done.
 static void destroy(struct module_record *r)
 {
-    struct store *s = r->store;
+    struct realm *s = r->realm;
     struct compiled *c = &r->pub.compiled;
+    spin_acquire(&s->lock);
     if (r->self)
         LIST_REMOVE(r);
     delist_code(s, r);
+    while (r->ntypes)
+        type_drop(&s->types, r->pub.m->types[--r->ntypes].id);
+    spin_release(&s->lock);
     if (c->engine)
         c->engine->free(c);
     code_free(&c->space);
     heap_free(c->funcs);
-    while (r->ntypes)
-        type_drop(&s->types, r->pub.m->types[--r->ntypes].id);
     heap_free(r->refs);
     module_free(r->pub.m);
     heap_free(r);
 }
 
-static status load(struct store *s, struct module_record *r, const u8 *bytes, size_t size,
+static bool enlist(struct realm *s, struct module_record *r)
+{
+    spin_acquire(&s->lock);
+    bool done = enlist_code(s, r);
+    if (done)
+        LIST_ADD(&s->modules, r);
+    spin_release(&s->lock);
+    return done;
+}
+
+static status load(struct realm *s, struct module_record *r, const u8 *bytes, size_t size,
                    struct error *e)
 {
     u64 start = plat_now();
@@ -115,11 +129,10 @@ static status load(struct store *s, struct module_record *r, const u8 *bytes, si
     u64 decoded = plat_now();
     r->pub.decode_ns = decoded - start;
     if ((result = intern_types(s, r, e)) || (result = list_refs(r, e)) ||
-        (result = compile(s, r, e)) || (result = enlist_code(s, r, e)))
+        (result = compile(s, r, e)))
         return result;
     r->pub.compile_ns = plat_now() - decoded;
-    LIST_ADD(&s->modules, r);
-    return OK;
+    return enlist(s, r) ? OK : error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory");
 }
 
 status rt_module_load(struct store *s, const u8 *bytes, size_t size, struct rt_module **out,
@@ -129,8 +142,8 @@ status rt_module_load(struct store *s, const u8 *bytes, size_t size, struct rt_m
     struct module_record *r = heap_zalloc(sizeof *r);
     if (!r)
         return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for the module");
-    r->store = s;
-    status result = load(s, r, bytes, size, e);
+    r->realm = s->realm;
+    status result = load(s->realm, r, bytes, size, e);
     if (result) {
         destroy(r);
         return result;
@@ -139,9 +152,19 @@ status rt_module_load(struct store *s, const u8 *bytes, size_t size, struct rt_m
     return OK;
 }
 
+void module_used(struct module_record *m)
+{
+    spin_acquire(&m->realm->lock);
+    m->ninstances++;
+    spin_release(&m->realm->lock);
+}
+
 void module_unused(struct module_record *m)
 {
-    if (!--m->ninstances && m->given_up)
+    spin_acquire(&m->realm->lock);
+    bool last = !--m->ninstances && m->given_up;
+    spin_release(&m->realm->lock);
+    if (last)
         destroy(m);
 }
 
@@ -150,7 +173,10 @@ void module_unused(struct module_record *m)
 void rt_module_free(struct rt_module *m)
 {
     struct module_record *r = container_of(m, struct module_record, pub);
+    spin_acquire(&r->realm->lock);
     r->given_up = true;
-    if (!r->ninstances)
+    bool last = !r->ninstances;
+    spin_release(&r->realm->lock);
+    if (last)
         destroy(r);
 }

@@ -20,7 +20,7 @@ static u32 hash_name(const char *p, u32 n)
 
 // --- Host modules
 
-static struct host_module *host_find(struct store *s, const char *name, u32 length)
+static struct host_module *host_find(struct realm *s, const char *name, u32 length)
 {
     for (struct host_module *m = s->hosts; m; m = m->next)
         if (m->length == length && !memcmp(m->name, name, length))
@@ -28,7 +28,7 @@ static struct host_module *host_find(struct store *s, const char *name, u32 leng
     return NULL;
 }
 
-static struct host_module *host_module(struct store *s, const char *name)
+static struct host_module *host_module(struct realm *s, const char *name)
 {
     u32 length = (u32)strlen(name);
     struct host_module *m = host_find(s, name, length);
@@ -100,11 +100,14 @@ static void item_set(struct host_module *m, const char *name, const struct exter
 status store_host_extern(struct store *s, const char *module, const char *name,
                          const struct extern_ *item)
 {
-    struct host_module *m = host_module(s, module);
-    if (!m || !reserve(m, 1))
-        return ERR_NO_MEMORY;
-    item_set(m, name, item);
-    return OK;
+    struct realm *r = s->realm;
+    spin_acquire(&r->lock);
+    struct host_module *m = host_module(r, module);
+    bool done = m && reserve(m, 1);
+    if (done)
+        item_set(m, name, item);
+    spin_release(&r->lock);
+    return done ? OK : ERR_NO_MEMORY;
 }
 
 static u8 type_letter(char c)
@@ -120,7 +123,7 @@ static u8 type_letter(char c)
     return 0;
 }
 
-static struct rt_type *host_type(struct store *s, const char *text)
+static struct rt_type *host_type(struct realm *s, const char *text)
 {
     u8 bytes[64];
     struct functype f = {.types = bytes};
@@ -139,7 +142,7 @@ static struct rt_type *host_type(struct store *s, const char *text)
 }
 
 // Makes an item of a function that was offered.
-static bool accept(struct store *s, struct host_module *m, const struct host_func *offered)
+static bool accept(struct realm *s, struct host_module *m, const struct host_func *offered)
 {
     struct host_accepted *a = heap_zalloc(sizeof *a);
     struct rt_type *t = a && reserve(m, 1) ? host_type(s, offered->type) : NULL;
@@ -158,8 +161,7 @@ static bool accept(struct store *s, struct host_module *m, const struct host_fun
 
 // Tables are large and modules import little, so nothing is made of a function before somebody asks
 // for it. One that takes the place of an item does so now.
-status store_host_module(struct store *s, const char *name, const struct host_func *funcs,
-                         size_t count)
+static status offer(struct realm *s, const char *name, const struct host_func *funcs, size_t count)
 {
     struct host_module *m = host_module(s, name);
     struct host_offer *o = m ? heap_alloc(sizeof *o) : NULL;
@@ -171,6 +173,15 @@ status store_host_module(struct store *s, const char *name, const struct host_fu
         if (item_find(m, funcs[i].name, (u32)strlen(funcs[i].name)) && !accept(s, m, &funcs[i]))
             return ERR_NO_MEMORY;
     return OK;
+}
+
+status store_host_module(struct store *s, const char *name, const struct host_func *funcs,
+                         size_t count)
+{
+    spin_acquire(&s->realm->lock);
+    status result = offer(s->realm, name, funcs, count);
+    spin_release(&s->realm->lock);
+    return result;
 }
 
 static const struct host_func *offer_find(const struct host_module *m, const char *name, u32 length)
@@ -189,7 +200,7 @@ static const struct host_func *offer_find(const struct host_module *m, const cha
 
 // --- Thunks
 
-static struct code_space *new_thunk_space(struct store *s)
+static struct code_space *new_thunk_space(struct realm *s)
 {
     struct thunk_space *space = heap_zalloc(sizeof *space);
     if (!space)
@@ -216,7 +227,7 @@ static const void *write_thunk(struct code_space *space, const struct functype *
 
 // Gives a host function the code for its type: made when the first import of it is bound, since
 // most are never used.
-static status bind_thunk(struct store *s, struct vm_func *f)
+static status bind_thunk(struct realm *s, struct vm_func *f)
 {
     if (!s->engine->code || f->code)
         return OK;
@@ -269,7 +280,7 @@ static struct registration *registration_find(struct store *s, const struct name
 
 // --- Lookup
 
-static status unknown_module(struct store *s, const struct import *i, struct error *e)
+static status unknown_module(struct realm *s, const struct import *i, struct error *e)
 {
     char known[120] = "";
     size_t n = 0;
@@ -281,13 +292,11 @@ static status unknown_module(struct store *s, const struct import *i, struct err
                      n ? known : "none");
 }
 
-status names_find(struct store *s, const struct import *i, struct extern_ *out, struct error *e)
+static status find_host(struct realm *s, const struct import *i, bool registered,
+                        struct extern_ *out, struct error *e)
 {
-    struct registration *r = registration_find(s, &i->module);
-    if (r && !instance_export(r->instance, i->field.p, i->field.length, out))
-        return OK;
     struct host_module *m = host_find(s, i->module.p, i->module.length);
-    if (!r && !m)
+    if (!registered && !m)
         return unknown_module(s, i, e);
     struct host_item *item = m ? item_find(m, i->field.p, i->field.length) : NULL;
     const struct host_func *offered =
@@ -303,16 +312,25 @@ status names_find(struct store *s, const struct import *i, struct extern_ *out, 
     *out = item->item;
     if (out->kind != EXTERN_FUNC || out->func->index != VM_FUNC_HOST)
         return OK;
-    // The canonical vm_func is the store's own; extern_ shows it as const to everybody else.
+    // The canonical vm_func is the realm's own; extern_ shows it as const to everybody else.
     if (bind_thunk(s, (struct vm_func *)out->func->ref))
         return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of code memory");
     return OK;
 }
 
-void names_free(struct store *s)
+status names_find(struct store *s, const struct import *i, struct extern_ *out, struct error *e)
 {
-    while (s->registrations)
-        names_forget(s, s->registrations->instance);
+    struct registration *r = registration_find(s, &i->module);
+    if (r && !instance_export(r->instance, i->field.p, i->field.length, out))
+        return OK;
+    spin_acquire(&s->realm->lock);
+    status result = find_host(s->realm, i, r != NULL, out, e);
+    spin_release(&s->realm->lock);
+    return result;
+}
+
+void names_free(struct realm *s)
+{
     for (struct host_module *m; (m = s->hosts);) {
         s->hosts = m->next;
         for (struct host_accepted *a; (a = m->accepted);) {

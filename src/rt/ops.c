@@ -19,7 +19,7 @@ static void need_stack(struct vmctx *vm)
     u8 *sp = __builtin_frame_address(0);
     struct vm_thread *t = vm->thread;
     if (t && t->entry_sp && sp < t->host_limit && sp >= t->stack_limit)
-        rt_trap(vm, t->interrupt ? (enum trap)t->interrupt : TRAP_STACK);
+        rt_trap(vm, rt_pending(t) ? rt_pending(t) : TRAP_STACK);
 }
 
 // --- Memory
@@ -33,9 +33,10 @@ s32 rt_memory_grow(struct vmctx *vm, u32 pages)
 // 4 GiB take seconds, so those that are large look for an interrupt between pieces of this size.
 enum { PIECE = 16 << 20 };
 
-static enum trap interrupted(const struct vmctx *vm)
+static enum trap interrupted(struct vmctx *vm)
 {
-    return (enum trap)__atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED);
+    bool any = __atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED) != 0;
+    return any ? rt_interrupted(vm) : TRAP_NONE;
 }
 
 // From the end that keeps what is still to be read.

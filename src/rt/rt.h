@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT
 // The runtime: stores, modules, instances, calls, traps. What main/, abi/ and kern/ see of it.
 //
-// A store is a set of instances that may link to each other; it fixes the engine. All of it is
-// single-threaded: a store and everything in it belong to one CPU at a time, so nothing here takes
-// a lock. Everything hangs from the store; store_free gives it all back.
+// A store is a set of instances that may link to each other; it fixes the engine. A store and
+// everything in it belong to one CPU at a time. Stores may share a realm, which has the modules,
+// the host modules and pools of memories and stacks; what is shared takes a lock of its own, so
+// several CPUs may each use a store of the realm. Everything hangs from the store or its realm;
+// store_free gives it all back.
 #pragma once
 #include "wasm/engine.h"
 
 struct store;
 struct instance;
 
-struct store *store_create(const struct engine *engine); // NULL: no memory
+// With a realm of its own, which goes with it: free it last. NULL: no memory.
+struct store *store_create(const struct engine *engine);
+struct store *store_share(struct store *of); // a further store of the same realm; NULL: no memory
 void store_free(struct store *s);
+u64 store_memory_used(const struct store *s, u64 *peak); // bytes that count against the limit
 // Limit for what the memories and tables of its instances may take; 0: none beyond the engine's.
 void store_limit(struct store *s, u64 max_memory_bytes);
 
@@ -89,14 +94,55 @@ struct vm_thread *thread_vm(struct thread *t);
 status thread_call(struct thread *t, const struct vm_func *f, u64 *slots);
 // From a host function: leaves the coroutine; thread_call (or thread_resume) returns
 // ERR_SHOULD_WAIT to its caller, and thread_resume continues here.
-void thread_park(struct thread *t);
+void thread_park(struct thread *t, struct vmctx *vm);
 status thread_resume(struct thread *t);
+
+// --- For a scheduler: threads that run when and where it says.
+//
+// Sets a call up, with which the thread begins when it is first switched to. When the call is over,
+// `ended` is called on the thread's own stack, which it may leave for another thread or for the
+// CPU's stack, by returning; thread_result then says what thread_call would have.
+void thread_prepare(struct thread *t, const struct vm_func *f, u64 *slots,
+                    void (*ended)(struct thread *t));
+status thread_result(const struct thread *t);
+// From the CPU's own stack to a thread; returns when one comes back to it, here, on this CPU.
+void thread_enter(struct thread *t);
+// From the running thread, in a call of `vm`, to the CPU's own stack, or straight to another thread.
+// They return when the thread is switched to again, maybe on another CPU.
+void thread_leave(struct thread *from, struct vmctx *vm);
+void thread_switch(struct thread *from, struct vmctx *vm, struct thread *to);
+struct thread *thread_running(void); // on this CPU, or NULL
+void **thread_user(struct thread *t); // a pointer for the scheduler
+
+struct rt_scheduler {
+    // A timer or a kick has hit this CPU while t ran: is another one to run? In interrupt context,
+    // so it may take no lock. If so, preempt follows as soon as t is at a place where it can.
+    bool (*tick)(struct thread *t);
+    void (*preempt)(struct vmctx *vm); // switches, and comes back
+};
+void rt_set_scheduler(const struct rt_scheduler *s); // it must outlive all threads
+
 // Asks a running call to end with that trap as soon as it is in guest code or at its next call;
 // from signal or interrupt context.
 void thread_interrupt(struct thread *t, enum trap trap);
 // Calls on this thread end with TRAP_TIME when plat_now() reaches `at`; UINT64_MAX: never. Uses the
 // timer of the CPU.
 void thread_deadline(struct thread *t, u64 at);
+
+// --- What waiting is: set once, by whoever runs several threads of a process. Without it a wait
+// with a time limit is over at once, one without traps, and nobody is there to be notified. All
+// three are called on the coroutine of the running thread, may switch to others, and come back to
+// it.
+struct rt_waiting {
+    // Waits until it is notified or the time is up (negative: never). `address` is one in memory 0
+    // of the instance, which others may share (vm->mem). 0: notified, 2: timed out.
+    s64 (*wait)(struct vmctx *vm, u64 address, s64 timeout_ns);
+    // Wakes up to `count` threads that wait there; how many.
+    u32 (*notify)(struct vmctx *vm, u64 address, u32 count);
+    // vm->poll was set, and has been cleared.
+    void (*poll)(struct vmctx *vm);
+};
+void rt_set_waiting(const struct rt_waiting *waiting); // it must stay; NULL: none
 
 // The frames at the latest trap, innermost first; how many were written.
 u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max);

@@ -4,16 +4,36 @@
 #include "rt/memory.h"
 #include "rt/thread.h"
 
-struct store *store_create(const struct engine *engine)
+static struct store *create(struct realm *r)
 {
     struct store *s = heap_zalloc(sizeof *s);
     if (!s)
         return NULL;
-    s->engine = engine;
+    s->realm = r;
+    s->engine = r->engine;
     s->max_memory = UINT64_MAX;
     s->host_module.start = UINT32_MAX;
     s->host_vm = (struct vmctx){.mem = &s->no_memory, .module = &s->host_module};
     return s;
+}
+
+struct store *store_create(const struct engine *engine)
+{
+    struct realm *r = heap_zalloc(sizeof *r);
+    if (!r)
+        return NULL;
+    r->engine = engine;
+    struct store *s = create(r);
+    if (s)
+        s->owns_realm = true;
+    else
+        heap_free(r);
+    return s;
+}
+
+struct store *store_share(struct store *of)
+{
+    return create(of->realm);
 }
 
 void store_limit(struct store *s, u64 max_memory_bytes)
@@ -21,20 +41,38 @@ void store_limit(struct store *s, u64 max_memory_bytes)
     s->max_memory = max_memory_bytes ? max_memory_bytes : UINT64_MAX;
 }
 
+u64 store_memory_used(const struct store *s, u64 *peak)
+{
+    *peak = s->peak_memory;
+    return s->memory;
+}
+
+static void realm_free(struct realm *r)
+{
+    while (r->modules)
+        rt_module_free(&r->modules->pub);
+    names_free(r);
+    threads_release(r);
+    memories_release(r);
+    types_free(&r->types);
+    vec_free(&r->code);
+    heap_free(r);
+}
+
 void store_free(struct store *s)
 {
     if (!s)
         return;
-    s->closing = true;
+    struct realm *r = s->realm;
+    r->closing = s->owns_realm;
     threads_free(s);
     while (s->instances)
         instance_free(s->instances);
-    while (s->modules)
-        rt_module_free(&s->modules->pub);
-    names_free(s);
+    while (s->registrations)
+        names_forget(s, s->registrations->instance);
     tables_free(s);
     memories_free(s);
-    types_free(&s->types);
-    vec_free(&s->code);
+    if (s->owns_realm)
+        realm_free(r);
     heap_free(s);
 }

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Inside the runtime: what hangs from a store, and the records behind the public pointers.
 //
-// Ownership: a store owns everything; a module lives until it is given up and its last instance is
-// gone; an instance owns its memory and its own tables. Lists are doubly linked through `next` and
-// a pointer to whatever points here.
+// A store is used by one CPU at a time and takes no lock. What stores share is their realm: types,
+// which compiled code has the numbers of, host functions, modules, and the pools of memories and
+// stacks. A realm has one lock.
+//
+// Ownership: a store owns its instances and threads, the realm the rest; a module lives until it is
+// given up and its last instance is gone; an instance owns its memory and its own tables. Lists are
+// doubly linked through `next` and a pointer to whatever points here.
 #pragma once
+#include "base/lock.h"
 #include "base/vec.h"
 #include "rt/rt.h"
 
@@ -23,6 +28,8 @@
         if ((item)->next)                                                                          \
             (item)->next->self = (item)->self;                                                     \
     } while (0)
+
+struct realm;
 
 // --- Types (types.c): one record per distinct function type, found by hash, counted by its users.
 struct rt_type {
@@ -83,12 +90,12 @@ struct registration {
 // the text.
 status names_find(struct store *s, const struct import *i, struct extern_ *out, struct error *e);
 void names_forget(struct store *s, const struct instance *i);
-void names_free(struct store *s);
+void names_free(struct realm *r);
 
 // --- Modules (module.c)
 struct module_record {
     struct rt_module pub;
-    struct store *store;
+    struct realm *realm;
     struct module_record *next, **self;
     u32 ninstances;
     bool given_up; // free it with its last instance
@@ -96,6 +103,7 @@ struct module_record {
     u32 *refs;     // function indices in the order of vmctx refs
 };
 
+void module_used(struct module_record *m);   // an instance more
 void module_unused(struct module_record *m); // an instance less
 
 // A piece of the code window that belongs to a module, for the way back from a pc.
@@ -109,24 +117,35 @@ struct thunk_space {
     struct code_space space;
 };
 
-struct store {
+struct realm {
     const struct engine *engine;
-    u64 max_memory, memory; // bytes that all memories, and large tables, may have and have
-    u64 table_bytes;
-    bool closing; // store_free runs: nothing is kept for later
+    bool closing; // nothing is kept for later
+    spinlock lock; // of everything below
     struct type_table types;
     struct host_module *hosts;
-    struct registration *registrations; // newest first
     struct module_record *modules;
-    struct instance *instances;
     VEC(struct code_range) code; // sorted
     struct thunk_space *thunks;
-    struct memory_slot *free_slots, *owned_memories; // the pool; those of store_memory
+    struct memory_slot *free_slots; // the pool
     u32 nfree_slots;
-    struct vm_memory no_memory;       // of instances without one; base is reserved at first use
-    struct owned_table *owned_tables; // store_table
-    struct thread *threads, *free_threads;
+    u8 *no_memory; // the base of instances without one; reserved at first use
+    struct thread *free_threads;
     u32 nfree_threads;
+};
+
+struct store {
+    const struct engine *engine;
+    struct realm *realm;
+    bool owns_realm;        // the first of its stores
+    u64 max_memory, memory; // bytes that all memories, and large tables, may have and have
+    u64 peak_memory;
+    u64 table_bytes;
+    struct registration *registrations; // newest first
+    struct instance *instances;
+    struct memory_slot *owned_memories; // store_memory
+    struct owned_table *owned_tables;   // store_table
+    struct vm_memory no_memory;         // of instances without one
+    struct thread *threads;
     struct module
         host_module; // what a host function sees that is called without an instance around
     struct vmctx host_vm;

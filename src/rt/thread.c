@@ -7,8 +7,12 @@
 // the rest come at first touch. Threads that are given back are kept with their reservation for the
 // next thread_create.
 //
-// The coroutine's own code is one loop, thread_main: run a call, switch back, and be called again.
-// A host function may switch back in the middle of a call (thread_park).
+// The coroutine's own code is one loop, thread_main: run a call, switch away, and be called again.
+//
+// Who runs: each CPU has a stack of its own, on which thread_call and the scheduler's loop run; from
+// there to a coroutine, from one coroutine to another, and back to the CPU's stack, each is one
+// arch_switch. A coroutine may go on on another CPU than it left, so nothing that belongs to a CPU
+// is remembered over a switch.
 #include "rt/thread.h"
 #include "arch/arch.h"
 #include "plat/plat.h"
@@ -29,21 +33,31 @@ enum {
 #define LINK_BYTES (LINKS * sizeof(struct vm_link))
 #define CELL_BYTES (CELLS * sizeof(u64))
 
-static struct thread *running[CPUS]; // per CPU
+static struct rt_cpu {
+    struct thread *running;
+    void *sp; // of its own stack, while a thread runs
+    struct plat_stack stack;
+    bool left; // its own stack, just now
+} cpus[CPUS];
+
+static struct rt_cpu *this_cpu(void)
+{
+    return &cpus[plat_cpu_id()];
+}
 
 struct thread *thread_running(void)
 {
-    return running[plat_cpu_id()];
+    return this_cpu()->running;
 }
 
-static size_t reservation_size(const struct store *s)
+static size_t reservation_size(const struct realm *s)
 {
     return GUARD + STACK + LINK_BYTES + (s->engine->code ? 0 : CELL_BYTES) + GUARD;
 }
 
 bool thread_guards(const struct thread *t, u64 address)
 {
-    return address - (u64)(uintptr_t)t->reservation < reservation_size(t->store);
+    return address - (u64)(uintptr_t)t->reservation < reservation_size(t->store->realm);
 }
 
 // --- The coroutine
@@ -74,47 +88,103 @@ static status run_host(struct thread *t)
     return arch_protect(&t->vm, call_host, t) ? ERR_TRAP : OK;
 }
 
-// From the coroutine to whoever called it, and, once called again, back.
-static void switch_back(struct thread *t)
+// --- Switches
+
+// What tools must know when a coroutine has begun or goes on.
+static void arrived(struct thread *t)
 {
-    plat_stack_leave(&t->own_stack, &t->caller_stack);
-    arch_switch(&t->own_sp, t->caller_sp);
-    plat_stack_enter(&t->own_stack, &t->caller_stack);
+    struct rt_cpu *c = this_cpu();
+    if (PLAT_TRACKS_STACKS)
+        plat_stack_enter(&t->own_stack, c->left ? &c->stack : NULL);
+    c->left = false;
+}
+
+// The instance finds its thread and its memory again.
+static void go_on(struct thread *t)
+{
+    struct vmctx *vm = t->at;
+    arrived(t);
+    vm->thread = &t->vm;
+    if (t->store->engine->code)
+        arch_set_gs((u64)(uintptr_t)vm->mem_base);
+}
+
+void thread_enter(struct thread *t)
+{
+    struct rt_cpu *c = this_cpu();
+    c->running = t;
+    c->left = true;
+    t->state = THREAD_RUNNING;
+    t->cpu = plat_cpu_id();
+    if (PLAT_TRACKS_STACKS)
+        plat_stack_leave(&c->stack, &t->own_stack);
+    arch_switch(&c->sp, t->own_sp);
+    if (PLAT_TRACKS_STACKS)
+        plat_stack_enter(&c->stack, NULL);
+    c->running = NULL;
+}
+
+static void to_cpu(struct thread *from)
+{
+    struct rt_cpu *c = this_cpu();
+    if (PLAT_TRACKS_STACKS)
+        plat_stack_leave(&from->own_stack, &c->stack);
+    arch_switch(&from->own_sp, c->sp);
+}
+
+void thread_leave(struct thread *from, struct vmctx *vm)
+{
+    from->at = vm;
+    from->state = THREAD_PARKED;
+    to_cpu(from);
+    go_on(from);
+}
+
+void thread_switch(struct thread *from, struct vmctx *vm, struct thread *to)
+{
+    struct rt_cpu *c = this_cpu();
+    from->at = vm;
+    from->state = THREAD_PARKED;
+    c->running = to;
+    to->state = THREAD_RUNNING;
+    to->cpu = from->cpu;
+    if (PLAT_TRACKS_STACKS)
+        plat_stack_leave(&from->own_stack, &to->own_stack);
+    arch_switch(&from->own_sp, to->own_sp);
+    go_on(from);
+}
+
+static void finish(struct thread *t, status s)
+{
+    t->result = s == ERR_TRAP && t->vm.trap == TRAP_EXIT ? ERR_EXIT : s;
+    t->state = THREAD_IDLE;
+    t->at = NULL;
+    __atomic_store_n(&t->vm.interrupt, 0, __ATOMIC_RELAXED);
+    t->vm.host_limit = t->vm.stack_limit + VM_HOST_STACK;
 }
 
 static void thread_main(void *argument)
 {
     struct thread *t = argument;
-    plat_stack_enter(&t->own_stack, &t->caller_stack);
     for (;;) {
+        arrived(t);
         bool host = t->func->index == VM_FUNC_HOST;
-        status s = host ? run_host(t) : run(t);
-        t->result = s == ERR_TRAP && t->vm.trap == TRAP_EXIT ? ERR_EXIT : s;
-        t->state = THREAD_IDLE;
-        switch_back(t);
+        finish(t, host ? run_host(t) : run(t));
+        if (t->ended)
+            t->ended(t);
+        to_cpu(t);
     }
 }
 
 // Lets it run until it ends or parks.
-static status switch_to(struct thread *t)
+static status run_to_end(struct thread *t)
 {
-    u32 cpu = plat_cpu_id();
-    running[cpu] = t;
-    t->cpu = cpu;
-    t->state = THREAD_RUNNING;
     if (t->deadline != UINT64_MAX)
         plat_timer(t->deadline);
-    plat_stack_leave(&t->caller_stack, &t->own_stack);
-    arch_switch(&t->caller_sp, t->own_sp);
-    plat_stack_enter(&t->caller_stack, NULL);
+    thread_enter(t);
     if (t->deadline != UINT64_MAX)
         plat_timer(UINT64_MAX);
-    running[cpu] = NULL;
-    if (t->state == THREAD_PARKED)
-        return ERR_SHOULD_WAIT;
-    __atomic_store_n(&t->vm.interrupt, 0, __ATOMIC_RELAXED);
-    t->vm.host_limit = t->vm.stack_limit + VM_HOST_STACK;
-    return t->result;
+    return t->state == THREAD_PARKED ? ERR_SHOULD_WAIT : t->result;
 }
 
 // An interrupt that came, or a deadline that passed, before the call.
@@ -124,41 +194,53 @@ static status interrupted(struct thread *t)
     return ERR_TRAP;
 }
 
-status thread_call(struct thread *t, const struct vm_func *f, u64 *slots)
+static void set_up(struct thread *t, const struct vm_func *f, u64 *slots)
 {
-    if (t->state != THREAD_IDLE || thread_running())
-        return ERR_BAD_STATE;
     t->vm.trap = TRAP_NONE;
     t->vm.trap_pc = t->vm.trap_sp = t->vm.last_sp = NULL;
     t->vm.trap_address = 0;
     t->ntrace = 0;
     t->trapped.fresh = false;
     t->depth = 0;
+    t->func = f->ref;
+    t->slots = slots;
+}
+
+status thread_call(struct thread *t, const struct vm_func *f, u64 *slots)
+{
+    if (t->state != THREAD_IDLE || thread_running())
+        return ERR_BAD_STATE;
+    set_up(t, f, slots);
+    t->ended = NULL;
     if (t->deadline != UINT64_MAX && t->deadline <= plat_now())
         t->vm.interrupt = TRAP_TIME;
     if (t->vm.interrupt)
         return interrupted(t);
-    t->func = f->ref;
-    t->slots = slots;
-    return switch_to(t);
+    return run_to_end(t);
 }
 
-void thread_park(struct thread *t)
+void thread_park(struct thread *t, struct vmctx *vm)
 {
-    bool code = t->store->engine->code;
-    if (code)
-        t->gs = arch_get_gs();
-    t->state = THREAD_PARKED;
-    switch_back(t);
-    if (code)
-        arch_set_gs(t->gs);
+    thread_leave(t, vm);
 }
 
 status thread_resume(struct thread *t)
 {
     if (t->state != THREAD_PARKED || thread_running())
         return ERR_BAD_STATE;
-    return switch_to(t);
+    return run_to_end(t);
+}
+
+void thread_prepare(struct thread *t, const struct vm_func *f, u64 *slots,
+                    void (*ended)(struct thread *t))
+{
+    set_up(t, f, slots);
+    t->ended = ended;
+}
+
+status thread_result(const struct thread *t)
+{
+    return t->result;
 }
 
 void thread_interrupt(struct thread *t, enum trap trap)
@@ -198,10 +280,13 @@ static void lay_out(struct thread *t)
     t->own_sp = arch_prepare(t->stack_top, thread_main, t);
     t->own_stack = (struct plat_stack){.low = stack, .size = STACK};
     t->state = THREAD_IDLE;
+    t->at = NULL;
+    t->user = NULL;
+    t->ended = NULL;
     t->deadline = UINT64_MAX;
 }
 
-static struct thread *new_thread(struct store *s)
+static struct thread *new_thread(struct realm *s)
 {
     struct thread *t = heap_zalloc(sizeof *t);
     size_t size = reservation_size(s);
@@ -217,25 +302,45 @@ static struct thread *new_thread(struct store *s)
     return t;
 }
 
-struct thread *thread_create(struct store *s)
+static struct thread *take_thread(struct realm *r)
 {
-    struct thread *t = s->free_threads;
+    spin_acquire(&r->lock);
+    struct thread *t = r->free_threads;
     if (t) {
         LIST_REMOVE(t);
-        s->nfree_threads--;
-    } else if (!(t = new_thread(s))) {
-        return NULL;
+        r->nfree_threads--;
     }
+    spin_release(&r->lock);
+    return t;
+}
+
+static bool keep_thread(struct realm *r, struct thread *t)
+{
+    spin_acquire(&r->lock);
+    bool room = !r->closing && r->nfree_threads < POOL_MAX;
+    if (room) {
+        r->nfree_threads++;
+        LIST_ADD(&r->free_threads, t);
+    }
+    spin_release(&r->lock);
+    return room;
+}
+
+struct thread *thread_create(struct store *s)
+{
+    struct thread *t = take_thread(s->realm);
+    if (!t && !(t = new_thread(s->realm)))
+        return NULL;
     t->store = s;
     LIST_ADD(&s->threads, t);
     lay_out(t);
     return t;
 }
 
-static void destroy(struct thread *t)
+static void destroy(struct realm *r, struct thread *t)
 {
     plat_stack_dropped(t->reservation + GUARD, STACK);
-    plat_release(t->reservation, reservation_size(t->store));
+    plat_release(t->reservation, reservation_size(r));
     heap_free(t);
 }
 
@@ -243,29 +348,31 @@ void thread_free(struct thread *t)
 {
     if (!t)
         return;
-    struct store *s = t->store;
+    struct realm *r = t->store->realm;
     LIST_REMOVE(t);
-    if (s->closing || s->nfree_threads == POOL_MAX) {
-        destroy(t);
-        return;
+    if (!r->closing) {
+        plat_stack_dropped(t->reservation + GUARD, STACK);
+        plat_zero(t->reservation + GUARD, STACK - KEEP);
+        if (!r->engine->code)
+            plat_zero(t->stack_top + LINK_BYTES, CELL_BYTES);
     }
-    plat_stack_dropped(t->reservation + GUARD, STACK);
-    plat_zero(t->reservation + GUARD, STACK - KEEP);
-    if (!s->engine->code)
-        plat_zero(t->stack_top + LINK_BYTES, CELL_BYTES);
-    s->nfree_threads++;
-    LIST_ADD(&s->free_threads, t);
+    if (!keep_thread(r, t))
+        destroy(r, t);
 }
 
 void threads_free(struct store *s)
 {
     while (s->threads)
         thread_free(s->threads);
-    for (struct thread *t; (t = s->free_threads);) {
+}
+
+void threads_release(struct realm *r)
+{
+    for (struct thread *t; (t = r->free_threads);) {
         LIST_REMOVE(t);
-        destroy(t);
+        destroy(r, t);
     }
-    s->nfree_threads = 0;
+    r->nfree_threads = 0;
 }
 
 status rt_init(void)

@@ -33,9 +33,11 @@ struct thread {
     u64 deadline; // UINT64_MAX: none
     u8 *reservation;
     u8 *stack_top;
-    void *own_sp, *caller_sp; // of whichever does not run
-    struct plat_stack own_stack, caller_stack;
-    u64 gs; // while parked
+    void *own_sp; // while it does not run
+    struct plat_stack own_stack;
+    struct vmctx *at; // the instance that it was switched away in; NULL: its call has not begun
+    void *user;       // the scheduler's
+    void (*ended)(struct thread *t); // NULL: the call is thread_call's
     const struct vm_func *func;
     u64 *slots;
     status result;
@@ -46,9 +48,8 @@ struct thread {
     bool cut;  // there were more
 };
 
-// The one that runs on this CPU, or NULL.
-struct thread *thread_running(void);
 void threads_free(struct store *s);
+void threads_release(struct realm *r); // the pool
 // Where a thread's stack may fault: in its guards, and anywhere when memory is out.
 bool thread_guards(const struct thread *t, u64 address);
 

@@ -43,7 +43,7 @@ struct walk {
 
 // --- pc -> function
 
-static struct module_record *module_at(const struct store *s, const u8 *pc)
+static struct module_record *find_module(const struct realm *s, const u8 *pc)
 {
     u32 low = 0, high = s->code.count;
     while (low < high) {
@@ -56,6 +56,15 @@ static struct module_record *module_at(const struct store *s, const u8 *pc)
     if (!low || pc >= s->code.at[low - 1].end)
         return NULL;
     return s->code.at[low - 1].module;
+}
+
+// The frames of a thread keep their modules alive, so one that is found stays.
+static struct module_record *module_at(const struct store *s, const u8 *pc)
+{
+    spin_acquire(&s->realm->lock);
+    struct module_record *r = find_module(s->realm, pc);
+    spin_release(&s->realm->lock);
+    return r;
 }
 
 // The function whose code has the byte at that offset, as an index among the own ones; count: none.

@@ -42,11 +42,50 @@ void rt_exit(struct vmctx *vm, u32 code)
     rt_trap(vm, TRAP_EXIT);
 }
 
+// --- Interrupts. Requests to end come from anywhere, those to switch from this CPU's tick.
+
+static const struct rt_scheduler *scheduler;
+
+void rt_set_scheduler(const struct rt_scheduler *s)
+{
+    scheduler = s;
+}
+
+static void ask_to_switch(struct thread *t)
+{
+    u32 none = 0;
+    __atomic_compare_exchange_n(&t->vm.interrupt, &none, VM_INTERRUPT_SWITCH, false,
+                                __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+enum trap rt_interrupted(struct vmctx *vm)
+{
+    struct vm_thread *t = vm->thread;
+    u32 what = VM_INTERRUPT_SWITCH;
+    if (__atomic_compare_exchange_n(&t->interrupt, &what, 0, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED)) {
+        scheduler->preempt(vm);
+        what = __atomic_load_n(&t->interrupt, __ATOMIC_RELAXED);
+        what = what == VM_INTERRUPT_SWITCH ? TRAP_NONE : what;
+    }
+    return (enum trap)what;
+}
+
 void rt_check_interrupt(struct vmctx *vm)
 {
-    u32 trap = __atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED);
+    if (likely(!__atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED)))
+        return;
+    enum trap trap = rt_interrupted(vm);
     if (trap)
-        rt_trap(vm, (enum trap)trap);
+        rt_trap(vm, trap);
+}
+
+// A trap that waits is left to the next tick, which finds the place in the code that it belongs to.
+void rt_preempted(struct vmctx *vm)
+{
+    scheduler->preempt(vm);
+    if (rt_pending(vm->thread))
+        plat_timer(plat_now());
 }
 
 // --- The fault hook
@@ -122,17 +161,45 @@ static void resume_in_unwind(struct thread *t, struct plat_fault *f, enum trap t
     *f->argument = (u64)(uintptr_t)&t->vm;
 }
 
+// Makes the thread call rt_preempted as if from where it is: the return address goes to its own
+// stack, which has room for that and for what the stub saves; compiled code keeps nothing below its
+// stack pointer. False: it has not.
+static bool preempt_here(struct thread *t, struct plat_fault *f)
+{
+    u8 *sp = (u8 *)(uintptr_t)*f->sp;
+    if (!code_contains((const void *)(uintptr_t)*f->pc) ||
+        sp - VM_HOST_STACK < t->vm.stack_limit || sp > t->stack_top)
+        return false;
+    sp -= sizeof(u64);
+    store_u64(sp, *f->pc);
+    *f->sp = (u64)(uintptr_t)sp;
+    *f->pc = (u64)(uintptr_t)arch_stub_preempt;
+    return true;
+}
+
+// In C, or short of stack: an interpreter looks soon, host functions when they end.
+static void on_tick(struct thread *t, struct plat_fault *f)
+{
+    if (!scheduler->tick(t) || preempt_here(t, f))
+        return;
+    ask_to_switch(t);
+    plat_timer(plat_now() + RETRY_NS);
+}
+
 // A tick may be early, late, or for a call that is over.
 static void on_timer(struct thread *t, struct plat_fault *f)
 {
-    if (!t->vm.interrupt && t->deadline <= plat_now())
+    if (t->deadline <= plat_now() && !rt_pending(&t->vm))
         t->vm.interrupt = TRAP_TIME;
-    if (!t->vm.interrupt) {
-        plat_timer(t->deadline);
+    if (!rt_pending(&t->vm)) {
+        if (t->ended && scheduler)
+            on_tick(t, f);
+        else
+            plat_timer(t->deadline);
         return;
     }
     if (t->vm.entry_sp && code_contains((const void *)(uintptr_t)*f->pc)) {
-        resume_in_unwind(t, f, (enum trap)t->vm.interrupt, true);
+        resume_in_unwind(t, f, rt_pending(&t->vm), true);
         return;
     }
     // A guest that does little else than call the host might never be found in its own code: from
@@ -154,8 +221,8 @@ bool trap_on_fault(struct plat_fault *f)
         return false;
     bool guest = in_guest(f);
     enum trap trap = classify(t, f, guest);
-    if (trap == TRAP_STACK && t->vm.interrupt)
-        trap = (enum trap)t->vm.interrupt;
+    if (trap == TRAP_STACK && rt_pending(&t->vm))
+        trap = rt_pending(&t->vm);
     if (trap)
         resume_in_unwind(t, f, trap, guest);
     return trap != TRAP_NONE;

@@ -43,6 +43,8 @@ struct decode {
     u32 data_count;  // of the data count section
     const u8 *names; // content of the name section, or NULL
     const u8 *names_end;
+    const u8 *noswitch; // content of the section nebulet.noswitch, or NULL
+    const u8 *noswitch_end;
 };
 
 static void *take(struct decode *d, size_t count, size_t size)
@@ -141,11 +143,25 @@ static u64 read_limit(struct decode *d)
     return read_u32(&d->r);
 }
 
-static void read_limits(struct decode *d, struct limits *l, u64 range, const char *beyond)
+enum { LIMITS_MAX = 1, LIMITS_SHARED = 2 };
+
+static u8 memory_flags(struct decode *d)
+{
+    struct reader *r = &d->r;
+    u8 flags = read_left(r) ? *r->p : 0;
+    if (flags == LIMITS_SHARED)
+        read_error(r, ERR_MALFORMED, r->p, "integer too large (a shared memory needs a maximum)");
+    if (flags != (LIMITS_SHARED | LIMITS_MAX))
+        return (u8)read_leb(r, 1, false);
+    r->p++;
+    return flags;
+}
+
+static void read_limits(struct decode *d, struct limits *l, u8 flags, u64 range, const char *beyond)
 {
     struct reader *r = &d->r;
     const u8 *at = r->p;
-    u8 flags = (u8)read_leb(r, 1, false);
+    l->shared = flags & LIMITS_SHARED;
     l->min = read_limit(d);
     l->max = flags ? read_limit(d) : UINT64_MAX;
     if (!read_ok(r))
@@ -159,14 +175,16 @@ static void read_limits(struct decode *d, struct limits *l, u64 range, const cha
 static struct table_type read_table_type(struct decode *d)
 {
     struct table_type t = {.elem = read_reftype(&d->r)};
-    read_limits(d, &t.limits, UINT32_MAX, "table size must be at most 2^32-1");
+    u8 flags = (u8)read_leb(&d->r, 1, false);
+    read_limits(d, &t.limits, flags, UINT32_MAX, "table size must be at most 2^32-1");
     return t;
 }
 
 static struct limits read_memory_type(struct decode *d)
 {
     struct limits l = {0};
-    read_limits(d, &l, MAX_PAGES, "memory size must be at most 65536 pages (4GiB)");
+    read_limits(d, &l, memory_flags(d), MAX_PAGES,
+                "memory size must be at most 65536 pages (4GiB)");
     return l;
 }
 
@@ -187,7 +205,7 @@ static u32 read_op(struct reader *r)
 {
     const u8 *at = r->p;
     u32 op = read_byte(r);
-    if (op == 0xfc || op == 0xfd) {
+    if (op >= 0xfc && op <= 0xfe) {
         u32 sub = read_u32(r);
         op = op << 8 | (sub & 0xff);
         if (sub > 0xff)
@@ -282,8 +300,24 @@ static void read_constexpr(struct decode *d, struct constexpr_ *c, u8 type)
 
 // Imports and own definitions ---------------------------------------------------------------------
 
+static bool name_is(struct name n, const char *text)
+{
+    return n.length == strlen(text) && memcmp(n.p, text, n.length) == 0;
+}
+
+static bool starts_threads(const struct import *im)
+{
+    if (name_is(im->module, "wasi"))
+        return name_is(im->field, "thread-spawn");
+    return name_is(im->field, "thread_spawn") &&
+           (name_is(im->module, "nebulet") || name_is(im->module, "abi") ||
+            name_is(im->module, "env"));
+}
+
 static void import_func(struct decode *d, struct import *im)
 {
+    if (read_ok(&d->r) && starts_threads(im))
+        d->m->threads = true;
     struct module *m = d->m;
     u32 type = read_index(d, m->ntypes, "type");
     if (m->funcs)
@@ -613,11 +647,6 @@ static void read_data_count_section(struct decode *d, u32 size)
 
 // Custom sections, and the whole ------------------------------------------------------------------
 
-static bool name_is(struct name n, const char *text)
-{
-    return n.length == strlen(text) && memcmp(n.p, text, n.length) == 0;
-}
-
 static void read_custom_section(struct decode *d, u32 size)
 {
     const u8 *end = d->r.end;
@@ -626,10 +655,41 @@ static void read_custom_section(struct decode *d, u32 size)
     if (name_is(name, "name")) {
         d->names = d->r.p;
         d->names_end = d->r.end;
+    } else if (name_is(name, "nebulet.noswitch")) {
+        if (d->noswitch)
+            read_error(&d->r, ERR_INVALID, d->r.p, "a second section nebulet.noswitch");
+        d->noswitch = d->r.p;
+        d->noswitch_end = d->r.end;
     }
     if (read_ok(&d->r))
         d->r.p = d->r.end;
     d->r.end = end;
+}
+
+// The functions that must not be switched away from: a vector of indices. A promise that cannot be
+// kept is an error. Read when all functions are known, for the section may stand anywhere.
+static void read_noswitch(struct decode *d)
+{
+    struct module *m = d->m;
+    struct reader *r = &d->r;
+    if (!d->noswitch || !read_ok(r))
+        return;
+    r->p = d->noswitch;
+    r->end = d->noswitch_end;
+    size_t words = m->nfuncs / 64 + 1;
+    m->noswitch = take(d, words, sizeof *m->noswitch);
+    if (m->noswitch)
+        memset(m->noswitch, 0, words * sizeof *m->noswitch);
+    for (u32 n = read_count(r, 1, MAX_FUNCTIONS, "functions"); n > 0 && read_ok(r); n--) {
+        const u8 *at = r->p;
+        u32 func = read_index(d, m->nfuncs, "function");
+        if (read_ok(r) && func < m->nimported_funcs)
+            read_error(r, ERR_INVALID, at, "nebulet.noswitch: function %u is imported", func);
+        else if (read_ok(r))
+            m->noswitch[func / 64] |= 1ull << (func % 64);
+    }
+    if (read_ok(r) && r->p != r->end)
+        read_error(r, ERR_MALFORMED, r->p, "section size mismatch (nebulet.noswitch)");
 }
 
 // `rank` is the place in the order of sections; custom sections stand anywhere.
@@ -763,6 +823,7 @@ status module_decode(const u8 *bytes, size_t size, struct module **out, struct e
     for (u8 rank = 0; read_ok(&d.r) && d.r.p < d.r.end;)
         read_section(&d, &rank);
     check_counts(&d);
+    read_noswitch(&d);
     if (read_ok(&d.r) && d.names && names_read(m, d.names, d.names_end))
         read_error(&d.r, ERR_NO_MEMORY, d.names, "out of memory");
     if (!read_ok(&d.r)) {

@@ -28,6 +28,7 @@ enum extern_kind { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL };
 
 struct limits {
     u64 min, max; // max = UINT64_MAX when not given
+    bool shared;  // of memories: by threads; has a maximum
 };
 
 struct table_type {
@@ -120,6 +121,11 @@ struct module {
     u32 nrefs;    // functions with ref != 0: imported ones not counted, they have cells anyway
     u8 *declared; // [nimported_funcs], 1: ref.func may name it in bodies (own functions: ref != 0)
 
+    // It can have a second thread, for it imports a function that starts one: loops poll, but for
+    // those of functions whose bit is set in noswitch (NULL: none is).
+    bool threads;
+    u64 *noswitch;
+
     // Names for traces, from the "name" section, which may be wrong or missing: func_names is NULL
     // or [nfuncs], empty names have length 0.
     struct name module_name;
@@ -150,6 +156,12 @@ const struct export *module_export(const struct module *m, const char *name, siz
 static inline const struct functype *module_func_type(const struct module *m, u32 func)
 {
     return &m->types[m->funcs[func].type];
+}
+
+// Do the loops of that function of the module's own look whether another thread should run?
+static inline bool module_polls(const struct module *m, u32 func)
+{
+    return m->threads && !(m->noswitch && m->noswitch[func / 64] >> (func % 64) & 1);
 }
 
 // Calls `each` for every custom section, in order; for tools.

@@ -21,6 +21,17 @@ enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u32 dst,
 enum trap rt_table_init(struct vmctx *vm, u32 table, u32 segment, u32 dst, u32 src, u32 n);
 void rt_elem_drop(struct vmctx *vm, u32 segment);
 
+// Atomics that wait for, or wake, threads; the offset is the instruction's. The outcome of a wait
+// is 0 (woken), 1 (the value was another), 2 (timed out; negative: never does). Other threads may
+// have run when they come back.
+enum trap rt_atomic_wait32(struct vmctx *vm, u32 offset, u32 address, u32 expected, s64 timeout_ns,
+                           u32 *outcome);
+enum trap rt_atomic_wait64(struct vmctx *vm, u32 offset, u32 address, u64 expected, s64 timeout_ns,
+                           u32 *outcome);
+enum trap rt_atomic_notify(struct vmctx *vm, u32 offset, u32 address, u32 count, u32 *woken);
+// Called by loops that find vm->poll set: clears it and lets other threads run.
+void rt_poll(struct vmctx *vm);
+
 // Ends the running call with a trap: unwinds the coroutine to its entry, where the call returns
 // ERR_TRAP. To be called by host functions and by compiled code's stubs; holds nothing, frees
 // nothing: whoever calls it has let go of everything first.
@@ -30,7 +41,17 @@ __attribute__((noreturn)) void rt_exit(struct vmctx *vm, u32 code);
 // For host functions that can block: raises the trap that thread_interrupt has asked for, if any.
 // To be called when a blocking call was interrupted (EINTR), and before one that may take long.
 void rt_check_interrupt(struct vmctx *vm);
+// The same for who raises traps of its own accord; vm->thread->interrupt was seen not to be 0. May
+// switch to another thread and come back. TRAP_NONE: go on.
+enum trap rt_interrupted(struct vmctx *vm);
+
+// The stub that a timer interrupt sends compiled code through, with the return address on the stack:
+// saves all registers, calls rt_preempted, and goes on as if nothing had been.
+extern const u8 arch_stub_preempt[];
+void rt_preempted(struct vmctx *vm);
 
 // The stub that compiled code calls functions of other instances through (arch/arch.h): R11 = the
 // vm_func.
 extern const u8 arch_stub_link[];
+// And the one for a poll, which keeps every register but R11: the address to go on at.
+extern const u8 arch_stub_poll[];

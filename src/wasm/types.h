@@ -25,6 +25,11 @@ enum op {
 #define BINT X
 #define LOAD X
 #define STORE X
+#define AX X
+#define ALOAD X
+#define ASTORE X
+#define RMW X
+#define CMPXCHG X
 #define V X
 #include "wasm/ops.def"
 };

@@ -19,13 +19,14 @@
 
 // The walk: handlers ------------------------------------------------------------------------------
 
-enum { ROW_FC = 256, ROWS = ROW_FC + 32 }; // opcodes of one byte, then those of prefix 0xfc
+// Opcodes of one byte, then those of prefix 0xfc, then those of 0xfe.
+enum { ROW_FC = 256, ROW_FE = ROW_FC + 32, ROWS = ROW_FE + 0x4f };
 
 typedef status handler(struct validator *v, const u8 *p, u8 *sp, u32 sig);
 
 static const struct row {
     handler *handler;
-    u32 sig; // operand type, result type << 8, log2 of the natural alignment << 16
+    u32 sig; // operand type, result type << 8, log2 of the natural alignment << 16; see op_atomic
 } rows[ROWS];
 
 // Says what the byte behind the body makes of it: the body may be cut short, or its `end` be
@@ -231,19 +232,24 @@ HANDLER(nop)
     NEXT(p, sp);
 }
 
-HANDLER(prefix_fc)
-{
-    u32 op;
-    p = imm_u32(v, p, &op);
-    if (unlikely(!p))
-        return v->e->code;
-    if (op >= ROWS - ROW_FC)
-        return illegal(v, 0xfc, op), v->e->code;
-    const struct row *row = &rows[ROW_FC + op];
-    __attribute__((musttail)) return row->handler(v, p, sp, row->sig);
-}
+#define PREFIX(name, byte, first, end)                                                             \
+    HANDLER(name)                                                                                  \
+    {                                                                                              \
+        u32 op;                                                                                    \
+        p = imm_u32(v, p, &op);                                                                    \
+        if (unlikely(!p))                                                                          \
+            return v->e->code;                                                                     \
+        if (op >= (end) - (first))                                                                 \
+            return illegal(v, byte, op), v->e->code;                                               \
+        const struct row *row = &rows[(first) + op];                                               \
+        if (row->handler == do_illegal)                                                            \
+            return illegal(v, byte, op), v->e->code;                                               \
+        __attribute__((musttail)) return row->handler(v, p, sp, row->sig);                         \
+    }
 
 CALL_OUT(illegal, illegal(v, 0, *v->pc))
+PREFIX(prefix_fc, 0xfc, ROW_FC, ROW_FE)
+PREFIX(prefix_fe, 0xfe, ROW_FE, ROWS)
 CALL_OUT(unreachable, unreachable(v, c.p))
 CALL_OUT(block, op_block(v, c, FRAME_BLOCK))
 CALL_OUT(loop, op_block(v, c, FRAME_LOOP))
@@ -281,8 +287,14 @@ CALL_OUT(memory_fill, op_memory(v, c, 1, "iii", ""))
 CALL_OUT(memory_init, op_memory_init(v, c))
 CALL_OUT(data_drop, op_data_drop(v, c))
 CALL_OUT(prefix_fd, op_fd(v, c))
+CALL_OUT(atomic, op_atomic(v, c, sig))
+CALL_OUT(memory_atomic_notify, op_atomic_call(v, c, 2, "ii"))
+CALL_OUT(memory_atomic_wait32, op_atomic_call(v, c, 2, "iil"))
+CALL_OUT(memory_atomic_wait64, op_atomic_call(v, c, 3, "ill"))
+CALL_OUT(atomic_fence, at(imm_zero(v, c.p), c.sp))
 
-#define ROW(code) ((code) < 256 ? (code) : ROW_FC + ((code) & 31))
+#define ROW(code)                                                                                  \
+    ((code) < 256 ? (code) : (code) < 0xfe00 ? ROW_FC + ((code) & 31) : ROW_FE + ((code) & 127))
 
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Winitializer-overrides" // what is no opcode comes first
@@ -290,7 +302,9 @@ static const struct row rows[ROWS] = {
     [0 ... ROWS - 1] = {do_illegal, 0},
     [0xfc] = {do_prefix_fc, 0},
     [0xfd] = {do_prefix_fd, 0},
+    [0xfe] = {do_prefix_fe, 0},
 #define X(code, id, ...) [ROW(code)] = {do_##id, 0},
+#define AX X
 #define UN(code, id, text, A, R, ...) [ROW(code)] = {do_un, TYPE_##A | TYPE_##R << 8},
 #define UNT UN
 #define BIN(code, id, text, A, R, ...) [ROW(code)] = {do_bin, TYPE_##A | TYPE_##R << 8},
@@ -298,6 +312,12 @@ static const struct row rows[ROWS] = {
 #define LOAD(code, id, text, R, mem, align)                                                        \
     [ROW(code)] = {do_load, TYPE_I32 | TYPE_##R << 8 | (align) << 16},
 #define STORE(code, id, text, A, mem, align) [ROW(code)] = {do_store, TYPE_##A | (align) << 16},
+#define ALOAD(code, id, text, R, ...) ATOMIC(code, R, 0, ATOMIC_RESULT, __VA_ARGS__)
+#define ASTORE(code, id, text, A, ...) ATOMIC(code, A, 1, 0, __VA_ARGS__)
+#define RMW(code, id, text, A, ...) ATOMIC(code, A, 1, ATOMIC_RESULT, __VA_ARGS__)
+#define CMPXCHG(code, id, text, A, ...) ATOMIC(code, A, 2, ATOMIC_RESULT, __VA_ARGS__)
+#define ATOMIC(code, A, operands, result, mem, align, ...)                                         \
+    [ROW(code)] = {do_atomic, TYPE_##A | (operands) << 8 | (result) | (align) << 16},
 #include "wasm/ops.def"
 };
 #pragma clang diagnostic pop

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The irregular instructions in the validator that are not control: globals, references, tables,
-// memory, and SIMD, which is all made from its rows in ops.def.
+// memory, atomics, and SIMD, which is all made from its rows in ops.def.
 #include "wasm/validator.h"
 
 // Immediates of SIMD instructions: a class, and in the low bits log2 of the alignment or of the
@@ -228,6 +228,44 @@ struct cursor op_memory(struct validator *v, struct cursor c, u32 zeros, const c
     while (zeros-- > 0 && c.p)
         c.p = imm_memory(v, c.p);
     return c.p ? at(c.p, apply(v, c.sp, params, results)) : failed;
+}
+
+// Atomics
+
+static const u8 *imm_atomic(struct validator *v, const u8 *p, u32 natural)
+{
+    const u8 *start = p;
+    u32 align = natural;
+    p = imm_memarg(v, p, natural);
+    if (p)
+        imm_u32(v, start, &align);
+    if (align != natural)
+        return fail(v, ERR_INVALID, "atomic alignment must be natural (2^%u, not 2^%u)", natural,
+                    align)
+            .p;
+    return p;
+}
+
+struct cursor op_atomic(struct validator *v, struct cursor c, u32 sig)
+{
+    u8 type = (u8)sig;
+    c.p = imm_atomic(v, c.p, sig >> 16);
+    if (!c.p)
+        return failed;
+    for (u32 n = sig >> 8 & 3; n > 0 && c.sp; n--)
+        c.sp = pop(v, c.sp, type);
+    if (c.sp)
+        c.sp = pop(v, c.sp, TYPE_I32);
+    if (c.sp && (sig & ATOMIC_RESULT))
+        c.sp = push(v, c.sp, type);
+    return at(c.p, c.sp);
+}
+
+struct cursor op_atomic_call(struct validator *v, struct cursor c, u32 align, const char *params)
+{
+    note_call(v);
+    c.p = imm_atomic(v, c.p, align);
+    return c.p ? at(c.p, apply(v, c.sp, params, "i")) : failed;
 }
 
 // SIMD

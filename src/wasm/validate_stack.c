@@ -203,7 +203,7 @@ const u8 *unknown(struct validator *v, const char *what, u32 x)
     return fail(v, ERR_INVALID, "unknown %s %u", what, x).p;
 }
 
-static const u8 *imm_zero(struct validator *v, const u8 *p)
+const u8 *imm_zero(struct validator *v, const u8 *p)
 {
     const u8 *next = imm_bytes(v, p, 1);
     if (likely(next && *p == 0))

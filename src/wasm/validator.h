@@ -138,6 +138,7 @@ static inline u8 *pop_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
 struct leb imm_slow(struct validator *v, const u8 *p, u32 bits, bool sign);
 const u8 *imm_bytes(struct validator *v, const u8 *p, size_t n);
 __attribute__((cold)) const u8 *unknown(struct validator *v, const char *what, u32 x);
+const u8 *imm_zero(struct validator *v, const u8 *p);   // a zero byte
 const u8 *imm_memory(struct validator *v, const u8 *p); // the zero byte, and that there is one
 const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural);
 const u8 *imm_reftype(struct validator *v, const u8 *p, u8 *type);
@@ -215,3 +216,9 @@ struct cursor op_memory_init(struct validator *v, struct cursor c);
 struct cursor op_data_drop(struct validator *v, struct cursor c);
 struct cursor op_constant(struct validator *v, struct cursor c, u32 size, u8 type);
 struct cursor op_fd(struct validator *v, struct cursor c); // all of prefix 0xfd
+// An atomic access: sig is the type of operands and result, the number of operands behind the
+// address << 8, whether there is a result, and log2 of the alignment << 16.
+enum { ATOMIC_RESULT = 1 << 10 };
+struct cursor op_atomic(struct validator *v, struct cursor c, u32 sig);
+// One that calls the runtime, and has an i32 as its result.
+struct cursor op_atomic_call(struct validator *v, struct cursor c, u32 align, const char *params);

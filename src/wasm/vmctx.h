@@ -82,8 +82,8 @@ struct vm_thread {
     struct vm_link *link, *link_end;
     u8 *entry_sp;           // where a trap unwinds to; 0 outside of compiled code
     u64 *cells, *cells_end; // operand stack of the interpreter
-    u32 interrupt; // set asynchronously to an enum trap: the interpreter looks at back edges and
-                   // calls
+    u32 interrupt; // set asynchronously to an enum trap, or VM_INTERRUPT_SWITCH: the interpreter
+                   // looks at back edges and calls
     // The trap that ended it, for the message: kind, and where it was raised.
     u32 trap;
     u32 exit_code;     // when trap == TRAP_EXIT
@@ -92,6 +92,14 @@ struct vm_thread {
     u64 trap_address;
 };
 #define VM_HOST_STACK (64u << 10)
+#define VM_INTERRUPT_SWITCH 0x100u // let another thread run
+
+// The trap that the thread is asked to end with.
+static inline enum trap rt_pending(const struct vm_thread *t)
+{
+    u32 what = __atomic_load_n(&t->interrupt, __ATOMIC_RELAXED);
+    return what == VM_INTERRUPT_SWITCH ? TRAP_NONE : (enum trap)what;
+}
 
 struct vmctx {
     u8 *mem_base; // memory 0, or an unmapped reservation of zero length: never NULL in compiled
@@ -103,7 +111,9 @@ struct vmctx {
     void *process;             // whom host functions act for
     u64 scratch;               // of compiled code
     void *engine_data;         // compiled->data of its module
-};
+    u32 poll; // set asynchronously when another thread should run: loops of modules that can have
+              // one look at it, and call rt_poll
+} __attribute__((aligned(16)));
 
 static inline struct vm_func *vm_import(const struct vmctx *vm, u32 func)
 {

@@ -29,12 +29,12 @@ run validate version.wasm
 exits 1
 says 'version'
 
-# What a later proposal means by the byte is said: a shared memory, a tag section, a tail call.
-bytes shared.wasm 00 61 73 6d 01 00 00 00 05 04 01 03 01 01
-run validate shared.wasm
+# What a later proposal means by the byte is said: a memory of 64 bits, a tag section, a tail call.
+bytes wide.wasm 00 61 73 6d 01 00 00 00 05 03 01 04 01
+run validate wide.wasm
 exits 1
 says 'integer too large'
-says 'threads'
+says '64-bit'
 bytes tag.wasm 00 61 73 6d 01 00 00 00 01 04 01 60 00 00 0d 03 01 00 00
 run validate tag.wasm
 exits 1

@@ -109,7 +109,7 @@ static void i64_const(struct buf *b, s64 v)
     put_s(b, v);
 }
 
-static void f64_const(struct buf *b, f64 v)
+__attribute__((unused)) static void f64_const(struct buf *b, f64 v)
 {
     op(b, OP_f64_const);
     put(b, &v, 8);

@@ -218,6 +218,50 @@ arch_stub_return:
     .byte TRAP_STACK_NUMBER
     .size arch_stub_link, . - arch_stub_link
 
+// Between two instructions of compiled code, with where to go on on the stack. Every register is kept: those of C's
+// convention by C, flags and the others here. Compiled code uses the low halves of the vector registers only.
+    .type arch_stub_preempt, @function
+    .globl arch_stub_preempt
+    .hidden arch_stub_preempt
+arch_stub_preempt:
+    pushfq
+    push %rax
+    push %rcx
+    push %rdx
+    push %rsi
+    push %rdi
+    push %r8
+    push %r9
+    push %r10
+    push %r11
+    push %rbx
+    mov %rsp, %rbx
+    sub $256, %rsp
+    and $-16, %rsp
+    .irp x, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    movaps %xmm\x, 16 * \x(%rsp)
+    .endr
+    mov %r14, %rdi
+    cld
+    call rt_preempted
+    .irp x, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    movaps 16 * \x(%rsp), %xmm\x
+    .endr
+    mov %rbx, %rsp
+    pop %rbx
+    pop %r11
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rdi
+    pop %rsi
+    pop %rdx
+    pop %rcx
+    pop %rax
+    popfq
+    ret
+    .size arch_stub_preempt, . - arch_stub_preempt
+
     .globl arch_stubs_end
     .hidden arch_stubs_end
 arch_stubs_end:

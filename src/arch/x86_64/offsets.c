@@ -29,4 +29,4 @@ AT(arch_call, nresults_stack, CALL_NRESULTS);
 _Static_assert(TRAP_STACK == TRAP_STACK_NUMBER, "the byte behind the stubs' ud2");
 _Static_assert(VM_FUNC_HOST == UINT32_MAX, "the stubs compare with -1");
 
-const void *arch_gs_setter, *arch_gs_getter;
+const void *arch_gs_setter;

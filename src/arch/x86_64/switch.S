@@ -73,14 +73,4 @@ func arch_set_gs
 1:  jmp *%rax
 endfunc arch_set_gs
 
-// u64 arch_get_gs(void)
-func arch_get_gs
-    mov arch_gs_getter(%rip), %rax
-    test %rax, %rax
-    jnz 1f
-    rdgsbase %rax
-    ret
-1:  jmp *%rax
-endfunc arch_get_gs
-
     .section .note.GNU-stack, "", @progbits

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <time.h>
 #include <sys/syscall.h>
-#include <poll.h>
 #include <unistd.h>
 
 #ifndef sigev_notify_thread_id
@@ -80,6 +79,13 @@ void plat_cpu_kick(u32 cpu)
         pthread_kill(cpus[cpu].thread, linux_kick_signal());
 }
 
+void linux_kick_others(void)
+{
+    for (u32 i = 0; i < CPUS_MAX; i++)
+        if (i != this_cpu)
+            plat_cpu_kick(i);
+}
+
 // --- Time
 
 static u64 read_clock(clockid_t id)
@@ -127,7 +133,7 @@ void plat_timer(u64 at)
     timer_settime(timer, TIMER_ABSTIME, &t, NULL);
 }
 
-// The signal is blocked but while ppoll sleeps, so a kick between the test and the sleep ends the
+// The signal is blocked but in the sleep itself, so a kick between the test and the sleep ends the
 // sleep.
 void plat_wait(u64 until)
 {
@@ -139,7 +145,9 @@ void plat_wait(u64 until)
     if (!linux_kicked && until > now) {
         struct timespec t = timespec_of(until - now);
         sigdelset(&before, linux_kick_signal());
-        ppoll(NULL, 0, until == UINT64_MAX ? NULL : &t, &before);
+        linux_sleep(until == UINT64_MAX ? NULL : &t, &before);
+    } else {
+        plat_poll();
     }
     linux_kicked = false;
     pthread_sigmask(SIG_UNBLOCK, &kick, NULL);

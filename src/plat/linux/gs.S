@@ -20,21 +20,4 @@ linux_set_gs: // base in rdi
     ret
     .size linux_set_gs, . - linux_set_gs
 
-    .globl linux_get_gs
-    .hidden linux_get_gs
-    .type linux_get_gs, @function
-linux_get_gs: // base to rax
-    push %rdi
-    push %rsi
-    push $0
-    mov $ARCH_GET_GS, %edi
-    mov %rsp, %rsi
-    mov $__NR_arch_prctl, %eax
-    syscall
-    pop %rax
-    pop %rsi
-    pop %rdi
-    ret
-    .size linux_get_gs, . - linux_get_gs
-
     .section .note.GNU-stack, "", @progbits

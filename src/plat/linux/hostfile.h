@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the parts of the host backend share: hostfile.c (data, streams, sockets), hostdir.c (what is
-// done by path) and hostpath.c (how a path is confined).
+// done by path), hostpath.c (how a path is confined) and watch.c (who waits for a descriptor).
 #pragma once
 #include "plat/linux/hostfs.h"
 
@@ -31,6 +31,10 @@ void host_stat(const struct stat *st, int fd, struct vfs_stat *out);
 struct timespec;
 void host_times(const struct vfs_times *t, struct timespec out[2]);
 void host_names_free(struct host_dir *names);
+
+// Readiness; watch.c.
+enum fs_error host_watch(struct vfs_file *f, struct vfs_watch *w);
+void host_unwatch(struct vfs_watch *w);
 
 // --- Paths. Where the last name of a path is: calls of the kernel's *at family take fd and name,
 // with AT_SYMLINK_NOFOLLOW and, when name is empty, AT_EMPTY_PATH.

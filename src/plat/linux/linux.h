@@ -2,6 +2,7 @@
 // What the files of this platform share with each other.
 #pragma once
 #include "plat/plat.h"
+#include <signal.h>
 
 enum { CPUS_MAX = 64 };
 
@@ -11,6 +12,12 @@ int linux_kick_signal(void);
 void linux_make_timer(void);
 // Set by the kick signal's handler on the CPU that it hit; plat_wait takes it back.
 extern _Thread_local volatile bool linux_kicked;
+
+// Sleeps until I/O is ready that somebody watches, or `timeout` (NULL: never) is over, or a signal
+// comes, with this mask in force; and calls what watches (watch.c).
+struct timespec;
+void linux_sleep(const struct timespec *timeout, const sigset_t *mask);
+void linux_kick_others(void); // CPUs that were started
 
 // Prints "nebulet: ..." and exits at once.
 __attribute__((noreturn, format(printf, 1, 2))) void linux_die(const char *format, ...);

@@ -1,20 +1,52 @@
 // SPDX-License-Identifier: MIT
 // The console as files; see console.h. A read waits for at least one byte, with the CPU asleep, and
 // ends with E_INTR after a kick, so that a program can be ended while it waits.
+//
+// Two locks: the one of input and of those who watch it is this machine's I/O lock (fs/vfs.h), and
+// output has one so that what goes out in one call stays together.
 #include "plat/pc/console.h"
 
+#include "base/lock.h"
 #include "plat/pc/pc.h"
 
 enum { DLE = 0x10 };
 
+static bool multiplexed; // set before there is anybody else
+
 static struct {
-    bool multiplexed, ended;
+    spinlock lock;
+    bool ended;
     bool escape; // the last byte read was DLE
-    u32 stream;  // that the other side expects
     const u8 *preloaded;
     u64 left; // of it
     bool all; // nothing comes behind it
-} console = {.stream = CONSOLE_OUT};
+    struct vfs_watch *watches;
+} input;
+
+static struct {
+    spinlock lock;
+    u32 owner;  // CPU + 1; 0: nobody
+    u32 stream; // that the other side expects
+} output = {.stream = CONSOLE_OUT};
+
+// False on a CPU that has it: one that panics in the middle of a line must still be able to say so.
+static bool take_output(void)
+{
+    u32 us = this_cpu()->id + 1;
+    if (__atomic_load_n(&output.owner, __ATOMIC_RELAXED) == us)
+        return false;
+    spin_acquire(&output.lock);
+    __atomic_store_n(&output.owner, us, __ATOMIC_RELAXED);
+    return true;
+}
+
+static void give_output(bool taken)
+{
+    if (!taken)
+        return;
+    __atomic_store_n(&output.owner, 0, __ATOMIC_RELAXED);
+    spin_release(&output.lock);
+}
 
 static void control(u8 a, u8 b, u32 n)
 {
@@ -25,27 +57,29 @@ static void control(u8 a, u8 b, u32 n)
 // What was sent before the port was set up is lost, so the other side waits for this.
 void console_multiplex(void)
 {
-    console.multiplexed = true;
+    multiplexed = true;
     control('R', 0, 2);
 }
 
 void console_ended(u8 exit_code)
 {
-    if (console.multiplexed)
+    bool taken = take_output();
+    if (multiplexed)
         control('E', exit_code, 3);
+    give_output(taken);
 }
 
 static void write_stream(u32 stream, const u8 *p, size_t n)
 {
-    if (!console.multiplexed) {
+    if (!multiplexed) {
         serial_write(p, n);
         return;
     }
     if (!n)
         return;
-    if (stream != console.stream)
+    if (stream != output.stream)
         control((u8)('0' + stream), 0, 2);
-    console.stream = stream;
+    output.stream = stream;
     for (size_t start = 0, i = 0; i <= n; i++) {
         if (i < n && p[i] != DLE)
             continue;
@@ -58,7 +92,9 @@ static void write_stream(u32 stream, const u8 *p, size_t n)
 
 void plat_console_write(const char *p, size_t n)
 {
+    bool taken = take_output();
     write_stream(CONSOLE_ERR, (const u8 *)p, n);
+    give_output(taken);
 }
 
 // Takes the control bytes out of what has been read; how many bytes are left.
@@ -66,46 +102,104 @@ static size_t decode(u8 *p, size_t n)
 {
     size_t to = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!console.escape && p[i] == DLE) {
-            console.escape = true;
+        if (!input.escape && p[i] == DLE) {
+            input.escape = true;
             continue;
         }
-        if (console.escape && p[i] == 'Z')
-            console.ended = true;
+        if (input.escape && p[i] == 'Z')
+            input.ended = true;
         else
             p[to++] = p[i];
-        console.escape = false;
+        input.escape = false;
     }
     return to;
 }
 
 void console_preload(const u8 *p, u64 size, bool all)
 {
-    console.preloaded = p;
-    console.left = size;
-    console.all = all;
-    console.ended = all && !size;
+    input.preloaded = p;
+    input.left = size;
+    input.all = all;
+    input.ended = all && !size;
 }
 
 static size_t read_preloaded(u8 *p, size_t n)
 {
-    size_t part = n < console.left ? n : console.left;
-    memcpy(p, console.preloaded, part);
-    console.preloaded += part;
-    console.left -= part;
+    size_t part = n < input.left ? n : input.left;
+    memcpy(p, input.preloaded, part);
+    input.preloaded += part;
+    input.left -= part;
     return part;
 }
 
 static size_t read_some(u8 *p, size_t n)
 {
-    if (console.left)
+    if (input.left)
         return read_preloaded(p, n);
-    if (console.all) {
-        console.ended = true;
+    if (input.all)
+        input.ended = true;
+    if (input.ended)
         return 0;
-    }
     size_t got = serial_read(p, n);
-    return console.multiplexed ? decode(p, got) : got;
+    return multiplexed ? decode(p, got) : got;
+}
+
+static bool has_input(void)
+{
+    return input.ended || input.all || input.left || serial_has_input();
+}
+
+// --- Who waits for input
+bool console_deliver(void)
+{
+    bool any = false;
+    if (!console_pending())
+        return false;
+    spin_acquire(&input.lock);
+    for (struct vfs_watch *w; (w = input.watches); any = true) {
+        input.watches = w->next;
+        w->slot = 0;
+        w->ready(w);
+    }
+    spin_release(&input.lock);
+    return any;
+}
+
+bool console_pending(void)
+{
+    return __atomic_load_n(&input.watches, __ATOMIC_RELAXED) && has_input();
+}
+
+void plat_poll(void)
+{
+    console_deliver();
+}
+
+static enum fs_error console_watch(struct vfs_file *f, struct vfs_watch *w)
+{
+    (void)f;
+    spin_acquire(&input.lock);
+    w->slot = 1; // in the list
+    w->previous = NULL;
+    w->next = input.watches;
+    if (w->next)
+        w->next->previous = w;
+    __atomic_store_n(&input.watches, w, __ATOMIC_SEQ_CST);
+    spin_release(&input.lock);
+    return E_SUCCESS;
+}
+
+static void console_unwatch(struct vfs_watch *w)
+{
+    spin_acquire(&input.lock);
+    if (w->slot && w->next)
+        w->next->previous = w->previous;
+    if (w->slot && w->previous)
+        w->previous->next = w->next;
+    else if (w->slot)
+        input.watches = w->next;
+    w->slot = 0;
+    spin_release(&input.lock);
 }
 
 // --- As files
@@ -117,9 +211,12 @@ static enum fs_error console_read(struct vfs_file *f, const struct vfs_iov *v, u
     *done = 0;
     while (i < n && !v[i].n)
         i++;
-    while (i < n && !console.ended) {
+    while (i < n) {
+        spin_acquire(&input.lock);
         *done = read_some(v[i].p, v[i].n);
-        if (*done || console.ended)
+        bool ended = input.ended;
+        spin_release(&input.lock);
+        if (*done || ended)
             break;
         if (f->flags & VFS_NONBLOCK)
             return E_AGAIN;
@@ -139,10 +236,12 @@ static enum fs_error console_write(struct vfs_file *f, const struct vfs_iov *v, 
 {
     (void)offset;
     *done = 0;
+    bool taken = take_output();
     for (u32 i = 0; i < n; i++) {
         write_stream(stream_of(f), v[i].p, v[i].n);
         *done += v[i].n;
     }
+    give_output(taken);
     return E_SUCCESS;
 }
 
@@ -161,12 +260,12 @@ static enum fs_error console_set_flags(struct vfs_file *f, u32 flags)
 static void console_ready(struct vfs_poll *p)
 {
     if (!p->write)
-        p->ready = console.ended || console.all || console.left || serial_has_input();
+        p->ready = has_input();
 }
 
 static void console_close(struct vfs_file *f)
 {
-    f->refs = 1;
+    (void)f; // console_file's own reference is never given back
 }
 
 static const struct vfs_ops in_ops = {
@@ -175,6 +274,8 @@ static const struct vfs_ops in_ops = {
     .stat = console_stat,
     .set_flags = console_set_flags,
     .ready = console_ready,
+    .watch = console_watch,
+    .unwatch = console_unwatch,
 };
 static const struct vfs_ops out_ops = {
     .close = console_close,

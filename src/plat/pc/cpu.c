@@ -26,7 +26,7 @@ struct table_pointer {
 struct cpu cpu0;
 static struct gate idt[VECTORS];
 extern const u64 gdt[6];
-extern const u8 gs_set_slowly[], gs_get_slowly[];
+extern const u8 gs_set_slowly[];
 
 static u8 ist_of(u32 vector)
 {
@@ -73,12 +73,10 @@ static void enable_features(void)
         seven = cpuid(7, 0);
     if (!(one.c >> 20 & 1) || !(one.c >> 23 & 1))
         pc_panic(NULL, "this CPU is too old: SSE4.2 and POPCNT are needed");
-    if (seven.b & 1) {
+    if (seven.b & 1)
         cr4 |= CR4_FSGSBASE;
-    } else {
+    else
         arch_gs_setter = gs_set_slowly;
-        arch_gs_getter = gs_get_slowly;
-    }
     cr4 |= seven.b >> 7 & 1 ? CR4_SMEP : 0;
     cr4 |= seven.b >> 20 & 1 ? CR4_SMAP : 0;
     cr4 |= seven.c >> 2 & 1 ? CR4_UMIP : 0;

@@ -88,6 +88,8 @@ void fault_interrupt(struct frame *f)
     this_cpu()->kicked = true;
     if (f->vector == VECTOR_TIMER)
         time_ran_out();
+    if (f->vector == VECTOR_SERIAL)
+        serial_interrupt();
     struct plat_fault fault = fault_of(f, FAULT_TIMER);
     if (f->vector != VECTOR_SERIAL && fault_hook)
         fault_hook(&fault);

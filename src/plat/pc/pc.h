@@ -154,15 +154,18 @@ void time_settle(void);  // waits until every CPU can tell the time
 void time_ran_out(void); // the timer's interrupt is here
 void time_tick(u64 ns);  // for tests: interrupts that often, for nothing; 0: none
 void time_stress(void);
-u64 rtc_read(void); // ns since 1970
+void time_wake_one(void); // from an interrupt that brought work: a CPU that waits, if this does not
+u64 rtc_read(void);       // ns since 1970
 
-// --- Console (serial.c)
+// --- Console (serial.c, console.c)
 void serial_init(void);
 void serial_interrupt(void);
-void serial_write(const void *p, size_t n);
+void serial_write(const void *p, size_t n); // one CPU at a time
 // Up to n bytes that have arrived; 0: none now.
 size_t serial_read(void *p, size_t n);
 bool serial_has_input(void);
+bool console_pending(void); // there is input, and somebody waits for it
+bool console_deliver(void); // calls those; false: there was nothing to do
 
 // Prints "nebulet: fatal: ..." with registers, if there are any, and a backtrace; ends the machine.
 __attribute__((noreturn, format(printf, 2, 3))) void pc_panic(const struct frame *f,

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT
-// The first serial port: the console. Output waits for the port; input is read by whoever wants it,
-// and an interrupt wakes a CPU that waits for it. The interrupt is an edge, and the next one comes
-// only after the port was read empty: so read to the end before waiting.
+// The first serial port: the console. Output waits for the port. Input comes by interrupt, and
+// waits in a ring until somebody reads it. The interrupt is an edge, and the next one comes only
+// after the port was read empty; so when the ring was full, whoever reads from it reads the port,
+// too. What does not fit stays with the sender.
+#include "base/lock.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
 enum { DATA = 0x3f8, ENABLE, FIFO, LINE, MODEM, STATUS };
-enum { STATUS_INPUT = 1, STATUS_OUTPUT_EMPTY = 0x20, FIFO_SIZE = 16 };
+enum { STATUS_INPUT = 1, STATUS_OUTPUT_EMPTY = 0x20, FIFO_SIZE = 16, RING = 4096 };
 
-static u32 lock;
+static struct {
+    spinlock lock; // taken with interrupts off
+    u32 read, written;
+    u8 bytes[RING];
+} in;
 
 void serial_init(void)
 {
@@ -25,26 +31,50 @@ void serial_init(void)
 void serial_write(const void *p, size_t n)
 {
     const u8 *at = p;
-    spin_lock(&lock);
     while (n) {
         while (!(in8(STATUS) & STATUS_OUTPUT_EMPTY))
             cpu_pause();
         for (u32 i = 0; i < FIFO_SIZE && n; i++, n--)
             out8(DATA, *at++);
     }
-    spin_unlock(&lock);
+}
+
+// --- Input
+
+static void read_port(void)
+{
+    while (in.written - in.read < RING && in8(STATUS) & STATUS_INPUT)
+        in.bytes[in.written++ % RING] = in8(DATA);
+}
+
+void serial_interrupt(void)
+{
+    spin_acquire(&in.lock);
+    read_port();
+    spin_release(&in.lock);
+    time_wake_one();
 }
 
 bool serial_has_input(void)
 {
-    return in8(STATUS) & STATUS_INPUT;
+    return __atomic_load_n(&in.read, __ATOMIC_RELAXED) !=
+           __atomic_load_n(&in.written, __ATOMIC_RELAXED);
 }
 
 size_t serial_read(void *p, size_t n)
 {
     u8 *to = p;
     size_t got = 0;
-    while (got < n && serial_has_input())
-        to[got++] = in8(DATA);
+    interrupts_off();
+    spin_acquire(&in.lock);
+    read_port();
+    while (got < n && in.read != in.written) {
+        to[got++] = in.bytes[in.read++ % RING];
+        if (in.read == in.written)
+            read_port();
+    }
+    read_port();
+    spin_release(&in.lock);
+    interrupts_on();
     return got;
 }

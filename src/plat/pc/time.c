@@ -20,6 +20,8 @@ static struct {
     u64 tick;      // time_tick
 } time;
 
+static u64 waiting; // CPUs in plat_wait, a bit each
+
 static u64 scale(u64 n, u64 rate)
 {
     return (u64)((unsigned __int128)n * rate >> SHIFT);
@@ -166,15 +168,26 @@ void plat_timer(u64 at)
     time_stress();
 }
 
-// Interrupts are off from the question to the sleep, so that none that matters comes between.
+void time_wake_one(void)
+{
+    u64 w = __atomic_load_n(&waiting, __ATOMIC_SEQ_CST);
+    if (w && !(w >> this_cpu()->id & 1))
+        plat_cpu_kick((u32)__builtin_ctzll(w));
+}
+
+// Interrupts are off from the question to the sleep, so that none that matters comes between. Input
+// interrupts one CPU only, which wakes those that have said before they look that they wait.
 void plat_wait(u64 until)
 {
     struct cpu *c = this_cpu();
     u64 start = plat_now();
+    if (console_deliver())
+        return;
     if (until != UINT64_MAX)
         time_settle();
     interrupts_off();
-    if (!c->kicked && until > start) {
+    __atomic_or_fetch(&waiting, 1ull << c->id, __ATOMIC_SEQ_CST);
+    if (!c->kicked && until > start && !console_pending()) {
         if (until < c->timer_at)
             arm(until);
         interrupts_on_and_halt();
@@ -183,6 +196,8 @@ void plat_wait(u64 until)
         time_stress();
         c->halted_ns += plat_now() - start;
     }
+    __atomic_and_fetch(&waiting, ~(1ull << c->id), __ATOMIC_SEQ_CST);
     c->kicked = false;
     interrupts_on();
+    console_deliver();
 }

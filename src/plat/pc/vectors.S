@@ -156,15 +156,4 @@ gs_set_slowly:
     pop %rax
     ret
 
-    .globl gs_get_slowly
-    .hidden gs_get_slowly
-gs_get_slowly:
-    push %rdx
-    mov $0xc0000101, %ecx
-    rdmsr
-    shl $32, %rdx
-    or %rdx, %rax
-    pop %rdx
-    ret
-
     .section .note.GNU-stack, "", @progbits

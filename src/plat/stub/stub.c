@@ -129,6 +129,10 @@ void plat_wait(u64 until)
     (void)until;
 }
 
+void plat_poll(void)
+{
+}
+
 void plat_on_fault(plat_fault_hook *hook)
 {
     (void)hook;

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// Atomics. A process runs on one CPU at a time, and its threads switch only in calls and polls: so
+// these are plain instructions, without a lock prefix, and with a check of the alignment.
+// Misaligned comes before out of bounds, for then the access itself can do the rest.
+//
+// Registers: an instruction may find no more than four that it can have. Address, two operands and
+// the old value take them all; what is computed goes through the scratch register, unless that has
+// the address, and then the address needs no other.
+#include "fast/emit.h"
+
+enum { WIDTHS = 7, LOAD = 0, STORE, ADD, SUB, AND, OR, XOR, EXCHANGE, COMPARE };
+_Static_assert(OP_i64_atomic_rmw32_cmpxchg_u - OP_i32_atomic_load == COMPARE * WIDTHS + 6,
+               "seven widths of each");
+
+static const struct width {
+    enum ty type;
+    u32 log2;
+} widths[WIDTHS] = {{T32, 2}, {T64, 3}, {T32, 0}, {T32, 1}, {T64, 0}, {T64, 1}, {T64, 2}};
+
+static void test_low(struct fast *f, u32 r, u32 mask)
+{
+    x64_opcode(&f->a, 0xf6 << 16, false, 0, 0, r, r >= 4); // test r8, imm8
+    x64_byte(&f->a, 0xc0 | (r & 7));
+    x64_byte(&f->a, mask);
+}
+
+// Traps when the popped address and the offset make a sum that is misaligned.
+static void check_alignment(struct fast *f, const struct slot *s, u64 offset, u32 mask)
+{
+    if (s->kind == SLOT_CONST) {
+        if (((u32)s->imm + offset) & mask)
+            x64_trap(&f->a, TRAP_UNALIGNED_ATOMIC);
+        return;
+    }
+    u32 r = s->reg;
+    if (offset & mask) {
+        x64_mem(&f->a, I_LEA, false, SCRATCH, x64_at(r, (s32)(offset & mask)));
+        r = SCRATCH;
+    }
+    test_low(f, r, mask);
+    trap_if(f, CC_NE, TRAP_UNALIGNED_ATOMIC);
+}
+
+static struct x64_operand atomic_address(struct fast *f, u64 offset, u32 log2)
+{
+    u32 busy = f->busy;
+    struct slot s = pop(f);
+    if (s.kind != SLOT_CONST) { // both look at it
+        s.reg = (u8)value_reg(f, &s);
+        s.kind = SLOT_REG;
+    }
+    if (log2)
+        check_alignment(f, &s, offset, (1u << log2) - 1);
+    struct x64_operand m = address(f, &s, offset);
+    f->busy = m.base == SCRATCH || m.base == NO_REG ? busy : busy | BIT(m.base);
+    return m;
+}
+
+static void load_width(struct fast *f, u32 log2, u32 dst, struct x64_operand m)
+{
+    static const u32 insn[] = {I_MOVZX8, I_MOVZX16, I_MOV_LOAD, I_MOV_LOAD};
+    x64_mem(&f->a, insn[log2], log2 == 3, dst, m);
+}
+
+static void store_width(struct fast *f, u32 log2, u32 r, struct x64_operand m)
+{
+    static const u32 insn[] = {I_MOV_STORE8, I_MOV_STORE16, I_MOV_STORE, I_MOV_STORE};
+    x64_mem(&f->a, insn[log2], log2 == 3, r, m);
+}
+
+static void atomic_load(struct fast *f, const struct width *w, u64 offset)
+{
+    struct x64_operand m = atomic_address(f, offset, w->log2);
+    u32 reuse = m.base != NO_REG && m.base != SCRATCH ? m.base : NO_REG;
+    u32 dst = result_begin(f, w->type, reuse);
+    load_width(f, w->log2, dst, m);
+    result_end(f, w->type, dst);
+}
+
+static void atomic_store(struct fast *f, const struct width *w, u64 offset)
+{
+    u32 r = pop_reg(f);
+    store_width(f, w->log2, r, atomic_address(f, offset, w->log2));
+}
+
+// A register for what is computed: see above.
+static u32 work_register(struct fast *f, struct x64_operand m)
+{
+    return m.base == SCRATCH ? reg_alloc(f, GPR_MASK) : SCRATCH;
+}
+
+static void result_old(struct fast *f, enum ty t, u32 old)
+{
+    u32 dst = result_begin(f, t, old);
+    move_reg(f, t, dst, old);
+    result_end(f, t, dst);
+}
+
+static void atomic_modify(struct fast *f, const struct width *w, u64 offset, u32 kind)
+{
+    static const u32 insn[] = {
+        [ADD] = I_ADD, [SUB] = I_SUB, [AND] = I_AND, [OR] = I_OR, [XOR] = I_XOR};
+    bool wide = w->log2 == 3;
+    u32 b = pop_reg(f);
+    struct x64_operand m = atomic_address(f, offset, w->log2);
+    u32 old = reg_alloc(f, GPR_MASK);
+    load_width(f, w->log2, old, m);
+    u32 new = b;
+    if (kind != EXCHANGE) {
+        new = work_register(f, m);
+        move_reg(f, w->type, new, old);
+        x64_reg(&f->a, insn[kind], wide, new, b);
+    }
+    store_width(f, w->log2, new, m);
+    result_old(f, w->type, old);
+}
+
+// Only as many bits of the expected value are compared as are in memory.
+static void atomic_compare(struct fast *f, const struct width *w, u64 offset)
+{
+    u32 replacement = pop_reg(f), expected = pop_reg(f);
+    struct x64_operand m = atomic_address(f, offset, w->log2);
+    u32 old = reg_alloc(f, GPR_MASK);
+    u32 wrapped = w->log2 < 2 ? work_register(f, m) : expected;
+    load_width(f, w->log2, old, m);
+    if (w->log2 < 2)
+        x64_reg(&f->a, w->log2 ? I_MOVZX16 : I_MOVZX8, false, wrapped, expected);
+    x64_reg(&f->a, I_CMP, w->log2 == 3, old, wrapped);
+    u8 *differs = x64_jcc8(&f->a, CC_NE);
+    store_width(f, w->log2, replacement, m);
+    x64_bind8(&f->a, differs);
+    result_old(f, w->type, old);
+}
+
+void atomic_op(struct fast *f, u32 op)
+{
+    u32 kind = (op - OP_i32_atomic_load) / WIDTHS;
+    const struct width *w = &widths[(op - OP_i32_atomic_load) % WIDTHS];
+    leb_u32(&f->pc); // alignment: the natural one
+    u64 offset = leb_u32(&f->pc);
+    switch (kind) {
+    case LOAD: atomic_load(f, w, offset); break;
+    case STORE: atomic_store(f, w, offset); break;
+    case COMPARE: atomic_compare(f, w, offset); break;
+    default: atomic_modify(f, w, offset, kind); break;
+    }
+}
