@@ -119,7 +119,8 @@ SDK_HEADERS = $(patsubst sdk/%,$(SDK)/%,$(wildcard sdk/include/*.h sdk/include/*
 SDK_FILES = $(SDK_HEADERS) $(patsubst %,$(SDK)/%,lib/libsip.a lib/libsip-freestanding.a nebulet.cfg \
 	nebulet-freestanding.cfg libsip.pc rust/nebulet.rs assemblyscript/nebulet.ts)
 SDK_CC = $(CC) --config=$(SDK)/nebulet-freestanding.cfg -std=gnu11 -O2 $(WARN)
-SIP_CC = $(CC) --config=$(SDK)/nebulet.cfg -std=gnu11 -O2 $(WARN)
+SIP_CC = $(CC) --config=$(SDK)/nebulet.cfg -std=gnu11 -O2 $(WARN) -Wl,--strip-debug
+EXAMPLES = c rust assemblyscript
 GUESTS = build/guest/wordfreq.wasm build/user/init.wasm \
 	$(patsubst user/demo/%.c,build/demo/%.wasm,$(filter-out user/demo/wordfreq.c,$(wildcard user/demo/*.c)))
 
@@ -164,6 +165,10 @@ build/user/%.wasm: $(wildcard user/*/*.[ch]) $(SDK_FILES)
 	$Q$(SIP_CC) $(wildcard user/$*/*.c) -o $@
 
 userspace: $(SDK_FILES) $(GUESTS) ## libsip, user/* and the examples of sdk/, below build/
+	@check/install sdk || true
+	@for language in $(EXAMPLES); do \
+		sdk/examples/build $$language || [ $$? = 75 ] || exit 1; \
+	done
 
 # --- What a user types.
 build/guest/%.wasm: user/demo/%.c | $(TOOLS)

@@ -203,7 +203,8 @@ static void print_list(const char *format, va_list *list)
     char text[PRINT_SIZE];
     struct sink s = {.at = text, .room = sizeof text, .prints = true};
     format_list(&s, format, list);
-    flush(&s);
+    if (s.used)
+        flush(&s);
 }
 
 void sip_printf(const char *format, ...)

@@ -160,6 +160,7 @@ static bool set_args(struct parser *p, struct service *s)
     args[0] = s->name;
     memcpy(args + 1, p->words + 1, (p->count - 1) * sizeof *args);
     args[p->count] = NULL;
+    free(s->args);
     s->args = args;
     return true;
 }
@@ -375,6 +376,16 @@ static bool check_services(struct parser *p, struct service **sorted)
     return true;
 }
 
+// Of a service that has no place in the order: whoever goes from need to need gets into the circle,
+// at the latest after as many steps as there are services.
+static bool fail_circle(struct parser *p, uint32_t i)
+{
+    struct service *s = p->m->services;
+    for (uint32_t step = 0; step < p->m->count; step++)
+        i = s[i].needs[s[i].needs_met].service;
+    return fail(p, s[i].line, "service \"%.63s\" needs itself, in a circle", s[i].name);
+}
+
 // Puts into the order all whose needs are there already, until nothing changes. A need that was
 // found there is not looked for again.
 static bool make_order(struct parser *p, bool *placed)
@@ -393,10 +404,9 @@ static bool make_order(struct parser *p, bool *placed)
     } while (done != before);
     for (uint32_t i = 0; i < m->count; i++)
         if (!placed[i])
-            return fail(p, m->services[i].line, "service \"%.63s\" needs itself, in a circle",
-                        m->services[i].name);
-        else
-            m->services[i].needs_met = 0;
+            return fail_circle(p, i);
+    for (uint32_t i = 0; i < m->count; i++)
+        m->services[i].needs_met = 0;
     return true;
 }
 
