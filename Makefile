@@ -119,7 +119,7 @@ SDK_HEADERS = $(patsubst sdk/%,$(SDK)/%,$(wildcard sdk/include/*.h sdk/include/*
 SDK_FILES = $(SDK_HEADERS) $(patsubst %,$(SDK)/%,lib/libsip.a lib/libsip-freestanding.a nebulet.cfg \
 	nebulet-freestanding.cfg libsip.pc rust/nebulet.rs assemblyscript/nebulet.ts)
 SDK_CC = $(CC) --config=$(SDK)/nebulet-freestanding.cfg -std=gnu11 -O2 $(WARN)
-SIP_CC = $(CC) --config=$(SDK)/nebulet.cfg -std=gnu11 -O2 $(WARN) -Wl,--strip-debug
+SIP_CC = $(CC) --config=$(SDK)/nebulet.cfg -std=gnu11 -O2 $(WARN)
 EXAMPLES = c rust assemblyscript
 GUESTS = build/guest/wordfreq.wasm build/user/init.wasm \
 	$(patsubst user/demo/%.c,build/demo/%.wasm,$(filter-out user/demo/wordfreq.c,$(wildcard user/demo/*.c)))
@@ -158,11 +158,11 @@ $(SDK)/lib/libsip.a $(SDK)/lib/libsip-freestanding.a:
 build/demo/%.wasm: user/demo/%.c $(wildcard user/demo/*.h) $(SDK_FILES)
 	@mkdir -p $(@D)
 	$(call say,GUEST $@)
-	$Q$(SIP_CC) $< -o $@
+	$Q$(SIP_CC) -Wl,--strip-debug $< -o $@
 build/user/%.wasm: $(wildcard user/*/*.[ch]) $(SDK_FILES)
 	@mkdir -p $(@D)
 	$(call say,GUEST $@)
-	$Q$(SIP_CC) $(wildcard user/$*/*.c) -o $@
+	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/$*/*.c) -o $@
 
 userspace: $(SDK_FILES) $(GUESTS) ## libsip, user/* and the examples of sdk/, below build/
 	@check/install sdk || true
@@ -201,7 +201,7 @@ build/stub: $(patsubst src/%,build/obj/%.o,$(basename $(CORE_SRC) $(STUB_SRC)))
 	$Q$(CC) -fuse-ld=lld-22 -nostdlib -static -Wl,-e,rt_init \
 		$(foreach f,memcpy memmove memset memcmp strlen,-Wl,--defsym=$f=0) $^ -o $@
 
-check: build/nebulet build/stub ## layers, reading list, format, warnings, a core that stands alone
+check: build/nebulet build/stub $(SDK_FILES) ## layers, reading list, format, warnings, a core that stands alone
 	@check/install test
 	check/layers
 	check/reading
@@ -209,6 +209,8 @@ check: build/nebulet build/stub ## layers, reading list, format, warnings, a cor
 	$(FORMAT) --dry-run --Werror $(C_FILES)
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -Werror -fsyntax-only $(filter %.c,$(CORE_SRC) $(PC_SRC))
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. $(filter %.c,$(HOST_SRC)) $(UNIT_SRC)
+	$(SDK_CC) -ffreestanding -Werror -fsyntax-only $(SDK_SRC)
+	$(SIP_CC) -Werror -fsyntax-only $(wildcard user/*/*.c sdk/examples/*/*.c test/sdk/*.c)
 
 bench: all ## speed, side by side with other engines
 	@check/install bench
