@@ -64,6 +64,9 @@ static void times(void)
                sip_after(NEBULET_FOREVER) == NEBULET_FOREVER ? "forever" : "not");
     nebulet_handle timer = (nebulet_handle)sip_must(sip_timer(SIP_MS, 0), "a timer");
     says("timer", sip_wait(timer, NEBULET_EVENT_SIGNALED) & NEBULET_EVENT_SIGNALED);
+    timer = (nebulet_handle)sip_must(sip_timer(SIP_MS, 2 * SIP_MS), "a timer");
+    for (int i = 0; i < 3; i++)
+        says("tick", sip_tick(timer, NEBULET_FOREVER));
     nebulet_handle event = (nebulet_handle)sip_must(nebulet_event_create(), "an event");
     says("at once", nebulet_object_wait_one(event, NEBULET_EVENT_SIGNALED, NEBULET_AT_ONCE));
     says("for a while", nebulet_object_wait_one(event, NEBULET_EVENT_SIGNALED, sip_after(SIP_MS)));
