@@ -34,6 +34,39 @@ u32 reg_evict(struct fast *f, u32 allowed)
     return best;
 }
 
+u32 value_load(struct fast *f, const struct slot *s)
+{
+    enum ty t = s->type;
+    u32 r = reg_alloc(f, class_of(t));
+    switch ((enum slot_kind)s->kind) {
+    case SLOT_CONST: const_to_reg(f, t, r, s->imm); break;
+    case SLOT_LOCAL:
+        load_frame(f, t, r, s->local);
+        cache_put(f, r, s->local, false);
+        break;
+    case SLOT_MEM:
+    case SLOT_REG:
+    case SLOT_FLAGS: load_frame(f, t, r, stack_cell(f, f->sp)); break;
+    }
+    return r;
+}
+
+u32 pop_reg(struct fast *f)
+{
+    u32 top = --f->sp;
+    const struct slot *s = &f->slots[top];
+    if (top < f->flushed)
+        f->flushed = top;
+    if (s->kind == SLOT_REG) {
+        f->temp &= ~BIT(s->reg);
+        f->busy |= BIT(s->reg);
+        return s->reg;
+    }
+    if (s->kind == SLOT_LOCAL)
+        f->ref_head[s->local] = s->next;
+    return value_reg(f, s);
+}
+
 void local_drop(struct fast *f, u32 r)
 {
     u32 local = f->reg_local[r];

@@ -164,6 +164,7 @@ struct fast {
     VEC(u32) labels; // label id -> code offset
     VEC(u32) jumps;  // jump table entries
     VEC(struct jump_table) tables;
+    VEC(u32) polls;    // rel32 of the jumps that polls take
     VEC(u32) incoming; // disp32 that want the distance from rsp to the first stack argument added
     VEC(u64) storage;  // behind local_reg, ..., weight
     VEC(struct slot) slot_storage;
@@ -176,6 +177,8 @@ struct fast {
     u32 loop_depth;
     u32 stamp;
     bool reachable;
+    bool polling;   // loops of this function poll
+    u32 poll_start; // offset of the code out of line for the first poll, POLL_BYTES for each
     u8 *cold_return, *cold_limit; // of the hot code, while the cold buffer is being written
     struct func_code code;
 
@@ -184,7 +187,7 @@ struct fast {
     u32 *func_chain; // [nfuncs]: rel32 + 1 of calls to functions not compiled yet; NULL when only
                      // locating
     struct func_code *funcs;
-    u32 stub_helper, stub_trap, stub_link;
+    u32 stub_helper, stub_trap, stub_link, stub_poll;
     struct where_vec *locate; // NULL: nobody asks
     bool full;                // ran out of code space
     bool no_pins;             // second try of a function whose code was out of proportion
@@ -197,7 +200,8 @@ enum {
     // Frames up to this size cannot jump over the guard below the stack: every call touches the
     // stack.
     FRAME_UNCHECKED = 32768,
-    TRAP_BYTES = 3, // of x64_trap
+    TRAP_BYTES = 3,  // of x64_trap
+    POLL_BYTES = 12, // of a poll, out of line
 };
 
 #define BIT(r) (1u << (r))
@@ -264,6 +268,8 @@ void slot_spill(struct fast *f, u32 index); // a register or local slot into its
 void refs_materialize(struct fast *f,
                       u32 local); // before the local changes: slots that refer to it get copies
 void slots_flush(struct fast *f); // all slots become SLOT_MEM or SLOT_CONST
+u32 value_load(struct fast *f, const struct slot *s); // value_reg() of what is in no register
+u32 pop_reg(struct fast *f);                          // pop() and value_reg()
 void slot_to_reg(struct fast *f, u32 index,
                  u32 reg); // copies a slot's value; flags and other state untouched
 void slot_to_home(struct fast *f, u32 index,
@@ -407,43 +413,16 @@ static inline struct slot pop(struct fast *f)
     return s;
 }
 
-// The register that holds a local, loaded and cached if it was not; busy.
-static inline u32 local_reg(struct fast *f, u32 local)
-{
-    u32 r = f->local_reg[local];
-    if (r == NO_REG) {
-        enum ty t = f->local_type[local];
-        r = reg_alloc(f, class_of(t));
-        load_frame(f, t, r, local);
-        cache_put(f, r, local, false);
-    }
-    f->busy |= BIT(r);
-    return r;
-}
-
 // The value of a popped slot in a register (busy). Not to be changed unless owned().
 static inline u32 value_reg(struct fast *f, const struct slot *s)
 {
-    u32 r;
-    switch ((enum slot_kind)s->kind) {
-    case SLOT_REG: return s->reg;
-    case SLOT_LOCAL: return local_reg(f, s->local);
-    case SLOT_CONST:
-        r = reg_alloc(f, class_of(s->type));
-        const_to_reg(f, s->type, r, s->imm);
-        return r;
-    case SLOT_MEM:
-    case SLOT_FLAGS: break;
+    if (s->kind == SLOT_REG)
+        return s->reg;
+    if (s->kind == SLOT_LOCAL && f->local_reg[s->local] != NO_REG) {
+        f->busy |= BIT(f->local_reg[s->local]);
+        return f->local_reg[s->local];
     }
-    r = reg_alloc(f, class_of(s->type));
-    load_frame(f, s->type, r, stack_cell(f, f->sp));
-    return r;
-}
-
-static inline u32 pop_reg(struct fast *f)
-{
-    struct slot s = pop(f);
-    return value_reg(f, &s);
+    return value_load(f, s);
 }
 
 // --- pins.c
@@ -469,7 +448,7 @@ u32 pop_condition(struct fast *f); // the flags are set; returns the condition
 // --- cold.c
 struct cold *cold_begin(struct fast *f, u8 *site, size_t size); // NULL: no memory, or no room
 void cold_end(struct fast *f, struct cold *c);                  // with a jump to c->target
-void cold_place(struct fast *f); // after the body: code out of line, traps, jump tables
+void cold_place(struct fast *f); // after the body: polls, code out of line, traps, tables
 
 // --- call.c
 void call_function(struct fast *f, u32 func);

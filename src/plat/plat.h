@@ -56,7 +56,7 @@ void plat_wait(u64 until); // halts until a timer, a kick or I/O, and delivers; 
 void plat_poll(void);      // delivers I/O that has become ready; never waits
 
 // --- Faults. A hook sees the machine state where a fault or timer tick hit and may change it to
-// resume elsewhere.
+// resume elsewhere; after a fault, nothing but pc, sp and argument is sure to be there then.
 struct plat_fault {
     enum { FAULT_MEMORY, FAULT_DIVIDE, FAULT_ILLEGAL, FAULT_TIMER } kind;
     u64 address; // FAULT_MEMORY

@@ -37,7 +37,7 @@ struct thread {
     struct plat_stack own_stack;
     struct vmctx *at; // the instance that it was switched away in; NULL: its call has not begun
     void *user;       // the scheduler's
-    void (*ended)(struct thread *t); // NULL: the call is thread_call's
+    bool (*ended)(struct thread *t); // NULL: the call is thread_call's
     const struct vm_func *func;
     u64 *slots;
     status result;
@@ -55,7 +55,14 @@ bool thread_guards(const struct thread *t, u64 address);
 
 // Notes where a trap happened, for thread_trace. pc NULL: in the latest call to the host. In signal
 // context.
-void trace_note(struct thread *t, const u8 *pc, const u8 *sp);
+static inline void trace_note(struct thread *t, const u8 *pc, const u8 *sp)
+{
+    t->trapped.pc = pc;
+    t->trapped.sp = sp;
+    t->trapped.entry_sp = t->vm.entry_sp;
+    t->trapped.link = t->vm.link;
+    t->trapped.fresh = true;
+}
 
 // The stubs lie in one piece from arch_stub_import to arch_stubs_end.
 bool trap_in_stubs(const u8 *pc);

@@ -220,14 +220,6 @@ static void note(struct walk *w, const struct place *p)
     t->depth++;
 }
 
-void trace_note(struct thread *t, const u8 *pc, const u8 *sp)
-{
-    t->trapped = (struct trapped){pc, sp, t->vm.entry_sp, t->vm.link, t->store->engine->code};
-    t->ntrace = 0;
-    t->depth = 0;
-    t->cut = false;
-}
-
 static void walk_stack(struct thread *t)
 {
     const struct trapped *at = &t->trapped;

@@ -98,12 +98,13 @@ bool trap_in_stubs(const u8 *pc)
 // div and idiv are F6 and F7 with /6 and /7; before the opcode there may be prefixes.
 static enum trap divide_trap(const u8 *pc)
 {
-    while ((*pc & 0xf0) == 0x40 || *pc == 0x66)
-        pc++;
-    if (*pc != 0xf6 && *pc != 0xf7)
+    u32 opcode = *pc, extension;
+    while ((opcode & 0xf0) == 0x40 || opcode == 0x66)
+        opcode = *++pc;
+    if (opcode - 0xf6 > 1)
         return TRAP_NONE;
-    u32 extension = pc[1] >> 3 & 7;
-    return extension == 7 ? TRAP_INT_OVERFLOW : extension == 6 ? TRAP_DIV_ZERO : TRAP_NONE;
+    extension = pc[1] & 0x38;
+    return extension == 0x30 ? TRAP_DIV_ZERO : extension == 0x38 ? TRAP_INT_OVERFLOW : TRAP_NONE;
 }
 
 static enum trap illegal_trap(const u8 *pc)
@@ -114,14 +115,13 @@ static enum trap illegal_trap(const u8 *pc)
 
 static enum trap memory_trap(const struct thread *t, const struct plat_fault *f)
 {
-    if (thread_guards(t, f->address))
-        return TRAP_STACK;
     const struct vmctx *vm = (const struct vmctx *)(uintptr_t)*f->instance;
     // An access that begins in the reservation's last bytes ends behind it, and the processor may
     // name either page.
     u64 reach = MEMORY_RESERVATION + sizeof(union vm_global);
-    bool inside = f->address - (u64)(uintptr_t)vm->mem_base < reach;
-    return inside ? TRAP_MEMORY : TRAP_NONE;
+    if (f->address - (u64)(uintptr_t)vm->mem_base < reach)
+        return TRAP_MEMORY;
+    return thread_guards(t, f->address) ? TRAP_STACK : TRAP_NONE;
 }
 
 static bool in_guest(const struct plat_fault *f)

@@ -8,8 +8,26 @@
 #include "wasm/reader.h"
 #include "base/fmt.h"
 
+// The number at p, which goes on for at least 8 bytes; p is NULL when the number is longer than 5.
+// (Linkers write all numbers that they may have to change with 5 bytes.)
+static struct leb leb_of_5(const u8 *p)
+{
+    u64 w = load_u64(p), ends = ~w & 0x8080808080;
+    if (!ends)
+        return (struct leb){NULL, 0};
+    w &= ends ^ (ends - 1);
+    return (struct leb){p + (__builtin_ctzll(ends) >> 3) + 1,
+                        (w & 0x7f) | (w >> 1 & 0x3f80) | (w >> 2 & 0x1fc000) |
+                            (w >> 3 & 0xfe00000) | (w >> 4 & 0x7f0000000)};
+}
+
 struct leb leb_check_u(const u8 *p, const u8 *end, u32 bits)
 {
+    if (likely(end - p >= 8)) {
+        struct leb n = leb_of_5(p);
+        if (n.p && (bits > 35 || !(n.value >> bits)))
+            return n;
+    }
     u64 value = 0;
     for (u32 shift = 0; shift < bits; shift += 7) {
         if (p == end)
@@ -106,13 +124,22 @@ static size_t utf8_sequence(const u8 *p, size_t n)
     return b >= low && b <= high ? 4 : 0;
 }
 
+static bool is_ascii(const u8 *p, size_t n)
+{
+    u64 seen = n >= 8 ? load_u64(p + n - 8) : 0;
+    size_t i = 0;
+    for (; i + 8 < n; i += 8)
+        seen |= load_u64(p + i);
+    for (; n < 8 && i < n; i++)
+        seen |= p[i];
+    return !(seen & 0x8080808080808080);
+}
+
 bool utf8_valid(const u8 *p, size_t n)
 {
+    if (is_ascii(p, n))
+        return true;
     while (n) {
-        if (n >= 8 && !(load_u64(p) & 0x8080808080808080ull)) {
-            p += 8, n -= 8;
-            continue;
-        }
         size_t step = utf8_sequence(p, n);
         if (!step)
             return false;

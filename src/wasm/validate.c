@@ -42,21 +42,26 @@ static void out_of_bytes(struct validator *v)
         fail(v, ERR_MALFORMED, "END opcode expected");
 }
 
-static status finish(struct validator *v)
+// The last handler. (A handler, so that going there is a jump, too: without calls, the frequent
+// ones need no registers saved.)
+__attribute__((noinline)) static status finish(struct validator *v, [[maybe_unused]] const u8 *p,
+                                               [[maybe_unused]] u8 *sp, [[maybe_unused]] u32 sig)
 {
     if (unlikely(v->frames.count))
         out_of_bytes(v);
     return v->e->code;
 }
 
+#define JUMP(handler, p, sp, sig) __attribute__((musttail)) return handler(v, p, sp, sig)
+
 // Goes on at p. The jump is a tail call on every path, so that the stack does not grow.
 #define NEXT(p, sp)                                                                                \
     do {                                                                                           \
         if (unlikely((p) >= v->end))                                                               \
-            return finish(v);                                                                      \
+            JUMP(finish, p, sp, 0);                                                                \
         v->pc = (p);                                                                               \
         const struct row *row_ = &rows[*(p)];                                                      \
-        __attribute__((musttail)) return row_->handler(v, (p) + 1, sp, row_->sig);                 \
+        JUMP(row_->handler, (p) + 1, sp, row_->sig);                                               \
     } while (0)
 
 #define NEXT_CURSOR(next)                                                                          \
@@ -70,6 +75,9 @@ static status finish(struct validator *v)
 #define HANDLER(name)                                                                              \
     static status do_##name(struct validator *v, const u8 *p, u8 *sp, [[maybe_unused]] u32 sig)
 
+// What a handler jumps to when something is out of the ordinary.
+#define SLOW_HANDLER(name) __attribute__((noinline)) HANDLER(name##_slow)
+
 // A handler that leaves its work to a function.
 #define CALL_OUT(name, call)                                                                       \
     HANDLER(name)                                                                                  \
@@ -78,70 +86,78 @@ static status finish(struct validator *v)
         NEXT_CURSOR(call);                                                                         \
     }
 
-__attribute__((noinline)) static struct cursor slow_un(struct validator *v, struct cursor c,
-                                                       u32 sig)
+static inline struct cursor unary(struct validator *v, struct cursor c, u32 sig)
 {
     c.sp = pop(v, c.sp, (u8)sig);
     return c.sp ? at(c.p, push(v, c.sp, (u8)(sig >> 8))) : failed;
 }
 
-__attribute__((noinline)) static struct cursor slow_bin(struct validator *v, struct cursor c,
-                                                        u32 sig)
+SLOW_HANDLER(un)
 {
-    c.sp = pop(v, c.sp, (u8)sig);
-    return c.sp ? slow_un(v, c, sig) : failed;
-}
-
-__attribute__((noinline)) static struct cursor slow_store(struct validator *v, struct cursor c,
-                                                          u32 sig)
-{
-    const u8 params[2] = {TYPE_I32, (u8)sig};
-    return at(c.p, pop_many(v, c.sp, params, 2));
+    NEXT_CURSOR(unary(v, (struct cursor){p, sp}, sig));
 }
 
 HANDLER(un)
 {
     if (unlikely(sp <= v->base || sp[-1] != (u8)sig))
-        NEXT_CURSOR(slow_un(v, (struct cursor){p, sp}, sig));
+        JUMP(do_un_slow, p, sp, sig);
     sp[-1] = (u8)(sig >> 8);
     NEXT(p, sp);
+}
+
+SLOW_HANDLER(bin)
+{
+    struct cursor c = {p, pop(v, sp, (u8)sig)};
+    NEXT_CURSOR(c.sp ? unary(v, c, sig) : failed);
 }
 
 HANDLER(bin)
 {
     if (unlikely(sp - v->base < 2 || sp[-1] != (u8)sig || sp[-2] != (u8)sig))
-        NEXT_CURSOR(slow_bin(v, (struct cursor){p, sp}, sig));
+        JUMP(do_bin_slow, p, sp, sig);
     sp[-2] = (u8)(sig >> 8);
     NEXT(p, sp - 1);
 }
 
-static inline const u8 *memarg(struct validator *v, const u8 *p, u32 natural)
+// The end of a memarg that is short and right; NULL: look more closely.
+static inline const u8 *memarg(const struct validator *v, const u8 *p, u32 natural)
 {
-    const u8 *next = NULL;
-    if (likely(v->end - p >= 5 && p[0] <= natural && v->memory))
-        next = skip_leb(p + 1);
-    return likely(next) ? next : imm_memarg(v, p, natural);
+    bool good = v->end - p >= 5 && p[0] <= natural && v->memory;
+    return likely(good) ? skip_leb(p + 1) : NULL;
+}
+
+SLOW_HANDLER(load)
+{
+    p = imm_memarg(v, p, sig >> 16);
+    if (unlikely(!p))
+        return v->e->code;
+    NEXT_CURSOR(unary(v, (struct cursor){p, sp}, sig));
 }
 
 HANDLER(load)
 {
-    p = memarg(v, p, sig >> 16);
+    const u8 *next = memarg(v, p, sig >> 16);
+    if (unlikely(!next || sp <= v->base || sp[-1] != TYPE_I32))
+        JUMP(do_load_slow, p, sp, sig);
+    sp[-1] = (u8)(sig >> 8);
+    NEXT(next, sp);
+}
+
+SLOW_HANDLER(store)
+{
+    const u8 params[2] = {TYPE_I32, (u8)sig};
+    p = imm_memarg(v, p, sig >> 16);
     if (unlikely(!p))
         return v->e->code;
-    if (unlikely(sp <= v->base || sp[-1] != TYPE_I32))
-        NEXT_CURSOR(slow_un(v, (struct cursor){p, sp}, sig));
-    sp[-1] = (u8)(sig >> 8);
-    NEXT(p, sp);
+    NEXT_CURSOR(at(p, pop_many(v, sp, params, 2)));
 }
 
 HANDLER(store)
 {
-    p = memarg(v, p, sig >> 16);
-    if (unlikely(!p))
-        return v->e->code;
-    if (unlikely(sp - v->base < 2 || sp[-1] != (u8)sig || sp[-2] != TYPE_I32))
-        NEXT_CURSOR(slow_store(v, (struct cursor){p, sp}, sig));
-    NEXT(p, sp - 2);
+    const u8 *next = memarg(v, p, sig >> 16);
+    if (unlikely(!next || sp - v->base < 2 || sp[-1] != (u8)sig || sp[-2] != TYPE_I32))
+        JUMP(do_store_slow, p, sp, sig);
+    NEXT(next, sp - 2);
 }
 
 static inline bool local_initialized(const struct validator *v, u32 x)
@@ -149,13 +165,13 @@ static inline bool local_initialized(const struct validator *v, u32 x)
     return v->initialized[x / 64] >> (x % 64) & 1;
 }
 
-__attribute__((noinline)) static void local_read_early(struct validator *v, u32 x)
+static void local_read_early(struct validator *v, u32 x)
 {
     if (!innermost(v)->unreachable)
         v->zero[x / 64] |= 1ull << (x % 64);
 }
 
-__attribute__((noinline)) static bool local_first_write(struct validator *v, u32 x)
+static bool local_first_write(struct validator *v, u32 x)
 {
     if (innermost(v)->unreachable)
         return true;
@@ -166,7 +182,7 @@ __attribute__((noinline)) static bool local_first_write(struct validator *v, u32
     return false;
 }
 
-static inline const u8 *local_index(struct validator *v, const u8 *p, u32 *x)
+static const u8 *local_index(struct validator *v, const u8 *p, u32 *x)
 {
     p = imm_u32(v, p, x);
     if (likely(p && *x < v->nlocals))
@@ -176,25 +192,49 @@ static inline const u8 *local_index(struct validator *v, const u8 *p, u32 *x)
     return NULL;
 }
 
+// Is there an index of one byte, of a local?
+static inline bool local_short(const struct validator *v, const u8 *p)
+{
+    return likely(p < v->end && *p < 0x80 && *p < v->nlocals);
+}
+
+static inline bool local_plain_write(const struct validator *v, const u8 *p, const u8 *sp)
+{
+    return local_short(v, p) && likely(local_initialized(v, *p)) && likely(sp > v->base) &&
+           likely(sp[-1] == v->types[*p]);
+}
+
 static inline void note_use(struct validator *v, u32 x, u32 flags)
 {
     if (v->want & WANT_USES) // room was made for all that a body can have
         v->uses.at[v->uses.count++] = x | v->depth_bits | flags;
 }
 
-HANDLER(local_get)
+SLOW_HANDLER(local_get)
 {
     u32 x;
     p = local_index(v, p, &x);
     if (unlikely(!p))
         return v->e->code;
     note_use(v, x, 0);
-    if (unlikely(!local_initialized(v, x)))
+    if (!local_initialized(v, x))
         local_read_early(v, x);
     sp = push(v, sp, v->types[x]);
     if (unlikely(!sp))
         return v->e->code;
     NEXT(p, sp);
+}
+
+HANDLER(local_get)
+{
+    if (unlikely(!local_short(v, p) || !raise_one(v, sp)))
+        JUMP(do_local_get_slow, p, sp, sig);
+    u32 x = *p;
+    note_use(v, x, 0);
+    if (unlikely(!local_initialized(v, x)))
+        local_read_early(v, x);
+    *sp = v->types[x];
+    NEXT(p + 1, sp + 1);
 }
 
 static inline struct cursor local_set(struct validator *v, struct cursor c, bool tee)
@@ -204,7 +244,7 @@ static inline struct cursor local_set(struct validator *v, struct cursor c, bool
     if (unlikely(!c.p))
         return failed;
     note_use(v, x, LOCAL_USE_WRITE);
-    if (unlikely(!local_initialized(v, x) && !local_first_write(v, x)))
+    if (!local_initialized(v, x) && !local_first_write(v, x))
         return failed;
     c.sp = pop(v, c.sp, v->types[x]);
     if (tee && likely(c.sp))
@@ -212,17 +252,49 @@ static inline struct cursor local_set(struct validator *v, struct cursor c, bool
     return at(c.p, c.sp);
 }
 
-CALL_OUT(local_set, local_set(v, c, false))
-CALL_OUT(local_tee, local_set(v, c, true))
+SLOW_HANDLER(local_set)
+{
+    NEXT_CURSOR(local_set(v, (struct cursor){p, sp}, false));
+}
+
+HANDLER(local_set)
+{
+    if (!local_plain_write(v, p, sp))
+        JUMP(do_local_set_slow, p, sp, sig);
+    note_use(v, *p, LOCAL_USE_WRITE);
+    NEXT(p + 1, sp - 1);
+}
+
+SLOW_HANDLER(local_tee)
+{
+    NEXT_CURSOR(local_set(v, (struct cursor){p, sp}, true));
+}
+
+HANDLER(local_tee)
+{
+    if (!local_plain_write(v, p, sp))
+        JUMP(do_local_tee_slow, p, sp, sig);
+    note_use(v, *p, LOCAL_USE_WRITE);
+    NEXT(p + 1, sp);
+}
+
+// The type in the low byte of sig, the bits of the number behind it.
+SLOW_HANDLER(constant)
+{
+    p = imm_slow(v, p, sig >> 8, true).p;
+    if (unlikely(!p || !(sp = push(v, sp, (u8)sig))))
+        return v->e->code;
+    NEXT(p, sp);
+}
 
 #define CONSTANT(name, type, bits)                                                                 \
     HANDLER(name)                                                                                  \
     {                                                                                              \
         const u8 *next = likely(v->end - p >= 4) ? skip_leb(p) : NULL;                             \
-        p = likely(next) ? next : imm_slow(v, p, bits, true).p;                                    \
-        if (unlikely(!p || !(sp = push(v, sp, type))))                                             \
-            return v->e->code;                                                                     \
-        NEXT(p, sp);                                                                               \
+        if (unlikely(!next || !raise_one(v, sp)))                                                  \
+            JUMP(do_constant_slow, p, sp, (type) | (bits) << 8);                                   \
+        *sp = type;                                                                                \
+        NEXT(next, sp + 1);                                                                        \
     }
 CONSTANT(i32_const, TYPE_I32, 32)
 CONSTANT(i64_const, TYPE_I64, 64)
@@ -244,7 +316,7 @@ HANDLER(nop)
         const struct row *row = &rows[(first) + op];                                               \
         if (row->handler == do_illegal)                                                            \
             return illegal(v, byte, op), v->e->code;                                               \
-        __attribute__((musttail)) return row->handler(v, p, sp, row->sig);                         \
+        JUMP(row->handler, p, sp, row->sig);                                                       \
     }
 
 CALL_OUT(illegal, illegal(v, 0, *v->pc))
@@ -437,6 +509,7 @@ status validate_body(struct validator *v, const struct module *m, u32 func, u32 
     v->end = m->bytes + f->end;
     v->simd = false;
     v->simd_offset = 0;
+    v->poll = module_polls(m, func) ? BRANCH_POLL : 0;
     struct reader r = {m->bytes + f->start, v->end, m->bytes, e};
     v->pc = r.p;
     if (!read_locals(v, t, &r) || !start_body(v, t, r.p) || walk(v))

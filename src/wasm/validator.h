@@ -65,6 +65,7 @@ struct validator {
     VEC(u16) inits; // locals initialized in the open frames, in order
 
     VEC(struct branch) branches;
+    u32 poll; // BRANCH_POLL when loops of the body poll, else 0
     VEC(local_use) uses;
     local_use depth_bits; // loop depth where local_use has it
     u32 loop_depth;
@@ -106,9 +107,20 @@ u8 *pop_slow(struct validator *v, u8 *sp, u8 type);
 // Takes `params`, one character each (i l f d v), and puts `results`.
 u8 *apply(struct validator *v, u8 *sp, const char *params, const char *results);
 
+// raise() for one value, where no more memory is needed.
+static inline bool raise_one(struct validator *v, u8 *sp)
+{
+    if (likely(sp < v->high))
+        return true;
+    if (unlikely(sp == v->limit))
+        return false;
+    v->high = sp + 1;
+    return true;
+}
+
 static inline u8 *push(struct validator *v, u8 *sp, u8 type)
 {
-    if (unlikely(sp >= v->high)) {
+    if (unlikely(!raise_one(v, sp))) {
         sp = raise(v, sp, 1);
         if (!sp)
             return NULL;
@@ -124,12 +136,16 @@ static inline u8 *pop(struct validator *v, u8 *sp, u8 type)
 
 static inline u8 *push_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
 {
+    if (n == 1 && *types != TYPE_V128)
+        return push(v, sp, *types);
     return n ? push_list(v, sp, types, n) : sp;
 }
 
 // Takes n values off, which must have these types.
 static inline u8 *pop_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
 {
+    if (n == 1)
+        return pop(v, sp, *types);
     return n ? pop_list(v, sp, types, n) : sp;
 }
 

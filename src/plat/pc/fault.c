@@ -34,7 +34,7 @@ static struct plat_fault fault_of(struct frame *f, u32 kind)
 {
     return (struct plat_fault){
         .kind = (__typeof__(((struct plat_fault *)0)->kind))kind,
-        .address = kind == FAULT_MEMORY ? read_cr2() : 0,
+        .address = read_cr2(), // of no meaning after other faults
         .pc = &f->rip,
         .sp = &f->rsp,
         .argument = &f->rdi,
@@ -65,12 +65,14 @@ static void die(struct frame *f)
 
 void fault_trap(struct frame *f)
 {
-    u32 kind = f->vector == VECTOR_PAGE      ? FAULT_MEMORY
-               : f->vector == VECTOR_DIVIDE  ? FAULT_DIVIDE
-               : f->vector == VECTOR_ILLEGAL ? FAULT_ILLEGAL
-                                             : FAULT_TIMER;
-    struct plat_fault fault = fault_of(f, kind);
-    if (kind == FAULT_TIMER || !fault_hook || !fault_hook(&fault))
+    static const u8 kinds[VECTOR_TIMER] = {
+        [VECTOR_PAGE] = 1 + FAULT_MEMORY,
+        [VECTOR_DIVIDE] = 1 + FAULT_DIVIDE,
+        [VECTOR_ILLEGAL] = 1 + FAULT_ILLEGAL,
+    };
+    u32 kind = kinds[f->vector];
+    struct plat_fault fault = fault_of(f, kind - 1);
+    if (!kind || !fault_hook || !fault_hook(&fault))
         die(f);
 }
 

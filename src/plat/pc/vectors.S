@@ -8,13 +8,15 @@
 // next one finds another stack. Another fault that is more than a missing page is then fatal.
 //
 // Compiled code may have been interrupted anywhere, so the vector registers are saved for
-// interrupts. Faults that are not fatal end in an unwinding, which keeps none.
+// interrupts. Faults that are not fatal end in an unwinding, which wants its argument and the flags;
+// all other registers are saved only to be printed.
 #include "plat/pc/layout.h"
 
 #define VECTORS 48
 #define PAGE 14
 #define FIRST_INTERRUPT 32
-#define FRAME_VECTOR 120
+#define FRAME_RDI 80
+#define FRAME_RIP 136
 #define FRAME_ERROR 80 // before the last six registers are saved
 
     .text
@@ -32,7 +34,11 @@ vectors:
     push $0
     .endif
     push $n
-    jmp save
+    .if n < FIRST_INTERRUPT
+    jmp fault
+    .else
+    jmp interrupt
+    .endif
     .endif
     .set n, n + 1
     .endr
@@ -62,6 +68,16 @@ vectors:
     pop %rax
     .endm
 
+    .macro save_others
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    mov %rsp, %rdi
+    .endm
+
     .p2align 4
 page_fault:
     push $PAGE
@@ -70,25 +86,17 @@ page_fault:
     lea FRAME_ERROR(%rsp), %rsi // error code, rip, ...
     call fault_page
     test %al, %al
-    jz save_others
+    jz other_fault
     restore_scratch
     add $16, %rsp
     iretq
 
-save:
+fault:
     save_scratch
-save_others:
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
-    mov %rsp, %rdi
-    cmpl $FIRST_INTERRUPT, FRAME_VECTOR(%rdi)
-    jae 1f
+other_fault:
+    save_others
     cmpb $0, %fs:CPU_IN_HOOK
-    jne 2f
+    jne 1f
     movb $1, %fs:CPU_IN_HOOK
     mov %fs:CPU_NESTED_STACK, %rax
     xchg %rax, %fs:CPU_FAULT_STACK
@@ -96,17 +104,21 @@ save_others:
     call fault_trap
     mov %rbx, %fs:CPU_FAULT_STACK
     movb $0, %fs:CPU_IN_HOOK
-    jmp restore
-1:  mov %rsp, %rbx
+    mov FRAME_RDI(%rsp), %rdi
+    add $FRAME_RIP, %rsp
+    iretq
+1:  call fault_nested // does not return
+
+interrupt:
+    save_scratch
+    save_others
+    mov %rsp, %rbx
     sub $512, %rsp
     and $-16, %rsp
     fxsave (%rsp)
     call fault_interrupt
     fxrstor (%rsp)
     mov %rbx, %rsp
-    jmp restore
-2:  call fault_nested // does not return
-restore:
     pop %r15
     pop %r14
     pop %r13

@@ -71,7 +71,7 @@ u64 vm_tables(u64 from, u64 to)
 
 // --- Slots
 
-static struct slot *slot_at(const struct window *w, u32 i)
+__attribute__((returns_nonnull)) static struct slot *slot_at(const struct window *w, u32 i)
 {
     return &w->pages[i / SLOTS_A_PAGE][i % SLOTS_A_PAGE];
 }
@@ -275,7 +275,7 @@ void plat_zero(void *p, size_t size)
 // --- Faults
 
 // Stacks grow at their pointer; anything else in a stack's reservation is data of the interpreter.
-__attribute__((noinline)) static bool may_take(u64 address, const u64 *sp, bool plain_c)
+static bool may_take(u64 address, const u64 *sp, bool plain_c)
 {
     if (vm_available(1 + 3))
         return true;
@@ -301,6 +301,12 @@ __attribute__((noinline)) static bool fill(const struct slot *s, u64 address)
     return done;
 }
 
+__attribute__((noinline)) static bool fill_stack(const struct slot *s, u64 address, const u64 *sp,
+                                                 bool plain_c)
+{
+    return may_take(address, sp, plain_c) && fill(s, address);
+}
+
 // Without the lock: a slot does not change while something in it is being used.
 bool vm_fault(u64 address, const u64 *sp, bool plain_c)
 {
@@ -309,7 +315,7 @@ bool vm_fault(u64 address, const u64 *sp, bool plain_c)
         return address - WINDOW_CODE < 2 * CODE_WINDOW_MAX && code_fault(address);
     if (address - s->from >= s->to - s->from)
         return false;
-    return (!s->stack || may_take(address, sp, plain_c)) && fill(s, address);
+    return s->stack ? fill_stack(s, address, sp, plain_c) : fill(s, address);
 }
 
 // --- Large blocks of the heap

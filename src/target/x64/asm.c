@@ -2,16 +2,31 @@
 // The encoders that are too long to be repeated wherever they are used (asm.h says what they do).
 #include "target/x64/asm.h"
 
-// What hardly any instruction has: a prefix, a second map, byte registers. The rest is straight.
-static inline u8 *opcode(u8 *p, u32 insn, bool wide, u32 rex_bits, bool force_rex)
+// Most of what compilers write has no prefix, no second map, no byte registers, and an operand that
+// is a register, or a base and a displacement. That takes the short way; anything else goes through
+// functions of its own, by a tail call, for which nothing need be saved.
+static inline bool plain(u32 insn)
 {
-    u32 flags = insn >> 24;
+    return likely(!(insn & (0xffff | (u32)(X64_B | X64_RB | X64_N) << 24)));
+}
+
+static inline u8 *plain_opcode(u8 *p, u32 insn, bool wide, u32 rex)
+{
+    rex |= ((u32)wide | (insn >> 24 & X64_W)) << 3;
+    *p = (u8)(0x40 | rex);
+    p += rex != 0;
+    *p = (u8)(insn >> 16);
+    return p + 1;
+}
+
+static u8 *any_opcode(u8 *p, u32 insn, bool wide, u32 rex, bool force_rex)
+{
+    u32 flags = insn >> 24, map = insn >> 8 & 0xff;
     if (insn & 0xff)
         *p++ = (u8)insn;
-    u32 rex = 0x40 | rex_bits | ((flags & X64_W) || (wide && !(flags & X64_N)) ? 8 : 0);
-    *p = (u8)rex;
-    p += rex != 0x40 || force_rex;
-    u32 map = insn >> 8 & 0xff;
+    rex |= (flags & X64_W) || (wide && !(flags & X64_N)) ? 8 : 0;
+    *p = (u8)(0x40 | rex);
+    p += rex || force_rex;
     if (map) {
         *p++ = 0x0f;
         if (map > 1)
@@ -21,13 +36,25 @@ static inline u8 *opcode(u8 *p, u32 insn, bool wide, u32 rex_bits, bool force_re
     return p + 1;
 }
 
-void x64_reg(struct assembler *a, u32 insn, bool wide, u32 reg, u32 rm)
+__attribute__((noinline)) static void any_reg(struct assembler *a, u32 insn, bool wide, u32 reg,
+                                              u32 rm)
 {
     u32 flags = insn >> 24;
+    bool byte_rex = (flags & (X64_B | X64_RB)) && (rm >= 4 || ((flags & X64_B) && reg >= 4));
+    u8 *p = any_opcode(a->p, insn, wide, (reg >> 1 & 4) | rm >> 3, byte_rex);
+    *p = (u8)(0xc0 | (reg & 7) << 3 | (rm & 7));
+    a->p = p + 1;
+}
+
+void x64_reg(struct assembler *a, u32 insn, bool wide, u32 reg, u32 rm)
+{
     reg &= 15;
     rm &= 15;
-    bool byte_rex = (flags & (X64_B | X64_RB)) && (rm >= 4 || ((flags & X64_B) && reg >= 4));
-    u8 *p = opcode(a->p, insn, wide, (reg >> 1 & 4) | rm >> 3, byte_rex);
+    if (!plain(insn)) {
+        any_reg(a, insn, wide, reg, rm);
+        return;
+    }
+    u8 *p = plain_opcode(a->p, insn, wide, (reg >> 1 & 4) | rm >> 3);
     *p = (u8)(0xc0 | (reg & 7) << 3 | (rm & 7));
     a->p = p + 1;
 }
@@ -42,20 +69,20 @@ static u8 *with_sib(u8 *p, u32 mod_reg, const struct x64_operand *m)
     return p + 2;
 }
 
-void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_operand m)
+__attribute__((noinline)) static void any_mem(struct assembler *a, u32 insn, bool wide, u32 reg,
+                                              struct x64_operand m)
 {
     u8 *p = a->p;
     if (m.gs)
         *p++ = 0x65;
     if (m.addr32)
         *p++ = 0x67;
-    reg &= 15;
     u32 rex = reg >> 1 & 4;
     if (m.base != NO_REG)
         rex |= m.base >> 3;
     if (m.index != NO_REG)
         rex |= m.index >> 2 & 2;
-    p = opcode(p, insn, wide, rex, (insn >> 24 & X64_B) && reg >= 4);
+    p = any_opcode(p, insn, wide, rex, (insn >> 24 & X64_B) && reg >= 4);
     reg = (reg & 7) << 3;
     u32 base = m.base & 7, size = 4;
     if (m.base == NO_REG) {
@@ -70,6 +97,25 @@ void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_opera
     }
     store_u32(p, (u32)m.disp);
     a->p = p + size;
+}
+
+void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_operand m)
+{
+    u32 base = m.base & 7;
+    reg &= 15;
+    if (!plain(insn) || m.index != NO_REG || m.addr32 || m.base == NO_REG || base == 4) {
+        any_mem(a, insn, wide, reg, m);
+        return;
+    }
+    u8 *p = a->p;
+    *p = 0x65;
+    p = plain_opcode(p + m.gs, insn, wide, (reg >> 1 & 4) | m.base >> 3);
+    u32 size = m.disp || base == 5, modrm = size << 6 | (reg & 7) << 3 | base;
+    if (m.disp != (s8)m.disp)
+        size = 4, modrm += 0x40;
+    *p = (u8)modrm;
+    store_u32(p + 1, (u32)m.disp);
+    a->p = p + 1 + size;
 }
 
 void x64_imm(struct assembler *a, enum x64_group1 op, bool wide, u32 rm, s32 imm)
