@@ -8,7 +8,7 @@ All of it is built by `make userspace`. Drop a file in and it is a test:
     test/sdk/NAME.c, .out     a program on libsip, built with wasi-libc and without any libc
     test/init/NAME.manifest   for user/init, with NAME.out and NAME.code (0); / holds the demos, too
 
-.code, .args and .opts are as for test/guest.
+.code, .err, .args and .opts are as for test/guest.
 """
 import pathlib
 import shutil
@@ -82,7 +82,7 @@ def run_init(bench, engine, manifest):
     code = manifest.with_suffix(".code")
     result.out = by_service(result.out)
     result.check(int(code.read_text()) if code.exists() else 0,
-                 by_service(manifest.with_suffix(".out").read_bytes()), b"")
+                 by_service(manifest.with_suffix(".out").read_bytes()))
 
 
 # --- Examples

@@ -104,7 +104,7 @@ static void start_all(const char *self)
         streams[0] = ends[1];
         n = 1;
     }
-    for (int i = 0; i < STAGES; i++)
+    for (int i = STAGES; i-- > 0;)
         part_end(processes[i], stages[i].name);
 }
 

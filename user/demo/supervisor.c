@@ -25,12 +25,15 @@ static int reads_wild(void)
     return *(volatile int *)0xfffffff0u;
 }
 
+// Without variables in memory, so that it is the call stack that is full first.
+static __attribute__((noinline)) uint32_t deeper(uint32_t n)
+{
+    return one ? deeper(n + 1) + one : n;
+}
+
 static int recurses(void)
 {
-    volatile char frame[64];
-    frame[zero] = (char)zero;
-    int below = one ? recurses() : 0;
-    return below + frame[zero];
+    return (int)deeper(0);
 }
 
 static int spins(void)
