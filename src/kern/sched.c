@@ -24,6 +24,7 @@
 enum { CPUS = 64 };
 #define SLICE_NS 10000000ull
 #define POLL_NS 2000000ull // between looks at I/O while every CPU is busy, and at sibling threads
+#define HANDOVER_NS 1000000ull // until a process that nobody switched to may run elsewhere
 #define SPIN_TICKS 40000   // before an idle CPU sleeps, for work that is about to come
 
 struct cpu {
@@ -150,6 +151,8 @@ static void rearm(struct cpu *c, u64 now, u64 alarm)
         ns = left_ns(p);
     if (ns > POLL_NS && (p->ready || (kern.io_waiters && !kern.sleepers)))
         ns = POLL_NS;
+    if (c->handover && ns > HANDOVER_NS && kern.ncpus > 1)
+        ns = HANDOVER_NS;
     if (unlikely(p->limits.cpu_ns)) {
         u64 used = (u64)((unsigned __int128)p->stats.ticks * kern.ns_per_tick >> 20);
         u64 left = used < p->limits.cpu_ns ? p->limits.cpu_ns - used : 0;
@@ -157,7 +160,7 @@ static void rearm(struct cpu *c, u64 now, u64 alarm)
     }
     if (ns != UINT64_MAX && now + ns < at)
         at = now + ns;
-    c->tick_until = ns == UINT64_MAX ? 0 : ticks() + (u64)kern.slice;
+    c->tick_until = ns == UINT64_MAX ? 0 : ticks() + (ns << 20) / kern.ns_per_tick;
     arm(c, at);
 }
 
@@ -289,7 +292,7 @@ static void enqueue(struct process *p, bool front)
     notify(c);
 }
 
-static struct process *steal(struct cpu *to, bool handovers)
+static struct process *steal(struct cpu *to)
 {
     for (u32 i = 0; i < kern.started; i++) {
         struct cpu *c = &cpus[i];
@@ -297,11 +300,6 @@ static struct process *steal(struct cpu *to, bool handovers)
             continue;
         if (c->first && !c->first->limits.cpu)
             return pop_front(c);
-        struct process *p = c->handover;
-        if (handovers && p && !p->limits.cpu && c->current) {
-            c->handover = NULL;
-            return p;
-        }
     }
     return NULL;
 }
@@ -312,7 +310,7 @@ static struct process *pick_process(struct cpu *c)
     if (p)
         c->handover = NULL;
     else if (!(p = pop_front(c)))
-        p = steal(c, false);
+        p = steal(c);
     return p;
 }
 
@@ -441,7 +439,8 @@ void sched_hand_over(struct kthread *t)
 {
     struct process *p = t->process;
     struct cpu *c = sched_cpu();
-    if (p->cpu || p->queued || c->handover || (p->limits.cpu && p->limits.cpu != c->id + 1)) {
+    if (p->cpu || p->queued || c->handover || p->slice <= 0 ||
+        (p->limits.cpu && p->limits.cpu != c->id + 1)) {
         sched_wake(t, OK);
         return;
     }
@@ -521,7 +520,9 @@ static bool give_way(struct cpu *c, struct kthread *t, const struct process *fro
 {
     struct process *p = t->process;
     bool urgent = c->first && c->first != front && c->first->slice > 0;
-    if (!urgent && (p->slice > 0 || !(c->first || c->handover)))
+    if (!urgent && p->slice <= 0 && !c->first)
+        refill(p);
+    if (!urgent && p->slice > 0)
         return false;
     p->stats.preemptions++;
     t->status = THREAD_READY;
@@ -658,7 +659,7 @@ static void idle(struct cpu *c)
         kern_acquire();
         if (work || c->first)
             return;
-        struct process *p = steal(c, true);
+        struct process *p = steal(c);
         if (p) {
             push_back(c, p);
             return;

@@ -95,8 +95,9 @@ static char *next_word(struct words *w)
 
 static const char *after(const char *word, const char *prefix)
 {
-    size_t n = strlen(prefix);
-    return strlen(word) >= n && !memcmp(word, prefix, n) ? word + n : NULL;
+    while (*prefix && *word == *prefix)
+        word++, prefix++;
+    return *prefix ? NULL : word;
 }
 
 static u64 number(const char *text)

@@ -19,15 +19,10 @@ void plat_on_fault(plat_fault_hook *hook)
     fault_hook = hook;
 }
 
-static bool in_code(u64 pc)
-{
-    return pc - WINDOW_CODE < CODE_WINDOW_MAX;
-}
-
 // A page that is not there: saved = error code, rip, cs, rflags, rsp. Quick, for it comes often.
 bool fault_page(u64 address, const u64 *saved)
 {
-    return !(saved[0] & 1) && vm_fault(address, &saved[4], !in_code(saved[1]));
+    return !(saved[0] & 1) && vm_fault(address, saved);
 }
 
 static struct plat_fault fault_of(struct frame *f, u32 kind)

@@ -58,7 +58,9 @@ void table_unmap(u64 address, u64 size, void (*drop)(u64 page));
 u64 tables_count(void); // pages that are tables now
 
 // --- Reservations (vm.c) and the code window (code.c)
-bool vm_fault(u64 address, const u64 *sp, bool plain_c); // true: the page is there now
+// A page that is not there, touched by what was interrupted at saved[1] with the stack pointer
+// saved[4]. True: the page is there now.
+bool vm_fault(u64 address, const u64 *saved);
 bool code_fault(u64 address);
 extern u64 vm_kept_pages;     // never to come back: records of slots
 bool vm_available(u64 pages); // may be taken without breaking a promise

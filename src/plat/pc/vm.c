@@ -104,11 +104,13 @@ static inline struct slot *record(const struct window *w, u64 offset, u32 shift)
     return i < w->made ? slot_at(w, (u32)i) : NULL;
 }
 
-// That of an address. One comparison for linear memories, which fault the most.
+// That of an address. One comparison for linear memories, which fault the most: they are the last
+// window, and no address outside of it has a number that small.
 static inline struct slot *find(u64 address)
 {
-    if (likely(address - WINDOW_HUGE < WINDOW_END - WINDOW_HUGE))
-        return record(&windows[2], address - WINDOW_HUGE, 33);
+    struct slot *s = record(&windows[2], address - WINDOW_HUGE, 33);
+    if (likely(s))
+        return s;
     const struct window *w = window_of(address);
     return w ? record(w, address - place_of(w)->base, place_of(w)->shift) : NULL;
 }
@@ -275,11 +277,12 @@ void plat_zero(void *p, size_t size)
 // --- Faults
 
 // Stacks grow at their pointer; anything else in a stack's reservation is data of the interpreter.
-static bool may_take(u64 address, const u64 *sp, bool plain_c)
+static bool may_take(u64 address, const u64 *saved)
 {
     if (vm_available(1 + 3))
         return true;
-    bool on_stack = address - (*sp - 65536) < 2 * 65536;
+    bool plain_c = saved[1] - WINDOW_CODE >= CODE_WINDOW_MAX;
+    bool on_stack = address - (saved[4] - 65536) < 2 * 65536;
     return plain_c && on_stack && pages_free_count() > promised_pages;
 }
 
@@ -301,21 +304,21 @@ __attribute__((noinline)) static bool fill(const struct slot *s, u64 address)
     return done;
 }
 
-__attribute__((noinline)) static bool fill_stack(const struct slot *s, u64 address, const u64 *sp,
-                                                 bool plain_c)
+__attribute__((noinline)) static bool fill_stack(const struct slot *s, u64 address,
+                                                 const u64 *saved)
 {
-    return may_take(address, sp, plain_c) && fill(s, address);
+    return may_take(address, saved) && fill(s, address);
 }
 
 // Without the lock: a slot does not change while something in it is being used.
-bool vm_fault(u64 address, const u64 *sp, bool plain_c)
+bool vm_fault(u64 address, const u64 *saved)
 {
     const struct slot *s = find(address); // one that is not in use has nothing committed
     if (!s)
         return address - WINDOW_CODE < 2 * CODE_WINDOW_MAX && code_fault(address);
     if (address - s->from >= s->to - s->from)
         return false;
-    return s->stack ? fill_stack(s, address, sp, plain_c) : fill(s, address);
+    return s->stack ? fill_stack(s, address, saved) : fill(s, address);
 }
 
 // --- Large blocks of the heap
