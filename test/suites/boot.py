@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 
-from . import base, guest, real, spec, wasi
+from . import base, guest, real, sdk, spec, wasi
 
 QEMU = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-accel", "tcg", "-cpu", "max", "-serial", "stdio",
@@ -297,6 +297,8 @@ def cases(bench):
         raise base.Unavailable(f"no nebulet.elf beside {bench.program}: run make first")
     machine = Machine(bench)
     yield from renamed("guest", guest.cases(machine))
+    if not sdk.build():
+        yield from renamed("sdk", sdk.programs(machine))
     yield from boots(bench)
     for engine in bench.engines:
         yield base.Case(f"{HOSTILE_RUNS} hostile programs", engine,
