@@ -109,13 +109,18 @@ static void go_on(struct thread *t)
         arch_set_gs((u64)(uintptr_t)vm->mem_base);
 }
 
+void thread_arrive(struct thread *t)
+{
+    t->state = THREAD_RUNNING;
+    t->cpu = plat_cpu_id();
+    this_cpu()->running = t;
+}
+
 void thread_enter(struct thread *t)
 {
     struct rt_cpu *c = this_cpu();
-    c->running = t;
+    thread_arrive(t);
     c->left = true;
-    t->state = THREAD_RUNNING;
-    t->cpu = plat_cpu_id();
     if (PLAT_TRACKS_STACKS)
         plat_stack_leave(&c->stack, &t->own_stack);
     arch_switch(&c->sp, t->own_sp);
