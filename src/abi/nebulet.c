@@ -30,9 +30,10 @@ static inline status take_object(const struct process *p, nebulet_handle h, u8 t
     if (unlikely(!e))
         return ERR_BAD_HANDLE;
     *out = e->object;
-    if (unlikely(e->object->type != type))
-        return ERR_WRONG_TYPE;
-    return (e->rights & rights) == rights ? OK : ERR_ACCESS_DENIED;
+    u32 key = load_u32(&e->rights);
+    if (likely((key & (rights | 0xffff0000u)) == (rights | (u32)type << 16)))
+        return OK;
+    return e->type != type ? ERR_WRONG_TYPE : ERR_ACCESS_DENIED;
 }
 
 static inline u8 *guest(const struct vmctx *vm, u32 address, u64 n)
