@@ -559,6 +559,14 @@ void call_stubs(struct fast *f)
     f->stub_link = here(f); // the code window may be far from the runtime
     x64_mov_imm(a, RAX, (u64)arch_stub_link);
     x64_jmp_reg(a, RAX);
+
+    if (!f->m->threads)
+        return;
+    f->stub_poll = here(f); // no register is free: jmp [rip], and the address behind it
+    x64_byte(a, 0xff);
+    x64_byte(a, 0x25);
+    x64_u32(a, 0);
+    x64_u64(a, (u64)arch_stub_poll);
 }
 
 // One store or load of a cell of that wasm type, through r10 if it is memory to memory.

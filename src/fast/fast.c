@@ -54,7 +54,7 @@ static void reset(struct fast *f)
     f->ctls.count = f->regions.count = 0;
     f->states.count = f->free_state = 0;
     f->cold.count = f->colds.count = f->traps.count = f->calls.count = f->labels.count = 0;
-    f->jumps.count = f->tables.count = f->incoming.count = 0;
+    f->jumps.count = f->tables.count = f->incoming.count = f->polls.count = 0;
     f->loop = f->loop_depth = f->stamp = f->rotor = 0;
     f->reachable = true;
 }
@@ -86,6 +86,7 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
     f->func = func;
     f->body = body;
     f->pc = f->op = body->code;
+    f->polling = module_polls(f->m, func);
     if (f->locate)
         f->locate->count = 0;
     reset(f);
@@ -169,6 +170,7 @@ static void release(struct fast *f)
     vec_free(&f->jumps);
     vec_free(&f->tables);
     vec_free(&f->incoming);
+    vec_free(&f->polls);
     vec_free(&f->storage);
     vec_free(&f->slot_storage);
     heap_free(f->func_chain);
@@ -259,6 +261,9 @@ static void look_up(struct fast *f, struct locating *l, u32 at)
 {
     l->wasm = first_instruction(f->m, f->func);
     l->adjust = 0;
+    u32 poll = (at - f->poll_start) / POLL_BYTES;
+    if (at >= f->poll_start && poll < f->polls.count)
+        at = f->polls.at[poll];
     if (at < f->code.cold - f->code.start) {
         for (u32 i = 0; i < l->wheres.count && l->wheres.at[i].code <= at; i++) {
             l->wasm = l->wheres.at[i].wasm;

@@ -164,6 +164,7 @@ struct fast {
     VEC(u32) labels; // label id -> code offset
     VEC(u32) jumps;  // jump table entries
     VEC(struct jump_table) tables;
+    VEC(u32) polls;    // rel32 of the jumps that polls take
     VEC(u32) incoming; // disp32 that want the distance from rsp to the first stack argument added
     VEC(u64) storage;  // behind local_reg, ..., weight
     VEC(struct slot) slot_storage;
@@ -176,6 +177,8 @@ struct fast {
     u32 loop_depth;
     u32 stamp;
     bool reachable;
+    bool polling;   // loops of this function poll
+    u32 poll_start; // offset of the code out of line for the first poll, POLL_BYTES for each
     u8 *cold_return, *cold_limit; // of the hot code, while the cold buffer is being written
     struct func_code code;
 
@@ -184,7 +187,7 @@ struct fast {
     u32 *func_chain; // [nfuncs]: rel32 + 1 of calls to functions not compiled yet; NULL when only
                      // locating
     struct func_code *funcs;
-    u32 stub_helper, stub_trap, stub_link;
+    u32 stub_helper, stub_trap, stub_link, stub_poll;
     struct where_vec *locate; // NULL: nobody asks
     bool no_pins;             // second try of a function whose code was out of proportion
     union {
@@ -201,7 +204,8 @@ enum {
     // Frames up to this size cannot jump over the guard below the stack: every call touches the
     // stack.
     FRAME_UNCHECKED = 32768,
-    TRAP_BYTES = 3, // of x64_trap
+    TRAP_BYTES = 3,  // of x64_trap
+    POLL_BYTES = 12, // of a poll, out of line
 };
 
 #define BIT(r) (1u << (r))
@@ -451,7 +455,7 @@ u32 pop_condition(struct fast *f); // the flags are set; returns the condition
 // --- cold.c
 struct cold *cold_begin(struct fast *f, u8 *site, size_t size); // NULL: no memory, or no room
 void cold_end(struct fast *f, struct cold *c);                  // with a jump to c->target
-void cold_place(struct fast *f); // after the body: code out of line, traps, jump tables
+void cold_place(struct fast *f); // after the body: polls, code out of line, traps, tables
 
 // --- call.c
 void call_function(struct fast *f, u32 func);

@@ -168,17 +168,18 @@ static void thread_main(void *argument)
     struct thread *t = argument;
     for (;;) {
         arrived(t);
-        bool host = t->func->index == VM_FUNC_HOST;
-        finish(t, host ? run_host(t) : run(t));
-        if (t->ended)
-            t->ended(t);
+        do {
+            bool host = t->func->index == VM_FUNC_HOST;
+            finish(t, host ? run_host(t) : run(t));
+        } while (t->ended && t->ended(t));
         to_cpu(t);
     }
 }
 
-// Lets it run until it ends or parks.
+// Lets it run until it ends or parks. A timer that runs out at once must find whose it is.
 static status run_to_end(struct thread *t)
 {
+    this_cpu()->running = t;
     if (t->deadline != UINT64_MAX)
         plat_timer(t->deadline);
     thread_enter(t);
@@ -233,10 +234,20 @@ status thread_resume(struct thread *t)
 }
 
 void thread_prepare(struct thread *t, const struct vm_func *f, u64 *slots,
-                    void (*ended)(struct thread *t))
+                    bool (*ended)(struct thread *t))
 {
     set_up(t, f, slots);
     t->ended = ended;
+}
+
+size_t thread_size(void)
+{
+    return sizeof(struct thread);
+}
+
+void **thread_user(struct thread *t)
+{
+    return &t->user;
 }
 
 status thread_result(const struct thread *t)
@@ -247,7 +258,8 @@ status thread_result(const struct thread *t)
 void thread_interrupt(struct thread *t, enum trap trap)
 {
     __atomic_store_n(&t->vm.interrupt, trap, __ATOMIC_RELAXED);
-    plat_cpu_kick(t->cpu);
+    if (t->state == THREAD_RUNNING)
+        plat_cpu_kick(t->cpu);
 }
 
 void thread_deadline(struct thread *t, u64 at)

@@ -509,6 +509,7 @@ status validate_body(struct validator *v, const struct module *m, u32 func, u32 
     v->end = m->bytes + f->end;
     v->simd = false;
     v->simd_offset = 0;
+    v->poll = module_polls(m, func) ? BRANCH_POLL : 0;
     struct reader r = {m->bytes + f->start, v->end, m->bytes, e};
     v->pc = r.p;
     if (!read_locals(v, t, &r) || !start_body(v, t, r.p) || walk(v))
