@@ -225,7 +225,7 @@ def boots(bench):
             yield base.Case(" ".join(["boots", machine, *flags]), "",
                             lambda f=flags, m=machine: boot_one(bench, "--machine", m, *f))
     yield base.Case("boots from CD, by GRUB", "", lambda: boot_grub(bench))
-    for cpus, threads, rounds in ((2, "multi", 500), (4, "single", 5000)):
+    for cpus, threads, rounds in ((2, "multi", 2000), (4, "single", 20000)):
         yield base.Case(f"{cpus} CPUs share everything", "",
                         lambda c=cpus, t=threads, r=rounds: stress(bench, c, t, r))
 

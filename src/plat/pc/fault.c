@@ -24,10 +24,11 @@ static bool in_code(u64 pc)
     return pc - WINDOW_CODE < CODE_WINDOW_MAX;
 }
 
-// A page that is not there: saved = error code, rip, cs, rflags, rsp. Quick, for it comes often.
+// A page that is not there, or not yet a copy: saved = error code, rip, cs, rflags, rsp. Quick, for
+// it comes often.
 bool fault_page(u64 address, const u64 *saved)
 {
-    return !(saved[0] & 1) && vm_fault(address, &saved[4], !in_code(saved[1]));
+    return vm_fault(address, saved[0], saved[4], !in_code(saved[1]));
 }
 
 static struct plat_fault fault_of(struct frame *f, u32 kind)
