@@ -82,6 +82,12 @@ def program(dirs, name):
     make(dirs.wasm(name), [*GUEST, source], source, header)
 
 
+def threads(dirs, name):
+    """Builds one program for wasm as a module that could start threads."""
+    source, header = PROGRAMS / f"{name}.c", PROGRAMS / "bench.h"
+    return make(dirs.wasm(f"{name}-threads"), [*GUEST, "-DBENCH_THREADS", source], source, header)
+
+
 def wasm2c(dirs, name):
     """Builds a program through wabt's wasm2c and gcc -O2."""
     module, target, main = dirs.wasm(name), dirs.wasm2c(name), BENCH / "wasm2c_main.c"

@@ -36,6 +36,11 @@ typedef int64_t s64;
 
 static u64 bench_body(double scale);
 
+/* With BENCH_THREADS the module imports what starts threads, and so has polls in its loops. */
+#ifdef BENCH_THREADS
+__attribute__((import_module("wasi"), import_name("thread-spawn"))) int bench_spawn(int);
+#endif
+
 /* Writes `label value\n`. */
 static void bench_print(int fd, const char *label, u64 value)
 {
@@ -131,6 +136,10 @@ int main(int argc, char **argv)
 {
     const char *text = argc > 1 ? argv[1] : getenv("BENCH_SCALE");
     double scale = text != NULL ? bench_parse(text) : 1;
+#ifdef BENCH_THREADS
+    if (argc > 1000)
+        bench_spawn(argc);
+#endif
     u64 start = bench_now();
     u64 sum = bench_body(scale);
     u64 end = bench_now();

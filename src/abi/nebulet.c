@@ -1,19 +1,269 @@
 // SPDX-License-Identifier: MIT
-// The platform's own calls, a row each. At present there is one, which does nothing: it shows what
-// a call into the host costs.
+// The way from an import to the handler of a call. nebulet.def is expanded four times here: into the
+// functions that fetch and check arguments (take_*), the shims that the guest calls, what the trace
+// prints, and the signatures. The handlers are in nebulet_process.c, nebulet_ipc.c and
+// nebulet_thread.c.
 #include "abi/nebulet.h"
 
-static void call_null(struct vmctx *vm, u64 *slots)
+#include "abi/nebulet_call.h"
+#include "abi/wasi.h"
+#include "base/fmt.h"
+#include "plat/plat.h"
+
+// --- Fetching arguments
+
+static inline status take_any(const struct process *p, nebulet_handle h, u32 rights,
+                              struct object **out, u32 *have)
 {
-    (void)vm;
-    slots[0] = 0;
+    const struct handle *e = handle_find(&p->handles, h);
+    if (unlikely(!e))
+        return ERR_BAD_HANDLE;
+    *out = e->object;
+    *have = e->rights;
+    return (e->rights & rights) == rights ? OK : ERR_ACCESS_DENIED;
 }
 
+static inline status take_object(const struct process *p, nebulet_handle h, u8 type, u32 rights,
+                                 struct object **out)
+{
+    const struct handle *e = handle_find(&p->handles, h);
+    if (unlikely(!e))
+        return ERR_BAD_HANDLE;
+    *out = e->object;
+    if (unlikely(e->object->type != type))
+        return ERR_WRONG_TYPE;
+    return (e->rights & rights) == rights ? OK : ERR_ACCESS_DENIED;
+}
+
+static inline u8 *guest(const struct vmctx *vm, u32 address, u64 n)
+{
+    u64 bytes = vm->mem->bytes;
+    return unlikely(n > bytes || address > bytes - n) ? NULL : vm->mem_base + address;
+}
+
+#define TRY(expression)                                                                            \
+    if (unlikely((e = (expression))))                                                              \
+        return e;
+#define OBJECT(x, type, rights)                                                                    \
+    TRY(take_object(p, (u32)*s++, OBJECT_##type, RIGHTS(rights), &o))                              \
+    a->x = (object_##type *)o;
+#define ANY(x, rights)                                                                             \
+    TRY(take_any(p, (u32)*s++, RIGHTS(rights), &o, &a->x##_rights))                                \
+    a->x = o;
+#define RIGHTS(name) NEBULET_##name
+#define HANDLE(x) a->x = (u32)*s++;
+#define NUM(x) a->x = (u32)*s++;
+#define LONG(x) a->x = *s++;
+#define DEADLINE(x) a->x = *s++;
+#define IN(x)                                                                                      \
+    a->x##_size = (u32)s[1];                                                                       \
+    a->x = guest(vm, (u32)s[0], (u32)s[1]);                                                        \
+    TRY(a->x ? OK : ERR_OUT_OF_BOUNDS)                                                             \
+    s += 2;
+#define BUFFER(x) IN(x)
+#define LIST(x, type)                                                                              \
+    a->x##_count = (u32)s[1];                                                                      \
+    a->x = guest(vm, (u32)s[0], (u64)(u32)s[1] * sizeof(type));                                    \
+    TRY(a->x ? OK : ERR_OUT_OF_BOUNDS)                                                             \
+    s += 2;
+#define OUT(x, type)                                                                               \
+    a->x = guest(vm, (u32)*s++, sizeof(type));                                                     \
+    TRY(a->x ? OK : ERR_OUT_OF_BOUNDS)
+#define MAYBE(x, type)                                                                             \
+    a->x = (u32)*s ? guest(vm, (u32)*s, sizeof(type)) : NULL;                                      \
+    TRY(a->x || !(u32)*s ? OK : ERR_OUT_OF_BOUNDS)                                                 \
+    s++;
+#define WORD(x)                                                                                    \
+    a->x = (u32)*s++;                                                                              \
+    TRY(guest(vm, a->x, sizeof(u32)) ? OK : ERR_OUT_OF_BOUNDS)                                     \
+    TRY(a->x % sizeof(u32) ? ERR_INVALID_ARG : OK)
+#define CALL(number, name, waits, privilege, args, errors, doc)                                    \
+    static inline status take_##name(struct vmctx *vm, struct process *p, const u64 *s,            \
+                                     struct call_##name *a)                                        \
+    {                                                                                              \
+        status e = OK;                                                                             \
+        struct object *o;                                                                          \
+        (void)vm, (void)p, (void)s, (void)a, (void)o;                                              \
+        args return e;                                                                             \
+    }
+#include "abi/nebulet.def"
+#undef TRY
+
+// --- The trace
+
+struct arg_info {
+    const char *name;
+    char kind; // d number, l 64 bits, x address, b address and length
+};
+
+#define OBJECT(x, type, rights) {#x, 'd'},
+#define ANY(x, rights) {#x, 'd'},
+#define HANDLE(x) {#x, 'd'},
+#define NUM(x) {#x, 'd'},
+#define LONG(x) {#x, 'l'},
+#define DEADLINE(x) {#x, 'l'},
+#define IN(x) {#x, 'b'},
+#define BUFFER(x) {#x, 'b'},
+#define LIST(x, type) {#x, 'b'},
+#define OUT(x, type) {#x, 'x'},
+#define MAYBE(x, type) {#x, 'x'},
+#define WORD(x) {#x, 'x'},
+#define CALL(number, name, waits, privilege, args, errors, doc)                                    \
+    static const struct arg_info info_##name[] = {args{NULL, 0}};
+#define NORETURN(number, name, args, doc)                                                          \
+    static const struct arg_info info_##name[] = {args{NULL, 0}};
+#include "abi/nebulet.def"
+
+struct line {
+    char text[512]; // more than any call needs
+    size_t n;
+};
+
+__attribute__((format(printf, 2, 3))) static void print(struct line *l, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    size_t room = sizeof l->text - l->n, n = fmt_va(l->text + l->n, room, format, args);
+    va_end(args);
+    l->n += n < room ? n : room - 1;
+}
+
+static void print_result(struct line *l, s64 result)
+{
+    if (result < 0)
+        print(l, ") = %s\n", status_text((status)result));
+    else
+        print(l, ") = %lld\n", (long long)result);
+}
+
+__attribute__((cold, noinline)) static void trace(const struct process *p, const char *name,
+                                                  const struct arg_info *info, const u64 *slots,
+                                                  const s64 *result)
+{
+    struct line l = {.n = 0};
+    print(&l, "%u %s(", p->id, name);
+    for (const struct arg_info *i = info; i->name; i++) {
+        print(&l, "%s%s=", i == info ? "" : ", ", i->name);
+        switch (i->kind) {
+        case 'd': print(&l, "%u", (u32)*slots++); break;
+        case 'l': print(&l, "%llu", (unsigned long long)*slots++); break;
+        case 'x': print(&l, "0x%x", (u32)*slots++); break;
+        default: print(&l, "0x%x[%u]", (u32)slots[0], (u32)slots[1]); slots += 2;
+        }
+    }
+    if (result)
+        print_result(&l, *result);
+    else
+        print(&l, ") = ?\n");
+    plat_console_write(l.text, l.n);
+}
+
+// --- The shims
+
+#define PRIVILEGE_FREE 0u
+#define PRIVILEGE_MAY_SPAWN NEBULET_MAY_SPAWN
+#define PRIVILEGE_MAY_SERVE NEBULET_MAY_SERVE
+#define PRIVILEGE_MAY_CONNECT NEBULET_MAY_CONNECT
+#define PRIVILEGE_MAY_PRINT NEBULET_MAY_PRINT
+
+// The arguments are still in the slots when the trace wants them: results go there last.
+#define CALL(number, name, waits, privilege, args, errors, doc)                                    \
+    static void shim_##name(struct vmctx *vm, u64 *slots)                                          \
+    {                                                                                              \
+        struct process *p = vm->process;                                                           \
+        struct call_##name a;                                                                      \
+        s64 result = ERR_NOT_SUPPORTED;                                                            \
+        if (likely(p != NULL)) {                                                                   \
+            bool may = (p->limits.privileges & PRIVILEGE_##privilege) == PRIVILEGE_##privilege;    \
+            result = may ? take_##name(vm, p, slots, &a) : ERR_ACCESS_DENIED;                      \
+            if (likely(!result))                                                                   \
+                result = call_##name(vm, p, &a);                                                   \
+            if (unlikely(p->trace))                                                                \
+                trace(p, #name, info_##name, slots, &result);                                      \
+        }                                                                                          \
+        rt_check_interrupt(vm);                                                                    \
+        slots[0] = (u64)result;                                                                    \
+    }
+#define NORETURN(number, name, args, doc)                                                          \
+    static void shim_##name(struct vmctx *vm, u64 *slots)                                          \
+    {                                                                                              \
+        struct process *p = vm->process;                                                           \
+        struct call_##name a;                                                                      \
+        if (p && p->trace)                                                                         \
+            trace(p, #name, info_##name, slots, NULL);                                             \
+        take_##name(vm, p, slots, &a);                                                             \
+        call_##name(vm, p, &a);                                                                    \
+    }
+#include "abi/nebulet.def"
+
+// --- Handles for new objects
+
+s64 call_give(struct process *p, struct object *o, u32 rights)
+{
+    status s = handles_reserve(&p->handles, 1);
+    if (!s)
+        return handle_add(&p->handles, o, rights);
+    object_release(o);
+    return s;
+}
+
+s64 call_give_two(struct process *p, struct object *a, u32 a_rights, struct object *b, u32 b_rights,
+                  u8 *ends)
+{
+    status s = handles_reserve(&p->handles, 2);
+    if (s) {
+        object_release(a);
+        object_release(b);
+        return s;
+    }
+    store_u32(ends, handle_add(&p->handles, a, a_rights));
+    store_u32(ends + 4, handle_add(&p->handles, b, b_rights));
+    return OK;
+}
+
+// --- WASI's threads, which need no table of their own
+
+static void shim_thread_spawn_wasi(struct vmctx *vm, u64 *slots)
+{
+    struct process *p = vm->process;
+    s64 id = p ? thread_new_wasi(p, (u32)slots[0]) : ERR_NOT_SUPPORTED;
+    rt_check_interrupt(vm);
+    slots[0] = (u32)id;
+}
+
+static const struct host_func wasi_threads[] = {{"thread-spawn", "i:i", shim_thread_spawn_wasi}};
+
+// --- The tables
+
+#define OBJECT(x, type, rights) "i"
+#define ANY(x, rights) "i"
+#define HANDLE(x) "i"
+#define NUM(x) "i"
+#define LONG(x) "I"
+#define DEADLINE(x) "I"
+#define IN(x) "ii"
+#define BUFFER(x) "ii"
+#define LIST(x, type) "ii"
+#define OUT(x, type) "i"
+#define MAYBE(x, type) "i"
+#define WORD(x) "i"
+#define CALL(number, name, waits, privilege, args, errors, doc) {#name, args ":I", shim_##name},
+#define NORETURN(number, name, args, doc) {#name, args ":", shim_##name},
 static const struct host_func calls[] = {
-    {"null", ":I", call_null},
+#include "abi/nebulet.def"
 };
 
 status nebulet_register(struct store *s)
 {
-    return store_host_module(s, "nebulet", calls, countof(calls));
+    static const char *const names[] = {"nebulet", "abi", "env"};
+    status e = store_host_module(s, "wasi", wasi_threads, countof(wasi_threads));
+    for (u32 i = 0; i < countof(names) && !e; i++)
+        e = store_host_module(s, names[i], calls, countof(calls));
+    return e;
+}
+
+void nebulet_release(struct process *p)
+{
+    wasi_free(p->wasi);
+    p->wasi = NULL;
 }

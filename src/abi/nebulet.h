@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The host module "nebulet": the platform's own calls. Handlers return an i64, negative for an
-// error of base/errors.def.
+// The platform's own calls, of abi/nebulet.def, for the modules nebulet, abi and env.
 #pragma once
 #include "rt/rt.h"
 
-// Makes the calls importable in a store.
+struct process;
+
+// Makes the calls importable in the realm of a store, and WASI's thread-spawn.
 status nebulet_register(struct store *s);
+// What abi/ keeps for a process: for kern_hooks.release.
+void nebulet_release(struct process *p);

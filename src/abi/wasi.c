@@ -62,12 +62,27 @@ static bool fill(struct wasi *w, const struct wasi_config *config)
     return true;
 }
 
+// Without anybody else who could run: looks, and sleeps until something may have changed.
+static enum fs_error wait_plain(struct vfs_poll *items, u32 n, u64 until)
+{
+    bool any = false;
+    for (u32 i = 0; i < n; i++) {
+        vfs_ready(&items[i]);
+        any |= items[i].ready;
+    }
+    if (any || (until != UINT64_MAX && plat_now() >= until))
+        return E_SUCCESS;
+    plat_wait(until);
+    return E_INTR;
+}
+
 struct wasi *wasi_create(const struct wasi_config *config)
 {
     struct wasi *w = heap_zalloc(sizeof *w);
     if (!w)
         return NULL;
-    w->wait = config->wait;
+    w->wait = config->wait ? config->wait : wait_plain;
+    w->yield = config->yield;
     w->trace = config->trace;
     if (!fill(w, config)) {
         wasi_free(w);
@@ -85,8 +100,6 @@ void wasi_free(struct wasi *w)
         heap_free(w->fds.at[i].preopen);
     }
     vec_free(&w->fds);
-    vec_free(&w->subs);
-    vec_free(&w->items);
     heap_free(w->args.bytes);
     heap_free(w->env.bytes);
     heap_free(w);
@@ -270,6 +283,47 @@ trace(const struct call *c, const char *name, const struct arg_info *info, const
     plat_console_write(l.text, l.n);
 }
 
+// --- Waiting.
+enum fs_error wasi_wait_until(struct call *c, struct vfs_poll *items, u32 n, u64 until)
+{
+    c->waits = true;
+    c->items = items;
+    c->nitems = n;
+    c->until = until;
+    return E_INTR;
+}
+
+enum fs_error wasi_wait(struct call *c, struct vfs_file *f, bool write)
+{
+    if ((f->flags & VFS_NONBLOCK) || f->type == VFS_REGULAR_FILE || f->type == VFS_BLOCK_DEVICE)
+        return E_AGAIN;
+    c->file = (struct vfs_poll){.file = f, .write = write};
+    return wasi_wait_until(c, &c->file, 1, UINT64_MAX);
+}
+
+static enum fs_error wait_now(struct call *c)
+{
+    struct vfs_file *held = c->items == &c->file ? vfs_ref(c->file.file) : NULL;
+    enum fs_error e = c->wasi->wait(c->items, c->nitems, c->until);
+    vfs_close(held);
+    c->waits = false;
+    return e;
+}
+
+// After E_INTR: E_SUCCESS to call the handler again, or what to answer. A thread that is to end
+// does so here, when it has let go of what the call holds.
+__attribute__((noinline)) static enum fs_error again(struct call *c)
+{
+    enum fs_error e = c->waits ? wait_now(c) : E_SUCCESS;
+    if (e == E_INTR)
+        e = E_SUCCESS;
+    if (c->poll && (e || __atomic_load_n(&c->vm->thread->interrupt, __ATOMIC_RELAXED)))
+        wasi_poll_free(c);
+    if (!c->poll) // or the interrupt came just now, and ends the next round
+        rt_check_interrupt(c->vm);
+    return e;
+}
+
 // --- The shims.
 static struct wasi *wasi_of(const struct vmctx *vm)
 {
@@ -277,29 +331,41 @@ static struct wasi *wasi_of(const struct vmctx *vm)
     return p ? p->wasi : NULL;
 }
 
+static void begin(struct call *c, struct vmctx *vm, bool is_unstable)
+{
+    c->wasi = wasi_of(vm);
+    c->vm = vm;
+    c->unstable = is_unstable;
+    c->waits = false;
+    c->done = 0;
+    c->poll = NULL;
+}
+
 #define CALL(name, versions, args)                                                                 \
     static void call_##name(struct vmctx *vm, u64 *slots, bool unstable)                           \
     {                                                                                              \
-        struct call c = {wasi_of(vm), vm, unstable};                                               \
+        struct call c;                                                                             \
         struct args_##name a;                                                                      \
         enum fs_error e = E_NOSYS;                                                                 \
+        begin(&c, vm, unstable);                                                                   \
         while (likely(c.wasi != NULL)) {                                                           \
             e = take_##name(&c, slots, &a);                                                        \
             if (likely(!e))                                                                        \
                 e = wasi_##name(&c, &a);                                                           \
-            if (likely(e != E_INTR))                                                               \
+            if (likely(e != E_INTR) || (e = again(&c)))                                            \
                 break;                                                                             \
-            rt_check_interrupt(vm);                                                                \
         }                                                                                          \
         if (unlikely(c.wasi && c.wasi->trace))                                                     \
             trace(&c, #name, info_##name, slots, e);                                               \
+        rt_check_interrupt(vm);                                                                    \
         slots[0] = e;                                                                              \
     }
 #define NORETURN(name, args)                                                                       \
     static void call_##name(struct vmctx *vm, u64 *slots, bool unstable)                           \
     {                                                                                              \
-        struct call c = {wasi_of(vm), vm, unstable};                                               \
+        struct call c;                                                                             \
         struct args_##name a;                                                                      \
+        begin(&c, vm, unstable);                                                                   \
         if (c.wasi && c.wasi->trace)                                                               \
             trace(&c, #name, info_##name, slots, NO_RESULT);                                       \
         take_##name(&c, slots, &a);                                                                \

@@ -24,10 +24,18 @@ struct wasi_config {
     struct vfs_file *in, *out, *err;     // 0, 1, 2; NULL: closed
     const struct wasi_preopen *preopens; // 3, 4, ...
     u32 npreopens;
-    vfs_wait_fn *wait; // how poll_oneoff waits; NULL: by plat_wait
-    bool trace;        // each call prints its name, arguments and result
+    // How calls wait; NULL: by plat_wait. The calls hold files and memory meanwhile, so it comes
+    // back even when the thread is to end: with E_INTR or E_CANCELED, rt_check_interrupt then being
+    // what ends it. It may come back early.
+    vfs_wait_fn *wait;
+    void (*yield)(struct vmctx *vm); // sched_yield: others' turn; NULL: nothing
+    bool trace;                      // each call prints its name, arguments and result
 };
 
 struct wasi *wasi_create(const struct wasi_config *config); // NULL: no memory
+// For a child process: the environment of its parent, arguments of its own (each with a final 0),
+// and, if it may have them, the parent's standard streams and directories. NULL: no memory.
+struct wasi *wasi_child(const struct wasi *parent, const u8 *args, u32 size, bool streams,
+                        bool files);
 void wasi_free(struct wasi *w);                             // closes its files; NULL is fine
 status wasi_register(struct store *s);

@@ -4,9 +4,16 @@
 //
 // A handler gets arguments that are checked: files are open and have the rights, paths are clean,
 // memory is in bounds. It answers with an errno, and writes results by put_*, at guest addresses,
-// as its last act. It holds nothing (no memory, no reference) when it calls what may wait or end
-// the program: rt_exit and rt_check_interrupt do not come back. E_INTR makes the shim look for an
-// interrupt and call the handler again, so it may only be answered when nothing has happened.
+// as its last act. It holds nothing (no memory, no reference) when it calls what may end the
+// program: rt_exit and rt_check_interrupt do not come back.
+//
+// A handler never waits: other threads of the program run meanwhile, and close files, grow tables,
+// or end the program. It says what it waits for and answers E_INTR (wasi_wait); the shim waits,
+// with a reference to the file, looks for an interrupt, and then fetches the arguments anew and
+// calls the handler again. So nothing that was looked up goes through a wait: not a struct wasi_fd,
+// not an address of guest memory. What does (how far a call is) stands in struct call, where the
+// shim finds it when the thread is to end. A descriptor that was closed meanwhile is E_BADF. E_INTR
+// from a file does the same without waiting, so it may only be answered when nothing has happened.
 #pragma once
 #include "abi/wasi.h"
 #include "base/csprng.h"
@@ -36,15 +43,6 @@ struct wasi_strings {
     u32 count, size;
 };
 
-// One subscription of the poll_oneoff that runs.
-struct wasi_sub {
-    u64 userdata;
-    u64 deadline; // clocks
-    u32 item;     // place in `items`; UINT32_MAX: none
-    enum fs_error error;
-    u8 tag;
-};
-
 struct wasi {
     VEC(struct wasi_fd) fds;
     u32 lowest; // no number below is free
@@ -52,15 +50,20 @@ struct wasi {
     struct csprng random;
     bool seeded, trace;
     vfs_wait_fn *wait;
-    // Of poll_oneoff; kept here since a call that is interrupted could not free them.
-    VEC(struct wasi_sub) subs;
-    VEC(struct vfs_poll) items;
+    void (*yield)(struct vmctx *vm);
 };
 
 struct call {
     struct wasi *wasi;
     struct vmctx *vm;
     bool unstable; // wasi_unstable
+    bool waits;    // what the handler answered E_INTR for; it is:
+    u32 nitems;
+    struct vfs_poll *items, file;
+    u64 until;
+    // How far the rounds before have come.
+    u64 done;               // bytes
+    struct wasi_poll *poll; // the subscriptions of poll_oneoff
 };
 
 // --- The guest's structs.
@@ -191,6 +194,11 @@ static inline enum fs_error put_bytes(const struct call *c, u32 address, const v
     memcpy(p, from, size);
     return E_SUCCESS;
 }
+
+// --- Waiting. Both answer E_INTR, or E_AGAIN when this file is not waited for.
+enum fs_error wasi_wait(struct call *c, struct vfs_file *f, bool write);
+enum fs_error wasi_wait_until(struct call *c, struct vfs_poll *items, u32 n, u64 until);
+void wasi_poll_free(struct call *c);
 
 // --- Descriptors (wasi_fd.c).
 u64 wasi_rights(const struct vfs_file *f); // all that mean something for it

@@ -129,18 +129,56 @@ static enum fs_error moved(struct call *c, enum fs_error e, u64 done, u32 out)
     return e;
 }
 
+// What is left of the vectors behind what earlier rounds have moved.
+struct rest {
+    struct vfs_iov *v;
+    u32 n;
+    u64 size;
+};
+
+static struct rest rest_of(const struct call *c, struct vfs_iov *v, u32 n)
+{
+    struct rest r = {v, n, 0};
+    u64 skip = c->done;
+    for (; r.n && skip >= r.v->n; r.v++, r.n--)
+        skip -= r.v->n;
+    if (r.n) {
+        r.v->p += skip;
+        r.v->n -= skip;
+    }
+    for (u32 i = 0; i < r.n; i++)
+        r.size += r.v[i].n;
+    return r;
+}
+
+// The end of a round that has moved `done` of `wanted` bytes. Streams are waited for until all is
+// done; an error after a part of it waits for the next call.
+static enum fs_error moved_part(struct call *c, struct vfs_file *f, bool write, enum fs_error e,
+                                u64 done, u64 wanted, u32 out)
+{
+    if (!e)
+        c->done += done;
+    if (e == E_AGAIN || (!e && done && done < wanted))
+        e = wasi_wait(c, f, write);
+    if (e == E_INTR)
+        return e;
+    return moved(c, c->done ? E_SUCCESS : e, c->done, out);
+}
+
 enum fs_error wasi_fd_read(struct call *c, struct args_fd_read *a)
 {
     u64 done = 0;
     enum fs_error e = vfs_read(a->fd->file, a->iovs, a->iovs_count, VFS_HERE, &done);
-    return moved(c, e, done, a->nread);
+    return moved_part(c, a->fd->file, false, e, done, 0, a->nread);
 }
 
+// A program that does not expect less to be written than it gave sees what POSIX promises.
 enum fs_error wasi_fd_write(struct call *c, struct args_fd_write *a)
 {
     u64 done = 0;
-    enum fs_error e = vfs_write(a->fd->file, a->iovs, a->iovs_count, VFS_HERE, &done);
-    return moved(c, e, done, a->nwritten);
+    struct rest r = rest_of(c, a->iovs, a->iovs_count);
+    enum fs_error e = vfs_write(a->fd->file, r.v, r.n, VFS_HERE, &done);
+    return moved_part(c, a->fd->file, true, e, done, r.size, a->nwritten);
 }
 
 enum fs_error wasi_fd_pread(struct call *c, struct args_fd_pread *a)
@@ -349,19 +387,26 @@ enum fs_error wasi_fd_readdir(struct call *c, struct args_fd_readdir *a)
 // --- Sockets: those that the program was started with, and what they accept.
 enum fs_error wasi_sock_recv(struct call *c, struct args_sock_recv *a)
 {
+    enum { PEEK = 1, ALL = 2 };
     u64 done = 0;
     bool truncated = false;
-    enum fs_error e = vfs_recv(a->fd->file, a->iovs, a->iovs_count, a->riflags, &done, &truncated);
+    struct vfs_file *f = a->fd->file;
+    struct rest r = rest_of(c, a->iovs, a->iovs_count);
+    // To look at bytes that are there does not make room for more of them: no waiting for all then.
+    bool all = a->riflags == ALL && f->type == VFS_SOCKET_STREAM;
+    enum fs_error e = vfs_recv(f, r.v, r.n, a->riflags & PEEK, &done, &truncated);
+    e = moved_part(c, f, false, e, done, all ? r.size : 0, a->nread);
     if (!e)
         put_u16(c, a->roflags, truncated);
-    return moved(c, e, done, a->nread);
+    return e;
 }
 
 enum fs_error wasi_sock_send(struct call *c, struct args_sock_send *a)
 {
     u64 done = 0;
-    enum fs_error e = vfs_send(a->fd->file, a->iovs, a->iovs_count, &done);
-    return moved(c, e, done, a->nwritten);
+    struct rest r = rest_of(c, a->iovs, a->iovs_count);
+    enum fs_error e = vfs_send(a->fd->file, r.v, r.n, &done);
+    return moved_part(c, a->fd->file, true, e, done, r.size, a->nwritten);
 }
 
 enum fs_error wasi_sock_shutdown(struct call *c, struct args_sock_shutdown *a)
@@ -379,7 +424,7 @@ enum fs_error wasi_sock_accept(struct call *c, struct args_sock_accept *a)
     if (!e)
         e = vfs_accept(listener, a->flags, &file);
     if (e)
-        return e;
+        return e == E_AGAIN ? wasi_wait(c, listener, false) : e;
     wasi_install_fd(c->wasi, number, file, inheriting, inheriting);
     put_u32(c, a->accepted, number);
     return E_SUCCESS;

@@ -2,8 +2,11 @@
 // WASI: the calls that take a path. The path is confined by the directory's back end (fs/vfs.h);
 // what is left here is flags, rights, and the number of what is opened.
 #include "abi/wasi_call.h"
+#include "plat/plat.h"
 
 enum { LOOKUP_FOLLOW = 1 };
+
+#define OPEN_AGAIN_NS 10000000ull // a FIFO that nobody reads says nothing when somebody does
 
 // Rights of a file that the back end must open it for writing for.
 static const u64 writing = 1ull << 6 | 1ull << 8 | 1ull << 22; // FD_WRITE, FD_ALLOCATE, SET_SIZE
@@ -34,6 +37,8 @@ enum fs_error wasi_path_open(struct call *c, struct args_path_open *a)
         e = wasi_reserve_fd(c->wasi, &number);
     if (!e)
         e = vfs_open(dir, a->path, how_to_open(a), a->fdflags, &file);
+    if (e == E_AGAIN)
+        e = wasi_wait_until(c, NULL, 0, plat_now() + OPEN_AGAIN_NS);
     if (e)
         return e;
     wasi_install_fd(c->wasi, number, file, a->base, a->inheriting & R_ALL);

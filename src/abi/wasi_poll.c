@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // WASI: poll_oneoff, which waits until one of many subscriptions has happened.
 //
-// The subscriptions are read into the program's record first, so that the guest may use one buffer
-// for both lists; clocks become deadlines on the monotonic clock. Subscriptions that cannot be
-// answer at once, with an error of their own. Then the platform waits for all files and the
+// The subscriptions are read into a record first, so that the guest may use one buffer for both
+// lists; clocks become deadlines on the monotonic clock. The record goes through all rounds of the
+// call and holds a reference to each file, for another thread may close it. Subscriptions that
+// cannot be answer at once, with an error of their own. Then the shim waits for all files and the
 // earliest deadline together, and whatever has happened by then is written out, in the order of the
 // subscriptions.
 #include "abi/wasi_call.h"
@@ -11,6 +12,39 @@
 
 enum tag { TAG_CLOCK, TAG_READ, TAG_WRITE };
 enum { CLOCK_REAL, CLOCK_MONOTONIC, CLOCK_ABSOLUTE = 1, EVENT_HANGUP = 1 };
+
+struct wasi_sub {
+    u64 userdata;
+    u64 deadline; // clocks
+    u32 item;     // place in `items`; UINT32_MAX: none
+    enum fs_error error;
+    u8 tag;
+};
+
+struct wasi_poll {
+    u32 nsubs, nitems;
+    struct vfs_poll *items; // behind the subscriptions
+    struct wasi_sub subs[];
+};
+
+static struct wasi_poll *new_poll(u32 count)
+{
+    struct wasi_poll *p = heap_alloc(sizeof *p + count * (sizeof p->subs[0] + sizeof p->items[0]));
+    if (!p)
+        return NULL;
+    p->nsubs = p->nitems = 0;
+    p->items = (struct vfs_poll *)&p->subs[count];
+    return p;
+}
+
+void wasi_poll_free(struct call *c)
+{
+    struct wasi_poll *p = c->poll;
+    for (u32 i = 0; i < p->nitems; i++)
+        vfs_close(p->items[i].file);
+    heap_free(p);
+    c->poll = NULL;
+}
 
 static u64 add_saturating(u64 a, u64 b)
 {
@@ -31,16 +65,17 @@ static enum fs_error clock_deadline(u32 id, u64 timeout, u32 flags, u64 *out)
 }
 
 // A file that is to be waited for; errors go into the event.
-static enum fs_error add_file(struct wasi *w, struct wasi_sub *s, u32 number)
+static void add_file(struct call *c, struct wasi_sub *s, u32 number)
 {
     struct wasi_fd *fd;
+    struct wasi_poll *p = c->poll;
     u64 rights = R_POLL_FD_READWRITE | (s->tag == TAG_WRITE ? R_FD_WRITE : R_FD_READ);
-    s->error = wasi_find_fd(w, number, rights, &fd);
+    s->error = wasi_find_fd(c->wasi, number, rights, &fd);
     if (s->error)
-        return E_SUCCESS;
-    s->item = w->items.count;
-    struct vfs_poll item = {.file = fd->file, .write = s->tag == TAG_WRITE};
-    return vec_push(&w->items, item) ? E_SUCCESS : E_NOMEM;
+        return;
+    s->item = p->nitems;
+    p->items[p->nitems++] =
+        (struct vfs_poll){.file = vfs_ref(fd->file), .write = s->tag == TAG_WRITE};
 }
 
 static enum fs_error read_one(struct call *c, const u8 *p)
@@ -55,16 +90,16 @@ static enum fs_error read_one(struct call *c, const u8 *p)
         now.clock.timeout = then.clock.timeout;
         now.clock.flags = then.clock.flags;
     }
-    enum fs_error e = E_SUCCESS;
     s.userdata = now.userdata;
     s.tag = now.tag;
     if (s.tag == TAG_CLOCK)
         s.error = clock_deadline(now.clock.id, now.clock.timeout, now.clock.flags, &s.deadline);
     else if (s.tag <= TAG_WRITE)
-        e = add_file(c->wasi, &s, now.fd);
+        add_file(c, &s, now.fd);
     else
         return E_INVAL;
-    return e ? e : vec_push(&c->wasi->subs, s) ? E_SUCCESS : E_NOMEM;
+    c->poll->subs[c->poll->nsubs++] = s;
+    return E_SUCCESS;
 }
 
 static enum fs_error read_all(struct call *c, u32 address, u32 count)
@@ -74,41 +109,31 @@ static enum fs_error read_all(struct call *c, u32 address, u32 count)
     const u8 *p = guest(c, address, (u64)count * size);
     if (!p)
         return E_FAULT;
-    c->wasi->subs.count = c->wasi->items.count = 0;
+    c->poll = new_poll(count);
+    if (!c->poll)
+        return E_NOMEM;
     enum fs_error e = E_SUCCESS;
     for (u32 i = 0; i < count && !e; i++)
         e = read_one(c, p + (u64)i * size);
+    if (e)
+        wasi_poll_free(c);
     return e;
 }
 
-static u64 earliest(const struct wasi *w)
+static u64 earliest(const struct wasi_poll *p)
 {
     u64 until = UINT64_MAX;
-    for (u32 i = 0; i < w->subs.count; i++) {
-        if (w->subs.at[i].error)
+    for (u32 i = 0; i < p->nsubs; i++) {
+        if (p->subs[i].error)
             return 0;
-        if (w->subs.at[i].deadline < until)
-            until = w->subs.at[i].deadline;
+        if (p->subs[i].deadline < until)
+            until = p->subs[i].deadline;
     }
     return until;
 }
 
-// Without a function of the platform: looks, and sleeps until something may have changed.
-static enum fs_error wait_plain(struct vfs_poll *items, u32 n, u64 until)
-{
-    for (;;) {
-        bool any = false;
-        for (u32 i = 0; i < n; i++) {
-            vfs_ready(&items[i]);
-            any |= items[i].ready;
-        }
-        if (any || (until != UINT64_MAX && plat_now() >= until))
-            return E_SUCCESS;
-        plat_wait(until);
-    }
-}
-
-static bool happened(const struct wasi *w, const struct wasi_sub *s, u64 now, struct wasi_event *e)
+static bool happened(const struct wasi_poll *poll, const struct wasi_sub *s, u64 now,
+                     struct wasi_event *e)
 {
     __builtin_memset(e, 0, sizeof *e);
     e->userdata = s->userdata;
@@ -118,7 +143,7 @@ static bool happened(const struct wasi *w, const struct wasi_sub *s, u64 now, st
         return true;
     if (s->item == UINT32_MAX)
         return s->deadline <= now;
-    const struct vfs_poll *p = &w->items.at[s->item];
+    const struct vfs_poll *p = &poll->items[s->item];
     e->error = (u16)p->error;
     e->bytes = p->bytes;
     e->flags = p->hangup ? EVENT_HANGUP : 0;
@@ -127,38 +152,32 @@ static bool happened(const struct wasi *w, const struct wasi_sub *s, u64 now, st
 
 static u32 write_events(struct call *c, u32 address)
 {
-    const struct wasi *w = c->wasi;
+    const struct wasi_poll *p = c->poll;
     struct wasi_event event;
     u64 now = plat_now();
     u32 n = 0;
-    for (u32 i = 0; i < w->subs.count; i++)
-        if (happened(w, &w->subs.at[i], now, &event))
+    for (u32 i = 0; i < p->nsubs; i++)
+        if (happened(p, &p->subs[i], now, &event))
             put_bytes(c, address + n++ * (u32)sizeof event, &event, sizeof event);
     return n;
 }
 
+// The first round reads and waits; each further one looks what has happened, and waits again if it
+// is nothing.
 enum fs_error wasi_poll_oneoff(struct call *c, struct args_poll_oneoff *a)
 {
-    struct wasi *w = c->wasi;
+    if (c->poll) {
+        u32 n = write_events(c, a->out);
+        if (!n)
+            return wasi_wait_until(c, c->poll->items, c->poll->nitems, earliest(c->poll));
+        put_u32(c, a->nevents, n);
+        wasi_poll_free(c);
+        return E_SUCCESS;
+    }
     if (a->count == 0 || a->count > MAX_SUBSCRIPTIONS)
         return E_INVAL;
     if (!guest(c, a->out, (u64)a->count * sizeof(struct wasi_event)))
         return E_FAULT;
     enum fs_error e = read_all(c, a->in, a->count);
-    u64 until = earliest(w);
-    u32 n = 0;
-    while (!e && !n) {
-        vfs_wait_fn *wait = w->wait ? w->wait : wait_plain;
-        e = wait(w->items.at, w->items.count, until);
-        if (e == E_INTR) { // not from the start: relative times would begin again
-            rt_check_interrupt(c->vm);
-            e = E_SUCCESS;
-            continue;
-        }
-        if (!e)
-            n = write_events(c, a->out);
-    }
-    if (!e)
-        put_u32(c, a->nevents, n);
-    return e;
+    return e ? e : wasi_wait_until(c, c->poll->items, c->poll->nitems, earliest(c->poll));
 }

@@ -87,7 +87,11 @@ enum fs_error wasi_random_get(struct call *c, struct args_random_get *a)
 
 enum fs_error wasi_sched_yield(struct call *c, struct args_sched_yield *a)
 {
-    (void)c, (void)a;
+    (void)a;
+    if (c->wasi->yield) {
+        c->wasi->yield(c->vm);
+        rt_check_interrupt(c->vm);
+    }
     return E_SUCCESS;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Code out of line: collected in a buffer of its own while the body is compiled, and placed behind
-// it, together with the traps and the tables of br_table. What it refers to in the body is known by
-// then.
+// it, together with polls, traps and the tables of br_table. What it refers to in the body is known
+// by then.
 #include "fast/state.h"
 
 struct cold *cold_begin(struct fast *f, u8 *site, size_t size)
@@ -34,6 +34,22 @@ void cold_end(struct fast *f, struct cold *c)
 }
 
 // --- Behind the body
+static void place_polls(struct fast *f)
+{
+    f->poll_start = here(f);
+    for (u32 i = 0; i < f->polls.count && fast_room(f, POLL_BYTES); i++) {
+        u8 *site = f->start + f->polls.at[i];
+        x64_patch(site, f->a.p);
+        x64_opcode(&f->a, I_LEA, true, R11, 0, 0, false); // lea r11, [rip + back]
+        x64_byte(&f->a, (R11 & 7) << 3 | 5);
+        x64_u32(&f->a, 0);
+        x64_patch(f->a.p - 4, site + 4);
+        u8 *stub = x64_jmp(&f->a);
+        if (f->func_chain)
+            x64_patch(stub, f->space->write + f->stub_poll);
+    }
+}
+
 static void place_colds(struct fast *f)
 {
     for (u32 i = 0; i < f->colds.count; i++) {
@@ -78,6 +94,7 @@ static void place_tables(struct fast *f)
 
 void cold_place(struct fast *f)
 {
+    place_polls(f);
     place_colds(f);
     place_traps(f);
     place_tables(f);

@@ -22,7 +22,7 @@ enum {
 static bool arrays(struct fast *f, const struct body *b)
 {
     u64 n = b->nlocals, cells = n + b->max_stack + 1;
-    u64 words = (n + 7) / 8 * 2 + (n * 3 + cells + 1) / 2 + 4;
+    u64 words = (n + 7) / 8 * 2 + (n * 3 + 1 + cells + 1) / 2 + 4;
     if (words > INT32_MAX)
         return false;
     f->storage.count = f->slot_storage.count = 0;
@@ -35,7 +35,7 @@ static bool arrays(struct fast *f, const struct body *b)
     f->home = p + n;
     f->weight = p + n + cells;
     f->touched = p + n * 2 + cells;
-    f->local_reg = (u8 *)(p + n * 3 + cells);
+    f->local_reg = (u8 *)(p + n * 3 + 1 + cells);
     f->local_type = f->local_reg + n;
     memset(p, 0, (n * 2 + cells) * 4);
     memset(f->local_reg, NO_REG, n);
@@ -54,7 +54,7 @@ static void reset(struct fast *f)
     f->ctls.count = f->regions.count = 0;
     f->states.count = f->free_state = 0;
     f->cold.count = f->colds.count = f->traps.count = f->calls.count = f->labels.count = 0;
-    f->jumps.count = f->tables.count = f->incoming.count = 0;
+    f->jumps.count = f->tables.count = f->incoming.count = f->polls.count = 0;
     f->loop = f->loop_depth = f->stamp = f->rotor = 0;
     f->reachable = true;
 }
@@ -86,6 +86,7 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
     f->func = func;
     f->body = body;
     f->pc = f->op = body->code;
+    f->polling = module_polls(f->m, func);
     if (f->locate)
         f->locate->count = 0;
     reset(f);
@@ -96,9 +97,9 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
     f->prologue = prologue_space(body);
     if (!fast_room(f, f->prologue + 16))
         return;
-    while ((uintptr_t)f->a.p & 15)
-        x64_byte(&f->a, 0xcc);
-    f->start = f->a.p;
+    f->start = (u8 *)ALIGN_UP((uintptr_t)f->a.p, 16);
+    memset(f->a.p, 0xcc, (size_t)(f->start - f->a.p));
+    f->a.p = f->start;
     f->a.p += f->prologue;
     call_enter(f);
     ops_walk(f);
@@ -169,6 +170,7 @@ static void release(struct fast *f)
     vec_free(&f->jumps);
     vec_free(&f->tables);
     vec_free(&f->incoming);
+    vec_free(&f->polls);
     vec_free(&f->storage);
     vec_free(&f->slot_storage);
     heap_free(f->func_chain);
@@ -259,6 +261,9 @@ static void look_up(struct fast *f, struct locating *l, u32 at)
 {
     l->wasm = first_instruction(f->m, f->func);
     l->adjust = 0;
+    u32 poll = (at - f->poll_start) / POLL_BYTES;
+    if (at >= f->poll_start && poll < f->polls.count)
+        at = f->polls.at[poll];
     if (at < f->code.cold - f->code.start) {
         for (u32 i = 0; i < l->wheres.count && l->wheres.at[i].code <= at; i++) {
             l->wasm = l->wheres.at[i].wasm;

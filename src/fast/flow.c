@@ -129,6 +129,18 @@ void trap_if(struct fast *f, u32 cc, enum trap trap)
         f->oom = true;
 }
 
+// At the head of a loop: should another thread run? Nothing is in the flags there, and the code out
+// of line keeps all registers. In traces it is the loop's first instruction, on all engines.
+static void poll(struct fast *f)
+{
+    f->op = f->pc;
+    locate_note(f, f->op);
+    x64_imm_mem(&f->a, G1_CMP, false, x64_at(INSTANCE, offsetof(struct vmctx, poll)), 0);
+    u32 site = (u32)(x64_jcc(&f->a, CC_NE) - f->start);
+    if (!vec_push(&f->polls, site))
+        f->oom = true;
+}
+
 // --- Blocks
 static void block_type(struct fast *f, struct ctl *c)
 {
@@ -185,6 +197,8 @@ static void loop_begin(struct fast *f, struct ctl *c)
     f->dirty |= written;
     c->header = here(f);
     f->zf_at = NULL;
+    if (f->polling)
+        poll(f);
 }
 
 // Parameters of a block are in the frame, constants too: that is where an else finds them, and what

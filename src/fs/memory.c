@@ -8,8 +8,9 @@
 // beyond the last block not even that. Every byte that is taken, pointers and names included,
 // counts against the limit.
 //
-// Nothing here waits, locks or recurses. What fails has changed nothing, but that a write may have
-// moved a part.
+// Nothing here waits or recurses. What fails has changed nothing, but that a write may have moved a
+// part. Each operation takes the file system's lock for as long as it lasts; those that move data
+// or take space let others in between after a MiB.
 #include "fs/memory.h"
 
 #include "base/heap.h"
@@ -18,6 +19,20 @@
 
 #define BLOCK 4096ull
 #define MAX_SIZE (1ull << 40)
+#define AT_ONCE (1ull << 20) // bytes of data under the lock
+
+static struct memfs *lock(struct vfs_file *f)
+{
+    struct memfs *fs = mem_file(f)->node->fs;
+    spin_acquire(&fs->lock);
+    return fs;
+}
+
+static enum fs_error unlock(struct memfs *fs, enum fs_error e)
+{
+    spin_release(&fs->lock);
+    return e;
+}
 
 void *mem_alloc(struct memfs *fs, u64 size)
 {
@@ -139,11 +154,13 @@ static void end_of_fs(struct memfs *fs)
 static void mem_close(struct vfs_file *f)
 {
     struct mem_node *n = mem_file(f)->node;
-    struct memfs *fs = n->fs;
+    struct memfs *fs = lock(f);
     n->refs--;
     mem_node_drop(n);
+    bool last = --fs->handles == 0;
+    unlock(fs, E_SUCCESS);
     heap_free(mem_file(f));
-    if (--fs->handles == 0)
+    if (last)
         end_of_fs(fs);
 }
 
@@ -230,26 +247,78 @@ static u64 copy_in(struct mem_node *n, u64 offset, const u8 *p, u64 size)
 void memfs_back(struct vfs_file *f, const u8 *bytes, u64 size)
 {
     struct mem_node *n = mem_file(f)->node;
+    struct memfs *fs = lock(f);
     n->blocks.backing = bytes;
     n->size = n->blocks.backing_size = size;
+    unlock(fs, E_SUCCESS);
+}
+
+// How far a read or write has come.
+struct progress {
+    const struct vfs_iov *v, *end;
+    size_t moved; // of *v
+    u64 *at;      // the file's position, or the caller's
+    u64 done;
+};
+
+static u64 next_size(const struct progress *p, u64 room)
+{
+    u64 left = p->v->n - p->moved;
+    return left < room ? left : room;
+}
+
+static void advance(struct progress *p, u64 size)
+{
+    p->moved += size;
+    p->done += size;
+    *p->at += size;
+    if (p->moved == p->v->n)
+        p->v++, p->moved = 0;
+}
+
+// Each moves what may be moved under the lock at once.
+static void read_some(const struct mem_node *n, struct progress *p)
+{
+    for (u64 room = AT_ONCE, size, left; room && p->v < p->end; room -= size) {
+        left = *p->at < n->size ? n->size - *p->at : 0;
+        size = next_size(p, room < left ? room : left);
+        copy_out(n, *p->at, p->v->p + p->moved, size);
+        advance(p, size);
+        if (size == left)
+            p->end = p->v; // of the file
+    }
+}
+
+static enum fs_error write_some(struct mem_node *n, struct progress *p)
+{
+    for (u64 room = AT_ONCE, size, put; room && p->v < p->end; room -= put) {
+        size = next_size(p, room);
+        if (*p->at > MAX_SIZE || size > MAX_SIZE - *p->at)
+            return E_FBIG;
+        put = copy_in(n, *p->at, p->v->p + p->moved, size);
+        if (put)
+            mem_touch(n);
+        advance(p, put);
+        if (put < size)
+            return E_NOSPC;
+    }
+    return E_SUCCESS;
 }
 
 static enum fs_error mem_read(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
                               u64 *done)
 {
     struct mem_file *m = mem_file(f);
-    u64 at = offset == VFS_HERE ? m->position : offset;
+    struct progress p = {v, v + n, 0, offset == VFS_HERE ? &m->position : &offset, 0};
     *done = 0;
     if (m->node->type == VFS_DIRECTORY)
         return E_ISDIR;
-    for (u32 i = 0; i < n && at < m->node->size; i++) {
-        u64 left = m->node->size - at, part = v[i].n < left ? v[i].n : left;
-        copy_out(m->node, at, v[i].p, part);
-        at += part;
-        *done += part;
+    while (p.v < p.end) {
+        struct memfs *fs = lock(f);
+        read_some(m->node, &p);
+        unlock(fs, E_SUCCESS);
     }
-    if (offset == VFS_HERE)
-        m->position = at;
+    *done = p.done;
     return E_SUCCESS;
 }
 
@@ -257,32 +326,19 @@ static enum fs_error mem_write(struct vfs_file *f, const struct vfs_iov *v, u32 
                                u64 *done)
 {
     struct mem_file *m = mem_file(f);
-    u64 at = offset == VFS_HERE ? m->position : offset, wanted = 0;
+    struct progress p = {v, v + n, 0, offset == VFS_HERE ? &m->position : &offset, 0};
+    enum fs_error e = E_SUCCESS;
     *done = 0;
     if (m->node->type == VFS_DIRECTORY)
         return E_ISDIR;
-    if (f->flags & VFS_APPEND)
-        at = m->node->size;
-    for (u32 i = 0; i < n; i++) {
-        if (at > MAX_SIZE || v[i].n > MAX_SIZE - at) {
-            if (*done == 0)
-                return E_FBIG;
-            break;
-        }
-        u64 part = copy_in(m->node, at, v[i].p, v[i].n);
-        at += part;
-        *done += part;
-        wanted += v[i].n;
-        if (part < v[i].n)
-            break;
+    while (!e && p.v < p.end) {
+        struct memfs *fs = lock(f);
+        if (f->flags & VFS_APPEND)
+            *p.at = m->node->size;
+        e = unlock(fs, write_some(m->node, &p));
     }
-    if (wanted && *done == 0)
-        return E_NOSPC;
-    if (offset == VFS_HERE)
-        m->position = at;
-    if (*done)
-        mem_touch(m->node);
-    return E_SUCCESS;
+    *done = p.done;
+    return p.done ? E_SUCCESS : e;
 }
 
 static enum fs_error mem_seek(struct vfs_file *f, s64 offset, enum vfs_whence whence, u64 *position)
@@ -291,23 +347,25 @@ static enum fs_error mem_seek(struct vfs_file *f, s64 offset, enum vfs_whence wh
     s64 from = 0, to;
     if (m->node->type == VFS_DIRECTORY)
         return E_ISDIR;
+    struct memfs *fs = lock(f);
     switch (whence) {
     case VFS_SEEK_SET: break;
     case VFS_SEEK_CUR: from = (s64)m->position; break;
     case VFS_SEEK_END: from = (s64)m->node->size; break;
     }
     if (__builtin_add_overflow(from, offset, &to))
-        return E_OVERFLOW;
+        return unlock(fs, E_OVERFLOW);
     if (to < 0)
-        return E_INVAL;
+        return unlock(fs, E_INVAL);
     *position = m->position = (u64)to;
-    return E_SUCCESS;
+    return unlock(fs, E_SUCCESS);
 }
 
 static enum fs_error mem_fstat(struct vfs_file *f, struct vfs_stat *out)
 {
+    struct memfs *fs = lock(f);
     mem_stat(mem_file(f)->node, out);
-    return E_SUCCESS;
+    return unlock(fs, E_SUCCESS);
 }
 
 // What lies behind the new end is given back, and reads as zero should the file grow again.
@@ -344,18 +402,32 @@ enum fs_error mem_resize(struct mem_node *n, u64 size)
 
 static enum fs_error mem_set_size(struct vfs_file *f, u64 size)
 {
-    return mem_resize(mem_file(f)->node, size);
+    struct memfs *fs = lock(f);
+    return unlock(fs, mem_resize(mem_file(f)->node, size));
 }
 
 static enum fs_error mem_times(struct vfs_file *f, const struct vfs_times *t)
 {
+    struct memfs *fs = lock(f);
     mem_set_times(mem_file(f)->node, t);
-    return E_SUCCESS;
+    return unlock(fs, E_SUCCESS);
 }
 
 static enum fs_error mem_set_flags(struct vfs_file *f, u32 flags)
 {
     f->flags = flags;
+    return E_SUCCESS;
+}
+
+// The blocks of a part, and the new end with it.
+static enum fs_error allocate_some(struct mem_node *n, u64 offset, u64 end)
+{
+    for (u64 i = offset / BLOCK; i <= (end - 1) / BLOCK; i++)
+        if (!block_at(n, i))
+            return E_NOSPC;
+    if (end > n->size)
+        n->size = end;
+    mem_touch(n);
     return E_SUCCESS;
 }
 
@@ -370,15 +442,14 @@ static enum fs_error mem_allocate(struct vfs_file *f, u64 offset, u64 length)
         return E_INVAL;
     if (__builtin_add_overflow(offset, length, &end) || end > MAX_SIZE)
         return E_FBIG;
-    if (length > n->fs->limit - n->fs->used)
-        return E_NOSPC;
-    for (u64 i = offset / BLOCK; i <= (end - 1) / BLOCK; i++)
-        if (!block_at(n, i))
-            return E_NOSPC;
-    if (end > n->size)
-        n->size = end;
-    mem_touch(n);
-    return E_SUCCESS;
+    struct memfs *fs = lock(f);
+    enum fs_error e = unlock(fs, length > fs->limit - fs->used ? E_NOSPC : E_SUCCESS);
+    for (u64 to; !e && offset < end; offset = to) {
+        to = end - offset < AT_ONCE ? end : offset + AT_ONCE;
+        lock(f);
+        e = unlock(fs, allocate_some(n, offset, to));
+    }
+    return e;
 }
 
 static enum fs_error mem_advise(struct vfs_file *f, u64 offset, u64 length, u32 advice)
@@ -390,8 +461,55 @@ static enum fs_error mem_advise(struct vfs_file *f, u64 offset, u64 length, u32 
 static void mem_ready(struct vfs_poll *p)
 {
     const struct mem_file *m = mem_file(p->file);
+    struct memfs *fs = lock(p->file);
     if (!p->write && m->position < m->node->size)
         p->bytes = m->node->size - m->position;
+    unlock(fs, E_SUCCESS);
+}
+
+// --- By path, under the lock; memory_dir.c and memory_path.c do it.
+#define PATH_CALL(name, params, ...)                                                               \
+    static enum fs_error locked_##name params                                                      \
+    {                                                                                              \
+        struct memfs *fs = lock(d);                                                                \
+        return unlock(fs, memdir_##name(__VA_ARGS__));                                             \
+    }
+PATH_CALL(readdir, (struct vfs_file * d, u64 cookie, struct vfs_dirent *out), d, cookie, out)
+PATH_CALL(open, (struct vfs_file * d, const char *path, u32 how, u32 flags, struct vfs_file **out),
+          d, path, how, flags, out)
+PATH_CALL(stat, (struct vfs_file * d, const char *path, bool follow, struct vfs_stat *out), d, path,
+          follow, out)
+PATH_CALL(times, (struct vfs_file * d, const char *path, bool follow, const struct vfs_times *t), d,
+          path, follow, t)
+PATH_CALL(mkdir, (struct vfs_file * d, const char *path), d, path)
+PATH_CALL(rmdir, (struct vfs_file * d, const char *path), d, path)
+PATH_CALL(unlink, (struct vfs_file * d, const char *path), d, path)
+PATH_CALL(symlink, (struct vfs_file * d, const char *target, const char *path), d, target, path)
+PATH_CALL(readlink, (struct vfs_file * d, const char *path, char *buffer, u32 size, u32 *length), d,
+          path, buffer, size, length)
+
+// Two trees have two locks, and there is nothing to be done between them.
+static bool other_tree(struct vfs_file *a, struct vfs_file *b)
+{
+    return mem_file(a)->node->fs != mem_file(b)->node->fs;
+}
+
+static enum fs_error mem_rename(struct vfs_file *d, const char *path, struct vfs_file *to_dir,
+                                const char *to)
+{
+    if (other_tree(d, to_dir))
+        return E_XDEV;
+    struct memfs *fs = lock(d);
+    return unlock(fs, memdir_rename(d, path, to_dir, to));
+}
+
+static enum fs_error mem_link(struct vfs_file *d, const char *path, struct vfs_file *to_dir,
+                              const char *to)
+{
+    if (other_tree(d, to_dir))
+        return E_XDEV;
+    struct memfs *fs = lock(d);
+    return unlock(fs, memdir_link(d, path, to_dir, to));
 }
 
 const struct vfs_ops memfs_ops = {
@@ -406,15 +524,15 @@ const struct vfs_ops memfs_ops = {
     .allocate = mem_allocate,
     .advise = mem_advise,
     .ready = mem_ready,
-    .readdir = memdir_readdir,
-    .open = memdir_open,
-    .path_stat = memdir_stat,
-    .path_times = memdir_times,
-    .mkdir = memdir_mkdir,
-    .rmdir = memdir_rmdir,
-    .unlink = memdir_unlink,
-    .rename = memdir_rename,
-    .link = memdir_link,
-    .symlink = memdir_symlink,
-    .readlink = memdir_readlink,
+    .readdir = locked_readdir,
+    .open = locked_open,
+    .path_stat = locked_stat,
+    .path_times = locked_times,
+    .mkdir = locked_mkdir,
+    .rmdir = locked_rmdir,
+    .unlink = locked_unlink,
+    .rename = mem_rename,
+    .link = mem_link,
+    .symlink = locked_symlink,
+    .readlink = locked_readlink,
 };

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // What the parts of the memory file system share: memory.c (life of nodes, data of files),
-// memory_dir.c (names in a directory), memory_path.c (paths and what is done by them).
+// memory_dir.c (names in a directory), memory_path.c (paths and what is done by them). All of it is
+// called with the file system's lock held, by memory.c.
 #pragma once
+#include "base/lock.h"
 #include "fs/memory.h"
 
 struct mem_node;
 
 struct memfs {
+    spinlock lock;        // guards the whole: what is below, the nodes, positions of files
     struct mem_node *all; // every node, so that the end needs no walk of the tree
     u64 used, limit;      // bytes
     u64 next_ino;

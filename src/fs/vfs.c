@@ -26,7 +26,7 @@ const char *fs_error_name(enum fs_error e)
 
 void vfs_close(struct vfs_file *f)
 {
-    if (f && --f->refs == 0)
+    if (f && __atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) == 0)
         f->ops->close(f);
 }
 

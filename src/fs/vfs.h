@@ -13,9 +13,16 @@
 // POSIX: the name is that of a directory, and a link is followed. Creating and removing never
 // follows the last name.
 //
-// Calls never block but for read, write, open (a FIFO), accept and recv; those return E_INTR when a
-// signal came before anything happened. A back end leaves out (NULL) what it does not have; the
-// wrappers of vfs.c answer for it.
+// No call waits. Those that would have to (read, write, recv, send, accept, open of a FIFO) answer
+// E_AGAIN, whatever VFS_NONBLOCK says: that flag is kept for whoever calls, who then waits, with a
+// watch or a vfs_wait_fn, or does not. Less than all may be written. Disks are not waited for: they
+// are taken to be quick. E_INTR: a signal came before anything happened. A back end leaves out
+// (NULL) what it does not have; the wrappers of vfs.c answer for it.
+//
+// Files are shared between CPUs: references are counted atomically, and a back end guards what lies
+// behind them, positions included, by locks of its own: a spin lock for each tree in memory, which
+// is held for one operation, and takes nothing but the heap's and page faults' locks meanwhile. A
+// file is closed by whoever gives the last reference back, wherever that is.
 #pragma once
 #include "base/types.h"
 
@@ -166,7 +173,7 @@ struct vfs_ops {
     // Writes at most size bytes, without a final 0; *length of them.
     enum fs_error (*readlink)(struct vfs_file *d, const char *path, char *buffer, u32 size,
                               u32 *length);
-    // Sockets. Flags are WASI's: recv 1 peek, 2 wait for all; *truncated: a datagram was cut.
+    // Sockets. Flags are WASI's: recv 1 peek; *truncated: a datagram was cut.
     enum fs_error (*recv)(struct vfs_file *f, const struct vfs_iov *v, u32 n, u32 flags, u64 *done,
                           bool *truncated);
     enum fs_error (*send)(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 *done);
@@ -182,7 +189,7 @@ typedef enum fs_error vfs_wait_fn(struct vfs_poll *items, u32 n, u64 until);
 static inline struct vfs_file *vfs_ref(struct vfs_file *f)
 {
     if (f)
-        f->refs++;
+        __atomic_add_fetch(&f->refs, 1, __ATOMIC_RELAXED);
     return f;
 }
 void vfs_close(struct vfs_file *f); // NULL is fine

@@ -22,7 +22,8 @@
 //
 // Every i32 and f32 cell has a zero upper half. A trap stores the pc in frame->call, sets
 // thread->trap and returns ERR_TRAP from the whole run. An asynchronous request (thread->interrupt)
-// is looked at where code goes back or calls.
+// is looked at where code goes back or calls, and one to let other threads run (vmctx->poll) where
+// it goes back and the side table says so.
 #include "interp/interp.h"
 #include "wasm/leb.h"
 #include "wasm/num.h"
@@ -113,6 +114,7 @@ static const u8 leave_code[] = {OP_leave};
     } while (0)
 
 #define INTERRUPT (*(volatile u32 *)&frame->vm->thread->interrupt)
+#define POLL (*(volatile u32 *)&frame->vm->poll)
 #define RELOAD_MEMORY (mem = frame->vm->mem_base, bytes = memory_bytes(frame->vm))
 // Leaves the activation for its caller's, which goes on behind the call.
 #define TO_CALLER                                                                                  \
@@ -131,13 +133,11 @@ static const u8 leave_code[] = {OP_leave};
 #define BRANCH(entry)                                                                              \
     do {                                                                                           \
         const struct branch *branch_ = (entry);                                                    \
-        if (unlikely(branch_->drop)) {                                                             \
+        if (unlikely(branch_->drop) || (branch_->dpc <= 0 && unlikely(INTERRUPT))) {               \
             SPILL;                                                                                 \
             r0 = (u64)branch_;                                                                     \
-            GO(branch_drop);                                                                       \
+            GO(branch_slow);                                                                       \
         }                                                                                          \
-        if (branch_->dpc <= 0 && unlikely(INTERRUPT))                                              \
-            GO(trap_interrupt);                                                                    \
         pc += branch_->dpc;                                                                        \
         side = branch_ + branch_->dside;                                                           \
         NEXT;                                                                                      \
@@ -270,30 +270,44 @@ static __attribute__((noinline)) HANDLER_CC status trap_memory(STATE)
     TRAP(TRAP_MEMORY);
 }
 
-static __attribute__((noinline)) HANDLER_CC status trap_interrupt(STATE)
-{
-    TRAP(INTERRUPT);
-}
-
 // Depth 0: what is left of an instruction when its operands have gone to memory, or when it is a
 // call.
 #define DEPTH 0
 #define HANDLER(id) static HANDLER_CC status op_##id##_0(STATE)
 #define SAME_DEPTH(id) op_##id##_0
 
-// Takes the entry r0 of the side table, which drops cells below those it keeps.
-static HANDLER_CC status branch_drop(STATE)
+// Lets other threads run before the instruction at pc.
+static __attribute__((noinline)) HANDLER_CC status poll(STATE)
+{
+    BEGIN;
+    frame->call = pc;
+    frame->vm->thread->last_sp = (u8 *)frame;
+    rt_poll(frame->vm);
+    RELOAD_MEMORY;
+    NEXT;
+}
+
+// Takes the entry r0 of the side table, which drops cells below those it keeps, or polls; or there is
+// an interrupt.
+static HANDLER_CC status branch_slow(STATE)
 {
     BEGIN;
     const struct branch *branch = (const struct branch *)r0;
-    u64 *from = sp - branch->keep, *to = from - branch->drop;
+    u64 *from = sp - branch->keep, *to = from - (branch->drop & ~BRANCH_POLL);
     for (u32 i = 0; i < branch->keep; i++)
         to[i] = from[i];
     sp = to + branch->keep;
-    if (branch->dpc <= 0 && unlikely(INTERRUPT))
-        GO(trap_interrupt);
+    if (branch->dpc <= 0 && unlikely(INTERRUPT)) {
+        frame->call = pc;
+        enum trap trap = rt_interrupted(frame->vm);
+        if (trap)
+            TRAP_CALL(trap);
+        RELOAD_MEMORY;
+    }
     pc += branch->dpc;
     side = branch + branch->dside;
+    if ((branch->drop & BRANCH_POLL) && unlikely(POLL))
+        GO(poll);
     NEXT;
 }
 
@@ -315,8 +329,9 @@ static HANDLER_CC status enter_code(STATE)
 {
     BEGIN;
     const struct code *code = (const struct code *)r0;
-    if (unlikely(INTERRUPT))
-        TRAP_CALL(INTERRUPT);
+    enum trap trap = unlikely(INTERRUPT) ? rt_interrupted(frame->vm) : TRAP_NONE;
+    if (unlikely(trap))
+        TRAP_CALL(trap);
     u64 *base = sp - code->nparams;
     if (unlikely((u64)((u64 *)frame - base) < code->need))
         TRAP_CALL(TRAP_STACK);

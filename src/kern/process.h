@@ -1,9 +1,155 @@
 // SPDX-License-Identifier: MIT
-// A process: what a guest program owns. The runtime hands it to host functions as vmctx->process;
-// each interface to the guest keeps its own part here. A part that is NULL is not there: its calls
-// answer that they are not supported.
+// Processes and their threads.
+//
+// A process is a store with one module's instance in it, a table of handles, and threads. It runs on
+// one CPU at a time (p->cpu), so what only its own threads touch needs no lock: the instance, the
+// handle table, its interface to WASI. What others reach is under the kernel lock, and says so.
+//
+//   created -> lives -> ends -> over
+//
+// A process ends when its main thread returns, one of its threads exits or traps, the last one is
+// over, or somebody stops it: process_stop, from anywhere. Its threads then come to their ends: those
+// that wait are woken with CANCELLED, those that run are interrupted, and none returns into the
+// guest. The CPU on which the last one went takes the process apart, on its own stack, and only then
+// are those told who wait for it.
 #pragma once
+#include "kern/clock.h"
+#include "kern/handle.h"
+#include "rt/rt.h"
+#include "wasm/vmctx.h"
+
+struct wasi;
+struct kthread;
+struct process;
+
+struct module_object {
+    struct object object;
+    struct rt_module *module;
+    u8 *bytes; // owned, or NULL
+};
+
+// How a process was asked to be, and what it may take. 0: as the parent, or no limit.
+struct limits_of_process {
+    u64 memory, cpu_ns;
+    u32 handles, threads, messages, weight, privileges, cpu;
+};
+
+struct statistics {
+    u64 ticks; // of the CPU's counter
+    u64 switches, preemptions, sent, received;
+    u64 heap; // bytes that the kernel has for it
+    u64 memory_peak;
+};
 
 struct process {
-    struct wasi *wasi; // abi/wasi.h
+    struct object object; // signals: NEBULET_ENDED
+    struct wasi *wasi;    // abi/wasi.h; NULL: none
+
+    // Its own CPU's
+    struct handles handles;
+    struct store *store;
+    struct instance *instance;
+    struct module_object *module;
+    struct limits_of_process limits;
+    union vm_global *stack_pointer, *tls_base; // __stack_pointer, __tls_base, if they are exported
+    u64 wall_ns;
+    u64 *slots; // of the last call's arguments and results; NULL: it has none
+    u64 watchdog_interval;
+    bool trace;
+    void *owner; // of whoever started it from outside; see kern_hooks
+
+    // Under the kernel lock
+    struct process *next_all, **self_all;
+    u32 id;
+    u8 state; // enum nebulet_state
+    u8 how;   // enum nebulet_end, from ENDS on
+    u32 code;
+    struct kthread *threads;
+    u32 nthreads, next_thread;
+    u64 next_ticket;
+    struct kthread *ready, **ready_tail; // threads that can run, in order
+    struct cpu *cpu, *home;              // it runs on, NULL: none; it ran on last
+    struct process *next_queued;
+    bool queued;
+    bool begun;    // it has had a thread
+    bool polls;    // and a second one
+    bool reported; // why it ended
+    s64 slice;  // ticks left
+    u32 queued_messages;
+    struct alarm time_limit, watchdog;
+    struct statistics stats;
+    char name[NEBULET_NAME_MAX + 1];
+};
+
+enum thread_status { THREAD_FRESH, THREAD_READY, THREAD_RUNS, THREAD_WAITS, THREAD_OVER };
+
+struct kthread {
+    struct object object; // signals: NEBULET_ENDED
+    struct process *process;
+    struct thread *rt; // NULL: over
+    struct vmctx *vm;
+    struct kthread *next_thread, **self_thread; // of its process
+    struct kthread *next_ready;
+    u8 status; // enum thread_status
+    u32 id;
+    status woken;       // why
+    struct alarm alarm; // the deadline of what it waits for
+    u32 stack_pointer, tls_base;    // while another thread of the process runs
+    u64 word, ticket;               // what it waits at (kern/word.c), and since when; 0: nothing
+    struct vm_func start;           // of the instance
+    const struct vm_func *calls[3]; // what it calls, one after the other
+    u32 ncalls, call;
+    u64 slots[2]; // of the last one, or p->slots
+    u32 value;    // its result
+    bool begun;
+    bool exits_alone;               // thread_exit, which is not the process's end
+    struct instance *own_instance; // of a WASI thread
+};
+
+// --- Made and ended. Without the lock.
+struct process_config {
+    const char *name;
+    struct limits_of_process limits;
+    u64 wall_ns; // from its begin to its end; 0: no limit
+    struct process *parent; // whose limits bound it; NULL: no limits but those
+    void *owner;
+};
+// Takes no reference to the module for itself but the process's own. The error of a link goes to
+// *e. The process has one reference, the caller's.
+status process_new(struct module_object *m, const struct process_config *config,
+                   struct process **out, struct error *e);
+// Makes the main thread: the start function, then _start, or _initialize and `invoke`, which may be
+// NULL, with p->slots. BAD_STATE: it has begun already. NOT_FOUND: there is nothing to call.
+status process_begin(struct process *p, const struct vm_func *invoke);
+// Ends it from anywhere. False: it is over, or ends already.
+bool process_stop(struct process *p, enum nebulet_end how, u32 code);
+bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code);
+
+status module_new(const u8 *bytes, size_t size, bool copy, struct module_object **out,
+                  struct error *e);
+
+// A further thread of the running process, which calls element `function` of its table 0. The
+// reference is the caller's.
+status thread_new(struct process *p, u32 function, u32 arg, u32 stack, struct kthread **out);
+// The same as WASI has it: wasi_thread_start(id, arg) in an instance of its own. Its id, or an error.
+s64 thread_new_wasi(struct process *p, u32 arg);
+
+// --- For the scheduler. The first on the thread's own stack: sets its next call up, if there is
+// one; the second on the CPU's, without the lock: buries it, and its process with the last one.
+bool thread_next_call(struct kthread *t);
+void thread_over(struct kthread *t);
+void process_over(struct process *p); // by the former
+extern bool (*const sched_on_ended)(struct thread *rt);
+
+void process_info(const struct process *p, struct nebulet_info *out); // with the lock
+
+// What whoever joins everything wants to know (main/).
+struct kern_hooks {
+    // A thread's call has trapped, and the process ends for it; the frames are still there.
+    void (*trapped)(struct process *p, struct thread *t);
+    // All threads are over, nothing is given back yet.
+    void (*ending)(struct process *p);
+    void (*print)(const u8 *text, size_t n); // for the console
+    // What belongs to it but not to the kernel: p->wasi. Also of one that never ran.
+    void (*release)(struct process *p);
 };

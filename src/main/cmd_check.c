@@ -4,7 +4,8 @@
 // touched for the first time.
 #include <stdio.h>
 
-#include "main/guest.h"
+#include "abi/nebulet.h"
+#include "abi/wasi.h"
 #include "main/host.h"
 #include "main/load.h"
 #include "plat/plat.h"
@@ -123,7 +124,8 @@ int cmd_bench_instantiate(struct options *o)
     struct rt_module *rm;
     struct error e = {0};
     u64 ns;
-    if (rt_init() != OK || !(s = store_create(o->engine)) || guest_imports(s) != OK)
+    if (rt_init() != OK || !(s = store_create(o->engine)) || nebulet_register(s) ||
+        wasi_register(s))
         return complain("cannot set the runtime up"), EXIT_ERROR;
     if (!file_read(o->argv[0], &f)) {
         store_free(s);

@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: MIT
-// nebulet run: loads one module, links it to WASI and the nebulet calls, and runs it to its end.
+// nebulet run: loads modules, links them to WASI and the nebulet calls, and runs them to their ends.
 //
-// The order is that of the WASI application ABI: the start section, then `_start` of a command; a
-// reactor's `_initialize`, and then the function that --invoke names. With --invoke a command's
-// `_start` is not called, as in wasmtime. Start-up time counts here: nothing is opened, mapped or
-// allocated that the program does not need.
+// Each program is a process of its own (main/job.h). The order is that of the WASI application ABI:
+// the start section, then `_start` of a command; a reactor's `_initialize`, and then the function
+// that --invoke names. With --invoke a command's `_start` is not called, as in wasmtime. Start-up
+// time counts here: nothing is opened, mapped or allocated that the program does not need.
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "main/guest.h"
 #include "main/host.h"
-#include "main/load.h"
+#include "main/job.h"
 #include "plat/plat.h"
 
 struct program {
     const struct options *o;
+    int argc; // of this one
+    char **argv;
     struct file file;
-    struct process process;
-    struct store *store;
-    struct rt_module *module;
-    struct instance *instance;
-    struct thread *thread;
+    struct job job;
+    const struct functype *invoked;
+    u64 *slots;
     u64 run_ns;
 };
 
@@ -33,7 +34,7 @@ static double ms(u64 ns)
 
 static void report(const struct program *p)
 {
-    const struct rt_module *rm = p->module;
+    const struct rt_module *rm = p->job.module->module;
     const struct module *m = rm->m;
     complain("%s: %zu bytes, %u functions, engine %s", p->file.name, p->file.size,
              m->nfuncs - m->nimported_funcs, p->o->engine->name);
@@ -43,28 +44,55 @@ static void report(const struct program *p)
              rm->compiled.space.used, ms(p->run_ns));
 }
 
+// --- Statistics (--stats), a line for every process, also for those that programs have started.
+
+static void print_stats(const struct process *p, const struct nebulet_info *i)
+{
+    static bool titled;
+    if (!titled)
+        fprintf(stderr, "%6s %-20s %10s %9s %9s %9s %9s %10s %10s\n", "id", "name", "cpu ms",
+                "switches", "preempted", "sent", "received", "memory KiB", "kernel KiB");
+    titled = true;
+    fprintf(stderr, "%6u %-20s %10.3f %9llu %9llu %9llu %9llu %10llu %10.1f\n", i->id, p->name,
+            ms(i->cpu_ns), (unsigned long long)i->switches, (unsigned long long)i->preemptions,
+            (unsigned long long)i->sent, (unsigned long long)i->received,
+            (unsigned long long)(i->memory_peak >> 10), (double)i->kernel_memory / 1024);
+}
+
+static void print_text_out(const u8 *text, size_t n)
+{
+    while (n) {
+        ssize_t done = write(STDOUT_FILENO, text, n);
+        if (done <= 0)
+            return;
+        text += done;
+        n -= (size_t)done;
+    }
+}
+
+// --- A program
+
 static int load(struct program *p)
 {
     struct error e = {0};
-    if (!file_read(p->o->argv[0], &p->file))
+    if (!file_read(p->argv[0], &p->file))
         return EXIT_ERROR;
-    if (rt_init() != OK || !(p->store = store_create(p->o->engine)) ||
-        !(p->thread = thread_create(p->store))) {
-        complain("cannot set the runtime up: out of memory");
-        return EXIT_ERROR;
-    }
-    store_limit(p->store, p->o->max_memory);
-    if (rt_module_load(p->store, p->file.bytes, p->file.size, &p->module, &e) != OK)
-        return complain_module(&p->file, &e);
-    return EXIT_OK;
+    p->job = (struct job){
+        .name = file_base_name(p->argv[0]),
+        .bytes = p->file.bytes,
+        .size = p->file.size,
+        .config = {.limits = {.memory = p->o->max_memory}, .wall_ns = p->o->max_time},
+        .trace = p->o->trace,
+    };
+    return job_load(&p->job, &e) ? complain_module(&p->file, &e) : EXIT_OK;
 }
 
 static int link_program(struct program *p)
 {
     struct error e = {0};
-    status s = guest_imports(p->store);
-    if (s == OK)
-        s = instance_create(p->store, p->module, &p->process, &p->instance, &e);
+    if (!(p->job.wasi = guest_wasi(p->o, p->argc, p->argv)))
+        return EXIT_ERROR;
+    status s = job_link(&p->job, &e);
     if (s == OK)
         return EXIT_OK;
     complain("%s: %s: %s", p->file.name, status_text(s), *e.text ? e.text : status_text(s));
@@ -77,27 +105,10 @@ static int link_program(struct program *p)
     return s == ERR_TRAP ? EXIT_TRAP : EXIT_ERROR;
 }
 
-// The exit code that the end of a call means; EXIT_OK to go on.
-static int ended(struct program *p, status s)
-{
-    if (s == OK)
-        return EXIT_OK;
-    if (s == ERR_EXIT)
-        return (int)(thread_vm(p->thread)->exit_code & 0xff);
-    if (s != ERR_TRAP) {
-        complain("%s: %s", p->file.name, status_text(s));
-        return EXIT_ERROR;
-    }
-    char text[8192];
-    size_t n = thread_describe_trap(p->thread, text, sizeof text);
-    fflush(stdout);
-    fprintf(stderr, "nebulet: %s%s", text, n && text[strlen(text) - 1] == '\n' ? "" : "\n");
-    return EXIT_TRAP;
-}
-
 static bool find_func(struct program *p, const char *name, struct extern_ *out)
 {
-    return instance_export(p->instance, name, strlen(name), out) == OK && out->kind == EXTERN_FUNC;
+    struct instance *i = p->job.process->instance;
+    return instance_export(i, name, strlen(name), out) == OK && out->kind == EXTERN_FUNC;
 }
 
 static const char *export_name(const void *context, u32 i)
@@ -124,102 +135,153 @@ static void list_exports(const struct module *m)
     fprintf(stderr, "%s\n", export_name(m, 20) ? ", ..." : export_name(m, 0) ? "" : " no function");
 }
 
-// Calls a function without parameters or results.
-static int call_plain(struct program *p, const char *name, const struct extern_ *x)
+// The one that a program begins with takes nothing and returns nothing.
+static bool check_plain(struct program *p, const char *name)
 {
-    if (x->func_type->nparams || x->func_type->nresults) {
-        complain("%s: %s has parameters or results, so it is not the start of a program",
-                 p->file.name, name);
-        return EXIT_ERROR;
-    }
-    return ended(p, thread_call(p->thread, x->func, (u64[1]){0}));
+    struct extern_ x;
+    if (!find_func(p, name, &x) || (!x.func_type->nparams && !x.func_type->nresults))
+        return true;
+    complain("%s: %s has parameters or results, so it is not the start of a program",
+             p->file.name, name);
+    return false;
 }
 
 static bool parse_arguments(const struct program *p, const struct functype *type, u64 *slots)
 {
-    u32 given = (u32)p->o->argc - 1;
+    u32 given = (u32)p->argc - 1;
     if (given != type->nparams) {
         complain("%s takes %u arguments, not %u", p->o->invoke, type->nparams, given);
         return false;
     }
     for (u32 i = 0; i < given; i++)
-        if (!value_parse(type->types[i], p->o->argv[i + 1], &slots[i])) {
-            complain("%s is not an %s, as argument %u of %s must be", p->o->argv[i + 1],
+        if (!value_parse(type->types[i], p->argv[i + 1], &slots[i])) {
+            complain("%s is not an %s, as argument %u of %s must be", p->argv[i + 1],
                      valtype_text(type->types[i]), i + 1, p->o->invoke);
             return false;
         }
     return true;
 }
 
-static int invoke(struct program *p)
+static int prepare_invoke(struct program *p)
 {
     struct extern_ x;
     if (!find_func(p, p->o->invoke, &x)) {
         complain("%s exports no function %s", p->file.name, p->o->invoke);
-        list_exports(p->module->m);
+        list_exports(p->job.module->module->m);
         return EXIT_ERROR;
     }
     const struct functype *type = x.func_type;
     u32 n = type->nparams > type->nresults ? type->nparams : type->nresults;
-    u64 *slots = calloc(n + 1, sizeof *slots);
-    int code = EXIT_USAGE;
-    if (slots && parse_arguments(p, type, slots)) {
-        status s = thread_call(p->thread, x.func, slots);
-        code = ended(p, s);
-        for (u32 i = 0; s == OK && i < type->nresults; i++)
-            value_print(type->types[type->nparams + i], slots[i]);
-    }
-    free(slots);
-    return code;
+    p->slots = calloc(n + 1, sizeof *p->slots);
+    if (!p->slots || !parse_arguments(p, type, p->slots))
+        return EXIT_USAGE;
+    p->job.process->slots = p->slots;
+    p->job.invoke = x.func;
+    p->invoked = type;
+    return EXIT_OK;
 }
 
-static int run(struct program *p)
+static int begin(struct program *p)
 {
-    struct extern_ x;
-    status s = instance_run_start(p->instance, p->module, p->thread);
-    if (s != OK)
-        return ended(p, s);
-    if (!p->o->invoke && find_func(p, "_start", &x))
-        return call_plain(p, "_start", &x);
-    bool reactor = find_func(p, "_initialize", &x);
-    if (reactor) {
-        int code = call_plain(p, "_initialize", &x);
-        if (code)
-            return code;
-    }
-    if (p->o->invoke)
-        return invoke(p);
-    if (reactor || p->module->m->start != UINT32_MAX)
+    int code = p->o->invoke ? prepare_invoke(p) : EXIT_OK;
+    if (code)
+        return code;
+    if (!check_plain(p, "_initialize") || (!p->o->invoke && !check_plain(p, "_start")))
+        return EXIT_ERROR;
+    status s = job_begin(&p->job);
+    if (s == OK)
         return EXIT_OK;
+    if (s != ERR_NOT_FOUND) {
+        complain("%s: %s", p->file.name, status_text(s));
+        return EXIT_ERROR;
+    }
     complain("%s exports neither _start nor _initialize; name a function with --invoke",
              p->file.name);
-    list_exports(p->module->m);
+    list_exports(p->job.module->module->m);
     return EXIT_ERROR;
+}
+
+static void print_results(const struct program *p)
+{
+    for (u32 i = 0; p->invoked && p->job.process->how == NEBULET_EXITED && i < p->invoked->nresults;
+         i++)
+        value_print(p->invoked->types[p->invoked->nparams + i], p->slots[i]);
+}
+
+static void unload(struct program *p)
+{
+    job_free(&p->job);
+    file_free(&p->file);
+    free(p->slots);
+}
+
+// --- All of them
+
+static bool is_wasm(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 5 && !strcmp(name + n - 5, ".wasm");
+}
+
+// `++` and a file begin a further program. Without folders no program can read a file, so operands
+// that are all modules are programs, too.
+static int split(struct options *o, struct program *programs)
+{
+    bool all = !o->dirs.count && !o->invoke;
+    for (int i = 0; i < o->argc && all; i++)
+        all = is_wasm(o->argv[i]) && !access(o->argv[i], R_OK);
+    int n = 0;
+    for (int i = 0; i < o->argc; i++) {
+        bool next = i + 1 < o->argc && str_eq(o->argv[i], "++");
+        if (i == 0 || all || next)
+            programs[n++] = (struct program){.o = o, .argv = &o->argv[i + next]};
+        if (!next || all)
+            programs[n - 1].argc++;
+    }
+    return n;
+}
+
+static int run_all(struct program *programs, int n)
+{
+    int code = EXIT_OK;
+    for (int i = 0; i < n && !code; i++)
+        code = load(&programs[i]);
+    for (int i = 0; i < n && !code; i++)
+        code = link_program(&programs[i]);
+    for (int i = 0; i < n && !code; i++)
+        code = begin(&programs[i]);
+    if (code)
+        return code;
+    u64 start = plat_now();
+    jobs_run();
+    for (int i = 0; i < n; i++) {
+        struct program *p = &programs[i];
+        p->run_ns = plat_now() - start;
+        print_results(p);
+        if (p->o->verbose)
+            report(p);
+        if (!code)
+            code = p->job.code;
+    }
+    return code;
 }
 
 int cmd_run(struct options *o)
 {
-    struct program p = {.o = o};
-    int code = load(&p);
-    if (!code && !guest_create(&p.process, o))
-        code = EXIT_ERROR;
-    if (!code)
-        code = link_program(&p);
-    if (!code) {
-        signal(SIGPIPE, SIG_IGN); // the program is to see the error, as on its own
-        u64 start = plat_now();
-        if (o->max_time)
-            thread_deadline(p.thread, start + o->max_time);
-        code = run(&p);
-        p.run_ns = plat_now() - start;
-        if (o->verbose)
-            report(&p);
+    struct program *programs = calloc((size_t)o->argc, sizeof *programs);
+    u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
+    if (!programs || jobs_init(o->engine, cpus, o->stats ? print_stats : NULL)) {
+        complain("cannot set the runtime up: out of memory");
+        free(programs);
+        return EXIT_ERROR;
     }
-    if (p.thread)
-        thread_free(p.thread);
-    if (p.store)
-        store_free(p.store);
-    guest_free(&p.process);
-    file_free(&p.file);
+    jobs_print(print_text_out);
+    signal(SIGPIPE, SIG_IGN); // the program is to see the error, as on its own
+    int n = split(o, programs);
+    int code = run_all(programs, n);
+    for (int i = 0; i < n; i++)
+        unload(&programs[i]);
+    jobs_free();
+    free(programs);
     return code;
 }

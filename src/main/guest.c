@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "abi/nebulet.h"
-#include "abi/wasi.h"
+#include "abi/wait_files.h"
 #include "plat/linux/hostfs.h"
 
 struct setup {
@@ -17,12 +16,6 @@ struct setup {
     VEC(struct wasi_preopen) dirs; // names ours
 };
 
-status guest_imports(struct store *s)
-{
-    status st = nebulet_register(s);
-    return st == OK ? wasi_register(s) : st;
-}
-
 static bool out_of_memory(void)
 {
     complain("out of memory");
@@ -30,12 +23,12 @@ static bool out_of_memory(void)
 }
 
 // argv[0] is the name of the file without its folder, as wasmtime has it.
-static bool add_args(struct setup *s, const struct options *o)
+static bool add_args(struct setup *s, const struct options *o, int argc, char **argv)
 {
-    if (!vec_push(&s->args, o->argv0 ? o->argv0 : file_base_name(o->argv[0])))
+    if (!vec_push(&s->args, o->argv0 ? o->argv0 : file_base_name(argv[0])))
         return out_of_memory();
-    for (int i = 1; i < o->argc; i++)
-        if (!vec_push(&s->args, o->argv[i]))
+    for (int i = 1; i < argc; i++)
+        if (!vec_push(&s->args, argv[i]))
             return out_of_memory();
     return true;
 }
@@ -91,9 +84,9 @@ static bool add_dir(struct setup *s, const char *given)
     return out_of_memory();
 }
 
-static bool setup_fill(struct setup *s, const struct options *o)
+static bool setup_fill(struct setup *s, const struct options *o, int argc, char **argv)
 {
-    bool done = add_args(s, o) && add_env(s, o);
+    bool done = add_args(s, o, argc, argv) && add_env(s, o);
     for (u32 i = 0; i < o->dirs.count && done; i++)
         done = add_dir(s, o->dirs.at[i]);
     return done;
@@ -112,11 +105,11 @@ static void setup_free(struct setup *s)
     vec_free(&s->dirs);
 }
 
-bool guest_create(struct process *p, const struct options *o)
+struct wasi *guest_wasi(const struct options *o, int argc, char **argv)
 {
     struct setup s = {0};
-    bool done = setup_fill(&s, o);
-    if (done) {
+    struct wasi *w = NULL;
+    if (setup_fill(&s, o, argc, argv)) {
         struct vfs_file *streams[3];
         for (int i = 0; i < 3; i++)
             streams[i] = hostfs_adopt(i);
@@ -129,19 +122,14 @@ bool guest_create(struct process *p, const struct options *o)
                                      .err = streams[2],
                                      .preopens = s.dirs.at,
                                      .npreopens = s.dirs.count,
-                                     .wait = hostfs_wait,
+                                     .wait = files_wait,
+                                     .yield = files_yield,
                                      .trace = o->trace};
-        p->wasi = wasi_create(&config);
-        done = p->wasi || out_of_memory();
+        if (!(w = wasi_create(&config)))
+            out_of_memory();
         for (int i = 0; i < 3; i++)
             vfs_close(streams[i]);
     }
     setup_free(&s);
-    return done;
-}
-
-void guest_free(struct process *p)
-{
-    wasi_free(p->wasi);
-    p->wasi = NULL;
+    return w;
 }

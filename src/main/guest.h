@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What the command line gives to a program: arguments, environment, folders, standard streams.
 #pragma once
-#include "kern/process.h"
+#include "abi/wasi.h"
 #include "main/host.h"
 
-// Makes everything that programs may import known to a store.
-status guest_imports(struct store *s);
-
-// Fills in *p from --dir, --env, --argv0 and the arguments. False after a message; guest_free in
-// either case.
-bool guest_create(struct process *p, const struct options *o);
-void guest_free(struct process *p);
+// From --dir, --env, --argv0, and the operands of this program, of which the first is its file. NULL
+// after a message.
+struct wasi *guest_wasi(const struct options *o, int argc, char **argv);

@@ -11,11 +11,13 @@
 #include "wasm/engine.h"
 
 static const struct command commands[] = {
-    {"run", "FILE [ARGS...]", "run a program",
-     "Runs a WebAssembly program (WASI preview 1). Options come before FILE; everything after it "
-     "is\n"
-     "the program's. FILE may be - for standard input. The exit code is the program's; 134 after\n"
-     "a trap, 2 on bad usage, 1 for other errors.\n",
+    {"run", "FILE [ARGS...] [++ FILE [ARGS...]]...", "run programs",
+     "Runs a WebAssembly program (WASI preview 1, and the module nebulet). Options come before\n"
+     "FILE; everything after it is the program's. FILE may be - for standard input.\n"
+     "++ begins a further program, which runs at the same time as a process of its own; without\n"
+     "--dir, FILEs that all end in .wasm are programs, too. The exit code is the program's, or the\n"
+     "first that is not 0; 134 after a trap, 137 for one that was killed, 2 on bad usage, 1 for\n"
+     "other errors.\n",
      FOR_RUN, true, 1, cmd_run},
     {"boot", "FILE [ARGS...]", "run a program in a machine of its own, on our kernel",
      "Runs a program as `nebulet run` does, but under QEMU, with nothing but the Nebulet kernel\n"

@@ -3,7 +3,7 @@
 //
 // The command line is words, separated by spaces. Words before `init=` set things up for the
 // program; those after it are its arguments, up to a word `--`, after which the next program
-// follows. Settings but `env.` and `dir=` hold for later programs, too.
+// follows; with `++` instead, the next one runs at the same time. Settings but `env.` and `dir=` hold for later programs, too.
 //
 //   init=/app.wasm A B ...  run that file of the archive
 //   engine=NAME             fast or interp
@@ -18,7 +18,7 @@
 //   time=NS                 end it after that many nanoseconds
 //   tick=NS                 for tests: timer interrupts that often, which do nothing
 //   memory=BYTES            its memories may take so much
-//   trace, -v               as for `nebulet run`
+//   trace, stats, -v        as for `nebulet run`
 //   keep                    files that programs write are there for the next one
 //   wast=/PATH ...          run specification scripts instead of a program (main/script.h)
 //   simd=validate           of modules that use SIMD: only validate them
@@ -26,19 +26,17 @@
 //   words=/PATH             go on with the words in that file, each ended by a zero byte
 //
 // What a program took must be back when it has ended: pages and heap are compared with before.
-#include "abi/nebulet.h"
-#include "abi/wasi.h"
+#include "abi/wait_files.h"
 #include "base/fmt.h"
 #include "base/vec.h"
 #include "fs/bundle.h"
-#include "kern/process.h"
-#include "main/load.h"
+#include "main/job.h"
 #include "main/script.h"
 #include "plat/pc/console.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
-enum { CODE_OK, CODE_ERROR, CODE_USAGE, CODE_TRAP = 134 };
+enum { CODE_OK, CODE_ERROR, CODE_USAGE, CODE_TRAP = JOB_TRAPPED };
 
 struct words {
     char *at, *end;
@@ -48,21 +46,19 @@ struct words {
 struct launch {
     const struct engine *engine;
     const char *init, *name, *stdin_path;
-    bool wast, verbose, trace, keep, no_dirs, simd_validate, counted;
+    bool wast, verbose, trace, stats, keep, no_dirs, simd_validate, counted;
+    bool more; // another one is to run at the same time
     u64 argc, time, memory;
     VEC(const char *) args, env, dirs;
 };
 
 struct program {
-    struct launch *l;
+    const char *init; // for messages
     struct bundle_entry file;
     struct vfs_file *input;
-    struct process process;
-    struct store *store;
-    struct thread *thread;
-    struct rt_module *module;
-    struct instance *instance;
+    struct job job;
 };
+enum { TOGETHER = 64 }; // programs that run at the same time
 
 static struct vfs_file *root; // the archive as a file system; NULL: not needed so far
 static u64 first_instruction;
@@ -99,8 +95,9 @@ static char *next_word(struct words *w)
 
 static const char *after(const char *word, const char *prefix)
 {
-    size_t n = strlen(prefix);
-    return strlen(word) >= n && !memcmp(word, prefix, n) ? word + n : NULL;
+    while (*prefix && *word == *prefix)
+        word++, prefix++;
+    return *prefix ? NULL : word;
 }
 
 static u64 number(const char *text)
@@ -159,6 +156,8 @@ static void flag(struct launch *l, const char *word)
         l->verbose = true;
     else if (str_eq(word, "trace"))
         l->trace = true;
+    else if (str_eq(word, "stats"))
+        l->stats = true;
     else if (str_eq(word, "keep"))
         l->keep = true;
     else if (str_eq(word, "simd=validate"))
@@ -208,13 +207,15 @@ static bool next_launch(struct launch *l, struct words *w)
     char *word;
     l->init = l->name = l->stdin_path = NULL;
     l->args.count = l->env.count = l->dirs.count = 0;
-    l->no_dirs = l->counted = false;
+    l->no_dirs = l->counted = l->more = false;
     while ((word = next_word(w)) && setting(l, w, word))
         ;
     if (!word)
         return false;
     for (u64 i = 0; !l->counted || i < l->argc; i++) {
         if (!(word = next_word(w)) || (!l->counted && str_eq(word, "--")))
+            break;
+        if (!l->counted && (l->more = str_eq(word, "++")))
             break;
         if (!vec_push(&l->args, word))
             return false;
@@ -235,11 +236,12 @@ static const char *base_name(const char *path)
 
 static int failed(const struct program *p, const struct error *e)
 {
+    const char *name = base_name(p->init);
     if (e->offset == ERROR_NO_OFFSET)
-        say("%s: %s: %s", base_name(p->l->init), status_text(e->code), e->text);
+        say("%s: %s: %s", name, status_text(e->code), e->text);
     else
-        say("%s: %s at offset 0x%lx: %s", base_name(p->l->init), status_text(e->code),
-            (unsigned long)e->offset, e->text);
+        say("%s: %s at offset 0x%lx: %s", name, status_text(e->code), (unsigned long)e->offset,
+            e->text);
     return e->code == ERR_TRAP ? CODE_TRAP : CODE_ERROR;
 }
 
@@ -278,9 +280,8 @@ static enum fs_error add_dir(const char *given, struct wasi_preopen *out)
     return open_path(*colons ? colons + 2 : "/", VFS_READ | VFS_DIR_ONLY, &out->dir);
 }
 
-static bool make_wasi(struct program *p)
+static bool make_wasi(struct program *p, struct launch *l)
 {
-    struct launch *l = p->l;
     VEC(const char *) args = {0};
     struct wasi_preopen dirs[8];
     u32 n = 0;
@@ -305,122 +306,126 @@ static bool make_wasi(struct program *p)
         .err = console_file(CONSOLE_ERR),
         .preopens = dirs,
         .npreopens = n,
+        .wait = files_wait,
+        .yield = files_yield,
         .trace = l->trace,
     };
     if (!e && args.count == l->args.count + 1)
-        p->process.wasi = wasi_create(&config);
+        p->job.wasi = wasi_create(&config);
     while (n)
         vfs_close(dirs[--n].dir);
     vec_free(&args);
-    return p->process.wasi != NULL;
+    return p->job.wasi != NULL;
 }
 
-static int ended(struct program *p, status s)
-{
-    if (s == OK)
-        return CODE_OK;
-    if (s == ERR_EXIT)
-        return (int)(thread_vm(p->thread)->exit_code & 0xff);
-    if (s != ERR_TRAP) {
-        say("%s: %s", base_name(p->l->init), status_text(s));
-        return CODE_ERROR;
-    }
-    size_t room = 8192;
-    char *text = heap_alloc(room);
-    if (!text)
-        return say("wasm trap: %s", trap_text((enum trap)thread_vm(p->thread)->trap)), CODE_TRAP;
-    size_t n = thread_describe_trap(p->thread, text, room - 1);
-    n = n < room - 2 ? n : room - 2;
-    text[n] = '\n';
-    plat_console_write("nebulet: ", 9);
-    plat_console_write(text, n + 1);
-    heap_free(text);
-    return CODE_TRAP;
-}
-
-static bool find_func(struct program *p, const char *name, struct extern_ *out)
-{
-    return instance_export(p->instance, name, strlen(name), out) == OK && out->kind == EXTERN_FUNC;
-}
-
-static int call_plain(struct program *p, const char *name, const struct extern_ *x)
-{
-    if (x->func_type->nparams || x->func_type->nresults) {
-        say("%s: %s has parameters or results, so it is not the start of a program",
-            base_name(p->l->init), name);
-        return CODE_ERROR;
-    }
-    return ended(p, thread_call(p->thread, x->func, (u64[1]){0}));
-}
-
-static int run(struct program *p)
-{
-    struct extern_ x;
-    if (!first_instruction)
-        first_instruction = rdtsc();
-    status s = instance_run_start(p->instance, p->module, p->thread);
-    if (s != OK)
-        return ended(p, s);
-    if (find_func(p, "_start", &x))
-        return call_plain(p, "_start", &x);
-    if (find_func(p, "_initialize", &x))
-        return call_plain(p, "_initialize", &x);
-    if (p->module->m->start != UINT32_MAX)
-        return CODE_OK;
-    say("%s exports neither _start nor _initialize", base_name(p->l->init));
-    return CODE_ERROR;
-}
-
-static int load(struct program *p)
+static int load(struct program *p, struct launch *l)
 {
     struct error e = {0};
-    if (!archive_file(p->l->init, &p->file))
+    p->init = l->init;
+    if (!archive_file(l->init, &p->file))
         return CODE_ERROR;
-    if (!(p->store = store_create(p->l->engine)) || !(p->thread = thread_create(p->store)) ||
-        !make_wasi(p) || nebulet_register(p->store) || wasi_register(p->store)) {
-        say("cannot set %s up", p->l->init);
+    p->job = (struct job){
+        .name = base_name(l->init),
+        .bytes = p->file.bytes,
+        .size = p->file.size,
+        .config = {.limits = {.memory = l->memory}, .wall_ns = l->time},
+        .trace = l->trace,
+    };
+    if (!make_wasi(p, l)) {
+        say("cannot set %s up", l->init);
         return CODE_ERROR;
     }
-    store_limit(p->store, p->l->memory);
-    if (rt_module_load(p->store, p->file.bytes, p->file.size, &p->module, &e))
-        return failed(p, &e);
-    status s = instance_create(p->store, p->module, &p->process, &p->instance, &e);
+    status s = job_load(&p->job, &e);
+    if (!s)
+        s = job_link(&p->job, &e);
     if (s && !e.code)
         error_set(&e, s, ERROR_NO_OFFSET, "%s", status_text(s));
     return s ? failed(p, &e) : CODE_OK;
 }
 
-static int run_program(struct launch *l)
+static bool check_plain(const struct program *p, const char *name)
 {
-    struct program p = {.l = l};
-    int code = load(&p);
-    if (!code) {
-        if (l->time)
-            thread_deadline(p.thread, plat_now() + l->time);
-        code = run(&p);
-    }
-    if (p.thread)
-        thread_free(p.thread);
-    store_free(p.store);
-    wasi_free(p.process.wasi);
-    vfs_close(p.input);
-    return code;
+    struct extern_ x;
+    struct instance *i = p->job.process->instance;
+    if (instance_export(i, name, strlen(name), &x) || x.kind != EXTERN_FUNC ||
+        (!x.func_type->nparams && !x.func_type->nresults))
+        return true;
+    say("%s: %s has parameters or results, so it is not the start of a program",
+        base_name(p->init), name);
+    return false;
 }
 
-// --- Specification scripts
+static int begin(struct program *p)
+{
+    if (!check_plain(p, "_start") || !check_plain(p, "_initialize"))
+        return CODE_ERROR;
+    status s = job_begin(&p->job);
+    if (s == ERR_NOT_FOUND)
+        say("%s exports neither _start nor _initialize", base_name(p->init));
+    else if (s)
+        say("%s: %s", base_name(p->init), status_text(s));
+    return s ? CODE_ERROR : CODE_OK;
+}
 
-static void print_out(const char *text, size_t n)
+static void print_stats(const struct process *p, const struct nebulet_info *i)
+{
+    say("%u %s: cpu %lu us, %lu switches, %lu preemptions, %lu messages sent, %lu received, memory "
+        "%lu KiB, kernel %lu bytes",
+        i->id, p->name, (unsigned long)(i->cpu_ns / 1000), (unsigned long)i->switches,
+        (unsigned long)i->preemptions, (unsigned long)i->sent, (unsigned long)i->received,
+        (unsigned long)(i->memory_peak >> 10), (unsigned long)i->kernel_memory);
+}
+
+static void print_out(const u8 *text, size_t n)
 {
     u64 done;
     struct vfs_iov v = {(u8 *)text, n};
     vfs_write(console_file(CONSOLE_OUT), &v, 1, VFS_HERE, &done);
 }
 
+// The program at hand, and those that are to run with it.
+static int load_all(struct launch *l, struct words *w, struct program *programs, u32 *n)
+{
+    int code = load(&programs[(*n)++], l);
+    while (!code && l->more && *n < TOGETHER && next_launch(l, w))
+        code = load(&programs[(*n)++], l);
+    for (u32 i = 0; i < *n && !code; i++)
+        code = begin(&programs[i]);
+    return code;
+}
+
+static int run_programs(struct launch *l, struct words *w)
+{
+    static struct program programs[TOGETHER];
+    u32 n = 0;
+    memset(programs, 0, sizeof programs);
+    if (jobs_init(l->engine, plat_cpu_count(), l->stats ? print_stats : NULL)) {
+        say("cannot set the runtime up: out of memory");
+        return CODE_ERROR;
+    }
+    jobs_print(print_out);
+    int code = load_all(l, w, programs, &n);
+    if (!first_instruction)
+        first_instruction = rdtsc();
+    if (!code)
+        jobs_run();
+    for (u32 i = 0; i < n; i++) {
+        if (!code)
+            code = programs[i].job.code;
+        job_free(&programs[i].job);
+        vfs_close(programs[i].input);
+    }
+    jobs_free();
+    return code;
+}
+
+// --- Specification scripts
+
 static void report(void *context, u32 line, const char *text)
 {
     char buffer[512];
     size_t n = fmt(buffer, sizeof buffer, "%s:%u: %s\n", (const char *)context, line, text);
-    print_out(buffer, n < sizeof buffer ? n : sizeof buffer - 1);
+    print_out((u8 *)buffer, n < sizeof buffer ? n : sizeof buffer - 1);
 }
 
 static void run_script(struct launch *l, const char *path, struct script_counts *counts)
@@ -447,9 +452,9 @@ static int run_scripts(struct launch *l)
         run_script(l, l->args.at[i], &counts);
     for (u32 i = 0; i < SKIP_COUNT; skipped += counts.skipped[i++])
         if (counts.skipped[i])
-            print_out(text, fmt(text, sizeof text, "skipped, %s: %u\n",
+            print_out((u8 *)text, fmt(text, sizeof text, "skipped, %s: %u\n",
                                 script_skip_text((enum script_skip)i), counts.skipped[i]));
-    print_out(text, fmt(text, sizeof text, "%u passed, %u failed, %u skipped\n", counts.passed,
+    print_out((u8 *)text, fmt(text, sizeof text, "%u passed, %u failed, %u skipped\n", counts.passed,
                         counts.failed, skipped));
     return counts.failed ? CODE_ERROR : CODE_OK;
 }
@@ -465,10 +470,10 @@ static struct usage usage_now(void)
     return (struct usage){pages_free_count() + vm_kept_pages, heap_used()};
 }
 
-static void run_next(struct launch *l)
+static void run_next(struct launch *l, struct words *w)
 {
     struct usage before = usage_now();
-    int code = l->wast ? run_scripts(l) : run_program(l);
+    int code = l->wast ? run_scripts(l) : run_programs(l, w);
     if (root && !l->keep) {
         vfs_close(root);
         root = NULL;
@@ -507,7 +512,7 @@ void kernel_main(void)
     u32 count = 0;
     for (; next_launch(&l, &w); count++) {
         vec_reserve(&l.dirs, 1);
-        run_next(&l);
+        run_next(&l, &w);
     }
     if (!count) {
         say("nothing to run: the command line names no init=FILE");

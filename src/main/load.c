@@ -31,19 +31,8 @@ status module_validate(const u8 *bytes, size_t size, struct module **out, struct
     return s;
 }
 
-status instance_run_start(struct instance *i, const struct rt_module *rm, struct thread *t)
+status instance_run_start(struct instance *i, struct thread *t)
 {
-    const struct module *m = rm->m;
-    if (m->start == UINT32_MAX)
-        return OK;
-    struct vmctx *vm = instance_vm(i);
-    if (m->start < m->nimported_funcs)
-        return thread_call(t, vm_import(vm, m->start)->ref, (u64[1]){0});
-    // The start function need not be referable, so it may have no vm_func of its own.
-    const struct compiled *c = &rm->compiled;
-    struct vm_func f = {.vm = vm, .type = module_func_type(m, m->start)->id, .index = m->start};
-    if (c->engine->code)
-        f.code = c->space.run + c->funcs[m->start - m->nimported_funcs].entry;
-    f.ref = &f;
-    return thread_call(t, &f, (u64[1]){0});
+    struct vm_func f;
+    return instance_start(i, &f) ? thread_call(t, &f, (u64[1]){0}) : OK;
 }

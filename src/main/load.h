@@ -9,4 +9,4 @@
 status module_validate(const u8 *bytes, size_t size, struct module **out, struct error *e);
 
 // Runs the start function of a fresh instance, if its module has one. As thread_call.
-status instance_run_start(struct instance *i, const struct rt_module *m, struct thread *t);
+status instance_run_start(struct instance *i, struct thread *t);

@@ -194,7 +194,7 @@ static enum outcome instantiate(struct runner *r, struct text bytes, struct inst
         return PASSED;
     if (instance_create(r->store, m, NULL, out, &e) != OK)
         return fail(r, "%s: %s", status_text(e.code), e.text);
-    status s = instance_run_start(*out, m, r->thread);
+    status s = instance_run_start(*out, r->thread);
     if (s != OK) {
         *out = NULL;
         return fail(r, "the start function: %s: %s", status_text(s), trapped(r));
@@ -416,7 +416,7 @@ static enum outcome run_unlinked(struct runner *r, bool unlinkable)
                        : expect_error(r, &e, ERR_UNLINKABLE, want);
     if (s != OK)
         return expect_trap(r, s, e.text, want);
-    return expect_trap(r, instance_run_start(instance, m, r->thread), trapped(r), want);
+    return expect_trap(r, instance_run_start(instance, r->thread), trapped(r), want);
 }
 
 // --- The module "spectest", which scripts may import from. Its functions are the host's, and do

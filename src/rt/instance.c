@@ -274,6 +274,7 @@ static struct instance *allocate(struct store *s, struct module_record *r)
         return NULL;
     in->store = s;
     in->module = r;
+    in->size = dropped + m->ndatas + m->nelems;
     in->tables = (struct rt_table *)((u8 *)in + own_tables);
     in->table_max = (u64 *)((u8 *)in + table_max);
     in->dropped_datas = (u8 *)in + dropped;
@@ -339,6 +340,30 @@ void instance_free(struct instance *in)
     LIST_REMOVE(in);
     module_unused(in->module);
     heap_free(in);
+}
+
+size_t instance_size(const struct instance *in)
+{
+    return in->size;
+}
+
+// It need not be referable, so it may have no vm_func of its own.
+bool instance_start(struct instance *in, struct vm_func *out)
+{
+    const struct module *m = in->vm.module;
+    if (m->start == UINT32_MAX)
+        return false;
+    if (m->start < m->nimported_funcs) {
+        *out = *vm_import(&in->vm, m->start)->ref;
+        return true;
+    }
+    const struct compiled *c = &in->module->pub.compiled;
+    *out = (struct vm_func){
+        .vm = &in->vm, .type = module_func_type(m, m->start)->id, .index = m->start};
+    if (c->engine->code)
+        out->code = c->space.run + c->funcs[m->start - m->nimported_funcs].entry;
+    out->ref = out;
+    return true;
 }
 
 // --- Exports

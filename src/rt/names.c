@@ -97,17 +97,44 @@ static void item_set(struct host_module *m, const char *name, const struct exter
     insert(m, m->items.count++);
 }
 
+static status add_item(struct store *s, struct name module, struct name field,
+                       const struct extern_ *item)
+{
+    struct store_item *i = heap_alloc(sizeof *i);
+    if (!i)
+        return ERR_NO_MEMORY;
+    *i = (struct store_item){s->items, module, field, *item};
+    s->items = i;
+    return OK;
+}
+
+static struct name name_of(const char *text)
+{
+    return (struct name){.p = text, .length = (u32)strlen(text)};
+}
+
 status store_host_extern(struct store *s, const char *module, const char *name,
                          const struct extern_ *item)
 {
-    struct realm *r = s->realm;
-    spin_acquire(&r->lock);
-    struct host_module *m = host_module(r, module);
-    bool done = m && reserve(m, 1);
-    if (done)
-        item_set(m, name, item);
-    spin_release(&r->lock);
-    return done ? OK : ERR_NO_MEMORY;
+    return add_item(s, name_of(module), name_of(name), item);
+}
+
+status store_import_item(struct store *s, const struct import *i, const struct extern_ *item)
+{
+    return add_item(s, i->module, i->field, item);
+}
+
+static bool same_name(const struct name *a, const struct name *b)
+{
+    return a->length == b->length && !memcmp(a->p, b->p, a->length);
+}
+
+static const struct store_item *store_item_find(const struct store *s, const struct import *i)
+{
+    for (const struct store_item *at = s->items; at; at = at->next)
+        if (same_name(&i->module, &at->module) && same_name(&i->field, &at->field))
+            return at;
+    return NULL;
 }
 
 static u8 type_letter(char c)
@@ -270,6 +297,16 @@ void names_forget(struct store *s, const struct instance *i)
     }
 }
 
+void names_drop(struct store *s)
+{
+    while (s->registrations)
+        names_forget(s, s->registrations->instance);
+    for (struct store_item *i; (i = s->items);) {
+        s->items = i->next;
+        heap_free(i);
+    }
+}
+
 static struct registration *registration_find(struct store *s, const struct name *name)
 {
     for (struct registration *r = s->registrations; r; r = r->next)
@@ -323,6 +360,11 @@ status names_find(struct store *s, const struct import *i, struct extern_ *out, 
     struct registration *r = registration_find(s, &i->module);
     if (r && !instance_export(r->instance, i->field.p, i->field.length, out))
         return OK;
+    const struct store_item *own = store_item_find(s, i);
+    if (own) {
+        *out = own->item;
+        return OK;
+    }
     spin_acquire(&s->realm->lock);
     status result = find_host(s->realm, i, r != NULL, out, e);
     spin_release(&s->realm->lock);

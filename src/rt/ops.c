@@ -18,6 +18,8 @@ static void need_stack(struct vmctx *vm)
 {
     u8 *sp = __builtin_frame_address(0);
     struct vm_thread *t = vm->thread;
+    if (t && unlikely(t->interrupt))
+        rt_check_interrupt(vm);
     if (t && t->entry_sp && sp < t->host_limit && sp >= t->stack_limit)
         rt_trap(vm, rt_pending(t) ? rt_pending(t) : TRAP_STACK);
 }
@@ -147,8 +149,10 @@ enum trap rt_table_fill(struct vmctx *vm, u32 table, u32 index, u64 ref, u32 n)
     const struct vm_table *t = vm_table(vm, table);
     if (!in_bounds(index, n, t->length))
         return TRAP_TABLE;
-    fill(t, index, n, ref);
-    return TRAP_NONE;
+    enum trap trap = interrupted(vm);
+    if (!trap)
+        fill(t, index, n, ref);
+    return trap;
 }
 
 enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u32 dst, u32 src, u32 n)
@@ -156,9 +160,10 @@ enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u32 dst,
     const struct vm_table *to = vm_table(vm, dst_table), *from = vm_table(vm, src_table);
     if (!in_bounds(dst, n, to->length) || !in_bounds(src, n, from->length))
         return TRAP_TABLE;
-    if (n)
+    enum trap trap = interrupted(vm);
+    if (n && !trap)
         memmove(to->at + dst, from->at + src, (size_t)n * sizeof *to->at);
-    return TRAP_NONE;
+    return trap;
 }
 
 static u64 segment_ref(const struct vmctx *vm, const struct elem_segment *s, u32 i)

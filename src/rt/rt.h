@@ -61,12 +61,14 @@ status store_register(struct store *s, const char *name, size_t length, struct i
 // memory.
 struct vm_memory *store_memory(struct store *s, const struct limits *pages);
 struct vm_table *store_table(struct store *s, const struct table_type *type);
-// Adds a single item to a host module (globals, memories, tables of `spectest`, for instance).
-// Takes nothing over: names and what the item points to must outlive the store. Memories and tables
+// Makes a single item importable in this store alone (globals, memories, tables of `spectest`, for
+// instance). Takes nothing over: names and what the item points to must outlive the store. Memories and tables
 // are those of store_memory and store_table, or of an instance. An instance registered under the
 // same name is looked at first.
 status store_host_extern(struct store *s, const char *module, const char *name,
                          const struct extern_ *item);
+// The same under the names that an import has.
+status store_import_item(struct store *s, const struct import *i, const struct extern_ *item);
 
 // --- Instances. Links, allocates, applies segments; does not run the start function.
 // ERR_UNLINKABLE when an import is missing or of another type (the text begins as the
@@ -78,6 +80,9 @@ status instance_create(struct store *s, struct rt_module *m, void *process, stru
 void instance_free(
     struct instance *i); // only if nothing links to it any more; store_free frees the rest
 struct vmctx *instance_vm(struct instance *i);
+size_t instance_size(const struct instance *i); // bytes of its record; not memories and tables
+// The start function of its module, which has to be called before anything else. False: none.
+bool instance_start(struct instance *i, struct vm_func *out);
 // Looks up an export of any kind. ERR_NOT_FOUND.
 status instance_export(struct instance *i, const char *name, size_t length, struct extern_ *out);
 
@@ -100,10 +105,10 @@ status thread_resume(struct thread *t);
 // --- For a scheduler: threads that run when and where it says.
 //
 // Sets a call up, with which the thread begins when it is first switched to. When the call is over,
-// `ended` is called on the thread's own stack, which it may leave for another thread or for the
-// CPU's stack, by returning; thread_result then says what thread_call would have.
+// `ended` is called on the thread's own stack; thread_result says then what thread_call would have.
+// True: it has prepared the next call. False: the thread goes to the CPU's stack, for good.
 void thread_prepare(struct thread *t, const struct vm_func *f, u64 *slots,
-                    void (*ended)(struct thread *t));
+                    bool (*ended)(struct thread *t));
 status thread_result(const struct thread *t);
 // From the CPU's own stack to a thread; returns when one comes back to it, here, on this CPU.
 void thread_enter(struct thread *t);
@@ -113,6 +118,7 @@ void thread_leave(struct thread *from, struct vmctx *vm);
 void thread_switch(struct thread *from, struct vmctx *vm, struct thread *to);
 struct thread *thread_running(void); // on this CPU, or NULL
 void **thread_user(struct thread *t); // a pointer for the scheduler
+size_t thread_size(void);             // bytes of a thread's record
 
 struct rt_scheduler {
     // A timer or a kick has hit this CPU while t ran: is another one to run? In interrupt context,

@@ -68,8 +68,7 @@ void store_free(struct store *s)
     threads_free(s);
     while (s->instances)
         instance_free(s->instances);
-    while (s->registrations)
-        names_forget(s, s->registrations->instance);
+    names_drop(s);
     tables_free(s);
     memories_free(s);
     if (s->owns_realm)

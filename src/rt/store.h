@@ -79,6 +79,12 @@ struct host_module {
     } *accepted;
 };
 
+struct store_item {
+    struct store_item *next;
+    struct name module, field;
+    struct extern_ item;
+};
+
 struct registration {
     struct registration *next;
     struct instance *instance;
@@ -90,6 +96,7 @@ struct registration {
 // the text.
 status names_find(struct store *s, const struct import *i, struct extern_ *out, struct error *e);
 void names_forget(struct store *s, const struct instance *i);
+void names_drop(struct store *s); // registrations and items
 void names_free(struct realm *r);
 
 // --- Modules (module.c)
@@ -141,6 +148,7 @@ struct store {
     u64 peak_memory;
     u64 table_bytes;
     struct registration *registrations; // newest first
+    struct store_item *items;           // store_host_extern, newest first
     struct instance *instances;
     struct memory_slot *owned_memories; // store_memory
     struct owned_table *owned_tables;   // store_table

@@ -9,10 +9,10 @@
 //
 // The coroutine's own code is one loop, thread_main: run a call, switch away, and be called again.
 //
-// Who runs: each CPU has a stack of its own, on which thread_call and the scheduler's loop run; from
-// there to a coroutine, from one coroutine to another, and back to the CPU's stack, each is one
-// arch_switch. A coroutine may go on on another CPU than it left, so nothing that belongs to a CPU
-// is remembered over a switch.
+// Who runs: each CPU has a stack of its own, on which thread_call and the scheduler's loop run;
+// from there to a coroutine, from one coroutine to another, and back to the CPU's stack, each is
+// one arch_switch. A coroutine may go on on another CPU than it left, so nothing that belongs to a
+// CPU is remembered over a switch.
 #include "rt/thread.h"
 #include "arch/arch.h"
 #include "plat/plat.h"
@@ -168,18 +168,18 @@ static void thread_main(void *argument)
     struct thread *t = argument;
     for (;;) {
         arrived(t);
-        bool host = t->func->index == VM_FUNC_HOST;
-        finish(t, host ? run_host(t) : run(t));
-        if (t->ended)
-            t->ended(t);
+        do {
+            bool host = t->func->index == VM_FUNC_HOST;
+            finish(t, host ? run_host(t) : run(t));
+        } while (t->ended && t->ended(t));
         to_cpu(t);
     }
 }
 
-// Lets it run until it ends or parks.
+// Lets it run until it ends or parks. A timer that runs out at once must find whose it is.
 static status run_to_end(struct thread *t)
 {
-    this_cpu()->running = t; // a tick that comes at once is for it
+    this_cpu()->running = t;
     if (t->deadline != UINT64_MAX)
         plat_timer(t->deadline);
     thread_enter(t);
@@ -234,10 +234,20 @@ status thread_resume(struct thread *t)
 }
 
 void thread_prepare(struct thread *t, const struct vm_func *f, u64 *slots,
-                    void (*ended)(struct thread *t))
+                    bool (*ended)(struct thread *t))
 {
     set_up(t, f, slots);
     t->ended = ended;
+}
+
+size_t thread_size(void)
+{
+    return sizeof(struct thread);
+}
+
+void **thread_user(struct thread *t)
+{
+    return &t->user;
 }
 
 status thread_result(const struct thread *t)
@@ -248,7 +258,8 @@ status thread_result(const struct thread *t)
 void thread_interrupt(struct thread *t, enum trap trap)
 {
     __atomic_store_n(&t->vm.interrupt, trap, __ATOMIC_RELAXED);
-    plat_cpu_kick(t->cpu);
+    if (t->state == THREAD_RUNNING)
+        plat_cpu_kick(t->cpu);
 }
 
 void thread_deadline(struct thread *t, u64 at)

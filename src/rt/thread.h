@@ -37,7 +37,7 @@ struct thread {
     struct plat_stack own_stack;
     struct vmctx *at; // the instance that it was switched away in; NULL: its call has not begun
     void *user;       // the scheduler's
-    void (*ended)(struct thread *t); // NULL: the call is thread_call's
+    bool (*ended)(struct thread *t); // NULL: the call is thread_call's
     const struct vm_func *func;
     u64 *slots;
     status result;

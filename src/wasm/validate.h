@@ -16,12 +16,14 @@
 // pointer += dside; both relative to the branch instruction and to the entry itself. dpc leads to
 // the instruction after `end` or `else`, or to the first instruction in a loop (the byte after the
 // block type). A branch to the function's own label leads to the function's final `end`. Not taking
-// an entry: the interpreter steps over it (over all of them: br_table always takes one).
+// an entry: the interpreter steps over it (over all of them: br_table always takes one). A branch
+// back where loops poll (module_polls) has BRANCH_POLL in `drop`.
 struct branch {
     s32 dpc;
     s32 dside;
     u32 keep, drop;
 };
+#define BRANCH_POLL 0x80000000u
 
 // A use of a local, in the order of the code: index in the low 16 bits, loop depth (saturated at
 // 255) in bits 16-23, bit 31 set if written.

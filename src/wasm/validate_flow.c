@@ -76,7 +76,7 @@ static bool add_branch(struct validator *v, struct frame *f, u32 keep, u32 drop)
     struct branch *b = &v->branches.at[v->branches.count++];
     s32 pc = offset_of(v, v->pc);
     if (f->kind == FRAME_LOOP) {
-        *b = (struct branch){f->fix - pc, f->side - index, keep, drop};
+        *b = (struct branch){f->fix - pc, f->side - index, keep, drop | v->poll};
     } else {
         *b = (struct branch){f->fix, pc, keep, drop};
         f->fix = index;

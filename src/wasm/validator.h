@@ -65,6 +65,7 @@ struct validator {
     VEC(u16) inits; // locals initialized in the open frames, in order
 
     VEC(struct branch) branches;
+    u32 poll; // BRANCH_POLL when loops of the body poll, else 0
     VEC(local_use) uses;
     local_use depth_bits; // loop depth where local_use has it
     u32 loop_depth;

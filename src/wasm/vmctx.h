@@ -102,8 +102,9 @@ static inline enum trap rt_pending(const struct vm_thread *t)
 }
 
 struct vmctx {
-    u8 *mem_base; // memory 0, or an unmapped reservation of zero length: never NULL in compiled
-                  // code
+    u32 poll; // set asynchronously when another thread should run: loops of modules that can have
+              // one look at it, and call rt_poll. It comes first: without a displacement the
+              // comparison and its jump are one operation on many CPUs
     struct vm_memory *mem;
     struct vm_thread *thread;
     const struct module *module;
@@ -111,8 +112,8 @@ struct vmctx {
     void *process;             // whom host functions act for
     u64 scratch;               // of compiled code
     void *engine_data;         // compiled->data of its module
-    u32 poll; // set asynchronously when another thread should run: loops of modules that can have
-              // one look at it, and call rt_poll
+    u8 *mem_base; // memory 0, or an unmapped reservation of zero length: never NULL in compiled
+                  // code
 } __attribute__((aligned(16)));
 
 static inline struct vm_func *vm_import(const struct vmctx *vm, u32 func)

@@ -65,6 +65,7 @@ struct gen {
     struct variable globals[16];
     u32 nglobals, fuel;
     u32 pages, max_pages;
+    bool shared, threads;
     u32 table_size, ntables;
 
     // The function that is being written
@@ -485,6 +486,21 @@ static const struct access loads[] = {
 
 static const struct access stores[] = {
 #define STORE(code, id, text, A, mem, align) {code, TYPE_##A, align, sizeof(mem)},
+#include "wasm/ops.def"
+};
+
+enum { ATOMIC_LOAD, ATOMIC_STORE, ATOMIC_RMW, ATOMIC_CMPXCHG };
+
+static const struct atomic {
+    u16 code;
+    u8 kind;
+    struct access access;
+} atomics[] = {
+#define ALOAD(code, id, text, A, mem, align) ATOMIC(code, LOAD, A, mem, align)
+#define ASTORE(code, id, text, A, mem, align) ATOMIC(code, STORE, A, mem, align)
+#define RMW(code, id, text, A, mem, align, expr) ATOMIC(code, RMW, A, mem, align)
+#define CMPXCHG(code, id, text, A, mem, align) ATOMIC(code, CMPXCHG, A, mem, align)
+#define ATOMIC(code, kind, A, mem, align) {code, ATOMIC_##kind, {0, TYPE_##A, align, sizeof(mem)}},
 #include "wasm/ops.def"
 };
 
@@ -983,6 +999,66 @@ static void store(struct gen *g)
     memarg(g, a, offset);
 }
 
+// --- Atomics
+
+// An address and an offset that mostly make a sum that is aligned.
+static u32 aligned_address(struct gen *g, u32 size)
+{
+    if (risky(g))
+        return address(g, size);
+    u32 apart = one_in(g, 3) ? below(g, size) : 0, at = below(g, 64) * size;
+    switch (below(g, 4)) {
+    case 0: i32_const(g, at + apart); break;
+    case 1: i32_const(g, g->pages * 65536 - size - apart); return apart;
+    default:
+        masked(g, 0x3ff8);
+        if (apart) {
+            i32_const(g, apart);
+            op(g, OP_i32_add);
+        }
+    }
+    return size * below(g, 100) + (apart ? size - apart : 0);
+}
+
+static void atomic_memarg(struct gen *g, u32 align, u32 offset)
+{
+    leb(g->code, align);
+    leb(g->code, offset);
+}
+
+// Leaves a value of that type, or nothing: TYPE 0.
+static void atomic(struct gen *g, u8 type)
+{
+    const struct atomic *a;
+    do
+        a = &atomics[below(g, countof(atomics))];
+    while (type ? a->kind == ATOMIC_STORE || a->access.type != type : a->kind != ATOMIC_STORE);
+    u32 offset = aligned_address(g, a->access.size);
+    for (u32 n = a->kind == ATOMIC_CMPXCHG ? 2 : a->kind != ATOMIC_LOAD; n; n--)
+        expr(g, a->access.type);
+    op(g, a->code);
+    atomic_memarg(g, a->access.align, offset);
+}
+
+// V8's baseline compiler makes mistakes with waits, so it sees none.
+static void wait_or_notify(struct gen *g)
+{
+    bool wait = one_in(g, 2) && !(g->flags & GENERATE_NANS_CANONICAL), wide = one_in(g, 2);
+    if (wait && !g->shared && !risky(g)) { // would trap
+        op1(g, OP_atomic_fence, 0);
+        return;
+    }
+    u32 size = wait && wide ? 8 : 4, offset = aligned_address(g, size);
+    expr(g, size == 8 ? TYPE_I64 : TYPE_I32);
+    if (wait)
+        constant(g, TYPE_I64, below(g, 1000));
+    op(g, !wait  ? OP_memory_atomic_notify
+          : wide ? OP_memory_atomic_wait64
+                 : OP_memory_atomic_wait32);
+    atomic_memarg(g, size == 8 ? 3 : 2, offset);
+    put_away(g, TYPE_I32);
+}
+
 // --- Bulk memory, tables, references
 
 static void small(struct gen *g, u32 n)
@@ -1265,7 +1341,12 @@ static void expr_number(struct gen *g, u8 type)
     case 5: call_for(g, type); break;
     case 6: block_for(g, type); break;
     case 7: old_and_new(g, type); break;
-    case 8: load(g, type); break;
+    case 8:
+        if (!is_float(type) && one_in(g, 4))
+            atomic(g, type);
+        else
+            load(g, type);
+        break;
     default:
         if (type == TYPE_I32)
             state(g);
@@ -1331,7 +1412,12 @@ static void stmt(struct gen *g)
     g->depth++;
     switch (weighted(g, weights, countof(weights))) {
     case 0: set_statement(g); break;
-    case 1: store(g); break;
+    case 1:
+        if (one_in(g, 6))
+            atomic(g, 0);
+        else
+            store(g);
+        break;
     case 2: call_statement(g); break;
     case 3: block_statement(g); break;
     case 4: branch_if(g); break;
@@ -1339,7 +1425,11 @@ static void stmt(struct gen *g)
     case 6: branch_table(g); break;
     case 7: bulk(g); break;
     case 8: table_statement(g); break;
-    default: op(g, OP_nop);
+    default:
+        if (one_in(g, 2))
+            wait_or_notify(g);
+        else
+            op(g, OP_nop);
     }
     g->depth--;
 }
@@ -1502,6 +1592,9 @@ static void choose_imports(struct gen *g)
         add_function(g, &host[i].params, &host[i].results, false);
     for (u32 i = 0; i < countof(peers) && !(g->flags & GENERATE_PEER); i++)
         add_function(g, &peers[i].params, &peers[i].results, false);
+    static const struct signature spawn = {{1, {I}}, {1, {I}}};
+    if (g->threads)
+        add_function(g, &spawn.params, &spawn.results, false);
     g->nimported = g->nfuncs;
     static const struct variable imported[] = {{I, true}, {D, true}, {L, false}, {F, false}};
     memcpy(g->globals, imported, sizeof imported);
@@ -1559,7 +1652,9 @@ static void write_imports(struct gen *g, struct bytes *s)
     static const char *const globals[] = {"gi", "gd", "gl", "gf"};
     leb(s, g->nimported + countof(globals));
     for (u32 i = 0; i < g->nimported; i++) {
-        text(s, i < NHOST ? "env" : "peer"), text(s, funcs[i]), byte(s, 0);
+        bool spawn = g->threads && i == g->nimported - 1;
+        text(s, i < NHOST || spawn ? "env" : "peer");
+        text(s, spawn ? "thread_spawn" : funcs[i]), byte(s, 0);
         leb(s, g->funcs[i].type);
     }
     for (u32 i = 0; i < countof(globals); i++) {
@@ -1673,6 +1768,16 @@ static void write_code(struct gen *g, struct bytes *s)
     }
 }
 
+// Some functions whose loops do not poll.
+static void write_noswitch(struct gen *g, struct bytes *s)
+{
+    u32 own = g->nfuncs - g->nimported, n = below(g, own + 1);
+    text(s, "nebulet.noswitch");
+    leb(s, n);
+    while (n--)
+        leb(s, g->nimported + below(g, own));
+}
+
 static void write_module(struct gen *g, struct bytes *out)
 {
     struct bytes s = {0};
@@ -1681,13 +1786,17 @@ static void write_module(struct gen *g, struct bytes *out)
     write_imports(g, &s), section(out, 2, &s);
     write_functions(g, &s), section(out, 3, &s);
     write_tables(g, &s), section(out, 4, &s);
-    leb(&s, 1), limits(&s, g->pages, g->max_pages), section(out, 5, &s);
+    leb(&s, 1), limits(&s, g->pages, g->max_pages);
+    s.at[1] = g->shared ? 3 : 1;
+    section(out, 5, &s);
     write_globals(g, &s), section(out, 6, &s);
     write_exports(g, &s), section(out, 7, &s);
     write_elements(g, &s), section(out, 9, &s);
     leb(&s, NDATAS), section(out, 12, &s);
     write_code(g, &s), section(out, 10, &s);
     write_datas(g, &s), section(out, 11, &s);
+    if (g->threads && one_in(g, 2))
+        write_noswitch(g, &s), section(out, 0, &s);
     vec_free(&s);
 }
 
@@ -1698,6 +1807,8 @@ void generate(struct choices *c, u32 flags, struct bytes *out)
         abort();
     g->choices = c;
     g->flags = flags;
+    g->shared = one_in(g, 6);
+    g->threads = one_in(g, 3) && !(flags & GENERATE_PEER);
     choose_imports(g);
     choose_functions(g);
     choose_globals(g);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A generator of valid WebAssembly 2.0 modules (no SIMD), made to find what compilers get wrong.
+// A generator of valid WebAssembly 2.0 modules (no SIMD) with atomics, made to find what compilers
+// get wrong.
 //
 // Everything it decides comes from a struct choices: bytes as long as there are any, so that a
 // fuzzer can steer it, then numbers from a seed. The same choices make the same module on every
@@ -11,7 +12,7 @@
 //            i64 i32 f32) -> f64, env.many (i32 f64) -> (f64 i64 f32 i32); env.gi, env.gd: mutable
 //            globals i32 and f64, env.gl, env.gf: constant globals i64 and f32; peer.p0 and
 //            peer.p1: functions of an instance of another module, which generate() makes with
-//            GENERATE_PEER
+//            GENERATE_PEER; of some modules env.thread_spawn (i32) -> i32, which makes loops poll
 //   exports  f0, f1, ...: functions of numbers only; memory; g0, g1, ...: globals; fuel: a mutable
 //   i32
 //

@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import threading
+import time
 
 from . import base, guest, real, spec, wasi
 
@@ -24,6 +26,14 @@ HOSTILE_RUNS = 1000
 CLOCKS = ["clocks", "sleep"]  # guests whose output depends on how long things take
 ENDLESS = "(module (memory 1) (func (export \"_start\") (loop $l (i32.store (i32.const 0) " \
           "(i32.add (i32.load (i32.const 0)) (i32.const 1))) (br $l))))"
+READS = "(module (import \"wasi_snapshot_preview1\" \"fd_read\" (func $f (param i32 i32 i32 i32) " \
+        "(result i32))) (memory (export \"memory\") 1) (data (i32.const 4) \"\\10\") " \
+        "(func (export \"_start\") (drop (call $f (i32.const 0) (i32.const 0) (i32.const 1) " \
+        "(i32.const 8)))))"
+POLLS = "(module (import \"wasi_snapshot_preview1\" \"poll_oneoff\" (func $f (param i32 i32 i32 i32) " \
+        "(result i32))) (memory (export \"memory\") 1) (data (i32.const 8) \"\\01\") " \
+        "(func (export \"_start\") (drop (call $f (i32.const 0) (i32.const 256) (i32.const 1) " \
+        "(i32.const 512)))))"
 # Takes all the memory that there is, touches it, and takes the stack, too.
 GREEDY = "(module (memory 1) (func $f (call $f)) (func (export \"_start\") (local $p i32) " \
          "(loop $l (local.set $p (memory.grow (i32.const 64))) " \
@@ -80,6 +90,43 @@ def stress(bench, cpus, threads, rounds):
                        "-append", f"rounds={rounds}"], limit=120)
     if result.code != 1 or f"{cpus} CPUs, ".encode() not in result.out:
         raise base.Failed(f"exit code {result.code}\n{base.excerpt(result.out)}")
+
+
+# --- Input that is not there yet when the program asks for it.
+def boot_slow_input(bench, *flags):
+    """A few bytes while the program waits, then more at once than the kernel's ring holds."""
+    parts = [b"one ", b"two\0\x10", bytes(i * 7 % 256 for i in range(30000))]
+    whole = b"".join(parts)
+    wanted = bench.nebulet("run", guest.BUILT / "stdin.wasm", stdin=whole).check(0).out
+    with subprocess.Popen([bench.program, "boot", *flags, guest.BUILT / "stdin.wasm"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as machine:
+        watchdog = threading.Timer(60, machine.kill)
+        watchdog.start()
+        for part in parts:
+            time.sleep(0.4)
+            machine.stdin.write(part)
+            machine.stdin.flush()
+        machine.stdin.close()
+        out = machine.stdout.read()
+        watchdog.cancel()
+    base.Result(machine.returncode, out, b"").check(0, wanted)
+
+
+def boot_silent_input(bench, text):
+    """A program that waits for input that never comes is ended when its time is up."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-silent-") as scratch:
+        with open(f"{scratch}/waits.wat", "w", encoding="ascii") as source:
+            source.write(text)
+        base.run(["wat2wasm", f"{scratch}/waits.wat", "-o", f"{scratch}/waits.wasm"]).check()
+        with subprocess.Popen([bench.program, "boot", "--max-time", "0.5", f"{scratch}/waits.wasm"],
+                              stdin=subprocess.PIPE, stderr=subprocess.PIPE) as machine:
+            watchdog = threading.Timer(60, machine.kill)
+            watchdog.start()
+            err = machine.stderr.read()
+            machine.wait()
+            watchdog.cancel()
+    if machine.returncode != base.TRAP or b"time limit" not in err:
+        raise base.Failed(f"exit code {machine.returncode}\n{base.excerpt(err)}")
 
 
 # --- Many programs in one machine.
@@ -228,6 +275,11 @@ def boots(bench):
     for cpus, threads, rounds in ((2, "multi", 2000), (4, "single", 20000)):
         yield base.Case(f"{cpus} CPUs share everything", "",
                         lambda c=cpus, t=threads, r=rounds: stress(bench, c, t, r))
+    for flags in (["--machine", "microvm"], ["--machine", "q35", "--cpus", "2"]):
+        yield base.Case(" ".join(["slow input", *flags]), "",
+                        lambda f=flags: boot_slow_input(bench, *f))
+    for name, text in (("read", READS), ("polled", POLLS)):
+        yield base.Case(f"silent input, {name}", "", lambda t=text: boot_silent_input(bench, t))
 
 
 def renamed(suite, cases):

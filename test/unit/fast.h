@@ -130,8 +130,8 @@ static void bump(struct buf *b, u32 local, s32 value)
 // under their numbers.
 
 struct mod {
-    struct buf types, funcs, exports, code;
-    u32 ntypes, nfuncs;
+    struct buf types, imports, funcs, exports, code;
+    u32 ntypes, nimported, nfuncs; // imported ones come first
 };
 
 static u8 type_of(char c)
@@ -153,6 +153,23 @@ static u32 mod_type(struct mod *m, const char *text)
     return m->ntypes++;
 }
 
+static void put_name(struct buf *b, const char *name)
+{
+    put_u(b, strlen(name));
+    put(b, name, strlen(name));
+}
+
+__attribute__((unused)) static u32 mod_import(struct mod *m, const char *module, const char *field,
+                                              u32 type)
+{
+    put_name(&m->imports, module);
+    put_name(&m->imports, field);
+    put_byte(&m->imports, EXTERN_FUNC);
+    put_u(&m->imports, type);
+    m->nimported++;
+    return m->nfuncs++;
+}
+
 // A body with n locals besides the parameters.
 static struct buf body(u32 n, u8 type)
 {
@@ -169,11 +186,10 @@ static struct buf body(u32 n, u8 type)
 static u32 mod_func(struct mod *m, u32 type, struct buf *b)
 {
     char name[16];
-    int length = snprintf(name, sizeof name, "%u", m->nfuncs);
+    snprintf(name, sizeof name, "%u", m->nfuncs);
     op(b, OP_end);
     put_u(&m->funcs, type);
-    put_u(&m->exports, (u32)length);
-    put(&m->exports, name, (size_t)length);
+    put_name(&m->exports, name);
     put_byte(&m->exports, EXTERN_FUNC);
     put_u(&m->exports, m->nfuncs);
     put_u(&m->code, b->size);
@@ -206,12 +222,15 @@ static struct buf mod_finish(struct mod *m)
     for (u32 i = 0; i < n; i++)
         put_u(&elems, i);
     put_section(&b, 1, m->ntypes, &m->types);
-    put_section(&b, 3, m->nfuncs, &m->funcs);
+    u32 own = m->nfuncs - m->nimported;
+    if (m->nimported)
+        put_section(&b, 2, m->nimported, &m->imports);
+    put_section(&b, 3, own, &m->funcs);
     put_section(&b, 4, 1, &table);
     put_section(&b, 5, 1, &memory);
-    put_section(&b, 7, m->nfuncs, &m->exports);
+    put_section(&b, 7, own, &m->exports);
     put_section(&b, 9, 1, &elems);
-    put_section(&b, 10, m->nfuncs, &m->code);
+    put_section(&b, 10, own, &m->code);
     *m = (struct mod){0};
     return b;
 }

@@ -11,10 +11,12 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
+#include <pty.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 // --- The host.
@@ -309,6 +311,131 @@ static void test_streams(void)
     close(pair[1]);
 }
 
+// --- No call waits.
+static u64 fill(struct vfs_file *f)
+{
+    static u8 block[1 << 20];
+    struct vfs_iov v = {block, sizeof block};
+    u64 all = 0, done = 0;
+    enum fs_error e;
+    while (!(e = vfs_write(f, &v, 1, VFS_HERE, &done)) && done)
+        all += done;
+    CHECK_ERROR(e, E_AGAIN);
+    return all;
+}
+
+static u64 drain(struct vfs_file *f)
+{
+    static u8 block[1 << 20];
+    struct vfs_iov v[2] = {{block, 100}, {block + 100, sizeof block - 100}};
+    u64 all = 0, done = 0;
+    enum fs_error e;
+    while (!(e = vfs_read(f, v, 2, VFS_HERE, &done)) && done)
+        all += done;
+    CHECK_ERROR(e, E_AGAIN);
+    return all;
+}
+
+// Of a pair of descriptors that others set up to wait, and that stay as they are.
+static void never_waits(int from, int to)
+{
+    struct vfs_file *in = hostfs_adopt(from), *out = hostfs_adopt(to);
+    u64 wrote = fill(out);
+    CHECK(wrote > 0 && drain(in) == wrote);
+    CHECK(fill(out) > 0);
+    CHECK(!(fcntl(from, F_GETFL) & O_NONBLOCK) && !(fcntl(to, F_GETFL) & O_NONBLOCK));
+    vfs_close(in);
+    vfs_close(out);
+    close(from);
+    close(to);
+}
+
+static void test_terminal(void)
+{
+    int master, slave;
+    CHECK(openpty(&master, &slave, NULL, NULL, NULL) == 0);
+    struct termios t;
+    tcgetattr(slave, &t);
+    cfmakeraw(&t);
+    tcsetattr(slave, TCSANOW, &t);
+    struct vfs_file *in = hostfs_adopt(slave), *other = hostfs_adopt(slave);
+    CHECK(in->terminal);
+    CHECK(drain(in) == 0);
+    CHECK(write(master, "keys", 4) == 4);
+    struct vfs_poll p = {.file = in};
+    CHECK_OK(hostfs_wait(&p, 1, UINT64_MAX));
+    CHECK(p.ready && drain(in) == 4 && drain(other) == 0);
+    CHECK(fill(other) > 0); // nobody reads the other side
+    CHECK(!(fcntl(slave, F_GETFL) & O_NONBLOCK));
+    vfs_close(in);
+    vfs_close(other);
+    CHECK(fcntl(slave, F_GETFD) >= 0);
+    close(master);
+    close(slave);
+}
+
+static void test_fifo(void)
+{
+    struct vfs_file *root = NULL, *in = NULL, *out = NULL;
+    u8 byte;
+    u64 done = 7;
+    struct vfs_iov v = {&byte, 1};
+    CHECK(mkfifo(inside("box/fifo"), 0600) == 0);
+    CHECK_OK(hostfs_open(inside("box"), false, &root));
+    CHECK_ERROR(vfs_open(root, "fifo", VFS_WRITE, 0, &out), E_AGAIN); // nobody reads yet
+    CHECK_ERROR(vfs_open(root, "fifo", VFS_WRITE, VFS_NONBLOCK, &out), E_NXIO);
+    CHECK_OK(vfs_open(root, "fifo", VFS_READ, 0, &in));
+    CHECK_ERROR(vfs_read(in, &v, 1, VFS_HERE, &done), E_AGAIN); // nobody writes yet
+    CHECK_OK(vfs_open(root, "fifo", VFS_WRITE, 0, &out));
+    CHECK_ERROR(vfs_read(in, &v, 1, VFS_HERE, &done), E_AGAIN);
+    CHECK(put(out, "x", VFS_HERE) == 1);
+    CHECK_OK(vfs_read(in, &v, 1, VFS_HERE, &done));
+    CHECK(done == 1 && byte == 'x');
+    vfs_close(out);
+    CHECK_OK(vfs_read(in, &v, 1, VFS_HERE, &done));
+    CHECK(done == 0); // the end
+    vfs_close(in);
+    vfs_close(root);
+    CHECK(unlink(inside("box/fifo")) == 0);
+}
+
+static void test_listener(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct vfs_file *peer = NULL;
+    u8 byte;
+    u64 done;
+    bool cut;
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", inside("box/socket"));
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0), caller = socket(AF_UNIX, SOCK_STREAM, 0);
+    struct vfs_file *listener = hostfs_adopt(fd);
+    CHECK_ERROR(vfs_accept(listener, 0, &peer), E_INVAL); // does not listen
+    CHECK(bind(fd, (void *)&a, sizeof a) == 0 && listen(fd, 5) == 0);
+    CHECK_ERROR(vfs_accept(listener, 0, &peer), E_AGAIN);
+    CHECK(connect(caller, (void *)&a, sizeof a) == 0);
+    CHECK_OK(vfs_accept(listener, 0, &peer));
+    CHECK(peer && peer->flags == 0);
+    CHECK_ERROR(vfs_recv(peer, &(struct vfs_iov){&byte, 1}, 1, 0, &done, &cut), E_AGAIN);
+    CHECK(fill(peer) > 0);
+    vfs_close(peer);
+    vfs_close(listener);
+    close(fd);
+    close(caller);
+    unlink(inside("box/socket"));
+}
+
+static void test_waiting(void)
+{
+    int fd[2];
+    CHECK(pipe(fd) == 0);
+    never_waits(fd[0], fd[1]);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
+    never_waits(fd[0], fd[1]);
+    test_terminal();
+    test_fifo();
+    test_listener();
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
 {
     (void)st, (void)type, (void)where;
@@ -332,6 +459,7 @@ static void test_host(void)
     backend = "";
     test_agreement();
     test_streams();
+    test_waiting();
     CHECK(nftw(scratch, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
 }
 

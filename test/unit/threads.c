@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Unit test of what the engines do for threads: every atomic at every kind of address against a
-// model, on both engines; shared memories; waiting.
+// model, on both engines; waiting; polls, and who has them.
+#include "arch/arch.h"
 #include "test/unit/fast.h"
 #include "wasm/runtime.h"
 
@@ -248,13 +249,7 @@ static u32 seen_notify(struct vmctx *vm, u64 address, u32 count)
     return (u32)address + count;
 }
 
-static u32 polls;
-static void seen_poll(struct vmctx *vm)
-{
-    vm->thread = NULL;
-    polls++;
-}
-
+static void seen_poll(struct vmctx *vm);
 static const struct rt_waiting hook = {seen_wait, seen_notify, seen_poll};
 
 // A module with these flags of its memory, written by hand: f0 waits for 32 bits, f1 for 64, f2
@@ -333,6 +328,315 @@ static void test_waits(bool shared, bool hooked)
     free(bytes.at);
 }
 
+// --- Polls
+
+static u32 polls, polls_left;
+static u32 polls_end; // the poll that ends the call
+
+// Asks for the next one, and leaves nothing as it was.
+static void seen_poll(struct vmctx *vm)
+{
+    static u64 elsewhere[512];
+    CHECK_IS(vm->poll, 0);
+    polls++;
+    if (polls == polls_end)
+        vm->thread->interrupt = TRAP_TIME;
+    vm->poll = --polls_left != 0;
+    vm->scratch = UINT64_MAX;
+    vm->thread = NULL;
+    arch_set_gs((u64)(uintptr_t)elsewhere);
+    __asm__ volatile("pcmpeqd %%xmm0, %%xmm0; movaps %%xmm0, %%xmm1; movaps %%xmm0, %%xmm2;"
+                     "movaps %%xmm0, %%xmm3; movaps %%xmm0, %%xmm4; movaps %%xmm0, %%xmm5;"
+                     "movaps %%xmm0, %%xmm6; movaps %%xmm0, %%xmm7; movaps %%xmm0, %%xmm8;"
+                     "movaps %%xmm0, %%xmm9; movaps %%xmm0, %%xmm10; movaps %%xmm0, %%xmm11;"
+                     "movaps %%xmm0, %%xmm12; movaps %%xmm0, %%xmm13; movaps %%xmm0, %%xmm14;"
+                     "movaps %%xmm0, %%xmm15; mov $-1, %%rax; mov %%rax, %%rcx; mov %%rax, %%rdx;"
+                     "mov %%rax, %%rsi; mov %%rax, %%rdi; mov %%rax, %%r8; mov %%rax, %%r9;"
+                     "mov %%rax, %%r10; mov %%rax, %%r11" ::
+                         : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0",
+                           "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+                           "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+}
+
+// local[to] = local[to] op local[from]
+static void combine(struct buf *b, u32 to, u32 from, u32 code)
+{
+    op1(b, OP_local_get, to);
+    op1(b, OP_local_get, from);
+    op(b, code);
+    op1(b, OP_local_set, to);
+}
+
+enum { INTS = 12, FLOATS = 14, FIRST_INT = 2, FIRST_FLOAT = FIRST_INT + INTS };
+
+// (n, seed): n times round a loop whose locals take all the registers, and memory with them.
+static struct buf body_crowd(void)
+{
+    struct buf b = {0};
+    put(&b, (u8[]){2, INTS, TYPE_I64, FLOATS, TYPE_F64}, 5);
+    op1(&b, OP_loop, VOID);
+    for (u32 i = 0; i < INTS; i++)
+        combine(&b, FIRST_INT + i, i ? FIRST_INT + i - 1 : 1, i & 1 ? OP_i64_sub : OP_i64_add);
+    for (u32 i = 0; i < FLOATS; i++) {
+        op1(&b, OP_local_get, FIRST_FLOAT + i);
+        f64_const(&b, 1.25 * i);
+        op(&b, OP_f64_add);
+        op1(&b, OP_local_set, FIRST_FLOAT + i);
+    }
+    i32_const(&b, 16);
+    i32_const(&b, 16);
+    op2(&b, OP_i64_load, 3, 0);
+    op1(&b, OP_local_get, FIRST_INT + 3);
+    op(&b, OP_i64_add);
+    op2(&b, OP_i64_store, 3, 0);
+    bump(&b, 0, -1);
+    op1(&b, OP_local_get, 0);
+    op1(&b, OP_br_if, 0);
+    op(&b, OP_end);
+    for (u32 i = 1; i < FLOATS; i++)
+        combine(&b, FIRST_FLOAT, FIRST_FLOAT + i, OP_f64_mul);
+    for (u32 i = 1; i < INTS; i++)
+        combine(&b, FIRST_INT, FIRST_INT + i, OP_i64_xor);
+    op1(&b, OP_local_get, FIRST_FLOAT);
+    op(&b, OP_i64_reinterpret_f64);
+    op1(&b, OP_local_get, FIRST_INT);
+    op(&b, OP_i64_xor);
+    i32_const(&b, 16);
+    op2(&b, OP_i64_load, 3, 0);
+    op(&b, OP_i64_xor);
+    return b;
+}
+
+// The same n times, one loop in the other, with operands on the stack.
+static struct buf body_nested(u32 callee)
+{
+    struct buf b = body(1, TYPE_I32);
+    op1(&b, OP_local_get, 1);
+    op1(&b, OP_local_get, 0);
+    op1(&b, OP_local_set, 2);
+    op1(&b, OP_loop, VOID);
+    op1(&b, OP_local_get, 2);
+    op1(&b, OP_local_get, 1);
+    op1(&b, OP_call, callee);
+    op1(&b, OP_local_set, 1);
+    bump(&b, 2, -1);
+    op1(&b, OP_local_get, 2);
+    op1(&b, OP_br_if, 0);
+    op(&b, OP_end);
+    op1(&b, OP_local_get, 1);
+    op(&b, OP_i64_add);
+    return b;
+}
+
+// A loop at every level of a recursion without end.
+static struct buf body_deep(u32 self)
+{
+    struct buf b = body(1, TYPE_I32);
+    i32_const(&b, 3);
+    op1(&b, OP_local_set, 2);
+    op1(&b, OP_loop, VOID);
+    bump(&b, 2, -1);
+    op1(&b, OP_local_get, 2);
+    op1(&b, OP_br_if, 0);
+    op(&b, OP_end);
+    op1(&b, OP_local_get, 0);
+    op1(&b, OP_local_get, 1);
+    op1(&b, OP_call, self);
+    return b;
+}
+
+static struct buf body_straight(void)
+{
+    struct buf b = body(0, 0);
+    op1(&b, OP_local_get, 1);
+    return b;
+}
+
+enum { F_CROWD = 1, F_NESTED, F_DEEP, F_QUIET, F_STRAIGHT };
+
+// With an import of that name, "" for none, and the functions that the section names.
+static struct buf poll_module(const char *module, const char *field, const char *noswitch)
+{
+    struct mod m = {0};
+    u32 type = mod_type(&m, "i:i"), first = *module != 0;
+    u32 all = mod_type(&m, "iI:I");
+    if (first)
+        mod_import(&m, module, field, type);
+    struct buf bodies[] = {body_crowd(), body_nested(first), body_deep(first + 2), body_crowd(),
+                           body_straight()};
+    for (u32 i = 0; i < COUNT(bodies); i++)
+        mod_func(&m, all, &bodies[i]);
+    struct buf b = mod_finish(&m);
+    if (*noswitch) {
+        put_byte(&b, 0);
+        put_u(&b, 17 + strlen(noswitch + 1));
+        put_name(&b, "nebulet.noswitch");
+        put(&b, noswitch + 1, strlen(noswitch + 1));
+    }
+    return b;
+}
+
+// How often the calls of `func` polled: on the interpreter, on compiled code.
+static void count_polls(struct pair *p, u32 func, u32 n, u32 interp, u32 fast)
+{
+    static struct outcome a, b;
+    char name[16];
+    snprintf(name, sizeof name, "%u", func);
+    struct run *runs[] = {&p->interp, &p->fast};
+    struct outcome *outcomes[] = {&a, &b};
+    u32 counts[2];
+    for (u32 i = 0; i < 2; i++) {
+        memset(memory_of(runs[i]), 0, 64);
+        polls = 0;
+        instance_vm(runs[i]->i)->poll = 1;
+        run_call(runs[i], name, (u64[]){n, 0x123456789}, 2, outcomes[i]);
+        counts[i] = polls;
+    }
+    CHECK_IS(a.s, OK);
+    CHECK_IS(b.s, OK);
+    CHECK_IS(b.slots[0], a.slots[0]);
+    CHECK_IS(counts[0], interp);
+    CHECK_IS(counts[1], fast);
+}
+
+static void ask(struct pair *p)
+{
+    instance_vm(p->interp.i)->poll = instance_vm(p->fast.i)->poll = 1;
+    polls_left = UINT32_MAX;
+}
+
+// Calls that end in the same loop, which is the one of a callee, and have polled before.
+static void check_traces(struct pair *p)
+{
+    static struct outcome a, b;
+    for (u32 i = 0; i < 30; i++) {
+        ask(p);
+        polls = 0;
+        polls_end = 1 + i;
+        run_call(&p->interp, "2", (u64[]){30, 1}, 2, &a);
+        polls = 0;
+        polls_end = 3 + i; // at the head of both loops one more
+        run_call(&p->fast, "2", (u64[]){30, 1}, 2, &b);
+        CHECK_IS(a.trap, TRAP_TIME);
+        CHECK_IS(b.trap, TRAP_TIME);
+        CHECK_IS(b.nframes, i < 29 ? 2 : 1);
+        same_trace(&a, &b);
+    }
+    polls_end = 0;
+}
+
+// Interp polls where it goes back, fast at the head.
+static void test_polls(void)
+{
+    struct buf bytes = poll_module("env", "thread_spawn", "\1\1\4");
+    struct pair p;
+    rt_set_waiting(&hook);
+    if (pair_start(&p, &bytes)) {
+        polls_left = UINT32_MAX;
+        count_polls(&p, F_CROWD, 100, 99, 100);
+        count_polls(&p, F_NESTED, 10, 9 + 45, 10 + 55);
+        count_polls(&p, F_QUIET, 100, 0, 0);
+        polls_left = 3;
+        count_polls(&p, F_STRAIGHT, 100, 0, 0);
+        ask(&p);
+        CHECK_IS(agree(&p, F_DEEP, (u64[]){1, 1}, 2, 1)->trap, TRAP_STACK);
+        check_traces(&p);
+        rt_set_waiting(NULL);
+        ask(&p);
+        memset(memory_of(&p.interp), 0, 64);
+        memset(memory_of(&p.fast), 0, 64);
+        agree(&p, F_CROWD, (u64[]){10, 1}, 2, 1);
+        CHECK_IS(instance_vm(p.interp.i)->poll, 0);
+        CHECK_IS(instance_vm(p.fast.i)->poll, 0);
+    }
+    pair_end(&p);
+    rt_set_waiting(NULL);
+    twice(&bytes, 100);
+    free(bytes.at);
+}
+
+// --- Who polls
+
+static bool compiled(struct object *o, const struct buf *bytes)
+{
+    struct error e;
+    if (!object_decode(o, bytes->at, bytes->size))
+        return false;
+    CHECK_IS(object_compile(o, plenty(o), &e), OK);
+    return true;
+}
+
+// Is the code of the own function number i the same, wherever it lies?
+static bool same_function(const struct object *a, const struct object *b, u32 i)
+{
+    const struct func_code *x = &a->c.funcs[i], *y = &b->c.funcs[i];
+    return x->end - x->start == y->end - y->start && x->frame == y->frame &&
+           !memcmp(a->memory + x->start, b->memory + y->start, x->end - x->start);
+}
+
+// Against the module without an import. `differ` says which functions are not the same.
+static void check_code(const char *module, const char *field, const char *noswitch, bool threads,
+                       u32 differ)
+{
+    struct buf plain = poll_module("", "", ""), bytes = poll_module(module, field, noswitch);
+    struct object a, b;
+    about = field;
+    if (compiled(&a, &plain) && compiled(&b, &bytes)) {
+        CHECK_IS(b.m->threads, threads);
+        for (u32 i = 0; i < 5; i++)
+            CHECK_IS(!same_function(&a, &b, i), differ >> i & 1);
+        if (!threads) {
+            CHECK_IS(b.c.space.used, a.c.space.used);
+            CHECK_IS(memcmp(a.memory, b.memory, a.c.space.used), 0);
+        }
+        object_free(&a);
+        object_free(&b);
+    }
+    free(plain.at);
+    free(bytes.at);
+}
+
+static void test_who_polls(void)
+{
+    check_code("", "", "", false, 0);
+    check_code("env", "other", "", false, 0);
+    check_code("env", "thread-spawn", "", false, 0);
+    check_code("wasi", "thread_spawn", "", false, 0);
+    check_code("env", "other", "\1\1\1", false, 0);
+    check_code("env", "thread_spawn", "", true, 0xf);
+    check_code("abi", "thread_spawn", "", true, 0xf);
+    check_code("nebulet", "thread_spawn", "", true, 0xf);
+    check_code("wasi", "thread-spawn", "", true, 0xf);
+    check_code("wasi", "thread-spawn", "\1\5\1\2\3\4\5", true, 0);
+    check_code("wasi", "thread-spawn", "\1\2\2\4", true, 7); // and a call that is longer
+}
+
+static void check_section(const char *noswitch, status want, const char *text)
+{
+    struct buf b = poll_module("env", "thread_spawn", noswitch);
+    struct error e = {0};
+    struct module *m;
+    CHECK_IS(module_decode(b.at, b.size, &m, &e), want);
+    CHECK_IS(strncmp(e.text, text, strlen(text)), 0);
+    if (want)
+        CHECK_IS(e.offset > 8 && e.offset <= b.size, 1);
+    module_free(m);
+    free(b.at);
+}
+
+static void test_noswitch(void)
+{
+    about = "nebulet.noswitch";
+    check_section("\1\1\5", OK, "");
+    check_section("\1\3\1\1\1", OK, "");
+    check_section("\1\1\6", ERR_INVALID, "unknown function 6");
+    check_section("\1\1\x80", ERR_MALFORMED, "");
+    check_section("\1\2\1", ERR_MALFORMED, "");
+    check_section("\1\1\1\1", ERR_MALFORMED, "section size mismatch");
+    check_section("\1\xff\xff\xff\xff\xff", ERR_MALFORMED, "");
+    check_section("\1", ERR_MALFORMED, "");
+}
+
 int main(void)
 {
     if (rt_init()) {
@@ -344,6 +648,10 @@ int main(void)
     about = "waiting";
     for (u32 i = 0; i < 4; i++)
         test_waits(i & 1, i & 2);
+    about = "polls";
+    test_polls();
+    test_who_polls();
+    test_noswitch();
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Unit test of the WASI calls, without a runtime: the tables that wasi_register hands out are
 // called on a memory of the test's own, over a file system in memory. Signatures against the
-// specification's, rights, numbers of descriptors, interrupted calls, and every allocation failing
-// once.
+// specification's, rights, numbers of descriptors, calls that wait, while other threads close their
+// files and while they are ended, and every allocation failing once.
 #include "abi/wasi.h"
 #include "abi/wasi_call.h"
 #include "fs/memory.h"
@@ -10,6 +10,7 @@
 #include "plat/plat.h"
 #include "test/unit/heap.h"
 
+#include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,6 +33,8 @@ static struct {
 } tables[2];
 static size_t ntables;
 static u32 interrupts;
+static struct vm_thread thread;
+static jmp_buf ended; // where a thread that is interrupted goes
 static u64 clock_now = 1000;
 
 status store_host_module(struct store *s, const char *name, const struct host_func *funcs, size_t n)
@@ -51,8 +54,9 @@ void rt_exit(struct vmctx *vm, u32 code)
 
 void rt_check_interrupt(struct vmctx *vm)
 {
-    (void)vm;
     interrupts++;
+    if (vm->thread->interrupt)
+        longjmp(ended, 1);
 }
 
 u64 plat_now(void)
@@ -90,7 +94,7 @@ void plat_console_write(const char *p, size_t n)
 static u8 bytes[65536];
 static struct vm_memory memory = {bytes, sizeof bytes, sizeof bytes};
 static struct process process;
-static struct vmctx vm = {.mem = &memory, .process = &process};
+static struct vmctx vm = {.mem = &memory, .process = &process, .thread = &thread};
 
 enum { OUT_AT = 1024, PATH_AT = 2048, IOV_AT = 4096, DATA_AT = 8192 };
 
@@ -370,9 +374,10 @@ static void test_interrupts(struct vfs_file *root)
     process.wasi->wait = wait_interrupted;
     patience = 2;
     u64 start = clock_now;
-    CHECK(CALLS("poll_oneoff", DATA_AT, DATA_AT, 2, OUT_AT) == E_SUCCESS && interrupts == 5);
+    CHECK(CALLS("poll_oneoff", DATA_AT, DATA_AT, 2, OUT_AT) == E_SUCCESS && interrupts == 3);
     CHECK(opened() == 1 && load_u64(bytes + DATA_AT) == 1 && clock_now - start < 1100);
-    process.wasi->wait = NULL; // by plat_wait
+    wasi_free(process.wasi);
+    process.wasi = make(&stream, root); // by plat_wait
     put_sub(DATA_AT, 1, 0, 1, 10000);
     put_sub(DATA_AT + 48, 2, 0, 1, 100000);
     CHECK(CALLS("poll_oneoff", DATA_AT, DATA_AT, 2, OUT_AT) == E_SUCCESS && opened() == 1);
@@ -382,6 +387,248 @@ static void test_interrupts(struct vfs_file *root)
     vm.process = NULL;
     CHECK(CALLS("sched_yield", 0) == E_NOSYS);
     vm.process = &process;
+}
+
+// --- A stream that is not ready, and what happens while a call waits for it.
+static struct {
+    struct vfs_file f;
+    u64 room;      // bytes that it takes, or gives, now
+    u64 moved;     // so far
+    u32 sum;       // of what was written
+    bool file_end; // instead of waiting
+} slow;
+
+static enum fs_error slow_move(const struct vfs_iov *v, u32 n, bool write, u64 *done)
+{
+    *done = 0;
+    for (u32 i = 0; i < n; i++)
+        for (size_t k = 0; k < v[i].n && slow.room; k++, slow.room--, ++*done) {
+            if (write)
+                slow.sum = slow.sum * 31 + v[i].p[k];
+            else
+                v[i].p[k] = 'z';
+        }
+    slow.moved += *done;
+    return *done || slow.file_end || (n == 1 && !v->n) ? E_SUCCESS : E_AGAIN;
+}
+
+static enum fs_error slow_read(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
+                               u64 *done)
+{
+    (void)f, (void)offset;
+    return slow_move(v, n, false, done);
+}
+
+static enum fs_error slow_write(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
+                                u64 *done)
+{
+    (void)f, (void)offset;
+    return slow_move(v, n, true, done);
+}
+
+static enum fs_error slow_recv(struct vfs_file *f, const struct vfs_iov *v, u32 n, u32 flags,
+                               u64 *done, bool *truncated)
+{
+    (void)f, (void)flags;
+    *truncated = false;
+    return slow_move(v, n, false, done);
+}
+
+static enum fs_error slow_set_flags(struct vfs_file *f, u32 flags)
+{
+    f->flags = flags;
+    return E_SUCCESS;
+}
+
+static void slow_ready(struct vfs_poll *p)
+{
+    p->ready = slow.room || slow.file_end;
+}
+
+static const struct vfs_ops slow_ops = {.close = stream_close,
+                                        .read = slow_read,
+                                        .write = slow_write,
+                                        .recv = slow_recv,
+                                        .set_flags = slow_set_flags,
+                                        .ready = slow_ready};
+
+static u32 waits;
+static void (*meanwhile)(void); // what others do while a call waits
+static enum fs_error wait_answer;
+
+static enum fs_error wait_for_slow(struct vfs_poll *items, u32 n, u64 until)
+{
+    (void)until;
+    waits++;
+    CHECK(n == 0 || slow.f.refs > 2 || !process.wasi->fds.at[0].file); // held while it waits
+    slow.room += 10;
+    if (meanwhile)
+        meanwhile();
+    for (u32 i = 0; i < n; i++)
+        vfs_ready(&items[i]);
+    return wait_answer;
+}
+
+static void start_slow(struct vfs_file *root, enum vfs_type type)
+{
+    slow.f = (struct vfs_file){.ops = &slow_ops, .refs = 1, .type = type};
+    slow.room = slow.moved = slow.sum = 0;
+    slow.file_end = false;
+    waits = 0;
+    meanwhile = NULL;
+    wait_answer = E_SUCCESS;
+    thread.interrupt = 0;
+    process.wasi = make(&slow.f, root);
+    process.wasi->wait = wait_for_slow;
+}
+
+static void end_slow(void)
+{
+    wasi_free(process.wasi);
+    process.wasi = NULL;
+    CHECK(slow.f.refs == 1);
+}
+
+static void test_reads_that_wait(struct vfs_file *root)
+{
+    start_slow(root, VFS_UNKNOWN);
+    CHECK(data("fd_read", 0, 100) == E_SUCCESS && opened() == 10 && waits == 1);
+    CHECK(data("fd_read", 0, 0) == E_SUCCESS && opened() == 0 && waits == 1);
+    CHECK(CALLS("fd_fdstat_set_flags", 0, VFS_NONBLOCK) == E_SUCCESS);
+    CHECK(data("fd_read", 0, 100) == E_AGAIN && waits == 1);
+    CHECK(CALLS("fd_fdstat_set_flags", 0, 0) == E_SUCCESS);
+    wait_answer = E_INTR; // for nothing
+    CHECK(data("fd_read", 0, 100) == E_SUCCESS && opened() == 10 && waits == 2);
+    wait_answer = E_NOMEM;
+    CHECK(data("fd_read", 0, 100) == E_NOMEM);
+    end_slow();
+}
+
+// All of it goes out, in as many rounds as that takes.
+static void test_writes_that_wait(struct vfs_file *root)
+{
+    u32 sum = 0;
+    start_slow(root, VFS_UNKNOWN);
+    for (u32 i = 0; i < 100; i++) {
+        bytes[DATA_AT + i] = (u8)(i * 7);
+        sum = sum * 31 + (u8)(i * 7);
+    }
+    for (u32 i = 0; i < 4; i++) { // 0, 33, 34, 33 bytes
+        static const u32 sizes[] = {0, 33, 34, 33}, starts[] = {0, 0, 33, 67};
+        store_u32(bytes + IOV_AT + 8 * i, DATA_AT + starts[i]);
+        store_u32(bytes + IOV_AT + 8 * i + 4, sizes[i]);
+    }
+    slow.room = 5;
+    CHECK(CALLS("fd_write", 0, IOV_AT, 4, OUT_AT) == E_SUCCESS);
+    CHECK(opened() == 100 && slow.moved == 100 && slow.sum == sum && waits == 10);
+    CHECK(CALLS("fd_fdstat_set_flags", 0, VFS_NONBLOCK) == E_SUCCESS);
+    slow.room = 5;
+    CHECK(CALLS("fd_write", 0, IOV_AT, 4, OUT_AT) == E_SUCCESS && opened() == 5);
+    CHECK(CALLS("fd_write", 0, IOV_AT, 4, OUT_AT) == E_AGAIN);
+    slow.f.flags = 0;
+    slow.f.type = VFS_REGULAR_FILE; // a full disk: no use to wait
+    slow.room = 5;
+    CHECK(CALLS("fd_write", 0, IOV_AT, 4, OUT_AT) == E_SUCCESS && opened() == 5);
+    end_slow();
+}
+
+static void test_recv_all(struct vfs_file *root)
+{
+    start_slow(root, VFS_SOCKET_STREAM);
+    data("fd_read", 99, 25); // for the vector
+    CHECK(CALLS("sock_recv", 0, IOV_AT, 1, 2, OUT_AT, OUT_AT + 8) == E_SUCCESS);
+    CHECK(opened() == 25 && waits == 3 && slow.room == 5);
+    CHECK(CALLS("sock_recv", 0, IOV_AT, 1, 0, OUT_AT, OUT_AT + 8) == E_SUCCESS && opened() == 5);
+    end_slow();
+}
+
+static void close_it(void)
+{
+    u64 saved[16];
+    memcpy(saved, slots, sizeof slots); // those of the call that waits
+    CHECK(CALLS("fd_close", 0) == E_SUCCESS);
+    memcpy(slots, saved, sizeof slots);
+}
+
+static void open_many(void)
+{
+    u64 saved[16];
+    memcpy(saved, slots, sizeof slots);
+    for (u32 i = 0; i < 100; i++)
+        CHECK(open_with("f", 3, 1, R_FD_WRITE, 0) == E_SUCCESS);
+    memcpy(slots, saved, sizeof slots);
+}
+
+static void end_it(void)
+{
+    thread.interrupt = TRAP_TIME;
+}
+
+// Other threads of the program meanwhile: the table moves, the file is closed.
+static void test_others(struct vfs_file *root)
+{
+    start_slow(root, VFS_UNKNOWN);
+    meanwhile = open_many;
+    CHECK(data("fd_read", 0, 100) == E_SUCCESS && opened() == 10);
+    meanwhile = close_it;
+    CHECK(data("fd_read", 0, 100) == E_BADF);
+    end_slow();
+    start_slow(root, VFS_UNKNOWN);
+    put_sub(DATA_AT, 1, 1, 0, 0);
+    put_sub(DATA_AT + 48, 2, 2, 0, 0);
+    meanwhile = close_it;
+    CHECK(CALLS("poll_oneoff", DATA_AT, DATA_AT, 2, OUT_AT) == E_SUCCESS && opened() == 2);
+    end_slow();
+}
+
+static bool ends(const char *name)
+{
+    meanwhile = end_it;
+    if (setjmp(ended)) {
+        thread.interrupt = 0;
+        return true;
+    }
+    if (strcmp(name, "poll_oneoff") == 0)
+        CALLS("poll_oneoff", DATA_AT, DATA_AT, 2, OUT_AT);
+    else
+        data(name, 0, 100);
+    return false;
+}
+
+// A thread that is ended while it waits leaves nothing behind, and neither does one that is
+// refused.
+static void test_ends(struct vfs_file *root)
+{
+    size_t before = test_heap.live;
+    start_slow(root, VFS_UNKNOWN);
+    CHECK(ends("fd_read"));
+    CHECK(ends("fd_write"));
+    put_sub(DATA_AT, 1, 1, 0, 0);
+    put_sub(DATA_AT + 48, 2, 2, 0, 0);
+    CHECK(ends("poll_oneoff"));
+    CHECK(slow.f.refs == 2);
+    meanwhile = NULL;
+    wait_answer = E_CANCELED;
+    CHECK(CALLS("poll_oneoff", DATA_AT, DATA_AT, 2, OUT_AT) == E_CANCELED && slow.f.refs == 2);
+    put_sub(DATA_AT + 48, 2, 9, 0, 0);
+    CHECK(CALLS("poll_oneoff", DATA_AT, DATA_AT, 2, OUT_AT) == E_INVAL && slow.f.refs == 2);
+    end_slow();
+    CHECK(test_heap.live == before);
+}
+
+static u32 yields;
+static void yield(struct vmctx *v)
+{
+    yields += v == &vm;
+}
+
+static void test_yield(struct vfs_file *root)
+{
+    start_slow(root, VFS_UNKNOWN);
+    CHECK(CALLS("sched_yield", 0) == E_SUCCESS && yields == 0);
+    process.wasi->yield = yield;
+    CHECK(CALLS("sched_yield", 0) == E_SUCCESS && yields == 1);
+    end_slow();
 }
 
 // --- Each allocation fails once.
@@ -442,6 +689,12 @@ int main(void)
         wasi_free(process.wasi);
     }
     test_interrupts(root);
+    test_reads_that_wait(root);
+    test_writes_that_wait(root);
+    test_recv_all(root);
+    test_others(root);
+    test_ends(root);
+    test_yield(root);
     vfs_close(root);
     test_failing_heap();
     CHECK(test_heap.live == 0);

@@ -201,15 +201,15 @@ arch_stub_link:
     .globl arch_stub_return
     .hidden arch_stub_return
 arch_stub_return:
-    mov VMCTX_THREAD(%r14), %r10
-    mov VM_THREAD_LINK(%r10), %r11
+    mov VMCTX_THREAD(%r14), %rdx
+    mov VM_THREAD_LINK(%rdx), %r11
     mov -VM_LINK_SIZE + VM_LINK_VM(%r11), %r14
+    mov %rdx, VMCTX_THREAD(%r14) // others may have run there
     mov %rax, %r10
     load_gs
     mov %r10, %rax
-    mov VMCTX_THREAD(%r14), %r10
     sub $VM_LINK_SIZE, %r11
-    mov %r11, VM_THREAD_LINK(%r10)
+    mov %r11, VM_THREAD_LINK(%rdx)
     push VM_LINK_RET(%r11)
     ret
 
@@ -218,49 +218,57 @@ arch_stub_return:
     .byte TRAP_STACK_NUMBER
     .size arch_stub_link, . - arch_stub_link
 
-// Between two instructions of compiled code, with where to go on on the stack. Every register is kept: those of C's
-// convention by C, flags and the others here. Compiled code uses the low halves of the vector registers only.
-    .type arch_stub_preempt, @function
-    .globl arch_stub_preempt
-    .hidden arch_stub_preempt
-arch_stub_preempt:
-    pushfq
-    push %rax
-    push %rcx
-    push %rdx
-    push %rsi
-    push %rdi
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    push %rbx
-    mov %rsp, %rbx
+// Calls a C function of the instance and keeps every register but the flags and r11: the other caller-saved ones here,
+// the rest by C. Compiled code uses the low halves of the vector registers only. The stack is aligned to 8 bytes at least.
+    .macro call_keeping_all function
+    push %rbp
+    .irp r, rax, rcx, rdx, rsi, rdi, r8, r9, r10
+    push %\r
+    .endr
+    mov %rsp, %rbp
     sub $256, %rsp
     and $-16, %rsp
-    .irp x, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-    movaps %xmm\x, 16 * \x(%rsp)
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    movaps %xmm\n, 16 * \n(%rsp)
     .endr
     mov %r14, %rdi
-    cld
-    call rt_preempted
-    .irp x, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-    movaps 16 * \x(%rsp), %xmm\x
+    call \function
+    load_gs
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    movaps 16 * \n(%rsp), %xmm\n
     .endr
-    mov %rbx, %rsp
-    pop %rbx
+    mov %rbp, %rsp
+    .irp r, r10, r9, r8, rdi, rsi, rdx, rcx, rax, rbp
+    pop %\r
+    .endr
+    .endm
+
+// Between two instructions of compiled code, with where to go on on the stack. Not a place where anything may change.
+func arch_stub_preempt
+    pushfq
+    push %r11
+    cld
+    call_keeping_all rt_preempted
     pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rdi
-    pop %rsi
-    pop %rdx
-    pop %rcx
-    pop %rax
     popfq
     ret
-    .size arch_stub_preempt, . - arch_stub_preempt
+endfunc arch_stub_preempt
+
+// A poll has found that another thread should run. r11 is where to go on; every other register is live. Where less stack
+// is left than host functions want, the request stays for a later poll: a trap here would depend on when the request came.
+func arch_stub_poll
+    mov %rax, VMCTX_SCRATCH(%r14)
+    mov VMCTX_THREAD(%r14), %rax
+    cmp VM_THREAD_HOST_LIMIT(%rax), %rsp
+    jb 4f
+    push %r11
+    mov %rsp, VM_THREAD_LAST_SP(%rax)
+    mov VMCTX_SCRATCH(%r14), %rax
+    call_keeping_all rt_poll
+    ret
+4:  mov VMCTX_SCRATCH(%r14), %rax
+    jmp *%r11
+endfunc arch_stub_poll
 
     .globl arch_stubs_end
     .hidden arch_stubs_end

@@ -9,6 +9,9 @@
 
 AT(vmctx, mem_base, VMCTX_MEM_BASE);
 AT(vmctx, thread, VMCTX_THREAD);
+AT(vmctx, scratch, VMCTX_SCRATCH);
+AT(vm_thread, host_limit, VM_THREAD_HOST_LIMIT);
+AT(vm_thread, last_sp, VM_THREAD_LAST_SP);
 AT(vm_thread, link, VM_THREAD_LINK);
 AT(vm_thread, link_end, VM_THREAD_LINK_END);
 AT(vm_thread, entry_sp, VM_THREAD_ENTRY_SP);

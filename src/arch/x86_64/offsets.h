@@ -4,9 +4,12 @@
 // the build.
 #pragma once
 
-#define VMCTX_MEM_BASE 0
+#define VMCTX_MEM_BASE 64
 #define VMCTX_THREAD 16
+#define VMCTX_SCRATCH 48
 
+#define VM_THREAD_HOST_LIMIT 8
+#define VM_THREAD_LAST_SP 16
 #define VM_THREAD_LINK 24
 #define VM_THREAD_LINK_END 32
 #define VM_THREAD_ENTRY_SP 40

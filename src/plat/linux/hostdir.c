@@ -5,9 +5,11 @@
 // call on a folder and a name that is not followed. Names are read ahead in blocks; a cookie is the
 // kernel's d_off, which stays valid while the folder changes, and going on from a cookie within the
 // block costs no system call. The number that ".." would give away is replaced by the folder's own.
+// Names, and the position of the descriptor that goes with them, have one lock for all folders.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +24,8 @@ struct host_dir {
     u32 pos, used;
     u8 block[16384] __attribute__((aligned(8)));
 };
+
+static pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void host_names_free(struct host_dir *names)
 {
@@ -82,12 +86,9 @@ static enum vfs_type entry_type(struct host_file *h, const struct dirent64 *d)
     }
 }
 
-enum fs_error hostdir_readdir(struct vfs_file *f, u64 cookie, struct vfs_dirent *out)
+static enum fs_error next_name(struct host_file *h, u64 cookie, struct vfs_dirent *out)
 {
-    struct host_file *h = host_file(f);
     struct stat st;
-    if (f->type != VFS_DIRECTORY)
-        return E_NOTDIR;
     if (!h->names && !(h->names = heap_zalloc(sizeof *h->names)))
         return E_NOMEM;
     enum fs_error e = go_to(h, cookie);
@@ -107,9 +108,19 @@ enum fs_error hostdir_readdir(struct vfs_file *f, u64 cookie, struct vfs_dirent 
     return E_SUCCESS;
 }
 
+enum fs_error hostdir_readdir(struct vfs_file *f, u64 cookie, struct vfs_dirent *out)
+{
+    if (f->type != VFS_DIRECTORY)
+        return E_NOTDIR;
+    pthread_mutex_lock(&names_lock);
+    enum fs_error e = next_name(host_file(f), cookie, out);
+    pthread_mutex_unlock(&names_lock);
+    return e;
+}
+
 static int open_flags(u32 how, u32 flags)
 {
-    int o = O_NOCTTY;
+    int o = O_NOCTTY | O_NONBLOCK; // for FIFOs and devices; hostfile.c relies on it
     o |= how & VFS_WRITE ? how & VFS_READ ? O_RDWR : O_WRONLY : O_RDONLY;
     o |= how & VFS_CREATE ? O_CREAT : 0;
     o |= how & VFS_CREATE && how & VFS_EXCLUSIVE ? O_EXCL : 0;
@@ -117,10 +128,15 @@ static int open_flags(u32 how, u32 flags)
     o |= how & VFS_TRUNCATE ? O_TRUNC : 0;
     o |= how & VFS_FOLLOW ? 0 : O_NOFOLLOW;
     o |= flags & VFS_APPEND ? O_APPEND : 0;
-    o |= flags & VFS_NONBLOCK ? O_NONBLOCK : 0;
     o |= flags & VFS_DSYNC ? O_DSYNC : 0;
     o |= flags & (VFS_SYNC | VFS_RSYNC) ? O_SYNC : 0;
     return o;
+}
+
+static bool is_fifo(struct vfs_file *f, const char *path, bool follow)
+{
+    struct vfs_stat st;
+    return hostdir_stat(f, path, follow, &st) == E_SUCCESS && st.type == VFS_UNKNOWN;
 }
 
 enum fs_error hostdir_open(struct vfs_file *f, const char *path, u32 how, u32 flags,
@@ -129,6 +145,8 @@ enum fs_error hostdir_open(struct vfs_file *f, const char *path, u32 how, u32 fl
     struct host_file *h = host_file(f);
     int fd;
     enum fs_error e = host_open(h, path, open_flags(how, flags), &fd);
+    if (e == E_NXIO && !(flags & VFS_NONBLOCK) && is_fifo(f, path, how & VFS_FOLLOW))
+        return E_AGAIN; // to be written to, and nobody reads it yet
     return e ? e : host_file_new(fd, flags, h->walk, out);
 }
 

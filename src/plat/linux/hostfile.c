@@ -2,10 +2,9 @@
 // Files, streams and sockets of the host: everything that is done to a descriptor.
 //
 // Data moves straight between the guest's memory and the kernel (readv, writev on the guest's own
-// vectors). Calls that wait are interrupted by signals and then say E_INTR: whoever called decides
-// whether to go on. Adopted descriptors (stdin, stdout, stderr) may be shared with other processes,
-// a shell for one, so their flags stay as they are: that the guest wants not to wait is kept here
-// and done by asking first, and a descriptor that somebody else set to O_NONBLOCK is waited for.
+// vectors), and no call waits. Adopted descriptors (stdin, stdout, stderr) may be shared with other
+// processes, a shell for one, so their flags stay as they are; what the kernel cannot do without
+// waiting on such a one (terminals) is done on a description of our own, opened anew through /proc.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fmt.h"
 #include "base/heap.h"
 #include "plat/linux/hostfile.h"
 #include "plat/plat.h"
@@ -101,6 +101,21 @@ void host_times(const struct vfs_times *t, struct timespec out[2])
 }
 
 // --- Opening and closing.
+static enum host_io io_of(enum vfs_type type)
+{
+    switch (type) {
+    case VFS_REGULAR_FILE:
+    case VFS_DIRECTORY:
+    case VFS_SYMBOLIC_LINK:
+    case VFS_BLOCK_DEVICE: return IO_PLAIN;
+    case VFS_SOCKET_DGRAM:
+    case VFS_SOCKET_STREAM: return IO_SOCKET;
+    case VFS_CHARACTER_DEVICE:
+    case VFS_UNKNOWN: break;
+    }
+    return IO_OWN;
+}
+
 enum fs_error host_file_new(int fd, u32 flags, bool walk, struct vfs_file **out)
 {
     struct stat st;
@@ -113,6 +128,8 @@ enum fs_error host_file_new(int fd, u32 flags, bool walk, struct vfs_file **out)
     h->f.type = host_type(st.st_mode, fd);
     h->f.terminal = h->f.type == VFS_CHARACTER_DEVICE && isatty(fd);
     h->fd = fd;
+    h->ours = true;
+    h->io = io_of(h->f.type);
     h->walk = walk;
     *out = &h->f;
     return E_SUCCESS;
@@ -121,7 +138,7 @@ enum fs_error host_file_new(int fd, u32 flags, bool walk, struct vfs_file **out)
 static void host_close(struct vfs_file *f)
 {
     struct host_file *h = host_file(f);
-    if (!h->adopted)
+    if (h->ours)
         close(h->fd);
     host_names_free(h->names);
     heap_free(h);
@@ -156,78 +173,180 @@ struct vfs_file *hostfs_adopt(int fd)
         return NULL;
     // The copy told whether fd is open without risking it; from here on fd itself is used.
     close(copy);
-    host_file(f)->fd = fd;
-    host_file(f)->adopted = true;
+    struct host_file *h = host_file(f);
+    h->fd = fd;
+    h->ours = false;
+    h->adopted = true;
+    if (h->io == IO_OWN)
+        h->io = IO_NOWAIT;
     if (fcntl(fd, F_GETFL) & O_APPEND)
         f->flags = VFS_APPEND;
     return f;
 }
 
 // --- Data.
-static bool poll_one(int fd, short events, int timeout)
+static short poll_one(int fd, short events)
 {
     struct pollfd p = {.fd = fd, .events = events};
-    return poll(&p, 1, timeout) > 0;
+    return poll(&p, 1, 0) > 0 ? p.revents : 0;
 }
 
-// Whether an adopted stream would make a guest wait that does not want to.
-static bool would_wait(const struct host_file *h, short events)
+// Two CPUs that see the same bytes, or connection, and both want it: one would wait. So one looks
+// and takes at a time; to the other it is as if there were nothing yet.
+static bool looking;
+
+static void end_look(void)
 {
-    return h->adopted && (h->f.flags & VFS_NONBLOCK) && h->f.type != VFS_REGULAR_FILE &&
-           !poll_one(h->fd, events, 0);
+    __atomic_store_n(&looking, false, __ATOMIC_RELEASE);
 }
 
-// After EAGAIN: waits when it was somebody else who did not want to. False: give up, errno says
-// why.
-static bool wait_after_all(const struct host_file *h, short events)
+static bool begin_look(int fd, short events)
 {
-    if (errno != EAGAIN || !h->adopted || (h->f.flags & VFS_NONBLOCK))
-        return false;
-    return poll_one(h->fd, events, -1);
+    if (!__atomic_exchange_n(&looking, true, __ATOMIC_ACQUIRE)) {
+        if (poll_one(fd, events))
+            return true;
+        end_look();
+    }
+    errno = EAGAIN;
+    return false;
+}
+
+// Several CPUs may find out at once how it is done.
+static enum host_io io_now(const struct host_file *h)
+{
+    return __atomic_load_n(&h->io, __ATOMIC_ACQUIRE);
+}
+
+static void set_io(struct host_file *h, enum host_io io)
+{
+    __atomic_store_n(&h->io, io, __ATOMIC_RELEASE);
+}
+
+// The kernel cannot move data of this file without waiting: then on a description of our own.
+static void own_description(struct host_file *h)
+{
+    char path[32];
+    int before = __atomic_load_n(&h->fd, __ATOMIC_RELAXED);
+    int mode = fcntl(before, F_GETFL) & (O_ACCMODE | O_APPEND);
+    fmt(path, sizeof path, "/proc/self/fd/%d", before);
+    int fd = open(path, mode | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0) {
+        set_io(h, IO_LOOK);
+    } else if (__atomic_compare_exchange_n(&h->fd, &before, fd, false, __ATOMIC_RELEASE,
+                                           __ATOMIC_RELAXED)) {
+        h->ours = true;
+        set_io(h, IO_OWN);
+    } else {
+        close(fd); // another CPU was quicker
+    }
+}
+
+static bool cannot(ssize_t result)
+{
+    return result < 0 && (errno == EOPNOTSUPP || errno == ENOSYS);
+}
+
+// A FIFO that no writer has opened yet reads as ended, where other programs would still wait in
+// open.
+static bool not_begun(const struct host_file *h)
+{
+    return io_now(h) == IO_OWN && h->f.type == VFS_UNKNOWN && !(h->f.flags & VFS_NONBLOCK) &&
+           !(poll_one(h->fd, POLLIN) & (POLLIN | POLLHUP));
+}
+
+static ssize_t read_plain(const struct host_file *h, const struct vfs_iov *v, u32 n)
+{
+    return n == 1 ? read(h->fd, v->p, v->n) : readv(h->fd, iovec(v), (int)n);
+}
+
+static ssize_t read_look(const struct host_file *h, const struct vfs_iov *v, u32 n)
+{
+    if (!begin_look(h->fd, POLLIN))
+        return -1;
+    ssize_t got = read_plain(h, v, n);
+    end_look();
+    return got;
+}
+
+static ssize_t read_here(struct host_file *h, const struct vfs_iov *v, u32 n)
+{
+    if (io_now(h) == IO_NOWAIT) {
+        ssize_t got = preadv2(h->fd, iovec(v), (int)n, -1, RWF_NOWAIT);
+        if (!cannot(got))
+            return got;
+        own_description(h);
+    }
+    switch (io_now(h)) {
+    case IO_SOCKET: {
+        struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
+        return recvmsg(h->fd, &m, MSG_DONTWAIT);
+    }
+    case IO_LOOK: return read_look(h, v, n);
+    case IO_PLAIN:
+    case IO_OWN:
+    case IO_NOWAIT: break;
+    }
+    return read_plain(h, v, n);
 }
 
 static enum fs_error host_read(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
                                u64 *done)
 {
     struct host_file *h = host_file(f);
-    ssize_t got;
-    if (offset != VFS_HERE) {
-        got = preadv(h->fd, iovec(v), (int)n, (off_t)offset);
-    } else {
-        if (would_wait(h, POLLIN))
-            return E_AGAIN;
-        do
-            got = n == 1 ? read(h->fd, v->p, v->n) : readv(h->fd, iovec(v), (int)n);
-        while (got < 0 && wait_after_all(h, POLLIN));
-    }
+    bool here = offset == VFS_HERE;
+    ssize_t got = here ? read_here(h, v, n) : preadv(h->fd, iovec(v), (int)n, (off_t)offset);
+    if (here && got == 0 && not_begun(h))
+        return E_AGAIN;
     *done = (u64)got;
     return host_check(got);
 }
 
+static ssize_t write_plain(const struct host_file *h, const struct vfs_iov *v, u32 n)
+{
+    return n == 1 ? write(h->fd, v->p, v->n) : writev(h->fd, iovec(v), (int)n);
+}
+
 // One chunk at most, from the first vector that has anything.
-static ssize_t write_chunk(int fd, const struct vfs_iov *v, u32 n)
+static ssize_t write_look(const struct host_file *h, const struct vfs_iov *v, u32 n)
 {
     while (n > 1 && v->n == 0)
         v++, n--;
-    return n ? write(fd, v->p, v->n < PIPE_CHUNK ? v->n : PIPE_CHUNK) : 0;
+    if (!n)
+        return 0;
+    if (!begin_look(h->fd, POLLOUT))
+        return -1;
+    ssize_t put = write(h->fd, v->p, v->n < PIPE_CHUNK ? v->n : PIPE_CHUNK);
+    end_look();
+    return put;
+}
+
+static ssize_t write_here(struct host_file *h, const struct vfs_iov *v, u32 n)
+{
+    if (io_now(h) == IO_NOWAIT) {
+        ssize_t put = pwritev2(h->fd, iovec(v), (int)n, -1, RWF_NOWAIT);
+        if (!cannot(put))
+            return put;
+        own_description(h);
+    }
+    switch (io_now(h)) {
+    case IO_SOCKET: {
+        struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
+        return sendmsg(h->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    case IO_LOOK: return write_look(h, v, n);
+    case IO_PLAIN:
+    case IO_OWN:
+    case IO_NOWAIT: break;
+    }
+    return write_plain(h, v, n);
 }
 
 static enum fs_error host_write(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
                                 u64 *done)
 {
     struct host_file *h = host_file(f);
-    ssize_t put;
-    if (offset != VFS_HERE) {
-        put = pwritev(h->fd, iovec(v), (int)n, (off_t)offset);
-    } else if (h->adopted && (f->flags & VFS_NONBLOCK) && f->type != VFS_REGULAR_FILE) {
-        if (would_wait(h, POLLOUT))
-            return E_AGAIN;
-        put = write_chunk(h->fd, v, n);
-    } else {
-        do
-            put = n == 1 ? write(h->fd, v->p, v->n) : writev(h->fd, iovec(v), (int)n);
-        while (put < 0 && wait_after_all(h, POLLOUT));
-    }
+    ssize_t put =
+        offset == VFS_HERE ? write_here(h, v, n) : pwritev(h->fd, iovec(v), (int)n, (off_t)offset);
     *done = (u64)put;
     return host_check(put);
 }
@@ -274,9 +393,8 @@ static enum fs_error host_set_flags(struct vfs_file *f, u32 flags)
     if ((flags ^ f->flags) & fixed)
         return E_NOTSUP;
     if (!h->adopted) {
-        int now = fcntl(h->fd, F_GETFL) & ~(O_APPEND | O_NONBLOCK);
+        int now = fcntl(h->fd, F_GETFL) & ~O_APPEND;
         now |= flags & VFS_APPEND ? O_APPEND : 0;
-        now |= flags & VFS_NONBLOCK ? O_NONBLOCK : 0;
         if (fcntl(h->fd, F_SETFL, now) < 0)
             return host_error(errno);
     }
@@ -376,14 +494,8 @@ enum fs_error hostfs_wait(struct vfs_poll *items, u32 n, u64 until)
 static enum fs_error host_recv(struct vfs_file *f, const struct vfs_iov *v, u32 n, u32 flags,
                                u64 *done, bool *truncated)
 {
-    struct host_file *h = host_file(f);
     struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
-    int how = (flags & 1 ? MSG_PEEK : 0) | (flags & 2 ? MSG_WAITALL : 0) |
-              (f->flags & VFS_NONBLOCK ? MSG_DONTWAIT : 0);
-    ssize_t got;
-    do
-        got = recvmsg(h->fd, &m, how);
-    while (got < 0 && wait_after_all(h, POLLIN));
+    ssize_t got = recvmsg(host_file(f)->fd, &m, MSG_DONTWAIT | (flags & 1 ? MSG_PEEK : 0));
     *done = (u64)got;
     *truncated = m.msg_flags & MSG_TRUNC;
     return host_check(got);
@@ -391,12 +503,8 @@ static enum fs_error host_recv(struct vfs_file *f, const struct vfs_iov *v, u32 
 
 static enum fs_error host_send(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 *done)
 {
-    struct host_file *h = host_file(f);
     struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
-    ssize_t put;
-    do
-        put = sendmsg(h->fd, &m, MSG_NOSIGNAL | (f->flags & VFS_NONBLOCK ? MSG_DONTWAIT : 0));
-    while (put < 0 && wait_after_all(h, POLLOUT));
+    ssize_t put = sendmsg(host_file(f)->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
     *done = (u64)put;
     return host_check(put);
 }
@@ -409,13 +517,15 @@ static enum fs_error host_shutdown(struct vfs_file *f, bool read, bool write)
 
 static enum fs_error host_accept(struct vfs_file *f, u32 flags, struct vfs_file **out)
 {
-    struct host_file *h = host_file(f);
-    int fd;
-    if (would_wait(h, POLLIN))
+    int listener = host_file(f)->fd, listens = 0;
+    if (getsockopt(listener, SOL_SOCKET, SO_ACCEPTCONN, &listens, &(socklen_t){sizeof listens}))
+        return host_error(errno);
+    if (!listens)
+        return E_INVAL;
+    if (!begin_look(listener, POLLIN))
         return E_AGAIN;
-    do
-        fd = accept4(h->fd, NULL, NULL, SOCK_CLOEXEC | (flags & VFS_NONBLOCK ? SOCK_NONBLOCK : 0));
-    while (fd < 0 && wait_after_all(h, POLLIN));
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    end_look();
     return fd < 0 ? host_error(errno) : host_file_new(fd, flags & VFS_NONBLOCK, false, out);
 }
 

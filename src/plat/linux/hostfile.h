@@ -6,11 +6,22 @@
 
 struct host_dir; // names read ahead; hostdir.c
 
+// How data is moved without waiting.
+enum host_io {
+    IO_PLAIN,  // a disk's: as it is
+    IO_OWN,    // the open file description is ours, and has O_NONBLOCK
+    IO_SOCKET, // MSG_DONTWAIT
+    IO_NOWAIT, // RWF_NOWAIT, as long as it turns out to work
+    IO_LOOK,   // by asking first; somebody else may still be quicker, and then we wait
+};
+
 struct host_file {
     struct vfs_file f;
     int fd;
-    bool adopted; // not ours: never closed, its flags are left alone
-    bool walk;    // paths below are resolved by host_where's walk, not by openat2
+    bool ours;    // fd is to be closed
+    bool adopted; // its flags are left alone
+    enum host_io io;
+    bool walk; // paths below are resolved by host_where's walk, not by openat2
     struct host_dir *names;
 };
 

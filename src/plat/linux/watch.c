@@ -25,8 +25,9 @@
 enum {
     ROUND = 64, // events taken at once
     NO_SLOT = -1,
-    KERNEL_SIGSET = 8, // bytes
 };
+
+static const size_t kernel_sigset = 8; // bytes; as wide as syscall hands it on
 
 struct slot {
     struct vfs_watch *watch; // NULL: free
@@ -172,7 +173,7 @@ void plat_poll(void)
 static int wait_for_events(int fd, struct epoll_event *events, const struct timespec *timeout,
                            const sigset_t *mask)
 {
-    int n = (int)syscall(SYS_epoll_pwait2, fd, events, ROUND, timeout, mask, KERNEL_SIGSET);
+    int n = (int)syscall(SYS_epoll_pwait2, fd, events, ROUND, timeout, mask, kernel_sigset);
     if (n >= 0 || errno != ENOSYS)
         return n;
     struct pollfd p = {.fd = fd, .events = POLLIN};

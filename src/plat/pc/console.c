@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The console as files; see console.h. A read waits for at least one byte, with the CPU asleep, and
-// ends with E_INTR after a kick, so that a program can be ended while it waits.
-//
-// Two locks: the one of input and of those who watch it is this machine's I/O lock (fs/vfs.h), and
-// output has one so that what goes out in one call stays together.
+// The console as files; see console.h. Two locks: the one of input and of those who watch it is
+// this machine's I/O lock (fs/vfs.h), and output has one so that what goes out in one call stays
+// together.
 #include "plat/pc/console.h"
 
 #include "base/lock.h"
@@ -123,10 +121,12 @@ static size_t decode(u8 *p, size_t n)
 
 void console_preload(const u8 *p, u64 size, bool all)
 {
+    spin_acquire(&input.lock);
     input.preloaded = p;
     input.left = size;
     input.all = all;
     input.ended = all && !size;
+    spin_release(&input.lock);
 }
 
 static size_t read_preloaded(u8 *p, size_t n)
@@ -212,27 +212,18 @@ static void console_unwatch(struct vfs_watch *w)
 static enum fs_error console_read(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
                                   u64 *done)
 {
-    (void)offset;
+    (void)f, (void)offset;
     u32 i = 0;
     *done = 0;
     while (i < n && !v[i].n)
         i++;
-    while (i < n) {
-        spin_acquire(&input.lock);
-        *done = read_some(v[i].p, v[i].n);
-        bool ended = input.ended;
-        spin_release(&input.lock);
-        if (*done || ended)
-            break;
-        if (f->flags & VFS_NONBLOCK)
-            return E_AGAIN;
-        if (serial_has_input())
-            continue;
-        plat_wait(UINT64_MAX);
-        if (!serial_has_input())
-            return E_INTR;
-    }
-    return E_SUCCESS;
+    if (i == n)
+        return E_SUCCESS;
+    spin_acquire(&input.lock);
+    *done = read_some(v[i].p, v[i].n);
+    bool ended = input.ended;
+    spin_release(&input.lock);
+    return *done || ended ? E_SUCCESS : E_AGAIN;
 }
 
 static u32 stream_of(const struct vfs_file *f);

@@ -19,16 +19,12 @@ void plat_on_fault(plat_fault_hook *hook)
     fault_hook = hook;
 }
 
-static bool in_code(u64 pc)
-{
-    return pc - WINDOW_CODE < CODE_WINDOW_MAX;
-}
-
 // A page that is not there, or not yet a copy: saved = error code, rip, cs, rflags, rsp. Quick, for
 // it comes often.
 bool fault_page(u64 address, const u64 *saved)
 {
-    return vm_fault(address, saved[0], saved[4], !in_code(saved[1]));
+    return likely(!(saved[0] & ERROR_PRESENT)) ? vm_fault(address, saved)
+                                               : saved[0] & ERROR_WRITE && vm_write_fault(address);
 }
 
 static struct plat_fault fault_of(struct frame *f, u32 kind)

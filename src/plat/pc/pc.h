@@ -70,8 +70,11 @@ void table_replace(u64 address, u64 entry); // for all CPUs; likewise
 void table_unmap(u64 address, u64 size, void (*drop)(u64 page));
 
 // --- Reservations (vm.c) and the code window (code.c)
-enum { ERROR_PRESENT = 1, ERROR_WRITE = 2 };                 // of a page fault
-bool vm_fault(u64 address, u64 error, u64 sp, bool plain_c); // true: the page is there now
+enum { ERROR_PRESENT = 1, ERROR_WRITE = 2 }; // of a page fault
+// A page that is not there, touched by what was interrupted at saved[1] with the stack pointer
+// saved[4]; saved[0] is the error. True: the page is there now.
+bool vm_fault(u64 address, const u64 *saved);
+bool vm_write_fault(u64 address); // one that is there, and not writable; true: it is now
 bool code_fault(u64 address);
 extern u64 vm_kept_pages;    // never to come back: records of slots, tables of all
 u64 vm_keep_page(void);      // one of those, all zero; 0: no memory
@@ -126,7 +129,7 @@ _Static_assert(offsetof(struct cpu, tss) + offsetof(struct tss, ist) == CPU_FAUL
 static inline struct cpu *this_cpu(void)
 {
     struct cpu *c;
-    __asm__("mov %%fs:0, %0" : "=r"(c));
+    __asm__ volatile("mov %%fs:0, %0" : "=r"(c)); // another one after each coroutine switch
     return c;
 }
 

@@ -13,9 +13,9 @@
 #define COUNT_ONE (1ull << 52)
 #define COUNT_MASK (0x3ffull << 52)
 #define TABLE_FLAGS (PTE_PRESENT | PTE_WRITE)
-#define KERNEL_TABLES_END (4ull << 20) // what entry.S has made tables of 4 KiB pages for
 
 extern u64 page_root[512], page_tables[1024];
+extern u8 kernel_end[];
 
 static u32 lock;
 static bool gigabyte_pages;
@@ -45,6 +45,8 @@ static u64 *boot_table(u64 *entry)
 }
 
 #define LARGE (2ull << 20)
+// What entry.S has made tables of 4 KiB pages for: all that the kernel reaches into.
+#define KERNEL_TABLES_END ALIGN_UP((u64)kernel_end, LARGE)
 
 static u64 min(u64 a, u64 b)
 {

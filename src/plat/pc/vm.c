@@ -97,11 +97,13 @@ static inline struct slot *record(const struct window *w, u64 offset, u32 shift)
     return i < __atomic_load_n(&w->made, __ATOMIC_ACQUIRE) ? slot_at(w, (u32)i) : NULL;
 }
 
-// That of an address. One comparison for linear memories, which fault the most.
+// That of an address. One comparison for linear memories, which fault the most: they are the last
+// window, and no address outside of it has a number that small.
 static inline struct slot *find(u64 address)
 {
-    if (likely(address - WINDOW_HUGE < WINDOW_END - WINDOW_HUGE))
-        return record(&windows[2], address - WINDOW_HUGE, 33);
+    struct slot *s = record(&windows[2], address - WINDOW_HUGE, 33);
+    if (likely(s))
+        return s;
     const struct window *w = window_of(address);
     return w ? record(w, address - place_of(w)->base, place_of(w)->shift) : NULL;
 }
@@ -289,10 +291,11 @@ static void fill(u64 address)
 
 // Stacks grow at their pointer; anything else in a stack's reservation is data of the interpreter.
 // An interrupt in compiled code writes to the stack of that.
-static bool may_use_reserve(u64 address, u64 sp, bool plain_c)
+static bool may_use_reserve(u64 address, const u64 *saved)
 {
-    bool on_stack = address - (sp - 65536) < 2 * 65536;
-    bool interrupt = this_cpu()->tss.ist[IST_INTERRUPT - 1] - sp < HOOK_STACK_SIZE;
+    bool plain_c = saved[1] - WINDOW_CODE >= CODE_WINDOW_MAX;
+    bool on_stack = address - (saved[4] - 65536) < 2 * 65536;
+    bool interrupt = this_cpu()->tss.ist[IST_INTERRUPT - 1] - saved[4] < HOOK_STACK_SIZE;
     return plain_c && (on_stack || interrupt);
 }
 
@@ -319,20 +322,13 @@ static bool fill_stack(struct slot *s, u64 address, u64 kept)
     return true;
 }
 
-static bool write_fault(u64 address)
-{
-    const struct slot *s = find(address);
-    return s && s->kind == IMAGE && image_write(address & ~(PLAT_PAGE - 1));
-}
-
 // What is not plain, out of line.
-__attribute__((noinline)) static bool fill_other(struct slot *s, u64 address, u64 error, u64 sp,
-                                                 bool plain_c)
+__attribute__((noinline)) static bool fill_other(struct slot *s, u64 address, const u64 *saved)
 {
     u64 page = address & ~(PLAT_PAGE - 1);
     if (s->kind == STACK)
-        return fill_stack(s, page, may_use_reserve(address, sp, plain_c) ? 0 : PAGES_RESERVE);
-    if (!image_fault(s->image, page - s->from, page, error & ERROR_WRITE))
+        return fill_stack(s, page, may_use_reserve(address, saved) ? 0 : PAGES_RESERVE);
+    if (!image_fault(s->image, page - s->from, page, saved[0] & ERROR_WRITE))
         fill(page);
     return true;
 }
@@ -345,16 +341,20 @@ __attribute__((noinline)) static bool fill_plain(u64 address)
 }
 
 // Without a lock: a slot does not change while something in it is being used.
-bool vm_fault(u64 address, u64 error, u64 sp, bool plain_c)
+bool vm_fault(u64 address, const u64 *saved)
 {
-    if (unlikely(error & ERROR_PRESENT))
-        return error & ERROR_WRITE && write_fault(address);
     struct slot *s = find(address); // one that is not in use has nothing committed
     if (!s)
         return address - WINDOW_CODE < 2 * CODE_WINDOW_MAX && code_fault(address);
     if (address - s->from >= s->to - s->from)
         return false;
-    return s->kind ? fill_other(s, address, error, sp, plain_c) : fill_plain(address);
+    return s->kind ? fill_other(s, address, saved) : fill_plain(address);
+}
+
+bool vm_write_fault(u64 address)
+{
+    const struct slot *s = find(address);
+    return s && s->kind == IMAGE && image_write(address & ~(PLAT_PAGE - 1));
 }
 
 // --- Large blocks of the heap

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+// Calls on handles, channels, streams, events, signals and services.
+#include "abi/nebulet_call.h"
+#include "base/heap.h"
+
+s64 call_null(struct vmctx *vm, struct process *p, const struct call_null *a)
+{
+    (void)vm, (void)p, (void)a;
+    return OK;
+}
+
+// --- Handles
+
+s64 call_handle_close(struct vmctx *vm, struct process *p, const struct call_handle_close *a)
+{
+    (void)vm;
+    struct handle *h = handle_find(&p->handles, a->handle);
+    if (!h)
+        return ERR_BAD_HANDLE;
+    object_release(handle_remove(&p->handles, h));
+    return OK;
+}
+
+s64 call_handle_duplicate(struct vmctx *vm, struct process *p,
+                          const struct call_handle_duplicate *a)
+{
+    u32 have = a->object_rights, want = a->rights == NEBULET_SAME_RIGHTS ? have : a->rights;
+    (void)vm;
+    if (want & ~HANDLE_ALL_RIGHTS)
+        return ERR_INVALID_ARG;
+    if (want & ~have)
+        return ERR_ACCESS_DENIED;
+    kern_acquire();
+    object_ref(a->object);
+    kern_release();
+    return call_give(p, a->object, want);
+}
+
+// --- Channels
+
+s64 call_channel_create(struct vmctx *vm, struct process *p, const struct call_channel_create *a)
+{
+    (void)vm;
+    struct channel *x, *y;
+    status s = channel_new(&x, &y);
+    return s ? s
+             : call_give_two(p, &x->object, HANDLE_ALL_RIGHTS, &y->object, HANDLE_ALL_RIGHTS, a->ends);
+}
+
+s64 call_channel_send(struct vmctx *vm, struct process *p, const struct call_channel_send *a)
+{
+    (void)vm;
+    if (likely(!a->handles_count) && likely(a->bytes_size <= NEBULET_MESSAGE_MAX))
+        return channel_send(p, a->channel, a->bytes, a->bytes_size, NULL, 0, a->deadline);
+    nebulet_handle handles[NEBULET_MESSAGE_HANDLES];
+    if (a->bytes_size > NEBULET_MESSAGE_MAX || a->handles_count > NEBULET_MESSAGE_HANDLES)
+        return ERR_INVALID_ARG;
+    memcpy(handles, a->handles, a->handles_count * sizeof *handles);
+    return channel_send(p, a->channel, a->bytes, a->bytes_size, handles, a->handles_count,
+                        a->deadline);
+}
+
+s64 call_channel_recv(struct vmctx *vm, struct process *p, const struct call_channel_recv *a)
+{
+    (void)vm;
+    nebulet_handle handles[NEBULET_MESSAGE_HANDLES];
+    struct nebulet_message message;
+    u32 room = a->handles_count < NEBULET_MESSAGE_HANDLES ? a->handles_count : NEBULET_MESSAGE_HANDLES;
+    s64 result = channel_recv(p, a->channel, a->bytes, a->bytes_size, handles, room, &message,
+                              a->deadline);
+    if (result >= 0 && message.handles)
+        memcpy(a->handles, handles, message.handles * sizeof *handles);
+    if (a->message && (result >= 0 || result == ERR_BUFFER_TOO_SMALL))
+        memcpy(a->message, &message, sizeof message);
+    return result;
+}
+
+// --- Streams
+
+s64 call_stream_create(struct vmctx *vm, struct process *p, const struct call_stream_create *a)
+{
+    (void)vm;
+    struct stream *w, *r;
+    status s = stream_new(&w, &r);
+    u32 both = NEBULET_DUPLICATE | NEBULET_TRANSFER | NEBULET_READ | NEBULET_WRITE;
+    return s ? s : call_give_two(p, &w->object, both, &r->object, both, a->ends);
+}
+
+s64 call_stream_write(struct vmctx *vm, struct process *p, const struct call_stream_write *a)
+{
+    (void)vm, (void)p;
+    return stream_write(a->stream, a->bytes, a->bytes_size, a->deadline);
+}
+
+s64 call_stream_read(struct vmctx *vm, struct process *p, const struct call_stream_read *a)
+{
+    (void)vm, (void)p;
+    return stream_read(a->stream, a->bytes, a->bytes_size, a->deadline);
+}
+
+// --- Events and signals
+
+s64 call_event_create(struct vmctx *vm, struct process *p, const struct call_event_create *a)
+{
+    (void)vm, (void)a;
+    struct event *e = event_new();
+    return e ? call_give(p, &e->object, HANDLE_ALL_RIGHTS) : ERR_NO_MEMORY;
+}
+
+s64 call_event_rearm(struct vmctx *vm, struct process *p, const struct call_event_rearm *a)
+{
+    (void)vm, (void)p;
+    kern_acquire();
+    bool was = a->event->object.signals & NEBULET_EVENT_SIGNALED;
+    object_clear(&a->event->object, NEBULET_EVENT_SIGNALED);
+    kern_release();
+    return was;
+}
+
+s64 call_object_signal(struct vmctx *vm, struct process *p, const struct call_object_signal *a)
+{
+    (void)vm, (void)p;
+    if (unlikely((a->clear | a->set) & ~object_settable(a->object)))
+        return ERR_INVALID_ARG;
+    kern_acquire();
+    struct object *o = object_signaled(a->object);
+    if (o) {
+        object_clear(o, a->clear);
+        object_set(o, a->set | (o == a->object ? 0 : NEBULET_PEER_SIGNALED));
+    }
+    kern_release();
+    return OK;
+}
+
+s64 call_object_wait_one(struct vmctx *vm, struct process *p, const struct call_object_wait_one *a)
+{
+    (void)vm, (void)p;
+    if (!a->signals)
+        return ERR_INVALID_ARG;
+    kern_acquire();
+    s64 result = object_wait(a->object, a->signals, a->deadline);
+    kern_release();
+    return result;
+}
+
+// --- Many at once
+
+static struct nebulet_wait item_at(const u8 *items, u32 i)
+{
+    struct nebulet_wait item;
+    memcpy(&item, items + i * sizeof item, sizeof item);
+    return item;
+}
+
+// Fills the waiters in, with a reference each; none when one is wrong.
+static status find_all(struct process *p, const u8 *items, u32 n, struct waiter *w)
+{
+    for (u32 i = 0; i < n; i++) {
+        struct nebulet_wait item = item_at(items, i);
+        const struct handle *h = handle_find(&p->handles, item.handle);
+        if (!h)
+            return ERR_BAD_HANDLE;
+        if (!(h->rights & NEBULET_READ))
+            return ERR_ACCESS_DENIED;
+        w[i].object = h->object;
+        w[i].signals = item.signals;
+    }
+    for (u32 i = 0; i < n; i++)
+        object_ref(w[i].object);
+    return OK;
+}
+
+static u32 signaled(const struct waiter *w, u32 n)
+{
+    u32 count = 0;
+    for (u32 i = 0; i < n; i++)
+        count += (w[i].object->signals & w[i].signals) != 0;
+    return count;
+}
+
+static s64 wait_all(struct waiter *w, u32 n, u64 deadline)
+{
+    status s = OK;
+    u32 count;
+    while (!(count = signaled(w, n)) && !s) {
+        for (u32 i = 0; i < n; i++)
+            waiter_add(&w[i], w[i].object, w[i].signals, sched_self());
+        s = sched_wait(deadline);
+        for (u32 i = 0; i < n; i++)
+            waiter_remove(&w[i]);
+    }
+    return count ? count : s;
+}
+
+static void let_go(struct process *p, u8 *items, struct waiter *w, u32 n)
+{
+    for (u32 i = 0; i < n; i++) {
+        const struct handle *h = handle_find(&p->handles, item_at(items, i).handle);
+        u32 closed = h && h->object == w[i].object ? 0 : NEBULET_HANDLE_CLOSED;
+        store_u32(items + i * sizeof(struct nebulet_wait) + offsetof(struct nebulet_wait, observed),
+                  w[i].object->signals | closed);
+        object_unref(w[i].object);
+    }
+}
+
+s64 call_object_wait_many(struct vmctx *vm, struct process *p,
+                          const struct call_object_wait_many *a)
+{
+    (void)vm;
+    struct waiter few[8], *w = few;
+    u32 n = a->items_count;
+    if (n > NEBULET_WAIT_MAX)
+        return ERR_INVALID_ARG;
+    if (n > countof(few) && !(w = heap_array(n, sizeof *w)))
+        return ERR_NO_MEMORY;
+    kern_acquire();
+    s64 result = find_all(p, a->items, n, w);
+    if (!result) {
+        result = wait_all(w, n, a->deadline);
+        let_go(p, a->items, w, n);
+    }
+    kern_release();
+    if (w != few)
+        heap_free(w);
+    return result;
+}
+
+// --- Services
+
+static bool good_name(u32 n)
+{
+    return n > 0 && n <= NEBULET_NAME_MAX;
+}
+
+s64 call_service_create(struct vmctx *vm, struct process *p, const struct call_service_create *a)
+{
+    (void)vm;
+    struct channel *c;
+    status s = good_name(a->name_size) ? service_new(a->name, a->name_size, &c) : ERR_INVALID_ARG;
+    return s ? s : call_give(p, &c->object, NEBULET_READ | NEBULET_DUPLICATE | NEBULET_TRANSFER);
+}
+
+s64 call_service_connect(struct vmctx *vm, struct process *p, const struct call_service_connect *a)
+{
+    (void)vm;
+    struct channel *c;
+    status s = good_name(a->name_size)
+                   ? service_connect(a->name, a->name_size, a->deadline, &c)
+                   : ERR_INVALID_ARG;
+    return s ? s : call_give(p, &c->object, HANDLE_ALL_RIGHTS);
+}

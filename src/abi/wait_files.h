@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+// How a program waits for files and clocks under the scheduler: for struct wasi_config.
+#pragma once
+#include "fs/vfs.h"
+
+struct vmctx;
+
+vfs_wait_fn files_wait; // parks the running thread. E_INTR: its process ends
+void files_yield(struct vmctx *vm);

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// What a process gets of its parent's interface to WASI.
+#include "abi/wasi_call.h"
+
+static bool set_args(struct wasi_strings *to, const u8 *args, u32 size)
+{
+    if (!(to->bytes = heap_alloc(size + 1ull)))
+        return false;
+    memcpy(to->bytes, args, size);
+    to->size = size;
+    for (u32 i = 0; i < size; i++)
+        to->count += !args[i];
+    return true;
+}
+
+static bool copy_strings(struct wasi_strings *to, const struct wasi_strings *from)
+{
+    return set_args(to, (const u8 *)from->bytes, from->size);
+}
+
+static bool add(struct wasi *w, const struct wasi_fd *from)
+{
+    size_t size = from->preopen ? strlen(from->preopen) + 1 : 0;
+    struct wasi_fd fd = *from;
+    if (size && !(fd.preopen = heap_alloc(size)))
+        return false;
+    if (size)
+        memcpy(fd.preopen, from->preopen, size);
+    if (!vec_push(&w->fds, fd)) {
+        heap_free(fd.preopen);
+        return false;
+    }
+    vfs_ref(fd.file);
+    return true;
+}
+
+static bool fill(struct wasi *w, const struct wasi *parent, bool streams, bool files)
+{
+    static const struct wasi_fd closed;
+    for (u32 i = 0; i < 3; i++)
+        if (!add(w, streams && i < parent->fds.count ? &parent->fds.at[i] : &closed))
+            return false;
+    for (u32 i = 3; i < parent->fds.count && files; i++)
+        if (parent->fds.at[i].preopen && !add(w, &parent->fds.at[i]))
+            return false;
+    return true;
+}
+
+struct wasi *wasi_child(const struct wasi *parent, const u8 *args, u32 size, bool streams,
+                        bool files)
+{
+    struct wasi *w = heap_zalloc(sizeof *w);
+    if (!w)
+        return NULL;
+    w->wait = parent->wait;
+    w->yield = parent->yield;
+    w->trace = parent->trace;
+    if (set_args(&w->args, args, size) && copy_strings(&w->env, &parent->env) &&
+        fill(w, parent, streams, files))
+        return w;
+    wasi_free(w);
+    return NULL;
+}

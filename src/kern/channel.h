@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Channels: two ends, each with a queue of messages for whoever receives from it.
+//
+// Who waits to receive says where the bytes are to go, so a message without handles goes from memory
+// to memory, from the sender's to the receiver's, and is never kept. Others are heap blocks, charged
+// to the process that sent them, until they are taken.
+#pragma once
+#include "kern/process.h"
+
+struct message {
+    struct message *next;
+    struct process *sender; // whose queued_messages counts it; a reference
+    u32 size, nhandles;
+    struct sent_handle {
+        struct object *object; // a reference
+        u32 rights;
+    } handles[];
+    // then the bytes
+};
+
+// Where a receiver wants its message; on its stack.
+struct receiver {
+    struct receiver *next;
+    struct kthread *thread; // NULL: it has been served
+    u8 *bytes;
+    u32 size, got;
+};
+
+// The threads that wait at one end, first come, first served.
+struct sender {
+    struct sender *next;
+    struct kthread *thread;
+};
+
+struct channel {
+    struct object object;
+    struct channel *peer; // NULL: closed
+    struct message *first, **last;
+    u32 count;
+    struct receiver *receivers, **last_receiver;
+    struct sender *senders, **last_sender; // that want room in this end's queue
+    struct service *service; // its name, when it is the end that connections come from
+};
+
+// The objects that lie in a channel's queue, for object_reaches.
+void channel_each_kept(struct channel *c, void (*each)(struct object *o));
+
+status channel_new(struct channel **a, struct channel **b); // a reference each; without the lock
+// Without the lock. The handles are those of the running process, already found to be there; they are
+// taken from it when the message is sent.
+status channel_send(struct process *p, struct channel *c, const u8 *bytes, u32 size,
+                    const nebulet_handle *handles, u32 nhandles, u64 deadline);
+// What was taken, or is too large: *needed. The handles go to the process's table, their numbers to
+// `handles`.
+s64 channel_recv(struct process *p, struct channel *c, u8 *bytes, u32 size,
+                 nebulet_handle *handles, u32 nhandles, struct nebulet_message *needed,
+                 u64 deadline);
+// Puts a message with one handle into the queue of c; the object's reference goes with it. With the
+// lock. NO_RESOURCES: the queue is full.
+status channel_push_object(struct channel *c, struct object *o);

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// A process's handles: numbers with an object and rights behind them.
+//
+// The table belongs to the process, which runs on one CPU at a time, so looking a handle up takes no
+// lock; the references that it holds are the kernel's and need one. A number is a place in the table
+// and a generation, 12 bits above 20; places that are free wait in line, so a number comes back only
+// after all others and 4,096 rounds: a stale one is noticed.
+#pragma once
+#include "kern/object.h"
+
+enum { HANDLE_INDEX_BITS = 20, HANDLE_LIMIT = 1 << HANDLE_INDEX_BITS };
+#define HANDLE_ALL_RIGHTS (NEBULET_DUPLICATE | NEBULET_TRANSFER | NEBULET_READ | NEBULET_WRITE)
+
+struct handle {
+    struct object *object; // NULL: free
+    u32 number;            // of the handle; when free, of the next one to be
+    u32 rights;            // when free: the next free place
+};
+
+struct handles {
+    struct handle *at;
+    u32 capacity, used, limit;
+    u32 first, last; // of the free places; first == UINT32_MAX: none
+};
+
+static inline u32 handle_index(nebulet_handle h)
+{
+    return h & (HANDLE_LIMIT - 1);
+}
+
+// The entry, or NULL.
+static inline struct handle *handle_find(const struct handles *t, nebulet_handle h)
+{
+    struct handle *e = &t->at[handle_index(h)];
+    if (unlikely(handle_index(h) >= t->capacity || e->number != h || !e->object))
+        return NULL;
+    return e;
+}
+
+// Room for n more, so that handle_add cannot fail. NO_RESOURCES: past the limit. Without the lock.
+status handles_reserve(struct handles *t, u32 n);
+// Takes over a reference. There is room.
+nebulet_handle handle_add(struct handles *t, struct object *o, u32 rights);
+// Forgets a handle that was found; the reference is the caller's.
+struct object *handle_remove(struct handles *t, struct handle *e);
+void handles_free(struct handles *t); // takes the lock for each

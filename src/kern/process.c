@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+// Processes, made and ended: see process.h.
+#include "kern/process.h"
+#include "base/heap.h"
+#include "kern/sched.h"
+#include "plat/plat.h"
+
+// --- Modules
+
+status module_new(const u8 *bytes, size_t size, bool copy, struct module_object **out,
+                  struct error *e)
+{
+    struct module_object *m = heap_zalloc(sizeof *m);
+    if (!m)
+        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory");
+    object_init(&m->object, OBJECT_module);
+    if (copy && (m->bytes = heap_alloc(size)))
+        memcpy(m->bytes, bytes, size);
+    status s = copy && !m->bytes
+                   ? error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for the bytes")
+                   : rt_module_load(kern_store(), copy ? m->bytes : bytes, size, &m->module, e);
+    if (s) {
+        heap_free(m->bytes);
+        heap_free(m);
+        return s;
+    }
+    *out = m;
+    return OK;
+}
+
+void module_destroy(struct object *o)
+{
+    struct module_object *m = container_of(o, struct module_object, object);
+    spin_release(&kern_lock);
+    rt_module_free(m->module);
+    heap_free(m->bytes);
+    heap_free(m);
+    spin_acquire(&kern_lock);
+}
+
+// --- Made
+
+// The smaller of two limits, of which 0 is none.
+static u64 tighter(u64 a, u64 b)
+{
+    return !a || (b && b < a) ? b : a;
+}
+
+enum { DEFAULT_HANDLES = 65536, DEFAULT_THREADS = 10000, DEFAULT_WEIGHT = 100 };
+
+static struct limits_of_process limits_of(const struct process_config *config)
+{
+    struct limits_of_process l = config->limits;
+    if (config->parent) {
+        const struct limits_of_process *most = &config->parent->limits;
+        l.memory = tighter(l.memory, most->memory);
+        l.handles = (u32)tighter(l.handles, most->handles);
+        l.threads = (u32)tighter(l.threads, most->threads);
+        l.messages = (u32)tighter(l.messages, most->messages);
+        l.privileges &= most->privileges;
+    }
+    l.handles = (u32)tighter(l.handles, HANDLE_LIMIT - 1);
+    l.handles = l.handles == HANDLE_LIMIT - 1 && !config->limits.handles ? DEFAULT_HANDLES : l.handles;
+    l.threads = l.threads ? l.threads : DEFAULT_THREADS;
+    l.weight = l.weight ? l.weight : DEFAULT_WEIGHT;
+    return l;
+}
+
+// A module with threads imports its memory, so that all instances have the same: it is the
+// process's.
+static status give_shared_memory(struct process *p, struct error *e)
+{
+    const struct module *m = p->module->module->m;
+    for (u32 i = 0; i < m->nimports; i++) {
+        const struct import *import = &m->imports[i];
+        const struct limits *pages = &m->memories[0];
+        if (import->kind != EXTERN_MEMORY || !pages->shared)
+            continue;
+        struct vm_memory *memory = store_memory(p->store, pages);
+        if (!memory)
+            return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no memory for %lu pages",
+                             (unsigned long)pages->min);
+        struct extern_ item = {.kind = EXTERN_MEMORY, .memory = memory, .memory_type = *pages};
+        return store_import_item(p->store, import, &item);
+    }
+    return OK;
+}
+
+static union vm_global *global_named(struct instance *in, const char *name)
+{
+    struct extern_ x;
+    bool found = !instance_export(in, name, strlen(name), &x) && x.kind == EXTERN_GLOBAL &&
+                 x.global_type.mutable && x.global_type.type == TYPE_I32;
+    return found ? x.global : NULL;
+}
+
+static status link(struct process *p, struct error *e)
+{
+    store_limit(p->store, p->limits.memory);
+    status s = give_shared_memory(p, e);
+    if (!s)
+        s = instance_create(p->store, p->module->module, p, &p->instance, e);
+    if (s)
+        return s;
+    p->stack_pointer = global_named(p->instance, "__stack_pointer");
+    p->tls_base = global_named(p->instance, "__tls_base");
+    return OK;
+}
+
+static void copy_name(char *to, const char *from)
+{
+    size_t n = strlen(from);
+    n = n < NEBULET_NAME_MAX ? n : NEBULET_NAME_MAX;
+    memcpy(to, from, n);
+    to[n] = 0;
+}
+
+status process_new(struct module_object *m, const struct process_config *config,
+                   struct process **out, struct error *e)
+{
+    struct process *p = heap_zalloc(sizeof *p);
+    if (!p || !(p->store = store_share(kern_store()))) {
+        heap_free(p);
+        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for a process");
+    }
+    object_init(&p->object, OBJECT_process);
+    p->module = m;
+    p->limits = limits_of(config);
+    p->handles.limit = p->limits.handles;
+    p->wall_ns = config->wall_ns;
+    p->owner = config->owner;
+    copy_name(p->name, config->name);
+    status s = link(p, e);
+    if (s) {
+        store_free(p->store);
+        heap_free(p);
+        return s;
+    }
+    kern_acquire();
+    object_ref(&m->object);
+    sched_add(p);
+    kern_release();
+    *out = p;
+    return OK;
+}
+
+// --- Taken apart
+
+static void dismantle(struct process *p)
+{
+    store_memory_used(p->store, &p->stats.memory_peak);
+    store_free(p->store);
+    p->store = NULL;
+    p->instance = NULL;
+    handles_free(&p->handles);
+    if (kern_hooks()->release)
+        kern_hooks()->release(p);
+    object_release(&p->module->object);
+}
+
+void process_over(struct process *p)
+{
+    if (kern_hooks()->ending)
+        kern_hooks()->ending(p);
+    dismantle(p);
+    kern_acquire();
+    alarm_cancel(&p->time_limit);
+    alarm_cancel(&p->watchdog);
+    p->state = NEBULET_OVER;
+    object_set(&p->object, NEBULET_ENDED);
+    sched_remove(p);
+    object_unref(&p->object);
+    kern_release();
+}
+
+void process_destroy(struct object *o)
+{
+    struct process *p = container_of(o, struct process, object);
+    if (!p->begun) {
+        sched_remove(p);
+        spin_release(&kern_lock);
+        dismantle(p);
+        spin_acquire(&kern_lock);
+    }
+    heap_free(p);
+}
+
+bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
+{
+    if (p->state >= NEBULET_ENDS)
+        return false;
+    p->how = (u8)how;
+    p->code = code;
+    p->state = p->begun ? NEBULET_ENDS : NEBULET_OVER;
+    if (!p->begun)
+        object_set(&p->object, NEBULET_ENDED);
+    enum trap trap = how == NEBULET_LIMIT ? TRAP_TIME : TRAP_KILLED;
+    for (struct kthread *t = p->threads; t; t = t->next_thread) {
+        if (t->status == THREAD_OVER)
+            continue;
+        thread_interrupt(t->rt, trap);
+        sched_wake(t, ERR_CANCELLED);
+    }
+    return true;
+}
+
+bool process_stop(struct process *p, enum nebulet_end how, u32 code)
+{
+    kern_acquire();
+    bool done = process_stop_locked(p, how, code);
+    kern_release();
+    return done;
+}
+
+static u64 kernel_memory(const struct process *p)
+{
+    u64 n = sizeof *p + p->handles.capacity * sizeof *p->handles.at + p->stats.heap;
+    n += p->instance ? instance_size(p->instance) : 0;
+    return n + p->nthreads * (sizeof(struct kthread) + thread_size());
+}
+
+void process_info(const struct process *p, struct nebulet_info *out)
+{
+    *out = (struct nebulet_info){
+        .cpu_ns = sched_ns(p->stats.ticks),
+        .kernel_memory = kernel_memory(p),
+        .memory_peak = p->stats.memory_peak,
+        .switches = p->stats.switches,
+        .preemptions = p->stats.preemptions,
+        .sent = p->stats.sent,
+        .received = p->stats.received,
+        .id = p->id,
+        .handles = p->handles.used,
+        .threads = p->nthreads,
+        .state = p->state,
+    };
+    if (p->store)
+        out->memory = store_memory_used(p->store, &out->memory_peak);
+}

@@ -1,0 +1,783 @@
+// SPDX-License-Identifier: MIT
+// The scheduler: see sched.h.
+//
+//   CPU loop ──thread_enter──> thread ──thread_switch──> thread ──thread_leave──> CPU loop
+//
+// A thread that parks picks the next one itself and switches straight to it; the loop on the CPU's
+// own stack runs only when there is none, when the next one is fresh, and to bury threads. The lock
+// is held over a switch and released by whoever arrives. A fresh thread cannot do that, so it is
+// entered from the loop, with the lock released before.
+//
+// Time. A process has a slice, in ticks of the CPU's counter, that shrinks while it runs. A timer is
+// armed only while something else wants the CPU (or an alarm is set), so a program that is alone is
+// never interrupted. When the slice is used up the process goes to the end of its queue with a new
+// one, as large as its weight; one that wakes before that goes to the front. So whoever waits much
+// is served at once, and nobody gets more than its share of a busy CPU.
+//
+// Handing over. Who sends a message often waits for the answer next: the receiver takes the place
+// `handover` in front of the queue, and the sender's wait switches to it. If the sender does not
+// wait, the next tick finds it there.
+#include "kern/sched.h"
+#include "kern/word.h"
+#include "plat/plat.h"
+
+enum { CPUS = 64 };
+#define SLICE_NS 10000000ull
+#define POLL_NS 2000000ull // between looks at I/O while every CPU is busy, and at sibling threads
+#define HANDOVER_NS 1000000ull // until a process that nobody switched to may run elsewhere
+#define SPIN_TICKS 40000   // before an idle CPU sleeps, for work that is about to come
+
+struct cpu {
+    u32 id;
+    bool started, sleeping;
+    struct kthread *current, *next, *over;
+    struct process *first, **last;
+    struct process *handover;
+    struct alarm *alarms;
+    u64 armed;      // when the timer is to run out; UINT64_MAX: it is not armed
+    u64 tick_until; // in ticks: until then a tick comes for those who queue
+    u64 since;      // in ticks: charged up to here
+};
+
+static struct {
+    const struct kern_hooks *hooks;
+    struct store *store;
+    u32 ncpus, started, sleepers, io_waiters;
+    u64 now0, ticks0, ns_per_tick; // << 20
+    s64 slice;                     // SLICE_NS in ticks
+    struct process *all;
+    u32 live, next_id;
+    bool looping;
+} kern;
+static struct cpu cpus[CPUS];
+
+static u64 ticks(void)
+{
+    return __builtin_readcyclecounter();
+}
+
+struct cpu *sched_cpu(void)
+{
+    return &cpus[plat_cpu_id()];
+}
+
+struct kthread *sched_self(void)
+{
+    return sched_cpu()->current;
+}
+
+struct alarm **sched_alarms(struct cpu *c)
+{
+    return &c->alarms;
+}
+
+struct store *kern_store(void)
+{
+    return kern.store;
+}
+
+const struct kern_hooks *kern_hooks(void)
+{
+    return kern.hooks;
+}
+
+// --- Time
+
+// The counter's rate, from all the time there was; good to a few percent after a millisecond.
+static void measure(u64 now)
+{
+    u64 ns = now - kern.now0, n = ticks() - kern.ticks0;
+    if (ns < 1000000)
+        return;
+    while (ns >> 43)
+        ns >>= 1, n >>= 1;
+    kern.ns_per_tick = (ns << 20) / (n ? n : 1);
+    if (!kern.ns_per_tick)
+        kern.ns_per_tick = 1;
+    kern.slice = (s64)((SLICE_NS << 20) / kern.ns_per_tick);
+}
+
+u64 sched_ns(u64 n)
+{
+    measure(plat_now());
+    return (u64)((unsigned __int128)n * kern.ns_per_tick >> 20);
+}
+
+static void arm(struct cpu *c, u64 at)
+{
+    if (c->armed == at)
+        return;
+    c->armed = at;
+    plat_timer(at);
+}
+
+void sched_alarm_earlier(struct cpu *c, u64 at)
+{
+    if (c->current && at < c->armed)
+        arm(c, at);
+}
+
+static void charge(struct cpu *c, struct process *p)
+{
+    u64 now = ticks(), used = now - c->since;
+    p->stats.ticks += used;
+    p->slice -= (s64)used;
+    c->since = now;
+}
+
+static void refill(struct process *p)
+{
+    p->slice = kern.slice * p->limits.weight / 100;
+}
+
+// What is left of a process's slice, or of the time that it may take at all.
+static u64 left_ns(const struct process *p)
+{
+    u64 slice = p->slice > 0 ? (u64)((unsigned __int128)p->slice * kern.ns_per_tick >> 20) : 0;
+    return slice < 1000 ? 1000 : slice;
+}
+
+static bool contended(const struct cpu *c)
+{
+    return c->first || c->handover || (c->current && c->current->process->ready);
+}
+
+// The timer, for whatever comes first. `alarm` is the time of the next alarm.
+static void rearm(struct cpu *c, u64 now, u64 alarm)
+{
+    const struct process *p = c->current->process;
+    u64 at = alarm, ns = UINT64_MAX;
+    if (contended(c))
+        ns = left_ns(p);
+    if (ns > POLL_NS && (p->ready || (kern.io_waiters && !kern.sleepers)))
+        ns = POLL_NS;
+    if (c->handover && ns > HANDOVER_NS && kern.ncpus > 1)
+        ns = HANDOVER_NS;
+    if (unlikely(p->limits.cpu_ns)) {
+        u64 used = (u64)((unsigned __int128)p->stats.ticks * kern.ns_per_tick >> 20);
+        u64 left = used < p->limits.cpu_ns ? p->limits.cpu_ns - used : 0;
+        ns = left < ns ? left : ns;
+    }
+    if (ns != UINT64_MAX && now + ns < at)
+        at = now + ns;
+    c->tick_until = ns == UINT64_MAX ? 0 : ticks() + (ns << 20) / kern.ns_per_tick;
+    arm(c, at);
+}
+
+// Somebody wants this CPU, which runs a thread: a tick must come.
+static void contend(struct cpu *c)
+{
+    if (likely(ticks() < c->tick_until))
+        return;
+    charge(c, c->current->process);
+    rearm(c, plat_now(), c->alarms ? c->alarms->at : UINT64_MAX);
+}
+
+// --- Queues
+
+static void push_back(struct cpu *c, struct process *p)
+{
+    p->next_queued = NULL;
+    *c->last = p;
+    c->last = &p->next_queued;
+}
+
+static void push_front(struct cpu *c, struct process *p)
+{
+    p->next_queued = c->first;
+    c->first = p;
+    if (!p->next_queued)
+        c->last = &p->next_queued;
+}
+
+static struct process *pop_front(struct cpu *c)
+{
+    struct process *p = c->first;
+    if (!p)
+        return NULL;
+    c->first = p->next_queued;
+    if (!c->first)
+        c->last = &c->first;
+    return p;
+}
+
+static void ready_back(struct process *p, struct kthread *t)
+{
+    t->next_ready = NULL;
+    *p->ready_tail = t;
+    p->ready_tail = &t->next_ready;
+}
+
+static void ready_front(struct process *p, struct kthread *t)
+{
+    t->next_ready = p->ready;
+    p->ready = t;
+    if (!t->next_ready)
+        p->ready_tail = &t->next_ready;
+}
+
+static struct kthread *ready_pop(struct process *p)
+{
+    struct kthread *t = p->ready;
+    p->ready = t->next_ready;
+    if (!p->ready)
+        p->ready_tail = &p->ready;
+    return t;
+}
+
+static bool is_idle(const struct cpu *c)
+{
+    return c->started && !c->current && !c->next && !c->first;
+}
+
+static void cpu_entry(void *argument);
+
+static struct cpu *start_another(void)
+{
+    if (kern.started >= kern.ncpus || !kern.looping)
+        return NULL;
+    struct cpu *c = &cpus[kern.started];
+    if (plat_cpu_start(c->id, cpu_entry, c)) {
+        kern.ncpus = kern.started; // there are no more
+        return NULL;
+    }
+    kern.started++;
+    c->started = true;
+    return c;
+}
+
+// Where a process is to wait for its turn: where it ran last, if nobody is there; somewhere where
+// nobody is; or else where it ran last.
+static struct cpu *place(const struct process *p)
+{
+    if (p->limits.cpu && p->limits.cpu <= kern.ncpus) {
+        while (kern.started < p->limits.cpu && start_another())
+            ;
+        if (p->limits.cpu <= kern.started)
+            return &cpus[p->limits.cpu - 1];
+    }
+    if (is_idle(p->home))
+        return p->home;
+    for (u32 i = 0; i < kern.started; i++)
+        if (is_idle(&cpus[i]))
+            return &cpus[i];
+    struct cpu *c = start_another();
+    return c ? c : p->home;
+}
+
+// A CPU has got something to do. One that spins sees it by itself.
+static void notify(struct cpu *c)
+{
+    if (c == sched_cpu()) {
+        if (c->current)
+            contend(c);
+        return;
+    }
+    if (c->sleeping || (c->current && ticks() >= c->tick_until)) {
+        if (c->sleeping)
+            kern.sleepers--;
+        c->sleeping = false;
+        plat_cpu_kick(c->id);
+    }
+}
+
+static void enqueue(struct process *p, bool front)
+{
+    struct cpu *c = place(p);
+    if (front)
+        push_front(c, p);
+    else
+        push_back(c, p);
+    p->queued = true;
+    notify(c);
+}
+
+static struct process *steal(struct cpu *to)
+{
+    for (u32 i = 0; i < kern.started; i++) {
+        struct cpu *c = &cpus[i];
+        if (c == to)
+            continue;
+        if (c->first && !c->first->limits.cpu)
+            return pop_front(c);
+    }
+    return NULL;
+}
+
+static struct process *pick_process(struct cpu *c)
+{
+    struct process *p = c->handover;
+    if (p)
+        c->handover = NULL;
+    else if (!(p = pop_front(c)))
+        p = steal(c);
+    return p;
+}
+
+// --- Switching
+
+// The globals of an instance that each of its threads has its own value of.
+static void save_globals(struct kthread *t)
+{
+    const struct process *p = t->process;
+    if (t->own_instance || !p->polls)
+        return;
+    if (p->stack_pointer)
+        t->stack_pointer = p->stack_pointer->i32;
+    if (p->tls_base)
+        t->tls_base = p->tls_base->i32;
+}
+
+static void load_globals(const struct kthread *t)
+{
+    const struct process *p = t->process;
+    if (t->own_instance || !p->polls)
+        return;
+    if (p->stack_pointer)
+        p->stack_pointer->i32 = t->stack_pointer;
+    if (p->tls_base)
+        p->tls_base->i32 = t->tls_base;
+}
+
+// The process whose thread `t` is comes to this CPU.
+static void arrive(struct cpu *c, struct kthread *t)
+{
+    struct process *p = t->process;
+    p->queued = false;
+    p->cpu = p->home = c;
+    p->stats.switches++;
+    if (unlikely(p->limits.cpu_ns))
+        c->tick_until = 0; // it may have little left: look at the clock
+}
+
+// The thread that runs next: of the process that was here, while it may go on, or of another; NULL:
+// none.
+static struct kthread *choose(struct cpu *c, struct process *was)
+{
+    if (was->ready && (was->slice > 0 || !(c->first || c->handover)))
+        return ready_pop(was);
+    charge(c, was);
+    was->cpu = NULL;
+    if (was->ready) {
+        refill(was);
+        enqueue(was, false);
+    }
+    struct process *p = pick_process(c);
+    if (!p)
+        return NULL;
+    struct kthread *t = ready_pop(p);
+    arrive(c, t);
+    return t;
+}
+
+// Leaves a thread that has stopped. Returns when it is to go on, on whichever CPU.
+static void switch_from(struct cpu *c, struct kthread *t)
+{
+    save_globals(t);
+    struct kthread *next = choose(c, t->process);
+    if (next && next->status != THREAD_FRESH) {
+        next->status = THREAD_RUNS;
+        c->current = next;
+        load_globals(next);
+        if (unlikely(!c->tick_until) && (contended(c) || next->process->limits.cpu_ns))
+            contend(c);
+        if (next != t)
+            thread_switch(t->rt, t->vm, next->rt);
+        return;
+    }
+    c->next = next;
+    c->current = NULL;
+    thread_leave(t->rt, t->vm);
+}
+
+static void on_alarm(struct alarm *a)
+{
+    sched_wake(container_of(a, struct kthread, alarm), ERR_TIMED_OUT);
+}
+
+status sched_wait(u64 deadline)
+{
+    struct cpu *c = sched_cpu();
+    struct kthread *t = c->current;
+    if (unlikely(t->process->state != NEBULET_LIVES))
+        return ERR_CANCELLED;
+    if (deadline == NEBULET_AT_ONCE)
+        return ERR_SHOULD_WAIT;
+    t->status = THREAD_WAITS;
+    if (deadline != NEBULET_FOREVER) {
+        t->alarm.ring = on_alarm;
+        alarm_set(&t->alarm, deadline);
+    }
+    switch_from(c, t);
+    return t->woken;
+}
+
+static bool make_ready(struct kthread *t, status why)
+{
+    if (t->status != THREAD_WAITS)
+        return false;
+    if (t->alarm.cpu)
+        alarm_cancel(&t->alarm);
+    t->woken = why;
+    t->status = THREAD_READY;
+    ready_back(t->process, t);
+    return true;
+}
+
+void sched_wake(struct kthread *t, status why)
+{
+    struct process *p = t->process;
+    if (!make_ready(t, why))
+        return;
+    if (p->cpu)
+        notify(p->cpu);
+    else if (!p->queued)
+        enqueue(p, p->slice > 0 || (refill(p), false));
+}
+
+void sched_hand_over(struct kthread *t)
+{
+    struct process *p = t->process;
+    struct cpu *c = sched_cpu();
+    if (p->cpu || p->queued || c->handover || p->slice <= 0 ||
+        (p->limits.cpu && p->limits.cpu != c->id + 1)) {
+        sched_wake(t, OK);
+        return;
+    }
+    if (!make_ready(t, OK))
+        return;
+    p->queued = true;
+    c->handover = p;
+    contend(c);
+}
+
+void sched_begin(struct kthread *t)
+{
+    struct process *p = t->process;
+    struct cpu *c = sched_cpu();
+    t->status = THREAD_FRESH;
+    ready_back(p, t);
+    if (p->cpu) {
+        notify(p->cpu);
+    } else if (!c->current || c->handover || p->limits.cpu) {
+        enqueue(p, false);
+    } else {
+        p->queued = true; // who starts a process often waits for it
+        c->handover = p;
+        contend(c);
+    }
+}
+
+void sched_yield(void)
+{
+    struct cpu *c = sched_cpu();
+    struct kthread *t = c->current;
+    struct process *p = t->process;
+    if (!p->ready && !c->first && !c->handover)
+        return;
+    t->status = THREAD_READY;
+    if (!p->ready)
+        p->slice = 0; // nobody here: the others
+    ready_back(p, t);
+    switch_from(c, t);
+}
+
+// --- Ticks
+
+static bool on_tick(struct thread *rt)
+{
+    (void)rt;
+    sched_cpu()->armed = UINT64_MAX;
+    return true;
+}
+
+// A process over its limit of time ends; its threads notice when they are back in its code.
+static void check_limit(struct process *p)
+{
+    u64 used = (u64)((unsigned __int128)p->stats.ticks * kern.ns_per_tick >> 20);
+    if (used >= p->limits.cpu_ns)
+        process_stop_locked(p, NEBULET_LIMIT, 0);
+}
+
+// Leaves for the first of the queue and takes the second place.
+static void swap_with_first(struct cpu *c, struct kthread *t)
+{
+    struct process *p = t->process, *first = pop_front(c);
+    charge(c, p);
+    p->cpu = NULL;
+    p->queued = true;
+    push_front(c, p);
+    save_globals(t);
+    c->next = ready_pop(first);
+    arrive(c, c->next);
+    c->current = NULL;
+    thread_leave(t->rt, t->vm);
+}
+
+// Whoever was woken by an alarm or by I/O has gone to the front of the queue: it runs now, and the
+// thread that was interrupted after it. False: that goes on.
+static bool give_way(struct cpu *c, struct kthread *t, const struct process *front)
+{
+    struct process *p = t->process;
+    bool urgent = c->first && c->first != front && c->first->slice > 0;
+    if (!urgent && p->slice <= 0 && !c->first)
+        refill(p);
+    if (!urgent && p->slice > 0)
+        return false;
+    p->stats.preemptions++;
+    t->status = THREAD_READY;
+    ready_front(p, t);
+    if (urgent)
+        swap_with_first(c, t);
+    else
+        switch_from(c, t);
+    return true;
+}
+
+// Nobody has come for it yet; another CPU may be free.
+static void requeue_handover(struct cpu *c)
+{
+    struct process *p = c->handover;
+    if (!p)
+        return;
+    c->handover = NULL;
+    enqueue(p, true);
+}
+
+// Between two instructions of the guest, or where an interpreter or a call looks.
+static void preempt(struct vmctx *vm)
+{
+    (void)vm;
+    if (kern.io_waiters)
+        plat_poll();
+    kern_acquire();
+    struct cpu *c = sched_cpu();
+    struct kthread *t = c->current;
+    struct process *p = t->process, *front = c->first;
+    u64 now = plat_now();
+    measure(now);
+    charge(c, p);
+    c->tick_until = 0;
+    u64 next = alarms_ring(&c->alarms, now);
+    if (unlikely(p->limits.cpu_ns) && p->state == NEBULET_LIVES)
+        check_limit(p);
+    if (p->ready)
+        t->vm->poll = 1;
+    requeue_handover(c);
+    if (!give_way(c, t, front))
+        rearm(c, now, next);
+    kern_release();
+}
+
+// A thread of a module with several, at a loop: its siblings have their turn.
+static void poll(struct vmctx *vm)
+{
+    (void)vm;
+    kern_acquire();
+    if (sched_self()->process->ready)
+        sched_yield();
+    kern_release();
+}
+
+// --- The CPU's loop
+
+// Its call is over: next stage, or the end. On the thread's own stack.
+static bool on_ended(struct thread *rt)
+{
+    struct kthread *t = *thread_user(rt);
+    if (thread_next_call(t))
+        return true;
+    kern_acquire();
+    struct cpu *c = sched_cpu();
+    charge(c, t->process);
+    t->status = THREAD_OVER;
+    c->over = t;
+    c->current = NULL;
+    return false;
+}
+
+bool (*const sched_on_ended)(struct thread *rt) = on_ended;
+
+static void bury(struct cpu *c)
+{
+    struct kthread *t = c->over;
+    struct process *p = t->process;
+    object_ref(&p->object);
+    kern_release();
+    thread_over(t);
+    kern_acquire();
+    c->over = NULL;
+    charge(c, p);
+    p->cpu = NULL;
+    if (p->ready)
+        enqueue(p, true);
+    object_unref(&p->object);
+}
+
+// One whose process has ended before it could begin never does.
+static void enter(struct cpu *c, struct kthread *t)
+{
+    bool fresh = t->status == THREAD_FRESH;
+    c->since = ticks();
+    if (c->first && kern.started < kern.ncpus)
+        start_another();
+    if (fresh && t->process->state != NEBULET_LIVES) {
+        t->status = THREAD_OVER;
+        c->over = t;
+        return;
+    }
+    t->status = THREAD_RUNS;
+    t->begun = true;
+    c->current = t;
+    load_globals(t);
+    u64 now = plat_now();
+    if (c->armed <= now)
+        c->armed = UINT64_MAX; // it has run out, and nobody took notice
+    rearm(c, now, alarms_ring(&c->alarms, now));
+    if (fresh)
+        kern_release();
+    thread_enter(t->rt);
+}
+
+static bool work_is_coming(const struct cpu *c)
+{
+    u64 start = ticks();
+    while (ticks() - start < SPIN_TICKS) {
+        if (__atomic_load_n(&c->first, __ATOMIC_RELAXED) ||
+            __atomic_load_n(&c->handover, __ATOMIC_RELAXED))
+            return true;
+        __builtin_ia32_pause();
+    }
+    return false;
+}
+
+static void idle(struct cpu *c)
+{
+    if (kern.started > 1) {
+        kern_release();
+        bool work = work_is_coming(c);
+        kern_acquire();
+        if (work || c->first)
+            return;
+        struct process *p = steal(c);
+        if (p) {
+            push_back(c, p);
+            return;
+        }
+    }
+    u64 until = c->alarms ? c->alarms->at : UINT64_MAX;
+    c->sleeping = true;
+    kern.sleepers++;
+    kern_release();
+    plat_wait(until);
+    kern_acquire();
+    if (c->sleeping)
+        kern.sleepers--;
+    c->sleeping = false;
+    if (c->alarms)
+        alarms_ring(&c->alarms, plat_now());
+}
+
+// The first CPU comes back when no process is left; the others wait for the next.
+static void loop(struct cpu *c)
+{
+    kern_acquire();
+    while (kern.live || c->id) {
+        struct kthread *t = c->next;
+        c->next = NULL;
+        if (!t) {
+            struct process *p = pick_process(c);
+            if (p) {
+                t = ready_pop(p);
+                arrive(c, t);
+            }
+        }
+        if (t)
+            enter(c, t);
+        else
+            idle(c);
+        if (c->over)
+            bury(c);
+    }
+    kern_release();
+}
+
+static void cpu_entry(void *argument)
+{
+    loop(argument);
+}
+
+// --- All of it
+
+static const struct rt_scheduler scheduler = {on_tick, preempt};
+static const struct rt_waiting waiting = {word_wait_ns, word_notify, poll};
+
+status kern_init(const struct engine *engine, u32 ncpus, const struct kern_hooks *hooks)
+{
+    if (!(kern.store = store_create(engine)))
+        return ERR_NO_MEMORY;
+    kern.hooks = hooks;
+    kern.ncpus = ncpus < CPUS ? ncpus : CPUS;
+    if (!kern.started) {
+        for (u32 i = 0; i < CPUS; i++)
+            cpus[i] = (struct cpu){.id = i, .last = &cpus[i].first, .armed = UINT64_MAX};
+        kern.started = 1;
+        cpus[0].started = true;
+        kern.now0 = plat_now();
+        kern.ticks0 = ticks();
+        kern.ns_per_tick = (1 << 20) * 2 / 5;
+        kern.slice = (s64)((SLICE_NS << 20) / kern.ns_per_tick);
+    }
+    rt_set_scheduler(&scheduler);
+    rt_set_waiting(&waiting);
+    return OK;
+}
+
+void kern_run(void)
+{
+    kern.looping = true;
+    loop(&cpus[0]);
+    kern.looping = false;
+}
+
+void kern_free(void)
+{
+    store_free(kern.store);
+    kern.store = NULL;
+}
+
+void sched_add(struct process *p)
+{
+    p->id = ++kern.next_id;
+    p->home = sched_cpu();
+    p->ready_tail = &p->ready;
+    refill(p);
+    p->next_all = kern.all;
+    p->self_all = &kern.all;
+    if (p->next_all)
+        p->next_all->self_all = &p->next_all;
+    kern.all = p;
+    kern.live++;
+}
+
+void sched_remove(struct process *p)
+{
+    *p->self_all = p->next_all;
+    if (p->next_all)
+        p->next_all->self_all = p->self_all;
+    if (!--kern.live && sched_cpu() != &cpus[0])
+        plat_cpu_kick(0);
+}
+
+void sched_io_waits(s32 change)
+{
+    kern.io_waiters += (u32)change;
+}
+
+void kern_each_process(void (*each)(struct process *p, void *context), void *context)
+{
+    kern_acquire();
+    for (struct process *p = kern.all; p; p = p->next_all)
+        each(p, context);
+    kern_release();
+}

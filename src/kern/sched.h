@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// The scheduler: which thread runs on which CPU.
+//
+// Each CPU has a queue of processes, each process a queue of its threads that can run. A CPU takes
+// the first process and runs the first of its threads, until that parks, its process's slice is used
+// up while others wait, or it ends. Functions are called with the kernel lock held, but where they
+// say otherwise. DESIGN.md has a picture.
+#pragma once
+#include "kern/process.h"
+
+struct cpu;
+
+// One store that all others share code with; from main. Without the lock.
+status kern_init(const struct engine *engine, u32 cpus, const struct kern_hooks *hooks);
+struct store *kern_store(void);
+const struct kern_hooks *kern_hooks(void);
+// Runs processes until there is none left, on this CPU and, when there is work for them, on others.
+// Without the lock; returns without.
+void kern_run(void);
+// Gives everything back; no process is left.
+void kern_free(void);
+// Calls `each` for all processes there are. Without the lock.
+void kern_each_process(void (*each)(struct process *p, void *context), void *context);
+
+struct cpu *sched_cpu(void);
+struct kthread *sched_self(void); // the running thread; with or without the lock
+struct alarm **sched_alarms(struct cpu *c);
+void sched_alarm_earlier(struct cpu *c, u64 at);
+
+// Parks the running thread until it is woken, or the deadline: why it was woken, TIMED_OUT, or
+// SHOULD_WAIT if the deadline was NEBULET_AT_ONCE. CANCELLED when its process ends, at once then.
+status sched_wait(u64 deadline);
+// A thread that waits can run again; others are left alone.
+void sched_wake(struct kthread *t, status why);
+// The same, and the running thread will wait soon: it is to run next, here.
+void sched_hand_over(struct kthread *t);
+void sched_begin(struct kthread *t); // a fresh one
+// Others run first: threads of the process, then processes.
+void sched_yield(void);
+void sched_add(struct process *p);          // to the list of all
+void sched_remove(struct process *p);
+u64 sched_ns(u64 ticks);
+// A thread more or less waits for I/O: somebody must look for it, even while all CPUs are busy.
+void sched_io_waits(s32 change);

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// Streams: a ring of bytes at the end that is read.
+#include "kern/stream.h"
+#include "base/heap.h"
+#include "kern/sched.h"
+
+status stream_new(struct stream **write_end, struct stream **read_end)
+{
+    struct stream *w = heap_zalloc(sizeof *w), *r = heap_zalloc(sizeof *r);
+    if (!w || !r) {
+        heap_free(w);
+        heap_free(r);
+        return ERR_NO_MEMORY;
+    }
+    object_init(&w->object, OBJECT_stream);
+    object_init(&r->object, OBJECT_stream);
+    w->object.signals = NEBULET_WRITABLE;
+    w->writes = true;
+    w->peer = r;
+    r->peer = w;
+    *write_end = w;
+    *read_end = r;
+    return OK;
+}
+
+void stream_destroy(struct object *o)
+{
+    struct stream *s = container_of(o, struct stream, object);
+    if (s->peer) {
+        s->peer->peer = NULL;
+        object_clear(&s->peer->object, NEBULET_WRITABLE);
+        object_set(&s->peer->object, NEBULET_PEER_CLOSED);
+    }
+    heap_free(s->ring);
+    heap_free(s);
+}
+
+static u32 put(struct stream *r, const u8 *bytes, u32 size)
+{
+    u32 room = NEBULET_STREAM_SIZE - r->count, n = size < room ? size : room;
+    u32 at = (r->from + r->count) % NEBULET_STREAM_SIZE, first = NEBULET_STREAM_SIZE - at;
+    first = n < first ? n : first;
+    memcpy(r->ring + at, bytes, first);
+    memcpy(r->ring, bytes + first, n - first);
+    r->count += n;
+    return n;
+}
+
+static u32 get(struct stream *r, u8 *bytes, u32 size)
+{
+    u32 n = size < r->count ? size : r->count, first = NEBULET_STREAM_SIZE - r->from;
+    first = n < first ? n : first;
+    memcpy(bytes, r->ring + r->from, first);
+    memcpy(bytes + first, r->ring, n - first);
+    r->from = (r->from + n) % NEBULET_STREAM_SIZE;
+    r->count -= n;
+    return n;
+}
+
+static status write_ready(struct stream *s, u64 deadline)
+{
+    s64 seen = OK;
+    while (s->peer && s->peer->count == NEBULET_STREAM_SIZE && seen >= 0)
+        seen = object_wait(&s->object, NEBULET_WRITABLE | NEBULET_PEER_CLOSED, deadline);
+    if (!s->peer)
+        return ERR_PEER_CLOSED;
+    if (s->peer->count == NEBULET_STREAM_SIZE)
+        return (status)seen;
+    if (!s->peer->ring && !(s->peer->ring = heap_alloc(NEBULET_STREAM_SIZE)))
+        return ERR_NO_MEMORY;
+    return OK;
+}
+
+s64 stream_write(struct stream *s, const u8 *bytes, u32 size, u64 deadline)
+{
+    if (!s->writes)
+        return ERR_BAD_STATE;
+    kern_acquire();
+    s64 result = write_ready(s, deadline);
+    if (!result) {
+        result = put(s->peer, bytes, size);
+        if (s->peer->count == NEBULET_STREAM_SIZE)
+            object_clear(&s->object, NEBULET_WRITABLE);
+        if (s->peer->count)
+            object_set(&s->peer->object, NEBULET_READABLE);
+    }
+    kern_release();
+    return result;
+}
+
+s64 stream_read(struct stream *s, u8 *bytes, u32 size, u64 deadline)
+{
+    if (s->writes)
+        return ERR_BAD_STATE;
+    s64 seen = OK;
+    kern_acquire();
+    while (!s->count && s->peer && seen >= 0)
+        seen = object_wait(&s->object, NEBULET_READABLE | NEBULET_PEER_CLOSED, deadline);
+    s64 result = seen < 0 ? seen : ERR_PEER_CLOSED;
+    if (s->count) {
+        result = get(s, bytes, size);
+        if (!s->count)
+            object_clear(&s->object, NEBULET_READABLE);
+        if (s->peer)
+            object_set(&s->peer->object, NEBULET_WRITABLE);
+    }
+    kern_release();
+    return result;
+}

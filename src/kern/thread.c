@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+// Threads, from the first, which begins a process, to the last, which ends it: see process.h.
+#include "base/heap.h"
+#include "kern/sched.h"
+#include "plat/plat.h"
+
+static void on_time_limit(struct alarm *a)
+{
+    process_stop_locked(container_of(a, struct process, time_limit), NEBULET_LIMIT, 0);
+}
+
+static struct kthread *new_thread(struct process *p)
+{
+    struct kthread *t = heap_zalloc(sizeof *t);
+    if (!t || !(t->rt = thread_create(p->store))) {
+        heap_free(t);
+        return NULL;
+    }
+    object_init(&t->object, OBJECT_thread);
+    t->process = p;
+    *thread_user(t->rt) = t;
+    t->vm = instance_vm(p->instance);
+    return t;
+}
+
+// One that was never started.
+static void drop_thread(struct kthread *t)
+{
+    thread_free(t->rt);
+    instance_free(t->own_instance);
+    heap_free(t);
+}
+
+// A reference for being alive; the lock is held.
+static void start(struct kthread *t)
+{
+    struct process *p = t->process;
+    object_ref(&t->object);
+    t->id = ++p->next_thread;
+    t->next_thread = p->threads;
+    t->self_thread = &p->threads;
+    if (t->next_thread)
+        t->next_thread->self_thread = &t->next_thread;
+    p->threads = t;
+    p->nthreads++;
+    thread_next_call(t);
+    sched_begin(t);
+}
+
+bool thread_next_call(struct kthread *t)
+{
+    bool first = t->call == 0;
+    if (t->call == t->ncalls || (!first && thread_result(t->rt)))
+        return false;
+    bool last = t->call + 1 == t->ncalls;
+    u64 *slots = last && t->process->slots && t->id == 1 ? t->process->slots : t->slots;
+    thread_prepare(t->rt, t->calls[t->call++], slots, sched_on_ended);
+    return true;
+}
+
+static bool plain_func(struct instance *in, const char *name, const struct vm_func **out)
+{
+    struct extern_ x;
+    if (instance_export(in, name, strlen(name), &x) || x.kind != EXTERN_FUNC ||
+        x.func_type->nparams || x.func_type->nresults)
+        return false;
+    *out = x.func;
+    return true;
+}
+
+static void add_call(struct kthread *t, const struct vm_func *f)
+{
+    t->calls[t->ncalls++] = f;
+}
+
+static void add_start(struct kthread *t, struct instance *in)
+{
+    if (instance_start(in, &t->start))
+        add_call(t, &t->start);
+}
+
+status process_begin(struct process *p, const struct vm_func *invoke)
+{
+    const struct vm_func *f;
+    if (p->begun || p->state != NEBULET_CREATED)
+        return ERR_BAD_STATE;
+    struct kthread *t = new_thread(p);
+    if (!t)
+        return ERR_NO_MEMORY;
+    add_start(t, p->instance);
+    if (!invoke && plain_func(p->instance, "_start", &f))
+        add_call(t, f);
+    else if (plain_func(p->instance, "_initialize", &f))
+        add_call(t, f);
+    if (invoke)
+        add_call(t, invoke);
+    if (!t->ncalls) {
+        drop_thread(t);
+        return ERR_NOT_FOUND;
+    }
+    kern_acquire();
+    p->begun = true;
+    p->state = NEBULET_LIVES;
+    object_ref(&p->object);
+    if (p->wall_ns) {
+        p->time_limit.ring = on_time_limit;
+        alarm_set(&p->time_limit, plat_now() + p->wall_ns);
+    }
+    start(t);
+    object_unref(&t->object);
+    kern_release();
+    return OK;
+}
+
+// Others of its kind from now on: loops poll, and globals are swapped.
+static void start_sibling(struct process *p, struct kthread *t)
+{
+    kern_acquire();
+    p->polls = true;
+    start(t);
+    kern_release();
+}
+
+static bool thread_func(struct process *p, u32 function, const struct vm_func **out)
+{
+    const struct vmctx *vm = instance_vm(p->instance);
+    if (!vm->module->ntables || vm_table(vm, 0)->elem != TYPE_FUNCREF ||
+        function >= vm_table(vm, 0)->length)
+        return false;
+    const struct vm_func *f = vm_table(vm, 0)->at[function].ref;
+    if (!f || f->index == VM_FUNC_HOST)
+        return false;
+    const struct functype *type = module_func_type(f->vm->module, f->index);
+    *out = f;
+    return type->nparams == 1 && type->types[0] == TYPE_I32 &&
+           (type->nresults == 0 || (type->nresults == 1 && type->types[1] == TYPE_I32));
+}
+
+status thread_new(struct process *p, u32 function, u32 arg, u32 stack, struct kthread **out)
+{
+    const struct vm_func *f;
+    if (!thread_func(p, function, &f) || (stack && !p->stack_pointer))
+        return ERR_INVALID_ARG;
+    if (p->nthreads >= p->limits.threads)
+        return ERR_NO_RESOURCES;
+    struct kthread *t = new_thread(p);
+    if (!t)
+        return ERR_NO_MEMORY;
+    add_call(t, f);
+    t->slots[0] = arg;
+    t->stack_pointer = stack;
+    t->tls_base = p->tls_base ? p->tls_base->i32 : 0;
+    start_sibling(p, t);
+    *out = t;
+    return OK;
+}
+
+s64 thread_new_wasi(struct process *p, u32 arg)
+{
+    struct error e = {0};
+    struct extern_ x;
+    static const char name[] = "wasi_thread_start";
+    if (p->nthreads >= p->limits.threads)
+        return ERR_NO_RESOURCES;
+    struct kthread *t = new_thread(p);
+    if (!t)
+        return ERR_NO_MEMORY;
+    status s = instance_create(p->store, p->module->module, p, &t->own_instance, &e);
+    if (!s)
+        s = instance_export(t->own_instance, name, sizeof name - 1, &x);
+    bool fits = !s && x.kind == EXTERN_FUNC && x.func_type->nparams == 2 &&
+                x.func_type->nresults == 0 && x.func_type->types[0] == TYPE_I32 &&
+                x.func_type->types[1] == TYPE_I32;
+    if (!fits) {
+        drop_thread(t);
+        return s ? s : ERR_INVALID_ARG;
+    }
+    t->vm = instance_vm(t->own_instance);
+    add_start(t, t->own_instance);
+    add_call(t, x.func);
+    t->slots[0] = p->next_thread + 1;
+    t->slots[1] = arg;
+    start_sibling(p, t);
+    u32 id = t->id;
+    object_release(&t->object);
+    return id;
+}
+
+void thread_destroy(struct object *o)
+{
+    heap_free(container_of(o, struct kthread, object));
+}
+
+// What the end of a thread means for its process.
+static void judge(struct kthread *t)
+{
+    struct process *p = t->process;
+    status s = t->begun ? thread_result(t->rt) : ERR_CANCELLED;
+    enum trap trap = (enum trap)thread_vm(t->rt)->trap;
+    t->value = (u32)t->slots[0];
+    if (s == ERR_EXIT && t->exits_alone) {
+        t->value = thread_vm(t->rt)->exit_code;
+    } else if (s == ERR_EXIT) {
+        process_stop(p, NEBULET_EXITED, thread_vm(t->rt)->exit_code);
+    } else if (s == OK && t->id == 1) {
+        process_stop(p, NEBULET_EXITED, 0);
+    } else if (s == ERR_TRAP && trap != TRAP_KILLED) {
+        process_stop(p, NEBULET_TRAPPED, trap);
+        if (!p->reported && kern_hooks()->trapped)
+            kern_hooks()->trapped(p, t->rt);
+        p->reported = true;
+    } else if (s != OK && s != ERR_TRAP && s != ERR_CANCELLED) {
+        process_stop(p, NEBULET_TRAPPED, TRAP_INTERNAL);
+    }
+}
+
+void thread_over(struct kthread *t)
+{
+    struct process *p = t->process;
+    judge(t);
+    thread_free(t->rt);
+    t->rt = NULL;
+    instance_free(t->own_instance);
+    t->own_instance = NULL;
+    kern_acquire();
+    *t->self_thread = t->next_thread;
+    if (t->next_thread)
+        t->next_thread->self_thread = t->self_thread;
+    p->nthreads--;
+    bool last = !p->threads;
+    if (last && p->state == NEBULET_LIVES)
+        process_stop_locked(p, NEBULET_EXITED, 0);
+    object_set(&t->object, NEBULET_ENDED);
+    object_unref(&t->object);
+    kern_release();
+    if (last)
+        process_over(p);
+}

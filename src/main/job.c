@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// Jobs: see job.h.
+#include "main/job.h"
+#include "abi/nebulet.h"
+#include "base/fmt.h"
+#include "base/heap.h"
+#include "plat/plat.h"
+
+static job_report_fn *report_to;
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    size_t n = fmt_va(text, sizeof text, format, args);
+    va_end(args);
+    plat_console_write(text, n < sizeof text ? n : sizeof text - 1);
+}
+
+static bool is_own(const struct process *p)
+{
+    const struct job *j = p->owner;
+    return j && j->process == p;
+}
+
+// One write, so that lines of several CPUs do not mix. A program's own trap needs no name.
+static void on_trap(struct process *p, struct thread *t)
+{
+    enum { ROOM = 8192 };
+    char *text = heap_alloc(ROOM);
+    if (!text) {
+        say("nebulet: wasm trap: %s\n", trap_text((enum trap)thread_vm(t)->trap));
+        return;
+    }
+    size_t n = fmt(text, ROOM, is_own(p) ? "nebulet: " : "nebulet: %s: ", p->name);
+    n += thread_describe_trap(t, text + n, ROOM - 1 - n);
+    n = n < ROOM - 2 ? n : ROOM - 2;
+    if (text[n - 1] != '\n')
+        text[n++] = '\n';
+    plat_console_write(text, n);
+    heap_free(text);
+}
+
+static int code_of(const struct process *p)
+{
+    switch ((enum nebulet_end)p->how) {
+    case NEBULET_EXITED: return (int)(p->code & 0xff);
+    case NEBULET_TRAPPED:
+    case NEBULET_LIMIT: return JOB_TRAPPED;
+    case NEBULET_KILLED:
+    case NEBULET_WATCHDOG: break;
+    }
+    return JOB_KILLED;
+}
+
+static void on_end(struct process *p)
+{
+    struct nebulet_info info;
+    kern_acquire();
+    process_info(p, &info);
+    kern_release();
+    if (p->how == NEBULET_WATCHDOG)
+        say("nebulet: %s: killed by its watchdog\n", p->name);
+    else if (p->how == NEBULET_LIMIT && !p->reported)
+        say("nebulet: %s: time limit exceeded\n", p->name);
+    if (report_to)
+        report_to(p, &info);
+    if (!is_own(p))
+        return;
+    struct job *j = p->owner;
+    j->code = code_of(p);
+    j->info = info;
+}
+
+static struct kern_hooks hooks = {
+    .trapped = on_trap, .ending = on_end, .release = nebulet_release};
+
+status jobs_init(const struct engine *engine, u32 cpus, job_report_fn *report)
+{
+    report_to = report;
+    status s = rt_init();
+    if (!s)
+        s = kern_init(engine, cpus, &hooks);
+    if (!s)
+        s = nebulet_register(kern_store());
+    return s ? s : wasi_register(kern_store());
+}
+
+void jobs_print(void (*print)(const u8 *text, size_t n))
+{
+    hooks.print = print;
+}
+
+status job_load(struct job *j, struct error *e)
+{
+    return module_new(j->bytes, j->size, false, &j->module, e);
+}
+
+status job_link(struct job *j, struct error *e)
+{
+    j->config.name = j->name;
+    j->config.owner = j;
+    j->config.limits.privileges = NEBULET_MAY_ALL;
+    status s = process_new(j->module, &j->config, &j->process, e);
+    if (s)
+        return s;
+    j->process->wasi = j->wasi;
+    j->process->trace = j->trace;
+    j->process->slots = j->slots;
+    j->wasi = NULL;
+    return OK;
+}
+
+status job_begin(struct job *j)
+{
+    return process_begin(j->process, j->invoke);
+}
+
+void jobs_run(void)
+{
+    kern_run();
+}
+
+void job_free(struct job *j)
+{
+    if (j->process)
+        object_release(&j->process->object);
+    if (j->module)
+        object_release(&j->module->object);
+    wasi_free(j->wasi);
+    j->process = NULL;
+    j->module = NULL;
+    j->wasi = NULL;
+}
+
+void jobs_free(void)
+{
+    kern_free();
+}

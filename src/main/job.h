@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// Programs that are run from outside: on Linux by a command, in the kernel by its command line. A job
+// is one program, from its bytes to its exit code; several run together.
+//
+//   jobs_init, then for each: job_load, job_link, job_begin; then jobs_run; then job_free; jobs_free
+#pragma once
+#include "abi/wasi.h"
+#include "kern/sched.h"
+
+// As a shell reports SIGABRT and SIGKILL.
+enum { JOB_TRAPPED = 134, JOB_KILLED = 137 };
+
+struct job {
+    // The user's
+    const char *name; // for messages
+    const u8 *bytes;  // stay as long as the job
+    size_t size;
+    struct process_config config; // name and owner are filled in
+    struct wasi *wasi;            // goes to the process
+    bool trace;
+    const struct vm_func *invoke; // NULL: none
+    u64 *slots;                   // of invoke
+    // The job's
+    struct module_object *module;
+    struct process *process;
+    int code;                 // once it is over
+    struct nebulet_info info; // and what it has used
+};
+
+// Every process's end, also of those that a program has started: for statistics. May be NULL.
+typedef void job_report_fn(const struct process *p, const struct nebulet_info *info);
+
+status jobs_init(const struct engine *engine, u32 cpus, job_report_fn *report);
+void jobs_print(void (*print)(const u8 *text, size_t n)); // where the call `print` goes
+status job_load(struct job *j, struct error *e);
+status job_link(struct job *j, struct error *e);
+// NOT_FOUND: the module exports nothing to begin with.
+status job_begin(struct job *j);
+void jobs_run(void);
+void job_free(struct job *j); // at any point
+void jobs_free(void);
