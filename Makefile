@@ -53,14 +53,14 @@ LIB_SRC = $(filter-out src/main/%,$(SRC)) $(wildcard $(CORE_MAIN))
 UNIT_SRC = $(wildcard test/unit/*.c)
 FUZZ_SHARED = test/fuzz/generate.c test/fuzz/reduce.c $(wildcard test/fuzz/*.h)
 FUZZ = build/fuzz/differ build/fuzz/plain build/fuzz/mutate build/asan/fuzz/mutate build/fuzz/decode
-C_FILES = $(wildcard $(foreach d,src src/* src/*/*,$d/*.[ch]) test/*/*.[ch] user/*/*.[ch] bench/*.[ch] bench/*/*.[ch])
+C_FILES = $(wildcard $(foreach d,src src/* src/*/*,$d/*.[ch]) test/*/*.[ch] user/*/*.[ch] sdk/*/*.[ch] sdk/*/*/*.[ch] bench/*.[ch] bench/*/*.[ch])
 TOOLS = build/.tools
 
 # `make V=1` prints whole commands.
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $1")
 
-.PHONY: all run iso test unit check bench fuzz asan expand install clean help
+.PHONY: all userspace run iso test unit check bench fuzz asan expand install clean help
 .DELETE_ON_ERROR:
 all: build/nebulet build/nebulet.elf ## build/nebulet and the kernel, build/nebulet.elf (the default)
 
@@ -130,6 +130,67 @@ build/.tools: check/install
 	check/install build
 	@touch $@
 
+# --- Guests. build/sdk has the layout in which it is installed.
+SDK = build/sdk
+SDK_SRC = $(wildcard sdk/src/*.c sdk/freestanding/*.c)
+SDK_OBJ = $(patsubst %.c,build/%.o,$(subst sdk/,sdk-obj/,$(SDK_SRC)))
+SDK_HEADERS = $(patsubst sdk/%,$(SDK)/%,$(wildcard sdk/include/*.h sdk/include/*/*.h)) \
+	$(patsubst sdk/freestanding/include/%,$(SDK)/include/freestanding/%,$(wildcard sdk/freestanding/include/*)) \
+	$(patsubst %,$(SDK)/include/nebulet/%,types.h calls.def errors.def traps.def)
+SDK_FILES = $(SDK_HEADERS) $(patsubst %,$(SDK)/%,lib/libsip.a lib/libsip-freestanding.a nebulet.cfg \
+	nebulet-freestanding.cfg libsip.pc rust/nebulet.rs assemblyscript/nebulet.ts)
+SDK_CC = $(CC) --config=$(SDK)/nebulet-freestanding.cfg -std=gnu11 -O2 $(WARN)
+SIP_CC = $(CC) --config=$(SDK)/nebulet.cfg -std=gnu11 -O2 $(WARN)
+EXAMPLES = c rust assemblyscript
+GUESTS = build/guest/wordfreq.wasm build/user/init.wasm \
+	$(patsubst user/demo/%.c,build/demo/%.wasm,$(filter-out user/demo/wordfreq.c,$(wildcard user/demo/*.c)))
+
+# Tables and types are the platform's own; a guest sees the errors that calls return, and no others.
+$(SDK)/include/nebulet/types.h: src/abi/nebulet_types.h
+$(SDK)/include/nebulet/calls.def: src/abi/nebulet.def
+$(SDK)/include/nebulet/traps.def: src/wasm/traps.def
+$(SDK)/include/nebulet/errors.def: src/base/errors.def
+	@mkdir -p $(@D)
+	$Qsed '/^.. Inside the runtime only/,$$d' $< >$@
+$(SDK)/include/nebulet/types.h $(SDK)/include/nebulet/calls.def $(SDK)/include/nebulet/traps.def:
+	@mkdir -p $(@D)
+	$Qcp $< $@
+$(SDK)/include/freestanding/%: sdk/freestanding/include/%
+	@mkdir -p $(@D)
+	$Qcp $< $@
+$(SDK)/%: sdk/% Makefile
+	@mkdir -p $(@D)
+	$Qsed 's/@VERSION@/$(VERSION)/' $< >$@
+$(SDK)/rust/nebulet.rs: LANGUAGE = rust
+$(SDK)/assemblyscript/nebulet.ts: LANGUAGE = assemblyscript
+$(SDK)/rust/nebulet.rs $(SDK)/assemblyscript/nebulet.ts: sdk/bindings sdk/table.py sdk/reference.py $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$Qsdk/bindings $(LANGUAGE) >$@
+build/sdk-obj/%.o: sdk/%.c $(SDK_HEADERS) sdk/src/heap.h | $(SDK)/nebulet-freestanding.cfg $(TOOLS)
+	@mkdir -p $(@D)
+	$(call say,GUEST $@)
+	$Q$(SDK_CC) -ffreestanding -mbulk-memory -ffunction-sections -c $< -o $@
+$(SDK)/lib/libsip.a: $(filter build/sdk-obj/src/%,$(SDK_OBJ))
+$(SDK)/lib/libsip-freestanding.a: $(filter build/sdk-obj/freestanding/%,$(SDK_OBJ))
+$(SDK)/lib/libsip.a $(SDK)/lib/libsip-freestanding.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	$Qllvm-ar-22 rcs $@ $^
+build/demo/%.wasm: user/demo/%.c $(wildcard user/demo/*.h) $(SDK_FILES)
+	@mkdir -p $(@D)
+	$(call say,GUEST $@)
+	$Q$(SIP_CC) -Wl,--strip-debug $< -o $@
+build/user/%.wasm: $(wildcard user/*/*.[ch]) $(SDK_FILES)
+	@mkdir -p $(@D)
+	$(call say,GUEST $@)
+	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/$*/*.c) -o $@
+
+userspace: $(SDK_FILES) $(GUESTS) ## libsip, user/* and the examples of sdk/, below build/
+	@check/install sdk || true
+	@for language in $(EXAMPLES); do \
+		sdk/examples/build $$language || [ $$? = 75 ] || exit 1; \
+	done
+
 # --- What a user types.
 build/guest/%.wasm: user/demo/%.c | $(TOOLS)
 	@mkdir -p $(@D)
@@ -161,13 +222,16 @@ build/stub: $(patsubst src/%,build/obj/%.o,$(basename $(CORE_SRC) $(STUB_SRC)))
 	$Q$(CC) -fuse-ld=lld-22 -nostdlib -static -Wl,-e,rt_init \
 		$(foreach f,memcpy memmove memset memcmp strlen,-Wl,--defsym=$f=0) $^ -o $@
 
-check: build/nebulet build/stub ## layers, reading list, format, warnings, a core that stands alone
+check: build/nebulet build/stub $(SDK_FILES) ## layers, reading list, format, warnings, a core that stands alone
 	@check/install test
 	check/layers
 	check/reading
+	check/abi
 	$(FORMAT) --dry-run --Werror $(C_FILES)
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -Werror -fsyntax-only $(filter %.c,$(CORE_SRC) $(PC_SRC))
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. $(filter %.c,$(HOST_SRC)) $(UNIT_SRC)
+	$(SDK_CC) -ffreestanding -Werror -fsyntax-only $(SDK_SRC)
+	$(SIP_CC) -Werror -fsyntax-only $(wildcard user/*/*.c sdk/examples/*/*.c test/sdk/*.c)
 
 bench: all ## speed, side by side with other engines
 	@check/install bench
@@ -196,10 +260,12 @@ asan: build/asan/nebulet $(UNIT:build/%=build/asan/%) ## the same tests under Ad
 expand: ## F=src/wasm/types.c: what the .def tables of a file expand to
 	@$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -E -P $(F) | $(FORMAT)
 
-install: all ## into PREFIX=/usr/local
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/nebulet
-	$(OBJCOPY) --strip-all build/nebulet.elf $(DESTDIR)$(PREFIX)/lib/nebulet/nebulet.elf
-	$(OBJCOPY) --strip-all build/nebulet $(DESTDIR)$(PREFIX)/bin/nebulet
+install: all $(SDK_FILES) ## into PREFIX=/usr/local
+	install -d $(patsubst %,"$(DESTDIR)$(PREFIX)/%",bin lib/pkgconfig lib/nebulet/wasm32)
+	$(OBJCOPY) --strip-all build/nebulet.elf "$(DESTDIR)$(PREFIX)/lib/nebulet/nebulet.elf"
+	$(OBJCOPY) --strip-all build/nebulet "$(DESTDIR)$(PREFIX)/bin/nebulet"
+	cp -r build/sdk/. "$(DESTDIR)$(PREFIX)/lib/nebulet/wasm32"
+	mv "$(DESTDIR)$(PREFIX)/lib/nebulet/wasm32/libsip.pc" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
 
 clean: ## removes build/
 	rm -rf build

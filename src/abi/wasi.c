@@ -315,12 +315,14 @@ static enum fs_error wait_now(struct call *c)
 __attribute__((noinline)) static enum fs_error again(struct call *c)
 {
     enum fs_error e = c->waits ? wait_now(c) : E_SUCCESS;
+    bool interrupted = __atomic_load_n(&c->vm->thread->interrupt, __ATOMIC_RELAXED);
+    enum trap trap = interrupted ? rt_interrupted(c->vm) : TRAP_NONE;
     if (e == E_INTR)
         e = E_SUCCESS;
-    if (c->poll && (e || __atomic_load_n(&c->vm->thread->interrupt, __ATOMIC_RELAXED)))
+    if (c->poll && (e || trap))
         wasi_poll_free(c);
-    if (!c->poll) // or the interrupt came just now, and ends the next round
-        rt_check_interrupt(c->vm);
+    if (trap)
+        rt_trap(c->vm, trap);
     return e;
 }
 
