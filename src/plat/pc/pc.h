@@ -128,8 +128,8 @@ _Static_assert(offsetof(struct cpu, tss) + offsetof(struct tss, ist) == CPU_FAUL
 
 static inline struct cpu *this_cpu(void)
 {
-    struct cpu *c;
-    __asm__ volatile("mov %%fs:0, %0" : "=r"(c)); // another one after each coroutine switch
+    struct cpu *c; // volatile: a coroutine may go on on another CPU
+    __asm__ volatile("mov %%fs:0, %0" : "=r"(c));
     return c;
 }
 
