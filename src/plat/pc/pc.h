@@ -118,8 +118,8 @@ _Static_assert(offsetof(struct cpu, tss) + offsetof(struct tss, ist) == CPU_FAUL
 
 static inline struct cpu *this_cpu(void)
 {
-    struct cpu *c;
-    __asm__("mov %%fs:0, %0" : "=r"(c));
+    struct cpu *c; // volatile: a coroutine may go on on another CPU
+    __asm__ volatile("mov %%fs:0, %0" : "=r"(c));
     return c;
 }
 
