@@ -315,12 +315,14 @@ static enum fs_error wait_now(struct call *c)
 __attribute__((noinline)) static enum fs_error again(struct call *c)
 {
     enum fs_error e = c->waits ? wait_now(c) : E_SUCCESS;
+    bool interrupted = __atomic_load_n(&c->vm->thread->interrupt, __ATOMIC_RELAXED);
+    enum trap trap = interrupted ? rt_interrupted(c->vm) : TRAP_NONE;
     if (e == E_INTR)
         e = E_SUCCESS;
-    if (c->poll && (e || __atomic_load_n(&c->vm->thread->interrupt, __ATOMIC_RELAXED)))
+    if (c->poll && (e || trap))
         wasi_poll_free(c);
-    if (!c->poll) // or the interrupt came just now, and ends the next round
-        rt_check_interrupt(c->vm);
+    if (trap)
+        rt_trap(c->vm, trap);
     return e;
 }
 
@@ -397,8 +399,8 @@ static void begin(struct call *c, struct vmctx *vm, bool is_unstable)
 #define IOVS(x) "ii"
 #define OUT(x, type) "i"
 #define ADDR(x) "i"
-#define CALL(name, versions, args) {#name, args ":i", new_##name},
-#define NORETURN(name, args) {#name, args ":", new_##name},
+#define CALL(name, versions, args) {#name, args ":i", new_##name, NULL},
+#define NORETURN(name, args) {#name, args ":", new_##name, NULL},
 static const struct host_func preview1[] = {
 #include "abi/wasi.def"
 };
@@ -414,8 +416,8 @@ static const struct host_func preview1[] = {
 #define ADDR(x) "i"
 #define SHIM_SAME(name) new_##name
 #define SHIM_DIFFERS(name) old_##name
-#define CALL(name, versions, args) {#name, args ":i", SHIM_##versions(name)},
-#define NORETURN(name, args) {#name, args ":", new_##name},
+#define CALL(name, versions, args) {#name, args ":i", SHIM_##versions(name), NULL},
+#define NORETURN(name, args) {#name, args ":", new_##name, NULL},
 static const struct host_func unstable[] = {
 #include "abi/wasi.def"
 };

@@ -5,15 +5,16 @@
 // A handler gets arguments that are checked: files are open and have the rights, paths are clean,
 // memory is in bounds. It answers with an errno, and writes results by put_*, at guest addresses,
 // as its last act. It holds nothing (no memory, no reference) when it calls what may end the
-// program: rt_exit and rt_check_interrupt do not come back.
+// program: rt_exit, and rt_check_interrupt, which may also come back after others have run.
 //
 // A handler never waits: other threads of the program run meanwhile, and close files, grow tables,
 // or end the program. It says what it waits for and answers E_INTR (wasi_wait); the shim waits,
-// with a reference to the file, looks for an interrupt, and then fetches the arguments anew and
-// calls the handler again. So nothing that was looked up goes through a wait: not a struct wasi_fd,
-// not an address of guest memory. What does (how far a call is) stands in struct call, where the
-// shim finds it when the thread is to end. A descriptor that was closed meanwhile is E_BADF. E_INTR
-// from a file does the same without waiting, so it may only be answered when nothing has happened.
+// with a reference to the file, lets an interrupt have its way, and then fetches the arguments anew
+// and calls the handler again. So nothing that was looked up goes through a wait: not a struct
+// wasi_fd, not an address of guest memory. What does (how far a call is) stands in struct call,
+// where the shim finds it when the thread is to end. A descriptor that was closed meanwhile is
+// E_BADF. E_INTR from a file does the same without waiting, so it may only be answered when nothing
+// has happened.
 #pragma once
 #include "abi/wasi.h"
 #include "base/csprng.h"

@@ -107,7 +107,7 @@ static void stack_pointer(struct fast *f, s32 delta)
     if (delta)
         x64_imm(&f->a, delta < 0 ? G1_SUB : G1_ADD, true, RSP, delta < 0 ? -delta : delta);
     f->rsp_adjust += (u32)-delta;
-    locate_note(f);
+    locate_note(f, f->op);
 }
 
 static void push_stack_arg(struct fast *f, u32 index, u32 cell)
@@ -197,7 +197,7 @@ static struct abi_stack begin_call(struct fast *f, const struct functype *t, u32
 static void end_call(struct fast *f, const struct functype *t, struct abi_stack area)
 {
     f->rsp_adjust -= area.args;
-    locate_note(f);
+    locate_note(f, f->op);
     drop_args(f, t->nparams);
     clobber(f);
     push_results(f, t);
@@ -273,11 +273,11 @@ void call_indirect(struct fast *f, u32 type, u32 table)
     u8 *same = x64_jcc8(&f->a, CC_E);
     call_stub(f, f->stub_link);
     f->rsp_adjust -= area.args; // popped where the stub returns to
-    locate_note(f);
+    locate_note(f, f->op);
     f->rsp_adjust += area.args;
     u8 *done = x64_jmp8(&f->a);
     x64_bind8(&f->a, same);
-    locate_note(f);
+    locate_note(f, f->op);
     x64_call_mem(&f->a, x64_at(R11, offsetof(struct vm_func, code)));
     x64_bind8(&f->a, done);
     end_call(f, t, area);

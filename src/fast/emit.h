@@ -10,12 +10,18 @@
 u32 result_begin(struct fast *f, enum ty t, u32 a);
 // The result is in r, which result_begin chose.
 void result_end(struct fast *f, enum ty t, u32 r);
-// The flags now are those of a test of r.
-void flags_of(struct fast *f, u32 r, bool wide);
 // dst = a op b for an instruction whose operands cannot be exchanged; dst = b is allowed.
 void two_operand(struct fast *f, u32 insn, enum ty t, u32 dst, u32 a, u32 b);
 // Is the popped slot an operand that instructions can read where it is, in the frame?
 bool in_frame(struct fast *f, const struct slot *s, struct x64_operand *m);
+
+// The flags now are those of a test of r.
+static inline void flags_of(struct fast *f, u32 r, bool wide)
+{
+    f->zf_at = f->a.p;
+    f->zf_reg = r;
+    f->zf_wide = wide;
+}
 
 static inline bool fits_s32(enum ty t, u64 imm)
 {

@@ -22,7 +22,7 @@ enum {
 static bool arrays(struct fast *f, const struct body *b)
 {
     u64 n = b->nlocals, cells = n + b->max_stack + 1;
-    u64 words = (n + 7) / 8 * 2 + (n * 3 + cells + 1) / 2 + 4;
+    u64 words = (n + 7) / 8 * 2 + (n * 3 + 1 + cells + 1) / 2 + 4;
     if (words > INT32_MAX)
         return false;
     f->storage.count = f->slot_storage.count = 0;
@@ -35,7 +35,7 @@ static bool arrays(struct fast *f, const struct body *b)
     f->home = p + n;
     f->weight = p + n + cells;
     f->touched = p + n * 2 + cells;
-    f->local_reg = (u8 *)(p + n * 3 + cells);
+    f->local_reg = (u8 *)(p + n * 3 + 1 + cells);
     f->local_type = f->local_reg + n;
     memset(p, 0, (n * 2 + cells) * 4);
     memset(f->local_reg, NO_REG, n);
@@ -97,9 +97,9 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
     f->prologue = prologue_space(body);
     if (!fast_room(f, f->prologue + 16))
         return;
-    while ((uintptr_t)f->a.p & 15)
-        x64_byte(&f->a, 0xcc);
-    f->start = f->a.p;
+    f->start = (u8 *)ALIGN_UP((uintptr_t)f->a.p, 16);
+    memset(f->a.p, 0xcc, (size_t)(f->start - f->a.p));
+    f->a.p = f->start;
     f->a.p += f->prologue;
     call_enter(f);
     ops_walk(f);

@@ -134,7 +134,7 @@ void trap_if(struct fast *f, u32 cc, enum trap trap)
 static void poll(struct fast *f)
 {
     f->op = f->pc;
-    locate_note(f);
+    locate_note(f, f->op);
     x64_imm_mem(&f->a, G1_CMP, false, x64_at(INSTANCE, offsetof(struct vmctx, poll)), 0);
     u32 site = (u32)(x64_jcc(&f->a, CC_NE) - f->start);
     if (!vec_push(&f->polls, site))

@@ -4,12 +4,16 @@
 // either.
 #include "fast/emit.h"
 
+// Where integer_op() jumps to, and what need not save the registers of others.
+#define OUT_OF_LINE __attribute__((noinline))
+
 struct alu {
     u32 insn;
     enum x64_group1 group;
     bool commutes;
 };
 
+// An operand that has been popped, and a constant.
 static void alu_imm(struct fast *f, enum ty t, const struct alu *op, u32 a, s32 imm)
 {
     bool wide = ty_wide(t);
@@ -24,14 +28,10 @@ static void alu_imm(struct fast *f, enum ty t, const struct alu *op, u32 a, s32 
     result_end(f, t, dst);
 }
 
-static void alu(struct fast *f, enum ty t, const struct alu *op)
+OUT_OF_LINE static void alu_any(struct fast *f, enum ty t, const struct alu *op)
 {
     bool wide = ty_wide(t);
     struct slot sb = pop(f);
-    if (sb.kind == SLOT_CONST && fits_s32(t, sb.imm)) {
-        alu_imm(f, t, op, pop_reg(f), (s32)sb.imm);
-        return;
-    }
     struct x64_operand m;
     u32 b = NO_REG;
     if (!in_frame(f, &sb, &m))
@@ -69,6 +69,18 @@ static void alu(struct fast *f, enum ty t, const struct alu *op)
     result_end(f, t, dst);
 }
 
+OUT_OF_LINE static void alu(struct fast *f, enum ty t, const struct alu *op)
+{
+    const struct slot *b = &f->slots[f->sp - 1];
+    if (b->kind != SLOT_CONST || !fits_s32(t, b->imm)) {
+        alu_any(f, t, op);
+        return;
+    }
+    f->sp--;
+    s32 imm = (s32)b->imm;
+    alu_imm(f, t, op, pop_reg(f), imm);
+}
+
 static void multiply_const(struct fast *f, enum ty t, u32 a, u64 imm)
 {
     bool wide = ty_wide(t);
@@ -90,7 +102,7 @@ static void multiply_const(struct fast *f, enum ty t, u32 a, u64 imm)
     result_end(f, t, dst);
 }
 
-static void multiply(struct fast *f, enum ty t)
+OUT_OF_LINE static void multiply(struct fast *f, enum ty t)
 {
     struct slot sb = pop(f);
     if (sb.kind == SLOT_CONST && fits_s32(t, sb.imm)) {
@@ -130,7 +142,7 @@ static void shift_by_cl(struct fast *f, enum ty t, enum x64_shift op)
     result_end(f, t, dst);
 }
 
-static void shift(struct fast *f, enum ty t, enum x64_shift op)
+OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
 {
     bool wide = ty_wide(t);
     bool rotate = op == SH_ROL || op == SH_ROR;
@@ -217,7 +229,7 @@ static bool divide_const_u32(struct fast *f, u32 d, bool rem)
     return true;
 }
 
-static void divide(struct fast *f, enum ty t, bool is_signed, bool rem)
+OUT_OF_LINE static void divide(struct fast *f, enum ty t, bool is_signed, bool rem)
 {
     struct assembler *s = &f->a;
     bool wide = ty_wide(t);
@@ -269,7 +281,7 @@ static void divide(struct fast *f, enum ty t, bool is_signed, bool rem)
     result_end(f, t, dst);
 }
 
-static void count_bits(struct fast *f, enum ty t, u32 op) // 0 clz, 1 ctz, 2 popcnt
+OUT_OF_LINE static void count_bits(struct fast *f, enum ty t, u32 op) // 0 clz, 1 ctz, 2 popcnt
 {
     bool wide = ty_wide(t);
     u32 a = pop_reg(f);

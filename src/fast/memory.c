@@ -85,7 +85,7 @@ bool add_load(struct fast *f)
     const struct load *l = &loads[p[0] - OP_i32_load];
     u32 rb = pop_reg(f), ra = pop_reg(f);
     f->op = f->pc; // what may trap is the load
-    locate_note(f);
+    locate_note(f, f->op);
     f->pc += 3;
     load_from(f, l, (struct x64_operand){(u8)ra, (u8)rb, 0, true, true, 0});
     return true;

@@ -31,15 +31,15 @@ struct candidates {
 // Adds up the weights of uses [start, end) into f->weight and returns how many locals were touched.
 static u32 weigh(struct fast *f, u32 start, u32 end, u32 depth)
 {
-    const local_use *uses = f->body->uses;
-    u32 n = 0;
-    for (u32 i = start; i < end; i++) {
-        u32 local = uses[i] & 0xffff, deeper = (uses[i] >> 16 & 0xff) - depth;
-        u32 w = 1u << (3 * (deeper > 4 ? 4 : deeper));
-        u32 *sum = &f->weight[local];
-        if (!*sum)
-            f->touched[n++] = local;
-        *sum += *sum < 0x10000000 ? w : 0;
+    static const u16 weights[] = {1, 8, 64, 512, 4096};
+    // With more uses than that, which nobody writes, the sum might overflow.
+    u32 deepest = end - start < 1u << 20 ? 4 : 0;
+    u32 n = 0, *touched = f->touched, *weight = f->weight;
+    for (const local_use *u = f->body->uses + start, *last = f->body->uses + end; u < last; u++) {
+        u32 local = *u & 0xffff, deeper = (*u >> 16 & 0xff) - depth;
+        touched[n] = local; // there is room for one more than can be
+        n += !weight[local];
+        weight[local] += weights[deeper < deepest ? deeper : deepest];
     }
     return n;
 }

@@ -20,6 +20,7 @@ u32 reg_evict(struct fast *f, u32 allowed)
         u32 r = (u32)__builtin_ctz(above ? above : from);
         f->rotor = r;
         local_drop(f, r);
+        f->busy |= BIT(r);
         return r;
     }
     u32 best = NO_REG;
@@ -31,6 +32,7 @@ u32 reg_evict(struct fast *f, u32 allowed)
     if (best == NO_REG)
         __builtin_trap(); // an instruction asked for more registers than there are: our own bug
     slot_spill(f, f->reg_slot[best]);
+    f->busy |= BIT(best);
     return best;
 }
 
@@ -58,9 +60,10 @@ u32 pop_reg(struct fast *f)
     if (top < f->flushed)
         f->flushed = top;
     if (s->kind == SLOT_REG) {
-        f->temp &= ~BIT(s->reg);
-        f->busy |= BIT(s->reg);
-        return s->reg;
+        u32 r = s->reg;
+        f->temp &= ~BIT(r);
+        f->busy |= BIT(r);
+        return r;
     }
     if (s->kind == SLOT_LOCAL)
         f->ref_head[s->local] = s->next;

@@ -10,8 +10,6 @@
 static u32 result_hint(struct fast *f)
 {
     u32 op = *f->pc;
-    if (op != OP_local_set && op != OP_local_tee)
-        return NO_REG;
     const u8 *next = f->pc + 1;
     u32 local = leb_u32(&next);
     u32 r = f->local_reg[local];
@@ -40,22 +38,25 @@ void result_end(struct fast *f, enum ty t, u32 r)
         push_local(f, f->hint.local);
 }
 
-// A register for the result: the hint's, else a's if that is free to be overwritten, else a new
-// one.
-u32 result_begin(struct fast *f, enum ty t, u32 a)
+static inline u32 own_or_new(struct fast *f, enum ty t, u32 a)
 {
-    u32 r = result_hint(f);
-    if (r != NO_REG)
-        return r;
     f->hint.reg = NO_REG;
     return a != NO_REG && owned(f, a) ? a : reg_alloc(f, class_of(t));
 }
 
-void flags_of(struct fast *f, u32 r, bool wide)
+__attribute__((noinline)) static u32 before_set(struct fast *f, enum ty t, u32 a)
 {
-    f->zf_at = f->a.p;
-    f->zf_reg = r;
-    f->zf_wide = wide;
+    u32 r = result_hint(f);
+    return r != NO_REG ? r : own_or_new(f, t, a);
+}
+
+// A register for the result: the hint's, else a's if that is free to be overwritten, else a new
+// one.
+u32 result_begin(struct fast *f, enum ty t, u32 a)
+{
+    if (*f->pc == OP_local_set || *f->pc == OP_local_tee)
+        return before_set(f, t, a);
+    return own_or_new(f, t, a);
 }
 
 // An operand that instructions can read where it is, in the frame: a spilled slot, or a local that

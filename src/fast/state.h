@@ -150,7 +150,7 @@ struct fast {
     u32 *ref_head;  // [nlocals]: newest slot + 1 that refers to it
     u32 *home;      // [nlocals + max_stack]: frame cell + 1, 0 while it has none
     u32 *weight;    // [nlocals]: scratch of pins.c, all zero between uses
-    u32 *touched;   // [nlocals]: the same
+    u32 *touched;   // [nlocals + 1]: the same
     u32 nlocals;
 
     VEC(struct ctl) ctls;
@@ -189,9 +189,13 @@ struct fast {
     struct func_code *funcs;
     u32 stub_helper, stub_trap, stub_link, stub_poll;
     struct where_vec *locate; // NULL: nobody asks
-    bool full;                // ran out of code space
     bool no_pins;             // second try of a function whose code was out of proportion
-    bool oom;
+    union {
+        struct {
+            bool full, oom; // ran out of code space, of memory
+        };
+        u16 stopped; // either
+    };
 };
 
 enum {
@@ -251,17 +255,18 @@ static inline u32 wasm_offset(const struct fast *f)
     return (u32)(f->op - f->m->bytes);
 }
 
-static inline void locate_note(struct fast *f)
+// That code for the instruction `op` starts here.
+static inline void locate_note(struct fast *f, const u8 *op)
 {
     if (unlikely(f->locate)) {
-        struct where w = {here(f), wasm_offset(f), f->rsp_adjust};
+        struct where w = {here(f), (u32)(op - f->m->bytes), f->rsp_adjust};
         if (!vec_push(f->locate, w))
             f->oom = true;
     }
 }
 
 // --- regs.c: the less frequent halves
-u32 reg_evict(struct fast *f, u32 allowed);
+u32 reg_evict(struct fast *f, u32 allowed); // reg_alloc() when none is free
 void reg_take(struct fast *f, u32 r);   // makes register r free for the current instruction (busy)
 void local_drop(struct fast *f, u32 r); // forgets the cached local in r, storing it first if dirty
 void slot_spill(struct fast *f, u32 index); // a register or local slot into its frame cell
@@ -339,8 +344,10 @@ static inline void const_to_reg(struct fast *f, enum ty t, u32 dst, u64 imm)
 static inline u32 reg_alloc(struct fast *f, u32 class)
 {
     u32 free = f->alloc & class & ~(f->cache | f->temp | f->busy);
-    u32 r = likely(free) ? (u32)__builtin_ctz(free) : reg_evict(f, class);
-    f->busy |= BIT(r);
+    if (unlikely(!free))
+        return reg_evict(f, class);
+    u32 r = (u32)__builtin_ctz(free);
+    f->busy |= free & -free;
     return r;
 }
 

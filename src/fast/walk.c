@@ -157,21 +157,35 @@ static bool dead_code(struct fast *f)
     }
 }
 
-// One instruction. False: it was the function's last.
-static inline bool step(struct fast *f, u32 op)
+// What follows an instruction. After one that wrote no code there is as much room as before it.
+enum step { STEP_END, STEP_ON, STEP_NO_CODE };
+
+static enum step jumped(struct fast *f)
 {
+    return dead_code(f) ? STEP_ON : STEP_END;
+}
+
+// The instruction at f->pc.
+static inline enum step step(struct fast *f)
+{
+    const u8 *pc = f->pc;
+    u8 op = *pc;
+    f->op = pc;
+    f->pc = pc + 1;
     switch (op) {
-    case OP_unreachable: unreachable(f); return dead_code(f);
-    case OP_nop: break;
+    case OP_unreachable: unreachable(f); return jumped(f);
+    case OP_nop:
+    case 0xfd:
+    case 0xff: break; // are not there, but so the jump needs no check
     case OP_block: flow_block(f, CTL_BLOCK); break;
     case OP_loop: flow_block(f, CTL_LOOP); break;
     case OP_if: flow_if(f); break;
     case OP_else: flow_else(f); break;
-    case OP_end: return flow_end(f);
-    case OP_br: flow_br(f, leb_u32(&f->pc)); return dead_code(f);
+    case OP_end: return flow_end(f) ? STEP_ON : STEP_END;
+    case OP_br: flow_br(f, leb_u32(&f->pc)); return jumped(f);
     case OP_br_if: flow_br_if(f, leb_u32(&f->pc)); break;
-    case OP_br_table: flow_br_table(f); return dead_code(f);
-    case OP_return: flow_br(f, f->ctls.count - 1); return dead_code(f);
+    case OP_br_table: flow_br_table(f); return jumped(f);
+    case OP_return: flow_br(f, f->ctls.count - 1); return jumped(f);
     case OP_call: call_function(f, leb_u32(&f->pc)); break;
     case OP_call_indirect: {
         u32 type = leb_u32(&f->pc);
@@ -184,7 +198,7 @@ static inline bool step(struct fast *f, u32 op)
         select_op(f);
         break;
     case OP_select: select_op(f); break;
-    case OP_local_get: push_local(f, leb_u32(&f->pc)); break;
+    case OP_local_get: push_local(f, leb_u32(&f->pc)); return STEP_NO_CODE;
     case OP_local_set: local_set(f, leb_u32(&f->pc), false); break;
     case OP_local_tee: local_set(f, leb_u32(&f->pc), true); break;
     case OP_global_get: global_get(f, leb_u32(&f->pc)); break;
@@ -196,8 +210,8 @@ static inline bool step(struct fast *f, u32 op)
         f->pc++;
         memory_size(f);
         break;
-    case OP_i32_const: push_const(f, T32, (u32)leb_s32(&f->pc)); break;
-    case OP_i64_const: push_const(f, T64, leb_s64(&f->pc)); break;
+    case OP_i32_const: push_const(f, T32, (u32)leb_s32(&f->pc)); return STEP_NO_CODE;
+    case OP_i64_const: push_const(f, T64, leb_s64(&f->pc)); return STEP_NO_CODE;
     case OP_f32_const:
         push_const(f, TF32, load_u32(f->pc));
         f->pc += 4;
@@ -212,6 +226,16 @@ static inline bool step(struct fast *f, u32 op)
         if (!add_load(f))
             integer_op(f, op, T32, OP_i32_clz);
         break;
+    case OP_i32_load ... OP_i64_load32_u: load(f, op); break;
+    case OP_i32_store ... OP_i64_store32: store(f, op); break;
+    case OP_i32_eq ... OP_i32_ge_u: compare(f, T32, compare_cc[op - OP_i32_eq]); break;
+    case OP_i64_eq ... OP_i64_ge_u: compare(f, T64, compare_cc[op - OP_i64_eq]); break;
+    case OP_f32_eq ... OP_f32_ge: compare_float(f, TF32, op); break;
+    case OP_f64_eq ... OP_f64_ge: compare_float(f, TF64, op); break;
+    case OP_i32_clz ... OP_i32_popcnt:
+    case OP_i32_sub ... OP_i32_rotr: integer_op(f, op, T32, OP_i32_clz); break;
+    case OP_i64_clz ... OP_i64_rotr: integer_op(f, op, T64, OP_i64_clz); break;
+    case OP_f32_abs ... OP_f64_copysign: float_op(f, op); break;
     case OP_ref_null:
         f->pc++;
         push_const(f, T64, 0);
@@ -220,43 +244,24 @@ static inline bool step(struct fast *f, u32 op)
     case OP_ref_func: ref_func(f); break;
     case 0xfc: prefixed(f); break;
     case 0xfe: atomic(f); break;
-    default:
-        if (op >= OP_i32_load && op <= OP_i64_load32_u)
-            load(f, op);
-        else if (op >= OP_i32_store && op <= OP_i64_store32)
-            store(f, op);
-        else if (op >= OP_i32_eq && op <= OP_i32_ge_u)
-            compare(f, T32, compare_cc[op - OP_i32_eq]);
-        else if (op >= OP_i64_eq && op <= OP_i64_ge_u)
-            compare(f, T64, compare_cc[op - OP_i64_eq]);
-        else if (op >= OP_f32_eq && op <= OP_f32_ge)
-            compare_float(f, TF32, op);
-        else if (op >= OP_f64_eq && op <= OP_f64_ge)
-            compare_float(f, TF64, op);
-        else if (op >= OP_i32_clz && op <= OP_i32_rotr)
-            integer_op(f, op, T32, OP_i32_clz);
-        else if (op >= OP_i64_clz && op <= OP_i64_rotr)
-            integer_op(f, op, T64, OP_i64_clz);
-        else if (op >= OP_f32_abs && op <= OP_f64_copysign)
-            float_op(f, op);
-        else
-            conversion(f, op);
+    default: conversion(f, op); break;
     }
-    return true;
+    return STEP_ON;
 }
 
 void ops_walk(struct fast *f)
 {
     f->hint.reg = NO_REG;
-    for (;;) {
-        if (unlikely(f->a.p > f->limit || f->oom || f->full)) {
+    enum step s;
+    do {
+        if (unlikely(f->a.p > f->limit || f->stopped)) {
             f->full = !f->oom;
             return;
         }
         f->busy = 0;
-        f->op = f->pc;
-        locate_note(f);
-        if (!step(f, *f->pc++))
-            return;
-    }
+        do {
+            locate_note(f, f->pc);
+            s = step(f);
+        } while (s == STEP_NO_CODE);
+    } while (s != STEP_END);
 }

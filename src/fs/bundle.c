@@ -33,9 +33,12 @@ static bool read_octal(const char *p, u32 n, u64 *out)
 static bool checksum_fits(const struct header *h)
 {
     const u8 *p = (const u8 *)h;
-    u64 stored, sum = 8 * ' ';
-    for (u32 i = 0; i < BLOCK; i++)
-        sum += p[i];
+    u64 stored, sum = 8 * ' ', lanes = 0; // of 16 bits
+    for (u32 i = 0; i < BLOCK; i += 8)
+        lanes +=
+            (load_u64(p + i) & 0x00ff00ff00ff00ff) + (load_u64(p + i) >> 8 & 0x00ff00ff00ff00ff);
+    for (; lanes; lanes >>= 16)
+        sum += lanes & 0xffff;
     for (u32 i = 0; i < sizeof h->checksum; i++)
         sum -= (u8)h->checksum[i];
     return read_octal(h->checksum, sizeof h->checksum, &stored) && stored == sum;

@@ -23,7 +23,8 @@
 
 enum { CPUS = 64 };
 #define SLICE_NS 10000000ull
-#define POLL_NS 2000000ull // between looks at I/O while every CPU is busy, and at sibling threads
+#define POLL_NS 2000000ull // between looks at I/O while every CPU is busy
+#define TURN_NS 250000ull  // of a thread while its siblings wait: they often need little
 #define HANDOVER_NS 1000000ull // until a process that nobody switched to may run elsewhere
 #define SPIN_TICKS 40000   // before an idle CPU sleeps, for work that is about to come
 
@@ -149,8 +150,10 @@ static void rearm(struct cpu *c, u64 now, u64 alarm)
     u64 at = alarm, ns = UINT64_MAX;
     if (contended(c))
         ns = left_ns(p);
-    if (ns > POLL_NS && (p->ready || (kern.io_waiters && !kern.sleepers)))
+    if (ns > POLL_NS && kern.io_waiters && !kern.sleepers)
         ns = POLL_NS;
+    if (ns > TURN_NS && p->ready)
+        ns = TURN_NS;
     if (c->handover && ns > HANDOVER_NS && kern.ncpus > 1)
         ns = HANDOVER_NS;
     if (unlikely(p->limits.cpu_ns)) {

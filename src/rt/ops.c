@@ -37,7 +37,8 @@ enum { PIECE = 16 << 20 };
 
 static enum trap interrupted(struct vmctx *vm)
 {
-    bool any = __atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED) != 0;
+    const struct vm_thread *t = vm->thread; // NULL: the runtime itself calls
+    bool any = t && __atomic_load_n(&t->interrupt, __ATOMIC_RELAXED);
     return any ? rt_interrupted(vm) : TRAP_NONE;
 }
 

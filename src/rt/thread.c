@@ -9,10 +9,10 @@
 //
 // The coroutine's own code is one loop, thread_main: run a call, switch away, and be called again.
 //
-// Who runs: each CPU has a stack of its own, on which thread_call and the scheduler's loop run; from
-// there to a coroutine, from one coroutine to another, and back to the CPU's stack, each is one
-// arch_switch. A coroutine may go on on another CPU than it left, so nothing that belongs to a CPU
-// is remembered over a switch.
+// Who runs: each CPU has a stack of its own, on which thread_call and the scheduler's loop run;
+// from there to a coroutine, from one coroutine to another, and back to the CPU's stack, each is
+// one arch_switch. A coroutine may go on on another CPU than it left, so nothing that belongs to a
+// CPU is remembered over a switch.
 #include "rt/thread.h"
 #include "arch/arch.h"
 #include "plat/plat.h"

@@ -171,15 +171,12 @@ static void local_read_early(struct validator *v, u32 x)
         v->zero[x / 64] |= 1ull << (x % 64);
 }
 
-static bool local_first_write(struct validator *v, u32 x)
+static void local_first_write(struct validator *v, u32 x)
 {
     if (innermost(v)->unreachable)
-        return true;
+        return;
     v->initialized[x / 64] |= 1ull << (x % 64);
-    if (likely(vec_push(&v->inits, (u16)x)))
-        return true;
-    no_memory(v);
-    return false;
+    v->inits.at[v->inits.count++] = (u16)x; // room was made for all locals
 }
 
 static const u8 *local_index(struct validator *v, const u8 *p, u32 *x)
@@ -198,16 +195,21 @@ static inline bool local_short(const struct validator *v, const u8 *p)
     return likely(p < v->end && *p < 0x80 && *p < v->nlocals);
 }
 
-static inline bool local_plain_write(const struct validator *v, const u8 *p, const u8 *sp)
-{
-    return local_short(v, p) && likely(local_initialized(v, *p)) && likely(sp > v->base) &&
-           likely(sp[-1] == v->types[*p]);
-}
-
 static inline void note_use(struct validator *v, u32 x, u32 flags)
 {
     if (v->want & WANT_USES) // room was made for all that a body can have
         v->uses.at[v->uses.count++] = x | v->depth_bits | flags;
+}
+
+static inline bool local_write(struct validator *v, const u8 *p, const u8 *sp)
+{
+    if (unlikely(!local_short(v, p) || sp <= v->base || sp[-1] != v->types[*p]))
+        return false;
+    u32 x = *p;
+    note_use(v, x, LOCAL_USE_WRITE);
+    if (!local_initialized(v, x))
+        local_first_write(v, x);
+    return true;
 }
 
 SLOW_HANDLER(local_get)
@@ -244,8 +246,8 @@ static inline struct cursor local_set(struct validator *v, struct cursor c, bool
     if (unlikely(!c.p))
         return failed;
     note_use(v, x, LOCAL_USE_WRITE);
-    if (!local_initialized(v, x) && !local_first_write(v, x))
-        return failed;
+    if (!local_initialized(v, x))
+        local_first_write(v, x);
     c.sp = pop(v, c.sp, v->types[x]);
     if (tee && likely(c.sp))
         c.sp = push(v, c.sp, v->types[x]);
@@ -259,9 +261,8 @@ SLOW_HANDLER(local_set)
 
 HANDLER(local_set)
 {
-    if (!local_plain_write(v, p, sp))
+    if (!local_write(v, p, sp))
         JUMP(do_local_set_slow, p, sp, sig);
-    note_use(v, *p, LOCAL_USE_WRITE);
     NEXT(p + 1, sp - 1);
 }
 
@@ -272,9 +273,8 @@ SLOW_HANDLER(local_tee)
 
 HANDLER(local_tee)
 {
-    if (!local_plain_write(v, p, sp))
+    if (!local_write(v, p, sp))
         JUMP(do_local_tee_slow, p, sp, sig);
-    note_use(v, *p, LOCAL_USE_WRITE);
     NEXT(p + 1, sp);
 }
 
@@ -465,7 +465,7 @@ static bool start_body(struct validator *v, const struct functype *t, const u8 *
     v->memory = v->m->nmemories > 0;
     v->calls = false;
     u32 size = (u32)(v->end - code);
-    if (!clear_bits(v, t->nparams) ||
+    if (!clear_bits(v, t->nparams) || !vec_reserve(&v->inits, v->nlocals) ||
         ((v->want & WANT_USES) && !vec_reserve(&v->uses, size / 2 + 1)) ||
         !frame_open(v, FRAME_FUNC, t, v->stack, code)) {
         no_memory(v);

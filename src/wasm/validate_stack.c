@@ -99,6 +99,7 @@ u8 *push_list(struct validator *v, u8 *sp, const u8 *types, u32 n)
     }
     memcpy(sp, types, n);
     bool simd = false;
+#pragma clang loop vectorize(enable)
     for (u32 i = 0; i < n; i++)
         simd |= types[i] == TYPE_V128;
     if (unlikely(simd))
@@ -131,6 +132,7 @@ static bool types_match(const u8 *found, const u8 *expected, size_t n)
     if (n >= 32 && memcmp(found, expected, n) == 0)
         return true;
     u8 bad = 0; // no early exit: this is a vector loop
+#pragma clang loop vectorize(enable)
     for (size_t i = 0; i < n; i++)
         bad |= (found[i] != expected[i]) & (found[i] != 0);
     return !bad;

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 
-from . import base, guest, real, spec, wasi
+from . import base, guest, real, sdk, spec, wasi
 
 QEMU = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-accel", "tcg", "-cpu", "max", "-serial", "stdio",
@@ -114,6 +114,19 @@ def boot_silent_input(bench, text):
             watchdog.cancel()
     if machine.returncode != base.TRAP or b"time limit" not in err:
         raise base.Failed(f"exit code {machine.returncode}\n{base.excerpt(err)}")
+
+
+def stress(bench, cpus, threads, rounds):
+    """All CPUs at once: test/kernel/smp.c. With `single`, QEMU runs them in turns; otherwise it is
+    slow when this machine has not as many cores to spare."""
+    kernel = bench.program.parent / "test/kernel/smp.elf"
+    if not kernel.exists():
+        raise base.Skipped(f"no {kernel.name}: run make unit first")
+    flags = [f"tcg,thread={threads}" if flag == "tcg" else flag for flag in QEMU]
+    result = base.run([*flags, *MACHINES["microvm"], "-m", "128", "-smp", str(cpus), "-kernel", kernel,
+                       "-append", f"rounds={rounds}"], limit=120)
+    if result.code != 1 or f"{cpus} CPUs, ".encode() not in result.out:
+        raise base.Failed(f"exit code {result.code}\n{base.excerpt(result.out)}")
 
 
 # --- Many programs in one machine.
@@ -266,6 +279,11 @@ def boots(bench):
         yield base.Case(f"silent input, {name}", "", lambda t=text: boot_silent_input(bench, t))
 
 
+    for cpus, threads, rounds in ((2, "multi", 500), (4, "single", 5000)):
+        yield base.Case(f"{cpus} CPUs share everything", "",
+                        lambda c=cpus, t=threads, r=rounds: stress(bench, c, t, r))
+
+
 def renamed(suite, cases):
     """Cases of another suite, whose names say where they come from."""
     for case in cases:
@@ -279,6 +297,8 @@ def cases(bench):
         raise base.Unavailable(f"no nebulet.elf beside {bench.program}: run make first")
     machine = Machine(bench)
     yield from renamed("guest", guest.cases(machine))
+    if not sdk.build():
+        yield from renamed("sdk", sdk.programs(machine))
     yield from boots(bench)
     for engine in bench.engines:
         yield base.Case(f"{HOSTILE_RUNS} hostile programs", engine,

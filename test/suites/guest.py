@@ -67,7 +67,8 @@ def build_all(jobs):
         return dict(zip(sources, pool.map(attempt, sources)))
 
 
-def run_program(bench, engine, source, broken):
+def run_program(bench, engine, source, broken, built=BUILT, more=()):
+    """Runs what was built of the source, with more options."""
     if broken:
         raise base.Failed(broken)
 
@@ -76,10 +77,11 @@ def run_program(bench, engine, source, broken):
 
     with tempfile.TemporaryDirectory(prefix="nebulet-guest-") as scratch:
         options = [line.replace("@DIR@", scratch) for line in base.read_lines(beside(".opts"))]
+        options += more
         stdin = beside(".in").read_bytes() if beside(".in").exists() else b""
         # From the folder of the programs, so that messages name the file alike everywhere.
         result = bench.nebulet("run", "--engine", engine, *options, source.stem + ".wasm",
-                               *base.read_lines(beside(".args")), stdin=stdin, cwd=BUILT)
+                               *base.read_lines(beside(".args")), stdin=stdin, cwd=built)
     out = beside(".out").read_bytes() if beside(".out").exists() else b""
     code = int(beside(".code").read_text()) if beside(".code").exists() else 0
     patterns = base.read_lines(beside(".err"))

@@ -248,9 +248,11 @@ static bool cannot(ssize_t result)
 
 // A FIFO that no writer has opened yet reads as ended, where other programs would still wait in
 // open.
-static bool not_begun(const struct host_file *h)
+static bool not_begun(const struct host_file *h, const struct vfs_iov *v, u32 n)
 {
-    return io_now(h) == IO_OWN && h->f.type == VFS_UNKNOWN && !(h->f.flags & VFS_NONBLOCK) &&
+    while (n && v->n == 0)
+        v++, n--;
+    return n && !h->adopted && h->f.type == VFS_UNKNOWN && !(h->f.flags & VFS_NONBLOCK) &&
            !(poll_one(h->fd, POLLIN) & (POLLIN | POLLHUP));
 }
 
@@ -295,7 +297,7 @@ static enum fs_error host_read(struct vfs_file *f, const struct vfs_iov *v, u32 
     struct host_file *h = host_file(f);
     bool here = offset == VFS_HERE;
     ssize_t got = here ? read_here(h, v, n) : preadv(h->fd, iovec(v), (int)n, (off_t)offset);
-    if (here && got == 0 && not_begun(h))
+    if (here && got == 0 && not_begun(h, v, n))
         return E_AGAIN;
     *done = (u64)got;
     return host_check(got);

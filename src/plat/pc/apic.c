@@ -37,13 +37,16 @@ u32 apic_id(void)
 void apic_send(u32 to, u32 command)
 {
     if (x2apic) {
+        __asm__ volatile("mfence; lfence" ::: "memory"); // SDM 3A 11.12.3: nothing waits for an MSR
         wrmsr(MSR_X2APIC + APIC_COMMAND / 16, (u64)to << 32 | command);
         return;
     }
+    u64 flags = interrupts_save();
     apic_write(APIC_COMMAND_TO, to << 24);
     apic_write(APIC_COMMAND, command);
     while (apic_read(APIC_COMMAND) & APIC_PENDING)
         cpu_pause();
+    interrupts_restore(flags);
 }
 
 void apic_init_cpu(void)

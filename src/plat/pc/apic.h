@@ -18,7 +18,8 @@ enum {
     APIC_MASKED = 1 << 16,
     APIC_DEADLINE = 2 << 17,
     APIC_PENDING = 1 << 12,
-    APIC_INIT_ALL = 0xc4500,  // INIT to all but ourselves
+    APIC_NMI_ALL = 0xc4400,   // to all but ourselves
+    APIC_INIT_ALL = 0xc4500,  // likewise
     APIC_START_ALL = 0xc4600, // + page where they start
 };
 

@@ -27,18 +27,24 @@ status plat_code_window(size_t size, struct plat_code *out)
     return OK;
 }
 
+static bool prepare(u64 from, u64 to)
+{
+    bool done = true;
+    for (u64 at = from; at < to && done; at = (at & ~(GIB - 1)) + GIB)
+        done = table_prepare(WINDOW_CODE + at) && table_prepare(WINDOW_CODE + CODE_WINDOW_MAX + at);
+    return done;
+}
+
 status plat_code_commit(const struct plat_code *w, size_t offset, size_t size)
 {
     if ((offset | size) & (PLAT_PAGE - 1) || offset > w->size || size > w->size - offset)
         return ERR_INVALID_ARG;
-    u64 end = offset + size > window.highest ? offset + size : window.highest;
-    u64 pages = size / PLAT_PAGE, tables = 2 * (vm_tables(0, end) - vm_tables(0, window.highest));
     spin_lock(&window.lock);
-    bool done = vm_available(pages + tables);
-    if (done) {
-        vm_promise((s64)pages, (s64)tables);
+    u64 have = window.highest, end = offset + size > have ? offset + size : have;
+    u64 pages = size / PLAT_PAGE, tables = 2 * (tables_needed(0, end) - tables_needed(0, have));
+    bool done = prepare(have, end) && pages_promise(pages + tables, PAGES_RESERVE);
+    if (done)
         window.highest = end;
-    }
     spin_unlock(&window.lock);
     return done ? OK : ERR_NO_MEMORY;
 }
@@ -49,8 +55,8 @@ void plat_code_decommit(const struct plat_code *w, size_t offset, size_t size)
         return;
     spin_lock(&window.lock);
     table_unmap((u64)w->run + offset, size, NULL);
-    table_unmap((u64)w->write + offset, size, vm_drop_page);
-    vm_promise(-(s64)(size / PLAT_PAGE), 0);
+    table_unmap((u64)w->write + offset, size, page_unclaim);
+    pages_unpromise(size / PLAT_PAGE);
     spin_unlock(&window.lock);
 }
 
@@ -62,32 +68,23 @@ void plat_code_publish(const struct plat_code *w, size_t offset, size_t size)
     __asm__ volatile("" ::: "memory");
 }
 
-static bool map_both(u64 offset, u64 page)
+static void fill(u64 offset)
 {
-    if (!table_map(WINDOW_CODE + offset, page, 0))
-        return false;
-    if (table_map(WINDOW_CODE + CODE_WINDOW_MAX + offset, page, PTE_WRITE | PTE_NX))
-        return true;
-    table_unmap(WINDOW_CODE + offset, PLAT_PAGE, NULL);
-    return false;
+    u64 page = page_claim();
+    page_clear(page);
+    table_map(WINDOW_CODE + offset, page, 0);
+    table_map(WINDOW_CODE + CODE_WINDOW_MAX + offset, page, PTE_WRITE | PTE_NX);
 }
 
+// Another CPU may have been here since the fault.
 bool code_fault(u64 address)
 {
     u64 offset = (address - WINDOW_CODE) % CODE_WINDOW_MAX & ~(PLAT_PAGE - 1);
-    if (offset >= window.highest || table_entry(address))
+    if (offset >= __atomic_load_n(&window.highest, __ATOMIC_RELAXED))
         return false;
     spin_lock(&window.lock);
-    u64 page = page_alloc(0);
-    bool done = page != 0;
-    if (done) {
-        page_clear(page);
-        done = map_both(offset, page);
-        if (done)
-            vm_promise(-1, 0);
-        else
-            page_free(page, 0);
-    }
+    if (!table_entry(WINDOW_CODE + CODE_WINDOW_MAX + offset))
+        fill(offset);
     spin_unlock(&window.lock);
-    return done;
+    return true;
 }

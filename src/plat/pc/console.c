@@ -46,6 +46,12 @@ static void give_output(bool taken)
     spin_release(&output.lock);
 }
 
+// Whoever has had the output has been stopped.
+void console_seize(void)
+{
+    __atomic_store_n(&output.owner, this_cpu()->id + 1, __ATOMIC_RELAXED);
+}
+
 static void control(u8 a, u8 b, u32 n)
 {
     u8 text[3] = {DLE, a, b};

@@ -8,8 +8,6 @@
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
-enum { IST_FAULT = 1, IST_INTERRUPT, IST_DOUBLE, IST_MACHINE };
-
 struct gate {
     u16 offset_low, selector;
     u8 ist, type;
@@ -23,7 +21,7 @@ struct table_pointer {
     u64 base;
 } __attribute__((packed));
 
-struct cpu cpu0;
+struct cpu cpu0 = {.timer_at = UINT64_MAX, .runs = true};
 static struct gate idt[VECTORS];
 extern const u64 gdt[6];
 extern const u8 gs_set_slowly[];
@@ -90,6 +88,7 @@ static void enable_features(void)
 
 void cpu_setup(struct cpu *c, u8 *stacks)
 {
+    static const u32 mxcsr = 0x1f80; // no exceptions, nearest
     if (!idt[0].selector)
         make_idt();
     c->self = c;
@@ -102,4 +101,5 @@ void cpu_setup(struct cpu *c, u8 *stacks)
     wrmsr(MSR_FS_BASE, (u64)c);
     load_tables(c);
     enable_features();
+    __asm__ volatile("fninit; ldmxcsr %0" : : "m"(mxcsr)); // whatever firmware has left
 }

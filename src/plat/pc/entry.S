@@ -60,7 +60,11 @@ pc_entry:
     call map
 
     movl $page_tables + 3, page_directory
+    mov $kernel_end, %eax
+    cmp $0x200000, %eax
+    jbe 1f
     movl $page_tables + 4096 + 3, page_directory + 8
+1:
     movl $page_directory + 3, page_pointers
     movl $page_pointers + 3, page_root
     call enter_long_mode

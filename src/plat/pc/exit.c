@@ -13,7 +13,7 @@ enum { DEBUG_EXIT = 0xf4, KEYBOARD = 0x64, KEYBOARD_RESET = 0xfe };
 
 void pc_exit(u32 code)
 {
-    interrupts_off();
+    smp_end();
     out32(DEBUG_EXIT, code);
     acpi_power_off();
     out8(KEYBOARD, KEYBOARD_RESET);

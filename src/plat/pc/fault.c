@@ -19,15 +19,10 @@ void plat_on_fault(plat_fault_hook *hook)
     fault_hook = hook;
 }
 
-static bool in_code(u64 pc)
-{
-    return pc - WINDOW_CODE < CODE_WINDOW_MAX;
-}
-
 // A page that is not there: saved = error code, rip, cs, rflags, rsp. Quick, for it comes often.
 bool fault_page(u64 address, const u64 *saved)
 {
-    return !(saved[0] & 1) && vm_fault(address, &saved[4], !in_code(saved[1]));
+    return !(saved[0] & 1) && vm_fault(address, saved);
 }
 
 static struct plat_fault fault_of(struct frame *f, u32 kind)
@@ -86,8 +81,15 @@ void fault_interrupt(struct frame *f)
 {
     if (f->vector == VECTOR_SPURIOUS)
         return;
+    struct cpu *c = this_cpu();
     apic_end();
-    this_cpu()->kicked = true;
+    if (c->idle)
+        tlb_wake(c);
+    if (f->vector == VECTOR_FLUSH) {
+        tlb_answer();
+        return;
+    }
+    c->kicked = true;
     if (f->vector == VECTOR_TIMER)
         time_ran_out();
     if (f->vector == VECTOR_SERIAL)
@@ -143,7 +145,8 @@ void pc_panic(const struct frame *f, const char *format, ...)
 {
     static bool again;
     char text[256];
-    interrupts_off();
+    smp_end();
+    console_seize();
     va_list args;
     va_start(args, format);
     fmt_va(text, sizeof text, format, args);

@@ -8,7 +8,7 @@
 // shows in its address: reservations lie high, runs begin at a page, small blocks never do.
 //
 // Pages without a block in use go back at once, so that what is free after a program is what was
-// free before.
+// free before. One lock, for small blocks, runs and the count.
 #include "base/heap.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
@@ -78,7 +78,7 @@ static void delist(struct slab *s)
 
 static struct slab *new_slab(u32 class)
 {
-    u64 page = vm_available(1) ? page_alloc(0) : 0;
+    u64 page = page_alloc(0);
     if (!page)
         return NULL;
     struct slab *s = (struct slab *)page;
@@ -137,7 +137,7 @@ static void *run_alloc(size_t size)
     u32 count = (u32)((size + PLAT_PAGE - 1) / PLAT_PAGE), order = 0;
     while (1u << order < count)
         order++;
-    u64 page = vm_available(1u << order) ? page_alloc(order) : 0;
+    u64 page = page_alloc(order);
     if (!page)
         return NULL;
     page_free_run(page + count * PLAT_PAGE, (1u << order) - count);
@@ -155,17 +155,24 @@ static void run_free(void *p)
 
 // --- Any
 
+static void count(u64 bytes)
+{
+    spin_lock(&lock);
+    used += bytes;
+    spin_unlock(&lock);
+}
+
 static void *large_alloc(size_t size)
 {
     void *p = size < WINDOW_END ? vm_alloc(size) : NULL;
     if (p)
-        used += vm_size(p);
+        count(vm_size(p));
     return p;
 }
 
 static void large_free(void *p)
 {
-    used -= vm_size(p);
+    count(-vm_size(p));
     plat_release(p, 0);
 }
 
@@ -218,7 +225,7 @@ static bool resize_in_place(void *p, size_t size)
         return size <= room && size >= room / 2;
     if (!vm_resize(p, size))
         return false;
-    used += vm_size(p) - room;
+    count(vm_size(p) - room);
     return true;
 }
 

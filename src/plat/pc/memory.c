@@ -6,6 +6,12 @@
 // What is loaded before anything is stored makes short moves safe to overlap.
 #include "base/types.h"
 
+#undef memcpy
+#undef memmove
+#undef memset
+#undef memcmp
+#undef strlen
+
 typedef u64 v16 __attribute__((vector_size(16), aligned(1), may_alias));
 typedef u64 v8 __attribute__((aligned(1), may_alias));
 typedef u32 v4 __attribute__((aligned(1), may_alias));

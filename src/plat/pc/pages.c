@@ -8,6 +8,9 @@
 // are needed, in order, and until then nothing of a chunk is touched, neither pages nor notes. That
 // keeps booting short and memory that nobody needs untouched.
 //
+// Pages can be promised before anybody has them (vm.c), and what is promised is not there for
+// others: taking a page and keeping the count are one step.
+//
 // One lock; nothing is called with it held. Page faults come here, so nothing here may fault.
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
@@ -28,6 +31,7 @@ static struct {
     u32 nranges;
     u8 *notes; // by page number
     u64 free;  // pages in lists and ranges
+    u64 promised;
     u32 lock;
 } pages;
 
@@ -155,11 +159,44 @@ static u64 alloc_locked(u32 order)
     return page;
 }
 
+static bool available(u64 count, u64 kept)
+{
+    return pages.free >= pages.promised + kept && pages.free - pages.promised - kept >= count;
+}
+
 u64 page_alloc(u32 order)
 {
-    spin_lock(&pages.lock);
-    u64 page = alloc_locked(order);
+    spin_lock_deep(&pages.lock);
+    u64 page = available(1ull << order, PAGES_RESERVE) ? alloc_locked(order) : 0;
     spin_unlock(&pages.lock);
+    return page;
+}
+
+bool pages_promise(u64 count, u64 kept)
+{
+    spin_lock_deep(&pages.lock);
+    bool done = available(count, kept);
+    if (done)
+        pages.promised += count;
+    spin_unlock(&pages.lock);
+    return done;
+}
+
+void pages_unpromise(u64 count)
+{
+    spin_lock_deep(&pages.lock);
+    pages.promised -= count;
+    spin_unlock(&pages.lock);
+}
+
+u64 page_claim(void)
+{
+    spin_lock_deep(&pages.lock);
+    u64 page = pages.promised ? alloc_locked(0) : 0;
+    pages.promised--;
+    spin_unlock(&pages.lock);
+    if (unlikely(!page))
+        pc_panic(NULL, "a promised page is not there");
     return page;
 }
 
@@ -177,9 +214,18 @@ static void free_locked(u64 page, u32 order)
     put(page, order);
 }
 
+void page_unclaim(u64 page)
+{
+    spin_lock_deep(&pages.lock);
+    pages.promised++;
+    *page_note(page) = NOTE_NONE;
+    free_locked(page, 0);
+    spin_unlock(&pages.lock);
+}
+
 void page_free(u64 page, u32 order)
 {
-    spin_lock(&pages.lock);
+    spin_lock_deep(&pages.lock);
     *page_note(page) = NOTE_NONE;
     free_locked(page, order);
     spin_unlock(&pages.lock);
@@ -187,7 +233,7 @@ void page_free(u64 page, u32 order)
 
 void page_free_run(u64 page, u64 count)
 {
-    spin_lock(&pages.lock);
+    spin_lock_deep(&pages.lock);
     while (count) {
         u32 order = order_at(page, count);
         *page_note(page) = NOTE_NONE;

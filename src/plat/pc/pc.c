@@ -21,7 +21,6 @@ static void guard_stacks(void)
 void pc_start(u64 info)
 {
     serial_init();
-    cpu0.timer_at = UINT64_MAX;
     cpu_setup(&cpu0, stacks);
     guard_stacks();
     boot.entry_tsc = boot_stamp;

@@ -42,33 +42,41 @@ void pages_add(u64 from, u64 to); // early, in any order
 u64 page_alloc(u32 order);        // 2^order pages, contents undefined; 0: none left
 void page_free(u64 page, u32 order);
 void page_free_run(u64 page, u64 count); // any part of what was allocated
+// Sets pages aside for page_claim, of which `kept` are left for others; false: there are not
+// enough.
+bool pages_promise(u64 count, u64 kept);
+void pages_unpromise(u64 count);
+enum { PAGES_RESERVE = 32 }; // kept back for the stacks of host functions
+u64 page_claim(void);        // one that was promised
+void page_unclaim(u64 page); // it is free and promised again
 void page_clear(u64 page);
-void page_copy(void *to, const void *from);
 u64 pages_free_count(void);
 u8 *page_note(u64 page); // a byte for whoever has allocated the page
 
 // --- Page tables (tables.c)
-void direct_map(u64 address, u64 size);           // RAM, read and write
-void direct_map_device(u64 address);              // a page, uncached
-bool table_map(u64 address, u64 page, u64 flags); // false: no memory for a table
-u64 table_entry(u64 address);                     // 0: not mapped
-void table_protect(u64 address, u64 flags);       // a page that is mapped
-// Unmaps a range, calls `drop` for each page that was there, gives empty tables back.
+void direct_map(u64 address, u64 size); // RAM, read and write
+void direct_map_device(u64 address);    // a page, uncached
+// Some tables stay for ever, once they are made; false: no memory. The others are claimed, so
+// whoever maps has promised them (table_need). False: something is mapped there already.
+bool table_prepare(u64 address);
+u64 tables_needed(u64 from, u64 to); // to map all of it, at most
+bool table_map(u64 address, u64 page, u64 flags);
+u64 table_entry(u64 address);               // 0: not mapped
+void table_protect(u64 address, u64 flags); // a page that is mapped
+// Unmaps a range, and when no CPU knows of it any more, calls `drop` for each page that was there
+// and gives empty tables back. Without `drop`, that is left to the next call.
 void table_unmap(u64 address, u64 size, void (*drop)(u64 page));
-u64 tables_count(void); // pages that are tables now
 
 // --- Reservations (vm.c) and the code window (code.c)
-bool vm_fault(u64 address, const u64 *sp, bool plain_c); // true: the page is there now
+// A page that is not there, touched by what was interrupted at saved[1] with the stack pointer
+// saved[4]. True: the page is there now.
+bool vm_fault(u64 address, const u64 *saved);
 bool code_fault(u64 address);
-extern u64 vm_kept_pages;     // never to come back: records of slots
-bool vm_available(u64 pages); // may be taken without breaking a promise
-void vm_promise(s64 pages, s64 tables);
-u64 vm_tables(u64 from, u64 to); // that mapping all of it may take
-void vm_drop_page(u64 page);
+extern u64 vm_kept_pages;    // never to come back: records of slots, tables of all
+u64 vm_keep_page(void);      // one of those, all zero; 0: no memory
 void *vm_alloc(size_t size); // a reservation with its front committed, for the heap
 bool vm_resize(void *p, size_t size);
 size_t vm_size(const void *p); // bytes committed from the front on
-enum { PAGES_RESERVE = 32 };   // kept back for the stacks of host functions
 
 u64 heap_used(void); // bytes
 
@@ -90,11 +98,15 @@ struct cpu {
     u32 reserved;
     struct tss tss;
     u32 id, apic_id;
-    bool online;          // it has come up
-    volatile bool kicked; // and not yet looked up
+    bool online;                 // it has come up
+    bool runs;                   // core code, or will at once
+    volatile bool kicked;        // and not yet looked up
+    bool idle;                   // it halts; see tlb.c
+    u64 flush_asked, flush_done; // how often to forget the page tables
     void (*volatile entry)(void *);
     void *argument;
-    u64 halted_ns;
+    u64 clock;    // plat_now() less what it has run for; or, while it sleeps, the latter and
+                  // CPU_ASLEEP
     u64 timer_at; // what plat_timer has asked for
     u64 gdt[6] __attribute__((aligned(16)));
 };
@@ -106,16 +118,26 @@ _Static_assert(offsetof(struct cpu, tss) + offsetof(struct tss, ist) == CPU_FAUL
 
 static inline struct cpu *this_cpu(void)
 {
-    struct cpu *c;
-    __asm__("mov %%fs:0, %0" : "=r"(c));
+    struct cpu *c; // volatile: a coroutine may go on on another CPU
+    __asm__ volatile("mov %%fs:0, %0" : "=r"(c));
     return c;
 }
 
 extern struct cpu cpu0;
+enum { IST_FAULT = 1, IST_INTERRUPT, IST_DOUBLE, IST_MACHINE };
 void cpu_setup(struct cpu *c, u8 *stacks); // on the CPU itself
 enum { CPU_STACKS = 2 * HOOK_STACK_SIZE + 4 * IST_STACK_SIZE };
+#define CPU_ASLEEP (1ull << 63)
 void smp_init(void);
-u32 smp_online(void);
+struct cpu *smp_cpu(u32 id);
+void smp_halt(struct cpu *c); // until an interrupt or a kick; interrupts are off before and after
+void smp_end(void);           // for whoever ends the machine: others stop, or this one does
+
+// --- Page tables and several CPUs (tlb.c)
+extern u32 tlb_cpus;                // that run core code, and may know page tables
+void tlb_flush_others(bool tables); // all they know of pages, and of tables, too
+void tlb_answer(void);              // does what another CPU has asked for; interrupts are off
+void tlb_wake(struct cpu *c);       // a CPU that was idle; likewise
 
 // --- Interrupts (vectors.S, fault.c, apic.c)
 enum vector {
@@ -129,6 +151,7 @@ enum vector {
     VECTOR_TIMER = 32,
     VECTOR_SERIAL,
     VECTOR_KICK,
+    VECTOR_FLUSH,
     VECTOR_SPURIOUS = 47, // its low four bits must be set on old CPUs
     VECTORS,
 };
@@ -164,6 +187,7 @@ void serial_write(const void *p, size_t n); // one CPU at a time
 // Up to n bytes that have arrived; 0: none now.
 size_t serial_read(void *p, size_t n);
 bool serial_has_input(void);
+void console_seize(void);   // output is this CPU's from now on
 bool console_pending(void); // there is input, and somebody waits for it
 bool console_deliver(void); // calls those; false: there was nothing to do
 

@@ -3,7 +3,6 @@
 // waits in a ring until somebody reads it. The interrupt is an edge, and the next one comes only
 // after the port was read empty; so when the ring was full, whoever reads from it reads the port,
 // too. What does not fit stays with the sender.
-#include "base/lock.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
@@ -11,7 +10,7 @@ enum { DATA = 0x3f8, ENABLE, FIFO, LINE, MODEM, STATUS };
 enum { STATUS_INPUT = 1, STATUS_OUTPUT_EMPTY = 0x20, FIFO_SIZE = 16, RING = 4096 };
 
 static struct {
-    spinlock lock; // taken with interrupts off
+    u32 lock; // taken with interrupts off
     u32 read, written;
     u8 bytes[RING];
 } in;
@@ -49,9 +48,9 @@ static void read_port(void)
 
 void serial_interrupt(void)
 {
-    spin_acquire(&in.lock);
+    spin_lock(&in.lock);
     read_port();
-    spin_release(&in.lock);
+    spin_unlock(&in.lock);
     time_wake_one();
 }
 
@@ -66,7 +65,7 @@ size_t serial_read(void *p, size_t n)
     u8 *to = p;
     size_t got = 0;
     interrupts_off();
-    spin_acquire(&in.lock);
+    spin_lock(&in.lock);
     read_port();
     while (got < n && in.read != in.written) {
         to[got++] = in.bytes[in.read++ % RING];
@@ -74,7 +73,7 @@ size_t serial_read(void *p, size_t n)
             read_port();
     }
     read_port();
-    spin_release(&in.lock);
+    spin_unlock(&in.lock);
     interrupts_on();
     return got;
 }

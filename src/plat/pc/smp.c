@@ -9,14 +9,14 @@
 #include "plat/pc/x86.h"
 
 enum { FW_SELECTOR = 0x510, FW_DATA = 0x511, FW_SIGNATURE = 0, FW_CPUS = 5 };
-enum { AP_STACK = 16384, WAIT_NS = 200000000 };
+enum { GUARD = 65536, WAIT_NS = 200000000 };
 
 extern const u8 trampoline[], trampoline_end[];
 extern u64 ap_stack, ap_cpu;
 extern u32 ap_lock;
 __attribute__((noreturn)) void smp_entered(struct cpu *c);
 
-static struct cpu *cpus[CPUS_MAX] = {&cpu0};
+static struct cpu *cpus[CPUS_MAX] = {&cpu0}; // below `online` they never change
 static u32 online = 1;
 
 // QEMU tells what it was given; others have ACPI.
@@ -37,20 +37,21 @@ static u32 count_cpus(void)
 
 static bool prepare(u32 id)
 {
-    enum { SIZE = CPU_STACKS + AP_STACK };
+    enum { SIZE = STACK_SIZE + CPU_STACKS };
     struct cpu *c = heap_zalloc(sizeof *c);
-    u8 *stacks = heap_alloc(SIZE);
-    if (!c || !stacks)
+    u8 *all = plat_reserve(GUARD + SIZE);
+    if (!c || !all || plat_commit(all += GUARD, SIZE))
         return false;
     // A reservation fills by faults, which a CPU without a fault stack cannot take.
-    for (u32 i = 0; i < SIZE; i += PLAT_PAGE)
-        ((volatile u8 *)stacks)[i] = 0;
+    for (u32 i = STACK_SIZE - PLAT_PAGE; i < SIZE; i += PLAT_PAGE)
+        ((volatile u8 *)all)[i] = 0;
     c->id = id;
     c->timer_at = UINT64_MAX;
-    c->argument = stacks;
+    c->clock = CPU_ASLEEP;
+    c->argument = all + STACK_SIZE;
     cpus[id] = c;
     ap_cpu = (u64)c;
-    ap_stack = (u64)(stacks + SIZE);
+    ap_stack = (u64)c->argument;
     return true;
 }
 
@@ -94,14 +95,31 @@ void smp_init(void)
         online++;
 }
 
+void smp_halt(struct cpu *c)
+{
+    __atomic_exchange_n(&c->idle, true, __ATOMIC_SEQ_CST);
+    if (!c->kicked)
+        interrupts_on_and_halt();
+    interrupts_off();
+    tlb_wake(c);
+}
+
 // Not plat_wait: the time may not be known here yet.
 static void sleep(struct cpu *c)
 {
     interrupts_off();
-    if (!c->kicked)
-        interrupts_on_and_halt();
+    smp_halt(c);
     c->kicked = false;
     interrupts_on();
+}
+
+// From before it ran, it may know anything of the page tables.
+static void enter(struct cpu *c, void (*entry)(void *))
+{
+    write_cr3(read_cr3());
+    c->clock = plat_now() - (c->clock & ~CPU_ASLEEP);
+    entry(c->argument);
+    c->clock = (plat_now() - c->clock) | CPU_ASLEEP;
 }
 
 void smp_entered(struct cpu *c)
@@ -115,9 +133,30 @@ void smp_entered(struct cpu *c)
         sleep(c);
         void (*entry)(void *) = __atomic_load_n(&c->entry, __ATOMIC_ACQUIRE);
         if (entry)
-            entry(c->argument);
+            enter(c, entry);
         __atomic_store_n(&c->entry, NULL, __ATOMIC_RELEASE);
     }
+}
+
+struct cpu *smp_cpu(u32 id)
+{
+    return cpus[id];
+}
+
+// Other CPUs come into pc_panic by a non-maskable interrupt, and so here, where they stay.
+void smp_end(void)
+{
+    static u32 ending; // a CPU's number + 1
+    u32 first = 0, us = plat_cpu_id() + 1;
+    interrupts_off();
+    if (!__atomic_compare_exchange_n(&ending, &first, us, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST)) {
+        while (first != us)
+            __asm__ volatile("hlt");
+        return;
+    }
+    if (online > 1)
+        apic_send(0, APIC_NMI_ALL);
 }
 
 u32 plat_cpu_count(void)
@@ -136,6 +175,9 @@ status plat_cpu_start(u32 cpu, void (*entry)(void *), void *argument)
         return ERR_INVALID_ARG;
     time_settle();
     cpus[cpu]->argument = argument;
+    if (!cpus[cpu]->runs)
+        __atomic_fetch_add(&tlb_cpus, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpus[cpu]->runs, true, __ATOMIC_SEQ_CST);
     __atomic_store_n(&cpus[cpu]->entry, entry, __ATOMIC_RELEASE);
     plat_cpu_kick(cpu);
     return OK;

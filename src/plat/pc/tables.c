@@ -3,28 +3,22 @@
 //
 // An entry that points to a table counts the entries in use of that table, in bits that the CPU
 // ignores; so nothing must be searched to know that a table is empty. The tables of the direct map
-// and of the kernel are made at boot and stay; they are not counted and never unmapped.
+// and of the kernel are made at boot and stay; they are not counted and never unmapped. Tables that
+// several reservations share stay, too (table_prepare): who would have promised them?
 //
-// The window of reservations is the same in all page tables of the future: its top-level entries
-// are below page_root. Other CPUs do not yet run anything that could have an old entry in its TLB.
+// One lock, for all tables. What it guards is short: a range is unmapped table by table.
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
 #define COUNT_ONE (1ull << 52)
 #define COUNT_MASK (0x3ffull << 52)
 #define TABLE_FLAGS (PTE_PRESENT | PTE_WRITE)
-#define KERNEL_TABLES_END (4ull << 20) // what entry.S has made tables of 4 KiB pages for
 
 extern u64 page_root[512], page_tables[1024];
+extern u8 kernel_end[];
 
 static u32 lock;
-static u64 tables; // beyond those of the boot
 static bool gigabyte_pages;
-
-u64 tables_count(void)
-{
-    return tables;
-}
 
 static u64 *table_of(u64 entry)
 {
@@ -51,6 +45,8 @@ static u64 *boot_table(u64 *entry)
 }
 
 #define LARGE (2ull << 20)
+// What entry.S has made tables of 4 KiB pages for: all that the kernel reaches into.
+#define KERNEL_TABLES_END ALIGN_UP((u64)kernel_end, LARGE)
 
 static u64 min(u64 a, u64 b)
 {
@@ -103,60 +99,65 @@ void direct_map_device(u64 address)
 
 // --- Single pages
 
-static u64 *make_table(u64 *entry)
+// The lowest level at which the entry for an address points to a table that stays: it is the lowest
+// that spans more than a slot of the window there.
+static u32 kept_level(u64 address)
 {
-    if (!(*entry & PTE_PRESENT)) {
-        u64 page = page_alloc(0);
-        if (!page)
-            return NULL;
-        page_clear(page);
-        tables++;
-        *entry = page | TABLE_FLAGS;
-    }
-    return table_of(*entry);
+    return address >= WINDOW_HUGE ? 3 : 2;
 }
 
-// Takes back the table that an entry points to if nothing is in it, and so on upwards.
-static void drop_empty(u64 *path[4], u32 level)
+u64 tables_needed(u64 from, u64 to)
 {
-    for (; level <= 3 && !(*path[level] & COUNT_MASK); level++) {
-        page_free(*path[level] & PTE_ADDRESS, 0);
-        tables--;
-        *path[level] = 0;
-        if (level < 3)
-            *path[level + 1] -= COUNT_ONE;
-    }
+    u64 n = 0;
+    for (u32 level = 1; from < to && level < kept_level(from); level++)
+        n += ((to - 1) >> (12 + 9 * level)) - (from >> (12 + 9 * level)) + 1;
+    return n;
 }
 
-// The entries on the way to an address, path[3] in the root; false: no memory.
-static bool walk_make(u64 address, u64 *path[4])
+bool table_prepare(u64 address)
+{
+    u64 *table = page_root;
+    spin_lock_deep(&lock);
+    for (u32 level = 3; table && level >= kept_level(address); level--) {
+        u64 *entry = &table[index_at(address, level)];
+        u64 fresh = *entry ? 0 : vm_keep_page();
+        if (fresh)
+            *entry = fresh | TABLE_FLAGS;
+        table = table_of(*entry);
+    }
+    spin_unlock(&lock);
+    return table != NULL;
+}
+
+// The entries on the way to an address, path[3] in the root.
+static void walk_make(u64 address, u64 *path[4])
 {
     u64 *table = page_root;
     for (u32 level = 3; level > 0; level--) {
         path[level] = &table[index_at(address, level)];
-        bool was = *path[level] & PTE_PRESENT;
-        if (!(table = make_table(path[level]))) {
-            drop_empty(path, level + 1);
-            return false;
-        }
-        if (!was && level < 3)
+        if (!(*path[level] & PTE_PRESENT)) {
+            u64 page = page_claim();
+            page_clear(page);
+            *path[level] = page | TABLE_FLAGS;
             *path[level + 1] += COUNT_ONE;
+        }
+        table = table_of(*path[level]);
     }
     path[0] = &table[index_at(address, 0)];
-    return true;
 }
 
 bool table_map(u64 address, u64 page, u64 flags)
 {
     u64 *path[4];
-    spin_lock(&lock);
-    bool done = walk_make(address, path);
-    if (done) {
+    spin_lock_deep(&lock);
+    walk_make(address, path);
+    bool fresh = !(*path[0] & PTE_PRESENT);
+    if (fresh) {
         *path[0] = page | flags | PTE_PRESENT;
         *path[1] += COUNT_ONE;
     }
     spin_unlock(&lock);
-    return done;
+    return fresh;
 }
 
 u64 table_entry(u64 address)
@@ -177,43 +178,107 @@ void table_protect(u64 address, u64 flags)
     invlpg(address);
 }
 
-// Unmaps what lies in one page table, up to `end`.
-static void unmap_in_table(u64 address, u64 end, u64 *path[4], void (*drop)(u64 page))
+// --- Unmapping
+
+// As long as other CPUs may know what is unmapped, pages and tables wait in lists. The links are
+// their first words, which are no entries of a table that are present.
+struct removal {
+    void (*drop)(u64 page);
+    bool shared, any;
+    u64 pages, tables;
+};
+
+static void wait_in(u64 *list, u64 page)
 {
-    u64 *table = table_of(*path[1]);
+    *(u64 *)page = *list;
+    *list = page;
+}
+
+static void remove_page(struct removal *r, u64 page)
+{
+    if (!r->drop)
+        return;
+    if (r->shared)
+        wait_in(&r->pages, page);
+    else
+        r->drop(page);
+}
+
+// Takes back the table that an entry points to if nothing is in it, and so on upwards.
+static void remove_empty(struct removal *r, u64 address, u64 *path[4])
+{
+    for (u32 level = 1; level < kept_level(address) && !(*path[level] & COUNT_MASK); level++) {
+        u64 table = *path[level] & PTE_ADDRESS;
+        *path[level] = 0;
+        *path[level + 1] -= COUNT_ONE;
+        invlpg(address); // also forgets what it knows of tables
+        if (r->shared)
+            wait_in(&r->tables, table);
+        else
+            page_unclaim(table);
+    }
+}
+
+// Unmaps what lies in one page table, up to `end`.
+static void unmap_in_table(struct removal *r, u64 address, u64 end, u64 *path[4])
+{
+    u64 *table = table_of(*path[1]), start = address;
     for (; address < end && *path[1] & COUNT_MASK; address += PLAT_PAGE) {
-        u64 *entry = &table[index_at(address, 0)];
-        if (!(*entry & PTE_PRESENT))
+        u64 *entry = &table[index_at(address, 0)], was = *entry;
+        if (!(was & PTE_PRESENT))
             continue;
-        u64 page = *entry & PTE_ADDRESS;
         *entry = 0;
         *path[1] -= COUNT_ONE;
         invlpg(address);
-        if (drop)
-            drop(page);
+        r->any = true;
+        remove_page(r, was & PTE_ADDRESS);
     }
-    drop_empty(path, 1);
+    remove_empty(r, start, path);
+}
+
+static void finish(struct removal *r)
+{
+    tlb_flush_others(r->tables != 0);
+    for (u64 page; (page = r->pages);) {
+        r->pages = *(u64 *)page;
+        r->drop(page);
+    }
+    for (u64 page; (page = r->tables);) {
+        r->tables = *(u64 *)page;
+        page_unclaim(page);
+    }
+}
+
+// What lies in one table, or nothing up to where the next one could be; returns how far it came.
+static u64 unmap_some(struct removal *r, u64 address, u64 end)
+{
+    u64 *table = page_root, *path[4];
+    u32 level = 3;
+    for (;; level--) {
+        path[level] = &table[index_at(address, level)];
+        if (!(*path[level] & PTE_PRESENT) || level == 1)
+            break;
+        table = table_of(*path[level]);
+    }
+    u64 span = PLAT_PAGE << 9 * level, next = (address & ~(span - 1)) + span;
+    if (next > end)
+        next = end;
+    if (*path[level] & PTE_PRESENT)
+        unmap_in_table(r, address, next, path);
+    return next;
 }
 
 void table_unmap(u64 address, u64 size, void (*drop)(u64 page))
 {
+    struct removal r = {.drop = drop, .shared = tlb_cpus > 1};
     u64 end = address + size;
-    spin_lock(&lock);
-    while (address < end) {
-        u64 *table = page_root, *path[4];
-        u32 level = 3;
-        for (;; level--) {
-            path[level] = &table[index_at(address, level)];
-            if (!(*path[level] & PTE_PRESENT) || level == 1)
-                break;
-            table = table_of(*path[level]);
+    spin_lock_deep(&lock);
+    while ((address = unmap_some(&r, address, end)) < end)
+        if (r.shared) { // page faults wait for this lock
+            spin_unlock(&lock);
+            spin_lock_deep(&lock);
         }
-        u64 span = PLAT_PAGE << 9 * level, next = (address & ~(span - 1)) + span;
-        if (next > end)
-            next = end;
-        if (*path[level] & PTE_PRESENT)
-            unmap_in_table(address, next, path, drop);
-        address = next;
-    }
     spin_unlock(&lock);
+    if (r.shared && ((r.any && drop) || r.tables))
+        finish(&r);
 }

@@ -92,14 +92,23 @@ u64 plat_now(void)
 
 u64 plat_cpu_time(void)
 {
-    return plat_now() - this_cpu()->halted_ns;
+    u64 sum = 0;
+    for (u32 i = 0; i < plat_cpu_count(); i++) {
+        u64 clock = __atomic_load_n(&smp_cpu(i)->clock, __ATOMIC_RELAXED);
+        sum += clock & CPU_ASLEEP ? clock & ~CPU_ASLEEP : plat_now() - clock;
+    }
+    return sum;
 }
 
 u64 plat_wall_clock(void)
 {
-    if (!time.wall) {
-        u64 real = rtc_read();
-        time.wall = real - plat_now();
+    static u32 lock;
+    if (unlikely(!__atomic_load_n(&time.wall, __ATOMIC_RELAXED))) {
+        spin_lock(&lock);
+        u64 real = time.wall ? 0 : rtc_read();
+        if (real)
+            __atomic_store_n(&time.wall, real - plat_now(), __ATOMIC_RELAXED);
+        spin_unlock(&lock);
     }
     return time.wall + plat_now();
 }
@@ -134,9 +143,14 @@ static void arm(u64 at)
     apic_write(APIC_TIMER_START, ticks < UINT32_MAX ? (u32)ticks : UINT32_MAX);
 }
 
+// The interrupt may be a late one, of an earlier request, or one that plat_wait has asked for.
 void time_ran_out(void)
 {
-    this_cpu()->timer_at = UINT64_MAX;
+    struct cpu *c = this_cpu();
+    if (c->timer_at > plat_now())
+        arm(c->timer_at);
+    else
+        c->timer_at = UINT64_MAX;
 }
 
 void time_stress(void)
@@ -163,9 +177,11 @@ void plat_timer(u64 at)
         return;
     if (at != UINT64_MAX)
         time_settle();
+    u64 flags = interrupts_save();
     c->timer_at = at;
     arm(at);
     time_stress();
+    interrupts_restore(flags);
 }
 
 void time_wake_one(void)
@@ -175,29 +191,37 @@ void time_wake_one(void)
         plat_cpu_kick((u32)__builtin_ctzll(w));
 }
 
-// Interrupts are off from the question to the sleep, so that none that matters comes between. Input
-// interrupts one CPU only, which wakes those that have said before they look that they wait.
+// The CPU's clock stands still.
+static void rest(struct cpu *c)
+{
+    u64 ran = plat_now() - c->clock;
+    __atomic_store_n(&c->clock, ran | CPU_ASLEEP, __ATOMIC_RELAXED);
+    smp_halt(c);
+    __atomic_store_n(&c->clock, plat_now() - ran, __ATOMIC_RELAXED);
+}
+
+// Interrupts are off from the question to the sleep, so that none that matters comes between; one
+// that matters to page tables only (tlb.c) does not end it. Input interrupts one CPU only, which
+// wakes those that have said before they look that they wait.
 void plat_wait(u64 until)
 {
     struct cpu *c = this_cpu();
-    u64 start = plat_now();
     if (console_deliver())
         return;
     if (until != UINT64_MAX)
         time_settle();
     interrupts_off();
     __atomic_or_fetch(&waiting, 1ull << c->id, __ATOMIC_SEQ_CST);
-    if (!c->kicked && until > start && !console_pending()) {
+    while (!c->kicked && until > plat_now() && !console_pending()) {
         if (until < c->timer_at)
             arm(until);
-        interrupts_on_and_halt();
-        interrupts_off();
+        rest(c);
         arm(c->timer_at);
         time_stress();
-        c->halted_ns += plat_now() - start;
     }
     __atomic_and_fetch(&waiting, ~(1ull << c->id), __ATOMIC_SEQ_CST);
-    c->kicked = false;
+    // Before whoever has waited looks for work.
+    __atomic_exchange_n(&c->kicked, false, __ATOMIC_SEQ_CST);
     interrupts_on();
     console_deliver();
 }

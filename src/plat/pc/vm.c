@@ -12,14 +12,18 @@
 // since they are large and almost never used: there, the fault that finds no memory is reported to
 // the hook, which ends the call. But a host function must not be ended in the middle, so the last
 // pages are kept back for its stack.
+//
+// A reservation belongs to whoever has it: calls about the same one, and faults in it, may come
+// from any CPU, but not at the same time. Only the heap's are touched, for the first time, by
+// several.
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
 struct slot {
     u64 from, to; // committed
     bool used, stack;
-    u32 next; // free slot + 1
-    u64 reserved;
+    u32 next;   // free slot + 1
+    u64 lowest; // of a stack: where it has been touched
 };
 _Static_assert(sizeof(struct slot) == 32, "so that finding one takes no division");
 
@@ -41,32 +45,17 @@ static struct window {
     struct slot *pages[SLOT_PAGES];
 } windows[WINDOWS];
 
-static u64 promised_pages;  // committed, but not there yet
-static u64 promised_tables; // that all that is committed may need
-u64 vm_kept_pages;          // of slot records
-static u32 lock;
+u64 vm_kept_pages;
+static u32 lock; // of what is not in use: windows, and the lists of their slots
 
-// --- Promises
-
-void vm_promise(s64 pages, s64 tables)
+u64 vm_keep_page(void)
 {
-    promised_pages += (u64)pages;
-    promised_tables += (u64)tables;
-}
-
-bool vm_available(u64 pages)
-{
-    u64 set_aside = promised_pages + (promised_tables - tables_count()) + PAGES_RESERVE;
-    u64 free = pages_free_count();
-    return free >= set_aside && free - set_aside >= pages;
-}
-
-u64 vm_tables(u64 from, u64 to)
-{
-    u64 n = 0;
-    for (u32 shift = 21; from < to && shift <= 39; shift += 9)
-        n += ((to - 1) >> shift) - (from >> shift) + 1;
-    return n;
+    u64 page = page_alloc(0);
+    if (page) {
+        page_clear(page);
+        __atomic_fetch_add(&vm_kept_pages, 1, __ATOMIC_RELAXED);
+    }
+    return page;
 }
 
 // --- Slots
@@ -101,14 +90,16 @@ static struct window *window_of(u64 address)
 static inline struct slot *record(const struct window *w, u64 offset, u32 shift)
 {
     u64 i = offset >> shift;
-    return i < w->made ? slot_at(w, (u32)i) : NULL;
+    return i < __atomic_load_n(&w->made, __ATOMIC_ACQUIRE) ? slot_at(w, (u32)i) : NULL;
 }
 
-// That of an address. One comparison for linear memories, which fault the most.
+// That of an address. One comparison for linear memories, which fault the most: they are the last
+// window, and no address outside of it has a number that small.
 static inline struct slot *find(u64 address)
 {
-    if (likely(address - WINDOW_HUGE < WINDOW_END - WINDOW_HUGE))
-        return record(&windows[2], address - WINDOW_HUGE, 33);
+    struct slot *s = record(&windows[2], address - WINDOW_HUGE, 33);
+    if (likely(s))
+        return s;
     const struct window *w = window_of(address);
     return w ? record(w, address - place_of(w)->base, place_of(w)->shift) : NULL;
 }
@@ -128,15 +119,9 @@ static bool add_slot(struct window *w)
     if (i / SLOTS_A_PAGE >= SLOT_PAGES || slot_base(w, i + 1) > place_of(w)->end)
         return false;
     struct slot **page = &w->pages[i / SLOTS_A_PAGE];
-    if (!*page) {
-        u64 fresh = vm_available(1) ? page_alloc(0) : 0;
-        if (!fresh)
-            return false;
-        page_clear(fresh);
-        *page = (struct slot *)fresh;
-        vm_kept_pages++;
-    }
-    w->made++;
+    if (!table_prepare(slot_base(w, i)) || (!*page && !(*page = (struct slot *)vm_keep_page())))
+        return false;
+    __atomic_store_n(&w->made, i + 1, __ATOMIC_RELEASE);
     slot_at(w, i)->next = w->unused;
     w->unused = i + 1;
     return true;
@@ -167,23 +152,29 @@ void *plat_reserve(size_t size)
     return p;
 }
 
-// --- Committing
+// --- Committing. A reservation is in the hands of one CPU at a time, and so is its record.
+
+// What is promised for it as a whole, beside its pages.
+static u64 tables_of(const struct slot *s)
+{
+    return tables_needed(s->stack ? s->lowest : s->from, s->to);
+}
 
 static bool commit(struct slot *s, u64 from, u64 to, bool stack)
 {
+    struct slot was = *s;
     bool first = s->from == s->to;
     if (!first && to != s->from && from != s->to)
         return false;
-    u64 low = first || from < s->from ? from : s->from, high = first || to > s->to ? to : s->to;
-    u64 pages = stack ? 0 : (to - from) / PLAT_PAGE;
-    u64 tables = vm_tables(low, high) - vm_tables(s->from, s->to);
-    if (!vm_available(pages + tables))
-        return false;
-    vm_promise((s64)pages, (s64)tables);
-    s->from = low;
-    s->to = high;
+    s->from = first || from < s->from ? from : s->from;
+    s->to = first || to > s->to ? to : s->to;
+    s->lowest = first ? to : s->lowest;
     s->stack = stack;
-    return true;
+    u64 pages = stack ? 0 : (to - from) / PLAT_PAGE;
+    if (pages_promise(pages + tables_of(s) - tables_of(&was), PAGES_RESERVE))
+        return true;
+    *s = was;
+    return false;
 }
 
 static status commit_as(void *p, size_t size, bool stack)
@@ -192,10 +183,7 @@ static status commit_as(void *p, size_t size, bool stack)
         return ERR_INVALID_ARG;
     if (!size)
         return OK;
-    spin_lock(&lock);
-    bool done = commit(find_or_die(p), (u64)p, (u64)p + size, stack);
-    spin_unlock(&lock);
-    return done ? OK : ERR_NO_MEMORY;
+    return commit(find_or_die(p), (u64)p, (u64)p + size, stack) ? OK : ERR_NO_MEMORY;
 }
 
 status plat_commit(void *p, size_t size)
@@ -208,20 +196,19 @@ status plat_commit_stack(void *p, size_t size)
     return commit_as(p, size, true);
 }
 
-void vm_drop_page(u64 page)
-{
-    promised_pages++;
-    page_free(page, 0);
-}
-
 static void drop_stack_page(u64 page)
 {
     page_free(page, 0);
 }
 
-static void drop_pages(const struct slot *s, u64 from, u64 size)
+static void drop_pages(struct slot *s, u64 from, u64 to)
 {
-    table_unmap(from, size, s->stack ? drop_stack_page : vm_drop_page);
+    table_unmap(from, to - from, s->stack ? drop_stack_page : page_unclaim);
+    if (!s->stack || from > s->lowest || to <= s->lowest)
+        return;
+    u64 promised = tables_of(s);
+    s->lowest = to < s->to ? to : s->to;
+    pages_unpromise(promised - tables_of(s));
 }
 
 static void decommit(struct slot *s, u64 from, u64 to)
@@ -235,28 +222,25 @@ static void decommit(struct slot *s, u64 from, u64 to)
         return;
     if (from != low && to != high)
         pc_panic(NULL, "a hole in a reservation at 0x%lx", (unsigned long)from);
-    drop_pages(s, from, to - from);
+    drop_pages(s, from, to);
+    u64 promised = tables_of(s) + (s->stack ? 0 : (to - from) / PLAT_PAGE);
     *(from == low ? &s->from : &s->to) = from == low ? to : from;
-    vm_promise(s->stack ? 0 : -(s64)((to - from) / PLAT_PAGE),
-               (s64)vm_tables(s->from, s->to) - (s64)vm_tables(low, high));
+    pages_unpromise(promised - tables_of(s));
 }
 
 void plat_decommit(void *p, size_t size)
 {
-    if (!size)
-        return;
-    spin_lock(&lock);
-    decommit(find_or_die(p), (u64)p, (u64)p + size);
-    spin_unlock(&lock);
+    if (size)
+        decommit(find_or_die(p), (u64)p, (u64)p + size);
 }
 
 void plat_release(void *p, size_t size)
 {
     struct window *w = window_of((u64)p);
-    spin_lock(&lock);
     struct slot *s = find_or_die(p);
     (void)size;
     decommit(s, s->from, s->to);
+    spin_lock(&lock);
     s->used = false;
     s->next = w->unused;
     w->unused = slot_number(w, (u64)p) + 1;
@@ -265,57 +249,63 @@ void plat_release(void *p, size_t size)
 
 void plat_zero(void *p, size_t size)
 {
-    if (!size)
-        return;
-    spin_lock(&lock);
-    drop_pages(find_or_die(p), (u64)p, size);
-    spin_unlock(&lock);
+    if (size)
+        drop_pages(find_or_die(p), (u64)p, (u64)p + size);
 }
 
 // --- Faults
 
-// Stacks grow at their pointer; anything else in a stack's reservation is data of the interpreter.
-static bool may_take(u64 address, const u64 *sp, bool plain_c)
+// Maps a page, which has been promised.
+static void fill(u64 address)
 {
-    if (vm_available(1 + 3))
+    u64 page = page_claim();
+    page_clear(page);
+    if (!table_map(address & ~(PLAT_PAGE - 1), page, PTE_WRITE | PTE_NX))
+        page_unclaim(page); // another CPU was faster
+}
+
+// Stacks grow at their pointer; anything else in a stack's reservation is data of the interpreter.
+// An interrupt in compiled code writes to the stack of that.
+static bool may_use_reserve(u64 address, const u64 *saved)
+{
+    u64 sp = saved[4];
+    bool plain_c = saved[1] - WINDOW_CODE >= CODE_WINDOW_MAX;
+    bool on_stack = address - (sp - 65536) < 2 * 65536;
+    bool interrupt = this_cpu()->tss.ist[IST_INTERRUPT - 1] - sp < HOOK_STACK_SIZE;
+    return plain_c && (on_stack || interrupt);
+}
+
+__attribute__((noinline)) static bool fill_stack(struct slot *s, u64 address, const u64 *saved)
+{
+    u64 before = s->lowest, promised = tables_of(s);
+    if (address < s->lowest)
+        s->lowest = address & ~(PLAT_PAGE - 1);
+    u64 more = 1 + tables_of(s) - promised;
+    if (pages_promise(more, PAGES_RESERVE) ||
+        (may_use_reserve(address, saved) && pages_promise(more, 0))) {
+        fill(address);
         return true;
-    bool on_stack = address - (*sp - 65536) < 2 * 65536;
-    return plain_c && on_stack && pages_free_count() > promised_pages;
+    }
+    s->lowest = before;
+    return false;
 }
 
 // Out of line, so that a fault that is not ours is known at once.
-__attribute__((noinline)) static bool fill(const struct slot *s, u64 address)
+__attribute__((noinline)) static bool fill_plain(u64 address)
 {
-    spin_lock(&lock);
-    u64 page = page_alloc(0);
-    bool done = page != 0;
-    if (done) {
-        page_clear(page);
-        done = table_map(address & ~(PLAT_PAGE - 1), page, PTE_WRITE | PTE_NX);
-        if (!done)
-            page_free(page, 0);
-        else if (!s->stack)
-            promised_pages--;
-    }
-    spin_unlock(&lock);
-    return done;
+    fill(address);
+    return true;
 }
 
-__attribute__((noinline)) static bool fill_stack(const struct slot *s, u64 address, const u64 *sp,
-                                                 bool plain_c)
+// Without a lock: a slot does not change while something in it is being used.
+bool vm_fault(u64 address, const u64 *saved)
 {
-    return may_take(address, sp, plain_c) && fill(s, address);
-}
-
-// Without the lock: a slot does not change while something in it is being used.
-bool vm_fault(u64 address, const u64 *sp, bool plain_c)
-{
-    const struct slot *s = find(address); // one that is not in use has nothing committed
+    struct slot *s = find(address); // one that is not in use has nothing committed
     if (!s)
         return address - WINDOW_CODE < 2 * CODE_WINDOW_MAX && code_fault(address);
     if (address - s->from >= s->to - s->from)
         return false;
-    return s->stack ? fill_stack(s, address, sp, plain_c) : fill(s, address);
+    return s->stack ? fill_stack(s, address, saved) : fill_plain(address);
 }
 
 // --- Large blocks of the heap

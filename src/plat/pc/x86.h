@@ -13,6 +13,7 @@
 #define PTE_NX (1ull << 63)
 #define PTE_ADDRESS 0x000ffffffffff000ull
 
+#define FLAG_IF (1ull << 9)
 #define CR4_UMIP (1ull << 11)
 #define CR4_FSGSBASE (1ull << 16)
 #define CR4_OSXSAVE (1ull << 18)
@@ -93,6 +94,11 @@ static inline u64 read_cr3(void)
     return v;
 }
 
+static inline void write_cr3(u64 v)
+{
+    __asm__ volatile("mov %0, %%cr3" : : "r"(v) : "memory");
+}
+
 static inline u64 read_cr4(void)
 {
     u64 v;
@@ -125,6 +131,20 @@ static inline void interrupts_on(void)
     __asm__ volatile("sti" ::: "memory");
 }
 
+// Off, and then as they were.
+static inline u64 interrupts_save(void)
+{
+    u64 flags = __builtin_ia32_readeflags_u64();
+    interrupts_off();
+    return flags;
+}
+
+static inline void interrupts_restore(u64 flags)
+{
+    if (flags & FLAG_IF)
+        interrupts_on();
+}
+
 // Sleeps until an interrupt. None can get lost in between: sti takes effect after the next
 // instruction.
 static inline void interrupts_on_and_halt(void)
@@ -132,11 +152,21 @@ static inline void interrupts_on_and_halt(void)
     __asm__ volatile("sti; hlt" ::: "memory");
 }
 
+void spin_wait(const u32 *lock); // tlb.c
+
 // A lock for a few instructions. Never taken by what may interrupt its holder.
 static inline void spin_lock(u32 *lock)
 {
-    while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
-        cpu_pause();
+    while (unlikely(__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE)))
+        spin_wait(lock);
+}
+
+// The same for locks that page faults take: their holder must not touch a part of its stack that is
+// not there yet. What it needs is less than this.
+static inline void spin_lock_deep(u32 *lock)
+{
+    __asm__ volatile("testb $0, -1024(%%rsp)" : : : "memory", "cc");
+    spin_lock(lock);
 }
 
 static inline void spin_unlock(u32 *lock)

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+// The loop: start what can start, wait until a process is over or a back-off is, decide what
+// becomes of it. Each start and end is one line on the console, "init: NAME: WHAT".
+#include "supervise.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+
+enum { MODULE_MAX = 256 << 20 };
+#define BACK_OFF_MAX (60 * SIP_SECOND)
+#define STEADY (60 * SIP_SECOND) // who ran so long has earned its restarts anew
+
+static void say(const struct service *s, const char *format, ...) SIP_PRINTF(2, 3);
+static void say(const struct service *s, const char *format, ...)
+{
+    char text[300];
+    va_list list;
+    va_start(list, format);
+    sip_format_list(text, sizeof text, format, list);
+    va_end(list);
+    sip_printf("init: %s: %s\n", s->name, text);
+}
+
+// --- Starting
+
+static bool compile(struct service *s)
+{
+    char message[160];
+    size_t size = 0;
+    char *bytes = file_read(s->file, MODULE_MAX, &size);
+    if (!bytes) {
+        say(s, "failed for good: %.100s: %s", s->file, strerror(errno));
+        return false;
+    }
+    int64_t module = sip_compile(bytes, size, message, sizeof message);
+    free(bytes);
+    if (module >= 0)
+        s->module = (nebulet_handle)module;
+    else
+        say(s, "failed for good: %.100s: %s%s%s", s->file, sip_error_text(module),
+            message[0] ? ": " : "", message);
+    return module >= 0;
+}
+
+// A file that several services have is compiled once; their handles are the same.
+static bool get_module(struct manifest *m, struct service *s)
+{
+    for (uint32_t i = 0; s->module == NEBULET_NO_HANDLE && i < m->count; i++)
+        if (m->services[i].module != NEBULET_NO_HANDLE && !strcmp(m->services[i].file, s->file))
+            s->module = m->services[i].module;
+    return s->module != NEBULET_NO_HANDLE || compile(s);
+}
+
+// After an end, or a start that did not succeed: what next?
+static void decide(struct service *s, bool well, const char *what)
+{
+    bool again = s->restart == RESTART_ALWAYS || (s->restart == RESTART_ON_FAILURE && !well);
+    if (s->started_at && sip_now() - s->started_at >= STEADY)
+        s->restarts = 0;
+    if (again && s->restarts < s->restarts_max) {
+        s->wait = s->restarts++ ? s->wait * 2 : s->back_off;
+        s->wait = s->wait < BACK_OFF_MAX ? s->wait : BACK_OFF_MAX;
+        s->again_at = sip_after(s->wait);
+        s->state = BACKS_OFF;
+        say(s, "%s; starts again in %llu ms (%u of %u)", what, s->wait / SIP_MS, s->restarts,
+            s->restarts_max);
+        return;
+    }
+    s->state = well ? OVER : FAILED;
+    say(s, "%s%s", what, well ? "" : "; failed for good");
+}
+
+static void start(struct manifest *m, struct service *s)
+{
+    char what[80];
+    s->started_at = 0;
+    if (!get_module(m, s)) {
+        s->state = FAILED;
+        return;
+    }
+    int64_t process = sip_start(s->module, s->args, &s->options, NEBULET_NO_HANDLE);
+    if (process < 0) {
+        sip_format(what, sizeof what, "does not start: %s", sip_error_text(process));
+        decide(s, false, what);
+        return;
+    }
+    s->process = (nebulet_handle)process;
+    s->started_at = sip_now();
+    s->state = RUNS;
+    say(s, "started");
+}
+
+static void start_if_possible(struct manifest *m, struct service *s)
+{
+    if (s->state == BACKS_OFF && sip_now() >= s->again_at)
+        start(m, s);
+    if (s->state != WAITS)
+        return;
+    for (; s->needs_met < s->need_count; s->needs_met++) {
+        const struct service *needed = &m->services[s->needs[s->needs_met].service];
+        if (needed->state == FAILED) {
+            s->state = FAILED;
+            say(s, "not started: %s failed", needed->name);
+            return;
+        }
+        if (needed->state != RUNS && needed->state != OVER)
+            return;
+    }
+    start(m, s);
+}
+
+// --- Waiting
+
+static void end(struct service *s)
+{
+    struct nebulet_exit how = {0};
+    char what[80];
+    sip_must(sip_join(s->process, &how), "init: waiting for a process");
+    s->process = NEBULET_NO_HANDLE;
+    sip_describe_exit(what, sizeof what, &how);
+    decide(s, how.how == NEBULET_EXITED && how.code == 0, what);
+}
+
+// Waits until something has to be done. items has room for all services.
+static void wait_for_ends(struct manifest *m, struct nebulet_wait *items)
+{
+    uint64_t until = NEBULET_FOREVER;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < m->count; i++) {
+        struct service *s = &m->services[i];
+        if (s->state == RUNS)
+            items[count++] = (struct nebulet_wait){.handle = s->process, .signals = NEBULET_ENDED};
+        if (s->state == BACKS_OFF && s->again_at < until)
+            until = s->again_at;
+    }
+    int64_t result = nebulet_object_wait_many(items, count, until);
+    if (result == NEBULET_ERR_TIMED_OUT || result == NEBULET_ERR_SHOULD_WAIT)
+        return;
+    sip_must(result, "init: waiting");
+    for (uint32_t i = 0, k = 0; i < m->count; i++)
+        if (m->services[i].state == RUNS && items[k++].observed & NEBULET_ENDED)
+            end(&m->services[i]);
+}
+
+static bool is_busy(const struct service *s)
+{
+    return s->state == WAITS || s->state == BACKS_OFF || s->state == RUNS;
+}
+
+// Daemons that nobody is left to need. That they are killed is no failure.
+static void end_daemons(struct manifest *m)
+{
+    for (uint32_t i = m->count; i-- > 0;) {
+        struct service *s = &m->services[m->order[i]];
+        if (s->state == RUNS) {
+            nebulet_process_kill(s->process);
+            sip_must(sip_join(s->process, NULL), "init: waiting for a daemon");
+            say(s, "ended, nobody needs it any more");
+        }
+        if (is_busy(s))
+            s->state = OVER;
+    }
+}
+
+static bool others_are_busy(const struct manifest *m)
+{
+    for (uint32_t i = 0; i < m->count; i++)
+        if (!m->services[i].is_daemon && is_busy(&m->services[i]))
+            return true;
+    return false;
+}
+
+uint32_t supervise(struct manifest *m)
+{
+    struct nebulet_wait *items = calloc(m->count + 1, sizeof *items);
+    uint32_t failed = 0;
+    if (!items)
+        sip_panic("init: out of memory");
+    for (;;) {
+        for (uint32_t i = 0; i < m->count; i++)
+            start_if_possible(m, &m->services[m->order[i]]);
+        if (!others_are_busy(m))
+            break;
+        wait_for_ends(m, items);
+    }
+    end_daemons(m);
+    free(items);
+    for (uint32_t i = 0; i < m->count; i++)
+        failed += m->services[i].state == FAILED;
+    return failed;
+}
