@@ -41,7 +41,7 @@ struct cpu {
     u64 armed;      // when the timer is to run out; UINT64_MAX: it is not armed
     u64 tick_until; // in ticks: until then a tick comes for those who queue
     u64 since;      // in ticks: charged up to here
-};
+} __attribute__((aligned(128)));
 
 static struct {
     const struct kern_hooks *hooks;
@@ -115,12 +115,6 @@ static void arm(struct cpu *c, u64 at)
     plat_timer(at);
 }
 
-void sched_alarm_earlier(struct cpu *c, u64 at)
-{
-    if (c->current && at < c->armed)
-        arm(c, at);
-}
-
 static void charge(struct cpu *c, struct process *p)
 {
     u64 now = ticks(), used = now - c->since;
@@ -180,6 +174,16 @@ static void contend(struct cpu *c)
         return;
     charge(c, c->current->process);
     rearm(c, plat_now(), c->alarms ? c->alarms->at : UINT64_MAX);
+}
+
+void sched_alarm_earlier(struct cpu *c, u64 at)
+{
+    if (!c->current || at >= c->armed)
+        return;
+    if (!c->tick_until && contended(c))
+        contend(c); // nobody knows what the timer was to tell
+    else
+        arm(c, at);
 }
 
 // --- Queues
@@ -329,7 +333,7 @@ static struct process *pick_process(struct cpu *c)
 static void save_globals(struct kthread *t)
 {
     const struct process *p = t->process;
-    if (t->own_instance || !p->polls)
+    if (likely(!p->polls) || t->own_instance)
         return;
     if (p->stack_pointer)
         t->stack_pointer = p->stack_pointer->i32;
@@ -340,7 +344,7 @@ static void save_globals(struct kthread *t)
 static void load_globals(const struct kthread *t)
 {
     const struct process *p = t->process;
-    if (t->own_instance || !p->polls)
+    if (likely(!p->polls) || t->own_instance)
         return;
     if (p->stack_pointer)
         p->stack_pointer->i32 = t->stack_pointer;
@@ -477,11 +481,31 @@ void sched_begin(struct kthread *t)
     }
 }
 
+// To a thread of the same process that has parked: nothing but the thread changes.
+static void switch_to_sibling(struct cpu *c, struct kthread *t, struct kthread *next)
+{
+    struct process *p = t->process;
+    p->ready = next->next_ready;
+    t->next_ready = NULL;
+    *(p->ready ? p->ready_tail : &p->ready) = t;
+    p->ready_tail = &t->next_ready;
+    t->status = THREAD_READY;
+    next->status = THREAD_RUNS;
+    c->current = next;
+    save_globals(t);
+    load_globals(next);
+    thread_switch(t->rt, t->vm, next->rt);
+}
+
 void sched_yield(void)
 {
     struct cpu *c = sched_cpu();
     struct kthread *t = c->current;
     struct process *p = t->process;
+    if (likely(p->ready) && likely(p->ready->status != THREAD_FRESH) && likely(p->slice > 0)) {
+        switch_to_sibling(c, t, p->ready);
+        return;
+    }
     if (!p->ready && !c->first && !c->handover)
         return;
     t->status = THREAD_READY;
