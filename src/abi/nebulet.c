@@ -172,9 +172,10 @@ enum { CELLS_DIRECT = 5, CELLS_MAX = 8 };
 // Twice for each call. With the arguments in registers (vm_direct_fn), which the checks then work on:
 // for compiled code, if there are at most five, and nobody wants a trace. And with cells.
 //
-// A request to switch or to end that has come meanwhile is looked at after calls that may wait; the
-// others are over soon, and it finds the thread in its own code.
+// A request to switch or to end that has come meanwhile is looked at after calls that may take long;
+// the others are over soon, and a later tick finds the thread in its own code.
 #define AFTER_WAITS(vm) rt_check_interrupt(vm)
+#define AFTER_SLOW(vm) rt_check_interrupt(vm)
 #define AFTER_PLAIN(vm) ((void)0)
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
     static inline __attribute__((always_inline)) s64 do_##name(                                    \
