@@ -81,6 +81,15 @@ s64 call_channel_recv(struct vmctx *vm, struct process *p, const struct call_cha
     return result;
 }
 
+s64 call_channel_call(struct vmctx *vm, struct process *p, const struct call_channel_call *a)
+{
+    (void)vm;
+    if (unlikely(a->bytes_size > NEBULET_MESSAGE_MAX))
+        return ERR_INVALID_ARG;
+    return channel_call(p, a->channel, a->bytes, a->bytes_size, a->answer, a->answer_size,
+                        a->deadline);
+}
+
 // --- Streams
 
 s64 call_stream_create(struct vmctx *vm, struct process *p, const struct call_stream_create *a)

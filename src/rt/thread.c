@@ -110,13 +110,18 @@ static void prepare(struct thread *t, const u8 *now)
         arch_set_gs((u64)(uintptr_t)vm->mem_base);
 }
 
+void thread_arrive(struct thread *t)
+{
+    t->state = THREAD_RUNNING;
+    t->cpu = plat_cpu_id();
+    this_cpu()->running = t;
+}
+
 void thread_enter(struct thread *t)
 {
     struct rt_cpu *c = this_cpu();
-    c->running = t;
+    thread_arrive(t);
     c->left = true;
-    t->state = THREAD_RUNNING;
-    t->cpu = plat_cpu_id();
     if (t->at)
         prepare(t, NULL);
     if (PLAT_TRACKS_STACKS)
