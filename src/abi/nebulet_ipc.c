@@ -53,7 +53,7 @@ s64 call_channel_create(struct vmctx *vm, struct process *p, const struct call_c
              : call_give_two(p, &x->object, HANDLE_ALL_RIGHTS, &y->object, HANDLE_ALL_RIGHTS, a->ends);
 }
 
-s64 call_channel_send(struct vmctx *vm, struct process *p, const struct call_channel_send *a)
+OFTEN s64 call_channel_send(struct vmctx *vm, struct process *p, const struct call_channel_send *a)
 {
     (void)vm;
     if (likely(!a->handles_count) && likely(a->bytes_size <= NEBULET_MESSAGE_MAX))
@@ -81,7 +81,7 @@ s64 call_channel_recv(struct vmctx *vm, struct process *p, const struct call_cha
     return result;
 }
 
-s64 call_channel_call(struct vmctx *vm, struct process *p, const struct call_channel_call *a)
+OFTEN s64 call_channel_call(struct vmctx *vm, struct process *p, const struct call_channel_call *a)
 {
     (void)vm;
     if (unlikely(a->bytes_size > NEBULET_MESSAGE_MAX))

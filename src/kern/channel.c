@@ -330,7 +330,7 @@ static status wait_for_message(struct channel *c, struct receiver *r, struct kth
     r->thread = sched_self();
     *c->last_receiver = r;
     c->last_receiver = &r->next;
-    status s = next ? sched_hand_over_and_wait(next, deadline) : sched_wait(deadline);
+    status s = next ? sched_hand_over_and_wait(r->thread, next, deadline) : sched_wait(deadline);
     if (likely(!r->thread))
         return r->why;
     leave_queue(c, r);

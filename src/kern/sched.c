@@ -461,13 +461,12 @@ void sched_hand_over(struct kthread *t)
 }
 
 // From the only thread of one process that could run to the only one of another: no queue is touched.
-status sched_hand_over_and_wait(struct kthread *t, u64 deadline)
+status sched_hand_over_and_wait(struct kthread *me, struct kthread *t, u64 deadline)
 {
-    struct cpu *c = sched_cpu();
-    struct kthread *me = c->current;
     struct process *p = t->process, *was = me->process;
+    struct cpu *c = was->cpu;
     bool plain = deadline == NEBULET_FOREVER && t->status == THREAD_WAITS && !p->cpu &&
-                 !p->queued && !was->ready && p->slice > 0 && !(p->limits.cpu | p->limits.cpu_ns) &&
+                 !p->queued && !was->ready && p->slice > 0 && !p->special &&
                  was->state == NEBULET_LIVES;
     if (unlikely(!plain)) {
         sched_hand_over(t);
