@@ -144,18 +144,17 @@ void channel_each_kept(struct channel *c, void (*each)(struct object *o))
 
 // --- Sending
 
-// Straight to whoever waits. False: nobody does, or it has not enough room.
-static bool deliver(struct channel *to, const u8 *bytes, u32 size)
+// Straight to whoever waits, who is to be woken then. NULL: nobody does, or it has not enough room.
+static struct kthread *deliver(struct channel *to, const u8 *bytes, u32 size)
 {
     struct receiver *r = to->receivers;
-    if (!r || size > r->size || to->first)
-        return false;
+    if (unlikely(!r) || size > r->size || to->first)
+        return NULL;
     struct kthread *t = pop_receiver(to, OK);
     memcpy(r->bytes, bytes, size);
     r->got = size;
     t->process->stats.received++;
-    sched_hand_over(t);
-    return true;
+    return t;
 }
 
 // Its reference is the receiver's business: while `s` is in line the channel is there.
@@ -271,10 +270,13 @@ status channel_send(struct process *p, struct channel *c, const u8 *bytes, u32 s
 {
     if (likely(!nhandles)) {
         kern_acquire();
-        bool done = c->peer && deliver(c->peer, bytes, size);
-        p->stats.sent += done;
+        struct kthread *t = c->peer ? deliver(c->peer, bytes, size) : NULL;
+        if (likely(t)) {
+            p->stats.sent++;
+            sched_hand_over(t);
+        }
         kern_release();
-        if (likely(done))
+        if (likely(t))
             return OK;
     }
     return send_kept(p, c, bytes, size, handles, nhandles, deadline);
@@ -318,15 +320,17 @@ static void leave_queue(struct channel *c, struct receiver *r)
         c->last_receiver = at;
 }
 
-// Parks. OK: something came, which r->got says, or which is in the queue (r->got == UINT32_MAX).
-static status wait_for_message(struct channel *c, struct receiver *r, u64 deadline)
+// Parks; first lets `next` run, if it is not NULL. OK: something came, which r->got says, or which
+// is in the queue (r->got == UINT32_MAX).
+static status wait_for_message(struct channel *c, struct receiver *r, struct kthread *next,
+                               u64 deadline)
 {
     r->next = NULL;
     r->got = UINT32_MAX;
     r->thread = sched_self();
     *c->last_receiver = r;
     c->last_receiver = &r->next;
-    status s = sched_wait(deadline);
+    status s = next ? sched_hand_over_and_wait(r->thread, next, deadline) : sched_wait(deadline);
     if (likely(!r->thread))
         return r->why;
     leave_queue(c, r);
@@ -354,7 +358,7 @@ s64 channel_recv(struct process *p, struct channel *c, u8 *bytes, u32 size, nebu
     kern_acquire();
     object_ref(&c->object); // our handle may be closed meanwhile
     while (!c->first && !result && r.got == UINT32_MAX)
-        result = c->peer ? wait_for_message(c, &r, deadline) : ERR_PEER_CLOSED;
+        result = c->peer ? wait_for_message(c, &r, NULL, deadline) : ERR_PEER_CLOSED;
     if (r.got != UINT32_MAX) {
         needed->bytes = r.got;
         result = r.got;
@@ -367,4 +371,42 @@ s64 channel_recv(struct process *p, struct channel *c, u8 *bytes, u32 size, nebu
     object_unref(&c->object);
     kern_release();
     return result;
+}
+
+// --- Both
+
+// What comes is for us, and the other end waits already: from memory to memory, and the CPU
+// straight from one thread to the other. False: nothing has been done, for it is not so. Otherwise
+// r->got is the answer's size, or UINT32_MAX: *why says why there is none, or there is one in the
+// queue.
+static bool call_at_once(struct process *p, struct channel *c, const u8 *bytes, u32 size,
+                         struct receiver *r, u64 deadline, status *why)
+{
+    struct channel *peer = c->peer;
+    if (unlikely(!peer || c->first || c->receivers))
+        return false;
+    struct kthread *t = deliver(peer, bytes, size);
+    if (unlikely(!t))
+        return false;
+    p->stats.sent++;
+    object_ref(&c->object); // our handle may be closed meanwhile
+    *why = wait_for_message(c, r, t, deadline);
+    object_unref(&c->object);
+    return true;
+}
+
+s64 channel_call(struct process *p, struct channel *c, const u8 *bytes, u32 size, u8 *answer,
+                 u32 room, u64 deadline)
+{
+    struct receiver r = {.bytes = answer, .size = room, .got = UINT32_MAX};
+    struct nebulet_message needed;
+    status s;
+    kern_acquire();
+    bool sent = call_at_once(p, c, bytes, size, &r, deadline, &s);
+    kern_release();
+    if (likely(r.got != UINT32_MAX))
+        return r.got;
+    if (!sent)
+        s = channel_send(p, c, bytes, size, NULL, 0, deadline);
+    return s ? s : channel_recv(p, c, answer, room, NULL, 0, &needed, deadline);
 }

@@ -55,6 +55,9 @@ status channel_send(struct process *p, struct channel *c, const u8 *bytes, u32 s
 // `handles`.
 s64 channel_recv(struct process *p, struct channel *c, u8 *bytes, u32 size, nebulet_handle *handles,
                  u32 nhandles, struct nebulet_message *needed, u64 deadline);
+// Sends, and receives what comes next, of at most `room` bytes and without handles.
+s64 channel_call(struct process *p, struct channel *c, const u8 *bytes, u32 size, u8 *answer,
+                 u32 room, u64 deadline);
 // Puts a message with one handle into the queue of c; the object's reference goes with it. With the
 // lock. NO_RESOURCES: the queue is full.
 status channel_push_object(struct channel *c, struct object *o);

@@ -464,6 +464,35 @@ void sched_hand_over(struct kthread *t)
     contend(c);
 }
 
+// From the only thread of one process that could run to the only one of another: no queue is
+// touched.
+status sched_hand_over_and_wait(struct kthread *me, struct kthread *t, u64 deadline)
+{
+    struct process *p = t->process, *was = me->process;
+    struct cpu *c = was->cpu;
+    bool plain = deadline == NEBULET_FOREVER && t->status == THREAD_WAITS && !p->cpu &&
+                 !p->queued && !was->ready && p->slice > 0 && !p->special &&
+                 was->state == NEBULET_LIVES;
+    if (unlikely(!plain)) {
+        sched_hand_over(t);
+        return sched_wait(deadline);
+    }
+    if (unlikely(t->alarm.cpu != NULL))
+        alarm_cancel(&t->alarm);
+    charge(c, was);
+    was->cpu = NULL;
+    me->status = THREAD_WAITS;
+    save_globals(me);
+    p->cpu = p->home = c;
+    p->stats.switches++;
+    t->woken = OK;
+    t->status = THREAD_RUNS;
+    c->current = t;
+    load_globals(t);
+    thread_switch(me->rt, me->vm, t->rt);
+    return me->woken;
+}
+
 void sched_begin(struct kthread *t)
 {
     struct process *p = t->process;

@@ -37,7 +37,7 @@ static struct rt_cpu {
     struct thread *running;
     void *sp; // of its own stack, while a thread runs
     struct plat_stack stack;
-    bool left; // its own stack, just now
+    bool left;                             // its own stack, just now
 } __attribute__((aligned(64))) cpus[CPUS]; // each its own cache line
 
 static struct rt_cpu *this_cpu(void)
@@ -100,13 +100,13 @@ static void arrived(struct thread *t)
     c->left = false;
 }
 
-// The instance that a thread was switched away in finds its thread and its memory again. `now` is the
-// memory that GS shows.
+// The instance that a thread was switched away in finds its thread and its memory again. `now` is
+// the memory that GS shows.
 static void prepare(struct thread *t, const u8 *now)
 {
     struct vmctx *vm = t->at;
     vm->thread = &t->vm;
-    if (vm->mem_base != now && t->store->engine->code)
+    if (vm->mem_base != now && t->code)
         arch_set_gs((u64)(uintptr_t)vm->mem_base);
 }
 
@@ -168,7 +168,7 @@ static void finish(struct thread *t, status s)
     t->state = THREAD_IDLE;
     t->at = NULL;
     __atomic_store_n(&t->vm.interrupt, 0, __ATOMIC_RELAXED);
-    t->vm.host_limit = t->vm.stack_limit + VM_HOST_STACK;
+    allow_host(&t->vm);
 }
 
 static void thread_main(void *argument)
@@ -290,10 +290,10 @@ static void lay_out(struct thread *t)
     t->stack_top = links;
     t->vm = (struct vm_thread){
         .stack_limit = stack,
-        .host_limit = stack + VM_HOST_STACK,
         .link = (struct vm_link *)links,
         .link_end = (struct vm_link *)links + LINKS,
     };
+    allow_host(&t->vm);
     if (!t->store->engine->code) {
         t->vm.cells = (u64 *)(links + LINK_BYTES);
         t->vm.cells_end = t->vm.cells + CELLS;
@@ -301,6 +301,7 @@ static void lay_out(struct thread *t)
     t->own_sp = arch_prepare(t->stack_top, thread_main, t);
     t->own_stack = (struct plat_stack){.low = stack, .size = STACK};
     t->state = THREAD_IDLE;
+    t->code = t->store->engine->code;
     t->at = NULL;
     t->user = NULL;
     t->ended = NULL;

@@ -34,6 +34,7 @@ struct thread {
     u8 *reservation;
     u8 *stack_top;
     void *own_sp; // while it does not run
+    bool code;    // compiled code runs on it, which finds memory 0 by GS
     struct plat_stack own_stack;
     struct vmctx *at; // the instance that it was switched away in; NULL: its call has not begun
     void *user;       // the scheduler's
@@ -62,6 +63,11 @@ static inline void trace_note(struct thread *t, const u8 *pc, const u8 *sp)
     t->trapped.entry_sp = t->vm.entry_sp;
     t->trapped.link = t->vm.link;
     t->trapped.fresh = true;
+}
+
+static inline void allow_host(struct vm_thread *t)
+{
+    t->host_limit = t->direct_limit = t->stack_limit + VM_HOST_STACK;
 }
 
 // The stubs lie in one piece from arch_stub_import to arch_stubs_end.

@@ -38,7 +38,7 @@ struct vm_func {
 #define VM_FUNC_HOST UINT32_MAX
 
 // A host function that compiled code may call without cells: up to five integer arguments in
-// registers (those it does not have are undefined), an i64 as the result.
+// registers, a sixth in vm->scratch (those it does not have are undefined), an i64 as the result.
 typedef u64 vm_direct_fn(u64 a, u64 b, u64 c, u64 d, u64 e, struct vmctx *vm);
 
 // The canonical vm_func of a host function.
@@ -90,7 +90,9 @@ struct vm_thread {
     u8 *last_sp; // stack pointer of compiled code at its latest call to the host: [last_sp] is the
                  // return address
     struct vm_link *link, *link_end;
-    u8 *entry_sp;           // where a trap unwinds to; 0 outside of compiled code
+    u8 *entry_sp;     // where a trap unwinds to; 0 outside of compiled code
+    u8 *direct_limit; // as host_limit, for calls with arguments in registers: beyond any stack
+                      // also when an interrupt to switch waits
     u64 *cells, *cells_end; // operand stack of the interpreter
     u32 interrupt; // set asynchronously to an enum trap, or VM_INTERRUPT_SWITCH: the interpreter
                    // looks at back edges and calls

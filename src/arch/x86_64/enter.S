@@ -218,12 +218,18 @@ arch_stub_return:
     .byte TRAP_STACK_NUMBER
     .size arch_stub_link, . - arch_stub_link
 
-// Calls a host function of compiled code's own convention, which is C's: the instance comes as the sixth argument. It
-// returns to the caller.
-func arch_stub_direct
+// Calls a host function of compiled code's own convention, which is C's: the instance comes as the sixth argument, and
+// what is the sixth has a place in the instance. It returns to the caller.
+func arch_stub_direct6
+    mov %r9, VMCTX_SCRATCH(%r14)
+    .size arch_stub_direct6, . - arch_stub_direct6
+    .globl arch_stub_direct
+    .hidden arch_stub_direct
+    .type arch_stub_direct, @function
+arch_stub_direct:
     mov VMCTX_THREAD(%r14), %rax
-    cmp VM_THREAD_HOST_LIMIT(%rax), %rsp
-    jb 3b
+    cmp VM_THREAD_DIRECT_LIMIT(%rax), %rsp
+    jb 5f
     mov %rsp, VM_THREAD_LAST_SP(%rax)
     mov VM_FUNC_REF(%r11), %r11
     mov %r14, %r9
@@ -265,6 +271,26 @@ func arch_stub_preempt
     popfq
     ret
 endfunc arch_stub_preempt
+
+// From arch_stub_direct, before its call: there is no stack, or another thread should run, which is looked at here when
+// there is room. What is the sixth argument lies where others of the process may put theirs.
+5:  cmpl $INTERRUPT_SWITCH, VM_THREAD_INTERRUPT(%rax)
+    jne 6f
+    mov VM_THREAD_STACK_LIMIT(%rax), %rax
+    add $HOST_STACK, %rax
+    cmp %rax, %rsp
+    jb 6f
+    push %r11
+    push VMCTX_SCRATCH(%r14)
+    mov VMCTX_THREAD(%r14), %rax
+    lea 16(%rsp), %r11
+    mov %r11, VM_THREAD_LAST_SP(%rax)
+    call_keeping_all rt_preempted
+    pop VMCTX_SCRATCH(%r14)
+    pop %r11
+    jmp arch_stub_direct
+6:  ud2
+    .byte TRAP_STACK_NUMBER
 
 // A poll has found that another thread should run. r11 is where to go on; every other register is live. Where less stack
 // is left than host functions want, the request stays for a later poll: a trap here would depend on when the request came.
