@@ -34,6 +34,7 @@ struct cpu {
     u32 id;
     bool started, sleeping;
     bool rests; // in idle(), with nothing left to do
+    bool rings; // alarms; the timer is set after that
     struct kthread *current, *next, *over;
     struct process *first, **last;
     struct process *handover;
@@ -161,7 +162,7 @@ static void rearm(struct cpu *c, u64 now, u64 alarm)
     }
     if (ns != UINT64_MAX && now + ns < at)
         at = now + ns;
-    if (at < now + TICK_NS)
+    if (at < now + 2 * TICK_NS && at < (now = plat_now()) + TICK_NS)
         at = now + TICK_NS;
     c->tick_until = ns == UINT64_MAX ? 0 : ticks() + (ns << 20) / kern.ns_per_tick;
     arm(c, at);
@@ -170,7 +171,7 @@ static void rearm(struct cpu *c, u64 now, u64 alarm)
 // Somebody wants this CPU, which runs a thread: a tick must come.
 static void contend(struct cpu *c)
 {
-    if (likely(ticks() < c->tick_until))
+    if (likely(ticks() < c->tick_until) || c->rings)
         return;
     charge(c, c->current->process);
     rearm(c, plat_now(), c->alarms ? c->alarms->at : UINT64_MAX);
@@ -178,7 +179,7 @@ static void contend(struct cpu *c)
 
 void sched_alarm_earlier(struct cpu *c, u64 at)
 {
-    if (!c->current || at >= c->armed)
+    if (!c->current || at >= c->armed || c->rings)
         return;
     if (!c->tick_until && contended(c))
         contend(c); // nobody knows what the timer was to tell
@@ -392,7 +393,8 @@ static void switch_from(struct cpu *c, struct kthread *t)
         next->status = THREAD_RUNS;
         c->current = next;
         load_globals(next);
-        if (unlikely(!c->tick_until) && (contended(c) || next->process->limits.cpu_ns))
+        if (unlikely(!c->tick_until) && (contended(c) || next->process->limits.cpu_ns ||
+                                         (c->alarms && c->alarms->at < c->armed)))
             contend(c);
         if (next != t)
             thread_switch(t->rt, t->vm, next->rt);
@@ -608,6 +610,14 @@ static void requeue_handover(struct cpu *c)
     enqueue(p, true);
 }
 
+static u64 ring(struct cpu *c, u64 now)
+{
+    c->rings = true;
+    u64 next = alarms_ring(&c->alarms, now);
+    c->rings = false;
+    return next;
+}
+
 // Between two instructions of the guest, or where an interpreter or a call looks.
 static void preempt(struct vmctx *vm)
 {
@@ -622,7 +632,7 @@ static void preempt(struct vmctx *vm)
     measure(now);
     charge(c, p);
     c->tick_until = 0;
-    u64 next = alarms_ring(&c->alarms, now);
+    u64 next = ring(c, now);
     if (unlikely(p->limits.cpu_ns) && p->state == NEBULET_LIVES)
         check_limit(p);
     if (p->ready)
@@ -701,7 +711,7 @@ static void enter(struct cpu *c, struct kthread *t)
     u64 now = plat_now();
     if (c->armed <= now)
         c->armed = UINT64_MAX; // it has run out, and nobody took notice
-    rearm(c, now, alarms_ring(&c->alarms, now));
+    rearm(c, now, ring(c, now));
     if (fresh)
         kern_release();
     thread_enter(t->rt);

@@ -159,7 +159,7 @@ int main(int argc, char **argv)
             send_word(0, (u32)recv_word(0, FOREVER));
     if (space)
         return computes(what[0] == 't' && what[1] == 'i' ? 'k' : what[0]);
-    registers(argc > 1 ? argv[1] : "300000");
+    registers(argc > 1 ? argv[1] : "100000");
     alone();
     shares();
     puts("preempt");

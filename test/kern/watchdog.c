@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The watchdog: it ends whoever falls silent, however that comes about, soon after the interval, and
-// never before. `watchdog N`: so many runs.
+// The watchdog: it ends whoever falls silent, however that comes about, soon after the interval,
+// and never before. `watchdog N`: so many runs.
 #include "nebulet.h"
 
 enum { INTERVAL = 2 }; // ms
