@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The way from an import to the handler of a call. nebulet.def is expanded four times here: into the
-// functions that fetch and check arguments (take_*), the shims that the guest calls, what the trace
-// prints, and the signatures. The handlers are in nebulet_process.c, nebulet_ipc.c and
+// The way from an import to the handler of a call. nebulet.def is expanded four times here: into
+// the functions that fetch and check arguments (take_*), the shims that the guest calls, what the
+// trace prints, and the signatures. The handlers are in nebulet_process.c, nebulet_ipc.c and
 // nebulet_thread.c.
 #include "abi/nebulet.h"
 
@@ -51,15 +51,15 @@ static inline u8 *at(const struct vmctx *vm, u64 address)
     if (unlikely((e = (expression))))                                                              \
         return e;
 #define OBJECT(x, type, rights)                                                                    \
-    TRY(take_object(p, (u32)*s++, OBJECT_##type, RIGHTS(rights), &o))                              \
+    TRY(take_object(p, (u32) * s++, OBJECT_##type, RIGHTS(rights), &o))                            \
     a->x = (object_##type *)o;
 #define ANY(x, rights)                                                                             \
-    TRY(take_any(p, (u32)*s++, RIGHTS(rights), &o, &a->x##_rights))                                \
+    TRY(take_any(p, (u32) * s++, RIGHTS(rights), &o, &a->x##_rights))                              \
     a->x = o;
 #define NEBULET_READ_WRITE (NEBULET_READ | NEBULET_WRITE)
 #define RIGHTS(name) NEBULET_##name
-#define HANDLE(x) a->x = (u32)*s++;
-#define NUM(x) a->x = (u32)*s++;
+#define HANDLE(x) a->x = (u32) * s++;
+#define NUM(x) a->x = (u32) * s++;
 #define LONG(x) a->x = *s++;
 #define DEADLINE(x) a->x = *s++;
 #define IN(x)                                                                                      \
@@ -77,12 +77,12 @@ static inline u8 *at(const struct vmctx *vm, u64 address)
     TRY(check(vm, *s, sizeof(type)))                                                               \
     a->x = at(vm, *s++);
 #define MAYBE(x, type)                                                                             \
-    TRY((u32)*s ? check(vm, *s, sizeof(type)) : OK)                                                \
-    a->x = (u32)*s ? at(vm, *s) : NULL;                                                            \
+    TRY((u32) * s ? check(vm, *s, sizeof(type)) : OK)                                              \
+    a->x = (u32) * s ? at(vm, *s) : NULL;                                                          \
     s++;
 #define WORD(x)                                                                                    \
     TRY(check(vm, *s, sizeof(u32)))                                                                \
-    a->x = (u32)*s++;                                                                              \
+    a->x = (u32) * s++;                                                                            \
     TRY(a->x % sizeof(u32) ? ERR_INVALID_ARG : OK)
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
     static inline status take_##name(struct vmctx *vm, struct process *p, const u64 *s,            \
@@ -223,7 +223,7 @@ static void finish(struct vmctx *vm, const char *name, const struct arg_info *in
     static void shim_##name(struct vmctx *vm, u64 *slots)                                          \
     {                                                                                              \
         enum { N = 0 args };                                                                       \
-        s64 result = !vm->process         ? ERR_NOT_SUPPORTED                                      \
+        s64 result = !vm->process        ? ERR_NOT_SUPPORTED                                       \
                      : N <= CELLS_DIRECT ? from_cells(direct_##name, vm, slots, N)                 \
                                          : do_##name(vm, slots);                                   \
         finish(vm, #name, info_##name, slots, result);                                             \
@@ -287,7 +287,8 @@ static void shim_thread_spawn_wasi(struct vmctx *vm, u64 *slots)
     slots[0] = (u32)id;
 }
 
-static const struct host_func wasi_threads[] = {{"thread-spawn", "i:i", shim_thread_spawn_wasi, NULL}};
+static const struct host_func wasi_threads[] = {
+    {"thread-spawn", "i:i", shim_thread_spawn_wasi, NULL}};
 
 // --- The tables
 

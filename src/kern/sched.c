@@ -460,7 +460,8 @@ void sched_hand_over(struct kthread *t)
     contend(c);
 }
 
-// From the only thread of one process that could run to the only one of another: no queue is touched.
+// From the only thread of one process that could run to the only one of another: no queue is
+// touched.
 status sched_hand_over_and_wait(struct kthread *me, struct kthread *t, u64 deadline)
 {
     struct process *p = t->process, *was = me->process;

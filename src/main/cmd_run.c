@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// nebulet run: loads modules, links them to WASI and the nebulet calls, and runs them to their ends.
+// nebulet run: loads modules, links them to WASI and the nebulet calls, and runs them to their
+// ends.
 //
 // Each program is a process of its own (main/job.h). The order is that of the WASI application ABI:
 // the start section, then `_start` of a command; a reactor's `_initialize`, and then the function
@@ -141,8 +142,8 @@ static bool check_plain(struct program *p, const char *name)
     struct extern_ x;
     if (!find_func(p, name, &x) || (!x.func_type->nparams && !x.func_type->nresults))
         return true;
-    complain("%s: %s has parameters or results, so it is not the start of a program",
-             p->file.name, name);
+    complain("%s: %s has parameters or results, so it is not the start of a program", p->file.name,
+             name);
     return false;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Loading: bytes are decoded, types get their numbers in the realm, the engine validates and compiles
-// all bodies into a range of the code window, and the code is published. Nothing of a module runs
-// before all of it is valid.
+// Loading: bytes are decoded, types get their numbers in the realm, the engine validates and
+// compiles all bodies into a range of the code window, and the code is published. Nothing of a
+// module runs before all of it is valid.
 #include "rt/store.h"
 #include "plat/plat.h"
 #include "rt/code.h"

@@ -126,8 +126,8 @@ struct thunk_space {
 
 struct realm {
     const struct engine *engine;
-    bool closing; // nothing is kept for later
-    bool cells;   // store_use_cells
+    bool closing;  // nothing is kept for later
+    bool cells;    // store_use_cells
     spinlock lock; // of everything below
     struct type_table types;
     struct host_module *hosts;
