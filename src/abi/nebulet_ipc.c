@@ -206,7 +206,7 @@ static s64 wait_all(struct waiter *w, u32 n, u64 deadline)
         for (u32 i = 0; i < n; i++)
             waiter_remove(&w[i]);
     }
-    return count ? count : s;
+    return count ? (s64)count : s;
 }
 
 static void let_go(struct process *p, u8 *items, struct waiter *w, u32 n)

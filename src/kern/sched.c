@@ -115,12 +115,6 @@ static void arm(struct cpu *c, u64 at)
     plat_timer(at);
 }
 
-void sched_alarm_earlier(struct cpu *c, u64 at)
-{
-    if (c->current && at < c->armed)
-        arm(c, at);
-}
-
 static void charge(struct cpu *c, struct process *p)
 {
     u64 now = ticks(), used = now - c->since;
@@ -180,6 +174,16 @@ static void contend(struct cpu *c)
         return;
     charge(c, c->current->process);
     rearm(c, plat_now(), c->alarms ? c->alarms->at : UINT64_MAX);
+}
+
+void sched_alarm_earlier(struct cpu *c, u64 at)
+{
+    if (!c->current || at >= c->armed)
+        return;
+    if (!c->tick_until && contended(c))
+        contend(c); // nobody knows what the timer was to tell
+    else
+        arm(c, at);
 }
 
 // --- Queues
