@@ -28,7 +28,7 @@ struct wasi_config {
     // back even when the thread is to end: with E_INTR or E_CANCELED, rt_check_interrupt then being
     // what ends it. It may come back early.
     vfs_wait_fn *wait;
-    void (*yield)(struct vmctx *vm); // sched_yield: others' turn; NULL: nothing
+    void (*yield)(struct vmctx *vm); // sched_pass: others' turn; NULL: nothing
     bool trace;                      // each call prints its name, arguments and result
 };
 

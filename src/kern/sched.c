@@ -526,7 +526,7 @@ static void switch_to_sibling(struct cpu *c, struct kthread *t, struct kthread *
     thread_switch(t->rt, t->vm, next->rt);
 }
 
-void sched_yield(void)
+void sched_pass(void)
 {
     struct cpu *c = sched_cpu();
     struct kthread *t = c->current;
@@ -639,7 +639,7 @@ static void poll(struct vmctx *vm)
     (void)vm;
     kern_acquire();
     if (sched_self()->process->ready)
-        sched_yield();
+        sched_pass();
     kern_release();
 }
 

@@ -20,8 +20,9 @@ static const struct command commands[] = {
      "first that is not 0; 134 after a trap, 137 for one that was killed, 2 on bad usage, 1 for\n"
      "other errors.\n",
      FOR_RUN, true, 1, cmd_run},
-    {"boot", "FILE [ARGS...]", "run a program in a machine of its own, on our kernel",
-     "Runs a program as `nebulet run` does, but under QEMU, with nothing but the Nebulet kernel\n"
+    {"boot", "FILE [ARGS...] [++ FILE [ARGS...]]...",
+     "run programs in a machine of their own, on our kernel",
+     "Runs programs as `nebulet run` does, but under QEMU, with nothing but the Nebulet kernel\n"
      "below it. The exit code is the program's, too. The program gets copies of the folders that\n"
      "--dir names: what it writes there does not come back.\n",
      FOR_BOOT, true, 1, cmd_boot},

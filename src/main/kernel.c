@@ -20,6 +20,7 @@
 //   tick=NS                 for tests: timer interrupts that often, which do nothing
 //   memory=BYTES            its memories may take so much
 //   trace, stats, -v        as for `nebulet run`
+//   more                    the next program runs at the same time
 //   keep                    files that programs write are there for the next one
 //   wast=/PATH ...          run specification scripts instead of a program (main/script.h)
 //   simd=validate           of modules that use SIMD: only validate them
@@ -159,6 +160,8 @@ static void flag(struct launch *l, const char *word)
         l->trace = true;
     else if (str_eq(word, "stats"))
         l->stats = true;
+    else if (str_eq(word, "more"))
+        l->more = true;
     else if (str_eq(word, "keep"))
         l->keep = true;
     else if (str_eq(word, "simd=validate"))
