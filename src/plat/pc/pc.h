@@ -106,10 +106,11 @@ _Static_assert(offsetof(struct cpu, in_hook) == CPU_IN_HOOK, "assembler");
 _Static_assert(offsetof(struct cpu, tss) + offsetof(struct tss, ist) == CPU_FAULT_STACK,
                "assembler");
 
+// Volatile, for a function that has switched threads may be on another CPU than before.
 static inline struct cpu *this_cpu(void)
 {
     struct cpu *c;
-    __asm__("mov %%fs:0, %0" : "=r"(c));
+    __asm__ volatile("mov %%fs:0, %0" : "=r"(c));
     return c;
 }
 
