@@ -159,8 +159,8 @@ static void rearm(struct cpu *c, u64 now, u64 alarm)
         left = left < LOOK_NS ? left : LOOK_NS;
         ns = left < ns ? left : ns;
     }
-    if (unlikely(thread_vm(c->current->rt)->interrupt) && ns > LOOK_NS)
-        ns = LOOK_NS; // a request that the thread has not seen yet; it may be in C now
+    if (unlikely(thread_vm(c->current->rt)->interrupt) && ns > HANDOVER_NS)
+        ns = HANDOVER_NS; // a request that the thread has not seen yet; it may be in C now
     if (ns != UINT64_MAX && now + ns < at)
         at = now + ns;
     if (at < now + TICK_NS)
