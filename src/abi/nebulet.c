@@ -197,8 +197,8 @@ static void finish(struct vmctx *vm, const char *name, const struct arg_info *in
 // A call comes with its arguments in registers (vm_direct_fn), which the checks then work on: from
 // compiled code, if there are at most six and nobody wants a trace. Or it comes with cells.
 //
-// A request to switch or to end that has come meanwhile is looked at when the call is over: a program
-// that does little else than call may never be found in its own code.
+// A request to switch or to end that has come meanwhile is looked at when the call is over: a
+// program that does little else than call may never be found in its own code.
 #define AFTER_WAITS(vm)                                                                            \
     if (unlikely(__atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED)))                       \
     rt_check_interrupt(vm)

@@ -14,7 +14,7 @@
 #include "wasm/runtime.h"
 
 #define RETRY_NS 1000000ull // after a request to end that found no guest code
-#define SEARCH_NS 100000ull  // after a tick that found none
+#define SEARCH_NS 100000ull // after a tick that found none
 
 static void forget_frames(const struct thread *t, u8 *from)
 {
@@ -178,9 +178,9 @@ static bool preempt_here(struct thread *t, struct plat_fault *f)
     return true;
 }
 
-// In C, or short of stack: an interpreter looks soon, host functions that take long when they end. A
-// guest that does little but call short ones is in its own code sometimes, so it is looked for again
-// soon, and never in step with what it does.
+// In C, or short of stack: an interpreter looks soon, host functions that take long when they end.
+// A guest that does little but call short ones is in its own code sometimes, so it is looked for
+// again soon, and never in step with what it does.
 static void on_tick(struct thread *t, struct plat_fault *f)
 {
     if (preempt_here(t, f))
