@@ -5,5 +5,5 @@
     build    compilers, flags, what goes to build/bench
     engines  the engines: how each is called, and what it needs
     table    tables of text, geometric means
-    speed, compile, start, calls, size    the sections of the report
+    speed, compile, start, calls, polls, size, kern, boot    the sections of the report
 """

@@ -30,21 +30,28 @@ WAT = {
 }
 
 
-def boot(options, wasm, words, *flags, machine=MACHINE, memory=("-m", "256")):
-    """Runs a program; returns what the console showed."""
+def boot_archive(options, files, line, *flags, machine=MACHINE, memory=("-m", "256")):
+    """Boots the kernel with files {name: path} and a command line; returns what the console showed."""
     with tempfile.NamedTemporaryFile(prefix="nebulet-archive-") as archive:
         with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-            entry = tarfile.TarInfo("program.wasm")
-            data = Path(wasm).read_bytes()
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
+            for name, path in files.items():
+                entry = tarfile.TarInfo(name)
+                data = Path(path).read_bytes()
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
         archive.flush()
         result = proc.run([*QEMU, "-machine", machine, *memory, "-kernel",
                            options.dirs.build / "nebulet.elf", "-initrd", archive.name, "-append",
-                           f"{words} dir= init=/program.wasm", *flags], timeout=120)
+                           line, *flags], timeout=120)
     if result.code == 0 or result.code % 2 == 0:
         raise proc.Failed(f"the kernel has crashed: {result.why()}")
     return result.stdout
+
+
+def boot(options, wasm, words, *flags, **how):
+    """Runs a program; returns what the console showed."""
+    return boot_archive(options, {"program.wasm": wasm}, f"{words} dir= init=/program.wasm", *flags,
+                        **how)
 
 
 def stamps(options, wasm, engine, *flags):
@@ -80,14 +87,15 @@ def write(path, text):
     return path
 
 
-def touched(options, wasm):
-    """Bytes of the machine's memory that anything has touched: of the file behind it, which is
-    sparse."""
+def touched(options, files, line, megabytes=256):
+    """What the console showed, and the bytes of the machine's memory that anything has touched: of
+    the file behind it, which is sparse."""
     folder = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.NamedTemporaryFile(prefix="nebulet-memory-", dir=folder) as memory:
-        backend = f"memory-backend-file,id=ram,size=256M,mem-path={memory.name},share=on"
-        boot(options, wasm, "", "-object", backend, machine=f"{MACHINE},memory-backend=ram")
-        return os.stat(memory.name).st_blocks * 512
+        backend = f"memory-backend-file,id=ram,size={megabytes}M,mem-path={memory.name},share=on"
+        text = boot_archive(options, files, line, "-object", backend,
+                            machine=f"{MACHINE},memory-backend=ram", memory=("-m", str(megabytes)))
+        return text, os.stat(memory.name).st_blocks * 512
 
 
 def wall_ms(options, wasm, engine):
@@ -121,7 +129,8 @@ def main(options):
         rows.append([engine, str(paging), str(first), str(end), table.number(wall, 0)])
     table.show(f"Kernel: hello world of {data['wasm_bytes']} bytes, instructions since entry",
                ["engine", "paging", "first of wasm", "exit", "QEMU, all, ms"], rows)
-    data["image"], data["touched"] = image_bytes(options), touched(options, wasm)
+    data["image"] = image_bytes(options)
+    data["touched"] = touched(options, {"program.wasm": wasm}, "dir= init=/program.wasm")[1]
     data["trap"] = {name: trap_cost(options, name) for name in WAT}
     table.show("Kernel: sizes and traps", ["what", ""], [
         ["image, stripped, KB", table.number(data["image"] / 1e3, 1)],

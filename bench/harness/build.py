@@ -111,6 +111,19 @@ def wat(dirs, name):
     return make(target, ["wat2wasm", source], source)
 
 
+def kernel_guests(dirs):
+    """Builds what measures the kernel's operations, from bench/kern; returns {file name: path}."""
+    folder, out = BENCH / "kern", dirs.out / "kern"
+    out.mkdir(exist_ok=True)
+    types = ROOT / "src/abi/nebulet_types.h"
+    make(out / "kern.wasm", [*GUEST, f"-I{ROOT / 'src'}", "-Wl,--export=__stack_pointer",
+                             folder / "kern.c"], folder / "kern.c", types)
+    for source in folder.glob("*.wat"):
+        make(out / f"{source.stem}.wasm", ["wat2wasm", source], source)
+    make(dirs.native("peers"), [*NATIVE, folder / "peers.c", "-lpthread"], folder / "peers.c")
+    return {path.name: path for path in sorted(out.glob("*.wasm"))}
+
+
 def packages(groups):
     """Installs the Debian packages of these groups of check/packages."""
     done = subprocess.run([ROOT / "check/install", *groups], check=False)

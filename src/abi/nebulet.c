@@ -30,9 +30,10 @@ static inline status take_object(const struct process *p, nebulet_handle h, u8 t
     if (unlikely(!e))
         return ERR_BAD_HANDLE;
     *out = e->object;
-    if (unlikely(e->object->type != type))
-        return ERR_WRONG_TYPE;
-    return (e->rights & rights) == rights ? OK : ERR_ACCESS_DENIED;
+    u32 key = load_u32(&e->rights);
+    if (likely((key & (rights | 0xffff0000u)) == (rights | (u32)type << 16)))
+        return OK;
+    return e->type != type ? ERR_WRONG_TYPE : ERR_ACCESS_DENIED;
 }
 
 static inline u8 *guest(const struct vmctx *vm, u32 address, u64 n)
@@ -160,29 +161,46 @@ __attribute__((cold, noinline)) static void trace(const struct process *p, const
 
 // --- The shims
 
+enum { CELLS_DIRECT = 5, CELLS_MAX = 8 };
+
 #define PRIVILEGE_FREE 0u
 #define PRIVILEGE_MAY_SPAWN NEBULET_MAY_SPAWN
 #define PRIVILEGE_MAY_SERVE NEBULET_MAY_SERVE
 #define PRIVILEGE_MAY_CONNECT NEBULET_MAY_CONNECT
 #define PRIVILEGE_MAY_PRINT NEBULET_MAY_PRINT
 
-// The arguments are still in the slots when the trace wants them: results go there last.
+// Twice for each call. With the arguments in registers (vm_direct_fn), which the checks then work on:
+// for compiled code, if there are at most five, and nobody wants a trace. And with cells.
+//
+// A request to switch or to end that has come meanwhile is looked at after calls that may wait; the
+// others are over soon, and it finds the thread in its own code.
+#define AFTER_WAITS(vm) rt_check_interrupt(vm)
+#define AFTER_PLAIN(vm) ((void)0)
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
+    static inline __attribute__((always_inline)) s64 do_##name(                                    \
+        struct vmctx *vm, struct process *p, const u64 *slots)                                     \
+    {                                                                                              \
+        struct call_##name a;                                                                      \
+        if ((p->limits.privileges & PRIVILEGE_##privilege) != PRIVILEGE_##privilege)               \
+            return ERR_ACCESS_DENIED;                                                              \
+        s64 result = take_##name(vm, p, slots, &a);                                                \
+        return likely(!result) ? call_##name(vm, p, &a) : result;                                  \
+    }                                                                                              \
     static void shim_##name(struct vmctx *vm, u64 *slots)                                          \
     {                                                                                              \
         struct process *p = vm->process;                                                           \
-        struct call_##name a;                                                                      \
-        s64 result = ERR_NOT_SUPPORTED;                                                            \
-        if (likely(p != NULL)) {                                                                   \
-            bool may = (p->limits.privileges & PRIVILEGE_##privilege) == PRIVILEGE_##privilege;    \
-            result = may ? take_##name(vm, p, slots, &a) : ERR_ACCESS_DENIED;                      \
-            if (likely(!result))                                                                   \
-                result = call_##name(vm, p, &a);                                                   \
-            if (unlikely(p->trace))                                                                \
-                trace(p, #name, info_##name, slots, &result);                                      \
-        }                                                                                          \
+        s64 result = p ? do_##name(vm, p, slots) : ERR_NOT_SUPPORTED;                              \
+        if (unlikely(p && p->trace))                                                               \
+            trace(p, #name, info_##name, slots, &result);                                          \
         rt_check_interrupt(vm);                                                                    \
         slots[0] = (u64)result;                                                                    \
+    }                                                                                              \
+    static u64 direct_##name(u64 c0, u64 c1, u64 c2, u64 c3, u64 c4, struct vmctx *vm)             \
+    {                                                                                              \
+        const u64 slots[CELLS_MAX] = {c0, c1, c2, c3, c4};                                         \
+        s64 result = do_##name(vm, vm->process, slots);                                            \
+        AFTER_##waits(vm);                                                                         \
+        return (u64)result;                                                                        \
     }
 #define NORETURN(number, name, args, doc)                                                          \
     static void shim_##name(struct vmctx *vm, u64 *slots)                                          \
@@ -231,7 +249,7 @@ static void shim_thread_spawn_wasi(struct vmctx *vm, u64 *slots)
     slots[0] = (u32)id;
 }
 
-static const struct host_func wasi_threads[] = {{"thread-spawn", "i:i", shim_thread_spawn_wasi}};
+static const struct host_func wasi_threads[] = {{"thread-spawn", "i:i", shim_thread_spawn_wasi, NULL}};
 
 // --- The tables
 
@@ -247,15 +265,18 @@ static const struct host_func wasi_threads[] = {{"thread-spawn", "i:i", shim_thr
 #define OUT(x, type) "i"
 #define MAYBE(x, type) "i"
 #define WORD(x) "i"
-#define CALL(number, name, waits, privilege, args, errors, doc) {#name, args ":I", shim_##name},
-#define NORETURN(number, name, args, doc) {#name, args ":", shim_##name},
+#define CALL(number, name, waits, privilege, args, errors, doc)                                    \
+    {#name, args ":I", shim_##name, sizeof(args "") - 1 <= CELLS_DIRECT ? direct_##name : NULL},
+#define NORETURN(number, name, args, doc) {#name, args ":", shim_##name, NULL},
 static const struct host_func calls[] = {
 #include "abi/nebulet.def"
 };
 
-status nebulet_register(struct store *s)
+status nebulet_register(struct store *s, bool trace)
 {
     static const char *const names[] = {"nebulet", "abi", "env"};
+    if (trace)
+        store_use_cells(s);
     status e = store_host_module(s, "wasi", wasi_threads, countof(wasi_threads));
     for (u32 i = 0; i < countof(names) && !e; i++)
         e = store_host_module(s, names[i], calls, countof(calls));

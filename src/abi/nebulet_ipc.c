@@ -9,6 +9,12 @@ s64 call_null(struct vmctx *vm, struct process *p, const struct call_null *a)
     return OK;
 }
 
+s64 call_null_channel(struct vmctx *vm, struct process *p, const struct call_null_channel *a)
+{
+    (void)vm, (void)p, (void)a;
+    return OK;
+}
+
 // --- Handles
 
 s64 call_handle_close(struct vmctx *vm, struct process *p, const struct call_handle_close *a)

@@ -399,8 +399,8 @@ static void begin(struct call *c, struct vmctx *vm, bool is_unstable)
 #define IOVS(x) "ii"
 #define OUT(x, type) "i"
 #define ADDR(x) "i"
-#define CALL(name, versions, args) {#name, args ":i", new_##name},
-#define NORETURN(name, args) {#name, args ":", new_##name},
+#define CALL(name, versions, args) {#name, args ":i", new_##name, NULL},
+#define NORETURN(name, args) {#name, args ":", new_##name, NULL},
 static const struct host_func preview1[] = {
 #include "abi/wasi.def"
 };
@@ -416,8 +416,8 @@ static const struct host_func preview1[] = {
 #define ADDR(x) "i"
 #define SHIM_SAME(name) new_##name
 #define SHIM_DIFFERS(name) old_##name
-#define CALL(name, versions, args) {#name, args ":i", SHIM_##versions(name)},
-#define NORETURN(name, args) {#name, args ":", new_##name},
+#define CALL(name, versions, args) {#name, args ":i", SHIM_##versions(name), NULL},
+#define NORETURN(name, args) {#name, args ":", new_##name, NULL},
 static const struct host_func unstable[] = {
 #include "abi/wasi.def"
 };

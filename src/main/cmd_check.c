@@ -124,7 +124,7 @@ int cmd_bench_instantiate(struct options *o)
     struct rt_module *rm;
     struct error e = {0};
     u64 ns;
-    if (rt_init() != OK || !(s = store_create(o->engine)) || nebulet_register(s) ||
+    if (rt_init() != OK || !(s = store_create(o->engine)) || nebulet_register(s, false) ||
         wasi_register(s))
         return complain("cannot set the runtime up"), EXIT_ERROR;
     if (!file_read(o->argv[0], &f)) {

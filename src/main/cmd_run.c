@@ -270,7 +270,7 @@ int cmd_run(struct options *o)
 {
     struct program *programs = calloc((size_t)o->argc, sizeof *programs);
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
-    if (!programs || jobs_init(o->engine, cpus, o->stats ? print_stats : NULL)) {
+    if (!programs || jobs_init(o->engine, cpus, o->trace, o->stats ? print_stats : NULL)) {
         complain("cannot set the runtime up: out of memory");
         free(programs);
         return EXIT_ERROR;

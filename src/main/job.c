@@ -76,14 +76,14 @@ static void on_end(struct process *p)
 static struct kern_hooks hooks = {
     .trapped = on_trap, .ending = on_end, .release = nebulet_release};
 
-status jobs_init(const struct engine *engine, u32 cpus, job_report_fn *report)
+status jobs_init(const struct engine *engine, u32 cpus, bool trace, job_report_fn *report)
 {
     report_to = report;
     status s = rt_init();
     if (!s)
         s = kern_init(engine, cpus, &hooks);
     if (!s)
-        s = nebulet_register(kern_store());
+        s = nebulet_register(kern_store(), trace);
     return s ? s : wasi_register(kern_store());
 }
 

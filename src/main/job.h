@@ -30,7 +30,8 @@ struct job {
 // Every process's end, also of those that a program has started: for statistics. May be NULL.
 typedef void job_report_fn(const struct process *p, const struct nebulet_info *info);
 
-status jobs_init(const struct engine *engine, u32 cpus, job_report_fn *report);
+// trace: of any of them.
+status jobs_init(const struct engine *engine, u32 cpus, bool trace, job_report_fn *report);
 void jobs_print(void (*print)(const u8 *text, size_t n)); // where the call `print` goes
 status job_load(struct job *j, struct error *e);
 status job_link(struct job *j, struct error *e);

@@ -399,7 +399,7 @@ static int run_programs(struct launch *l, struct words *w)
     static struct program programs[TOGETHER];
     u32 n = 0;
     memset(programs, 0, sizeof programs);
-    if (jobs_init(l->engine, plat_cpu_count(), l->stats ? print_stats : NULL)) {
+    if (jobs_init(l->engine, plat_cpu_count(), l->trace, l->stats ? print_stats : NULL)) {
         say("cannot set the runtime up: out of memory");
         return CODE_ERROR;
     }

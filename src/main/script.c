@@ -429,10 +429,10 @@ static void print_nothing(struct vmctx *vm, u64 *slots)
 }
 
 static const struct host_func host[] = {
-    {"print", ":", print_nothing},           {"print_i32", "i:", print_nothing},
-    {"print_i64", "I:", print_nothing},      {"print_f32", "f:", print_nothing},
-    {"print_f64", "F:", print_nothing},      {"print_i32_f32", "if:", print_nothing},
-    {"print_f64_f64", "FF:", print_nothing},
+    {"print", ":", print_nothing, NULL},           {"print_i32", "i:", print_nothing, NULL},
+    {"print_i64", "I:", print_nothing, NULL},      {"print_f32", "f:", print_nothing, NULL},
+    {"print_f64", "F:", print_nothing, NULL},      {"print_i32_f32", "if:", print_nothing, NULL},
+    {"print_f64_f64", "FF:", print_nothing, NULL},
 };
 
 // clang-format off

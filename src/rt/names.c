@@ -7,6 +7,7 @@
 #include "base/fmt.h"
 #include "fast/fast.h"
 #include "rt/code.h"
+#include "wasm/runtime.h"
 
 enum { THUNK_SPACE = 64 << 10 };
 
@@ -177,7 +178,8 @@ static bool accept(struct realm *s, struct host_module *m, const struct host_fun
         heap_free(a);
         return false;
     }
-    struct vm_func *f = &a->func;
+    a->host.direct = s->cells ? NULL : offered->direct;
+    struct vm_func *f = &a->host.func;
     *f = (struct vm_func){.host = offered->fn, .ref = f, .type = t->t.id, .index = VM_FUNC_HOST};
     a->next = m->accepted;
     m->accepted = a;
@@ -209,6 +211,11 @@ status store_host_module(struct store *s, const char *name, const struct host_fu
     status result = offer(s->realm, name, funcs, count);
     spin_release(&s->realm->lock);
     return result;
+}
+
+void store_use_cells(struct store *s)
+{
+    s->realm->cells = true;
 }
 
 static const struct host_func *offer_find(const struct host_module *m, const char *name, u32 length)
@@ -258,6 +265,10 @@ static status bind_thunk(struct realm *s, struct vm_func *f)
 {
     if (!s->engine->code || f->code)
         return OK;
+    if (container_of(f, struct vm_host, func)->direct) {
+        f->code = arch_stub_direct;
+        return OK;
+    }
     struct rt_type *t = s->types.by_id.at[f->type];
     if (!t->thunk && s->thunks)
         t->thunk = write_thunk(&s->thunks->space, &t->t);
@@ -377,7 +388,7 @@ void names_free(struct realm *s)
         s->hosts = m->next;
         for (struct host_accepted *a; (a = m->accepted);) {
             m->accepted = a->next;
-            type_drop(&s->types, a->func.type);
+            type_drop(&s->types, a->host.func.type);
             heap_free(a);
         }
         for (struct host_offer *o; (o = m->offers);) {

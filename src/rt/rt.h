@@ -37,9 +37,13 @@ struct host_func {
     const char *name;
     const char *type;
     vm_host_fn *fn;
+    vm_direct_fn *direct; // the same without cells, for compiled code; NULL: there is none
 };
 status store_host_module(struct store *s, const char *name, const struct host_func *funcs,
                          size_t count);
+// From now on compiled code of the realm calls host functions with cells, also those that have a
+// direct form: for whoever wants to see all arguments in one place.
+void store_use_cells(struct store *s);
 
 // What an import is bound to: by name, to a host function or to an export of a registered instance.
 struct extern_ {

@@ -75,7 +75,7 @@ struct host_module {
     } *offers;
     struct host_accepted {
         struct host_accepted *next;
-        struct vm_func func;
+        struct vm_host host;
     } *accepted;
 };
 
@@ -131,6 +131,7 @@ struct thunk_space {
 struct realm {
     const struct engine *engine;
     bool closing;  // nothing is kept for later
+    bool cells;    // store_use_cells
     spinlock lock; // of everything below
     struct type_table types;
     struct host_module *hosts;

@@ -53,5 +53,8 @@ void rt_preempted(struct vmctx *vm);
 // The stub that compiled code calls functions of other instances through (arch/arch.h): R11 = the
 // vm_func.
 extern const u8 arch_stub_link[];
+// And the code of host functions that take their arguments in registers: R11 = a vm_func whose ref
+// is a struct vm_host.
+extern const u8 arch_stub_direct[];
 // And the one for a poll, which keeps every register but R11: the address to go on at.
 extern const u8 arch_stub_poll[];

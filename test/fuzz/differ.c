@@ -182,14 +182,14 @@ static void log_i32(struct vmctx *vm, u64 *slots)
 
 static status offer(struct side *s)
 {
-    static const struct host_func env[] = {{"note", "iI:I", note},
-                                           {"wide", "iFIfiFIfiIfFiIif:F", wide},
-                                           {"many", "iF:FIfi", many},
-                                           {"thread_spawn", "i:i", spawn}};
-    static const struct host_func logs[] = {{"log-i32", "i:", log_i32},
-                                            {"log-i64", "I:", log_value},
-                                            {"log-f32", "f:", log_i32},
-                                            {"log-f64", "F:", log_value}};
+    static const struct host_func env[] = {{"note", "iI:I", note, NULL},
+                                           {"wide", "iFIfiFIfiIfFiIif:F", wide, NULL},
+                                           {"many", "iF:FIfi", many, NULL},
+                                           {"thread_spawn", "i:i", spawn, NULL}};
+    static const struct host_func logs[] = {{"log-i32", "i:", log_i32, NULL},
+                                            {"log-i64", "I:", log_value, NULL},
+                                            {"log-f32", "f:", log_i32, NULL},
+                                            {"log-f64", "F:", log_value, NULL}};
     const struct {
         const char *name;
         union vm_global *at;

@@ -129,9 +129,9 @@ static void again(struct vmctx *vm, u64 *slots)
 }
 
 static const struct host_func host[] = {
-    {"poke", ":", poke},
-    {"dirty", "i:i", dirty},
-    {"again", "i:i", again},
+    {"poke", ":", poke, NULL},
+    {"dirty", "i:i", dirty, NULL},
+    {"again", "i:i", again, NULL},
 };
 
 // --- A world for one module

@@ -432,10 +432,10 @@ static void host_trap(struct vmctx *vm, u64 *slots)
 }
 
 static const struct host_func host_funcs[] = {
-    {"a", "ii:i", host_add},
-    {"p", "ii:i", host_park},
-    {"e", "ii:i", host_exit},
-    {"t", "ii:i", host_trap},
+    {"a", "ii:i", host_add, NULL},
+    {"p", "ii:i", host_park, NULL},
+    {"e", "ii:i", host_exit, NULL},
+    {"t", "ii:i", host_trap, NULL},
 };
 
 // (module (import "h" FIELD (func $f (param i32 i32) (result i32)))
@@ -561,7 +561,7 @@ static void host_nine(struct vmctx *vm, u64 *slots)
 
 static void traces(const struct engine *engine)
 {
-    static const struct host_func nine = {"n", "iiiiiiiii:i", host_nine};
+    static const struct host_func nine = {"n", "iiiiiiiii:i", host_nine, NULL};
     struct store *s = store_create(engine);
     struct thread *t = thread_create(s);
     struct bytes b = tracer();
@@ -589,7 +589,7 @@ static void traces(const struct engine *engine)
 
 static void time_limits(const struct engine *engine)
 {
-    static const struct host_func nine = {"n", "iiiiiiiii:i", host_nine};
+    static const struct host_func nine = {"n", "iiiiiiiii:i", host_nine, NULL};
     struct store *s = store_create(engine);
     struct thread *t = thread_create(s);
     struct bytes b = tracer();

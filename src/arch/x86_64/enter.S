@@ -218,6 +218,18 @@ arch_stub_return:
     .byte TRAP_STACK_NUMBER
     .size arch_stub_link, . - arch_stub_link
 
+// Calls a host function of compiled code's own convention, which is C's: the instance comes as the sixth argument. It
+// returns to the caller.
+func arch_stub_direct
+    mov VMCTX_THREAD(%r14), %rax
+    cmp VM_THREAD_HOST_LIMIT(%rax), %rsp
+    jb 3b
+    mov %rsp, VM_THREAD_LAST_SP(%rax)
+    mov VM_FUNC_REF(%r11), %r11
+    mov %r14, %r9
+    jmp *VM_HOST_DIRECT(%r11)
+endfunc arch_stub_direct
+
 // Calls a C function of the instance and keeps every register but the flags and r11: the other caller-saved ones here,
 // the rest by C. Compiled code uses the low halves of the vector registers only. The stack is aligned to 8 bytes at least.
     .macro call_keeping_all function

@@ -19,6 +19,7 @@ AT(vm_func, code, VM_FUNC_CODE);
 AT(vm_func, vm, VM_FUNC_VM);
 AT(vm_func, ref, VM_FUNC_REF);
 AT(vm_func, index, VM_FUNC_INDEX);
+AT(vm_host, direct, VM_HOST_DIRECT);
 AT(vm_link, ret, VM_LINK_RET);
 AT(vm_link, vm, VM_LINK_VM);
 _Static_assert(sizeof(struct vm_link) == VM_LINK_SIZE, "vm_link");

@@ -18,6 +18,7 @@
 #define VM_FUNC_VM 8
 #define VM_FUNC_REF 16
 #define VM_FUNC_INDEX 28
+#define VM_HOST_DIRECT 32
 
 #define VM_LINK_RET 0
 #define VM_LINK_VM 8

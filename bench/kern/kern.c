@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kern: what the kernel's own operations cost: calls, switches, messages, processes. The other
+ * modules of this folder must be there as /NAME.wasm.
+ *
+ *     kern calls N         a loop of N, then N null calls, N calls that check a handle
+ *     kern switch N        two threads yield to each other N times each
+ *     kern channel N CPU   N round trips of 64 bytes with a process on CPU (0: any, 1: the first)
+ *     kern process N       N processes, one after the other: made, started, ended, waited for
+ *     kern herd N          N processes that all live at the same time, and answer a message
+ *     kern idle N          the same; it goes on when there is input
+ *     kern work N P IDLE   P processes run through a loop of N at the same time, IDLE others wait
+ *
+ * Prints lines "NAME VALUE": nanoseconds for all N, or bytes. In the kernel under QEMU's -icount a
+ * nanosecond is an instruction.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/nebulet_types.h"
+
+#define CALL(name)                                                                                 \
+    __attribute__((import_module("nebulet"), import_name(#name))) int64_t nebulet_##name
+CALL(null)(void);
+CALL(wasm_compile)(const void *bytes, uint32_t size, char *message, uint32_t room);
+CALL(process_create)(uint32_t module, uint32_t channel, const void *options, uint32_t options_size,
+                     const char *args, uint32_t args_size);
+CALL(process_start)(uint32_t process);
+CALL(process_wait)(uint32_t process, uint64_t deadline, struct nebulet_exit *exit);
+CALL(process_info)(uint32_t process, struct nebulet_info *info);
+CALL(channel_create)(uint32_t ends[2]);
+CALL(channel_send)(uint32_t channel, const void *bytes, uint32_t size, const uint32_t *handles,
+                   uint32_t nhandles, uint64_t deadline);
+CALL(channel_recv)(uint32_t channel, void *bytes, uint32_t size, uint32_t *handles,
+                   uint32_t nhandles, struct nebulet_message *message, uint64_t deadline);
+CALL(handle_close)(uint32_t handle);
+CALL(event_create)(void);
+CALL(event_rearm)(uint32_t event);
+CALL(thread_yield)(void);
+CALL(thread_spawn)(uint32_t function, uint32_t arg, uint32_t stack);
+CALL(thread_join)(uint32_t thread, uint64_t deadline);
+CALL(clock_now)(uint32_t clock);
+
+static uint64_t now(void)
+{
+    return (uint64_t)nebulet_clock_now(NEBULET_MONOTONIC);
+}
+
+static int64_t check(int64_t result, const char *what)
+{
+    if (result >= 0)
+        return result;
+    printf("FAILED %s: %lld\n", what, (long long)result);
+    exit(1);
+}
+
+static void report(const char *name, uint64_t value)
+{
+    printf("%s %llu\n", name, (unsigned long long)value);
+}
+
+static uint32_t load(const char *name)
+{
+    static char bytes[65536], message[256];
+    char path[64];
+
+    snprintf(path, sizeof path, "/%s.wasm", name);
+    FILE *file = fopen(path, "rb");
+    check(file ? 0 : -1, path);
+    size_t size = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    int64_t module = nebulet_wasm_compile(bytes, (uint32_t)size, message, sizeof message);
+    check(module, message);
+    return (uint32_t)module;
+}
+
+/* A process that runs; *channel is the other end of its handle 0. */
+static uint32_t start(uint32_t module, uint32_t cpu, uint32_t *channel)
+{
+    struct nebulet_options options = {.cpu = cpu, .name = "child"};
+    uint32_t ends[2];
+
+    check(nebulet_channel_create(ends), "channel_create");
+    uint32_t process = (uint32_t)check(
+        nebulet_process_create(module, ends[1], &options, sizeof options, "", 0), "process_create");
+    check(nebulet_process_start(process), "process_start");
+    *channel = ends[0];
+    return process;
+}
+
+static void send(uint32_t channel, const void *bytes, uint32_t size)
+{
+    check(nebulet_channel_send(channel, bytes, size, NULL, 0, NEBULET_FOREVER), "channel_send");
+}
+
+static void receive(uint32_t channel, void *bytes, uint32_t size)
+{
+    int64_t n = nebulet_channel_recv(channel, bytes, size, NULL, 0, NULL, NEBULET_FOREVER);
+    check(n == size ? 0 : n < 0 ? n : -1, "channel_recv");
+}
+
+/* Closes the channel, which ends it, and waits until it is over. */
+static void finish(uint32_t process, uint32_t channel)
+{
+    struct nebulet_exit end;
+
+    nebulet_handle_close(channel);
+    check(nebulet_process_wait(process, NEBULET_FOREVER, &end), "process_wait");
+    check(end.how == NEBULET_EXITED && end.code == 0 ? 0 : -1, "the end of a process");
+    nebulet_handle_close(process);
+}
+
+static void calls(uint32_t n)
+{
+    uint32_t event = (uint32_t)check(nebulet_event_create(), "event_create");
+    uint64_t start = now();
+    for (uint32_t i = 0; i < n; i++)
+        __asm__ volatile("" : "+r"(i));
+    uint64_t loop = now() - start;
+    start = now();
+    for (uint32_t i = 0; i < n; i++)
+        nebulet_null();
+    uint64_t null = now() - start;
+    start = now();
+    for (uint32_t i = 0; i < n; i++)
+        nebulet_event_rearm(event);
+    uint64_t checked = now() - start;
+    report("loop", loop);
+    report("null", null);
+    report("checked", checked);
+}
+
+static uint32_t yields;
+
+static void yielder(uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        nebulet_thread_yield();
+    yields += n;
+}
+
+static void switches(uint32_t n)
+{
+    static _Alignas(16) char stacks[2][4096];
+    uint32_t threads[2];
+    uint64_t begin = now();
+    for (int i = 0; i < 2; i++)
+        threads[i] = (uint32_t)check(nebulet_thread_spawn((uint32_t)(uintptr_t)yielder, n,
+                                                          (uint32_t)(uintptr_t)stacks[i + 1]),
+                                     "thread_spawn");
+    for (int i = 0; i < 2; i++)
+        check(nebulet_thread_join(threads[i], NEBULET_FOREVER), "thread_join");
+    report("switch", now() - begin);
+    check(yields == 2 * n ? 0 : -1, "yields");
+}
+
+static void channel(uint32_t n, uint32_t cpu)
+{
+    static char bytes[64];
+    uint32_t end, process = start(load("echo"), cpu, &end);
+    for (int i = 0; i < 100; i++) {
+        send(end, bytes, sizeof bytes);
+        receive(end, bytes, sizeof bytes);
+    }
+    uint64_t begin = now();
+    for (uint32_t i = 0; i < n; i++) {
+        send(end, bytes, sizeof bytes);
+        receive(end, bytes, sizeof bytes);
+    }
+    report("channel", now() - begin);
+    finish(process, end);
+}
+
+static void exits(uint32_t module, uint32_t n)
+{
+    struct nebulet_options options = {.name = "child"};
+    for (uint32_t i = 0; i < n; i++) {
+        struct nebulet_exit end;
+        uint32_t p = (uint32_t)check(
+            nebulet_process_create(module, NEBULET_NO_HANDLE, &options, sizeof options, "", 0),
+            "process_create");
+        check(nebulet_process_start(p), "process_start");
+        check(nebulet_process_wait(p, NEBULET_FOREVER, &end), "process_wait");
+        check(end.how == NEBULET_EXITED ? 0 : -1, "exit");
+        nebulet_handle_close(p);
+    }
+}
+
+static void processes(uint32_t n)
+{
+    uint32_t module = load("exit");
+    exits(module, 20);
+    uint64_t begin = now();
+    exits(module, n);
+    report("process", now() - begin);
+}
+
+static void herd(uint32_t n, int wait)
+{
+    uint32_t module = load("echo");
+    uint32_t *ends = calloc(n, sizeof *ends), *all = calloc(n, sizeof *all);
+    struct nebulet_info info = {0};
+    uint64_t begin = now(), kernel_memory = 0;
+
+    check(ends && all ? 0 : -1, "calloc");
+    for (uint32_t i = 0; i < n; i++)
+        all[i] = start(module, 0, &ends[i]);
+    for (uint32_t i = 0; i < n; i++)
+        send(ends[i], &i, sizeof i);
+    for (uint32_t i = 0, got; i < n; i++) {
+        receive(ends[i], &got, sizeof got);
+        check(got == i ? 0 : -1, "an answer");
+    }
+    nebulet_thread_yield();
+    for (uint32_t i = 0; i < n; i++) {
+        check(nebulet_process_info(all[i], &info), "process_info");
+        kernel_memory += info.kernel_memory;
+    }
+    report("alive", n);
+    report("kernel_memory", n ? kernel_memory / n : 0);
+    report("herd", now() - begin);
+    fflush(stdout);
+    if (wait)
+        getchar();
+    for (uint32_t i = 0; i < n; i++)
+        finish(all[i], ends[i]);
+    report("over", now() - begin);
+}
+
+static void work(uint64_t n, uint32_t count, uint32_t idle)
+{
+    enum { MOST = 16 };
+    uint32_t module = load("work"), echo = load("echo"), ends[MOST], all[MOST], end;
+    uint64_t begin, result;
+
+    for (uint32_t i = 0; i < idle; i++)
+        start(echo, 0, &end);
+    nebulet_thread_yield();
+    count = count < MOST ? count : MOST;
+    for (uint32_t i = 0; i < count; i++)
+        all[i] = start(module, 0, &ends[i]);
+    nebulet_thread_yield();
+    begin = now();
+    for (uint32_t i = 0; i < count; i++)
+        send(ends[i], &n, sizeof n);
+    for (uint32_t i = 0; i < count; i++)
+        receive(ends[i], &result, sizeof result);
+    report("work", now() - begin);
+    for (uint32_t i = 0; i < count; i++)
+        finish(all[i], ends[i]);
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    uint32_t n[3] = {0, 0, 0};
+
+    for (int i = 0; i < 3 && i + 2 < argc; i++)
+        n[i] = (uint32_t)strtoul(argv[i + 2], NULL, 10);
+    if (!strcmp(what, "calls"))
+        calls(n[0]);
+    else if (!strcmp(what, "switch"))
+        switches(n[0]);
+    else if (!strcmp(what, "channel"))
+        channel(n[0], n[1]);
+    else if (!strcmp(what, "process"))
+        processes(n[0]);
+    else if (!strcmp(what, "idle") || !strcmp(what, "herd"))
+        herd(n[0], what[0] == 'i');
+    else if (!strcmp(what, "work"))
+        work(n[0], n[1], n[2]);
+    else
+        return 2;
+    return 0;
+}
