@@ -37,7 +37,7 @@ static struct rt_cpu {
     struct thread *running;
     void *sp; // of its own stack, while a thread runs
     struct plat_stack stack;
-    bool left; // its own stack, just now
+    bool left;                             // its own stack, just now
 } __attribute__((aligned(64))) cpus[CPUS]; // each its own cache line
 
 static struct rt_cpu *this_cpu(void)
@@ -100,8 +100,8 @@ static void arrived(struct thread *t)
     c->left = false;
 }
 
-// The instance that a thread was switched away in finds its thread and its memory again. `now` is the
-// memory that GS shows.
+// The instance that a thread was switched away in finds its thread and its memory again. `now` is
+// the memory that GS shows.
 static void prepare(struct thread *t, const u8 *now)
 {
     struct vmctx *vm = t->at;
@@ -310,7 +310,8 @@ static struct thread *new_thread(struct realm *s)
         heap_free(t);
         return NULL;
     }
-    if (plat_commit_stack(t->reservation + GUARD, size - 2 * GUARD)) {
+    u8 *stack = t->reservation + GUARD;
+    if (plat_commit_stack(stack, size - 2 * GUARD, stack + STACK - 1)) {
         plat_release(t->reservation, size);
         heap_free(t);
         return NULL;
