@@ -45,8 +45,8 @@ void rt_check_interrupt(struct vmctx *vm);
 // switch to another thread and come back. TRAP_NONE: go on.
 enum trap rt_interrupted(struct vmctx *vm);
 
-// The stub that a timer interrupt sends compiled code through, with the return address on the stack:
-// saves all registers, calls rt_preempted, and goes on as if nothing had been.
+// The stub that a timer interrupt sends compiled code through, with the return address on the
+// stack: saves all registers, calls rt_preempted, and goes on as if nothing had been.
 extern const u8 arch_stub_preempt[];
 void rt_preempted(struct vmctx *vm);
 
@@ -54,7 +54,7 @@ void rt_preempted(struct vmctx *vm);
 // vm_func.
 extern const u8 arch_stub_link[];
 // And the code of host functions that take their arguments in registers: R11 = a vm_func whose ref
-// is a struct vm_host.
-extern const u8 arch_stub_direct[];
+// is a struct vm_host; for those with six arguments.
+extern const u8 arch_stub_direct[], arch_stub_direct6[];
 // And the one for a poll, which keeps every register but R11: the address to go on at.
 extern const u8 arch_stub_poll[];
