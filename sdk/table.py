@@ -88,7 +88,7 @@ def calls():
 #define E(error) #error,
 #define CALL(number, name, waits, privilege, args, errors, doc) \\
     (number, #name, #waits, #privilege, [args], [errors], doc, True),
-#define NORETURN(number, name, args, doc) (number, #name, "STAYS", "FREE", [args], [], doc, False),
+#define NORETURN(number, name, args, doc) (number, #name, "PLAIN", "FREE", [args], [], doc, False),
 #include "abi/nebulet.def"
 """)
     return [Call(number, name, waits == "WAITS", "" if privilege == "FREE" else privilege,

@@ -5,6 +5,7 @@
 // Every expectation names the line that it stands in; the first that does not hold ends the
 // program. Threads other than the main one call nothing of libc: its loops let siblings run.
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
