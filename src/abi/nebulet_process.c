@@ -13,8 +13,9 @@ s64 call_wasm_compile(struct vmctx *vm, struct process *p, const struct call_was
     if (!s)
         return call_give(p, &m->object, HANDLE_ALL_RIGHTS);
     if (a->message_size)
-        fmt((char *)a->message, a->message_size, e.offset == ERROR_NO_OFFSET ? "%s" : "%s at offset 0x%llx",
-            e.text, (unsigned long long)e.offset);
+        fmt((char *)a->message, a->message_size,
+            e.offset == ERROR_NO_OFFSET ? "%s" : "%s at offset 0x%llx", e.text,
+            (unsigned long long)e.offset);
     return s == ERR_NO_MEMORY || s == ERR_NO_RESOURCES ? s : ERR_INVALID_ARG;
 }
 
@@ -65,9 +66,10 @@ static status check_channel(const struct process *p, nebulet_handle channel)
 static status equip(struct process *p, struct process *child, const struct call_process_create *a)
 {
     status s = handles_reserve(&child->handles, 1);
-    if (!s && p->wasi && !(child->wasi = wasi_child(p->wasi, a->args, a->args_size,
-                                                    child->limits.privileges & NEBULET_MAY_PRINT,
-                                                    child->limits.privileges & NEBULET_MAY_FILES)))
+    if (!s && p->wasi &&
+        !(child->wasi = wasi_child(p->wasi, a->args, a->args_size,
+                                   child->limits.privileges & NEBULET_MAY_PRINT,
+                                   child->limits.privileges & NEBULET_MAY_FILES)))
         s = ERR_NO_MEMORY;
     if (s || a->channel == NEBULET_NO_HANDLE)
         return s;

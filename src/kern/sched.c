@@ -160,6 +160,8 @@ static void rearm(struct cpu *c, u64 now, u64 alarm)
         left = left < LOOK_NS ? left : LOOK_NS;
         ns = left < ns ? left : ns;
     }
+    if (unlikely(thread_vm(c->current->rt)->interrupt) && ns > HANDOVER_NS)
+        ns = HANDOVER_NS; // a request that the thread has not seen yet; it may be in C now
     if (ns != UINT64_MAX && now + ns < at)
         at = now + ns;
     if (at < now + 2 * TICK_NS && at < (now = plat_now()) + TICK_NS)
@@ -528,7 +530,7 @@ static void switch_to_sibling(struct cpu *c, struct kthread *t, struct kthread *
     thread_switch(t->rt, t->vm, next->rt);
 }
 
-void sched_yield(void)
+void sched_pass(void)
 {
     struct cpu *c = sched_cpu();
     struct kthread *t = c->current;
@@ -649,7 +651,7 @@ static void poll(struct vmctx *vm)
     (void)vm;
     kern_acquire();
     if (sched_self()->process->ready)
-        sched_yield();
+        sched_pass();
     kern_release();
 }
 
@@ -709,8 +711,7 @@ static void enter(struct cpu *c, struct kthread *t)
     load_globals(t);
     thread_arrive(t->rt); // a timer that runs out at once, or a kick, must find whose it is
     u64 now = plat_now();
-    if (c->armed <= now)
-        c->armed = UINT64_MAX; // it has run out, and nobody took notice
+    c->armed = UINT64_MAX; // it may have run out, a little early even, and nobody took notice
     rearm(c, now, ring(c, now));
     if (fresh)
         kern_release();

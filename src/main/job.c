@@ -73,8 +73,7 @@ static void on_end(struct process *p)
     j->info = info;
 }
 
-static struct kern_hooks hooks = {
-    .trapped = on_trap, .ending = on_end, .release = nebulet_release};
+static struct kern_hooks hooks = {.trapped = on_trap, .ending = on_end, .release = nebulet_release};
 
 status jobs_init(const struct engine *engine, u32 cpus, bool trace, job_report_fn *report)
 {

@@ -316,7 +316,8 @@ static struct thread *new_thread(struct realm *s)
         heap_free(t);
         return NULL;
     }
-    if (plat_commit_stack(t->reservation + GUARD, size - 2 * GUARD)) {
+    u8 *stack = t->reservation + GUARD;
+    if (plat_commit_stack(stack, size - 2 * GUARD, stack + STACK - 1)) {
         plat_release(t->reservation, size);
         heap_free(t);
         return NULL;

@@ -14,9 +14,8 @@ enum { CPUS_MAX = 64 };
 #define GIB (1ull << 30)
 #define WINDOW_SMALL (1024 * GIB)  // reservations of up to 2 MiB
 #define WINDOW_MIDDLE (1088 * GIB) // of up to 32 MiB
-#define WINDOW_CODE (1272 * GIB)   // code as it is run, and, CODE_WINDOW_MAX above, as written
-#define WINDOW_HUGE (1280 * GIB)   // of up to 8 GiB
-#define WINDOW_END (65536 * GIB)
+#define WINDOW_CODE (2112 * GIB)   // code as it is run, and, CODE_WINDOW_MAX above, as written
+#define WINDOW_HUGE (2120 * GIB)   // of up to 8 GiB: all the rest
 #define CODE_WINDOW_MAX (2 * GIB)
 
 // --- What the boot loader said (boot.c). Texts and bytes stay where the loader put them.
@@ -65,6 +64,11 @@ bool table_map(u64 address, u64 page, u64 flags);
 u64 table_entry(u64 address);               // 0: not mapped
 void table_protect(u64 address, u64 flags); // a page that is mapped
 void table_replace(u64 address, u64 entry); // for all CPUs; likewise
+// Calls `each` for those pages that have been written to and are not shared; stops when `most` such
+// are there, and returns how far it came.
+u64 table_each_written(u64 address, u64 end, u32 most,
+                       void (*each)(const void *context, u64 address, u64 page),
+                       const void *context);
 // Unmaps a range, and when no CPU knows of it any more, calls `drop` for each page that was there
 // and gives empty tables back. Without `drop`, that is left to the next call.
 void table_unmap(u64 address, u64 size, void (*drop)(u64 page));
@@ -89,6 +93,7 @@ size_t image_size(const struct plat_image *i);
 // False: there is nothing of the image. The second: it is not about an image.
 bool image_fault(const struct plat_image *i, u64 offset, u64 address, bool write);
 bool image_write(u64 address);
+bool image_renew(const struct plat_image *i, u64 offset, u64 page); // a copy
 
 // --- CPUs (cpu.c, smp.c)
 struct tss {
@@ -126,6 +131,7 @@ _Static_assert(offsetof(struct cpu, in_hook) == CPU_IN_HOOK, "assembler");
 _Static_assert(offsetof(struct cpu, tss) + offsetof(struct tss, ist) == CPU_FAULT_STACK,
                "assembler");
 
+// Volatile, for a function that has switched threads may be on another CPU than before.
 static inline struct cpu *this_cpu(void)
 {
     struct cpu *c; // volatile: a coroutine may go on on another CPU

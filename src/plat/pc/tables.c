@@ -160,6 +160,46 @@ bool table_map(u64 address, u64 page, u64 flags)
     return fresh;
 }
 
+// The entries on the way to an address, down to the one for its last table; false: there is none.
+// Either way, up to where the next one could be.
+static bool walk(u64 address, u64 end, u64 *path[4], u64 *next)
+{
+    u64 *table = page_root;
+    u32 level = 3;
+    for (;; level--) {
+        path[level] = &table[index_at(address, level)];
+        if (!(*path[level] & PTE_PRESENT) || level == 1)
+            break;
+        table = table_of(*path[level]);
+    }
+    u64 span = PLAT_PAGE << 9 * level, after = (address & ~(span - 1)) + span;
+    *next = after < end ? after : end;
+    return *path[level] & PTE_PRESENT;
+}
+
+// Without the lock: what is there belongs to the caller.
+u64 table_each_written(u64 address, u64 end, u32 most,
+                       void (*each)(const void *context, u64 address, u64 page),
+                       const void *context)
+{
+    u64 *path[4], next;
+    for (; address < end; address = next) {
+        if (!walk(address, end, path, &next))
+            continue;
+        u64 *table = table_of(*path[1]), left = (*path[1] & COUNT_MASK) / COUNT_ONE;
+        for (; left && address < next; address += PLAT_PAGE) {
+            u64 entry = table[index_at(address, 0)];
+            left -= entry & PTE_PRESENT;
+            if (!(entry & PTE_DIRTY) || entry & PTE_SHARED)
+                continue;
+            if (!most--)
+                return address;
+            each(context, address, entry & PTE_ADDRESS);
+        }
+    }
+    return end;
+}
+
 u64 table_entry(u64 address)
 {
     u64 *table = page_root;
@@ -262,21 +302,10 @@ static void finish(struct removal *r)
     }
 }
 
-// What lies in one table, or nothing up to where the next one could be; returns how far it came.
 static u64 unmap_some(struct removal *r, u64 address, u64 end)
 {
-    u64 *table = page_root, *path[4];
-    u32 level = 3;
-    for (;; level--) {
-        path[level] = &table[index_at(address, level)];
-        if (!(*path[level] & PTE_PRESENT) || level == 1)
-            break;
-        table = table_of(*path[level]);
-    }
-    u64 span = PLAT_PAGE << 9 * level, next = (address & ~(span - 1)) + span;
-    if (next > end)
-        next = end;
-    if (*path[level] & PTE_PRESENT)
+    u64 *path[4], next;
+    if (walk(address, end, path, &next))
         unmap_in_table(r, address, next, path);
     return next;
 }

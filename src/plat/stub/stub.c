@@ -41,8 +41,9 @@ status plat_commit(void *p, size_t size)
     return ERR_NO_MEMORY;
 }
 
-status plat_commit_stack(void *p, size_t size)
+status plat_commit_stack(void *p, size_t size, const void *first)
 {
+    (void)first;
     return plat_commit(p, size);
 }
 
@@ -60,6 +61,8 @@ void plat_zero(void *p, size_t size)
 {
     memset(p, 0, size);
 }
+
+const struct plat_costs plat_costs = {0};
 
 struct plat_image *plat_image_create(const void *bytes, size_t size)
 {
