@@ -92,6 +92,10 @@ $1/fuzz/%: test/fuzz/%.c $(FUZZ_SHARED) $1/libnebulet.a
 	@mkdir -p $$(@D)
 	$$(call say,CC $$@)
 	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $2 $(LDFLAGS) -Wl,-z,muldefs $$(filter %.c,$$^) $1/libnebulet.a $(LDLIBS) -o $$@
+$1/soak/%: test/soak/%.c $1/libnebulet.a
+	@mkdir -p $$(@D)
+	$$(call say,CC $$@)
+	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $2 $(LDFLAGS) -Wl,-z,muldefs $$< $1/libnebulet.a $(LDLIBS) -o $$@
 -include $(patsubst src/%,$1/obj/%.d,$(basename $(SRC))) $(patsubst test/unit/%.c,$1/obj/unit/%.d,$(UNIT_SRC))
 endef
 $(eval $(call variant,build,,-Wl,--icf=safe))
