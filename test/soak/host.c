@@ -170,5 +170,6 @@ int main(int argc, char **argv)
         }
         space = now;
     }
+    free(bytes);
     return 0;
 }
