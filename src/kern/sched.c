@@ -159,6 +159,8 @@ static void rearm(struct cpu *c, u64 now, u64 alarm)
         left = left < LOOK_NS ? left : LOOK_NS;
         ns = left < ns ? left : ns;
     }
+    if (unlikely(thread_vm(c->current->rt)->interrupt) && ns > HANDOVER_NS)
+        ns = HANDOVER_NS; // a request that the thread has not seen yet; it may be in C now
     if (ns != UINT64_MAX && now + ns < at)
         at = now + ns;
     if (at < now + TICK_NS)
@@ -699,8 +701,7 @@ static void enter(struct cpu *c, struct kthread *t)
     load_globals(t);
     thread_arrive(t->rt); // a timer that runs out at once, or a kick, must find whose it is
     u64 now = plat_now();
-    if (c->armed <= now)
-        c->armed = UINT64_MAX; // it has run out, and nobody took notice
+    c->armed = UINT64_MAX; // it may have run out, a little early even, and nobody took notice
     rearm(c, now, alarms_ring(&c->alarms, now));
     if (fresh)
         kern_release();

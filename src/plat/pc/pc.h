@@ -131,6 +131,7 @@ _Static_assert(offsetof(struct cpu, in_hook) == CPU_IN_HOOK, "assembler");
 _Static_assert(offsetof(struct cpu, tss) + offsetof(struct tss, ist) == CPU_FAULT_STACK,
                "assembler");
 
+// Volatile, for a function that has switched threads may be on another CPU than before.
 static inline struct cpu *this_cpu(void)
 {
     struct cpu *c; // volatile: a coroutine may go on on another CPU
