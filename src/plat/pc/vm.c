@@ -41,8 +41,8 @@ static const struct place {
     u64 base;
     u32 slots, shift;
 } places[WINDOWS] = {
-    {WINDOW_SMALL, (WINDOW_MIDDLE - WINDOW_SMALL) >> 21, 21},
-    {WINDOW_MIDDLE, (WINDOW_CODE - WINDOW_MIDDLE) >> 25, 25},
+    {WINDOW_SMALL, (WINDOW_CODE - WINDOW_SMALL) >> 21, 21},
+    {WINDOW_MIDDLE, (WINDOW_HUGE - WINDOW_MIDDLE) >> 25, 25},
     {WINDOW_HUGE, ((1ull << 48) - WINDOW_HUGE) >> 33, 33},
 };
 
