@@ -23,6 +23,8 @@ void plat_decommit(void *p, size_t size);
 void plat_release(void *p, size_t size); // the whole of a reservation
 // Committed pages become zero again and stay accessible.
 void plat_zero(void *p, size_t size);
+// The same for a few pages that will soon be touched again: those that are there may stay.
+void plat_clear(void *p, size_t size);
 
 // --- Code memory. One window of address space, so that calls within it are direct, mapped twice:
 // `run` executable and read-only, `write` writable and never executable.

@@ -4,9 +4,8 @@
 // nothing.
 //
 // To reserve and to commit cost system calls and page tables, so a realm keeps the reservations of
-// memories that are gone, with what was accessible left so and zeroed. A small memory is zeroed by
-// hand and its pages stay: the next instance of the same module then costs no system call and no
-// page fault. For a larger one the platform does it, in time that goes with the pages that were
+// memories that are gone, with what was accessible left so and zeroed. A small memory keeps its
+// pages: the next instance of the same module then costs no system call and no page fault. For a larger one the platform does it, in time that goes with the pages that were
 // touched.
 #include "rt/memory.h"
 #include "plat/plat.h"
@@ -142,7 +141,7 @@ void memory_free(struct store *s, struct vm_memory *m)
         return;
     }
     if (m->bytes <= WARM_BYTES && s->realm->nfree_slots < WARM_MAX)
-        memset(m->base, 0, m->bytes);
+        plat_clear(m->base, m->bytes);
     else
         plat_zero(m->base, m->bytes);
     put_slot(s->realm, slot);

@@ -61,8 +61,9 @@ void direct_map_device(u64 address);    // a page, uncached
 bool table_prepare(u64 address);
 u64 tables_needed(u64 from, u64 to); // to map all of it, at most
 bool table_map(u64 address, u64 page, u64 flags);
-u64 table_entry(u64 address);               // 0: not mapped
-void table_protect(u64 address, u64 flags); // a page that is mapped
+u64 table_entry(u64 address);                              // 0: not mapped
+void table_each(u64 from, u64 to, void (*each)(u64 page)); // that is mapped in a range
+void table_protect(u64 address, u64 flags);                // a page that is mapped
 // Unmaps a range, and when no CPU knows of it any more, calls `drop` for each page that was there
 // and gives empty tables back. Without `drop`, that is left to the next call.
 void table_unmap(u64 address, u64 size, void (*drop)(u64 page));

@@ -160,16 +160,36 @@ bool table_map(u64 address, u64 page, u64 flags)
     return fresh;
 }
 
-u64 table_entry(u64 address)
+// The place of an entry, if there is a table that has it.
+static const u64 *find_entry(u64 address)
 {
     u64 *table = page_root;
     for (u32 level = 3; level > 0; level--) {
         u64 entry = table[index_at(address, level)];
         if (!(entry & PTE_PRESENT) || entry & PTE_LARGE)
-            return 0;
+            return NULL;
         table = table_of(entry);
     }
-    return table[index_at(address, 0)];
+    return &table[index_at(address, 0)];
+}
+
+u64 table_entry(u64 address)
+{
+    const u64 *entry = find_entry(address);
+    return entry ? *entry : 0;
+}
+
+// Without the lock: whoever asks uses the range, so nobody takes its tables away.
+void table_each(u64 from, u64 to, void (*each)(u64 page))
+{
+    while (from < to) {
+        const u64 *entry = find_entry(from);
+        u64 next = min((from & ~(LARGE - 1)) + LARGE, to);
+        for (; entry && from < next; from += PLAT_PAGE, entry++)
+            if (*entry & PTE_PRESENT)
+                each(*entry & PTE_ADDRESS);
+        from = next;
+    }
 }
 
 void table_protect(u64 address, u64 flags)

@@ -203,6 +203,10 @@ static void drop_stack_page(u64 page)
 
 static void drop_pages(struct slot *s, u64 from, u64 to)
 {
+    if (s->stack && from < s->lowest)
+        from = s->lowest; // nothing was ever below
+    if (from >= to)
+        return;
     table_unmap(from, to - from, s->stack ? drop_stack_page : page_unclaim);
     if (!s->stack || from > s->lowest || to <= s->lowest)
         return;
@@ -251,6 +255,16 @@ void plat_zero(void *p, size_t size)
 {
     if (size)
         drop_pages(find_or_die(p), (u64)p, (u64)p + size);
+}
+
+static void clear(u64 page)
+{
+    memset((void *)page, 0, PLAT_PAGE);
+}
+
+void plat_clear(void *p, size_t size)
+{
+    table_each((u64)p, (u64)p + size, clear);
 }
 
 // --- Faults

@@ -61,6 +61,11 @@ void plat_zero(void *p, size_t size)
     memset(p, 0, size);
 }
 
+void plat_clear(void *p, size_t size)
+{
+    memset(p, 0, size);
+}
+
 status plat_code_window(size_t size, struct plat_code *out)
 {
     (void)size, (void)out;
