@@ -135,10 +135,11 @@ size_t sip_describe_exit(char *out, size_t room, const struct nebulet_exit *end)
 // --- Services
 
 // A service answers requests of clients that connected by its name. Its one thread waits for all of
-// them; a client that does not take its answers is cut off when its channel is full, so none can
-// make the others wait.
+// them, and for none of them when it answers: a client that does not take its answers, so that its
+// channel is full, is cut off.
 struct sip_client {
     nebulet_handle channel;
+    bool cut_off;
     void *state; // the service's own
 };
 struct sip_request {
@@ -157,7 +158,7 @@ struct sip_service {
 };
 // Offers the name and serves until a handler says SIP_STOP (result 0), or an error.
 int64_t sip_serve(const char *name, struct sip_service *service);
-// Without waiting. An error is of no interest to most handlers: the client is on its way out.
+// An error is of no interest to most handlers: the client goes when they return.
 int64_t sip_answer(struct sip_client *client, const void *bytes, size_t size);
 // A channel to the service of that name; waits until there is one.
 int64_t sip_connect(const char *name);

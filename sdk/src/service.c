@@ -81,7 +81,7 @@ static enum sip_verdict handle_request(struct loop *l, struct sip_client *client
     enum sip_verdict verdict = l->service->request(l->service, client, &request);
     for (uint32_t i = 0; i < got.handles; i++)
         sip_close(l->handles[i]);
-    return verdict;
+    return verdict == SIP_GO_ON && client->cut_off ? SIP_HANG_UP : verdict;
 }
 
 static bool happened(const struct nebulet_wait *item)
@@ -133,7 +133,11 @@ int64_t sip_serve(const char *name, struct sip_service *service)
 
 int64_t sip_answer(struct sip_client *client, const void *bytes, size_t size)
 {
-    return nebulet_channel_send(client->channel, bytes, (uint32_t)size, NULL, 0, NEBULET_AT_ONCE);
+    int64_t result =
+        nebulet_channel_send(client->channel, bytes, (uint32_t)size, NULL, 0, NEBULET_AT_ONCE);
+    if (result < 0)
+        client->cut_off = true;
+    return result;
 }
 
 int64_t sip_connect(const char *name)

@@ -30,9 +30,10 @@ static inline status take_object(const struct process *p, nebulet_handle h, u8 t
     if (unlikely(!e))
         return ERR_BAD_HANDLE;
     *out = e->object;
-    if (unlikely(e->object->type != type))
-        return ERR_WRONG_TYPE;
-    return (e->rights & rights) == rights ? OK : ERR_ACCESS_DENIED;
+    u32 key = load_u32(&e->rights);
+    if (likely((key & (rights | 0xffff0000u)) == (rights | (u32)type << 16)))
+        return OK;
+    return e->type != type ? ERR_WRONG_TYPE : ERR_ACCESS_DENIED;
 }
 
 static inline u8 *guest(const struct vmctx *vm, u32 address, u64 n)
@@ -50,6 +51,7 @@ static inline u8 *guest(const struct vmctx *vm, u32 address, u64 n)
 #define ANY(x, rights)                                                                             \
     TRY(take_any(p, (u32)*s++, RIGHTS(rights), &o, &a->x##_rights))                                \
     a->x = o;
+#define NEBULET_READ_WRITE (NEBULET_READ | NEBULET_WRITE)
 #define RIGHTS(name) NEBULET_##name
 #define HANDLE(x) a->x = (u32)*s++;
 #define NUM(x) a->x = (u32)*s++;
@@ -160,7 +162,7 @@ __attribute__((cold, noinline)) static void trace(const struct process *p, const
 
 // --- The shims
 
-enum { CELLS_DIRECT = 5, CELLS_MAX = 8 };
+enum { CELLS_DIRECT = 6, CELLS_MAX = 8 };
 
 #define PRIVILEGE_FREE 0u
 #define PRIVILEGE_MAY_SPAWN NEBULET_MAY_SPAWN
@@ -169,11 +171,13 @@ enum { CELLS_DIRECT = 5, CELLS_MAX = 8 };
 #define PRIVILEGE_MAY_PRINT NEBULET_MAY_PRINT
 
 // Twice for each call. With the arguments in registers (vm_direct_fn), which the checks then work on:
-// for compiled code, if there are at most five, and nobody wants a trace. And with cells.
+// for compiled code, if there are at most six, and nobody wants a trace. And with cells.
 //
 // A request to switch or to end that has come meanwhile is looked at after calls that may wait; the
 // others are over soon, and it finds the thread in its own code.
-#define AFTER_WAITS(vm) rt_check_interrupt(vm)
+#define AFTER_WAITS(vm)                                                                            \
+    if (unlikely(__atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED)))                       \
+    rt_check_interrupt(vm)
 #define AFTER_PLAIN(vm) ((void)0)
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
     static inline __attribute__((always_inline)) s64 do_##name(                                    \
@@ -196,7 +200,7 @@ enum { CELLS_DIRECT = 5, CELLS_MAX = 8 };
     }                                                                                              \
     static u64 direct_##name(u64 c0, u64 c1, u64 c2, u64 c3, u64 c4, struct vmctx *vm)             \
     {                                                                                              \
-        const u64 slots[CELLS_MAX] = {c0, c1, c2, c3, c4};                                         \
+        const u64 slots[CELLS_MAX] = {c0, c1, c2, c3, c4, vm->scratch};                            \
         s64 result = do_##name(vm, vm->process, slots);                                            \
         AFTER_##waits(vm);                                                                         \
         return (u64)result;                                                                        \

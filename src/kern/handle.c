@@ -3,18 +3,17 @@
 #include "kern/handle.h"
 #include "base/heap.h"
 
-enum { FIRST = 8, NONE = UINT32_MAX };
+enum { FIRST = 8, NONE = UINT32_MAX, FREE = 1 }; // FREE: the bit that is turned
 
-// The new places go behind those that wait already.
-static void append_free(struct handles *t, u32 from, u32 to)
+// A free place goes behind those that wait already.
+static void append_free(struct handles *t, u32 i, u32 number)
 {
-    for (u32 i = from; i < to; i++)
-        t->at[i] = (struct handle){.number = i, .rights = i + 1 < to ? i + 1 : NONE};
+    t->at[i] = (struct handle){.next = NONE, .number = number ^ FREE};
     if (t->first == NONE)
-        t->first = from;
+        t->first = i;
     else
-        t->at[t->last].rights = from;
-    t->last = to - 1;
+        t->at[t->last].next = i;
+    t->last = i;
 }
 
 static bool grow(struct handles *t, u32 need)
@@ -28,8 +27,10 @@ static bool grow(struct handles *t, u32 need)
     t->at = at;
     if (!t->capacity)
         t->first = NONE;
-    append_free(t, t->capacity, capacity);
+    for (u32 i = t->capacity; i < capacity; i++)
+        append_free(t, i, i);
     t->capacity = capacity;
+    t->mask = capacity - 1;
     return true;
 }
 
@@ -37,7 +38,7 @@ status handles_reserve(struct handles *t, u32 n)
 {
     if (n > t->limit - t->used)
         return ERR_NO_RESOURCES;
-    if (t->used + n <= t->capacity)
+    if (t->capacity && t->used + n <= t->capacity)
         return OK;
     return grow(t, t->used + n) ? OK : ERR_NO_MEMORY;
 }
@@ -45,9 +46,9 @@ status handles_reserve(struct handles *t, u32 n)
 nebulet_handle handle_add(struct handles *t, struct object *o, u32 rights)
 {
     struct handle *e = &t->at[t->first];
-    t->first = e->rights;
-    e->object = o;
-    e->rights = rights;
+    t->first = (u32)e->next;
+    *e = (struct handle){
+        .object = o, .number = e->number ^ FREE, .rights = (u16)rights, .type = o->type};
     t->used++;
     return e->number;
 }
@@ -55,17 +56,8 @@ nebulet_handle handle_add(struct handles *t, struct object *o, u32 rights)
 struct object *handle_remove(struct handles *t, struct handle *e)
 {
     struct object *o = e->object;
-    u32 index = handle_index(e->number);
-    e->object = NULL;
-    e->number += HANDLE_LIMIT;
-    if (e->number == NEBULET_NO_HANDLE)
-        e->number = index;
-    e->rights = NONE;
-    if (t->first == NONE)
-        t->first = index;
-    else
-        t->at[t->last].rights = index;
-    t->last = index;
+    u32 next = e->number + HANDLE_LIMIT;
+    append_free(t, handle_index(e->number), next == NEBULET_NO_HANDLE ? next + HANDLE_LIMIT : next);
     t->used--;
     return o;
 }
@@ -73,7 +65,7 @@ struct object *handle_remove(struct handles *t, struct handle *e)
 void handles_free(struct handles *t)
 {
     for (u32 i = 0; i < t->capacity; i++)
-        if (t->at[i].object)
+        if (handle_at(t, i))
             object_release(handle_remove(t, &t->at[i]));
     heap_free(t->at);
     *t = (struct handles){0};

@@ -12,13 +12,18 @@ enum { HANDLE_INDEX_BITS = 20, HANDLE_LIMIT = 1 << HANDLE_INDEX_BITS };
 #define HANDLE_ALL_RIGHTS (NEBULET_DUPLICATE | NEBULET_TRANSFER | NEBULET_READ | NEBULET_WRITE)
 
 struct handle {
-    struct object *object; // NULL: free
-    u32 number;            // of the handle; when free, of the next one to be
-    u32 rights;            // when free: the next free place
+    union {
+        struct object *object;
+        u64 next; // free place, when this one is free
+    };
+    u32 number; // of the handle; when free, one of another place: of the next one here, with a bit
+                // turned, so that it is nobody's
+    u16 rights, type;
 };
 
 struct handles {
     struct handle *at;
+    u32 mask; // its size, a power of two, less one
     u32 capacity, used, limit;
     u32 first, last; // of the free places; first == UINT32_MAX: none
 };
@@ -28,16 +33,21 @@ static inline u32 handle_index(nebulet_handle h)
     return h & (HANDLE_LIMIT - 1);
 }
 
-// The entry, or NULL.
+// The entry, or NULL. What lies there has the number if it is the one, so only its place need be
+// within the table. There is always a table (handles_reserve).
 static inline struct handle *handle_find(const struct handles *t, nebulet_handle h)
 {
-    struct handle *e = &t->at[handle_index(h)];
-    if (unlikely(handle_index(h) >= t->capacity || e->number != h || !e->object))
-        return NULL;
-    return e;
+    struct handle *e = &t->at[h & t->mask];
+    return likely(e->number == h) ? e : NULL;
 }
 
-// Room for n more, so that handle_add cannot fail. NO_RESOURCES: past the limit. Without the lock.
+// That of a place; NULL: it is free.
+static inline struct handle *handle_at(const struct handles *t, u32 i)
+{
+    return handle_index(t->at[i].number) == i ? &t->at[i] : NULL;
+}
+
+// Room for n more, so that handle_add cannot fail; the first call makes the table. NO_RESOURCES: past the limit. Without the lock.
 status handles_reserve(struct handles *t, u32 n);
 // Takes over a reference. There is room.
 nebulet_handle handle_add(struct handles *t, struct object *o, u32 rights);

@@ -73,7 +73,7 @@ static void visit_kept(struct object *o)
     }
     struct process *p = container_of(o, struct process, object);
     for (u32 i = 0; !p->begun && i < p->handles.capacity; i++)
-        if (p->handles.at[i].object)
+        if (handle_at(&p->handles, i))
             visit(p->handles.at[i].object);
 }
 

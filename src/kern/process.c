@@ -130,8 +130,13 @@ status process_new(struct module_object *m, const struct process_config *config,
     p->wall_ns = config->wall_ns;
     p->owner = config->owner;
     copy_name(p->name, config->name);
-    status s = link(p, e);
+    status s = handles_reserve(&p->handles, 0);
+    if (s)
+        error_set(e, s, ERROR_NO_OFFSET, "out of memory for handles");
+    else
+        s = link(p, e);
     if (s) {
+        handles_free(&p->handles);
         store_free(p->store);
         heap_free(p);
         return s;

@@ -38,7 +38,7 @@ struct cpu {
     u64 armed;      // when the timer is to run out; UINT64_MAX: it is not armed
     u64 tick_until; // in ticks: until then a tick comes for those who queue
     u64 since;      // in ticks: charged up to here
-};
+} __attribute__((aligned(128)));
 
 static struct {
     const struct kern_hooks *hooks;
@@ -323,7 +323,7 @@ static struct process *pick_process(struct cpu *c)
 static void save_globals(struct kthread *t)
 {
     const struct process *p = t->process;
-    if (t->own_instance || !p->polls)
+    if (likely(!p->polls) || t->own_instance)
         return;
     if (p->stack_pointer)
         t->stack_pointer = p->stack_pointer->i32;
@@ -334,7 +334,7 @@ static void save_globals(struct kthread *t)
 static void load_globals(const struct kthread *t)
 {
     const struct process *p = t->process;
-    if (t->own_instance || !p->polls)
+    if (likely(!p->polls) || t->own_instance)
         return;
     if (p->stack_pointer)
         p->stack_pointer->i32 = t->stack_pointer;
@@ -454,6 +454,35 @@ void sched_hand_over(struct kthread *t)
     contend(c);
 }
 
+// From the only thread of one process that could run to the only one of another: no queue is touched.
+status sched_hand_over_and_wait(struct kthread *t, u64 deadline)
+{
+    struct cpu *c = sched_cpu();
+    struct kthread *me = c->current;
+    struct process *p = t->process, *was = me->process;
+    bool plain = deadline == NEBULET_FOREVER && t->status == THREAD_WAITS && !p->cpu &&
+                 !p->queued && !was->ready && p->slice > 0 && !(p->limits.cpu | p->limits.cpu_ns) &&
+                 was->state == NEBULET_LIVES;
+    if (unlikely(!plain)) {
+        sched_hand_over(t);
+        return sched_wait(deadline);
+    }
+    if (unlikely(t->alarm.cpu != NULL))
+        alarm_cancel(&t->alarm);
+    charge(c, was);
+    was->cpu = NULL;
+    me->status = THREAD_WAITS;
+    save_globals(me);
+    p->cpu = p->home = c;
+    p->stats.switches++;
+    t->woken = OK;
+    t->status = THREAD_RUNS;
+    c->current = t;
+    load_globals(t);
+    thread_switch(me->rt, me->vm, t->rt);
+    return me->woken;
+}
+
 void sched_begin(struct kthread *t)
 {
     struct process *p = t->process;
@@ -471,11 +500,31 @@ void sched_begin(struct kthread *t)
     }
 }
 
+// To a thread of the same process that has parked: nothing but the thread changes.
+static void switch_to_sibling(struct cpu *c, struct kthread *t, struct kthread *next)
+{
+    struct process *p = t->process;
+    p->ready = next->next_ready;
+    t->next_ready = NULL;
+    *(p->ready ? p->ready_tail : &p->ready) = t;
+    p->ready_tail = &t->next_ready;
+    t->status = THREAD_READY;
+    next->status = THREAD_RUNS;
+    c->current = next;
+    save_globals(t);
+    load_globals(next);
+    thread_switch(t->rt, t->vm, next->rt);
+}
+
 void sched_yield(void)
 {
     struct cpu *c = sched_cpu();
     struct kthread *t = c->current;
     struct process *p = t->process;
+    if (likely(p->ready) && likely(p->ready->status != THREAD_FRESH) && likely(p->slice > 0)) {
+        switch_to_sibling(c, t, p->ready);
+        return;
+    }
     if (!p->ready && !c->first && !c->handover)
         return;
     t->status = THREAD_READY;

@@ -34,6 +34,8 @@ status sched_wait(u64 deadline);
 void sched_wake(struct kthread *t, status why);
 // The same, and the running thread will wait soon: it is to run next, here.
 void sched_hand_over(struct kthread *t);
+// The same, and the running thread waits now.
+status sched_hand_over_and_wait(struct kthread *t, u64 deadline);
 void sched_begin(struct kthread *t); // a fresh one
 // Others run first: threads of the process, then processes.
 void sched_yield(void);

@@ -21,10 +21,23 @@ status plat_commit_stack(void *p, size_t size);
 // Takes the pages back: unmapped or inaccessible, and zero when committed again.
 void plat_decommit(void *p, size_t size);
 void plat_release(void *p, size_t size); // the whole of a reservation
-// Committed pages become zero again and stay accessible.
+// Committed pages become again what they were before they were touched, and stay accessible: zero,
+// or what is in an image that is mapped there.
 void plat_zero(void *p, size_t size);
-// The same for a few pages that will soon be touched again: those that are there may stay.
+// The same for a few pages, in no image, that will soon be touched again: those that are there may
+// stay.
 void plat_clear(void *p, size_t size);
+
+// --- Images: immutable runs of pages that many reservations can begin with. Each sees its own
+// writes only, and takes memory for the pages that it has written to.
+struct plat_image;
+// The bytes are copied, and zeros fill the last page up; NULL: no memory.
+struct plat_image *plat_image_create(const void *bytes, size_t size);
+void plat_image_free(struct plat_image *i); // mapped nowhere; NULL is fine
+// p: a reservation, committed from its front on, with at least the image's pages, none of which was
+// touched since it was committed or zeroed. They are to be decommitted all together.
+status plat_image_map(struct plat_image *i, void *p);
+void plat_image_unmap(struct plat_image *i, void *p); // its pages are zero again
 
 // --- Code memory. One window of address space, so that calls within it are direct, mapped twice:
 // `run` executable and read-only, `write` writable and never executable.

@@ -265,11 +265,11 @@ static status bind_thunk(struct realm *s, struct vm_func *f)
 {
     if (!s->engine->code || f->code)
         return OK;
+    struct rt_type *t = s->types.by_id.at[f->type];
     if (container_of(f, struct vm_host, func)->direct) {
-        f->code = arch_stub_direct;
+        f->code = t->t.nparams == 6 ? arch_stub_direct6 : arch_stub_direct;
         return OK;
     }
-    struct rt_type *t = s->types.by_id.at[f->type];
     if (!t->thunk && s->thunks)
         t->thunk = write_thunk(&s->thunks->space, &t->t);
     if (!t->thunk) {

@@ -38,7 +38,7 @@ static struct rt_cpu {
     void *sp; // of its own stack, while a thread runs
     struct plat_stack stack;
     bool left; // its own stack, just now
-} cpus[CPUS];
+} __attribute__((aligned(64))) cpus[CPUS]; // each its own cache line
 
 static struct rt_cpu *this_cpu(void)
 {
@@ -93,19 +93,20 @@ static status run_host(struct thread *t)
 // What tools must know when a coroutine has begun or goes on.
 static void arrived(struct thread *t)
 {
+    if (!PLAT_TRACKS_STACKS)
+        return;
     struct rt_cpu *c = this_cpu();
-    if (PLAT_TRACKS_STACKS)
-        plat_stack_enter(&t->own_stack, c->left ? &c->stack : NULL);
+    plat_stack_enter(&t->own_stack, c->left ? &c->stack : NULL);
     c->left = false;
 }
 
-// The instance finds its thread and its memory again.
-static void go_on(struct thread *t)
+// The instance that a thread was switched away in finds its thread and its memory again. `now` is the
+// memory that GS shows.
+static void prepare(struct thread *t, const u8 *now)
 {
     struct vmctx *vm = t->at;
-    arrived(t);
     vm->thread = &t->vm;
-    if (t->store->engine->code)
+    if (vm->mem_base != now && t->store->engine->code)
         arch_set_gs((u64)(uintptr_t)vm->mem_base);
 }
 
@@ -116,6 +117,8 @@ void thread_enter(struct thread *t)
     c->left = true;
     t->state = THREAD_RUNNING;
     t->cpu = plat_cpu_id();
+    if (t->at)
+        prepare(t, NULL);
     if (PLAT_TRACKS_STACKS)
         plat_stack_leave(&c->stack, &t->own_stack);
     arch_switch(&c->sp, t->own_sp);
@@ -137,21 +140,21 @@ void thread_leave(struct thread *from, struct vmctx *vm)
     from->at = vm;
     from->state = THREAD_PARKED;
     to_cpu(from);
-    go_on(from);
+    arrived(from);
 }
 
 void thread_switch(struct thread *from, struct vmctx *vm, struct thread *to)
 {
-    struct rt_cpu *c = this_cpu();
     from->at = vm;
     from->state = THREAD_PARKED;
-    c->running = to;
     to->state = THREAD_RUNNING;
     to->cpu = from->cpu;
+    cpus[from->cpu].running = to;
+    prepare(to, vm->mem_base);
     if (PLAT_TRACKS_STACKS)
         plat_stack_leave(&from->own_stack, &to->own_stack);
     arch_switch(&from->own_sp, to->own_sp);
-    go_on(from);
+    arrived(from);
 }
 
 static void finish(struct thread *t, status s)

@@ -54,7 +54,7 @@ void rt_preempted(struct vmctx *vm);
 // vm_func.
 extern const u8 arch_stub_link[];
 // And the code of host functions that take their arguments in registers: R11 = a vm_func whose ref
-// is a struct vm_host.
-extern const u8 arch_stub_direct[];
+// is a struct vm_host; for those with six arguments.
+extern const u8 arch_stub_direct[], arch_stub_direct6[];
 // And the one for a poll, which keeps every register but R11: the address to go on at.
 extern const u8 arch_stub_poll[];

@@ -38,7 +38,7 @@ struct vm_func {
 #define VM_FUNC_HOST UINT32_MAX
 
 // A host function that compiled code may call without cells: up to five integer arguments in
-// registers (those it does not have are undefined), an i64 as the result.
+// registers, a sixth in vm->scratch (those it does not have are undefined), an i64 as the result.
 typedef u64 vm_direct_fn(u64 a, u64 b, u64 c, u64 d, u64 e, struct vmctx *vm);
 
 // The canonical vm_func of a host function.

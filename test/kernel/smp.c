@@ -19,13 +19,15 @@ struct item {
     u8 *p;
     size_t size; // committed, in reservations
     status (*commit)(void *p, size_t size);
-    u64 seed; // of what is in it; 0: zeros
-    u64 step; // between the words that are looked at
+    u64 seed;                 // of what is in it; 0: nothing was written
+    struct plat_image *image; // that is mapped there
+    u64 step;                 // between the words that are looked at
 };
 
 static struct item *boxes[BOXES];
 static struct plat_code code;
 static u32 running, rounds;
+static u8 image_bytes[8 * PLAT_PAGE - 104];
 static u64 sleeps, latest;
 
 static u64 random(u64 *state)
@@ -38,7 +40,9 @@ static u64 random(u64 *state)
 
 static u64 word_of(const struct item *i, size_t at)
 {
-    return i->seed ? i->seed * (at + 1) : 0;
+    if (i->seed)
+        return i->seed * (at + 1);
+    return i->image && at + 8 <= sizeof image_bytes ? load_u64(image_bytes + at) : 0;
 }
 
 static void check(const struct item *i, const u8 *p)
@@ -87,23 +91,52 @@ static void renew(struct item *i, u64 *r)
         pc_panic(NULL, "no memory");
 }
 
+static void recommit(struct item *i, u64 *r)
+{
+    size_t kept = i->image || random(r) % 2 ? 0 : i->size / 2 & ~(PLAT_PAGE - 1);
+    plat_decommit(i->p + kept, i->size - kept);
+    if (kept)
+        plat_zero(i->p, kept);
+    if (i->commit(i->p + kept, i->size - kept))
+        pc_panic(NULL, "no memory");
+}
+
+// A new one each time, for images learn.
+static void map_image(struct item *i)
+{
+    i->image = plat_image_create(image_bytes, sizeof image_bytes);
+    if (!plat_image_map(i->image, i->p))
+        return;
+    plat_image_free(i->image);
+    i->image = NULL;
+}
+
+static void unmap_image(struct item *i)
+{
+    plat_image_free(i->image);
+    i->image = NULL;
+}
+
 static void use_memory(struct item *i, u64 *r)
 {
     u64 what = i->p ? random(r) % 4 : 0;
     i->seed = 0;
-    if (what == 0) {
-        renew(i, r);
-    } else if (what == 1) {
+    if (what == 1) {
         plat_zero(i->p, i->size);
     } else {
-        size_t kept = what == 2 ? 0 : i->size / 2 & ~(PLAT_PAGE - 1);
-        plat_decommit(i->p + kept, i->size - kept);
-        if (kept)
-            plat_zero(i->p, kept);
-        if (i->commit(i->p + kept, i->size - kept))
-            pc_panic(NULL, "no memory");
+        if (what == 2 && i->image)
+            plat_image_unmap(i->image, i->p);
+        else if (what)
+            recommit(i, r);
+        else
+            renew(i, r);
+        unmap_image(i);
+        plat_zero(i->p, i->size);
+        if (what != 2)
+            map_image(i);
     }
-    check(i, i->p);
+    if (random(r) % 2)
+        check(i, i->p);
 }
 
 static void use_code(struct item *i, u64 *r)
@@ -123,9 +156,9 @@ static void use(struct item *i, u64 *r)
     static void (*const uses[KINDS])(struct item *i, u64 *r) = {use_block, use_memory, use_code};
     if (i->p)
         check(i, i->p);
-    if (random(r) % 8)
+    if (random(r) % 16 == 0)
         uses[i->kind](i, r);
-    if (random(r) % 4 || i->kind == BLOCK)
+    if (random(r) % 4 == 0 || i->kind == BLOCK)
         fill(i, r);
 }
 
@@ -188,6 +221,7 @@ static void take_items(void)
             plat_release(i->p, 0);
         else if (i->kind == CODE)
             plat_code_decommit(&code, (size_t)(i->p - code.write), i->size);
+        plat_image_free(i->image);
     }
 }
 
@@ -206,6 +240,8 @@ void kernel_main(void)
     char text[100];
     if (plat_code_window(64 << 20, &code))
         pc_panic(NULL, "no code window");
+    for (size_t at = 0; at < sizeof image_bytes; at++)
+        image_bytes[at] = at / PLAT_PAGE == 3 ? 0 : (u8)(at * 7 + at / PLAT_PAGE);
     u64 pages = pages_free_count() + vm_kept_pages, heap = heap_used();
     rounds = number(boot.command_line);
     put_items(items);

@@ -277,9 +277,7 @@ def boots(bench):
                         lambda f=flags: boot_slow_input(bench, *f))
     for name, text in (("read", READS), ("polled", POLLS)):
         yield base.Case(f"silent input, {name}", "", lambda t=text: boot_silent_input(bench, t))
-
-
-    for cpus, threads, rounds in ((2, "multi", 500), (4, "single", 5000)):
+    for cpus, threads, rounds in ((2, "multi", 2000), (4, "single", 20000)):
         yield base.Case(f"{cpus} CPUs share everything", "",
                         lambda c=cpus, t=threads, r=rounds: stress(bench, c, t, r))
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sip.h>
 
-enum { PRODUCERS = 2, CONSUMERS = 3, EACH = 1000, RING = 16 };
+enum { PRODUCERS = 2, CONSUMERS = 3, EACH = 300, RING = 16 };
 
 static struct sip_mutex mutex; // of the ring
 static uint32_t ring[RING];

@@ -218,9 +218,15 @@ arch_stub_return:
     .byte TRAP_STACK_NUMBER
     .size arch_stub_link, . - arch_stub_link
 
-// Calls a host function of compiled code's own convention, which is C's: the instance comes as the sixth argument. It
-// returns to the caller.
-func arch_stub_direct
+// Calls a host function of compiled code's own convention, which is C's: the instance comes as the sixth argument, and
+// what is the sixth has a place in the instance. It returns to the caller.
+func arch_stub_direct6
+    mov %r9, VMCTX_SCRATCH(%r14)
+    .size arch_stub_direct6, . - arch_stub_direct6
+    .globl arch_stub_direct
+    .hidden arch_stub_direct
+    .type arch_stub_direct, @function
+arch_stub_direct:
     mov VMCTX_THREAD(%r14), %rax
     cmp VM_THREAD_HOST_LIMIT(%rax), %rsp
     jb 3b

@@ -19,10 +19,12 @@ void plat_on_fault(plat_fault_hook *hook)
     fault_hook = hook;
 }
 
-// A page that is not there: saved = error code, rip, cs, rflags, rsp. Quick, for it comes often.
+// A page that is not there, or not yet a copy: saved = error code, rip, cs, rflags, rsp. Quick, for
+// it comes often.
 bool fault_page(u64 address, const u64 *saved)
 {
-    return !(saved[0] & 1) && vm_fault(address, saved);
+    return likely(!(saved[0] & ERROR_PRESENT)) ? vm_fault(address, saved)
+                                               : saved[0] & ERROR_WRITE && vm_write_fault(address);
 }
 
 static struct plat_fault fault_of(struct frame *f, u32 kind)

@@ -172,6 +172,14 @@ u64 page_alloc(u32 order)
     return page;
 }
 
+u64 page_take(u64 kept)
+{
+    spin_lock_deep(&pages.lock);
+    u64 page = available(1, kept) ? alloc_locked(0) : 0;
+    spin_unlock(&pages.lock);
+    return page;
+}
+
 bool pages_promise(u64 count, u64 kept)
 {
     spin_lock_deep(&pages.lock);

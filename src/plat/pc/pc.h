@@ -47,6 +47,7 @@ void page_free_run(u64 page, u64 count); // any part of what was allocated
 bool pages_promise(u64 count, u64 kept);
 void pages_unpromise(u64 count);
 enum { PAGES_RESERVE = 32 }; // kept back for the stacks of host functions
+u64 page_take(u64 kept);     // a page, of which so many are left for others
 u64 page_claim(void);        // one that was promised
 void page_unclaim(u64 page); // it is free and promised again
 void page_clear(u64 page);
@@ -57,21 +58,24 @@ u8 *page_note(u64 page); // a byte for whoever has allocated the page
 void direct_map(u64 address, u64 size); // RAM, read and write
 void direct_map_device(u64 address);    // a page, uncached
 // Some tables stay for ever, once they are made; false: no memory. The others are claimed, so
-// whoever maps has promised them (table_need). False: something is mapped there already.
+// whoever maps has promised them (tables_needed). False: something is mapped there already.
 bool table_prepare(u64 address);
 u64 tables_needed(u64 from, u64 to); // to map all of it, at most
 bool table_map(u64 address, u64 page, u64 flags);
 u64 table_entry(u64 address);                              // 0: not mapped
 void table_each(u64 from, u64 to, void (*each)(u64 page)); // that is mapped in a range
 void table_protect(u64 address, u64 flags);                // a page that is mapped
+void table_replace(u64 address, u64 entry);                // for all CPUs; likewise
 // Unmaps a range, and when no CPU knows of it any more, calls `drop` for each page that was there
 // and gives empty tables back. Without `drop`, that is left to the next call.
 void table_unmap(u64 address, u64 size, void (*drop)(u64 page));
 
 // --- Reservations (vm.c) and the code window (code.c)
+enum { ERROR_PRESENT = 1, ERROR_WRITE = 2 }; // of a page fault
 // A page that is not there, touched by what was interrupted at saved[1] with the stack pointer
-// saved[4]. True: the page is there now.
+// saved[4]; saved[0] is the error. True: the page is there now.
 bool vm_fault(u64 address, const u64 *saved);
+bool vm_write_fault(u64 address); // one that is there, and not writable; true: it is now
 bool code_fault(u64 address);
 extern u64 vm_kept_pages;    // never to come back: records of slots, tables of all
 u64 vm_keep_page(void);      // one of those, all zero; 0: no memory
@@ -80,6 +84,12 @@ bool vm_resize(void *p, size_t size);
 size_t vm_size(const void *p); // bytes committed from the front on
 
 u64 heap_used(void); // bytes
+
+// --- Images (image.c)
+size_t image_size(const struct plat_image *i);
+// False: there is nothing of the image. The second: it is not about an image.
+bool image_fault(const struct plat_image *i, u64 offset, u64 address, bool write);
+bool image_write(u64 address);
 
 // --- CPUs (cpu.c, smp.c)
 struct tss {

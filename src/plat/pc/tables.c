@@ -198,6 +198,18 @@ void table_protect(u64 address, u64 flags)
     invlpg(address);
 }
 
+void table_replace(u64 address, u64 entry)
+{
+    u64 *path[4];
+    spin_lock_deep(&lock);
+    walk_make(address, path);
+    *path[0] = entry | PTE_PRESENT;
+    spin_unlock(&lock);
+    invlpg(address);
+    if (tlb_cpus > 1)
+        tlb_flush_others(false);
+}
+
 // --- Unmapping
 
 // As long as other CPUs may know what is unmapped, pages and tables wait in lists. The links are
@@ -251,7 +263,8 @@ static void unmap_in_table(struct removal *r, u64 address, u64 end, u64 *path[4]
         *path[1] -= COUNT_ONE;
         invlpg(address);
         r->any = true;
-        remove_page(r, was & PTE_ADDRESS);
+        if (!(was & PTE_SHARED))
+            remove_page(r, was & PTE_ADDRESS);
     }
     remove_empty(r, start, path);
 }

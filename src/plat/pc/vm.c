@@ -21,9 +21,13 @@
 
 struct slot {
     u64 from, to; // committed
-    bool used, stack;
-    u32 next;   // free slot + 1
-    u64 lowest; // of a stack: where it has been touched
+    bool used;
+    enum { PLAIN, STACK, IMAGE } kind : 8;
+    u32 next; // free slot + 1
+    union {
+        u64 lowest; // of a stack: from here on, its tables are promised
+        const struct plat_image *image;
+    };
 };
 _Static_assert(sizeof(struct slot) == 32, "so that finding one takes no division");
 
@@ -157,7 +161,7 @@ void *plat_reserve(size_t size)
 // What is promised for it as a whole, beside its pages.
 static u64 tables_of(const struct slot *s)
 {
-    return tables_needed(s->stack ? s->lowest : s->from, s->to);
+    return tables_needed(s->kind == STACK ? s->lowest : s->from, s->to);
 }
 
 static bool commit(struct slot *s, u64 from, u64 to, bool stack)
@@ -168,8 +172,10 @@ static bool commit(struct slot *s, u64 from, u64 to, bool stack)
         return false;
     s->from = first || from < s->from ? from : s->from;
     s->to = first || to > s->to ? to : s->to;
-    s->lowest = first ? to : s->lowest;
-    s->stack = stack;
+    if (first) {
+        s->kind = stack ? STACK : PLAIN;
+        s->lowest = to;
+    }
     u64 pages = stack ? 0 : (to - from) / PLAT_PAGE;
     if (pages_promise(pages + tables_of(s) - tables_of(&was), PAGES_RESERVE))
         return true;
@@ -203,12 +209,12 @@ static void drop_stack_page(u64 page)
 
 static void drop_pages(struct slot *s, u64 from, u64 to)
 {
-    if (s->stack && from < s->lowest)
+    if (s->kind == STACK && from < s->lowest)
         from = s->lowest; // nothing was ever below
     if (from >= to)
         return;
-    table_unmap(from, to - from, s->stack ? drop_stack_page : page_unclaim);
-    if (!s->stack || from > s->lowest || to <= s->lowest)
+    table_unmap(from, to - from, s->kind == STACK ? drop_stack_page : page_unclaim);
+    if (s->kind != STACK || from > s->lowest || to <= s->lowest)
         return;
     u64 promised = tables_of(s);
     s->lowest = to < s->to ? to : s->to;
@@ -224,10 +230,11 @@ static void decommit(struct slot *s, u64 from, u64 to)
         to = high;
     if (from >= to)
         return;
-    if (from != low && to != high)
+    bool cut = s->kind == IMAGE && from > low && from - low < image_size(s->image);
+    if (cut || (from != low && to != high))
         pc_panic(NULL, "a hole in a reservation at 0x%lx", (unsigned long)from);
     drop_pages(s, from, to);
-    u64 promised = tables_of(s) + (s->stack ? 0 : (to - from) / PLAT_PAGE);
+    u64 promised = tables_of(s) + (s->kind == STACK ? 0 : (to - from) / PLAT_PAGE);
     *(from == low ? &s->from : &s->to) = from == low ? to : from;
     pages_unpromise(promised - tables_of(s));
 }
@@ -267,14 +274,32 @@ void plat_clear(void *p, size_t size)
     table_each((u64)p, (u64)p + size, clear);
 }
 
+status plat_image_map(struct plat_image *i, void *p)
+{
+    struct slot *s = find_or_die(p);
+    bool fits = s->kind == PLAIN && s->from == (u64)p && image_size(i) <= s->to - s->from;
+    if (!fits)
+        return ERR_INVALID_ARG;
+    s->image = i;
+    s->kind = IMAGE;
+    return OK;
+}
+
+void plat_image_unmap(struct plat_image *i, void *p)
+{
+    struct slot *s = find_or_die(p);
+    drop_pages(s, s->from, s->from + image_size(i));
+    s->kind = PLAIN;
+}
+
 // --- Faults
 
-// Maps a page, which has been promised.
+// Of memory, all that may be needed has been promised.
 static void fill(u64 address)
 {
     u64 page = page_claim();
     page_clear(page);
-    if (!table_map(address & ~(PLAT_PAGE - 1), page, PTE_WRITE | PTE_NX))
+    if (!table_map(address, page, PTE_WRITE | PTE_NX))
         page_unclaim(page); // another CPU was faster
 }
 
@@ -282,32 +307,50 @@ static void fill(u64 address)
 // An interrupt in compiled code writes to the stack of that.
 static bool may_use_reserve(u64 address, const u64 *saved)
 {
-    u64 sp = saved[4];
     bool plain_c = saved[1] - WINDOW_CODE >= CODE_WINDOW_MAX;
-    bool on_stack = address - (sp - 65536) < 2 * 65536;
-    bool interrupt = this_cpu()->tss.ist[IST_INTERRUPT - 1] - sp < HOOK_STACK_SIZE;
+    bool on_stack = address - (saved[4] - 65536) < 2 * 65536;
+    bool interrupt = this_cpu()->tss.ist[IST_INTERRUPT - 1] - saved[4] < HOOK_STACK_SIZE;
     return plain_c && (on_stack || interrupt);
 }
 
-__attribute__((noinline)) static bool fill_stack(struct slot *s, u64 address, const u64 *saved)
+// Promises the tables from there up; as far down as they reach.
+static bool deepen(struct slot *s, u64 address, u64 kept)
 {
-    u64 before = s->lowest, promised = tables_of(s);
-    if (address < s->lowest)
-        s->lowest = address & ~(PLAT_PAGE - 1);
-    u64 more = 1 + tables_of(s) - promised;
-    if (pages_promise(more, PAGES_RESERVE) ||
-        (may_use_reserve(address, saved) && pages_promise(more, 0))) {
-        fill(address);
+    u64 before = s->lowest, promised = tables_of(s), table = address & ~((2ull << 20) - 1);
+    s->lowest = table > s->from ? table : s->from;
+    if (pages_promise(tables_of(s) - promised, kept))
         return true;
-    }
     s->lowest = before;
     return false;
+}
+
+static bool fill_stack(struct slot *s, u64 address, u64 kept)
+{
+    if (address < s->lowest && !deepen(s, address, kept))
+        return false;
+    u64 page = page_take(kept);
+    if (!page)
+        return false;
+    page_clear(page);
+    table_map(address, page, PTE_WRITE | PTE_NX);
+    return true;
+}
+
+// What is not plain, out of line.
+__attribute__((noinline)) static bool fill_other(struct slot *s, u64 address, const u64 *saved)
+{
+    u64 page = address & ~(PLAT_PAGE - 1);
+    if (s->kind == STACK)
+        return fill_stack(s, page, may_use_reserve(address, saved) ? 0 : PAGES_RESERVE);
+    if (!image_fault(s->image, page - s->from, page, saved[0] & ERROR_WRITE))
+        fill(page);
+    return true;
 }
 
 // Out of line, so that a fault that is not ours is known at once.
 __attribute__((noinline)) static bool fill_plain(u64 address)
 {
-    fill(address);
+    fill(address & ~(PLAT_PAGE - 1));
     return true;
 }
 
@@ -319,7 +362,13 @@ bool vm_fault(u64 address, const u64 *saved)
         return address - WINDOW_CODE < 2 * CODE_WINDOW_MAX && code_fault(address);
     if (address - s->from >= s->to - s->from)
         return false;
-    return s->stack ? fill_stack(s, address, saved) : fill_plain(address);
+    return s->kind ? fill_other(s, address, saved) : fill_plain(address);
+}
+
+bool vm_write_fault(u64 address)
+{
+    const struct slot *s = find(address);
+    return s && s->kind == IMAGE && image_write(address & ~(PLAT_PAGE - 1));
 }
 
 // --- Large blocks of the heap

@@ -66,6 +66,28 @@ void plat_clear(void *p, size_t size)
     memset(p, 0, size);
 }
 
+struct plat_image *plat_image_create(const void *bytes, size_t size)
+{
+    (void)bytes, (void)size;
+    return NULL;
+}
+
+void plat_image_free(struct plat_image *i)
+{
+    (void)i;
+}
+
+status plat_image_map(struct plat_image *i, void *p)
+{
+    (void)i, (void)p;
+    return ERR_NOT_SUPPORTED;
+}
+
+void plat_image_unmap(struct plat_image *i, void *p)
+{
+    (void)i, (void)p;
+}
+
 status plat_code_window(size_t size, struct plat_code *out)
 {
     (void)size, (void)out;
