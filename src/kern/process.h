@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Processes and their threads.
 //
-// A process is a store with one module's instance in it, a table of handles, and threads. It runs on
-// one CPU at a time (p->cpu), so what only its own threads touch needs no lock: the instance, the
-// handle table, its interface to WASI. What others reach is under the kernel lock, and says so.
+// A process is a store with one module's instance in it, a table of handles, and threads. It runs
+// on one CPU at a time (p->cpu), so what only its own threads touch needs no lock: the instance,
+// the handle table, its interface to WASI. What others reach is under the kernel lock, and says so.
 //
 //   created -> lives -> ends -> over
 //
 // A process ends when its main thread returns, one of its threads exits or traps, the last one is
-// over, or somebody stops it: process_stop, from anywhere. Its threads then come to their ends: those
-// that wait are woken with CANCELLED, those that run are interrupted, and none returns into the
-// guest. The CPU on which the last one went takes the process apart, on its own stack, and only then
-// are those told who wait for it.
+// over, or somebody stops it: process_stop, from anywhere. Its threads then come to their ends:
+// those that wait are woken with CANCELLED, those that run are interrupted, and none returns into
+// the guest. The CPU on which the last one went takes the process apart, on its own stack, and only
+// then are those told who wait for it.
 #pragma once
 #include "kern/clock.h"
 #include "kern/handle.h"
@@ -26,6 +26,9 @@ struct module_object {
     struct object object;
     struct rt_module *module;
     u8 *bytes; // owned, or NULL
+    // What every process looks for, of the types that it must have; NULL: it is not there.
+    const struct export *stack_pointer, *tls_base, *start, *initialize;
+    bool without_wasi; // neither it nor what it could start can ask for it
 };
 
 // How a process was asked to be, and what it may take. 0: as the parent, or no limit.
@@ -74,7 +77,7 @@ struct process {
     bool begun;    // it has had a thread
     bool polls;    // and a second one
     bool reported; // why it ended
-    s64 slice;  // ticks left
+    s64 slice;     // ticks left
     u32 queued_messages;
     struct alarm time_limit, watchdog;
     struct statistics stats;
@@ -92,8 +95,8 @@ struct kthread {
     struct kthread *next_ready;
     u8 status; // enum thread_status
     u32 id;
-    status woken;       // why
-    struct alarm alarm; // the deadline of what it waits for
+    status woken;                   // why
+    struct alarm alarm;             // the deadline of what it waits for
     u32 stack_pointer, tls_base;    // while another thread of the process runs
     u64 word, ticket;               // what it waits at (kern/word.c), and since when; 0: nothing
     struct vm_func start;           // of the instance
@@ -102,7 +105,7 @@ struct kthread {
     u64 slots[2]; // of the last one, or p->slots
     u32 value;    // its result
     bool begun;
-    bool exits_alone;               // thread_exit, which is not the process's end
+    bool exits_alone;              // thread_exit, which is not the process's end
     struct instance *own_instance; // of a WASI thread
 };
 
@@ -110,7 +113,7 @@ struct kthread {
 struct process_config {
     const char *name;
     struct limits_of_process limits;
-    u64 wall_ns; // from its begin to its end; 0: no limit
+    u64 wall_ns;            // from its begin to its end; 0: no limit
     struct process *parent; // whose limits bound it; NULL: no limits but those
     void *owner;
 };
@@ -131,7 +134,8 @@ status module_new(const u8 *bytes, size_t size, bool copy, struct module_object 
 // A further thread of the running process, which calls element `function` of its table 0. The
 // reference is the caller's.
 status thread_new(struct process *p, u32 function, u32 arg, u32 stack, struct kthread **out);
-// The same as WASI has it: wasi_thread_start(id, arg) in an instance of its own. Its id, or an error.
+// The same as WASI has it: wasi_thread_start(id, arg) in an instance of its own. Its id, or an
+// error.
 s64 thread_new_wasi(struct process *p, u32 arg);
 
 // --- For the scheduler. The first on the thread's own stack: sets its next call up, if there is

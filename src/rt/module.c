@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Loading: bytes are decoded, types get their numbers in the realm, the engine validates and compiles
-// all bodies into a range of the code window, and the code is published. Nothing of a module runs
-// before all of it is valid.
+// Loading: bytes are decoded, types get their numbers in the realm, the engine validates and
+// compiles all bodies into a range of the code window, and the code is published. Nothing of a
+// module runs before all of it is valid.
 #include "rt/store.h"
 #include "plat/plat.h"
 #include "rt/code.h"
@@ -25,7 +25,8 @@ static status list_refs(struct module_record *r, struct error *e)
 {
     const struct module *m = r->pub.m;
     r->refs = heap_array(m->nrefs, sizeof *r->refs);
-    if (!r->refs)
+    r->bound = heap_array(m->nimports, sizeof *r->bound);
+    if (!r->refs || !r->bound)
         return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for references");
     for (u32 i = m->nimported_funcs; i < m->nfuncs; i++)
         if (m->funcs[i].ref)
@@ -105,6 +106,7 @@ static void destroy(struct module_record *r)
     code_free(&c->space);
     heap_free(c->funcs);
     heap_free(r->refs);
+    heap_free(r->bound);
     module_free(r->pub.m);
     heap_free(r);
 }

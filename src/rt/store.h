@@ -108,6 +108,9 @@ struct module_record {
     bool given_up; // free it with its last instance
     u32 ntypes;    // how many of its types are interned
     u32 *refs;     // function indices in the order of vmctx refs
+    // By import, the host function that stores without names of their own have bound it to; NULL:
+    // none has yet.
+    const struct vm_func **bound;
 };
 
 void module_used(struct module_record *m);   // an instance more
@@ -126,8 +129,8 @@ struct thunk_space {
 
 struct realm {
     const struct engine *engine;
-    bool closing; // nothing is kept for later
-    bool cells;   // store_use_cells
+    bool closing;  // nothing is kept for later
+    bool cells;    // store_use_cells
     spinlock lock; // of everything below
     struct type_table types;
     struct host_module *hosts;
@@ -155,9 +158,7 @@ struct store {
     struct owned_table *owned_tables;   // store_table
     struct vm_memory no_memory;         // of instances without one
     struct thread *threads;
-    struct module
-        host_module; // what a host function sees that is called without an instance around
-    struct vmctx host_vm;
+    struct vmctx host_vm; // what a host function sees that is called without an instance around
 };
 
 struct store *vm_store(const struct vmctx *vm);
