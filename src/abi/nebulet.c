@@ -36,10 +36,15 @@ static inline status take_object(const struct process *p, nebulet_handle h, u8 t
     return e->type != type ? ERR_WRONG_TYPE : ERR_ACCESS_DENIED;
 }
 
-static inline u8 *guest(const struct vmctx *vm, u32 address, u64 n)
+// Bytes [address, address + n) of memory 0. n is below 2^40: nothing overflows.
+static inline status check(const struct vmctx *vm, u64 address, u64 n)
 {
-    u64 bytes = vm->mem->bytes;
-    return unlikely(n > bytes || address > bytes - n) ? NULL : vm->mem_base + address;
+    return likely((u32)address + n <= vm->mem->bytes) ? OK : ERR_OUT_OF_BOUNDS;
+}
+
+static inline u8 *at(const struct vmctx *vm, u64 address)
+{
+    return vm->mem_base + (u32)address;
 }
 
 #define TRY(expression)                                                                            \
@@ -58,26 +63,26 @@ static inline u8 *guest(const struct vmctx *vm, u32 address, u64 n)
 #define LONG(x) a->x = *s++;
 #define DEADLINE(x) a->x = *s++;
 #define IN(x)                                                                                      \
+    TRY(check(vm, s[0], (u32)s[1]))                                                                \
+    a->x = at(vm, s[0]);                                                                           \
     a->x##_size = (u32)s[1];                                                                       \
-    a->x = guest(vm, (u32)s[0], (u32)s[1]);                                                        \
-    TRY(a->x ? OK : ERR_OUT_OF_BOUNDS)                                                             \
     s += 2;
 #define BUFFER(x) IN(x)
 #define LIST(x, type)                                                                              \
+    TRY(check(vm, s[0], (u64)(u32)s[1] * sizeof(type)))                                            \
+    a->x = at(vm, s[0]);                                                                           \
     a->x##_count = (u32)s[1];                                                                      \
-    a->x = guest(vm, (u32)s[0], (u64)(u32)s[1] * sizeof(type));                                    \
-    TRY(a->x ? OK : ERR_OUT_OF_BOUNDS)                                                             \
     s += 2;
 #define OUT(x, type)                                                                               \
-    a->x = guest(vm, (u32)*s++, sizeof(type));                                                     \
-    TRY(a->x ? OK : ERR_OUT_OF_BOUNDS)
+    TRY(check(vm, *s, sizeof(type)))                                                               \
+    a->x = at(vm, *s++);
 #define MAYBE(x, type)                                                                             \
-    a->x = (u32)*s ? guest(vm, (u32)*s, sizeof(type)) : NULL;                                      \
-    TRY(a->x || !(u32)*s ? OK : ERR_OUT_OF_BOUNDS)                                                 \
+    TRY((u32)*s ? check(vm, *s, sizeof(type)) : OK)                                                \
+    a->x = (u32)*s ? at(vm, *s) : NULL;                                                            \
     s++;
 #define WORD(x)                                                                                    \
+    TRY(check(vm, *s, sizeof(u32)))                                                                \
     a->x = (u32)*s++;                                                                              \
-    TRY(guest(vm, a->x, sizeof(u32)) ? OK : ERR_OUT_OF_BOUNDS)                                     \
     TRY(a->x % sizeof(u32) ? ERR_INVALID_ARG : OK)
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
     static inline status take_##name(struct vmctx *vm, struct process *p, const u64 *s,            \

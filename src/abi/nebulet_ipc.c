@@ -53,7 +53,7 @@ s64 call_channel_create(struct vmctx *vm, struct process *p, const struct call_c
              : call_give_two(p, &x->object, HANDLE_ALL_RIGHTS, &y->object, HANDLE_ALL_RIGHTS, a->ends);
 }
 
-s64 call_channel_send(struct vmctx *vm, struct process *p, const struct call_channel_send *a)
+OFTEN s64 call_channel_send(struct vmctx *vm, struct process *p, const struct call_channel_send *a)
 {
     (void)vm;
     if (likely(!a->handles_count) && likely(a->bytes_size <= NEBULET_MESSAGE_MAX))
@@ -79,6 +79,15 @@ s64 call_channel_recv(struct vmctx *vm, struct process *p, const struct call_cha
     if (a->message && (result >= 0 || result == ERR_BUFFER_TOO_SMALL))
         memcpy(a->message, &message, sizeof message);
     return result;
+}
+
+OFTEN s64 call_channel_call(struct vmctx *vm, struct process *p, const struct call_channel_call *a)
+{
+    (void)vm;
+    if (unlikely(a->bytes_size > NEBULET_MESSAGE_MAX))
+        return ERR_INVALID_ARG;
+    return channel_call(p, a->channel, a->bytes, a->bytes_size, a->answer, a->answer_size,
+                        a->deadline);
 }
 
 // --- Streams

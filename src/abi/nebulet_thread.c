@@ -30,7 +30,7 @@ s64 call_thread_join(struct vmctx *vm, struct process *p, const struct call_thre
     return result;
 }
 
-s64 call_thread_yield(struct vmctx *vm, struct process *p, const struct call_thread_yield *a)
+OFTEN s64 call_thread_yield(struct vmctx *vm, struct process *p, const struct call_thread_yield *a)
 {
     (void)vm, (void)p, (void)a;
     kern_acquire();

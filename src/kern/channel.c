@@ -66,16 +66,33 @@ static void append(struct channel *c, struct message *m)
         c->object.signals |= NEBULET_READABLE;
 }
 
+// The first of those who wait for room, when there is some: also called by one that has left
+// without taking it.
 static void wake_sender(struct channel *c)
 {
     struct sender *s = c->senders;
-    if (!s)
+    if (!s || c->count >= NEBULET_QUEUE_MAX)
         return;
     c->senders = s->next;
     if (!c->senders)
         c->last_sender = &c->senders;
     sched_wake(s->thread, OK);
     s->thread = NULL;
+}
+
+// The first in line comes out of it: NULL, nobody waits.
+static struct kthread *pop_receiver(struct channel *c, status why)
+{
+    struct receiver *r = c->receivers;
+    if (!r)
+        return NULL;
+    c->receivers = r->next;
+    if (!c->receivers)
+        c->last_receiver = &c->receivers;
+    struct kthread *t = r->thread;
+    r->thread = NULL;
+    r->why = why;
+    return t;
 }
 
 static struct message *take(struct channel *c)
@@ -108,12 +125,11 @@ void channel_destroy(struct object *o)
         peer->peer = NULL;
         object_clear(&peer->object, NEBULET_WRITABLE);
         object_set(&peer->object, NEBULET_PEER_CLOSED);
-        for (struct receiver *r; (r = peer->receivers); peer->receivers = r->next)
-            sched_wake(r->thread, ERR_PEER_CLOSED);
-        peer->last_receiver = &peer->receivers;
+        for (struct kthread *t; (t = pop_receiver(peer, ERR_PEER_CLOSED));)
+            sched_wake(t, OK);
     }
-    for (struct sender *s; (s = c->senders); c->senders = s->next)
-        sched_wake(s->thread, ERR_PEER_CLOSED);
+    while (c->senders)
+        wake_sender(c); // the queue is empty
     if (c->service)
         service_gone(c->service);
     heap_free(c);
@@ -128,33 +144,27 @@ void channel_each_kept(struct channel *c, void (*each)(struct object *o))
 
 // --- Sending
 
-// Straight to whoever waits. False: nobody does, or it has not enough room.
-static bool deliver(struct channel *to, const u8 *bytes, u32 size)
+// Straight to whoever waits, who is to be woken then. NULL: nobody does, or it has not enough room.
+static struct kthread *deliver(struct channel *to, const u8 *bytes, u32 size)
 {
     struct receiver *r = to->receivers;
-    if (!r || size > r->size || to->first)
-        return false;
-    to->receivers = r->next;
-    if (!to->receivers)
-        to->last_receiver = &to->receivers;
+    if (unlikely(!r) || size > r->size || to->first)
+        return NULL;
+    struct kthread *t = pop_receiver(to, OK);
     memcpy(r->bytes, bytes, size);
     r->got = size;
-    struct kthread *t = r->thread;
-    r->thread = NULL;
     t->process->stats.received++;
-    sched_hand_over(t);
-    return true;
+    return t;
 }
 
+// Its reference is the receiver's business: while `s` is in line the channel is there.
 static status wait_for_room(struct channel *to, u64 deadline)
 {
     struct sender s = {.thread = sched_self()};
     *to->last_sender = &s;
     to->last_sender = &s.next;
-    object_ref(&to->object);
     status why = sched_wait(deadline);
-    object_unref(&to->object);
-    if (why == ERR_PEER_CLOSED || !s.thread)
+    if (!s.thread)
         return why;
     struct sender **at = &to->senders;
     while (*at != &s)
@@ -192,25 +202,17 @@ static void enqueue(struct process *p, struct channel *to, struct message *m)
     p->queued_messages++;
     p->stats.heap += block_size(m->size, m->nhandles);
     append(to, m);
-    struct receiver *r = to->receivers; // it has too little room, or there are handles
-    if (r) {
-        to->receivers = r->next;
-        if (!to->receivers)
-            to->last_receiver = &to->receivers;
-        struct kthread *t = r->thread;
-        r->thread = NULL;
+    struct kthread *t = pop_receiver(to, OK); // it has too little room, or there are handles
+    if (t)
         sched_hand_over(t);
-    }
 }
 
 // Waits until there is room for a message more.
 static status room(struct process *p, struct channel *c, u64 deadline)
 {
     status s = OK;
-    object_ref(&c->object); // our handle may be closed meanwhile
     while (!s && c->peer && c->peer->count >= NEBULET_QUEUE_MAX)
         s = wait_for_room(c->peer, deadline);
-    object_unref(&c->object);
     if (!c->peer)
         return ERR_PEER_CLOSED;
     if (!s && p->limits.messages && p->queued_messages >= p->limits.messages)
@@ -221,13 +223,14 @@ static status room(struct process *p, struct channel *c, u64 deadline)
 static status check_handles(struct process *p, const struct channel *c,
                             const nebulet_handle *handles, u32 n)
 {
+    search_begin();
     for (u32 i = 0; i < n; i++) {
         struct handle *h = handle_find(&p->handles, handles[i]);
         if (!h)
             return ERR_BAD_HANDLE;
         if (!(h->rights & NEBULET_TRANSFER))
             return ERR_ACCESS_DENIED;
-        if (h->object == &c->object || object_reaches(h->object, &c->peer->object))
+        if (h->object == &c->object || search_reaches(h->object, &c->peer->object))
             return ERR_INVALID_ARG;
         for (u32 k = 0; k < i; k++)
             if (handles[k] == handles[i])
@@ -244,6 +247,7 @@ static status send_kept(struct process *p, struct channel *c, const u8 *bytes, u
     if (!m)
         return ERR_NO_MEMORY;
     kern_acquire();
+    object_ref(&c->object); // our handle may be closed meanwhile
     status s = room(p, c, deadline);
     if (!s)
         s = check_handles(p, c, handles, nhandles);
@@ -251,7 +255,10 @@ static status send_kept(struct process *p, struct channel *c, const u8 *bytes, u
         give_handles(p, m, handles);
         p->stats.sent++;
         enqueue(p, c->peer, m);
+    } else if (c->peer) {
+        wake_sender(c->peer); // the room that we were woken for is somebody else's
     }
+    object_unref(&c->object);
     kern_release();
     if (s)
         heap_free(m);
@@ -263,10 +270,13 @@ status channel_send(struct process *p, struct channel *c, const u8 *bytes, u32 s
 {
     if (likely(!nhandles)) {
         kern_acquire();
-        bool done = c->peer && deliver(c->peer, bytes, size);
-        p->stats.sent += done;
+        struct kthread *t = c->peer ? deliver(c->peer, bytes, size) : NULL;
+        if (likely(t)) {
+            p->stats.sent++;
+            sched_hand_over(t);
+        }
         kern_release();
-        if (likely(done))
+        if (likely(t))
             return OK;
     }
     return send_kept(p, c, bytes, size, handles, nhandles, deadline);
@@ -274,12 +284,15 @@ status channel_send(struct process *p, struct channel *c, const u8 *bytes, u32 s
 
 status channel_push_object(struct channel *c, struct object *o)
 {
-    struct message *m = c->count < NEBULET_QUEUE_MAX ? heap_alloc(block_size(0, 1)) : NULL;
+    struct process *p = sched_self()->process;
+    bool room = c->count < NEBULET_QUEUE_MAX &&
+                !(p->limits.messages && p->queued_messages >= p->limits.messages);
+    struct message *m = room ? heap_alloc(block_size(0, 1)) : NULL;
     if (!m)
-        return c->count < NEBULET_QUEUE_MAX ? ERR_NO_MEMORY : ERR_NO_RESOURCES;
+        return room ? ERR_NO_MEMORY : ERR_NO_RESOURCES;
     *m = (struct message){.nhandles = 1};
     m->handles[0] = (struct sent_handle){o, HANDLE_ALL_RIGHTS};
-    enqueue(sched_self()->process, c, m);
+    enqueue(p, c, m);
     return OK;
 }
 
@@ -307,21 +320,20 @@ static void leave_queue(struct channel *c, struct receiver *r)
         c->last_receiver = at;
 }
 
-// Parks. OK: something came, which r->got says, or which is in the queue (r->got == UINT32_MAX).
-static status wait_for_message(struct channel *c, struct receiver *r, u64 deadline)
+// Parks; first lets `next` run, if it is not NULL. OK: something came, which r->got says, or which is
+// in the queue (r->got == UINT32_MAX).
+static status wait_for_message(struct channel *c, struct receiver *r, struct kthread *next,
+                               u64 deadline)
 {
     r->next = NULL;
     r->got = UINT32_MAX;
     r->thread = sched_self();
     *c->last_receiver = r;
     c->last_receiver = &r->next;
-    object_ref(&c->object); // our handle may be closed meanwhile
-    status s = sched_wait(deadline);
-    object_unref(&c->object);
+    status s = next ? sched_hand_over_and_wait(r->thread, next, deadline) : sched_wait(deadline);
     if (likely(!r->thread))
-        return OK;
-    if (s != ERR_PEER_CLOSED)
-        leave_queue(c, r);
+        return r->why;
+    leave_queue(c, r);
     return s;
 }
 
@@ -337,22 +349,63 @@ static s64 receive_first(struct process *p, struct channel *c, u8 *bytes, u32 si
     return s ? s : receive(p, c, bytes, handles);
 }
 
-s64 channel_recv(struct process *p, struct channel *c, u8 *bytes, u32 size,
-                 nebulet_handle *handles, u32 nhandles, struct nebulet_message *needed,
-                 u64 deadline)
+s64 channel_recv(struct process *p, struct channel *c, u8 *bytes, u32 size, nebulet_handle *handles,
+                 u32 nhandles, struct nebulet_message *needed, u64 deadline)
 {
     struct receiver r = {.bytes = bytes, .size = size, .got = UINT32_MAX};
     s64 result = OK;
     *needed = (struct nebulet_message){0};
     kern_acquire();
+    object_ref(&c->object); // our handle may be closed meanwhile
     while (!c->first && !result && r.got == UINT32_MAX)
-        result = c->peer ? wait_for_message(c, &r, deadline) : ERR_PEER_CLOSED;
+        result = c->peer ? wait_for_message(c, &r, NULL, deadline) : ERR_PEER_CLOSED;
     if (r.got != UINT32_MAX) {
         needed->bytes = r.got;
         result = r.got;
     } else if (c->first && (!result || result == ERR_PEER_CLOSED)) {
         result = receive_first(p, c, bytes, size, handles, nhandles, needed);
     }
+    struct kthread *next = result < 0 && c->first ? pop_receiver(c, OK) : NULL;
+    if (next)
+        sched_wake(next, OK); // what we were woken for may suit somebody else
+    object_unref(&c->object);
     kern_release();
     return result;
+}
+
+// --- Both
+
+// What comes is for us, and the other end waits already: from memory to memory, and the CPU straight
+// from one thread to the other. False: nothing has been done, for it is not so. Otherwise r->got is the
+// answer's size, or UINT32_MAX: *why says why there is none, or there is one in the queue.
+static bool call_at_once(struct process *p, struct channel *c, const u8 *bytes, u32 size,
+                         struct receiver *r, u64 deadline, status *why)
+{
+    struct channel *peer = c->peer;
+    if (unlikely(!peer || c->first || c->receivers))
+        return false;
+    struct kthread *t = deliver(peer, bytes, size);
+    if (unlikely(!t))
+        return false;
+    p->stats.sent++;
+    object_ref(&c->object); // our handle may be closed meanwhile
+    *why = wait_for_message(c, r, t, deadline);
+    object_unref(&c->object);
+    return true;
+}
+
+s64 channel_call(struct process *p, struct channel *c, const u8 *bytes, u32 size, u8 *answer,
+                 u32 room, u64 deadline)
+{
+    struct receiver r = {.bytes = answer, .size = room, .got = UINT32_MAX};
+    struct nebulet_message needed;
+    status s;
+    kern_acquire();
+    bool sent = call_at_once(p, c, bytes, size, &r, deadline, &s);
+    kern_release();
+    if (likely(r.got != UINT32_MAX))
+        return r.got;
+    if (!sent)
+        s = channel_send(p, c, bytes, size, NULL, 0, deadline);
+    return s ? s : channel_recv(p, c, answer, room, NULL, 0, &needed, deadline);
 }

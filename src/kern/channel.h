@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Channels: two ends, each with a queue of messages for whoever receives from it.
 //
-// Who waits to receive says where the bytes are to go, so a message without handles goes from memory
-// to memory, from the sender's to the receiver's, and is never kept. Others are heap blocks, charged
-// to the process that sent them, until they are taken.
+// Who waits to receive says where the bytes are to go, so a message without handles goes from
+// memory to memory, from the sender's to the receiver's, and is never kept. Others are heap blocks,
+// charged to the process that sent them, until they are taken.
 #pragma once
 #include "kern/process.h"
 
@@ -21,7 +21,8 @@ struct message {
 // Where a receiver wants its message; on its stack.
 struct receiver {
     struct receiver *next;
-    struct kthread *thread; // NULL: it has been served
+    struct kthread *thread; // NULL: it waits no longer; whoever took it out of the line says why
+    status why;
     u8 *bytes;
     u32 size, got;
 };
@@ -29,7 +30,7 @@ struct receiver {
 // The threads that wait at one end, first come, first served.
 struct sender {
     struct sender *next;
-    struct kthread *thread;
+    struct kthread *thread; // NULL: as above
 };
 
 struct channel {
@@ -42,19 +43,21 @@ struct channel {
     struct service *service; // its name, when it is the end that connections come from
 };
 
-// The objects that lie in a channel's queue, for object_reaches.
+// The objects that lie in a channel's queue, for search_reaches.
 void channel_each_kept(struct channel *c, void (*each)(struct object *o));
 
 status channel_new(struct channel **a, struct channel **b); // a reference each; without the lock
-// Without the lock. The handles are those of the running process, already found to be there; they are
-// taken from it when the message is sent.
+// Without the lock. The handles are those of the running process, already found to be there; they
+// are taken from it when the message is sent.
 status channel_send(struct process *p, struct channel *c, const u8 *bytes, u32 size,
                     const nebulet_handle *handles, u32 nhandles, u64 deadline);
 // What was taken, or is too large: *needed. The handles go to the process's table, their numbers to
 // `handles`.
-s64 channel_recv(struct process *p, struct channel *c, u8 *bytes, u32 size,
-                 nebulet_handle *handles, u32 nhandles, struct nebulet_message *needed,
-                 u64 deadline);
+s64 channel_recv(struct process *p, struct channel *c, u8 *bytes, u32 size, nebulet_handle *handles,
+                 u32 nhandles, struct nebulet_message *needed, u64 deadline);
+// Sends, and receives what comes next, of at most `room` bytes and without handles.
+s64 channel_call(struct process *p, struct channel *c, const u8 *bytes, u32 size, u8 *answer,
+                 u32 room, u64 deadline);
 // Puts a message with one handle into the queue of c; the object's reference goes with it. With the
 // lock. NO_RESOURCES: the queue is full.
 status channel_push_object(struct channel *c, struct object *o);

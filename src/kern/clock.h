@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Alarms: something to be done at a time. Each CPU keeps those that were set on it in a pairing heap
-// (Fredman and others, 1986), which needs no memory of its own, so setting one cannot fail. With the
-// kernel lock held.
+// Alarms: something to be done at a time. Each CPU keeps those that were set on it in a pairing
+// heap (Fredman and others, 1986), which needs no memory of its own, so setting one cannot fail.
+// With the kernel lock held.
 #pragma once
 #include "base/types.h"
 

@@ -19,13 +19,18 @@ void event_destroy(struct object *o)
     heap_free(container_of(o, struct event, object));
 }
 
+static u64 later(u64 at, u64 ns)
+{
+    return at + ns < at ? UINT64_MAX : at + ns;
+}
+
 // A period that was missed is not made up for.
 static void on_alarm(struct alarm *a)
 {
     struct timer *t = container_of(a, struct timer, alarm);
-    u64 now = plat_now(), next = a->at + t->period;
+    u64 now = plat_now(), next = later(a->at, t->period);
     if (t->period)
-        alarm_set(a, next > now ? next : now + t->period);
+        alarm_set(a, next > now ? next : later(now, t->period));
     object_set(&t->object, NEBULET_EVENT_SIGNALED);
 }
 

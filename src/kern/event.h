@@ -20,7 +20,7 @@ struct timer *timer_new(void);
 // Without the lock. Takes the signal back.
 void timer_set(struct timer *t, u64 at, u64 period);
 
-// What object_signal may change of an object, and whose signals they are: of a channel or stream, the
-// other end's. With the lock.
+// What object_signal may change of an object, and whose signals they are: of a channel or stream,
+// the other end's. With the lock.
 u32 object_settable(const struct object *o);
 struct object *object_signaled(struct object *o); // NULL: the other end is closed

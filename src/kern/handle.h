@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A process's handles: numbers with an object and rights behind them.
 //
-// The table belongs to the process, which runs on one CPU at a time, so looking a handle up takes no
-// lock; the references that it holds are the kernel's and need one. A number is a place in the table
-// and a generation, 12 bits above 20; places that are free wait in line, so a number comes back only
-// after all others and 4,096 rounds: a stale one is noticed.
+// The table belongs to the process, which runs on one CPU at a time, so looking a handle up takes
+// no lock; the references that it holds are the kernel's and need one. A number is a place in the
+// table and a generation, 12 bits above 20; places that are free wait in line, so a number comes
+// back only after all others and 4,096 rounds: a stale one is noticed.
 #pragma once
 #include "kern/object.h"
 

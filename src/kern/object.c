@@ -46,10 +46,10 @@ void object_set(struct object *o, u32 signals)
 
 // --- Reachability
 
-enum { VISITS_MAX = 4096 };
+enum { VISITS_MAX = 4096, LOOKS_MAX = 65536 };
 
 static struct {
-    u32 mark, count;
+    u32 mark, visits, looks;
     struct object *list;
 } search;
 
@@ -57,12 +57,13 @@ static struct {
 static void visit(struct object *o)
 {
     bool keeps = o->type == OBJECT_channel || o->type == OBJECT_process;
+    search.looks++;
     if (!keeps || o->mark == search.mark)
         return;
     o->mark = search.mark;
     o->visit = search.list;
     search.list = o;
-    search.count++;
+    search.visits++;
 }
 
 static void visit_kept(struct object *o)
@@ -77,19 +78,24 @@ static void visit_kept(struct object *o)
             visit(p->handles.at[i].object);
 }
 
-bool object_reaches(struct object *from, const struct object *to)
+void search_begin(void)
 {
     search.mark++;
-    search.count = 0;
+    search.visits = search.looks = 0;
     search.list = NULL;
+}
+
+// What an earlier question of the same search has visited does not lead to `to`.
+bool search_reaches(struct object *from, const struct object *to)
+{
     visit(from);
-    for (struct object *o; (o = search.list) && search.count < VISITS_MAX;) {
-        if (o == to)
+    for (struct object *o; (o = search.list);) {
+        if (o == to || search.visits > VISITS_MAX || search.looks > LOOKS_MAX)
             return true;
         search.list = o->visit;
         visit_kept(o);
     }
-    return search.list != NULL;
+    return false;
 }
 
 // --- Signals

@@ -29,12 +29,12 @@ struct object {
     u8 type;
     u32 refs;
     u32 signals;
-    u32 mark; // object_reaches
-    struct object *visit;
+    u32 mark; // objects_reach
     union {
-        struct waiter *waiters; // each of them holds a reference
-        struct object *next;    // that is dead, too
+        struct object *visit; // objects_reach
+        struct object *next;  // that is dead, too: nothing refers to it, so nobody visits it
     };
+    struct waiter *waiters; // each of them holds a reference
 };
 
 // A thread that waits for signals of an object; lies on its stack.
@@ -79,10 +79,12 @@ static inline void object_unref(struct object *o)
 }
 void object_release(struct object *o); // takes the lock itself
 
-// Can `to` be come to from `from` by what lies in queues, and in tables of processes that do not run?
-// Who puts one object into another's keeping asks first, so that no two keep each other alive when
-// nobody else does. Gives up, with "yes", after some thousand objects.
-bool object_reaches(struct object *from, const struct object *to);
+// Can `to` be come to by what lies in queues, and in tables of processes that do not run? Who puts
+// objects into another's keeping asks first, so that no two keep each other alive when nobody else
+// does: a search begins, and asks for each of them. It gives up, with "yes", after some thousand
+// queues, or when they hold a great many objects.
+void search_begin(void);
+bool search_reaches(struct object *from, const struct object *to);
 
 // Changes signals, and wakes those who wait for one that is now there.
 void object_set(struct object *o, u32 signals);

@@ -153,6 +153,7 @@ status process_new(struct module_object *m, const struct process_config *config,
     p->limits = limits_of(config);
     p->handles.limit = p->limits.handles;
     p->wall_ns = config->wall_ns;
+    p->special = p->limits.cpu || p->limits.cpu_ns;
     p->owner = config->owner;
     copy_name(p->name, config->name);
     status s = handles_reserve(&p->handles, 0);
@@ -176,16 +177,34 @@ status process_new(struct module_object *m, const struct process_config *config,
 
 // --- Taken apart
 
+// Others may ask for its figures meanwhile (process_info).
 static void dismantle(struct process *p)
 {
-    store_memory_used(p->store, &p->stats.memory_peak);
-    store_free(p->store);
+    kern_acquire();
+    struct store *store = p->store;
+    store_memory_used(store, &p->stats.memory_peak);
     p->store = NULL;
     p->instance = NULL;
-    handles_free(&p->handles);
+    kern_release();
+    store_free(store);
     if (kern_hooks()->release)
         kern_hooks()->release(p);
-    object_release(&p->module->object);
+}
+
+// Nothing buries another's dead: what the last handle of an unborn process frees may be a further
+// one, and so on.
+static void drop_handles(struct process *p)
+{
+    enum { AT_ONCE = 256 }; // before others get the lock
+    for (u32 i = 0; i < p->handles.capacity; i++) {
+        struct handle *h = &p->handles.at[i];
+        if (h->object)
+            object_unref(handle_remove(&p->handles, h));
+        if (i % AT_ONCE == AT_ONCE - 1) {
+            spin_release(&kern_lock);
+            spin_acquire(&kern_lock);
+        }
+    }
 }
 
 void process_over(struct process *p)
@@ -193,6 +212,8 @@ void process_over(struct process *p)
     if (kern_hooks()->ending)
         kern_hooks()->ending(p);
     dismantle(p);
+    handles_free(&p->handles);
+    object_release(&p->module->object);
     kern_acquire();
     alarm_cancel(&p->time_limit);
     alarm_cancel(&p->watchdog);
@@ -208,8 +229,13 @@ void process_destroy(struct object *o)
     struct process *p = container_of(o, struct process, object);
     if (!p->begun) {
         sched_remove(p);
+        drop_handles(p);
+        object_unref(&p->module->object);
         spin_release(&kern_lock);
-        dismantle(p);
+        heap_free(p->handles.at);
+        store_free(p->store);
+        if (kern_hooks()->release)
+            kern_hooks()->release(p);
         spin_acquire(&kern_lock);
     }
     heap_free(p);
@@ -221,9 +247,7 @@ bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
         return false;
     p->how = (u8)how;
     p->code = code;
-    p->state = p->begun ? NEBULET_ENDS : NEBULET_OVER;
-    if (!p->begun)
-        object_set(&p->object, NEBULET_ENDED);
+    p->state = NEBULET_ENDS;
     enum trap trap = how == NEBULET_LIMIT ? TRAP_TIME : TRAP_KILLED;
     for (struct kthread *t = p->threads; t; t = t->next_thread) {
         if (t->status == THREAD_OVER)
@@ -237,8 +261,14 @@ bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
 bool process_stop(struct process *p, enum nebulet_end how, u32 code)
 {
     kern_acquire();
-    bool done = process_stop_locked(p, how, code);
+    bool done = process_stop_locked(p, how, code), unborn = done && !p->begun;
+    if (unborn) {
+        p->begun = true; // so to speak
+        object_ref(&p->object);
+    }
     kern_release();
+    if (unborn)
+        process_over(p);
     return done;
 }
 

@@ -8,11 +8,11 @@
 // is held over a switch and released by whoever arrives. A fresh thread cannot do that, so it is
 // entered from the loop, with the lock released before.
 //
-// Time. A process has a slice, in ticks of the CPU's counter, that shrinks while it runs. A timer is
-// armed only while something else wants the CPU (or an alarm is set), so a program that is alone is
-// never interrupted. When the slice is used up the process goes to the end of its queue with a new
-// one, as large as its weight; one that wakes before that goes to the front. So whoever waits much
-// is served at once, and nobody gets more than its share of a busy CPU.
+// Time. A process has a slice, in ticks of the CPU's counter, that shrinks while it runs. A timer
+// is armed only while something else wants the CPU (or an alarm is set), so a program that is alone
+// is never interrupted. When the slice is used up the process goes to the end of its queue with a
+// new one, as large as its weight; one that wakes before that goes to the front. So whoever waits
+// much is served at once, and nobody gets more than its share of a busy CPU.
 //
 // Handing over. Who sends a message often waits for the answer next: the receiver takes the place
 // `handover` in front of the queue, and the sender's wait switches to it. If the sender does not
@@ -23,14 +23,17 @@
 
 enum { CPUS = 64 };
 #define SLICE_NS 10000000ull
-#define POLL_NS 2000000ull // between looks at I/O while every CPU is busy
-#define TURN_NS 250000ull  // of a thread while its siblings wait: they often need little
+#define POLL_NS 2000000ull     // between looks at I/O while every CPU is busy
+#define TURN_NS 250000ull      // of a thread while its siblings wait: they often need little
+#define TICK_NS 20000ull       // at least, or timers could keep a CPU from all work
+#define LOOK_NS 1000000000ull  // at the time that a process may take at all
 #define HANDOVER_NS 1000000ull // until a process that nobody switched to may run elsewhere
-#define SPIN_TICKS 40000   // before an idle CPU sleeps, for work that is about to come
+#define SPIN_TICKS 40000       // before an idle CPU sleeps, for work that is about to come
 
 struct cpu {
     u32 id;
     bool started, sleeping;
+    bool rests; // in idle(), with nothing left to do
     struct kthread *current, *next, *over;
     struct process *first, **last;
     struct process *handover;
@@ -159,10 +162,13 @@ static void rearm(struct cpu *c, u64 now, u64 alarm)
     if (unlikely(p->limits.cpu_ns)) {
         u64 used = (u64)((unsigned __int128)p->stats.ticks * kern.ns_per_tick >> 20);
         u64 left = used < p->limits.cpu_ns ? p->limits.cpu_ns - used : 0;
+        left = left < LOOK_NS ? left : LOOK_NS;
         ns = left < ns ? left : ns;
     }
     if (ns != UINT64_MAX && now + ns < at)
         at = now + ns;
+    if (at < now + TICK_NS)
+        at = now + TICK_NS;
     c->tick_until = ns == UINT64_MAX ? 0 : ticks() + (ns << 20) / kern.ns_per_tick;
     arm(c, at);
 }
@@ -455,13 +461,12 @@ void sched_hand_over(struct kthread *t)
 }
 
 // From the only thread of one process that could run to the only one of another: no queue is touched.
-status sched_hand_over_and_wait(struct kthread *t, u64 deadline)
+status sched_hand_over_and_wait(struct kthread *me, struct kthread *t, u64 deadline)
 {
-    struct cpu *c = sched_cpu();
-    struct kthread *me = c->current;
     struct process *p = t->process, *was = me->process;
+    struct cpu *c = was->cpu;
     bool plain = deadline == NEBULET_FOREVER && t->status == THREAD_WAITS && !p->cpu &&
-                 !p->queued && !was->ready && p->slice > 0 && !(p->limits.cpu | p->limits.cpu_ns) &&
+                 !p->queued && !was->ready && p->slice > 0 && !p->special &&
                  was->state == NEBULET_LIVES;
     if (unlikely(!plain)) {
         sched_hand_over(t);
@@ -538,8 +543,10 @@ void sched_yield(void)
 
 static bool on_tick(struct thread *rt)
 {
+    struct cpu *c = sched_cpu();
     (void)rt;
-    sched_cpu()->armed = UINT64_MAX;
+    c->armed = UINT64_MAX;
+    c->tick_until = 0; // who runs next must have a tick of its own
     return true;
 }
 
@@ -633,13 +640,16 @@ static void poll(struct vmctx *vm)
 
 // --- The CPU's loop
 
-// Its call is over: next stage, or the end. On the thread's own stack.
+// Its call is over: next stage, or the end. On the thread's own stack. Whoever has stopped its
+// process may have interrupted a call that was over already.
 static bool on_ended(struct thread *rt)
 {
     struct kthread *t = *thread_user(rt);
-    if (thread_next_call(t))
-        return true;
     kern_acquire();
+    if (t->process->state == NEBULET_LIVES && thread_next_call(t)) {
+        kern_release();
+        return true;
+    }
     struct cpu *c = sched_cpu();
     charge(c, t->process);
     t->status = THREAD_OVER;
@@ -682,6 +692,7 @@ static void enter(struct cpu *c, struct kthread *t)
     t->begun = true;
     c->current = t;
     load_globals(t);
+    thread_arrive(t->rt); // a timer that runs out at once, or a kick, must find whose it is
     u64 now = plat_now();
     if (c->armed <= now)
         c->armed = UINT64_MAX; // it has run out, and nobody took notice
@@ -703,7 +714,7 @@ static bool work_is_coming(const struct cpu *c)
     return false;
 }
 
-static void idle(struct cpu *c)
+static void rest(struct cpu *c)
 {
     if (kern.started > 1) {
         kern_release();
@@ -728,6 +739,25 @@ static void idle(struct cpu *c)
     c->sleeping = false;
     if (c->alarms)
         alarms_ring(&c->alarms, plat_now());
+}
+
+static void idle(struct cpu *c)
+{
+    object_bury_dead();
+    c->rests = true;
+    rest(c);
+    c->rests = false;
+}
+
+// The last process is over, but somebody may still be giving back what it had.
+static void wait_for_others(void)
+{
+    for (u32 i = 1; i < kern.started;) {
+        kern_acquire();
+        i += cpus[i].rests && !kern_dead;
+        kern_release();
+        __builtin_ia32_pause();
+    }
 }
 
 // The first CPU comes back when no process is left; the others wait for the next.
@@ -790,6 +820,7 @@ void kern_run(void)
     kern.looping = true;
     loop(&cpus[0]);
     kern.looping = false;
+    wait_for_others();
 }
 
 void kern_free(void)

@@ -2,9 +2,9 @@
 // The scheduler: which thread runs on which CPU.
 //
 // Each CPU has a queue of processes, each process a queue of its threads that can run. A CPU takes
-// the first process and runs the first of its threads, until that parks, its process's slice is used
-// up while others wait, or it ends. Functions are called with the kernel lock held, but where they
-// say otherwise. DESIGN.md has a picture.
+// the first process and runs the first of its threads, until that parks, its process's slice is
+// used up while others wait, or it ends. Functions are called with the kernel lock held, but where
+// they say otherwise. DESIGN.md has a picture.
 #pragma once
 #include "kern/process.h"
 
@@ -35,11 +35,11 @@ void sched_wake(struct kthread *t, status why);
 // The same, and the running thread will wait soon: it is to run next, here.
 void sched_hand_over(struct kthread *t);
 // The same, and the running thread waits now.
-status sched_hand_over_and_wait(struct kthread *t, u64 deadline);
+status sched_hand_over_and_wait(struct kthread *me, struct kthread *t, u64 deadline);
 void sched_begin(struct kthread *t); // a fresh one
 // Others run first: threads of the process, then processes.
 void sched_yield(void);
-void sched_add(struct process *p);          // to the list of all
+void sched_add(struct process *p); // to the list of all
 void sched_remove(struct process *p);
 u64 sched_ns(u64 ticks);
 // A thread more or less waits for I/O: somebody must look for it, even while all CPUs are busy.

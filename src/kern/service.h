@@ -6,8 +6,8 @@
 
 struct service;
 
-// Offers `name` (n bytes, 1 to NEBULET_NAME_MAX), and makes the channel from which connections come.
-// Without the lock. ALREADY_EXISTS.
+// Offers `name` (n bytes, 1 to NEBULET_NAME_MAX), and makes the channel from which connections
+// come. Without the lock. ALREADY_EXISTS.
 status service_new(const u8 *name, u32 n, struct channel **out);
 // Waits for the name. Without the lock. NOT_FOUND: at the deadline.
 status service_connect(const u8 *name, u32 n, u64 deadline, struct channel **out);

@@ -76,6 +76,7 @@ s64 stream_write(struct stream *s, const u8 *bytes, u32 size, u64 deadline)
     if (!s->writes)
         return ERR_BAD_STATE;
     kern_acquire();
+    object_ref(&s->object); // our handle may be closed meanwhile
     s64 result = write_ready(s, deadline);
     if (!result) {
         result = put(s->peer, bytes, size);
@@ -84,6 +85,7 @@ s64 stream_write(struct stream *s, const u8 *bytes, u32 size, u64 deadline)
         if (s->peer->count)
             object_set(&s->peer->object, NEBULET_READABLE);
     }
+    object_unref(&s->object);
     kern_release();
     return result;
 }
@@ -94,6 +96,7 @@ s64 stream_read(struct stream *s, u8 *bytes, u32 size, u64 deadline)
         return ERR_BAD_STATE;
     s64 seen = OK;
     kern_acquire();
+    object_ref(&s->object); // our handle may be closed meanwhile
     while (!s->count && s->peer && seen >= 0)
         seen = object_wait(&s->object, NEBULET_READABLE | NEBULET_PEER_CLOSED, deadline);
     s64 result = seen < 0 ? seen : ERR_PEER_CLOSED;
@@ -104,6 +107,7 @@ s64 stream_read(struct stream *s, u8 *bytes, u32 size, u64 deadline)
         if (s->peer)
             object_set(&s->peer->object, NEBULET_WRITABLE);
     }
+    object_unref(&s->object);
     kern_release();
     return result;
 }

@@ -69,11 +69,9 @@ static void add_start(struct kthread *t, struct instance *in)
         add_call(t, &t->start);
 }
 
-status process_begin(struct process *p, const struct vm_func *invoke)
+static status main_thread(struct process *p, const struct vm_func *invoke, struct kthread **out)
 {
     const struct module_object *m = p->module;
-    if (p->begun || p->state != NEBULET_CREATED)
-        return ERR_BAD_STATE;
     struct kthread *t = new_thread(p);
     if (!t)
         return ERR_NO_MEMORY;
@@ -87,18 +85,57 @@ status process_begin(struct process *p, const struct vm_func *invoke)
         drop_thread(t);
         return ERR_NOT_FOUND;
     }
+    *out = t;
+    return OK;
+}
+
+// Others may want to begin it, too: the first has it.
+static bool claim(struct process *p)
+{
     kern_acquire();
-    p->begun = true;
+    bool ours = !p->begun && p->state == NEBULET_CREATED;
+    if (ours) {
+        p->begun = true;
+        object_ref(&p->object); // for being alive
+    }
+    kern_release();
+    return ours;
+}
+
+static void live(struct process *p, struct kthread *t)
+{
     p->state = NEBULET_LIVES;
-    object_ref(&p->object);
     if (p->wall_ns) {
         p->time_limit.ring = on_time_limit;
         alarm_set(&p->time_limit, plat_now() + p->wall_ns);
     }
     start(t);
     object_unref(&t->object);
+}
+
+status process_begin(struct process *p, const struct vm_func *invoke)
+{
+    struct kthread *t = NULL;
+    if (!claim(p))
+        return ERR_BAD_STATE;
+    status s = main_thread(p, invoke, &t);
+    kern_acquire();
+    bool killed = p->state != NEBULET_CREATED;
+    if (killed) {
+        kern_release();
+        if (t)
+            drop_thread(t);
+        process_over(p);
+        return OK;
+    }
+    if (s) {
+        p->begun = false;
+        object_unref(&p->object);
+    } else {
+        live(p, t);
+    }
     kern_release();
-    return OK;
+    return s;
 }
 
 // Others of its kind from now on: loops poll, and globals are swapped.

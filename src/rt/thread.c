@@ -106,17 +106,22 @@ static void prepare(struct thread *t, const u8 *now)
 {
     struct vmctx *vm = t->at;
     vm->thread = &t->vm;
-    if (vm->mem_base != now && t->store->engine->code)
+    if (vm->mem_base != now && t->code)
         arch_set_gs((u64)(uintptr_t)vm->mem_base);
+}
+
+void thread_arrive(struct thread *t)
+{
+    t->state = THREAD_RUNNING;
+    t->cpu = plat_cpu_id();
+    this_cpu()->running = t;
 }
 
 void thread_enter(struct thread *t)
 {
     struct rt_cpu *c = this_cpu();
-    c->running = t;
+    thread_arrive(t);
     c->left = true;
-    t->state = THREAD_RUNNING;
-    t->cpu = plat_cpu_id();
     if (t->at)
         prepare(t, NULL);
     if (PLAT_TRACKS_STACKS)
@@ -296,6 +301,7 @@ static void lay_out(struct thread *t)
     t->own_sp = arch_prepare(t->stack_top, thread_main, t);
     t->own_stack = (struct plat_stack){.low = stack, .size = STACK};
     t->state = THREAD_IDLE;
+    t->code = t->store->engine->code;
     t->at = NULL;
     t->user = NULL;
     t->ended = NULL;

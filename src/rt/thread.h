@@ -34,6 +34,7 @@ struct thread {
     u8 *reservation;
     u8 *stack_top;
     void *own_sp; // while it does not run
+    bool code;    // compiled code runs on it, which finds memory 0 by GS
     struct plat_stack own_stack;
     struct vmctx *at; // the instance that it was switched away in; NULL: its call has not begun
     void *user;       // the scheduler's

@@ -167,8 +167,8 @@ static void resume_in_unwind(struct thread *t, struct plat_fault *f, enum trap t
 static bool preempt_here(struct thread *t, struct plat_fault *f)
 {
     u8 *sp = (u8 *)(uintptr_t)*f->sp;
-    if (!code_contains((const void *)(uintptr_t)*f->pc) ||
-        sp - VM_HOST_STACK < t->vm.stack_limit || sp > t->stack_top)
+    if (!code_contains((const void *)(uintptr_t)*f->pc) || sp - VM_HOST_STACK < t->vm.stack_limit ||
+        sp > t->stack_top)
         return false;
     sp -= sizeof(u64);
     store_u64(sp, *f->pc);
@@ -180,7 +180,7 @@ static bool preempt_here(struct thread *t, struct plat_fault *f)
 // In C, or short of stack: an interpreter looks soon, host functions when they end.
 static void on_tick(struct thread *t, struct plat_fault *f)
 {
-    if (!scheduler->tick(t) || preempt_here(t, f))
+    if (preempt_here(t, f))
         return;
     ask_to_switch(t);
     plat_timer(plat_now() + RETRY_NS);
@@ -189,12 +189,14 @@ static void on_tick(struct thread *t, struct plat_fault *f)
 // A tick may be early, late, or for a call that is over.
 static void on_timer(struct thread *t, struct plat_fault *f)
 {
+    bool scheduled = t->ended && scheduler;
+    bool wanted = scheduled && scheduler->tick(t); // it must know that its timer has gone
     if (t->deadline <= plat_now() && !rt_pending(&t->vm))
         t->vm.interrupt = TRAP_TIME;
     if (!rt_pending(&t->vm)) {
-        if (t->ended && scheduler)
+        if (wanted)
             on_tick(t, f);
-        else
+        else if (!scheduled)
             plat_timer(t->deadline);
         return;
     }
