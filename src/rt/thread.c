@@ -27,6 +27,7 @@ enum {
     CELLS = 1 << 20,
     POOL_MAX = 64,
     KEEP = 64 << 10, // of the stack of a thread in the pool; what lies deeper is given back
+    DEEP_MAX = 2,    // but of so many threads: it takes longer than all the rest of a short life
     CPUS = 64,
 };
 
@@ -37,7 +38,7 @@ static struct rt_cpu {
     struct thread *running;
     void *sp; // of its own stack, while a thread runs
     struct plat_stack stack;
-    bool left; // its own stack, just now
+    bool left;                             // its own stack, just now
 } __attribute__((aligned(64))) cpus[CPUS]; // each its own cache line
 
 static struct rt_cpu *this_cpu(void)
@@ -100,8 +101,8 @@ static void arrived(struct thread *t)
     c->left = false;
 }
 
-// The instance that a thread was switched away in finds its thread and its memory again. `now` is the
-// memory that GS shows.
+// The instance that a thread was switched away in finds its thread and its memory again. `now` is
+// the memory that GS shows.
 static void prepare(struct thread *t, const u8 *now)
 {
     struct vmctx *vm = t->at;
@@ -331,21 +332,30 @@ static struct thread *take_thread(struct realm *r)
     if (t) {
         LIST_REMOVE(t);
         r->nfree_threads--;
+        r->ndeep_threads -= t->deep;
+        t->deep = false;
     }
     spin_release(&r->lock);
     return t;
 }
 
-static bool keep_thread(struct realm *r, struct thread *t)
+// A place in the pool, before the thread lies there.
+static bool claim_place(struct realm *r, struct thread *t)
 {
     spin_acquire(&r->lock);
     bool room = !r->closing && r->nfree_threads < POOL_MAX;
-    if (room) {
-        r->nfree_threads++;
-        LIST_ADD(&r->free_threads, t);
-    }
+    t->deep = room && r->ndeep_threads < DEEP_MAX;
+    r->nfree_threads += room;
+    r->ndeep_threads += t->deep;
     spin_release(&r->lock);
     return room;
+}
+
+static void keep_thread(struct realm *r, struct thread *t)
+{
+    spin_acquire(&r->lock);
+    LIST_ADD(&r->free_threads, t);
+    spin_release(&r->lock);
 }
 
 struct thread *thread_create(struct store *s)
@@ -366,20 +376,27 @@ static void destroy(struct realm *r, struct thread *t)
     heap_free(t);
 }
 
+static void trim(struct thread *t)
+{
+    plat_zero(t->reservation + GUARD, STACK - KEEP);
+    if (!t->store->engine->code)
+        plat_zero(t->stack_top + LINK_BYTES, CELL_BYTES);
+}
+
 void thread_free(struct thread *t)
 {
     if (!t)
         return;
     struct realm *r = t->store->realm;
     LIST_REMOVE(t);
-    if (!r->closing) {
-        plat_stack_dropped(t->reservation + GUARD, STACK);
-        plat_zero(t->reservation + GUARD, STACK - KEEP);
-        if (!r->engine->code)
-            plat_zero(t->stack_top + LINK_BYTES, CELL_BYTES);
-    }
-    if (!keep_thread(r, t))
+    if (!claim_place(r, t)) {
         destroy(r, t);
+        return;
+    }
+    plat_stack_dropped(t->reservation + GUARD, STACK);
+    if (!t->deep)
+        trim(t);
+    keep_thread(r, t);
 }
 
 void threads_free(struct store *s)

@@ -31,6 +31,7 @@ struct thread {
     enum thread_state state;
     u32 cpu;      // it runs on
     u64 deadline; // UINT64_MAX: none
+    bool deep;    // in the pool, with all of its stack
     u8 *reservation;
     u8 *stack_top;
     void *own_sp; // while it does not run
