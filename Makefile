@@ -26,7 +26,7 @@ PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold
 	vectorize-loops=false vectorize-slp=false)
 # The image is to be small, and most of it runs once; faults, memory and the compiler are worth more,
 # but for what compiles rare instructions.
-PC_HOT = $(wildcard src/kern/*.c src/abi/nebulet*.c) src/rt/trap.c src/rt/code.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb memory heap smp)
+PC_HOT = $(patsubst %,src/kern/%.c,sched channel object handle) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc nebulet_thread) src/rt/trap.c src/rt/code.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb memory heap smp)
 PC_RARE = $(patsubst %,src/fast/%.c,convert float runtime)
 PC_SIZE = $(if $(filter $(PC_RARE),$1),-Oz,$(if $(filter $(PC_HOT) src/wasm/validate% src/fast/% src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz)))
 PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb)

@@ -69,7 +69,7 @@ def signature(call):
 
 
 def rights_text(rights):
-    words = [w for w in rights.replace("|", " ").split() if w not in ("0", "")]
+    words = [w for w in rights.replace("_", " ").split() if w not in ("0", "")]
     return f", with {' and '.join(words)}" if words else ""
 
 

@@ -74,7 +74,8 @@ int64_t sip_send_handle(nebulet_handle channel, const void *bytes, size_t size,
 int64_t sip_recv(nebulet_handle channel, void *bytes, size_t room);
 // *handle: the one that came with it, or NEBULET_NO_HANDLE.
 int64_t sip_recv_handle(nebulet_handle channel, void *bytes, size_t room, nebulet_handle *handle);
-// Sends a request and receives the answer. One thread at a time may call on a channel.
+// Sends a request and receives the answer, which has no handles. One thread at a time may call on a
+// channel.
 int64_t sip_call(nebulet_handle channel, const void *request, size_t size, void *answer,
                  size_t room);
 

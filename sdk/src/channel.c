@@ -35,8 +35,8 @@ int64_t sip_recv(nebulet_handle channel, void *bytes, size_t room)
 int64_t sip_call(nebulet_handle channel, const void *request, size_t size, void *answer,
                  size_t room)
 {
-    int64_t result = sip_send(channel, request, size);
-    return result < 0 ? result : sip_recv(channel, answer, room);
+    return nebulet_channel_call(channel, request, (uint32_t)size, answer, (uint32_t)room,
+                                NEBULET_FOREVER);
 }
 
 int64_t sip_exactly(int64_t result, size_t size)

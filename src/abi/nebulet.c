@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The way from an import to the handler of a call. nebulet.def is expanded four times here: into the
-// functions that fetch and check arguments (take_*), the shims that the guest calls, what the trace
-// prints, and the signatures. The handlers are in nebulet_process.c, nebulet_ipc.c and
+// The way from an import to the handler of a call. nebulet.def is expanded four times here: into
+// the functions that fetch and check arguments (take_*), the shims that the guest calls, what the
+// trace prints, and the signatures. The handlers are in nebulet_process.c, nebulet_ipc.c and
 // nebulet_thread.c.
 #include "abi/nebulet.h"
 
@@ -51,15 +51,15 @@ static inline u8 *at(const struct vmctx *vm, u64 address)
     if (unlikely((e = (expression))))                                                              \
         return e;
 #define OBJECT(x, type, rights)                                                                    \
-    TRY(take_object(p, (u32)*s++, OBJECT_##type, RIGHTS(rights), &o))                              \
+    TRY(take_object(p, (u32) * s++, OBJECT_##type, RIGHTS(rights), &o))                            \
     a->x = (object_##type *)o;
 #define ANY(x, rights)                                                                             \
-    TRY(take_any(p, (u32)*s++, RIGHTS(rights), &o, &a->x##_rights))                                \
+    TRY(take_any(p, (u32) * s++, RIGHTS(rights), &o, &a->x##_rights))                              \
     a->x = o;
 #define NEBULET_READ_WRITE (NEBULET_READ | NEBULET_WRITE)
 #define RIGHTS(name) NEBULET_##name
-#define HANDLE(x) a->x = (u32)*s++;
-#define NUM(x) a->x = (u32)*s++;
+#define HANDLE(x) a->x = (u32) * s++;
+#define NUM(x) a->x = (u32) * s++;
 #define LONG(x) a->x = *s++;
 #define DEADLINE(x) a->x = *s++;
 #define IN(x)                                                                                      \
@@ -77,12 +77,12 @@ static inline u8 *at(const struct vmctx *vm, u64 address)
     TRY(check(vm, *s, sizeof(type)))                                                               \
     a->x = at(vm, *s++);
 #define MAYBE(x, type)                                                                             \
-    TRY((u32)*s ? check(vm, *s, sizeof(type)) : OK)                                                \
-    a->x = (u32)*s ? at(vm, *s) : NULL;                                                            \
+    TRY((u32) * s ? check(vm, *s, sizeof(type)) : OK)                                              \
+    a->x = (u32) * s ? at(vm, *s) : NULL;                                                          \
     s++;
 #define WORD(x)                                                                                    \
     TRY(check(vm, *s, sizeof(u32)))                                                                \
-    a->x = (u32)*s++;                                                                              \
+    a->x = (u32) * s++;                                                                            \
     TRY(a->x % sizeof(u32) ? ERR_INVALID_ARG : OK)
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
     static inline status take_##name(struct vmctx *vm, struct process *p, const u64 *s,            \
@@ -169,47 +169,78 @@ __attribute__((cold, noinline)) static void trace(const struct process *p, const
 
 enum { CELLS_DIRECT = 6, CELLS_MAX = 8 };
 
+static s64 from_cells(vm_direct_fn *direct, struct vmctx *vm, const u64 *slots, u32 n)
+{
+    u64 c[CELLS_DIRECT] = {0};
+    for (u32 i = 0; i < n; i++)
+        c[i] = slots[i];
+    vm->scratch = c[5];
+    return (s64)direct(c[0], c[1], c[2], c[3], c[4], vm);
+}
+
+static void finish(struct vmctx *vm, const char *name, const struct arg_info *info, u64 *slots,
+                   s64 result)
+{
+    const struct process *p = vm->process;
+    if (unlikely(p && p->trace))
+        trace(p, name, info, slots, &result);
+    rt_check_interrupt(vm);
+    slots[0] = (u64)result;
+}
+
 #define PRIVILEGE_FREE 0u
 #define PRIVILEGE_MAY_SPAWN NEBULET_MAY_SPAWN
 #define PRIVILEGE_MAY_SERVE NEBULET_MAY_SERVE
 #define PRIVILEGE_MAY_CONNECT NEBULET_MAY_CONNECT
 #define PRIVILEGE_MAY_PRINT NEBULET_MAY_PRINT
 
-// Twice for each call. With the arguments in registers (vm_direct_fn), which the checks then work on:
-// for compiled code, if there are at most six, and nobody wants a trace. And with cells.
+// A call comes with its arguments in registers (vm_direct_fn), which the checks then work on: from
+// compiled code, if there are at most six and nobody wants a trace. Or it comes with cells.
 //
-// A request to switch or to end that has come meanwhile is looked at after calls that may wait; the
-// others are over soon, and it finds the thread in its own code.
+// A request to switch or to end that has come meanwhile is looked at after calls that may take long;
+// the others are over soon, and a later tick finds the thread in its own code.
 #define AFTER_WAITS(vm)                                                                            \
     if (unlikely(__atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED)))                       \
     rt_check_interrupt(vm)
+#define AFTER_SLOW(vm) AFTER_WAITS(vm)
 #define AFTER_PLAIN(vm) ((void)0)
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
-    static inline __attribute__((always_inline)) s64 do_##name(                                    \
-        struct vmctx *vm, struct process *p, const u64 *slots)                                     \
+    static inline __attribute__((always_inline)) s64 do_##name(struct vmctx *vm, const u64 *slots) \
     {                                                                                              \
+        struct process *p = vm->process;                                                           \
         struct call_##name a;                                                                      \
         if ((p->limits.privileges & PRIVILEGE_##privilege) != PRIVILEGE_##privilege)               \
             return ERR_ACCESS_DENIED;                                                              \
         s64 result = take_##name(vm, p, slots, &a);                                                \
         return likely(!result) ? call_##name(vm, p, &a) : result;                                  \
     }                                                                                              \
-    static void shim_##name(struct vmctx *vm, u64 *slots)                                          \
-    {                                                                                              \
-        struct process *p = vm->process;                                                           \
-        s64 result = p ? do_##name(vm, p, slots) : ERR_NOT_SUPPORTED;                              \
-        if (unlikely(p && p->trace))                                                               \
-            trace(p, #name, info_##name, slots, &result);                                          \
-        rt_check_interrupt(vm);                                                                    \
-        slots[0] = (u64)result;                                                                    \
-    }                                                                                              \
     static u64 direct_##name(u64 c0, u64 c1, u64 c2, u64 c3, u64 c4, struct vmctx *vm)             \
     {                                                                                              \
         const u64 slots[CELLS_MAX] = {c0, c1, c2, c3, c4, vm->scratch};                            \
-        s64 result = do_##name(vm, vm->process, slots);                                            \
+        s64 result = do_##name(vm, slots);                                                         \
         AFTER_##waits(vm);                                                                         \
         return (u64)result;                                                                        \
+    }                                                                                              \
+    static void shim_##name(struct vmctx *vm, u64 *slots)                                          \
+    {                                                                                              \
+        enum { N = 0 args };                                                                       \
+        s64 result = !vm->process        ? ERR_NOT_SUPPORTED                                       \
+                     : N <= CELLS_DIRECT ? from_cells(direct_##name, vm, slots, N)                 \
+                                         : do_##name(vm, slots);                                   \
+        finish(vm, #name, info_##name, slots, result);                                             \
     }
+#define OBJECT(x, type, rights) +1
+#define ANY(x, rights) +1
+#define HANDLE(x) +1
+#define NUM(x) +1
+#define LONG(x) +1
+#define DEADLINE(x) +1
+#define IN(x) +2
+#define BUFFER(x) +2
+#define LIST(x, type) +2
+#define OUT(x, type) +1
+#define MAYBE(x, type) +1
+#define WORD(x) +1
 #define NORETURN(number, name, args, doc)                                                          \
     static void shim_##name(struct vmctx *vm, u64 *slots)                                          \
     {                                                                                              \
@@ -257,7 +288,8 @@ static void shim_thread_spawn_wasi(struct vmctx *vm, u64 *slots)
     slots[0] = (u32)id;
 }
 
-static const struct host_func wasi_threads[] = {{"thread-spawn", "i:i", shim_thread_spawn_wasi, NULL}};
+static const struct host_func wasi_threads[] = {
+    {"thread-spawn", "i:i", shim_thread_spawn_wasi, NULL}};
 
 // --- The tables
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What the handlers of the platform's calls share: their arguments, as nebulet.def makes them.
 //
-// A handler gets arguments that are checked: objects of the right type that the handle has the rights
-// for, memory within bounds. It answers with what the guest gets. Objects are the process's own as
-// long as the handler does not wait; kern/ keeps those that it waits for. Memory stays where it is,
-// but what is in it may change while the handler waits. When the process ends meanwhile, a wait
-// gives CANCELLED: the handler lets go of everything and returns, and the shim ends the thread.
+// A handler gets arguments that are checked: objects of the right type that the handle has the
+// rights for, memory within bounds. It answers with what the guest gets. Objects are the process's
+// own as long as the handler does not wait; kern/ keeps those that it waits for. Memory stays where
+// it is, but what is in it may change while the handler waits. When the process ends meanwhile, a
+// wait gives CANCELLED: the handler lets go of everything and returns, and the shim ends the
+// thread.
 #pragma once
 #include "abi/nebulet.h"
 #include "abi/nebulet_types.h"
@@ -54,8 +55,8 @@ typedef struct module_object object_module;
     s64 call_##name(struct vmctx *vm, struct process *p, const struct call_##name *a);
 #include "abi/nebulet.def"
 
-// Of handlers that are called very often: the kernel, which is optimized as a whole, puts them where
-// they are called.
+// Of handlers that are called very often: the kernel, which is optimized as a whole, puts them
+// where they are called.
 #define OFTEN __attribute__((always_inline))
 
 // A handle for an object whose reference the caller has, which goes with it, also when there is no

@@ -50,7 +50,8 @@ s64 call_channel_create(struct vmctx *vm, struct process *p, const struct call_c
     struct channel *x, *y;
     status s = channel_new(&x, &y);
     return s ? s
-             : call_give_two(p, &x->object, HANDLE_ALL_RIGHTS, &y->object, HANDLE_ALL_RIGHTS, a->ends);
+             : call_give_two(p, &x->object, HANDLE_ALL_RIGHTS, &y->object, HANDLE_ALL_RIGHTS,
+                             a->ends);
 }
 
 OFTEN s64 call_channel_send(struct vmctx *vm, struct process *p, const struct call_channel_send *a)
@@ -71,9 +72,10 @@ s64 call_channel_recv(struct vmctx *vm, struct process *p, const struct call_cha
     (void)vm;
     nebulet_handle handles[NEBULET_MESSAGE_HANDLES];
     struct nebulet_message message;
-    u32 room = a->handles_count < NEBULET_MESSAGE_HANDLES ? a->handles_count : NEBULET_MESSAGE_HANDLES;
-    s64 result = channel_recv(p, a->channel, a->bytes, a->bytes_size, handles, room, &message,
-                              a->deadline);
+    u32 room =
+        a->handles_count < NEBULET_MESSAGE_HANDLES ? a->handles_count : NEBULET_MESSAGE_HANDLES;
+    s64 result =
+        channel_recv(p, a->channel, a->bytes, a->bytes_size, handles, room, &message, a->deadline);
     if (result >= 0 && message.handles)
         memcpy(a->handles, handles, message.handles * sizeof *handles);
     if (a->message && (result >= 0 || result == ERR_BUFFER_TOO_SMALL))
@@ -204,7 +206,7 @@ static s64 wait_all(struct waiter *w, u32 n, u64 deadline)
         for (u32 i = 0; i < n; i++)
             waiter_remove(&w[i]);
     }
-    return count ? count : s;
+    return count ? (s64)count : s;
 }
 
 static void let_go(struct process *p, u8 *items, struct waiter *w, u32 n)
@@ -259,8 +261,7 @@ s64 call_service_connect(struct vmctx *vm, struct process *p, const struct call_
 {
     (void)vm;
     struct channel *c;
-    status s = good_name(a->name_size)
-                   ? service_connect(a->name, a->name_size, a->deadline, &c)
-                   : ERR_INVALID_ARG;
+    status s = good_name(a->name_size) ? service_connect(a->name, a->name_size, a->deadline, &c)
+                                       : ERR_INVALID_ARG;
     return s ? s : call_give(p, &c->object, HANDLE_ALL_RIGHTS);
 }

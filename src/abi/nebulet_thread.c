@@ -34,7 +34,7 @@ OFTEN s64 call_thread_yield(struct vmctx *vm, struct process *p, const struct ca
 {
     (void)vm, (void)p, (void)a;
     kern_acquire();
-    sched_yield();
+    sched_pass();
     kern_release();
     return OK;
 }

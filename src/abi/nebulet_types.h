@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a program and the platform say to each other in memory: structs and constants of the calls
-// in abi/nebulet.def. The core includes it, and so does every guest (as <nebulet/types.h>): it needs
-// nothing but <stdint.h>, and every layout is the same in 32 and 64 bits, little-endian.
+// in abi/nebulet.def. The core includes it, and so does every guest (as <nebulet/types.h>): it
+// needs nothing but <stdint.h>, and every layout is the same in 32 and 64 bits, little-endian.
 #pragma once
 #include <stdint.h>
 
@@ -9,7 +9,7 @@ typedef uint32_t nebulet_handle;
 #define NEBULET_NO_HANDLE UINT32_MAX
 
 // A point of the monotonic clock in ns, until which a call may wait.
-#define NEBULET_AT_ONCE UINT64_C(0)   // do not wait: SHOULD_WAIT
+#define NEBULET_AT_ONCE UINT64_C(0) // do not wait: SHOULD_WAIT
 #define NEBULET_FOREVER UINT64_MAX
 
 enum nebulet_rights {
@@ -32,12 +32,12 @@ enum nebulet_signal {
 };
 
 enum nebulet_limit {
-    NEBULET_MESSAGE_MAX = 65536,     // bytes in a message
-    NEBULET_MESSAGE_HANDLES = 64,    // handles in a message
-    NEBULET_QUEUE_MAX = 1000,        // messages in a channel
-    NEBULET_STREAM_SIZE = 65536,     // bytes in a stream
-    NEBULET_WAIT_MAX = 1024,         // items of object_wait_many
-    NEBULET_NAME_MAX = 63,           // bytes of a name of a process or service
+    NEBULET_MESSAGE_MAX = 65536,  // bytes in a message
+    NEBULET_MESSAGE_HANDLES = 64, // handles in a message
+    NEBULET_QUEUE_MAX = 1000,     // messages in a channel
+    NEBULET_STREAM_SIZE = 65536,  // bytes in a stream
+    NEBULET_WAIT_MAX = 1024,      // items of object_wait_many
+    NEBULET_NAME_MAX = 63,        // bytes of a name of a process or service
 };
 
 // What a process may do beyond its handles; a child has no more than its parent.
@@ -79,12 +79,12 @@ struct nebulet_exit {
 
 // process_info
 struct nebulet_info {
-    uint64_t cpu_ns;        // processor time used
-    uint64_t memory;        // bytes of linear memories and tables now
-    uint64_t memory_peak;   // and at most
-    uint64_t kernel_memory; // bytes that the kernel keeps for it, code of its module not counted
-    uint64_t switches;      // how often one of its threads was given a CPU
-    uint64_t preemptions;   // how often it was taken away
+    uint64_t cpu_ns;         // processor time used
+    uint64_t memory;         // bytes of linear memories and tables now
+    uint64_t memory_peak;    // and at most
+    uint64_t kernel_memory;  // bytes that the kernel keeps for it, code of its module not counted
+    uint64_t switches;       // how often one of its threads was given a CPU
+    uint64_t preemptions;    // how often it was taken away
     uint64_t sent, received; // messages
     uint32_t id;
     uint32_t handles, threads;

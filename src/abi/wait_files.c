@@ -89,6 +89,6 @@ void files_yield(struct vmctx *vm)
 {
     (void)vm;
     kern_acquire();
-    sched_yield();
+    sched_pass();
     kern_release();
 }

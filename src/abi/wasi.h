@@ -28,7 +28,7 @@ struct wasi_config {
     // back even when the thread is to end: with E_INTR or E_CANCELED, rt_check_interrupt then being
     // what ends it. It may come back early.
     vfs_wait_fn *wait;
-    void (*yield)(struct vmctx *vm); // sched_yield: others' turn; NULL: nothing
+    void (*yield)(struct vmctx *vm); // sched_pass: others' turn; NULL: nothing
     bool trace;                      // each call prints its name, arguments and result
 };
 
@@ -37,5 +37,5 @@ struct wasi *wasi_create(const struct wasi_config *config); // NULL: no memory
 // and, if it may have them, the parent's standard streams and directories. NULL: no memory.
 struct wasi *wasi_child(const struct wasi *parent, const u8 *args, u32 size, bool streams,
                         bool files);
-void wasi_free(struct wasi *w);                             // closes its files; NULL is fine
+void wasi_free(struct wasi *w); // closes its files; NULL is fine
 status wasi_register(struct store *s);

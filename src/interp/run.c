@@ -287,8 +287,8 @@ static __attribute__((noinline)) HANDLER_CC status poll(STATE)
     NEXT;
 }
 
-// Takes the entry r0 of the side table, which drops cells below those it keeps, or polls; or there is
-// an interrupt.
+// Takes the entry r0 of the side table, which drops cells below those it keeps, or polls; or there
+// is an interrupt.
 static HANDLER_CC status branch_slow(STATE)
 {
     BEGIN;

@@ -320,8 +320,8 @@ static void leave_queue(struct channel *c, struct receiver *r)
         c->last_receiver = at;
 }
 
-// Parks; first lets `next` run, if it is not NULL. OK: something came, which r->got says, or which is
-// in the queue (r->got == UINT32_MAX).
+// Parks; first lets `next` run, if it is not NULL. OK: something came, which r->got says, or which
+// is in the queue (r->got == UINT32_MAX).
 static status wait_for_message(struct channel *c, struct receiver *r, struct kthread *next,
                                u64 deadline)
 {
@@ -375,9 +375,10 @@ s64 channel_recv(struct process *p, struct channel *c, u8 *bytes, u32 size, nebu
 
 // --- Both
 
-// What comes is for us, and the other end waits already: from memory to memory, and the CPU straight
-// from one thread to the other. False: nothing has been done, for it is not so. Otherwise r->got is the
-// answer's size, or UINT32_MAX: *why says why there is none, or there is one in the queue.
+// What comes is for us, and the other end waits already: from memory to memory, and the CPU
+// straight from one thread to the other. False: nothing has been done, for it is not so. Otherwise
+// r->got is the answer's size, or UINT32_MAX: *why says why there is none, or there is one in the
+// queue.
 static bool call_at_once(struct process *p, struct channel *c, const u8 *bytes, u32 size,
                          struct receiver *r, u64 deadline, status *why)
 {

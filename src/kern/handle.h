@@ -47,7 +47,8 @@ static inline struct handle *handle_at(const struct handles *t, u32 i)
     return handle_index(t->at[i].number) == i ? &t->at[i] : NULL;
 }
 
-// Room for n more, so that handle_add cannot fail; the first call makes the table. NO_RESOURCES: past the limit. Without the lock.
+// Room for n more, so that handle_add cannot fail; the first call makes the table. NO_RESOURCES:
+// past the limit. Without the lock.
 status handles_reserve(struct handles *t, u32 n);
 // Takes over a reference. There is room.
 nebulet_handle handle_add(struct handles *t, struct object *o, u32 rights);

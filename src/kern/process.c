@@ -197,8 +197,8 @@ static void drop_handles(struct process *p)
 {
     enum { AT_ONCE = 256 }; // before others get the lock
     for (u32 i = 0; i < p->handles.capacity; i++) {
-        struct handle *h = &p->handles.at[i];
-        if (h->object)
+        struct handle *h = handle_at(&p->handles, i);
+        if (h)
             object_unref(handle_remove(&p->handles, h));
         if (i % AT_ONCE == AT_ONCE - 1) {
             spin_release(&kern_lock);

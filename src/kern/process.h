@@ -64,9 +64,9 @@ struct process {
     // Under the kernel lock
     struct process *next_all, **self_all;
     u32 id;
-    u8 state; // enum nebulet_state
+    u8 state;     // enum nebulet_state
     bool special; // it is bound to a CPU, or has a limit of time
-    u8 how;   // enum nebulet_end, from ENDS on
+    u8 how;       // enum nebulet_end, from ENDS on
     u32 code;
     struct kthread *threads;
     u32 nthreads, next_thread;

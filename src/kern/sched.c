@@ -117,12 +117,6 @@ static void arm(struct cpu *c, u64 at)
     plat_timer(at);
 }
 
-void sched_alarm_earlier(struct cpu *c, u64 at)
-{
-    if (c->current && at < c->armed)
-        arm(c, at);
-}
-
 static void charge(struct cpu *c, struct process *p)
 {
     u64 now = ticks(), used = now - c->since;
@@ -182,6 +176,16 @@ static void contend(struct cpu *c)
         return;
     charge(c, c->current->process);
     rearm(c, plat_now(), c->alarms ? c->alarms->at : UINT64_MAX);
+}
+
+void sched_alarm_earlier(struct cpu *c, u64 at)
+{
+    if (!c->current || at >= c->armed)
+        return;
+    if (!c->tick_until && contended(c))
+        contend(c); // nobody knows what the timer was to tell
+    else
+        arm(c, at);
 }
 
 // --- Queues
@@ -524,7 +528,7 @@ static void switch_to_sibling(struct cpu *c, struct kthread *t, struct kthread *
     thread_switch(t->rt, t->vm, next->rt);
 }
 
-void sched_yield(void)
+void sched_pass(void)
 {
     struct cpu *c = sched_cpu();
     struct kthread *t = c->current;
@@ -637,7 +641,7 @@ static void poll(struct vmctx *vm)
     (void)vm;
     kern_acquire();
     if (sched_self()->process->ready)
-        sched_yield();
+        sched_pass();
     kern_release();
 }
 

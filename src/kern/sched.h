@@ -38,7 +38,7 @@ void sched_hand_over(struct kthread *t);
 status sched_hand_over_and_wait(struct kthread *me, struct kthread *t, u64 deadline);
 void sched_begin(struct kthread *t); // a fresh one
 // Others run first: threads of the process, then processes.
-void sched_yield(void);
+void sched_pass(void);
 void sched_add(struct process *p); // to the list of all
 void sched_remove(struct process *p);
 u64 sched_ns(u64 ticks);

@@ -34,20 +34,29 @@ static void add_number(struct words *w, const char *name, u64 n)
 }
 
 // HOST[::GUEST]
-static void add_folder(struct words *w, struct archive *a, const char *given, u32 number)
+static void add_folder(struct words *w, const char *given, u32 number)
 {
     char name[32];
     const char *colons = strstr(given, "::");
-    char *host = colons ? strndup(given, (size_t)(colons - given)) : strdup(given);
     snprintf(name, sizeof name, "folder/%u", number);
-    if (host && *host)
-        archive_folder(a, name, host);
-    else
-        w->failed = true;
     add(w, "dir=", colons ? colons + 2 : given, "");
     w->text.count--; // goes on
     add(w, "::/", name, "");
-    free(host);
+}
+
+static void archive_folders(struct archive *a, const struct options *o)
+{
+    for (u32 i = 0; i < o->dirs.count; i++) {
+        char name[32];
+        const char *given = o->dirs.at[i], *colons = strstr(given, "::");
+        char *host = colons ? strndup(given, (size_t)(colons - given)) : strdup(given);
+        snprintf(name, sizeof name, "folder/%u", i);
+        if (host && *host)
+            archive_folder(a, name, host);
+        else
+            a->failed = true;
+        free(host);
+    }
 }
 
 static void add_env(struct words *w, const char *given)
@@ -62,29 +71,47 @@ static void add_env(struct words *w, const char *given)
     }
 }
 
-static void describe(struct words *w, struct archive *a, const struct options *o)
+// What holds for all programs.
+static void describe_all(struct words *w, const struct options *o)
 {
-    const char *name = file_base_name(o->argv[0]);
     add(w, "engine=", o->engine->name, "");
     if (o->verbose)
         add(w, "-v", "", "");
     if (o->trace)
         add(w, "trace", "", "");
+    if (o->stats)
+        add(w, "stats", "", "");
     if (o->max_time)
         add_number(w, "time=", o->max_time);
     if (o->max_memory)
         add_number(w, "memory=", o->max_memory);
+}
+
+// The name of a program in the archive: no two are the same.
+static const char *file_in_archive(char *buffer, size_t n, const struct operands *own, int i)
+{
+    const char *name = file_base_name(own->argv[0]);
+    snprintf(buffer, n, "programs/%d/%s", i, str_eq(name, "-") ? "program" : name);
+    return buffer;
+}
+
+static void describe(struct words *w, const struct options *o, const struct operands *own, int i,
+                     bool more)
+{
+    char file[512];
     add(w, "dir=", "", "");
-    for (u32 i = 0; i < o->dirs.count; i++)
-        add_folder(w, a, o->dirs.at[i], i);
-    for (u32 i = 0; i < o->env.count; i++)
-        add_env(w, o->env.at[i]);
+    for (u32 k = 0; k < o->dirs.count; k++)
+        add_folder(w, o->dirs.at[k], k);
+    for (u32 k = 0; k < o->env.count; k++)
+        add_env(w, o->env.at[k]);
     if (o->argv0)
         add(w, "name=", o->argv0, "");
-    add_number(w, "argc=", (u64)o->argc - 1);
-    add(w, "init=/", str_eq(name, "-") ? "program" : name, "");
-    for (int i = 1; i < o->argc; i++)
-        add(w, o->argv[i], "", "");
+    if (more)
+        add(w, "more", "", "");
+    add_number(w, "argc=", (u64)own->argc - 1);
+    add(w, "init=/", file_in_archive(file, sizeof file, own, i), "");
+    for (int k = 1; k < own->argc; k++)
+        add(w, own->argv[k], "", "");
 }
 
 static void add_input(struct words *w, struct archive *a, bool *all)
@@ -100,36 +127,49 @@ static void add_input(struct words *w, struct archive *a, bool *all)
     vec_free(&e.bytes);
 }
 
-static bool fill(struct archive *a, const struct options *o, bool *all)
+static bool archive_programs(struct archive *a, const struct operands *programs, int n)
 {
-    struct file f;
+    for (int i = 0; i < n; i++) {
+        char name[512];
+        struct file f;
+        if (!file_read(programs[i].argv[0], &f))
+            return false;
+        archive_file(a, file_in_archive(name, sizeof name, &programs[i], i), f.bytes, f.size);
+        file_free(&f);
+    }
+    return true;
+}
+
+static bool fill(struct archive *a, const struct options *o, struct operands *programs, bool *all)
+{
     struct words w = {0};
-    const char *name = file_base_name(o->argv[0]);
-    if (!file_read(o->argv[0], &f))
-        return false;
+    int n = options_split(o, programs);
     archive_start(a);
     add_input(&w, a, all);
-    describe(&w, a, o);
+    describe_all(&w, o);
+    for (int i = 0; i < n; i++)
+        describe(&w, o, &programs[i], i, i + 1 < n);
+    archive_folders(a, o);
     if (w.failed) {
         complain("out of memory");
         a->failed = true;
     }
     archive_file(a, "words", w.text.at, w.text.count);
-    archive_file(a, str_eq(name, "-") ? "program" : name, f.bytes, f.size);
     vec_free(&w.text);
-    file_free(&f);
-    return archive_finish(a);
+    return archive_programs(a, programs, n) && archive_finish(a);
 }
 
 int cmd_boot(struct options *o)
 {
     struct archive a = {.fd = -1};
     struct machine m = {.line = "words=/words"};
+    struct operands *programs = calloc((size_t)o->argc, sizeof *programs);
     int code = machine_options(o, &m) ? EXIT_ERROR : EXIT_USAGE;
-    if (code == EXIT_ERROR && fill(&a, o, &m.no_input)) {
+    if (code == EXIT_ERROR && programs && fill(&a, o, programs, &m.no_input)) {
         m.archive = a.fd;
         code = machine_run(&m);
     }
     archive_free(&a);
+    free(programs);
     return code;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// nebulet run: loads modules, links them to WASI and the nebulet calls, and runs them to their ends.
+// nebulet run: loads modules, links them to WASI and the nebulet calls, and runs them to their
+// ends.
 //
 // Each program is a process of its own (main/job.h). The order is that of the WASI application ABI:
 // the start section, then `_start` of a command; a reactor's `_initialize`, and then the function
@@ -18,8 +19,7 @@
 
 struct program {
     const struct options *o;
-    int argc; // of this one
-    char **argv;
+    struct operands own;
     struct file file;
     struct job job;
     const struct functype *invoked;
@@ -75,10 +75,10 @@ static void print_text_out(const u8 *text, size_t n)
 static int load(struct program *p)
 {
     struct error e = {0};
-    if (!file_read(p->argv[0], &p->file))
+    if (!file_read(p->own.argv[0], &p->file))
         return EXIT_ERROR;
     p->job = (struct job){
-        .name = file_base_name(p->argv[0]),
+        .name = file_base_name(p->own.argv[0]),
         .bytes = p->file.bytes,
         .size = p->file.size,
         .config = {.limits = {.memory = p->o->max_memory}, .wall_ns = p->o->max_time},
@@ -90,7 +90,7 @@ static int load(struct program *p)
 static int link_program(struct program *p)
 {
     struct error e = {0};
-    if (!(p->job.wasi = guest_wasi(p->o, p->argc, p->argv)))
+    if (!(p->job.wasi = guest_wasi(p->o, p->own.argc, p->own.argv)))
         return EXIT_ERROR;
     status s = job_link(&p->job, &e);
     if (s == OK)
@@ -141,21 +141,21 @@ static bool check_plain(struct program *p, const char *name)
     struct extern_ x;
     if (!find_func(p, name, &x) || (!x.func_type->nparams && !x.func_type->nresults))
         return true;
-    complain("%s: %s has parameters or results, so it is not the start of a program",
-             p->file.name, name);
+    complain("%s: %s has parameters or results, so it is not the start of a program", p->file.name,
+             name);
     return false;
 }
 
 static bool parse_arguments(const struct program *p, const struct functype *type, u64 *slots)
 {
-    u32 given = (u32)p->argc - 1;
+    u32 given = (u32)p->own.argc - 1;
     if (given != type->nparams) {
         complain("%s takes %u arguments, not %u", p->o->invoke, type->nparams, given);
         return false;
     }
     for (u32 i = 0; i < given; i++)
-        if (!value_parse(type->types[i], p->argv[i + 1], &slots[i])) {
-            complain("%s is not an %s, as argument %u of %s must be", p->argv[i + 1],
+        if (!value_parse(type->types[i], p->own.argv[i + 1], &slots[i])) {
+            complain("%s is not an %s, as argument %u of %s must be", p->own.argv[i + 1],
                      valtype_text(type->types[i]), i + 1, p->o->invoke);
             return false;
         }
@@ -217,30 +217,6 @@ static void unload(struct program *p)
 
 // --- All of them
 
-static bool is_wasm(const char *name)
-{
-    size_t n = strlen(name);
-    return n > 5 && !strcmp(name + n - 5, ".wasm");
-}
-
-// `++` and a file begin a further program. Without folders no program can read a file, so operands
-// that are all modules are programs, too.
-static int split(struct options *o, struct program *programs)
-{
-    bool all = !o->dirs.count && !o->invoke;
-    for (int i = 0; i < o->argc && all; i++)
-        all = is_wasm(o->argv[i]) && !access(o->argv[i], R_OK);
-    int n = 0;
-    for (int i = 0; i < o->argc; i++) {
-        bool next = i + 1 < o->argc && str_eq(o->argv[i], "++");
-        if (i == 0 || all || next)
-            programs[n++] = (struct program){.o = o, .argv = &o->argv[i + next]};
-        if (!next || all)
-            programs[n - 1].argc++;
-    }
-    return n;
-}
-
 static int run_all(struct program *programs, int n)
 {
     int code = EXIT_OK;
@@ -266,22 +242,35 @@ static int run_all(struct program *programs, int n)
     return code;
 }
 
-int cmd_run(struct options *o)
+static int run_split(struct options *o, struct program *programs, struct operands *operands)
 {
-    struct program *programs = calloc((size_t)o->argc, sizeof *programs);
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
-    if (!programs || jobs_init(o->engine, cpus, o->trace, o->stats ? print_stats : NULL)) {
+    if (jobs_init(o->engine, cpus, o->trace, o->stats ? print_stats : NULL)) {
         complain("cannot set the runtime up: out of memory");
-        free(programs);
         return EXIT_ERROR;
     }
     jobs_print(print_text_out);
     signal(SIGPIPE, SIG_IGN); // the program is to see the error, as on its own
-    int n = split(o, programs);
+    int n = options_split(o, operands);
+    for (int i = 0; i < n; i++)
+        programs[i] = (struct program){.o = o, .own = operands[i]};
     int code = run_all(programs, n);
     for (int i = 0; i < n; i++)
         unload(&programs[i]);
     jobs_free();
+    return code;
+}
+
+int cmd_run(struct options *o)
+{
+    struct program *programs = calloc((size_t)o->argc, sizeof *programs);
+    struct operands *operands = calloc((size_t)o->argc, sizeof *operands);
+    int code = EXIT_ERROR;
+    if (programs && operands)
+        code = run_split(o, programs, operands);
+    else
+        complain("out of memory");
     free(programs);
+    free(operands);
     return code;
 }

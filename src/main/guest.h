@@ -4,6 +4,6 @@
 #include "abi/wasi.h"
 #include "main/host.h"
 
-// From --dir, --env, --argv0, and the operands of this program, of which the first is its file. NULL
-// after a message.
+// From --dir, --env, --argv0, and the operands of this program, of which the first is its file.
+// NULL after a message.
 struct wasi *guest_wasi(const struct options *o, int argc, char **argv);

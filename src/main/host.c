@@ -15,12 +15,14 @@ static const struct command commands[] = {
      "Runs a WebAssembly program (WASI preview 1, and the module nebulet). Options come before\n"
      "FILE; everything after it is the program's. FILE may be - for standard input.\n"
      "++ begins a further program, which runs at the same time as a process of its own; without\n"
-     "--dir, FILEs that all end in .wasm are programs, too. The exit code is the program's, or the\n"
+     "--dir, FILEs that all end in .wasm are programs, too. The exit code is the program's, or "
+     "the\n"
      "first that is not 0; 134 after a trap, 137 for one that was killed, 2 on bad usage, 1 for\n"
      "other errors.\n",
      FOR_RUN, true, 1, cmd_run},
-    {"boot", "FILE [ARGS...]", "run a program in a machine of its own, on our kernel",
-     "Runs a program as `nebulet run` does, but under QEMU, with nothing but the Nebulet kernel\n"
+    {"boot", "FILE [ARGS...] [++ FILE [ARGS...]]...",
+     "run programs in a machine of their own, on our kernel",
+     "Runs programs as `nebulet run` does, but under QEMU, with nothing but the Nebulet kernel\n"
      "below it. The exit code is the program's, too. The program gets copies of the folders that\n"
      "--dir names: what it writes there does not come back.\n",
      FOR_BOOT, true, 1, cmd_boot},

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Programs that are run from outside: on Linux by a command, in the kernel by its command line. A job
-// is one program, from its bytes to its exit code; several run together.
+// Programs that are run from outside: on Linux by a command, in the kernel by its command line. A
+// job is one program, from its bytes to its exit code; several run together.
 //
-//   jobs_init, then for each: job_load, job_link, job_begin; then jobs_run; then job_free; jobs_free
+//   jobs_init, then for each: job_load, job_link, job_begin; then jobs_run; then job_free;
+//   jobs_free
 #pragma once
 #include "abi/wasi.h"
 #include "kern/sched.h"

@@ -3,7 +3,8 @@
 //
 // The command line is words, separated by spaces. Words before `init=` set things up for the
 // program; those after it are its arguments, up to a word `--`, after which the next program
-// follows; with `++` instead, the next one runs at the same time. Settings but `env.` and `dir=` hold for later programs, too.
+// follows; with `++` instead, the next one runs at the same time. Settings but `env.` and `dir=`
+// hold for later programs, too.
 //
 //   init=/app.wasm A B ...  run that file of the archive
 //   engine=NAME             fast or interp
@@ -19,6 +20,7 @@
 //   tick=NS                 for tests: timer interrupts that often, which do nothing
 //   memory=BYTES            its memories may take so much
 //   trace, stats, -v        as for `nebulet run`
+//   more                    the next program runs at the same time
 //   keep                    files that programs write are there for the next one
 //   wast=/PATH ...          run specification scripts instead of a program (main/script.h)
 //   simd=validate           of modules that use SIMD: only validate them
@@ -158,6 +160,8 @@ static void flag(struct launch *l, const char *word)
         l->trace = true;
     else if (str_eq(word, "stats"))
         l->stats = true;
+    else if (str_eq(word, "more"))
+        l->more = true;
     else if (str_eq(word, "keep"))
         l->keep = true;
     else if (str_eq(word, "simd=validate"))
@@ -350,8 +354,8 @@ static bool check_plain(const struct program *p, const char *name)
     if (instance_export(i, name, strlen(name), &x) || x.kind != EXTERN_FUNC ||
         (!x.func_type->nparams && !x.func_type->nresults))
         return true;
-    say("%s: %s has parameters or results, so it is not the start of a program",
-        base_name(p->init), name);
+    say("%s: %s has parameters or results, so it is not the start of a program", base_name(p->init),
+        name);
     return false;
 }
 
@@ -453,9 +457,9 @@ static int run_scripts(struct launch *l)
     for (u32 i = 0; i < SKIP_COUNT; skipped += counts.skipped[i++])
         if (counts.skipped[i])
             print_out((u8 *)text, fmt(text, sizeof text, "skipped, %s: %u\n",
-                                script_skip_text((enum script_skip)i), counts.skipped[i]));
-    print_out((u8 *)text, fmt(text, sizeof text, "%u passed, %u failed, %u skipped\n", counts.passed,
-                        counts.failed, skipped));
+                                      script_skip_text((enum script_skip)i), counts.skipped[i]));
+    print_out((u8 *)text, fmt(text, sizeof text, "%u passed, %u failed, %u skipped\n",
+                              counts.passed, counts.failed, skipped));
     return counts.failed ? CODE_ERROR : CODE_OK;
 }
 

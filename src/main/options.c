@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "main/host.h"
 #include "wasm/engine.h"
@@ -207,6 +208,28 @@ bool options_parse(const struct command *c, struct options *o, int argc, char **
     complain("%s needs %s", c->name, c->operands);
     hint("nebulet help %s", c->name);
     return false;
+}
+
+static bool is_module(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 5 && str_eq(name + n - 5, ".wasm") && !access(name, R_OK);
+}
+
+int options_split(const struct options *o, struct operands *out)
+{
+    bool all = !o->dirs.count && !o->invoke;
+    for (int i = 0; i < o->argc && all; i++)
+        all = is_module(o->argv[i]);
+    int n = 0;
+    for (int i = 0; i < o->argc; i++) {
+        bool next = i + 1 < o->argc && str_eq(o->argv[i], "++");
+        if (i == 0 || all || next)
+            out[n++] = (struct operands){0, &o->argv[i + next]};
+        if (!next || all)
+            out[n - 1].argc++;
+    }
+    return n;
 }
 
 void options_free(struct options *o)

@@ -52,6 +52,14 @@ struct command {
 // False after a message when the command line is wrong.
 bool options_parse(const struct command *c, struct options *o, int argc, char **argv);
 void options_free(struct options *o);
+// The operands as programs, each a file and its arguments: `++` and a file begin a further one. Without
+// folders no program can read a file, so operands that are all modules are programs, too. There is
+// room for argc of them; how many there are.
+struct operands {
+    int argc;
+    char **argv;
+};
+int options_split(const struct options *o, struct operands *out);
 // The options of a command, a line or more each.
 void options_print(const struct command *c);
 // The nearest of the names that each(context, i) gives until NULL, or NULL if none is near.

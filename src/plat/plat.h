@@ -24,9 +24,6 @@ void plat_release(void *p, size_t size); // the whole of a reservation
 // Committed pages become again what they were before they were touched, and stay accessible: zero,
 // or what is in an image that is mapped there.
 void plat_zero(void *p, size_t size);
-// The same for a few pages, in no image, that will soon be touched again: those that are there may
-// stay.
-void plat_clear(void *p, size_t size);
 
 // --- Images: immutable runs of pages that many reservations can begin with. Each sees its own
 // writes only, and takes memory for the pages that it has written to.
@@ -34,10 +31,16 @@ struct plat_image;
 // The bytes are copied, and zeros fill the last page up; NULL: no memory.
 struct plat_image *plat_image_create(const void *bytes, size_t size);
 void plat_image_free(struct plat_image *i); // mapped nowhere; NULL is fine
-// p: a reservation, committed from its front on, with at least the image's pages, none of which was
-// touched since it was committed or zeroed. They are to be decommitted all together.
+// p: a reservation, committed from its front on, with at least the image's pages. What was in those
+// is gone; they are to be decommitted all together.
 status plat_image_map(struct plat_image *i, void *p);
 void plat_image_unmap(struct plat_image *i, void *p); // its pages are zero again
+
+// From how many bytes on it is worth while
+extern const struct plat_costs {
+    size_t zero;  // to leave zeroing to plat_zero
+    size_t image; // to map an image, instead of writing what is in it
+} plat_costs;
 
 // --- Code memory. One window of address space, so that calls within it are direct, mapped twice:
 // `run` executable and read-only, `write` writable and never executable.

@@ -223,7 +223,11 @@ static status make_memory(struct instance *in, struct error *e)
     const struct module *m = in->vm.module;
     if (m->nmemories > m->nimported_memories) {
         in->memory_max = m->memories[0].max;
-        if (memory_create(in->store, &m->memories[0], &in->own_memory))
+        in->image = module_image(in->module);
+        // With tables of others, this may fail halfway and yet be seen: what is to be written last
+        // must not be there before.
+        struct plat_image *early = m->nimported_tables ? NULL : in->image;
+        if (memory_create(in->store, &m->memories[0], early, &in->own_memory))
             return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no memory for %lu pages",
                              (unsigned long)m->memories[0].min);
         in->vm.mem = in->own_memory;
@@ -260,9 +264,22 @@ static status write_elems(struct instance *in, struct error *e)
     return OK;
 }
 
+// All of them at once, if the module has an image.
+static bool map_datas(struct instance *in)
+{
+    if (!in->image || !memory_image(in->own_memory, in->image))
+        return false;
+    for (u32 i = 0; i < in->vm.module->ndatas; i++)
+        if (in->vm.module->datas[i].mode == SEGMENT_ACTIVE)
+            rt_data_drop(&in->vm, i);
+    return true;
+}
+
 static status write_datas(struct instance *in, struct error *e)
 {
     const struct module *m = in->vm.module;
+    if (map_datas(in))
+        return OK;
     for (u32 i = 0; i < m->ndatas; i++) {
         const struct data_segment *s = &m->datas[i];
         if (s->mode != SEGMENT_ACTIVE)

@@ -8,8 +8,9 @@ struct instance {
     struct store *store;
     struct module_record *module;
     struct instance *next, **self;
-    size_t size; // of this block
+    size_t size;                  // of this block
     struct vm_memory *own_memory; // NULL: imported, or none
+    struct plat_image *image;     // of it; NULL: none
     struct rt_table *tables;      // own ones
     u64 *table_max; // declared, of imported tables, for further matching; UINT64_MAX: none
     u64 memory_max; // declared, in pages

@@ -4,16 +4,16 @@
 // nothing.
 //
 // To reserve and to commit cost system calls and page tables, so a realm keeps the reservations of
-// memories that are gone, with what was accessible left so and zeroed. A small memory keeps its
-// pages: the next instance of the same module then costs no system call and no page fault. For a larger one the platform does it, in time that goes with the pages that were
+// memories that are gone, with what was accessible left so and zeroed. A small memory is zeroed by
+// hand and its pages stay: the next instance of the same module then costs no system call and no
+// page fault. For a larger one the platform does it, in time that goes with the pages that were
 // touched.
 #include "rt/memory.h"
 #include "plat/plat.h"
 
 enum {
     POOL_MAX = 256,
-    WARM_BYTES = 128 << 10, // what is small
-    WARM_MAX = 16,          // of this many slots, for their pages are taken from everybody else
+    WARM_MAX = 16, // slots keep their pages, which are taken from everybody else
 };
 
 static struct memory_slot *new_slot(void)
@@ -34,14 +34,19 @@ static void release_slot(struct memory_slot *slot)
     heap_free(slot);
 }
 
+static bool suits(const struct memory_slot *slot, u64 bytes, const struct plat_image *image)
+{
+    return slot->vm.bytes == bytes && slot->image == image;
+}
+
 // From the pool: one with just these bytes accessible, else the one that was freed last; else a new
 // one.
-static struct memory_slot *take_slot(struct realm *s, u64 bytes)
+static struct memory_slot *take_slot(struct realm *s, u64 bytes, const struct plat_image *image)
 {
     spin_acquire(&s->lock);
     struct memory_slot **found = &s->free_slots;
     for (struct memory_slot **p = found; *p; p = &(*p)->next) {
-        if ((*p)->vm.bytes == bytes) {
+        if (suits(*p, bytes, image)) {
             found = p;
             break;
         }
@@ -53,6 +58,13 @@ static struct memory_slot *take_slot(struct realm *s, u64 bytes)
     }
     spin_release(&s->lock);
     return slot ? slot : new_slot();
+}
+
+static void unmap_image(struct memory_slot *slot)
+{
+    if (slot->image)
+        plat_image_unmap(slot->image, slot->vm.base);
+    slot->image = NULL;
 }
 
 static void put_slot(struct realm *s, struct memory_slot *slot)
@@ -112,13 +124,16 @@ void tables_discharge(struct store *s, u64 bytes)
     s->table_bytes -= bytes;
 }
 
-status memory_create(struct store *s, const struct limits *limits, struct vm_memory **out)
+status memory_create(struct store *s, const struct limits *limits, struct plat_image *image,
+                     struct vm_memory **out)
 {
     *out = NULL;
     u64 bytes = limits->min * WASM_PAGE;
     if (limits->min > MAX_PAGES || !account(s, bytes))
         return ERR_NO_MEMORY;
-    struct memory_slot *slot = take_slot(s->realm, bytes);
+    struct memory_slot *slot = take_slot(s->realm, bytes, image);
+    if (slot && !suits(slot, bytes, image))
+        unmap_image(slot);
     if (!slot || fit(&slot->vm, bytes)) {
         if (slot)
             put_slot(s->realm, slot);
@@ -128,6 +143,14 @@ status memory_create(struct store *s, const struct limits *limits, struct vm_mem
     slot->vm.max = (limits->max < MAX_PAGES ? limits->max : MAX_PAGES) * WASM_PAGE;
     *out = &slot->vm;
     return OK;
+}
+
+bool memory_image(struct vm_memory *m, struct plat_image *image)
+{
+    struct memory_slot *slot = (struct memory_slot *)m;
+    if (!slot->image && !plat_image_map(image, m->base))
+        slot->image = image;
+    return slot->image;
 }
 
 void memory_free(struct store *s, struct vm_memory *m)
@@ -140,11 +163,30 @@ void memory_free(struct store *s, struct vm_memory *m)
         release_slot(slot);
         return;
     }
-    if (m->bytes <= WARM_BYTES && s->realm->nfree_slots < WARM_MAX)
-        plat_clear(m->base, m->bytes);
+    if (m->bytes < plat_costs.zero && !slot->image && s->realm->nfree_slots < WARM_MAX)
+        memset(m->base, 0, m->bytes);
     else
         plat_zero(m->base, m->bytes);
     put_slot(s->realm, slot);
+}
+
+// Slots leave the pool while this works on them, so that the lock is not held for long.
+void memories_forget(struct realm *r, struct plat_image *image)
+{
+    for (struct memory_slot *slot = NULL; image; put_slot(r, slot)) {
+        spin_acquire(&r->lock);
+        struct memory_slot **p = &r->free_slots;
+        while (*p && (*p)->image != image)
+            p = &(*p)->next;
+        if ((slot = *p)) {
+            *p = slot->next;
+            r->nfree_slots--;
+        }
+        spin_release(&r->lock);
+        if (!slot)
+            break;
+        unmap_image(slot);
+    }
 }
 
 s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages)
@@ -176,7 +218,7 @@ status memory_none(struct store *s)
 struct vm_memory *store_memory(struct store *s, const struct limits *pages)
 {
     struct vm_memory *m;
-    if (memory_create(s, pages, &m))
+    if (memory_create(s, pages, NULL, &m))
         return NULL;
     struct memory_slot *slot = (struct memory_slot *)m;
     slot->next = s->owned_memories;

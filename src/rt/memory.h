@@ -10,17 +10,23 @@
 struct memory_slot {
     struct vm_memory vm; // first: vm_memory pointers of the runtime are slot pointers
     struct memory_slot *next;
+    struct plat_image *image; // it begins with; NULL: none
 };
 
 // A memory of limits->min pages from the realm's pool. ERR_NO_MEMORY, also when the store's limit
 // is reached.
-status memory_create(struct store *s, const struct limits *limits, struct vm_memory **out);
+// `image`, if it is not NULL, is one that the memory may begin with already.
+status memory_create(struct store *s, const struct limits *limits, struct plat_image *image,
+                     struct vm_memory **out);
+// Lets one that is new begin with an image. False: it cannot be done.
+bool memory_image(struct vm_memory *m, struct plat_image *image);
 void memory_free(struct store *s, struct vm_memory *m); // back to the pool; NULL is fine
 // Old size in pages, or -1.
 s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages);
-status memory_none(struct store *s);    // makes s->no_memory usable
-void memories_free(struct store *s);    // store_memory's
-void memories_release(struct realm *r); // the pool
+status memory_none(struct store *s);                         // makes s->no_memory usable
+void memories_free(struct store *s);                         // store_memory's
+void memories_release(struct realm *r);                      // the pool
+void memories_forget(struct realm *r, struct plat_image *i); // which is about to go
 // Bytes of tables, against the store's limit. False: past it.
 bool tables_charge(struct store *s, u64 bytes);
 void tables_discharge(struct store *s, u64 bytes);

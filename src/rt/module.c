@@ -2,7 +2,7 @@
 // Loading: bytes are decoded, types get their numbers in the realm, the engine validates and
 // compiles all bodies into a range of the code window, and the code is published. Nothing of a
 // module runs before all of it is valid.
-#include "rt/store.h"
+#include "rt/memory.h"
 #include "plat/plat.h"
 #include "rt/code.h"
 
@@ -105,6 +105,8 @@ static void destroy(struct module_record *r)
         c->engine->free(c);
     code_free(&c->space);
     heap_free(c->funcs);
+    memories_forget(s, r->image);
+    plat_image_free(r->image);
     heap_free(r->refs);
     heap_free(r->bound);
     module_free(r->pub.m);

@@ -66,9 +66,9 @@ status store_register(struct store *s, const char *name, size_t length, struct i
 struct vm_memory *store_memory(struct store *s, const struct limits *pages);
 struct vm_table *store_table(struct store *s, const struct table_type *type);
 // Makes a single item importable in this store alone (globals, memories, tables of `spectest`, for
-// instance). Takes nothing over: names and what the item points to must outlive the store. Memories and tables
-// are those of store_memory and store_table, or of an instance. An instance registered under the
-// same name is looked at first.
+// instance). Takes nothing over: names and what the item points to must outlive the store. Memories
+// and tables are those of store_memory and store_table, or of an instance. An instance registered
+// under the same name is looked at first.
 status store_host_extern(struct store *s, const char *module, const char *name,
                          const struct extern_ *item);
 // The same under the names that an import has.
@@ -118,11 +118,11 @@ status thread_result(const struct thread *t);
 void thread_arrive(struct thread *t);
 // From the CPU's own stack to a thread; returns when one comes back to it, here, on this CPU.
 void thread_enter(struct thread *t);
-// From the running thread, in a call of `vm`, to the CPU's own stack, or straight to another thread.
-// They return when the thread is switched to again, maybe on another CPU.
+// From the running thread, in a call of `vm`, to the CPU's own stack, or straight to another
+// thread. They return when the thread is switched to again, maybe on another CPU.
 void thread_leave(struct thread *from, struct vmctx *vm);
 void thread_switch(struct thread *from, struct vmctx *vm, struct thread *to);
-struct thread *thread_running(void); // on this CPU, or NULL
+struct thread *thread_running(void);  // on this CPU, or NULL
 void **thread_user(struct thread *t); // a pointer for the scheduler
 size_t thread_size(void);             // bytes of a thread's record
 

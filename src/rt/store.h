@@ -105,9 +105,11 @@ struct module_record {
     struct realm *realm;
     struct module_record *next, **self;
     u32 ninstances;
-    bool given_up; // free it with its last instance
-    u32 ntypes;    // how many of its types are interned
-    u32 *refs;     // function indices in the order of vmctx refs
+    bool given_up;            // free it with its last instance
+    u32 ntypes;               // how many of its types are interned
+    u32 *refs;                // function indices in the order of vmctx refs
+    struct plat_image *image; // of the memory at first; NULL: none
+    u32 image_state;          // see image.c
     // By import, the host function that stores without names of their own have bound it to; NULL:
     // none has yet.
     const struct vm_func **bound;
@@ -115,6 +117,8 @@ struct module_record {
 
 void module_used(struct module_record *m);   // an instance more
 void module_unused(struct module_record *m); // an instance less
+// What memory 0 of a new instance begins as, all active data written; NULL: write them.
+struct plat_image *module_image(struct module_record *m);
 
 // A piece of the code window that belongs to a module, for the way back from a pc.
 struct code_range {

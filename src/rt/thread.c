@@ -27,7 +27,8 @@ enum {
     CELLS = 1 << 20,
     POOL_MAX = 64,
     KEEP = 64 << 10, // of the stack of a thread in the pool; what lies deeper is given back
-    DEEP_MAX = 2,    // but of so many threads: it takes longer than all the rest of a short life
+    DEEP_MAX = 2,    // but of so many threads, where that takes longer than all the rest of a
+                     // short life
     CPUS = 64,
 };
 
@@ -344,7 +345,7 @@ static bool claim_place(struct realm *r, struct thread *t)
 {
     spin_acquire(&r->lock);
     bool room = !r->closing && r->nfree_threads < POOL_MAX;
-    t->deep = room && r->ndeep_threads < DEEP_MAX;
+    t->deep = room && plat_costs.zero && r->ndeep_threads < DEEP_MAX;
     r->nfree_threads += room;
     r->ndeep_threads += t->deep;
     spin_release(&r->lock);

@@ -13,7 +13,8 @@
 #include "rt/thread.h"
 #include "wasm/runtime.h"
 
-#define RETRY_NS 1000000ull // after an interrupt that found no guest code
+#define RETRY_NS 1000000ull // after a request to end that found no guest code
+#define SEARCH_NS 100000ull  // after a tick that found none
 
 static void forget_frames(const struct thread *t, u8 *from)
 {
@@ -177,13 +178,16 @@ static bool preempt_here(struct thread *t, struct plat_fault *f)
     return true;
 }
 
-// In C, or short of stack: an interpreter looks soon, host functions when they end.
+// In C, or short of stack: an interpreter looks soon, host functions that take long when they end. A
+// guest that does little but call short ones is in its own code sometimes, so it is looked for again
+// soon, and never in step with what it does.
 static void on_tick(struct thread *t, struct plat_fault *f)
 {
     if (preempt_here(t, f))
         return;
     ask_to_switch(t);
-    plat_timer(plat_now() + RETRY_NS);
+    u64 now = plat_now();
+    plat_timer(now + SEARCH_NS + now % SEARCH_NS);
 }
 
 // A tick may be early, late, or for a call that is over.

@@ -45,8 +45,8 @@ void rt_check_interrupt(struct vmctx *vm);
 // switch to another thread and come back. TRAP_NONE: go on.
 enum trap rt_interrupted(struct vmctx *vm);
 
-// The stub that a timer interrupt sends compiled code through, with the return address on the stack:
-// saves all registers, calls rt_preempted, and goes on as if nothing had been.
+// The stub that a timer interrupt sends compiled code through, with the return address on the
+// stack: saves all registers, calls rt_preempted, and goes on as if nothing had been.
 extern const u8 arch_stub_preempt[];
 void rt_preempted(struct vmctx *vm);
 

@@ -271,7 +271,7 @@ static void host_functions(struct store *s, const struct module *m)
         *p = 0;
         snprintf(names[i][0], 64, "%.*s", (int)im->module.length, im->module.p);
         snprintf(names[i][1], 64, "%.*s", (int)im->field.length, im->field.p);
-        funcs[i] = (struct host_func){names[i][1], types[i], nothing};
+        funcs[i] = (struct host_func){names[i][1], types[i], nothing, NULL};
         store_host_module(s, names[i][0], &funcs[i], 1);
     }
 }

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+const struct plat_costs plat_costs = {.zero = (128 << 10) + 1, .image = 8 << 10};
+
 struct plat_image {
     int file;
     size_t size;

@@ -62,12 +62,6 @@ void plat_zero(void *p, size_t size)
         memset(p, 0, size);
 }
 
-// To ask which pages are there takes as long as writing to all of so few.
-void plat_clear(void *p, size_t size)
-{
-    memset(p, 0, size);
-}
-
 // --- Code
 
 status plat_code_window(size_t size, struct plat_code *out)

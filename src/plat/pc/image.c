@@ -65,19 +65,35 @@ size_t image_size(const struct plat_image *i)
 }
 
 // String instructions: the vector registers may be compiled code's.
-static u64 copy_of(u64 page)
+static void copy(u64 to, u64 from)
 {
-    u64 copy = page_claim();
-    void *to = (void *)copy;
-    const void *from = (const void *)page;
     u64 n = PLAT_PAGE / 8;
     __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
-    return copy;
+}
+
+static u64 copy_of(u64 page)
+{
+    u64 fresh = page_claim();
+    copy(fresh, page);
+    return fresh;
+}
+
+static u64 page_at(const struct plat_image *i, u64 offset)
+{
+    return offset / PLAT_PAGE < i->count ? i->pages[offset / PLAT_PAGE] : 0;
+}
+
+bool image_renew(const struct plat_image *i, u64 offset, u64 page)
+{
+    u64 from = page_at(i, offset);
+    if (from)
+        copy(page, from);
+    return from;
 }
 
 bool image_fault(const struct plat_image *i, u64 offset, u64 address, bool write)
 {
-    u64 page = offset / PLAT_PAGE < i->count ? i->pages[offset / PLAT_PAGE] : 0;
+    u64 page = page_at(i, offset);
     if (!page)
         return false;
     if (write || *page_note(page) == NOTE_WRITTEN)

@@ -62,10 +62,14 @@ void direct_map_device(u64 address);    // a page, uncached
 bool table_prepare(u64 address);
 u64 tables_needed(u64 from, u64 to); // to map all of it, at most
 bool table_map(u64 address, u64 page, u64 flags);
-u64 table_entry(u64 address);                              // 0: not mapped
-void table_each(u64 from, u64 to, void (*each)(u64 page)); // that is mapped in a range
-void table_protect(u64 address, u64 flags);                // a page that is mapped
-void table_replace(u64 address, u64 entry);                // for all CPUs; likewise
+u64 table_entry(u64 address);               // 0: not mapped
+void table_protect(u64 address, u64 flags); // a page that is mapped
+void table_replace(u64 address, u64 entry); // for all CPUs; likewise
+// Calls `each` for those pages that have been written to and are not shared; stops when `most` such
+// are there, and returns how far it came.
+u64 table_each_written(u64 address, u64 end, u32 most,
+                       void (*each)(const void *context, u64 address, u64 page),
+                       const void *context);
 // Unmaps a range, and when no CPU knows of it any more, calls `drop` for each page that was there
 // and gives empty tables back. Without `drop`, that is left to the next call.
 void table_unmap(u64 address, u64 size, void (*drop)(u64 page));
@@ -90,6 +94,7 @@ size_t image_size(const struct plat_image *i);
 // False: there is nothing of the image. The second: it is not about an image.
 bool image_fault(const struct plat_image *i, u64 offset, u64 address, bool write);
 bool image_write(u64 address);
+bool image_renew(const struct plat_image *i, u64 offset, u64 page); // a copy
 
 // --- CPUs (cpu.c, smp.c)
 struct tss {

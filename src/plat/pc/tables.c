@@ -160,36 +160,56 @@ bool table_map(u64 address, u64 page, u64 flags)
     return fresh;
 }
 
-// The place of an entry, if there is a table that has it.
-static const u64 *find_entry(u64 address)
+// The entries on the way to an address, down to the one for its last table; false: there is none.
+// Either way, up to where the next one could be.
+static bool walk(u64 address, u64 end, u64 *path[4], u64 *next)
+{
+    u64 *table = page_root;
+    u32 level = 3;
+    for (;; level--) {
+        path[level] = &table[index_at(address, level)];
+        if (!(*path[level] & PTE_PRESENT) || level == 1)
+            break;
+        table = table_of(*path[level]);
+    }
+    u64 span = PLAT_PAGE << 9 * level, after = (address & ~(span - 1)) + span;
+    *next = after < end ? after : end;
+    return *path[level] & PTE_PRESENT;
+}
+
+// Without the lock: what is there belongs to the caller.
+u64 table_each_written(u64 address, u64 end, u32 most,
+                       void (*each)(const void *context, u64 address, u64 page),
+                       const void *context)
+{
+    u64 *path[4], next;
+    for (; address < end; address = next) {
+        if (!walk(address, end, path, &next))
+            continue;
+        u64 *table = table_of(*path[1]), left = (*path[1] & COUNT_MASK) / COUNT_ONE;
+        for (; left && address < next; address += PLAT_PAGE) {
+            u64 entry = table[index_at(address, 0)];
+            left -= entry & PTE_PRESENT;
+            if (!(entry & PTE_DIRTY) || entry & PTE_SHARED)
+                continue;
+            if (!most--)
+                return address;
+            each(context, address, entry & PTE_ADDRESS);
+        }
+    }
+    return end;
+}
+
+u64 table_entry(u64 address)
 {
     u64 *table = page_root;
     for (u32 level = 3; level > 0; level--) {
         u64 entry = table[index_at(address, level)];
         if (!(entry & PTE_PRESENT) || entry & PTE_LARGE)
-            return NULL;
+            return 0;
         table = table_of(entry);
     }
-    return &table[index_at(address, 0)];
-}
-
-u64 table_entry(u64 address)
-{
-    const u64 *entry = find_entry(address);
-    return entry ? *entry : 0;
-}
-
-// Without the lock: whoever asks uses the range, so nobody takes its tables away.
-void table_each(u64 from, u64 to, void (*each)(u64 page))
-{
-    while (from < to) {
-        const u64 *entry = find_entry(from);
-        u64 next = min((from & ~(LARGE - 1)) + LARGE, to);
-        for (; entry && from < next; from += PLAT_PAGE, entry++)
-            if (*entry & PTE_PRESENT)
-                each(*entry & PTE_ADDRESS);
-        from = next;
-    }
+    return table[index_at(address, 0)];
 }
 
 void table_protect(u64 address, u64 flags)
@@ -282,21 +302,10 @@ static void finish(struct removal *r)
     }
 }
 
-// What lies in one table, or nothing up to where the next one could be; returns how far it came.
 static u64 unmap_some(struct removal *r, u64 address, u64 end)
 {
-    u64 *table = page_root, *path[4];
-    u32 level = 3;
-    for (;; level--) {
-        path[level] = &table[index_at(address, level)];
-        if (!(*path[level] & PTE_PRESENT) || level == 1)
-            break;
-        table = table_of(*path[level]);
-    }
-    u64 span = PLAT_PAGE << 9 * level, next = (address & ~(span - 1)) + span;
-    if (next > end)
-        next = end;
-    if (*path[level] & PTE_PRESENT)
+    u64 *path[4], next;
+    if (walk(address, end, path, &next))
         unmap_in_table(r, address, next, path);
     return next;
 }

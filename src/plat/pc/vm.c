@@ -33,6 +33,9 @@ _Static_assert(sizeof(struct slot) == 32, "so that finding one takes no division
 
 enum { SLOTS_A_PAGE = PLAT_PAGE / sizeof(struct slot), SLOT_PAGES = 256 };
 
+enum { RENEWED = 32 }; // pages, by plat_zero
+const struct plat_costs plat_costs = {.zero = 0, .image = 2048};
+
 enum { WINDOWS = 3 };
 static const struct place {
     u64 base, end;
@@ -258,20 +261,22 @@ void plat_release(void *p, size_t size)
     spin_unlock(&lock);
 }
 
+static void renew(const void *slot, u64 address, u64 page)
+{
+    const struct slot *s = slot;
+    if (s->kind != IMAGE || !image_renew(s->image, address - s->from, page))
+        page_clear(page);
+}
+
+// A few pages are renewed where they are: no CPU need forget them, and they will be used again.
 void plat_zero(void *p, size_t size)
 {
-    if (size)
-        drop_pages(find_or_die(p), (u64)p, (u64)p + size);
-}
-
-static void clear(u64 page)
-{
-    memset((void *)page, 0, PLAT_PAGE);
-}
-
-void plat_clear(void *p, size_t size)
-{
-    table_each((u64)p, (u64)p + size, clear);
+    struct slot *s = find_or_die(p);
+    u64 from = (u64)p, to = from + size;
+    if (s->kind != STACK)
+        from = table_each_written(from, to, RENEWED, renew, s);
+    if (from < to)
+        drop_pages(s, from, to);
 }
 
 status plat_image_map(struct plat_image *i, void *p)
@@ -280,6 +285,7 @@ status plat_image_map(struct plat_image *i, void *p)
     bool fits = s->kind == PLAIN && s->from == (u64)p && image_size(i) <= s->to - s->from;
     if (!fits)
         return ERR_INVALID_ARG;
+    drop_pages(s, s->from, s->from + image_size(i));
     s->image = i;
     s->kind = IMAGE;
     return OK;

@@ -9,6 +9,7 @@
 #define PTE_PRESENT (1ull << 0)
 #define PTE_WRITE (1ull << 1)
 #define PTE_UNCACHED (1ull << 4)
+#define PTE_DIRTY (1ull << 6)
 #define PTE_LARGE (1ull << 7)
 #define PTE_SHARED (1ull << 9) // ignored by the CPU: of an image (image.c)
 #define PTE_NX (1ull << 63)

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Images of initial memories. A module whose data is large gets one when it is instantiated for the
+// second time: from then on its memory begins as that (plat/plat.h), instead of being written.
+//
+// Only what every instance would write may be in it: active segments at constant offsets, all
+// within the memory's least size, so that none can trap.
+#include "rt/memory.h"
+#include "plat/plat.h"
+
+enum { NEW, SEEN, AT_WORK, DONE };
+
+static bool is_constant(const struct module *m, const struct data_segment *s)
+{
+    u64 offset = (u32)s->offset.bits;
+    return s->offset.kind == CONST_VALUE && offset + s->size <= m->memories[0].min * WASM_PAGE;
+}
+
+// The end of the last segment; 0: there cannot be an image, or it is not worth while.
+static u64 image_end(const struct module *m)
+{
+    u64 end = 0, sum = 0;
+    for (u32 i = 0; i < m->ndatas; i++) {
+        const struct data_segment *s = &m->datas[i];
+        if (s->mode != SEGMENT_ACTIVE)
+            continue;
+        if (!is_constant(m, s))
+            return 0;
+        u64 to = (u32)s->offset.bits + s->size;
+        end = to > end ? to : end;
+        sum += s->size;
+    }
+    bool worth = sum >= plat_costs.image && m->memories[0].min * WASM_PAGE >= plat_costs.zero;
+    return worth ? end : 0;
+}
+
+static struct plat_image *make_image(const struct module *m)
+{
+    u64 end = image_end(m);
+    u8 *bytes = end ? heap_zalloc(end) : NULL;
+    if (!bytes)
+        return NULL;
+    for (u32 i = 0; i < m->ndatas; i++)
+        if (m->datas[i].mode == SEGMENT_ACTIVE)
+            memcpy(bytes + (u32)m->datas[i].offset.bits, m->datas[i].bytes, m->datas[i].size);
+    struct plat_image *image = plat_image_create(bytes, end);
+    heap_free(bytes);
+    return image;
+}
+
+// Several CPUs may ask at the same time: one makes it, the others do without.
+struct plat_image *module_image(struct module_record *r)
+{
+    u32 state = __atomic_load_n(&r->image_state, __ATOMIC_ACQUIRE);
+    if (state == DONE)
+        return r->image;
+    if (state == AT_WORK || !__atomic_compare_exchange_n(&r->image_state, &state, state + 1, false,
+                                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return NULL;
+    if (state == NEW)
+        return NULL;
+    r->image = make_image(r->pub.m);
+    __atomic_store_n(&r->image_state, DONE, __ATOMIC_RELEASE);
+    return r->image;
+}
