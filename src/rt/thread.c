@@ -390,6 +390,8 @@ void thread_free(struct thread *t)
         return;
     struct realm *r = t->store->realm;
     LIST_REMOVE(t);
+    heap_free(t->trace);
+    t->trace = NULL;
     if (!claim_place(r, t)) {
         destroy(r, t);
         return;

@@ -44,7 +44,7 @@ struct thread {
     u64 *slots;
     status result;
     struct trapped trapped;
-    struct noted_frame trace[TRACE_MAX]; // the innermost frames
+    struct noted_frame *trace; // the innermost frames, once somebody has asked for them
     u32 ntrace;
     u64 depth; // frames there were, noted ones included
     bool cut;  // there were more

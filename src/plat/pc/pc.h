@@ -14,9 +14,9 @@ enum { CPUS_MAX = 64 };
 #define GIB (1ull << 30)
 #define WINDOW_SMALL (1024 * GIB)  // reservations of up to 2 MiB
 #define WINDOW_MIDDLE (1088 * GIB) // of up to 32 MiB
-#define WINDOW_CODE (1272 * GIB)   // code as it is run, and, CODE_WINDOW_MAX above, as written
-#define WINDOW_HUGE (1280 * GIB)   // of up to 8 GiB
-#define WINDOW_END (65536 * GIB)
+#define WINDOW_CODE (2048 * GIB)   // code as it is run, and, CODE_WINDOW_MAX above, as written
+#define WINDOW_HUGE (2056 * GIB)   // of up to 8 GiB
+#define WINDOW_END (131072 * GIB)  // of the addresses' lower half: room for 16,000 memories
 #define CODE_WINDOW_MAX (2 * GIB)
 
 // --- What the boot loader said (boot.c). Texts and bytes stay where the loader put them.
