@@ -10,9 +10,9 @@
 //
 // Time. A process has a slice, in ticks of the CPU's counter, that shrinks while it runs. A timer
 // is armed only while something else wants the CPU (or an alarm is set), so a program that is alone
-// is never interrupted. When the slice is used up the process goes to the end of its queue with a
-// new one, as large as its weight; one that wakes before that goes to the front. So whoever waits
-// much is served at once, and nobody gets more than its share of a busy CPU.
+// is interrupted once at most. When the slice is used up the process goes to the end of its queue
+// with a new one, as large as its weight; one that wakes before that goes to the front. So whoever
+// waits much is served at once, and nobody gets more than its share of a busy CPU.
 //
 // Handing over. Who sends a message often waits for the answer next: the receiver takes the place
 // `handover` in front of the queue, and the sender's wait switches to it. If the sender does not
@@ -109,9 +109,11 @@ u64 sched_ns(u64 n)
     return (u64)((unsigned __int128)n * kern.ns_per_tick >> 20);
 }
 
+// To set the timer may be a system call, so one that is set stays: if it runs out too early, that
+// costs a tick once, after which it is set as it must be.
 static void arm(struct cpu *c, u64 at)
 {
-    if (c->armed == at)
+    if (c->armed <= at)
         return;
     c->armed = at;
     plat_timer(at);

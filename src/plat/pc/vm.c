@@ -213,6 +213,10 @@ static void drop_stack_page(u64 page)
 
 static void drop_pages(struct slot *s, u64 from, u64 to)
 {
+    if (s->kind == STACK && from < s->lowest)
+        from = s->lowest; // nothing was ever below
+    if (from >= to)
+        return;
     table_unmap(from, to - from, s->kind == STACK ? drop_stack_page : page_unclaim);
     if (s->kind != STACK || from > s->lowest || to <= s->lowest)
         return;
