@@ -314,7 +314,7 @@ static const struct host_func calls[] = {
 
 status nebulet_register(struct store *s, bool trace)
 {
-    static const char *const names[] = {"nebulet", "abi", "env"};
+    static const char *const names[] = {NEBULET_MODULES};
     if (trace)
         store_use_cells(s);
     status e = store_host_module(s, "wasi", wasi_threads, countof(wasi_threads));

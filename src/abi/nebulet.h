@@ -5,6 +5,9 @@
 
 struct process;
 
+// Where the calls can be imported from.
+#define NEBULET_MODULES "nebulet", "abi", "env"
+
 // Makes the calls importable in the realm of a store, and WASI's thread-spawn. Instances that
 // import them have a process (kern/process.h). Without `trace`, a process's own wish for one may be
 // ignored.

@@ -4,14 +4,40 @@
 #include "abi/wasi.h"
 #include "base/fmt.h"
 
+static bool is_ours(const struct name *module)
+{
+    static const char *const names[] = {NEBULET_MODULES};
+    for (u32 i = 0; i < countof(names); i++)
+        if (module->length == strlen(names[i]) && !memcmp(module->p, names[i], module->length))
+            return true;
+    return false;
+}
+
+// An interface to WASI takes time and memory to make, and many small processes have no use for it.
+// Who can start others hands it down.
+static bool needs_wasi(const struct module *m)
+{
+    static const char create[] = "process_create";
+    for (u32 i = 0; i < m->nimports; i++) {
+        const struct import *x = &m->imports[i];
+        bool creates =
+            x->field.length == sizeof create - 1 && !memcmp(x->field.p, create, sizeof create - 1);
+        if (x->kind == EXTERN_FUNC && (creates || !is_ours(&x->module)))
+            return true;
+    }
+    return false;
+}
+
 s64 call_wasm_compile(struct vmctx *vm, struct process *p, const struct call_wasm_compile *a)
 {
     (void)vm;
     struct module_object *m;
     struct error e = {0};
     status s = module_new(a->bytes, a->bytes_size, true, &m, &e);
-    if (!s)
+    if (!s) {
+        m->without_wasi = !needs_wasi(m->module->m);
         return call_give(p, &m->object, HANDLE_ALL_RIGHTS);
+    }
     if (a->message_size)
         fmt((char *)a->message, a->message_size,
             e.offset == ERROR_NO_OFFSET ? "%s" : "%s at offset 0x%llx", e.text,
@@ -66,7 +92,8 @@ static status check_channel(const struct process *p, nebulet_handle channel)
 static status equip(struct process *p, struct process *child, const struct call_process_create *a)
 {
     status s = handles_reserve(&child->handles, 1);
-    if (!s && p->wasi &&
+    bool wasi = p->wasi && !a->module->without_wasi;
+    if (!s && wasi &&
         !(child->wasi = wasi_child(p->wasi, a->args, a->args_size,
                                    child->limits.privileges & NEBULET_MAY_PRINT,
                                    child->limits.privileges & NEBULET_MAY_FILES)))

@@ -3,7 +3,7 @@
 #include "kern/handle.h"
 #include "base/heap.h"
 
-enum { FIRST = 8, NONE = UINT32_MAX, FREE = 1 }; // FREE: the bit that is turned
+enum { FIRST = 4, NONE = UINT32_MAX, FREE = 1 }; // FREE: the bit that is turned
 
 // A free place goes behind those that wait already.
 static void append_free(struct handles *t, u32 i, u32 number)

@@ -7,6 +7,32 @@
 
 // --- Modules
 
+static const struct export *global_named(const struct module *m, const char *name)
+{
+    const struct export *x = module_export(m, name, strlen(name));
+    bool fits = x && x->kind == EXTERN_GLOBAL && m->globals[x->index].mutable &&
+                m->globals[x->index].type == TYPE_I32;
+    return fits ? x : NULL;
+}
+
+static const struct export *func_named(const struct module *m, const char *name)
+{
+    const struct export *x = module_export(m, name, strlen(name));
+    if (!x || x->kind != EXTERN_FUNC)
+        return NULL;
+    const struct functype *type = module_func_type(m, x->index);
+    return type->nparams || type->nresults ? NULL : x;
+}
+
+static void find_exports(struct module_object *o)
+{
+    const struct module *m = o->module->m;
+    o->stack_pointer = global_named(m, "__stack_pointer");
+    o->tls_base = global_named(m, "__tls_base");
+    o->start = func_named(m, "_start");
+    o->initialize = func_named(m, "_initialize");
+}
+
 status module_new(const u8 *bytes, size_t size, bool copy, struct module_object **out,
                   struct error *e)
 {
@@ -24,6 +50,7 @@ status module_new(const u8 *bytes, size_t size, bool copy, struct module_object 
         heap_free(m);
         return s;
     }
+    find_exports(m);
     *out = m;
     return OK;
 }
@@ -87,12 +114,9 @@ static status give_shared_memory(struct process *p, struct error *e)
     return OK;
 }
 
-static union vm_global *global_named(struct instance *in, const char *name)
+static union vm_global *global_of(const struct process *p, const struct export *x)
 {
-    struct extern_ x;
-    bool found = !instance_export(in, name, strlen(name), &x) && x.kind == EXTERN_GLOBAL &&
-                 x.global_type.mutable && x.global_type.type == TYPE_I32;
-    return found ? x.global : NULL;
+    return x ? vm_global(instance_vm(p->instance), x->index) : NULL;
 }
 
 static status link(struct process *p, struct error *e)
@@ -103,8 +127,8 @@ static status link(struct process *p, struct error *e)
         s = instance_create(p->store, p->module->module, p, &p->instance, e);
     if (s)
         return s;
-    p->stack_pointer = global_named(p->instance, "__stack_pointer");
-    p->tls_base = global_named(p->instance, "__tls_base");
+    p->stack_pointer = global_of(p, p->module->stack_pointer);
+    p->tls_base = global_of(p, p->module->tls_base);
     return OK;
 }
 

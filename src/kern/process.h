@@ -26,6 +26,9 @@ struct module_object {
     struct object object;
     struct rt_module *module;
     u8 *bytes; // owned, or NULL
+    // What every process looks for, of the types that it must have; NULL: it is not there.
+    const struct export *stack_pointer, *tls_base, *start, *initialize;
+    bool without_wasi; // neither it nor what it could start can ask for it
 };
 
 // How a process was asked to be, and what it may take. 0: as the parent, or no limit.

@@ -10,9 +10,9 @@
 //
 // Time. A process has a slice, in ticks of the CPU's counter, that shrinks while it runs. A timer
 // is armed only while something else wants the CPU (or an alarm is set), so a program that is alone
-// is never interrupted. When the slice is used up the process goes to the end of its queue with a
-// new one, as large as its weight; one that wakes before that goes to the front. So whoever waits
-// much is served at once, and nobody gets more than its share of a busy CPU.
+// is interrupted once at most. When the slice is used up the process goes to the end of its queue
+// with a new one, as large as its weight; one that wakes before that goes to the front. So whoever
+// waits much is served at once, and nobody gets more than its share of a busy CPU.
 //
 // Handing over. Who sends a message often waits for the answer next: the receiver takes the place
 // `handover` in front of the queue, and the sender's wait switches to it. If the sender does not
@@ -33,8 +33,9 @@ enum { CPUS = 64 };
 struct cpu {
     u32 id;
     bool started, sleeping;
-    bool rests; // in idle(), with nothing left to do
-    bool rings; // alarms; the timer is set after that
+    bool rests;           // in idle(), with nothing left to do
+    bool rings;           // alarms; the timer is set after that
+    volatile bool ticked; // and nobody has acted upon it
     struct kthread *current, *next, *over;
     struct process *first, **last;
     struct process *handover;
@@ -108,9 +109,11 @@ u64 sched_ns(u64 n)
     return (u64)((unsigned __int128)n * kern.ns_per_tick >> 20);
 }
 
+// To set the timer may be a system call, so one that is set stays: if it runs out too early, that
+// costs a tick once, after which it is set as it must be.
 static void arm(struct cpu *c, u64 at)
 {
-    if (c->armed == at)
+    if (c->armed <= at)
         return;
     c->armed = at;
     plat_timer(at);
@@ -167,6 +170,7 @@ static void rearm(struct cpu *c, u64 now, u64 alarm)
     if (at < now + 2 * TICK_NS && at < (now = plat_now()) + TICK_NS)
         at = now + TICK_NS;
     c->tick_until = ns == UINT64_MAX ? 0 : ticks() + (ns << 20) / kern.ns_per_tick;
+    c->ticked = false;
     arm(c, at);
 }
 
@@ -177,6 +181,16 @@ static void contend(struct cpu *c)
         return;
     charge(c, c->current->process);
     rearm(c, plat_now(), c->alarms ? c->alarms->at : UINT64_MAX);
+}
+
+// A tick has come that nobody has acted upon: what it was for may be waiting still.
+static void catch_up(struct cpu *c)
+{
+    if (likely(!c->ticked))
+        return;
+    c->ticked = false;
+    if (contended(c) || c->alarms)
+        contend(c);
 }
 
 void sched_alarm_earlier(struct cpu *c, u64 at)
@@ -395,9 +409,9 @@ static void switch_from(struct cpu *c, struct kthread *t)
         next->status = THREAD_RUNS;
         c->current = next;
         load_globals(next);
-        if (unlikely(!c->tick_until) && (contended(c) || next->process->limits.cpu_ns ||
-                                         (c->alarms && c->alarms->at < c->armed)))
+        if (unlikely(!c->tick_until) && (contended(c) || next->process->limits.cpu_ns))
             contend(c);
+        catch_up(c);
         if (next != t)
             thread_switch(t->rt, t->vm, next->rt);
         return;
@@ -493,6 +507,7 @@ status sched_hand_over_and_wait(struct kthread *me, struct kthread *t, u64 deadl
     t->status = THREAD_RUNS;
     c->current = t;
     load_globals(t);
+    catch_up(c);
     thread_switch(me->rt, me->vm, t->rt);
     return me->woken;
 }
@@ -527,6 +542,7 @@ static void switch_to_sibling(struct cpu *c, struct kthread *t, struct kthread *
     c->current = next;
     save_globals(t);
     load_globals(next);
+    catch_up(c);
     thread_switch(t->rt, t->vm, next->rt);
 }
 
@@ -550,12 +566,14 @@ void sched_pass(void)
 
 // --- Ticks
 
+// If the thread parks before it looks, who runs next must have a tick of its own (catch_up).
 static bool on_tick(struct thread *rt)
 {
     struct cpu *c = sched_cpu();
     (void)rt;
     c->armed = UINT64_MAX;
-    c->tick_until = 0; // who runs next must have a tick of its own
+    c->tick_until = 0;
+    c->ticked = true;
     return true;
 }
 

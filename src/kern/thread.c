@@ -58,16 +58,6 @@ bool thread_next_call(struct kthread *t)
     return true;
 }
 
-static bool plain_func(struct instance *in, const char *name, const struct vm_func **out)
-{
-    struct extern_ x;
-    if (instance_export(in, name, strlen(name), &x) || x.kind != EXTERN_FUNC ||
-        x.func_type->nparams || x.func_type->nresults)
-        return false;
-    *out = x.func;
-    return true;
-}
-
 static void add_call(struct kthread *t, const struct vm_func *f)
 {
     t->calls[t->ncalls++] = f;
@@ -81,15 +71,14 @@ static void add_start(struct kthread *t, struct instance *in)
 
 static status main_thread(struct process *p, const struct vm_func *invoke, struct kthread **out)
 {
-    const struct vm_func *f;
+    const struct module_object *m = p->module;
     struct kthread *t = new_thread(p);
     if (!t)
         return ERR_NO_MEMORY;
     add_start(t, p->instance);
-    if (!invoke && plain_func(p->instance, "_start", &f))
-        add_call(t, f);
-    else if (plain_func(p->instance, "_initialize", &f))
-        add_call(t, f);
+    const struct export *x = invoke || !m->start ? m->initialize : m->start;
+    if (x)
+        add_call(t, vm_funcref(t->vm, x->index));
     if (invoke)
         add_call(t, invoke);
     if (!t->ncalls) {

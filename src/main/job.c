@@ -57,13 +57,15 @@ static int code_of(const struct process *p)
 static void on_end(struct process *p)
 {
     struct nebulet_info info;
-    kern_acquire();
-    process_info(p, &info);
-    kern_release();
     if (p->how == NEBULET_WATCHDOG)
         say("nebulet: %s: killed by its watchdog\n", p->name);
     else if (p->how == NEBULET_LIMIT && !p->reported)
         say("nebulet: %s: time limit exceeded\n", p->name);
+    if (!report_to && !is_own(p))
+        return;
+    kern_acquire();
+    process_info(p, &info);
+    kern_release();
     if (report_to)
         report_to(p, &info);
     if (!is_own(p))

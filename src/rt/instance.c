@@ -60,6 +60,20 @@ static bool limits_fit(u64 present, u64 declared_max, const struct limits *want)
     return present >= want->min && (want->max == UINT64_MAX || declared_max <= want->max);
 }
 
+static bool has_names(const struct store *s)
+{
+    return s->registrations || s->items;
+}
+
+static bool bind_known(struct instance *in, u32 import)
+{
+    const struct vm_func *f = __atomic_load_n(&in->module->bound[import], __ATOMIC_RELAXED);
+    if (!f || has_names(in->store))
+        return false;
+    *vm_import(&in->vm, in->vm.module->imports[import].index) = *f;
+    return true;
+}
+
 static status bind_func(struct instance *in, const struct import *i, const struct extern_ *x,
                         struct error *e)
 {
@@ -74,6 +88,8 @@ static status bind_func(struct instance *in, const struct import *i, const struc
     *cell = *f;
     if (f->index != VM_FUNC_HOST && f->code)
         cell->code = arch_stub_import;
+    if (f->index == VM_FUNC_HOST && !has_names(in->store))
+        __atomic_store_n(&in->module->bound[i - in->vm.module->imports], f, __ATOMIC_RELAXED);
     return OK;
 }
 
@@ -308,7 +324,7 @@ static status link(struct instance *in, struct error *e)
 {
     const struct module *m = in->vm.module;
     for (u32 i = 0; i < m->nimports; i++) {
-        status s = bind_import(in, &m->imports[i], e);
+        status s = bind_known(in, i) ? OK : bind_import(in, &m->imports[i], e);
         if (s)
             return s;
     }

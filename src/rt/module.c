@@ -25,7 +25,8 @@ static status list_refs(struct module_record *r, struct error *e)
 {
     const struct module *m = r->pub.m;
     r->refs = heap_array(m->nrefs, sizeof *r->refs);
-    if (!r->refs)
+    r->bound = heap_array(m->nimports, sizeof *r->bound);
+    if (!r->refs || !r->bound)
         return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for references");
     for (u32 i = m->nimported_funcs; i < m->nfuncs; i++)
         if (m->funcs[i].ref)
@@ -107,6 +108,7 @@ static void destroy(struct module_record *r)
     memories_forget(s, r->image);
     plat_image_free(r->image);
     heap_free(r->refs);
+    heap_free(r->bound);
     module_free(r->pub.m);
     heap_free(r);
 }

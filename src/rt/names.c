@@ -198,6 +198,8 @@ static status offer(struct realm *s, const char *name, const struct host_func *f
         return ERR_NO_MEMORY;
     *o = (struct host_offer){m->offers, funcs, count};
     m->offers = o;
+    for (struct module_record *r = s->modules; r; r = r->next)
+        memset(r->bound, 0, r->pub.m->nimports * sizeof *r->bound);
     for (size_t i = 0; i < count && m->items.count; i++)
         if (item_find(m, funcs[i].name, (u32)strlen(funcs[i].name)) && !accept(s, m, &funcs[i]))
             return ERR_NO_MEMORY;

@@ -110,6 +110,9 @@ struct module_record {
     u32 *refs;                // function indices in the order of vmctx refs
     struct plat_image *image; // of the memory at first; NULL: none
     u32 image_state;          // see image.c
+    // By import, the host function that stores without names of their own have bound it to; NULL:
+    // none has yet.
+    const struct vm_func **bound;
 };
 
 void module_used(struct module_record *m);   // an instance more
@@ -143,6 +146,7 @@ struct realm {
     u8 *no_memory; // the base of instances without one; reserved at first use
     struct thread *free_threads;
     u32 nfree_threads;
+    u32 ndeep_threads; // of those, whose stacks were not trimmed
 };
 
 struct store {
@@ -159,9 +163,7 @@ struct store {
     struct owned_table *owned_tables;   // store_table
     struct vm_memory no_memory;         // of instances without one
     struct thread *threads;
-    struct module
-        host_module; // what a host function sees that is called without an instance around
-    struct vmctx host_vm;
+    struct vmctx host_vm; // what a host function sees that is called without an instance around
 };
 
 struct store *vm_store(const struct vmctx *vm);

@@ -27,6 +27,8 @@ enum {
     CELLS = 1 << 20,
     POOL_MAX = 64,
     KEEP = 64 << 10, // of the stack of a thread in the pool; what lies deeper is given back
+    DEEP_MAX = 2,    // but of so many threads, where that takes longer than all the rest of a
+                     // short life
     CPUS = 64,
 };
 
@@ -332,21 +334,30 @@ static struct thread *take_thread(struct realm *r)
     if (t) {
         LIST_REMOVE(t);
         r->nfree_threads--;
+        r->ndeep_threads -= t->deep;
+        t->deep = false;
     }
     spin_release(&r->lock);
     return t;
 }
 
-static bool keep_thread(struct realm *r, struct thread *t)
+// A place in the pool, before the thread lies there.
+static bool claim_place(struct realm *r, struct thread *t)
 {
     spin_acquire(&r->lock);
     bool room = !r->closing && r->nfree_threads < POOL_MAX;
-    if (room) {
-        r->nfree_threads++;
-        LIST_ADD(&r->free_threads, t);
-    }
+    t->deep = room && plat_costs.zero && r->ndeep_threads < DEEP_MAX;
+    r->nfree_threads += room;
+    r->ndeep_threads += t->deep;
     spin_release(&r->lock);
     return room;
+}
+
+static void keep_thread(struct realm *r, struct thread *t)
+{
+    spin_acquire(&r->lock);
+    LIST_ADD(&r->free_threads, t);
+    spin_release(&r->lock);
 }
 
 struct thread *thread_create(struct store *s)
@@ -367,20 +378,29 @@ static void destroy(struct realm *r, struct thread *t)
     heap_free(t);
 }
 
+static void trim(struct thread *t)
+{
+    plat_zero(t->reservation + GUARD, STACK - KEEP);
+    if (!t->store->engine->code)
+        plat_zero(t->stack_top + LINK_BYTES, CELL_BYTES);
+}
+
 void thread_free(struct thread *t)
 {
     if (!t)
         return;
     struct realm *r = t->store->realm;
     LIST_REMOVE(t);
-    if (!r->closing) {
-        plat_stack_dropped(t->reservation + GUARD, STACK);
-        plat_zero(t->reservation + GUARD, STACK - KEEP);
-        if (!r->engine->code)
-            plat_zero(t->stack_top + LINK_BYTES, CELL_BYTES);
-    }
-    if (!keep_thread(r, t))
+    heap_free(t->trace);
+    t->trace = NULL;
+    if (!claim_place(r, t)) {
         destroy(r, t);
+        return;
+    }
+    plat_stack_dropped(t->reservation + GUARD, STACK);
+    if (!t->deep)
+        trim(t);
+    keep_thread(r, t);
 }
 
 void threads_free(struct store *s)

@@ -31,6 +31,7 @@ struct thread {
     enum thread_state state;
     u32 cpu;      // it runs on
     u64 deadline; // UINT64_MAX: none
+    bool deep;    // in the pool, with all of its stack
     u8 *reservation;
     u8 *stack_top;
     void *own_sp; // while it does not run
@@ -43,7 +44,7 @@ struct thread {
     u64 *slots;
     status result;
     struct trapped trapped;
-    struct noted_frame trace[TRACE_MAX]; // the innermost frames
+    struct noted_frame *trace; // the innermost frames, once somebody has asked for them
     u32 ntrace;
     u64 depth; // frames there were, noted ones included
     bool cut;  // there were more

@@ -215,7 +215,7 @@ static bool start(struct walk *w)
 static void note(struct walk *w, const struct place *p)
 {
     struct thread *t = w->t;
-    if (t->ntrace < TRACE_MAX)
+    if (t->trace && t->ntrace < TRACE_MAX)
         t->trace[t->ntrace++] = (struct noted_frame){p->module, p->func, w->return_address, w->pc};
     t->depth++;
 }
@@ -225,6 +225,8 @@ static void walk_stack(struct thread *t)
     const struct trapped *at = &t->trapped;
     struct walk w = {.t = t, .pc = at->pc, .sp = at->sp, .link = at->link, .budget = BUDGET};
     t->trapped.fresh = false;
+    if (!t->trace)
+        t->trace = heap_array(TRACE_MAX, sizeof *t->trace);
     if (!start(&w))
         return;
     struct place here;

@@ -104,7 +104,13 @@ void *memset(void *dst, int c, size_t n)
     u64 word = (u8)c * 0x0101010101010101ull;
     if (n >= 16) {
         v16 v = {word, word};
-        for (size_t i = 0; i + 16 < n; i += 16) {
+        size_t i = 0;
+        for (; i + 64 <= n; i += 64) {
+            *(v16 *)(d + i) = *(v16 *)(d + i + 16) = v;
+            *(v16 *)(d + i + 32) = *(v16 *)(d + i + 48) = v;
+            OPAQUE(i);
+        }
+        for (; i + 16 < n; i += 16) {
             *(v16 *)(d + i) = v;
             OPAQUE(i);
         }

@@ -13,8 +13,8 @@ enum { CPUS_MAX = 64 };
 
 #define GIB (1ull << 30)
 #define WINDOW_SMALL (1024 * GIB)  // reservations of up to 2 MiB
-#define WINDOW_MIDDLE (1088 * GIB) // of up to 32 MiB
-#define WINDOW_CODE (2112 * GIB)   // code as it is run, and, CODE_WINDOW_MAX above, as written
+#define WINDOW_CODE (1088 * GIB)   // code as it is run, and, CODE_WINDOW_MAX above, as written
+#define WINDOW_MIDDLE (1096 * GIB) // reservations of up to 32 MiB
 #define WINDOW_HUGE (2120 * GIB)   // of up to 8 GiB: all the rest
 #define CODE_WINDOW_MAX (2 * GIB)
 

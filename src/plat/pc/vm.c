@@ -41,8 +41,8 @@ static const struct place {
     u64 base;
     u32 slots, shift;
 } places[WINDOWS] = {
-    {WINDOW_SMALL, (WINDOW_MIDDLE - WINDOW_SMALL) >> 21, 21},
-    {WINDOW_MIDDLE, (WINDOW_CODE - WINDOW_MIDDLE) >> 25, 25},
+    {WINDOW_SMALL, (WINDOW_CODE - WINDOW_SMALL) >> 21, 21},
+    {WINDOW_MIDDLE, (WINDOW_HUGE - WINDOW_MIDDLE) >> 25, 25},
     {WINDOW_HUGE, ((1ull << 48) - WINDOW_HUGE) >> 33, 33},
 };
 
@@ -213,6 +213,10 @@ static void drop_stack_page(u64 page)
 
 static void drop_pages(struct slot *s, u64 from, u64 to)
 {
+    if (s->kind == STACK && from < s->lowest)
+        from = s->lowest; // nothing was ever below
+    if (from >= to)
+        return;
     table_unmap(from, to - from, s->kind == STACK ? drop_stack_page : page_unclaim);
     if (s->kind != STACK || from > s->lowest || to <= s->lowest)
         return;
