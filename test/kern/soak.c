@@ -201,7 +201,7 @@ int main(int argc, char **argv)
     own_name = argv[0];
     if (argc == 2 && atoi(argv[1]) != 0 && !strcmp(argv[0], "soak"))
         return live((u32)strtoul(argv[1], NULL, 10));
-    u32 lives = argc > 1 ? (u32)atoi(argv[1]) : 3000, module = own_module();
+    u32 lives = argc > 1 ? (u32)atoi(argv[1]) : 1500, module = own_module();
     seed = argc > 2 ? (u32)strtoul(argv[2], NULL, 10) : 1;
     u64 start = now();
     for (u32 i = 0; i < lives; i++) {
