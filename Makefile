@@ -20,8 +20,11 @@ CORE_MAIN = src/main/script.c src/main/load.c src/main/job.c
 # anywhere, so it leaves the vector registers alone. Most loops are short: they are not unrolled.
 comma = ,
 PC_FLAGS = -fno-pie -mcmodel=small -fno-asynchronous-unwind-tables -falign-functions=1 -falign-loops=1 \
-	-fno-unroll-loops -fno-vectorize -fno-slp-vectorize -flto
-# It is optimized as a whole, which makes it quicker and, with a little inlining, no larger.
+	-fno-unroll-loops -fno-vectorize -fno-slp-vectorize
+# The core is optimized as a whole, which makes it quicker and, with a little inlining, no larger. The
+# platform is not: its files count on calls that the compiler cannot see through, between what they
+# tell a device and what they remember of it, since interrupts come in between.
+PC_WHOLE = $(if $(filter src/plat/%,$1),,-flto)
 PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold=75 unroll-runtime=false \
 	vectorize-loops=false vectorize-slp=false)
 # The image is to be small, and most of it runs once; faults, memory and the compiler are worth more,
@@ -101,7 +104,7 @@ KERNEL_OBJ = $(patsubst src/%,build/kernel/%.o,$(basename $(CORE_SRC) $(PC_SRC))
 build/kernel/%.o: src/%.c Makefile | $(TOOLS)
 	@mkdir -p $(@D)
 	$(call say,CC $@)
-	$Q$(CC) $(CFLAGS) $(FREESTANDING) $(PC_FLAGS) $(call PC_SIZE,$<) $(if $(filter $<,$(PC_PLAIN)),-mgeneral-regs-only) -c $< -o $@
+	$Q$(CC) $(CFLAGS) $(FREESTANDING) $(PC_FLAGS) $(call PC_WHOLE,$<) $(call PC_SIZE,$<) $(if $(filter $<,$(PC_PLAIN)),-mgeneral-regs-only) -c $< -o $@
 build/kernel/%.o: src/%.S Makefile | $(TOOLS)
 	@mkdir -p $(@D)
 	$(call say,AS $@)

@@ -197,12 +197,12 @@ static void finish(struct vmctx *vm, const char *name, const struct arg_info *in
 // A call comes with its arguments in registers (vm_direct_fn), which the checks then work on: from
 // compiled code, if there are at most six and nobody wants a trace. Or it comes with cells.
 //
-// A request to switch or to end that has come meanwhile is looked at after calls that may take long;
-// the others are over soon, and a later tick finds the thread in its own code.
+// A request to switch or to end that has come meanwhile is looked at after calls that may wait.
+// After the others it finds the thread in its own code, or the next call finds it
+// (arch_stub_direct).
 #define AFTER_WAITS(vm)                                                                            \
     if (unlikely(__atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED)))                       \
     rt_check_interrupt(vm)
-#define AFTER_SLOW(vm) AFTER_WAITS(vm)
 #define AFTER_PLAIN(vm) ((void)0)
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
     static inline __attribute__((always_inline)) s64 do_##name(struct vmctx *vm, const u64 *slots) \

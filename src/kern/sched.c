@@ -33,7 +33,9 @@ enum { CPUS = 64 };
 struct cpu {
     u32 id;
     bool started, sleeping;
-    bool rests; // in idle(), with nothing left to do
+    bool rests;           // in idle(), with nothing left to do
+    bool rings;           // alarms; the timer is set after that
+    volatile bool ticked; // and nobody has acted upon it
     struct kthread *current, *next, *over;
     struct process *first, **last;
     struct process *handover;
@@ -161,26 +163,39 @@ static void rearm(struct cpu *c, u64 now, u64 alarm)
         left = left < LOOK_NS ? left : LOOK_NS;
         ns = left < ns ? left : ns;
     }
+    if (unlikely(thread_vm(c->current->rt)->interrupt) && ns > HANDOVER_NS)
+        ns = HANDOVER_NS; // a request that the thread has not seen yet; it may be in C now
     if (ns != UINT64_MAX && now + ns < at)
         at = now + ns;
-    if (at < now + TICK_NS)
+    if (at < now + 2 * TICK_NS && at < (now = plat_now()) + TICK_NS)
         at = now + TICK_NS;
     c->tick_until = ns == UINT64_MAX ? 0 : ticks() + (ns << 20) / kern.ns_per_tick;
+    c->ticked = false;
     arm(c, at);
 }
 
 // Somebody wants this CPU, which runs a thread: a tick must come.
 static void contend(struct cpu *c)
 {
-    if (likely(ticks() < c->tick_until))
+    if (likely(ticks() < c->tick_until) || c->rings)
         return;
     charge(c, c->current->process);
     rearm(c, plat_now(), c->alarms ? c->alarms->at : UINT64_MAX);
 }
 
+// A tick has come that nobody has acted upon: what it was for may be waiting still.
+static void catch_up(struct cpu *c)
+{
+    if (likely(!c->ticked))
+        return;
+    c->ticked = false;
+    if (contended(c) || c->alarms)
+        contend(c);
+}
+
 void sched_alarm_earlier(struct cpu *c, u64 at)
 {
-    if (!c->current || at >= c->armed)
+    if (!c->current || at >= c->armed || c->rings)
         return;
     if (!c->tick_until && contended(c))
         contend(c); // nobody knows what the timer was to tell
@@ -396,6 +411,7 @@ static void switch_from(struct cpu *c, struct kthread *t)
         load_globals(next);
         if (unlikely(!c->tick_until) && (contended(c) || next->process->limits.cpu_ns))
             contend(c);
+        catch_up(c);
         if (next != t)
             thread_switch(t->rt, t->vm, next->rt);
         return;
@@ -491,6 +507,7 @@ status sched_hand_over_and_wait(struct kthread *me, struct kthread *t, u64 deadl
     t->status = THREAD_RUNS;
     c->current = t;
     load_globals(t);
+    catch_up(c);
     thread_switch(me->rt, me->vm, t->rt);
     return me->woken;
 }
@@ -525,6 +542,7 @@ static void switch_to_sibling(struct cpu *c, struct kthread *t, struct kthread *
     c->current = next;
     save_globals(t);
     load_globals(next);
+    catch_up(c);
     thread_switch(t->rt, t->vm, next->rt);
 }
 
@@ -548,12 +566,14 @@ void sched_pass(void)
 
 // --- Ticks
 
+// If the thread parks before it looks, who runs next must have a tick of its own (catch_up).
 static bool on_tick(struct thread *rt)
 {
     struct cpu *c = sched_cpu();
     (void)rt;
     c->armed = UINT64_MAX;
-    c->tick_until = 0; // who runs next must have a tick of its own
+    c->tick_until = 0;
+    c->ticked = true;
     return true;
 }
 
@@ -610,6 +630,14 @@ static void requeue_handover(struct cpu *c)
     enqueue(p, true);
 }
 
+static u64 ring(struct cpu *c, u64 now)
+{
+    c->rings = true;
+    u64 next = alarms_ring(&c->alarms, now);
+    c->rings = false;
+    return next;
+}
+
 // Between two instructions of the guest, or where an interpreter or a call looks.
 static void preempt(struct vmctx *vm)
 {
@@ -624,7 +652,7 @@ static void preempt(struct vmctx *vm)
     measure(now);
     charge(c, p);
     c->tick_until = 0;
-    u64 next = alarms_ring(&c->alarms, now);
+    u64 next = ring(c, now);
     if (unlikely(p->limits.cpu_ns) && p->state == NEBULET_LIVES)
         check_limit(p);
     if (p->ready)
@@ -701,9 +729,8 @@ static void enter(struct cpu *c, struct kthread *t)
     load_globals(t);
     thread_arrive(t->rt); // a timer that runs out at once, or a kick, must find whose it is
     u64 now = plat_now();
-    if (c->armed <= now)
-        c->armed = UINT64_MAX; // it has run out, and nobody took notice
-    rearm(c, now, alarms_ring(&c->alarms, now));
+    c->armed = UINT64_MAX; // it may have run out, a little early even, and nobody took notice
+    rearm(c, now, ring(c, now));
     if (fresh)
         kern_release();
     thread_enter(t->rt);

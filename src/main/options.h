@@ -52,9 +52,9 @@ struct command {
 // False after a message when the command line is wrong.
 bool options_parse(const struct command *c, struct options *o, int argc, char **argv);
 void options_free(struct options *o);
-// The operands as programs, each a file and its arguments: `++` and a file begin a further one. Without
-// folders no program can read a file, so operands that are all modules are programs, too. There is
-// room for argc of them; how many there are.
+// The operands as programs, each a file and its arguments: `++` and a file begin a further one.
+// Without folders no program can read a file, so operands that are all modules are programs, too.
+// There is room for argc of them; how many there are.
 struct operands {
     int argc;
     char **argv;

@@ -15,9 +15,9 @@
 // first touch.
 void *plat_reserve(size_t size); // NULL: no room
 status plat_commit(void *p, size_t size);
-// The same for a stack, of which most will never be touched: no memory is set aside for it, and a
-// touch for which there is none is a FAULT_MEMORY there.
-status plat_commit_stack(void *p, size_t size);
+// The same for a stack, of which most will never be touched: no memory is set aside for it, but for
+// the page of `first`, and a touch for which there is none is a FAULT_MEMORY there.
+status plat_commit_stack(void *p, size_t size, const void *first);
 // Takes the pages back: unmapped or inaccessible, and zero when committed again.
 void plat_decommit(void *p, size_t size);
 void plat_release(void *p, size_t size); // the whole of a reservation

@@ -170,7 +170,7 @@ static void finish(struct thread *t, status s)
     t->state = THREAD_IDLE;
     t->at = NULL;
     __atomic_store_n(&t->vm.interrupt, 0, __ATOMIC_RELAXED);
-    t->vm.host_limit = t->vm.stack_limit + VM_HOST_STACK;
+    allow_host(&t->vm);
 }
 
 static void thread_main(void *argument)
@@ -292,10 +292,10 @@ static void lay_out(struct thread *t)
     t->stack_top = links;
     t->vm = (struct vm_thread){
         .stack_limit = stack,
-        .host_limit = stack + VM_HOST_STACK,
         .link = (struct vm_link *)links,
         .link_end = (struct vm_link *)links + LINKS,
     };
+    allow_host(&t->vm);
     if (!t->store->engine->code) {
         t->vm.cells = (u64 *)(links + LINK_BYTES);
         t->vm.cells_end = t->vm.cells + CELLS;
@@ -318,7 +318,8 @@ static struct thread *new_thread(struct realm *s)
         heap_free(t);
         return NULL;
     }
-    if (plat_commit_stack(t->reservation + GUARD, size - 2 * GUARD)) {
+    u8 *stack = t->reservation + GUARD;
+    if (plat_commit_stack(stack, size - 2 * GUARD, stack + STACK - 1)) {
         plat_release(t->reservation, size);
         heap_free(t);
         return NULL;

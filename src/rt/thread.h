@@ -66,6 +66,11 @@ static inline void trace_note(struct thread *t, const u8 *pc, const u8 *sp)
     t->trapped.fresh = true;
 }
 
+static inline void allow_host(struct vm_thread *t)
+{
+    t->host_limit = t->direct_limit = t->stack_limit + VM_HOST_STACK;
+}
+
 // The stubs lie in one piece from arch_stub_import to arch_stubs_end.
 bool trap_in_stubs(const u8 *pc);
 bool trap_on_fault(struct plat_fault *f);

@@ -13,8 +13,7 @@
 #include "rt/thread.h"
 #include "wasm/runtime.h"
 
-#define RETRY_NS 1000000ull // after a request to end that found no guest code
-#define SEARCH_NS 100000ull  // after a tick that found none
+#define RETRY_NS 1000000ull // after an interrupt that found no guest code
 
 static void forget_frames(const struct thread *t, u8 *from)
 {
@@ -57,19 +56,27 @@ static void ask_to_switch(struct thread *t)
     u32 none = 0;
     __atomic_compare_exchange_n(&t->vm.interrupt, &none, VM_INTERRUPT_SWITCH, false,
                                 __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    if (t->store->engine->code)
+        t->vm.direct_limit = (u8 *)UINTPTR_MAX;
+}
+
+// False: nobody has asked, or for the end, which looks for its place in the guest (on_timer).
+static bool take_request(struct vm_thread *t)
+{
+    u32 what = VM_INTERRUPT_SWITCH;
+    if (!__atomic_compare_exchange_n(&t->interrupt, &what, 0, false, __ATOMIC_RELAXED,
+                                     __ATOMIC_RELAXED))
+        return false;
+    allow_host(t);
+    return true;
 }
 
 enum trap rt_interrupted(struct vmctx *vm)
 {
     struct vm_thread *t = vm->thread;
-    u32 what = VM_INTERRUPT_SWITCH;
-    if (__atomic_compare_exchange_n(&t->interrupt, &what, 0, false, __ATOMIC_RELAXED,
-                                    __ATOMIC_RELAXED)) {
+    if (take_request(t))
         scheduler->preempt(vm);
-        what = __atomic_load_n(&t->interrupt, __ATOMIC_RELAXED);
-        what = what == VM_INTERRUPT_SWITCH ? TRAP_NONE : what;
-    }
-    return (enum trap)what;
+    return rt_pending(t);
 }
 
 void rt_check_interrupt(struct vmctx *vm)
@@ -84,6 +91,7 @@ void rt_check_interrupt(struct vmctx *vm)
 // A trap that waits is left to the next tick, which finds the place in the code that it belongs to.
 void rt_preempted(struct vmctx *vm)
 {
+    take_request(vm->thread);
     scheduler->preempt(vm);
     if (rt_pending(vm->thread))
         plat_timer(plat_now());
@@ -178,16 +186,14 @@ static bool preempt_here(struct thread *t, struct plat_fault *f)
     return true;
 }
 
-// In C, or short of stack: an interpreter looks soon, host functions that take long when they end. A
-// guest that does little but call short ones is in its own code sometimes, so it is looked for again
-// soon, and never in step with what it does.
+// In C, or short of stack: an interpreter looks soon, and a guest of compiled code at its next
+// call, if that has its arguments in registers, or when the call ends.
 static void on_tick(struct thread *t, struct plat_fault *f)
 {
     if (preempt_here(t, f))
         return;
     ask_to_switch(t);
-    u64 now = plat_now();
-    plat_timer(now + SEARCH_NS + now % SEARCH_NS);
+    plat_timer(plat_now() + RETRY_NS);
 }
 
 // A tick may be early, late, or for a call that is over.
@@ -211,7 +217,7 @@ static void on_timer(struct thread *t, struct plat_fault *f)
     // A guest that does little else than call the host might never be found in its own code: from
     // now on there is no stack for host functions, so its next call ends it.
     if (t->store->engine->code)
-        t->vm.host_limit = (u8 *)UINTPTR_MAX;
+        t->vm.host_limit = t->vm.direct_limit = (u8 *)UINTPTR_MAX;
     plat_timer(plat_now() + RETRY_NS);
 }
 

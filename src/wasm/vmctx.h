@@ -90,7 +90,9 @@ struct vm_thread {
     u8 *last_sp; // stack pointer of compiled code at its latest call to the host: [last_sp] is the
                  // return address
     struct vm_link *link, *link_end;
-    u8 *entry_sp;           // where a trap unwinds to; 0 outside of compiled code
+    u8 *entry_sp;     // where a trap unwinds to; 0 outside of compiled code
+    u8 *direct_limit; // as host_limit, for calls with arguments in registers: beyond any stack
+                      // also when an interrupt to switch waits
     u64 *cells, *cells_end; // operand stack of the interpreter
     u32 interrupt; // set asynchronously to an enum trap, or VM_INTERRUPT_SWITCH: the interpreter
                    // looks at back edges and calls

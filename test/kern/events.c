@@ -124,7 +124,8 @@ static void timers(void)
         EXPECT(nb_timer_set(more[i], now(), periods[i]), 0);
     }
     for (u32 i = 0; i < countof(periods); i++)
-        EXPECT(nb_object_wait_one(more[i], NEBULET_EVENT_SIGNALED, FOREVER), NEBULET_EVENT_SIGNALED);
+        EXPECT(nb_object_wait_one(more[i], NEBULET_EVENT_SIGNALED, FOREVER),
+               NEBULET_EVENT_SIGNALED);
     volatile u32 work = 0;
     while (work < 3000000)
         work++;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The platform's calls for guests of the tests, straight from the table, and what such guests share.
+// The platform's calls for guests of the tests, straight from the table, and what such guests
+// share.
 //
-// Every expectation names the line that it stands in; the first that does not hold ends the program.
-// Threads other than the main one call nothing of libc: its loops let siblings run.
+// Every expectation names the line that it stands in; the first that does not hold ends the
+// program. Threads other than the main one call nothing of libc: its loops let siblings run.
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +38,8 @@ enum {
     __attribute__((import_module("nebulet"), import_name(#name))) int64_t nb_##name PARAMETERS(    \
         first args);
 #define NORETURN(number, name, args, doc)                                                          \
-    __attribute__((import_module("nebulet"), import_name(#name), noreturn)) void                   \
-        nb_##name PARAMETERS(first args);
+    __attribute__((import_module("nebulet"), import_name(#name), noreturn)) void nb_##name         \
+    PARAMETERS(first args);
 #include "abi/nebulet.def"
 
 typedef uint32_t u32;
@@ -113,8 +115,7 @@ static inline u32 unborn(const char *what, u32 channel, const struct nebulet_opt
     size_t n = strlen(own_name) + 1, m = strlen(what) + 1;
     memcpy(args, own_name, n);
     memcpy(args + n, what, m);
-    return GOOD(
-        nb_process_create(own_module(), channel, o, o ? sizeof *o : 0, args, (u32)(n + m)));
+    return GOOD(nb_process_create(own_module(), channel, o, o ? sizeof *o : 0, args, (u32)(n + m)));
 }
 
 static inline u32 child(const char *what, u32 channel, const struct nebulet_options *o)

@@ -79,6 +79,11 @@ static void use_block(struct item *i, u64 *r)
     i->size = i->p ? size : 0;
 }
 
+static status commit_stack(void *p, size_t size)
+{
+    return plat_commit_stack(p, size, p);
+}
+
 static void renew(struct item *i, u64 *r)
 {
     static const size_t sizes[] = {16 << 10, 2 << 20, 32 << 20, 6ull << 30};
@@ -86,7 +91,7 @@ static void renew(struct item *i, u64 *r)
         plat_release(i->p, 0);
     i->size = PLAT_PAGE << random(r) % 5;
     i->p = plat_reserve(sizes[random(r) % countof(sizes)] + i->size);
-    i->commit = random(r) % 2 ? plat_commit : plat_commit_stack;
+    i->commit = random(r) % 2 ? plat_commit : commit_stack;
     if (!i->p || i->commit(i->p, i->size))
         pc_panic(NULL, "no memory");
 }

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 
-from . import base, guest, real, sdk, spec, wasi
+from . import base, guest, kern, real, sdk, spec, wasi
 
 QEMU = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-accel", "tcg", "-cpu", "max", "-serial", "stdio",
@@ -295,6 +295,7 @@ def cases(bench):
         raise base.Unavailable(f"no nebulet.elf beside {bench.program}: run make first")
     machine = Machine(bench)
     yield from renamed("guest", guest.cases(machine))
+    yield from renamed("kern", kern.programs(bench, "boot"))
     if not sdk.build():
         yield from renamed("sdk", sdk.programs(machine))
     yield from boots(bench)

@@ -18,8 +18,8 @@ int main(void)
     sip_printf("the other end was closed: %s\n",
                sip_error_text(sip_recv(ends[1], text, sizeof text)));
 
-    nebulet_handle timer = (nebulet_handle)sip_must(sip_timer(5 * SIP_MS, 0), "a timer");
     uint64_t start = sip_now();
+    nebulet_handle timer = (nebulet_handle)sip_must(sip_timer(5 * SIP_MS, 0), "a timer");
     sip_must(sip_wait(timer, NEBULET_EVENT_SIGNALED), "waiting");
     sip_printf("a timer came%s\n", sip_now() - start < 4 * SIP_MS ? ", too early" : "");
     return 0;

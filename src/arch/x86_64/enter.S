@@ -228,8 +228,8 @@ func arch_stub_direct6
     .type arch_stub_direct, @function
 arch_stub_direct:
     mov VMCTX_THREAD(%r14), %rax
-    cmp VM_THREAD_HOST_LIMIT(%rax), %rsp
-    jb 3b
+    cmp VM_THREAD_DIRECT_LIMIT(%rax), %rsp
+    jb 8f
     mov %rsp, VM_THREAD_LAST_SP(%rax)
     mov VM_FUNC_REF(%r11), %r11
     mov %r14, %r9
@@ -271,6 +271,26 @@ func arch_stub_preempt
     popfq
     ret
 endfunc arch_stub_preempt
+
+// From arch_stub_direct, before its call: there is no stack, or another thread should run, which is looked at here when
+// there is room. What is the sixth argument lies where others of the process may put theirs.
+8:  cmpl $INTERRUPT_SWITCH, VM_THREAD_INTERRUPT(%rax)
+    jne 9f
+    mov VM_THREAD_STACK_LIMIT(%rax), %rax
+    add $HOST_STACK, %rax
+    cmp %rax, %rsp
+    jb 9f
+    push %r11
+    push VMCTX_SCRATCH(%r14)
+    mov VMCTX_THREAD(%r14), %rax
+    lea 16(%rsp), %r11
+    mov %r11, VM_THREAD_LAST_SP(%rax)
+    call_keeping_all rt_preempted
+    pop VMCTX_SCRATCH(%r14)
+    pop %r11
+    jmp arch_stub_direct
+9:  ud2
+    .byte TRAP_STACK_NUMBER
 
 // A poll has found that another thread should run. r11 is where to go on; every other register is live. Where less stack
 // is left than host functions want, the request stays for a later poll: a trap here would depend on when the request came.

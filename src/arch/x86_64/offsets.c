@@ -10,11 +10,14 @@
 AT(vmctx, mem_base, VMCTX_MEM_BASE);
 AT(vmctx, thread, VMCTX_THREAD);
 AT(vmctx, scratch, VMCTX_SCRATCH);
+AT(vm_thread, stack_limit, VM_THREAD_STACK_LIMIT);
 AT(vm_thread, host_limit, VM_THREAD_HOST_LIMIT);
 AT(vm_thread, last_sp, VM_THREAD_LAST_SP);
 AT(vm_thread, link, VM_THREAD_LINK);
 AT(vm_thread, link_end, VM_THREAD_LINK_END);
 AT(vm_thread, entry_sp, VM_THREAD_ENTRY_SP);
+AT(vm_thread, direct_limit, VM_THREAD_DIRECT_LIMIT);
+AT(vm_thread, interrupt, VM_THREAD_INTERRUPT);
 AT(vm_func, code, VM_FUNC_CODE);
 AT(vm_func, vm, VM_FUNC_VM);
 AT(vm_func, ref, VM_FUNC_REF);
@@ -31,6 +34,8 @@ AT(arch_call, stack, CALL_STACK);
 AT(arch_call, nstack, CALL_NSTACK);
 AT(arch_call, nresults_stack, CALL_NRESULTS);
 _Static_assert(TRAP_STACK == TRAP_STACK_NUMBER, "the byte behind the stubs' ud2");
+_Static_assert(VM_INTERRUPT_SWITCH == INTERRUPT_SWITCH, "interrupt");
+_Static_assert(VM_HOST_STACK == HOST_STACK, "stack of host functions");
 _Static_assert(VM_FUNC_HOST == UINT32_MAX, "the stubs compare with -1");
 
 const void *arch_gs_setter;

@@ -36,8 +36,9 @@ status plat_commit(void *p, size_t size)
     return mprotect(p, size, PROT_READ | PROT_WRITE) ? ERR_NO_MEMORY : OK;
 }
 
-status plat_commit_stack(void *p, size_t size)
+status plat_commit_stack(void *p, size_t size, const void *first)
 {
+    (void)first;
     return plat_commit(p, size);
 }
 

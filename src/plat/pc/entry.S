@@ -155,7 +155,7 @@ ap_start:
     ud2
 
     .data
-    .p2align 3
+    .p2align 4 // as C has it for arrays of 16 bytes and more
     .globl gdt
     .hidden gdt
 gdt:

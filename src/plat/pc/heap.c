@@ -164,7 +164,7 @@ static void count(u64 bytes)
 
 static void *large_alloc(size_t size)
 {
-    void *p = size < WINDOW_END ? vm_alloc(size) : NULL;
+    void *p = size < WINDOW_HUGE ? vm_alloc(size) : NULL;
     if (p)
         count(vm_size(p));
     return p;

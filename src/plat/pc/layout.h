@@ -5,9 +5,10 @@
 //
 //   0x1000 - RAM's end     all of RAM at its own address (what exists of it), never executable but
 //                          for the kernel's text
-//   WINDOW                 reservations of up to 2 MiB, then those of up to 32 MiB
-//   CODE_RUN, CODE_WRITE   the code window, twice
-//   HUGE                   reservations of up to 8 GiB: linear memories
+//   WINDOW_SMALL           reservations of up to 2 MiB
+//   WINDOW_CODE            the code window, twice
+//   WINDOW_MIDDLE          reservations of up to 32 MiB: threads
+//   WINDOW_HUGE            reservations of up to 8 GiB, to the end: linear memories
 #pragma once
 
 #define STACK_SIZE 65536      // of CPU 0's C code

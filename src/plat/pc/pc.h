@@ -13,10 +13,9 @@ enum { CPUS_MAX = 64 };
 
 #define GIB (1ull << 30)
 #define WINDOW_SMALL (1024 * GIB)  // reservations of up to 2 MiB
-#define WINDOW_MIDDLE (1088 * GIB) // of up to 32 MiB
-#define WINDOW_CODE (2048 * GIB)   // code as it is run, and, CODE_WINDOW_MAX above, as written
-#define WINDOW_HUGE (2056 * GIB)   // of up to 8 GiB
-#define WINDOW_END (131072 * GIB)  // of the addresses' lower half: room for 16,000 memories
+#define WINDOW_CODE (1088 * GIB)   // code as it is run, and, CODE_WINDOW_MAX above, as written
+#define WINDOW_MIDDLE (1096 * GIB) // reservations of up to 32 MiB
+#define WINDOW_HUGE (2120 * GIB)   // of up to 8 GiB: all the rest
 #define CODE_WINDOW_MAX (2 * GIB)
 
 // --- What the boot loader said (boot.c). Texts and bytes stay where the loader put them.
@@ -132,6 +131,7 @@ _Static_assert(offsetof(struct cpu, in_hook) == CPU_IN_HOOK, "assembler");
 _Static_assert(offsetof(struct cpu, tss) + offsetof(struct tss, ist) == CPU_FAULT_STACK,
                "assembler");
 
+// Volatile, for a function that has switched threads may be on another CPU than before.
 static inline struct cpu *this_cpu(void)
 {
     struct cpu *c; // volatile: a coroutine may go on on another CPU

@@ -31,19 +31,19 @@ struct slot {
 };
 _Static_assert(sizeof(struct slot) == 32, "so that finding one takes no division");
 
-enum { SLOTS_A_PAGE = PLAT_PAGE / sizeof(struct slot), SLOT_PAGES = 256 };
+enum { SLOTS_A_PAGE = PLAT_PAGE / sizeof(struct slot), SLOT_PAGES = 256 }; // of 32768 slots
 
 enum { RENEWED = 32 }; // pages, by plat_zero
 const struct plat_costs plat_costs = {.zero = 0, .image = 2048};
 
 enum { WINDOWS = 3 };
 static const struct place {
-    u64 base, end;
-    u32 shift;
+    u64 base;
+    u32 slots, shift;
 } places[WINDOWS] = {
-    {WINDOW_SMALL, WINDOW_MIDDLE, 21},
-    {WINDOW_MIDDLE, WINDOW_CODE, 25},
-    {WINDOW_HUGE, WINDOW_END, 33},
+    {WINDOW_SMALL, (WINDOW_CODE - WINDOW_SMALL) >> 21, 21},
+    {WINDOW_MIDDLE, (WINDOW_HUGE - WINDOW_MIDDLE) >> 25, 25},
+    {WINDOW_HUGE, ((1ull << 48) - WINDOW_HUGE) >> 33, 33},
 };
 
 static struct window {
@@ -77,26 +77,32 @@ static const struct place *place_of(const struct window *w)
     return &places[w - windows];
 }
 
+// Addresses have 48 bits, and the others are copies of the highest of those.
 static u64 slot_base(const struct window *w, u32 i)
 {
-    return place_of(w)->base + ((u64)i << place_of(w)->shift);
+    return (u64)((s64)((place_of(w)->base + ((u64)i << place_of(w)->shift)) << 16) >> 16);
+}
+
+static inline u64 number_at(u64 offset, u32 shift)
+{
+    return offset << 16 >> (16 + shift);
 }
 
 static u32 slot_number(const struct window *w, u64 address)
 {
-    return (u32)((address - place_of(w)->base) >> place_of(w)->shift);
+    return (u32)number_at(address - place_of(w)->base, place_of(w)->shift);
 }
 
 static struct window *window_of(u64 address)
 {
-    u32 i = address >= WINDOW_HUGE ? 2 : address >= WINDOW_MIDDLE;
-    return address - places[i].base < places[i].end - places[i].base ? &windows[i] : NULL;
+    struct window *w = &windows[address >= WINDOW_HUGE ? 2 : address >= WINDOW_MIDDLE];
+    return slot_number(w, address) < place_of(w)->slots ? w : NULL;
 }
 
 // The record of a slot, in use or not; NULL: there has never been one.
 static inline struct slot *record(const struct window *w, u64 offset, u32 shift)
 {
-    u64 i = offset >> shift;
+    u64 i = number_at(offset, shift);
     return i < __atomic_load_n(&w->made, __ATOMIC_ACQUIRE) ? slot_at(w, (u32)i) : NULL;
 }
 
@@ -123,7 +129,7 @@ static struct slot *find_or_die(const void *p)
 static bool add_slot(struct window *w)
 {
     u32 i = w->made;
-    if (i / SLOTS_A_PAGE >= SLOT_PAGES || slot_base(w, i + 1) > place_of(w)->end)
+    if (i == place_of(w)->slots)
         return false;
     struct slot **page = &w->pages[i / SLOTS_A_PAGE];
     if (!table_prepare(slot_base(w, i)) || (!*page && !(*page = (struct slot *)vm_keep_page())))
@@ -198,11 +204,6 @@ static status commit_as(void *p, size_t size, bool stack)
 status plat_commit(void *p, size_t size)
 {
     return commit_as(p, size, false);
-}
-
-status plat_commit_stack(void *p, size_t size)
-{
-    return commit_as(p, size, true);
 }
 
 static void drop_stack_page(u64 page)
@@ -338,8 +339,19 @@ static bool fill_stack(struct slot *s, u64 address, u64 kept)
     if (!page)
         return false;
     page_clear(page);
-    table_map(address, page, PTE_WRITE | PTE_NX);
+    if (!table_map(address, page, PTE_WRITE | PTE_NX))
+        page_free(page, 0); // it was there
     return true;
+}
+
+status plat_commit_stack(void *p, size_t size, const void *first)
+{
+    status s = commit_as(p, size, true);
+    u64 page = (u64)first & ~(PLAT_PAGE - 1);
+    if (s || fill_stack(find_or_die(p), page, PAGES_RESERVE))
+        return s;
+    plat_decommit(p, size);
+    return ERR_NO_MEMORY;
 }
 
 // What is not plain, out of line.

@@ -47,8 +47,9 @@ status plat_commit(void *p, size_t size)
     return ERR_NO_MEMORY;
 }
 
-status plat_commit_stack(void *p, size_t size)
+status plat_commit_stack(void *p, size_t size, const void *first)
 {
+    (void)first;
     return plat_commit(p, size);
 }
 

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// Preemption: shares by weight, and registers that survive it anywhere. `preempt N`: so many rounds
+// of the loop.
+#include "nebulet.h"
+
+// Every general and vector register that there is has something in it that matters.
+__attribute__((noinline)) static u64 churn(u32 rounds, u64 seed)
+{
+    u64 a = seed, b = seed * 3, c = seed * 5, d = seed * 7, e = seed * 11, f = seed * 13,
+        g = seed * 17, h = seed * 19, i = seed * 23, j = seed * 29, k = seed * 31, l = seed * 37;
+    double p = 1, q = 2, r = 3, s = 4, t = 5, u = 6, v = 7, w = 8, x = 9, y = 10, z = 11, o = 12;
+    for (u32 n = 0; n < rounds; n++) {
+        a += b ^ n;
+        b = (b << 13 | b >> 51) + c;
+        c ^= d + a;
+        d = (d >> 7) * e + 1;
+        e += f > g ? h : i;
+        f = f * 6364136223846793005ull + j;
+        g ^= k >> (n & 31);
+        h -= l;
+        i = (i << (n & 7)) ^ a;
+        j += f;
+        k ^= g << 3;
+        l = l * 3 + h;
+        p = p * 0.5 + q;
+        q = q * 0.25 + r * 0.125;
+        r = s - r * 0.5;
+        s = t * 0.5 + p * 0.01;
+        t = u * 0.9 + 0.1;
+        u = v * 0.5 - w * 0.25;
+        v = w * 0.7 + 0.3;
+        w = x * 0.6 + (double)(n & 15);
+        x = y * 0.4 + z * 0.3;
+        y = z * 0.5 + o * 0.2;
+        z = o * 0.8 - p * 0.1;
+        o = q * 0.3 + u * 0.3 + 1;
+    }
+    u64 sum = a ^ b ^ c ^ d ^ e ^ f ^ g ^ h ^ i ^ j ^ k ^ l, bits;
+    double total = p + q * 3 + r * 5 + s * 7 + t * 11 + u * 13 + v + w + x * 2 + y + z + o;
+    memcpy(&bits, &total, 8);
+    return sum ^ bits;
+}
+
+static u64 sums[2];
+static u32 rounds;
+
+static void churns(u32 i)
+{
+    sums[i] = churn(rounds, 1 + i);
+}
+
+// Answers with the sums of both seeds: plain; under a timer that comes as often as it may; in two
+// threads at once, which also poll.
+static int computes(char how)
+{
+    if (how != 'p')
+        nb_timer_set((u32)GOOD(nb_timer_create()), now(), 1000);
+    if (how == 't') {
+        u32 t[2] = {THREAD(churns, 0), THREAD(churns, 1)};
+        GOOD(nb_thread_join(t[0], FOREVER));
+        GOOD(nb_thread_join(t[1], FOREVER));
+    } else {
+        churns(0);
+        churns(1);
+    }
+    return nb_channel_send(0, sums, sizeof sums, NULL, 0, FOREVER) ? 1 : 0;
+}
+
+static void registers(const char *how)
+{
+    static const char *const what[] = {"plain", "ticks", "threads", "ticks", "threads"};
+    u64 got[countof(what)][2];
+    u32 a[countof(what)], b, p[countof(what)];
+    for (u32 i = 0; i < countof(what); i++) {
+        char text[40];
+        snprintf(text, sizeof text, "%s %s", what[i], how);
+        pair(&a[i], &b);
+        p[i] = child(text, b, NULL);
+    }
+    for (u32 i = 0; i < countof(what); i++) {
+        EXPECT(nb_channel_recv(a[i], got[i], 16, NULL, 0, NULL, FOREVER), 16);
+        ENDED(p[i], NEBULET_EXITED, 0);
+        EXPECT(nb_handle_close(a[i]), 0);
+        TRUE(got[i][0] == got[0][0] && got[i][1] == got[0][1]);
+    }
+}
+
+static void shares(void)
+{
+    enum { N = 3, RUN_MS = 1400 };
+    u32 p[N];
+    u64 used[N], total = 0;
+    for (u32 attempt = 0;; attempt++) {
+        for (u32 i = 0; i < N; i++) {
+            struct nebulet_options o = {.weight = 100u << i, .cpu = 1};
+            p[i] = child("spin", NEBULET_NO_HANDLE, &o);
+        }
+        sleep_ms(RUN_MS);
+        total = 0;
+        for (u32 i = 0; i < N; i++) {
+            struct nebulet_info info;
+            EXPECT(nb_process_info(p[i], &info), 0);
+            used[i] = info.cpu_ns;
+            total += used[i];
+        }
+        for (u32 i = 0; i < N; i++) {
+            EXPECT(nb_process_kill(p[i]), 0);
+            ENDED(p[i], NEBULET_KILLED, 0);
+        }
+        bool fair = true;
+        for (u32 i = 0; i < N; i++) {
+            u64 wanted = total * (1u << i) / 7, off = attempt < 3 ? wanted / 10 : wanted / 3;
+            fair &= used[i] > wanted - off && used[i] < wanted + off;
+        }
+        if (fair)
+            return;
+        if (attempt == 3) { // a machine under load may have kept somebody waiting
+            printf("shares of 100, 200, 400: %llu %llu %llu us\n", used[0] / 1000, used[1] / 1000,
+                   used[2] / 1000);
+            exit(1);
+        }
+    }
+}
+
+// One that only calls, one that only computes, one that does what wakes it: all go on.
+static void alone(void)
+{
+    u32 a, b;
+    pair(&a, &b);
+    struct nebulet_options o = {.privileges = NEBULET_MAY_ALL, .cpu = 1};
+    u32 calls = child("calls", NEBULET_NO_HANDLE, &o), spin = child("spin", NEBULET_NO_HANDLE, &o);
+    u32 echo = child("echo", b, &o);
+    for (u32 i = 0; i < 50; i++) {
+        EXPECT(send_word(a, i), 0);
+        EXPECT(recv_word(a, FOREVER), i);
+    }
+    u32 all[] = {calls, spin, echo};
+    for (u32 i = 0; i < 3; i++) {
+        EXPECT(nb_process_kill(all[i]), 0);
+        ENDED(all[i], NEBULET_KILLED, 0);
+    }
+    EXPECT(nb_handle_close(a), 0);
+}
+
+int main(int argc, char **argv)
+{
+    own_name = argv[0];
+    const char *what = argc > 1 ? argv[1] : "";
+    const char *space = strchr(what, ' ');
+    rounds = space ? (u32)atoi(space + 1) : 0;
+    if (!strcmp(what, "spin"))
+        for (;;)
+            ;
+    if (!strcmp(what, "calls"))
+        for (;;)
+            nb_null();
+    if (!strcmp(what, "echo"))
+        for (;;)
+            send_word(0, (u32)recv_word(0, FOREVER));
+    if (space)
+        return computes(what[0] == 't' && what[1] == 'i' ? 'k' : what[0]);
+    registers(argc > 1 ? argv[1] : "100000");
+    alone();
+    shares();
+    puts("preempt");
+    return 0;
+}
