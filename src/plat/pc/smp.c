@@ -3,6 +3,7 @@
 // one by one, each with the stack and the record that was laid out for it; then they sleep until
 // somebody gives them something to do (plat_cpu_start).
 #include "base/heap.h"
+#include "base/lock.h"
 #include "plat/pc/acpi.h"
 #include "plat/pc/apic.h"
 #include "plat/pc/pc.h"
@@ -158,6 +159,12 @@ void smp_end(void)
     }
     if (online > 1)
         apic_send(0, APIC_NMI_ALL);
+}
+
+void spinlock_wait(const spinlock *l)
+{
+    while (__atomic_load_n(&l->held, __ATOMIC_RELAXED))
+        cpu_pause();
 }
 
 u32 plat_cpu_count(void)
