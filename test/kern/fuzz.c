@@ -57,11 +57,11 @@ static inline u32 number(struct state *s)
 static inline u64 instant(struct state *s)
 {
     u32 r = next(s);
-    if (r & 0x700)
+    if (r & 0x7f)
         return NEBULET_AT_ONCE;
-    if (r & 0x800)
-        return 1 + (r & 7);
-    if (r % 61 == 0 && supervised && !s->main)
+    if (r & 0x180)
+        return 1 + (r >> 9 & 7);
+    if (r % 13 == 0 && supervised && !s->main)
         return NEBULET_FOREVER;
     return (u64)nb_clock_now(NEBULET_MONOTONIC) + (r >> 12 & 0xffff);
 }
@@ -152,7 +152,7 @@ static inline u32 result(struct state *s)
 #define NORETURN(number, name, args, doc)                                                          \
     static s64 try_##name(struct state *s)                                                         \
     {                                                                                              \
-        if (next(s) & 1023)                                                                        \
+        if (next(s) & 4095)                                                                        \
             return 0;                                                                              \
         nb_##name(next(s) & 63);                                                                   \
     }
@@ -271,7 +271,7 @@ static int fuzz(u32 seed, u32 n)
 }
 
 // --- The supervisor
-enum { TOGETHER = 4, PIECE = 20000 };
+enum { TOGETHER = 8, PIECE = 50000 };
 
 static struct one {
     u32 process;
@@ -323,9 +323,9 @@ static void renew(u32 which)
 static u64 judge(struct one *o, u32 *kills)
 {
     struct nebulet_exit e;
-    s64 s = nb_process_wait(o->process, now() + MS, &e);
+    s64 s = nb_process_wait(o->process, now() + MS / 8, &e);
     if (s) {
-        if (now() - o->since < 300 * MS)
+        if (now() - o->since < 400 * MS)
             return 0;
         nb_process_kill(o->process);
         ++*kills;
