@@ -41,15 +41,19 @@ ROWS = [
     Row("null call", [], "null", 10000, 3000000, "12", "1/10", "getppid", 300000, minus="loop"),
     Row("call with handle, type, rights", [], "checked", 10000, 3000000, "25", "1/10", "getppid",
         300000, minus="loop"),
-    Row("switch to another thread", [], "switch", 10000, 300000, "30", "", "futex", 20000, per=2),
+    Row("switch to another thread", [], "switch", 10000, 300000, "30", "", "futex", 20000, per=2,
+        minus="null"),
     Row("round trip of 64 bytes, same CPU", ["1"], "channel", 10000, 100000, "400, 300", "", "pipe",
         20000),
+    Row("the same, a call at each end", ["1"], "call", 10000, 100000, "400, 300", "", "pipe", 20000),
     Row("round trip of 64 bytes, two CPUs", ["2"], "channel", 0, 100000, "", "1000", "pipe", 20000,
         cpus=2),
+    Row("the same, a call at each end, two CPUs", ["2"], "call", 0, 100000, "", "1000", "pipe",
+        20000, cpus=2),
     Row("process, made to over", [], "process", 500, 3000, "8000, 5000", "5000, 3000", "spawn",
         200),
 ]
-MODE = {"null": "calls", "checked": "calls"}
+MODE = {"null": "calls", "checked": "calls", "call": "channel"}
 PEERS = {"yield": ("sched_yield, to another process and back", 100000)}
 
 
@@ -104,7 +108,8 @@ def one(row, found, n):
 # --- Operations
 
 def words_of(row, n):
-    return [MODE.get(row.line, row.line), n, *row.words]
+    words = [MODE.get(row.line, row.line), n, *row.words]
+    return words if row.cpus == 1 else ["pinned", *words]
 
 
 def measure_linux(options, row):
@@ -131,11 +136,14 @@ def show_operations(results, other):
     for row in ROWS:
         d = results[row.title]
         ours, theirs = statistics.median(d["linux"]), statistics.median(d["peer"])
+        least = min(d["linux"])
         rows.append([row.title, table.number(d["kernel"], 0), row.kernel_goal or "-",
-                     table.number(ours, 1), row.linux_goal or "-", table.number(theirs, 0),
+                     table.number(ours, 1), table.number(least, 1), row.linux_goal or "-",
+                     table.number(theirs, 0),
                      row.peer, table.number(theirs / ours, 1)])
     table.show("Operations: instructions in the kernel, nanoseconds on Linux (medians)",
-               ["operation", "kernel", "goal", "nebulet run", "goal", "Linux itself", "its", "times"],
+               ["operation", "kernel", "goal", "nebulet run", "least", "goal", "Linux itself", "its",
+                "times"],
                rows, [f"{title} of Linux: {statistics.median(all_ns):.0f} ns"
                       for title, all_ns in other.items()])
 
@@ -251,14 +259,17 @@ def compute(options, files):
     n, few = int(100_000_000 * options.scale), 1_000_000
     alone, beside = (in_kernel(options, files, ["work", few, 1, idle], *boot.COUNT)["work"]
                      for idle in (0, 1000))
-    linux_alone = linux_beside = one_cpu = two_cpus = float("inf")
+    linux_alone = linux_beside = one_cpu = two_cpus = peer_one = peer_two = float("inf")
     for _ in range(options.reps):
         linux_alone = min(linux_alone, on_linux(options, ["work", n, 1, 0])["work"])
         linux_beside = min(linux_beside, on_linux(options, ["work", n, 1, 1000])["work"])
         one_cpu = min(one_cpu, on_linux(options, ["work", n, 2, 0], 1)["work"])
+        peer_one = min(peer_one, peer(options, "work", n, 1))
         two_cpus = min(two_cpus, on_linux(options, ["work", n, 2, 0], 2)["work"])
+        peer_two = min(peer_two, peer(options, "work", n, 2))
     data = {"same_code": same_code(options, files), "kernel": [alone, beside],
-            "linux": [linux_alone, linux_beside], "scaling": [one_cpu, two_cpus]}
+            "linux": [linux_alone, linux_beside], "scaling": [one_cpu, two_cpus],
+            "peer_scaling": [peer_one, peer_two]}
     table.show("Compute code without threads", ["what", "", "goal"], [
         ["code bytes of a loop, against those with polls ruled out",
          "same" if data["same_code"] else "DIFFERENT", "same"],
@@ -267,6 +278,8 @@ def compute(options, files):
          table.number(linux_beside / linux_alone, 3), "1"],
         ["nebulet run: two processes, --cpus 2 faster than 1 (least)",
          table.number(one_cpu / two_cpus, 2), "1.9"],
+        ["two processes of Linux's own, likewise: what was to be had", table.number(
+            peer_one / peer_two, 2), ""],
     ], ["with threads: bench/run polls"])
     return data
 

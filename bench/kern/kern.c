@@ -5,11 +5,14 @@
  *
  *     kern calls N         a loop of N, then N null calls, N calls that check a handle
  *     kern switch N        two threads yield to each other N times each
- *     kern channel N CPU   N round trips of 64 bytes with a process on CPU (0: any, 1: the first)
+ *     kern channel N CPU   N round trips of 64 bytes with a process on CPU (0: any, 1: the first):
+ *                          by a send and a receive at each end, then by one call at each
  *     kern process N       N processes, one after the other: made, started, ended, waited for
  *     kern herd N          N processes that all live at the same time, and answer a message
  *     kern idle N          the same; it goes on when there is input
  *     kern work N P IDLE   P processes run through a loop of N at the same time, IDLE others wait
+ *
+ *     kern pinned WORDS... does that in a process of its own, on the first CPU
  *
  * Prints lines "NAME VALUE": nanoseconds for all N, or bytes. In the kernel under QEMU's -icount a
  * nanosecond is an instruction.
@@ -35,6 +38,8 @@ CALL(channel_send)(uint32_t channel, const void *bytes, uint32_t size, const uin
                    uint32_t nhandles, uint64_t deadline);
 CALL(channel_recv)(uint32_t channel, void *bytes, uint32_t size, uint32_t *handles,
                    uint32_t nhandles, struct nebulet_message *message, uint64_t deadline);
+CALL(channel_call)(uint32_t channel, const void *bytes, uint32_t size, void *answer, uint32_t room,
+                   uint64_t deadline);
 CALL(handle_close)(uint32_t handle);
 CALL(event_create)(void);
 CALL(event_rearm)(uint32_t event);
@@ -141,36 +146,66 @@ static void yielder(uint32_t n)
     yields += n;
 }
 
-static void switches(uint32_t n)
+static void yield_both(uint32_t n)
 {
     static _Alignas(16) char stacks[2][4096];
     uint32_t threads[2];
-    uint64_t begin = now();
     for (int i = 0; i < 2; i++)
         threads[i] = (uint32_t)check(nebulet_thread_spawn((uint32_t)(uintptr_t)yielder, n,
                                                           (uint32_t)(uintptr_t)stacks[i + 1]),
                                      "thread_spawn");
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         check(nebulet_thread_join(threads[i], NEBULET_FOREVER), "thread_join");
-    report("switch", now() - begin);
-    check(yields == 2 * n ? 0 : -1, "yields");
+        nebulet_handle_close(threads[i]);
+    }
 }
 
-static void channel(uint32_t n, uint32_t cpu)
+/* The first timer that is set waits until the clock's rate is known. */
+static void switches(uint32_t n)
+{
+    yield_both(10);
+    uint64_t begin = now();
+    yield_both(10);
+    uint64_t fixed = now() - begin;
+    begin = now();
+    yield_both(n + 10);
+    report("switch", now() - begin - fixed);
+    check(yields == 2 * n + 60 ? 0 : -1, "yields");
+    begin = now();
+    for (uint32_t i = 0; i < 2 * n; i++)
+        nebulet_null();
+    report("null", now() - begin);
+}
+
+static void send_and_receive(uint32_t end, uint32_t n)
 {
     static char bytes[64];
-    uint32_t end, process = start(load("echo"), cpu, &end);
-    for (int i = 0; i < 100; i++) {
-        send(end, bytes, sizeof bytes);
-        receive(end, bytes, sizeof bytes);
-    }
-    uint64_t begin = now();
     for (uint32_t i = 0; i < n; i++) {
         send(end, bytes, sizeof bytes);
         receive(end, bytes, sizeof bytes);
     }
-    report("channel", now() - begin);
-    finish(process, end);
+}
+
+static void call(uint32_t end, uint32_t n)
+{
+    static char bytes[64];
+    for (uint32_t i = 0; i < n; i++)
+        check(nebulet_channel_call(end, bytes, sizeof bytes, bytes, sizeof bytes, NEBULET_FOREVER),
+              "channel_call");
+}
+
+static void channel(uint32_t n, uint32_t cpu)
+{
+    static void (*const trips[])(uint32_t end, uint32_t n) = {send_and_receive, call};
+    static const char *const names[] = {"echo", "answer"}, *const lines[] = {"channel", "call"};
+    for (int i = 0; i < 2; i++) {
+        uint32_t end, process = start(load(names[i]), cpu, &end);
+        trips[i](end, 100);
+        uint64_t begin = now();
+        trips[i](end, n);
+        report(lines[i], now() - begin);
+        finish(process, end);
+    }
 }
 
 static void exits(uint32_t module, uint32_t n)
@@ -252,8 +287,30 @@ static void work(uint64_t n, uint32_t count, uint32_t idle)
         finish(all[i], ends[i]);
 }
 
+static void pinned(int argc, char **argv)
+{
+    struct nebulet_options options = {.cpu = 1, .privileges = NEBULET_MAY_ALL, .name = "kern"};
+    struct nebulet_exit end;
+    char words[256];
+    uint32_t size = 0;
+
+    for (int i = 0; i < argc; i++)
+        size += (uint32_t)snprintf(words + size, sizeof words - size, "%s", argv[i]) + 1;
+    uint32_t process =
+        (uint32_t)check(nebulet_process_create(load("kern"), NEBULET_NO_HANDLE, &options,
+                                               sizeof options, words, size),
+                        "process_create");
+    check(nebulet_process_start(process), "process_start");
+    check(nebulet_process_wait(process, NEBULET_FOREVER, &end), "process_wait");
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 2 && !strcmp(argv[1], "pinned")) {
+        argv[1] = argv[0];
+        pinned(argc - 1, argv + 1);
+        return 0;
+    }
     const char *what = argc > 1 ? argv[1] : "";
     uint32_t n[3] = {0, 0, 0};
 

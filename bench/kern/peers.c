@@ -3,7 +3,7 @@
  * peers: what Linux itself takes for what kern.c measures: a system call, a switch between two
  * processes, round trips through pipes, a hand-over between two threads, a process.
  *
- *     peers WHAT N         getppid, yield, pipe, futex, spawn
+ *     peers WHAT N         getppid, yield, pipe, futex, spawn; work: two processes that compute
  *
  * Prints "WHAT VALUE", nanoseconds for all N. One CPU or two: that of whoever starts it.
  */
@@ -111,6 +111,20 @@ static void spawns(int n, const char *self)
     }
 }
 
+static void work_both(int n)
+{
+    pid_t child = fork();
+    uint64_t x = 0;
+
+    for (uint64_t i = (uint64_t)n; i; i--) {
+        x = (x ^ i) * 0x9e3779b97f4a7c15;
+        __asm__ volatile("" : "+r"(x));
+    }
+    if (!child)
+        _exit(0);
+    waitpid(child, NULL, 0);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -127,6 +141,8 @@ int main(int argc, char **argv)
         pipes(n);
     else if (!strcmp(what, "futex"))
         futexes(n);
+    else if (!strcmp(what, "work"))
+        work_both(n);
     else if (!strcmp(what, "spawn"))
         spawns(n, argv[0]);
     else

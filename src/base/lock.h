@@ -8,11 +8,14 @@ typedef struct {
     u32 held;
 } spinlock;
 
+// Until the lock looks free; from the platform, which may know of a better use of the time: where
+// it has fewer CPUs than it makes us believe, whoever holds the lock may be waiting for this one.
+void spinlock_wait(const spinlock *l);
+
 static inline void spin_acquire(spinlock *l)
 {
     while (unlikely(__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)))
-        while (__atomic_load_n(&l->held, __ATOMIC_RELAXED))
-            __builtin_ia32_pause();
+        spinlock_wait(l);
 }
 
 static inline void spin_release(spinlock *l)

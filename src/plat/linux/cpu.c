@@ -7,6 +7,7 @@
 // the one pthread (SIGEV_THREAD_ID), so the handler runs where the wasm code runs. It is installed
 // without SA_RESTART: blocking system calls of host functions end with EINTR.
 #define _GNU_SOURCE
+#include "base/lock.h"
 #include "plat/linux/linux.h"
 #include <pthread.h>
 #include <sched.h>
@@ -84,6 +85,17 @@ void linux_kick_others(void)
     for (u32 i = 0; i < CPUS_MAX; i++)
         if (i != this_cpu)
             plat_cpu_kick(i);
+}
+
+void spinlock_wait(const spinlock *l)
+{
+    enum { SPINS = 200 };
+    for (u32 i = 0; __atomic_load_n(&l->held, __ATOMIC_RELAXED); i++) {
+        if (i < SPINS)
+            __builtin_ia32_pause();
+        else
+            sched_yield();
+    }
 }
 
 // --- Time

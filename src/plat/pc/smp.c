@@ -3,6 +3,7 @@
 // one by one, each with the stack and the record that was laid out for it; then they sleep until
 // somebody gives them something to do (plat_cpu_start).
 #include "base/heap.h"
+#include "base/lock.h"
 #include "plat/pc/acpi.h"
 #include "plat/pc/apic.h"
 #include "plat/pc/pc.h"
@@ -42,8 +43,8 @@ static bool prepare(u32 id)
     u8 *all = plat_reserve(GUARD + SIZE);
     if (!c || !all || plat_commit(all += GUARD, SIZE))
         return false;
-    // A reservation fills by faults, which a CPU without a fault stack cannot take; and what lies here
-    // stays, so it must not count as left behind by the program that first goes that deep.
+    // A reservation fills by faults, which a CPU without a fault stack cannot take; and what lies
+    // here stays, so it must not count as left behind by the program that first goes that deep.
     for (u32 i = 0; i < SIZE; i += PLAT_PAGE)
         ((volatile u8 *)all)[i] = 0;
     c->id = id;
@@ -158,6 +159,12 @@ void smp_end(void)
     }
     if (online > 1)
         apic_send(0, APIC_NMI_ALL);
+}
+
+void spinlock_wait(const spinlock *l)
+{
+    while (__atomic_load_n(&l->held, __ATOMIC_RELAXED))
+        cpu_pause();
 }
 
 u32 plat_cpu_count(void)
