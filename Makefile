@@ -10,6 +10,8 @@ FORMAT = clang-format-22
 OBJCOPY = llvm-objcopy-22
 PREFIX = /usr/local
 FUZZ_SECONDS = 60
+LIVES = 500000
+CALLS = 100000000
 VERSION = 0.1.0
 
 CORE = base wasm interp fast target/x64 rt kern fs abi arch/x86_64
@@ -63,7 +65,8 @@ TOOLS = build/.tools
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $1")
 
-.PHONY: all userspace run iso test unit check bench fuzz asan expand install clean help
+soak abi-fuzz: SHELL = bash
+.PHONY: all userspace run iso test unit check bench fuzz soak abi-fuzz asan expand install clean help
 .DELETE_ON_ERROR:
 all: build/nebulet build/nebulet.elf ## build/nebulet and the kernel, build/nebulet.elf (the default)
 
@@ -92,6 +95,10 @@ $1/fuzz/%: test/fuzz/%.c $(FUZZ_SHARED) $1/libnebulet.a
 	@mkdir -p $$(@D)
 	$$(call say,CC $$@)
 	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $2 $(LDFLAGS) -Wl,-z,muldefs $$(filter %.c,$$^) $1/libnebulet.a $(LDLIBS) -o $$@
+$1/soak/%: test/soak/%.c $1/libnebulet.a
+	@mkdir -p $$(@D)
+	$$(call say,CC $$@)
+	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $2 $(LDFLAGS) -Wl,-z,muldefs $$< $1/libnebulet.a $(LDLIBS) -o $$@
 -include $(patsubst src/%,$1/obj/%.d,$(basename $(SRC))) $(patsubst test/unit/%.c,$1/obj/unit/%.d,$(UNIT_SRC))
 endef
 $(eval $(call variant,build,,-Wl,--icf=safe))
@@ -256,9 +263,33 @@ fuzz: build/nebulet $(FUZZ) ## FUZZ_SECONDS=60: hostile modules, and engines aga
 	@check/install fuzz
 	FUZZ_SECONDS=$(FUZZ_SECONDS) test/fuzz/run
 
+# What the long runs are made of, as the suite builds it.
+KERN_GUEST = build/kern/soak/soak.wasm build/kern/fuzz/fuzz.wasm
+$(KERN_GUEST): $(wildcard test/kern/*.[ch]) src/abi/nebulet.def | $(TOOLS)
+	@mkdir -p $(@D)
+	$(call say,GUEST $@)
+	$Q$(GUEST_CC) -Isrc -Wl,--export=__stack_pointer -Wl,-z,stack-size=65536 test/kern/$(basename $(@F)).c -o $@
+
+# Two rounds each; what is in use after the second must be what was after the first. The kernel
+# compares for itself.
+soak: all build/soak/host $(KERN_GUEST) ## LIVES=500000: lives and deaths of processes; nothing is lost
+	@for cpus in 1 2; do for fail in 0 500; do \
+		echo "== $(LIVES) lives twice, on $$cpus CPUs$$([ $$fail = 0 ] || echo ", one allocation in $$fail fails")"; \
+		build/soak/host build/kern/soak/soak.wasm fast $$cpus $$fail $(LIVES) $$cpus 2>&1 >/dev/null | grep -E 'lives|left|line'; \
+		[ $${PIPESTATUS[0]} = 0 ] || exit 1; done; \
+		echo "== $(LIVES) lives in the kernel, on $$cpus CPUs"; \
+		build/nebulet boot --cpus $$cpus --dir build/kern/soak::/ build/kern/soak/soak.wasm $(LIVES) $$cpus 2>&1 >/dev/null | grep -E 'lives|fatal|line'; \
+		[ $${PIPESTATUS[0]} = 0 ] || exit 1; done
+
+abi-fuzz: all $(KERN_GUEST) ## CALLS=100000000: random calls, by the errors that nebulet.def allows
+	@for how in run boot; do for cpus in 1 2; do \
+		echo "== nebulet $$how, $(CALLS) calls, $$cpus CPUs"; \
+		build/nebulet $$how --cpus $$cpus --dir build/kern/fuzz::/ build/kern/fuzz/fuzz.wasm run $(CALLS) $$cpus 2>&1 | grep -v 'killed by'; \
+		[ $${PIPESTATUS[0]} = 0 ] || exit 1; done; done
+
 asan: build/asan/nebulet $(UNIT:build/%=build/asan/%) ## the same tests under AddressSanitizer and UBSan
 	@for t in $(UNIT:build/%=build/asan/%); do echo $$t; $$t || exit 1; done
-	NEBULET=build/asan/nebulet test/run guest wasi spec cli
+	NEBULET=build/asan/nebulet test/run guest kern wasi spec cli
 
 expand: ## F=src/wasm/types.c: what the .def tables of a file expand to
 	@$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -E -P $(F) | $(FORMAT)
