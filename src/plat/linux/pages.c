@@ -21,9 +21,21 @@ static bool whole_pages(const void *p, size_t size)
     return !(((uintptr_t)p | size) & (PLAT_PAGE - 1));
 }
 
+// A program may have 65,530 mappings, and Linux aligns large ones to huge pages. Without holes
+// between them, what is inaccessible at the end of one reservation and the beginning of the next is
+// the same mapping.
+static size_t rounded(size_t size)
+{
+    enum { HUGE_PAGE = 2 << 20 };
+    return ALIGN_UP(size, (size_t)HUGE_PAGE);
+}
+
 void *plat_reserve(size_t size)
 {
-    void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (size > SIZE_MAX / 2)
+        return NULL;
+    void *p =
+        mmap(NULL, rounded(size), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
@@ -53,7 +65,7 @@ void plat_decommit(void *p, size_t size)
 
 void plat_release(void *p, size_t size)
 {
-    if (munmap(p, size))
+    if (munmap(p, rounded(size)))
         linux_die("cannot unmap %zu bytes at %p", size, p);
 }
 
