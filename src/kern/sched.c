@@ -729,7 +729,8 @@ static void enter(struct cpu *c, struct kthread *t)
     load_globals(t);
     thread_arrive(t->rt); // a timer that runs out at once, or a kick, must find whose it is
     u64 now = plat_now();
-    c->armed = UINT64_MAX; // it may have run out, a little early even, and nobody took notice
+    if (c->armed <= now + TICK_NS)
+        c->armed = UINT64_MAX; // it may have run out, a little early even, and nobody took notice
     rearm(c, now, ring(c, now));
     if (fresh)
         kern_release();
