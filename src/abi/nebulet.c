@@ -26,8 +26,8 @@ static inline status take_any(const struct process *p, nebulet_handle h, u32 rig
 static inline status take_object(const struct process *p, nebulet_handle h, u8 type, u32 rights,
                                  struct object **out)
 {
-    const struct handle *e = handle_find(&p->handles, h);
-    if (unlikely(!e))
+    const struct handle *e = handle_place(&p->handles, h);
+    if (unlikely(e->number != h))
         return ERR_BAD_HANDLE;
     *out = e->object;
     u32 key = load_u32(&e->rights);

@@ -33,11 +33,17 @@ static inline u32 handle_index(nebulet_handle h)
     return h & (HANDLE_LIMIT - 1);
 }
 
+// Where a handle would be; it is there if the number is its own.
+static inline struct handle *handle_place(const struct handles *t, nebulet_handle h)
+{
+    return &t->at[h & t->mask];
+}
+
 // The entry, or NULL. What lies there has the number if it is the one, so only its place need be
 // within the table. There is always a table (handles_reserve).
 static inline struct handle *handle_find(const struct handles *t, nebulet_handle h)
 {
-    struct handle *e = &t->at[h & t->mask];
+    struct handle *e = handle_place(t, h);
     return likely(e->number == h) ? e : NULL;
 }
 
