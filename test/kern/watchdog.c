@@ -12,8 +12,8 @@ static int silent(u32 how)
     nb_watchdog_setup(INTERVAL * MS);
     for (u32 i = 0; i <= how; i++) {
         u64 t = now();
-        nb_channel_send(0, &t, sizeof t, NULL, 0, FOREVER);
         nb_watchdog_alive();
+        nb_channel_send(0, &t, sizeof t, NULL, 0, FOREVER);
         nb_channel_send(0, &t, sizeof t, NULL, 0, FOREVER);
         for (u64 until = t + MS / 4; now() < until;)
             work++;
