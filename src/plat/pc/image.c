@@ -96,10 +96,13 @@ bool image_fault(const struct plat_image *i, u64 offset, u64 address, bool write
     u64 page = page_at(i, offset);
     if (!page)
         return false;
-    if (write || *page_note(page) == NOTE_WRITTEN)
-        table_map(address, copy_of(page), PTE_WRITE | PTE_NX);
-    else
+    if (!write && *page_note(page) != NOTE_WRITTEN) {
         table_map(address, page, PTE_SHARED | PTE_NX);
+        return true;
+    }
+    u64 own = copy_of(page);
+    if (!table_map(address, own, PTE_WRITE | PTE_NX))
+        page_unclaim(own); // another CPU was faster
     return true;
 }
 
@@ -107,8 +110,10 @@ bool image_write(u64 address)
 {
     u64 entry = table_entry(address), page = entry & PTE_ADDRESS;
     if (!(entry & PTE_SHARED))
-        return false;
+        return entry & PTE_WRITE; // another CPU was faster
     *page_note(page) = NOTE_WRITTEN;
-    table_replace(address, copy_of(page) | PTE_WRITE | PTE_NX);
+    u64 own = copy_of(page);
+    if (!table_replace(address, page, own | PTE_WRITE | PTE_NX))
+        page_unclaim(own);
     return true;
 }

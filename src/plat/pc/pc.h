@@ -63,7 +63,8 @@ u64 tables_needed(u64 from, u64 to); // to map all of it, at most
 bool table_map(u64 address, u64 page, u64 flags);
 u64 table_entry(u64 address);               // 0: not mapped
 void table_protect(u64 address, u64 flags); // a page that is mapped
-void table_replace(u64 address, u64 entry); // for all CPUs; likewise
+// For all CPUs, if that page is still there; likewise.
+bool table_replace(u64 address, u64 page, u64 entry);
 // Calls `each` for those pages that have been written to and are not shared; stops when `most` such
 // are there, and returns how far it came.
 u64 table_each_written(u64 address, u64 end, u32 most,

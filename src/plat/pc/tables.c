@@ -218,16 +218,19 @@ void table_protect(u64 address, u64 flags)
     invlpg(address);
 }
 
-void table_replace(u64 address, u64 entry)
+bool table_replace(u64 address, u64 page, u64 entry)
 {
     u64 *path[4];
     spin_lock_deep(&lock);
     walk_make(address, path);
-    *path[0] = entry | PTE_PRESENT;
+    bool same = (*path[0] & PTE_ADDRESS) == page;
+    if (same)
+        *path[0] = entry | PTE_PRESENT;
     spin_unlock(&lock);
     invlpg(address);
-    if (tlb_cpus > 1)
+    if (same && tlb_cpus > 1)
         tlb_flush_others(false);
+    return same;
 }
 
 // --- Unmapping
