@@ -6,9 +6,8 @@
 #include "abi/nebulet.h"
 
 #include "abi/nebulet_call.h"
+#include "abi/trace.h"
 #include "abi/wasi.h"
-#include "base/fmt.h"
-#include "plat/plat.h"
 
 // --- Fetching arguments
 
@@ -98,11 +97,6 @@ static inline u8 *at(const struct vmctx *vm, u64 address)
 
 // --- The trace
 
-struct arg_info {
-    const char *name;
-    char kind; // d number, l 64 bits, x address, b address and length
-};
-
 #define OBJECT(x, type, rights) {#x, 'd'},
 #define ANY(x, rights) {#x, 'd'},
 #define HANDLE(x) {#x, 'd'},
@@ -121,48 +115,22 @@ struct arg_info {
     static const struct arg_info info_##name[] = {args{NULL, 0}};
 #include "abi/nebulet.def"
 
-struct line {
-    char text[512]; // more than any call needs
-    size_t n;
-};
-
-__attribute__((format(printf, 2, 3))) static void print(struct line *l, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    size_t room = sizeof l->text - l->n, n = fmt_va(l->text + l->n, room, format, args);
-    va_end(args);
-    l->n += n < room ? n : room - 1;
-}
-
-static void print_result(struct line *l, s64 result)
-{
-    if (result < 0)
-        print(l, ") = %s\n", status_text((status)result));
-    else
-        print(l, ") = %lld\n", (long long)result);
-}
-
-__attribute__((cold, noinline)) static void trace(const struct process *p, const char *name,
+// Without a result: it does not come back.
+__attribute__((cold, noinline)) static void trace(const struct vmctx *vm, const char *name,
                                                   const struct arg_info *info, const u64 *slots,
                                                   const s64 *result)
 {
-    struct line l = {.n = 0};
-    print(&l, "%u %s(", p->id, name);
-    for (const struct arg_info *i = info; i->name; i++) {
-        print(&l, "%s%s=", i == info ? "" : ", ", i->name);
-        switch (i->kind) {
-        case 'd': print(&l, "%u", (u32)*slots++); break;
-        case 'l': print(&l, "%llu", (unsigned long long)*slots++); break;
-        case 'x': print(&l, "0x%x", (u32)*slots++); break;
-        default: print(&l, "0x%x[%u]", (u32)slots[0], (u32)slots[1]); slots += 2;
-        }
-    }
-    if (result)
-        print_result(&l, *result);
+    const struct process *p = vm->process;
+    struct trace_line l = {.n = 0};
+    trace_print(&l, "%u ", p->id);
+    trace_call(&l, vm, name, info, slots);
+    if (!result)
+        trace_print(&l, ") = ?\n");
+    else if (*result < 0)
+        trace_print(&l, ") = %s\n", status_text((status)*result));
     else
-        print(&l, ") = ?\n");
-    plat_console_write(l.text, l.n);
+        trace_print(&l, ") = %lld\n", (long long)*result);
+    trace_end(&l);
 }
 
 // --- The shims
@@ -183,7 +151,7 @@ static void finish(struct vmctx *vm, const char *name, const struct arg_info *in
 {
     const struct process *p = vm->process;
     if (unlikely(p && p->trace))
-        trace(p, name, info, slots, &result);
+        trace(vm, name, info, slots, &result);
     rt_check_interrupt(vm);
     slots[0] = (u64)result;
 }
@@ -247,7 +215,7 @@ static void finish(struct vmctx *vm, const char *name, const struct arg_info *in
         struct process *p = vm->process;                                                           \
         struct call_##name a;                                                                      \
         if (p && p->trace)                                                                         \
-            trace(p, #name, info_##name, slots, NULL);                                             \
+            trace(vm, #name, info_##name, slots, NULL);                                            \
         take_##name(vm, p, slots, &a);                                                             \
         call_##name(vm, p, &a);                                                                    \
     }

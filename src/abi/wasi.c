@@ -6,8 +6,8 @@
 // wasi_fd.c, wasi_path.c, wasi_poll.c and wasi_system.c.
 #include "abi/wasi.h"
 
+#include "abi/trace.h"
 #include "abi/wasi_call.h"
-#include "base/fmt.h"
 #include "kern/process.h"
 #include "plat/plat.h"
 
@@ -213,11 +213,6 @@ static enum fs_error take_iovs(const struct call *c, const u64 *slots, struct vf
 #undef TRY
 
 // --- The trace.
-struct arg_info {
-    const char *name;
-    char kind; // d number, x flags or address, l 64 bits, p path, b buffer or vectors
-};
-
 #define FD(x, rights) {#x, 'd'},
 #define NUM(x) {#x, 'd'},
 #define LONG(x) {#x, 'l'},
@@ -231,56 +226,14 @@ struct arg_info {
     static const struct arg_info info_##name[] = {__VA_ARGS__{NULL, 0}};
 #include "abi/wasi.def"
 
-enum { SHOWN = 100 }; // bytes of a path
-struct line {
-    char text[1024]; // more than any call with two paths needs
-    size_t n;
-};
-
-__attribute__((format(printf, 2, 3))) static void print(struct line *l, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    size_t room = sizeof l->text - l->n, n = fmt_va(l->text + l->n, room, format, args);
-    va_end(args);
-    l->n += n < room ? n : room - 1;
-}
-
-static void print_path(const struct call *c, struct line *l, const u64 *s)
-{
-    u32 n = (u32)s[1];
-    const u8 *p = guest(c, (u32)s[0], n);
-    if (!p) {
-        print(l, "0x%x[%u]", (u32)s[0], n);
-        return;
-    }
-    print(l, "\"");
-    for (u32 i = 0; i < n && i < SHOWN; i++)
-        print(l, p[i] < 32 || p[i] == '"' || p[i] == '\\' || p[i] > 126 ? "\\x%02x" : "%c", p[i]);
-    print(l, n > SHOWN ? "\"..." : "\"");
-}
-
 enum { NO_RESULT = -1 };
 __attribute__((cold, noinline)) static void
 trace(const struct call *c, const char *name, const struct arg_info *info, const u64 *slots, s32 e)
 {
-    struct line l = {.n = 0};
-    print(&l, "%s(", name);
-    for (const struct arg_info *i = info; i->name; i++) {
-        print(&l, "%s%s=", i == info ? "" : ", ", i->name);
-        switch (i->kind) {
-        case 'd': print(&l, "%u", (u32)*slots++); break;
-        case 'l': print(&l, "%llu", (unsigned long long)*slots++); break;
-        case 'x': print(&l, "0x%x", (u32)*slots++); break;
-        case 'p':
-            print_path(c, &l, slots);
-            slots += 2;
-            break;
-        default: print(&l, "0x%x[%u]", (u32)slots[0], (u32)slots[1]); slots += 2;
-        }
-    }
-    print(&l, ") = %s\n", e == NO_RESULT ? "?" : fs_error_name((enum fs_error)e));
-    plat_console_write(l.text, l.n);
+    struct trace_line l = {.n = 0};
+    trace_call(&l, c->vm, name, info, slots);
+    trace_print(&l, ") = %s\n", e == NO_RESULT ? "?" : fs_error_name((enum fs_error)e));
+    trace_end(&l);
 }
 
 // --- Waiting.
