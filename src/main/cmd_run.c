@@ -138,17 +138,6 @@ static void list_exports(const struct module *m)
     fprintf(stderr, "%s\n", export_name(m, 20) ? ", ..." : export_name(m, 0) ? "" : " no function");
 }
 
-// The one that a program begins with takes nothing and returns nothing.
-static bool check_plain(struct program *p, const char *name)
-{
-    struct extern_ x;
-    if (!find_func(p, name, &x) || (!x.func_type->nparams && !x.func_type->nresults))
-        return true;
-    complain("%s: %s has parameters or results, so it is not the start of a program", p->file.name,
-             name);
-    return false;
-}
-
 static bool parse_arguments(const struct program *p, const struct functype *type, u64 *slots)
 {
     u32 given = (u32)p->own.argc - 1;
@@ -189,8 +178,12 @@ static int begin(struct program *p)
     int code = p->o->invoke ? prepare_invoke(p) : EXIT_OK;
     if (code)
         return code;
-    if (!check_plain(p, "_initialize") || (!p->o->invoke && !check_plain(p, "_start")))
+    const char *unfit = job_unfit(&p->job);
+    if (unfit) {
+        complain("%s: %s has parameters or results, so it is not the start of a program",
+                 p->file.name, unfit);
         return EXIT_ERROR;
+    }
     status s = job_begin(&p->job);
     if (s == OK)
         return EXIT_OK;

@@ -113,6 +113,21 @@ status job_link(struct job *j, struct error *e)
     return OK;
 }
 
+static bool is_plain(struct instance *i, const char *name)
+{
+    struct extern_ x;
+    return instance_export(i, name, strlen(name), &x) || x.kind != EXTERN_FUNC ||
+           (!x.func_type->nparams && !x.func_type->nresults);
+}
+
+const char *job_unfit(const struct job *j)
+{
+    struct instance *i = j->process->instance;
+    if (!is_plain(i, "_initialize"))
+        return "_initialize";
+    return j->invoke || is_plain(i, "_start") ? NULL : "_start";
+}
+
 status job_begin(struct job *j)
 {
     return process_begin(j->process, j->invoke);

@@ -36,6 +36,9 @@ status jobs_init(const struct engine *engine, u32 cpus, bool trace, job_report_f
 void jobs_print(void (*print)(const u8 *text, size_t n)); // where the call `print` goes
 status job_load(struct job *j, struct error *e);
 status job_link(struct job *j, struct error *e);
+// The export that it would begin with but cannot, for it has parameters or results; NULL: there is
+// none.
+const char *job_unfit(const struct job *j);
 // NOT_FOUND: the module exports nothing to begin with.
 status job_begin(struct job *j);
 void jobs_run(void);

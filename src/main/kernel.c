@@ -347,22 +347,14 @@ static int load(struct program *p, struct launch *l)
     return s ? failed(p, &e) : CODE_OK;
 }
 
-static bool check_plain(const struct program *p, const char *name)
-{
-    struct extern_ x;
-    struct instance *i = p->job.process->instance;
-    if (instance_export(i, name, strlen(name), &x) || x.kind != EXTERN_FUNC ||
-        (!x.func_type->nparams && !x.func_type->nresults))
-        return true;
-    say("%s: %s has parameters or results, so it is not the start of a program", base_name(p->init),
-        name);
-    return false;
-}
-
 static int begin(struct program *p)
 {
-    if (!check_plain(p, "_start") || !check_plain(p, "_initialize"))
+    const char *unfit = job_unfit(&p->job);
+    if (unfit) {
+        say("%s: %s has parameters or results, so it is not the start of a program",
+            base_name(p->init), unfit);
         return CODE_ERROR;
+    }
     status s = job_begin(&p->job);
     if (s == ERR_NOT_FOUND)
         say("%s exports neither _start nor _initialize", base_name(p->init));
