@@ -217,15 +217,26 @@ void thread_destroy(struct object *o)
     heap_free(container_of(o, struct kthread, object));
 }
 
+// Of a function without a result: 0, not the argument that is in the slot still.
+static u32 value_of(const struct kthread *t, status s)
+{
+    const struct vm_func *f = t->calls[t->ncalls - 1];
+    if (s == ERR_EXIT)
+        return thread_vm(t->rt)->exit_code;
+    if (s || f->index == VM_FUNC_HOST)
+        return 0;
+    return module_func_type(f->vm->module, f->index)->nresults ? (u32)t->slots[0] : 0;
+}
+
 // What the end of a thread means for its process.
 static void judge(struct kthread *t)
 {
     struct process *p = t->process;
     status s = t->begun ? thread_result(t->rt) : ERR_CANCELLED;
     enum trap trap = (enum trap)thread_vm(t->rt)->trap;
-    t->value = (u32)t->slots[0];
+    t->value = value_of(t, s);
     if (s == ERR_EXIT && t->exits_alone) {
-        t->value = thread_vm(t->rt)->exit_code;
+        // thread_exit: the process goes on
     } else if (s == ERR_EXIT) {
         process_stop(p, NEBULET_EXITED, thread_vm(t->rt)->exit_code);
     } else if (s == OK && t->id == 1) {

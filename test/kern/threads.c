@@ -84,7 +84,7 @@ static void polls(void)
         ;
     flag = 1;
     for (u32 i = 0; i < 3; i++) {
-        GOOD(nb_thread_join(t[i], FOREVER));
+        EXPECT(nb_thread_join(t[i], FOREVER), 0); // it returns nothing
         TRUE(turns[i] > 0);
         EXPECT(nb_handle_close(t[i]), 0);
     }
