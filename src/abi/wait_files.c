@@ -47,14 +47,15 @@ static bool watch(struct vfs_poll *items, u32 n, struct file_watch *w, struct fi
     return all;
 }
 
-static status park(struct file_waiter *waiter, u64 until)
+// files: how many are waited for; a clock alone needs nobody who looks for I/O.
+static status park(struct file_waiter *waiter, u32 files, u64 until)
 {
     status s = OK;
     kern_acquire();
-    sched_io_waits(1);
+    sched_io_waits(files != 0);
     if (!waiter->woken)
         s = sched_wait(until ? until : 1);
-    sched_io_waits(-1);
+    sched_io_waits(-(s32)(files != 0));
     kern_release();
     return s;
 }
@@ -65,7 +66,7 @@ static enum fs_error wait_for(struct vfs_poll *items, u32 n, struct file_watch *
     bool may_wait = watch(items, n, w, &waiter);
     status s = OK;
     if (may_wait && !look(items, n))
-        s = park(&waiter, until);
+        s = park(&waiter, n, until);
     for (u32 i = 0; i < n; i++)
         vfs_watch_drop(&w[i].watch);
     look(items, n);
