@@ -38,7 +38,7 @@ PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb)
 
 WARN = -Wall -Wextra -Wshadow -Wswitch-enum -Wmissing-prototypes
 CFLAGS = -std=gnu11 -O2 -g -march=x86-64-v2 -Isrc -MMD -MP $(WARN) \
-	-fno-stack-protector -fno-math-errno -fomit-frame-pointer -ffp-contract=off \
+	-fno-stack-protector -fno-math-errno -fomit-frame-pointer -mno-red-zone -ffp-contract=off \
 	-ffunction-sections -fdata-sections -fvisibility=hidden -DNEBULET_VERSION='"$(VERSION)"'
 FREESTANDING = -ffreestanding -nostdlibinc
 HOSTED = -D_GNU_SOURCE=

@@ -172,6 +172,7 @@ static void finish(struct vmctx *vm, const char *name, const struct arg_info *in
     if (unlikely(__atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED)))                       \
     rt_check_interrupt(vm)
 #define AFTER_PLAIN(vm) ((void)0)
+#define AFTER_PASSES AFTER_WAITS
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
     static inline __attribute__((always_inline)) s64 do_##name(struct vmctx *vm, const u64 *slots) \
     {                                                                                              \
@@ -274,8 +275,12 @@ static const struct host_func wasi_threads[] = {
 #define MAYBE(x, type) "i"
 #define WORD(x) "i"
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
-    {#name, args ":I", shim_##name, sizeof(args "") - 1 <= CELLS_DIRECT ? direct_##name : NULL},
+    {#name, args ":I" TYPE_##waits, shim_##name,                                                   \
+     sizeof(args "") - 1 <= CELLS_DIRECT ? direct_##name : NULL},
 #define NORETURN(number, name, args, doc) {#name, args ":", shim_##name, NULL},
+#define TYPE_WAITS
+#define TYPE_PLAIN
+#define TYPE_PASSES "!"
 static const struct host_func calls[] = {
 #include "abi/nebulet.def"
 };

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The CPU contract, valid in ring 0 and ring 3 alike. A CPU is a folder beside this file.
 //
-// Coroutines. A coroutine is a stack. arch_switch saves the callee-saved registers on the running
-// stack, stores the stack pointer to *save and takes over the stack `to`; it returns when somebody
-// switches back. arch_prepare makes a fresh stack look as if it had switched away at the start of
-// entry(argument); entry must not return.
+// Coroutines. A coroutine is a stack. arch_switch stores the stack pointer to *save and takes over
+// the stack whose pointer is at *to; it returns when somebody switches back. It gives up every
+// register, so that its caller keeps what it needs and nothing else. arch_prepare makes a fresh
+// stack look as if it had switched away at the start of entry(argument); entry must not return.
 #pragma once
 #include "wasm/vmctx.h"
 
-void arch_switch(void **save, void *to);
+static inline void arch_switch(void **save, void **to);
 void *arch_prepare(void *stack_top, void (*entry)(void *), void *argument);
 
 // A call into compiled code. Integer arguments in gpr[], floating-point ones in xmm[], further ones
@@ -53,3 +53,5 @@ extern const u8 arch_stub_import[]; // the same for an import cell: goes through
 extern const u8 arch_stub_return[]; // where the callee of such a call returns to; the true address
                                     // is on thread->link
 extern const u8 arch_stubs_end[];
+
+#include "arch/x86_64/switch.h"

@@ -5,7 +5,6 @@
 #include "kern/process.h"
 #include "kern/sched.h"
 
-spinlock kern_lock;
 struct object *kern_dead;
 
 static void destroy(struct object *o)
@@ -24,8 +23,8 @@ void object_bury_dead(void)
     for (struct object *o; (o = kern_dead);) {
         kern_dead = o->next;
         destroy(o);
-        spin_release(&kern_lock);
-        spin_acquire(&kern_lock);
+        spin_release(&rt_switch_lock);
+        spin_acquire(&rt_switch_lock);
     }
 }
 

@@ -8,8 +8,8 @@
 // that parks hands it on to whatever the CPU runs next.
 #pragma once
 #include "abi/nebulet_types.h"
-#include "base/lock.h"
 #include "base/status.h"
+#include "rt/rt.h"
 
 enum object_type {
 #define OBJECT_TYPE(name) OBJECT_##name,
@@ -45,19 +45,19 @@ struct waiter {
     struct kthread *thread;
 };
 
-extern spinlock kern_lock;
 extern struct object *kern_dead;
 void object_bury_dead(void);
 
+// The kernel lock is the one that is held over switches.
 static inline void kern_acquire(void)
 {
-    spin_acquire(&kern_lock);
+    spin_acquire(&rt_switch_lock);
 }
 static inline void kern_release(void)
 {
     if (unlikely(kern_dead))
         object_bury_dead();
-    spin_release(&kern_lock);
+    spin_release(&rt_switch_lock);
 }
 
 static inline void object_init(struct object *o, enum object_type type)

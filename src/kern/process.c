@@ -58,11 +58,11 @@ status module_new(const u8 *bytes, size_t size, bool copy, struct module_object 
 void module_destroy(struct object *o)
 {
     struct module_object *m = container_of(o, struct module_object, object);
-    spin_release(&kern_lock);
+    spin_release(&rt_switch_lock);
     rt_module_free(m->module);
     heap_free(m->bytes);
     heap_free(m);
-    spin_acquire(&kern_lock);
+    spin_acquire(&rt_switch_lock);
 }
 
 // --- Made
@@ -114,9 +114,11 @@ static status give_shared_memory(struct process *p, struct error *e)
     return OK;
 }
 
-static union vm_global *global_of(const struct process *p, const struct export *x)
+static void set_own(const struct process *p, u32 i, const struct export *x)
 {
-    return x ? vm_global(instance_vm(p->instance), x->index) : NULL;
+    struct vmctx *vm = instance_vm(p->instance);
+    if (x)
+        vm->own[i] = &vm_global(vm, x->index)->i64;
 }
 
 static status link(struct process *p, struct error *e)
@@ -127,8 +129,8 @@ static status link(struct process *p, struct error *e)
         s = instance_create(p->store, p->module->module, p, &p->instance, e);
     if (s)
         return s;
-    p->stack_pointer = global_of(p, p->module->stack_pointer);
-    p->tls_base = global_of(p, p->module->tls_base);
+    set_own(p, 0, p->module->stack_pointer);
+    set_own(p, 1, p->module->tls_base);
     return OK;
 }
 
@@ -201,8 +203,8 @@ static void drop_handles(struct process *p)
         if (h)
             object_unref(handle_remove(&p->handles, h));
         if (i % AT_ONCE == AT_ONCE - 1) {
-            spin_release(&kern_lock);
-            spin_acquire(&kern_lock);
+            spin_release(&rt_switch_lock);
+            spin_acquire(&rt_switch_lock);
         }
     }
 }
@@ -231,12 +233,12 @@ void process_destroy(struct object *o)
         sched_remove(p);
         drop_handles(p);
         object_unref(&p->module->object);
-        spin_release(&kern_lock);
+        spin_release(&rt_switch_lock);
         heap_free(p->handles.at);
         store_free(p->store);
         if (kern_hooks()->release)
             kern_hooks()->release(p);
-        spin_acquire(&kern_lock);
+        spin_acquire(&rt_switch_lock);
     }
     heap_free(p);
 }
@@ -252,9 +254,10 @@ bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
     for (struct kthread *t = p->threads; t; t = t->next_thread) {
         if (t->status == THREAD_OVER)
             continue;
-        thread_interrupt(t->rt, trap);
+        thread_request(t->rt, trap);
         sched_wake(t, ERR_CANCELLED);
     }
+    sched_kick(p);
     return true;
 }
 

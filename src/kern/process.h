@@ -54,7 +54,6 @@ struct process {
     struct instance *instance;
     struct module_object *module;
     struct limits_of_process limits;
-    union vm_global *stack_pointer, *tls_base; // __stack_pointer, __tls_base, if they are exported
     u64 wall_ns;
     u64 *slots; // of the last call's arguments and results; NULL: it has none
     u64 watchdog_interval;
@@ -71,8 +70,9 @@ struct process {
     struct kthread *threads;
     u32 nthreads, next_thread;
     u64 next_ticket;
-    struct kthread *ready, **ready_tail; // threads that can run, in order
-    struct cpu *cpu, *home;              // it runs on, NULL: none; it ran on last
+    struct kthread *ring; // threads that can run, in a circle: whose turn it is, but that runs now
+                          // who runs; NULL: none. A thread that is over is there until it is gone
+    struct cpu *home;     // where it runs, or ran last
     struct process *next_queued;
     bool queued;
     bool begun;    // it has had a thread
@@ -85,7 +85,7 @@ struct process {
     char name[NEBULET_NAME_MAX + 1];
 };
 
-enum thread_status { THREAD_FRESH, THREAD_READY, THREAD_RUNS, THREAD_WAITS, THREAD_OVER };
+enum thread_status { THREAD_FRESH, THREAD_READY, THREAD_WAITS, THREAD_OVER }; // READY: or runs
 
 struct kthread {
     struct object object; // signals: NEBULET_ENDED
@@ -93,12 +93,13 @@ struct kthread {
     struct thread *rt; // NULL: over
     struct vmctx *vm;
     struct kthread *next_thread, **self_thread; // of its process
-    struct kthread *next_ready;
+    struct kthread *next_turn, *last_turn; // in the process's ring; itself: nobody else
     u8 status; // enum thread_status
     u32 id;
     status woken;                   // why
     struct alarm alarm;             // the deadline of what it waits for
-    u32 stack_pointer, tls_base;    // while another thread of the process runs
+    u64 own[countof(((struct vmctx *)NULL)->own)]; // its values of vm->own, before it begins and
+                                                   // while it waits
     u64 word, ticket;               // what it waits at (kern/word.c), and since when; 0: nothing
     struct vm_func start;           // of the instance
     const struct vm_func *calls[3]; // what it calls, one after the other

@@ -17,6 +17,10 @@
 // Handing over. Who sends a message often waits for the answer next: the receiver takes the place
 // `handover` in front of the queue, and the sender's wait switches to it. If the sender does not
 // wait, the next tick finds it there.
+//
+// Turns. The threads of a process that can run form a ring, in the order of their turns. As long as
+// they only pass the turn on, they do so without the scheduler (arch_stub_pass, vm_thread.turn);
+// `ring` is set right when one of them comes here.
 #include "kern/sched.h"
 #include "kern/word.h"
 #include "plat/plat.h"
@@ -36,7 +40,9 @@ struct cpu {
     bool rests;           // in idle(), with nothing left to do
     bool rings;           // alarms; the timer is set after that
     volatile bool ticked; // and nobody has acted upon it
-    struct kthread *current, *next, *over;
+    struct rt_cpu *rt;
+    struct process *process; // that is here; NULL: none
+    struct kthread *next, *over;
     struct process *first, **last;
     struct process *handover;
     struct alarm *alarms;
@@ -67,9 +73,21 @@ struct cpu *sched_cpu(void)
     return &cpus[plat_cpu_id()];
 }
 
+static struct kthread *self_on(const struct cpu *c)
+{
+    struct thread *t = thread_running_on(c->rt);
+    return t ? thread_vm(t)->user : NULL;
+}
+
 struct kthread *sched_self(void)
 {
-    return sched_cpu()->current;
+    return self_on(sched_cpu());
+}
+
+// Where a process runs; NULL: nowhere.
+static struct cpu *cpu_of(const struct process *p)
+{
+    return p->home->process == p ? p->home : NULL;
 }
 
 struct alarm **sched_alarms(struct cpu *c)
@@ -139,21 +157,28 @@ static u64 left_ns(const struct process *p)
     return slice < 1000 ? 1000 : slice;
 }
 
-static bool contended(const struct cpu *c)
+// Has it siblings that can run?
+static bool has_company(const struct kthread *t)
 {
-    return c->first || c->handover || (c->current && c->current->process->ready);
+    return t->next_turn != t;
 }
 
-// The timer, for whatever comes first. `alarm` is the time of the next alarm.
-static void rearm(struct cpu *c, u64 now, u64 alarm)
+static bool contended(const struct cpu *c, const struct kthread *self)
 {
-    const struct process *p = c->current->process;
+    return c->first || c->handover || has_company(self);
+}
+
+// The timer, for whatever comes first to interrupt the running thread. `alarm` is the time of the
+// next alarm.
+static void rearm(struct cpu *c, const struct kthread *self, u64 now, u64 alarm)
+{
+    const struct process *p = self->process;
     u64 at = alarm, ns = UINT64_MAX;
-    if (contended(c))
+    if (contended(c, self))
         ns = left_ns(p);
     if (ns > POLL_NS && kern.io_waiters && !kern.sleepers)
         ns = POLL_NS;
-    if (ns > TURN_NS && p->ready)
+    if (ns > TURN_NS && has_company(self))
         ns = TURN_NS;
     if (c->handover && ns > HANDOVER_NS && kern.ncpus > 1)
         ns = HANDOVER_NS;
@@ -163,7 +188,7 @@ static void rearm(struct cpu *c, u64 now, u64 alarm)
         left = left < LOOK_NS ? left : LOOK_NS;
         ns = left < ns ? left : ns;
     }
-    if (unlikely(thread_vm(c->current->rt)->interrupt) && ns > HANDOVER_NS)
+    if (unlikely(thread_vm(self->rt)->interrupt) && ns > HANDOVER_NS)
         ns = HANDOVER_NS; // a request that the thread has not seen yet; it may be in C now
     if (ns != UINT64_MAX && now + ns < at)
         at = now + ns;
@@ -175,30 +200,31 @@ static void rearm(struct cpu *c, u64 now, u64 alarm)
 }
 
 // Somebody wants this CPU, which runs a thread: a tick must come.
-static void contend(struct cpu *c)
+static void contend(struct cpu *c, const struct kthread *self)
 {
     if (likely(ticks() < c->tick_until) || c->rings)
         return;
-    charge(c, c->current->process);
-    rearm(c, plat_now(), c->alarms ? c->alarms->at : UINT64_MAX);
+    charge(c, self->process);
+    rearm(c, self, plat_now(), c->alarms ? c->alarms->at : UINT64_MAX);
 }
 
 // A tick has come that nobody has acted upon: what it was for may be waiting still.
-static void catch_up(struct cpu *c)
+static void catch_up(struct cpu *c, const struct kthread *self)
 {
     if (likely(!c->ticked))
         return;
     c->ticked = false;
-    if (contended(c) || c->alarms)
-        contend(c);
+    if (contended(c, self) || c->alarms)
+        contend(c, self);
 }
 
 void sched_alarm_earlier(struct cpu *c, u64 at)
 {
-    if (!c->current || at >= c->armed || c->rings)
+    const struct kthread *self = self_on(c);
+    if (!self || at >= c->armed || c->rings)
         return;
-    if (!c->tick_until && contended(c))
-        contend(c); // nobody knows what the timer was to tell
+    if (!c->tick_until && contended(c, self))
+        contend(c, self); // nobody knows what the timer was to tell
     else
         arm(c, at);
 }
@@ -231,33 +257,51 @@ static struct process *pop_front(struct cpu *c)
     return p;
 }
 
-static void ready_back(struct process *p, struct kthread *t)
+// Says whether `t` may pass its turn on without asking.
+static void tell_turn(struct kthread *t)
 {
-    t->next_ready = NULL;
-    *p->ready_tail = t;
-    p->ready_tail = &t->next_ready;
+    const struct kthread *next = t->next_turn;
+    if (t->status == THREAD_OVER)
+        return;
+    bool plain = next != t && next->status == THREAD_READY && next->vm == t->vm;
+    thread_vm(t->rt)->turn = plain && !PLAT_TRACKS_STACKS ? thread_vm(next->rt) : NULL;
 }
 
-static void ready_front(struct process *p, struct kthread *t)
+// The last to have its turn.
+static void ring_add(struct process *p, struct kthread *t)
 {
-    t->next_ready = p->ready;
-    p->ready = t;
-    if (!t->next_ready)
-        p->ready_tail = &t->next_ready;
+    struct kthread *first = p->ring;
+    if (!first) {
+        p->ring = t;
+        return;
+    }
+    t->next_turn = first;
+    t->last_turn = first->last_turn;
+    t->last_turn->next_turn = t;
+    first->last_turn = t;
+    tell_turn(t->last_turn);
+    tell_turn(t);
 }
 
-static struct kthread *ready_pop(struct process *p)
+// The next one has its turn.
+static void ring_remove(struct kthread *t)
 {
-    struct kthread *t = p->ready;
-    p->ready = t->next_ready;
-    if (!p->ready)
-        p->ready_tail = &p->ready;
-    return t;
+    struct kthread *next = t->next_turn, *last = t->last_turn;
+    if (next == t) {
+        t->process->ring = NULL;
+        return;
+    }
+    t->process->ring = next;
+    t->next_turn = t->last_turn = t;
+    next->last_turn = last;
+    last->next_turn = next;
+    tell_turn(last);
+    tell_turn(t);
 }
 
 static bool is_idle(const struct cpu *c)
 {
-    return c->started && !c->current && !c->next && !c->first;
+    return c->started && !c->process && !c->first;
 }
 
 static void cpu_entry(void *argument);
@@ -299,11 +343,12 @@ static struct cpu *place(const struct process *p)
 static void notify(struct cpu *c)
 {
     if (c == sched_cpu()) {
-        if (c->current)
-            contend(c);
+        const struct kthread *self = self_on(c);
+        if (self)
+            contend(c, self);
         return;
     }
-    if (c->sleeping || (c->current && ticks() >= c->tick_until)) {
+    if (c->sleeping || (c->process && ticks() >= c->tick_until)) {
         if (c->sleeping)
             kern.sleepers--;
         c->sleeping = false;
@@ -346,27 +391,23 @@ static struct process *pick_process(struct cpu *c)
 
 // --- Switching
 
-// The globals of an instance that each of its threads has its own value of.
-static void save_globals(struct kthread *t)
+// A thread's own values of globals: kept while another one runs.
+static void keep_own(struct kthread *t)
 {
-    const struct process *p = t->process;
-    if (likely(!p->polls) || t->own_instance)
-        return;
-    if (p->stack_pointer)
-        t->stack_pointer = p->stack_pointer->i32;
-    if (p->tls_base)
-        t->tls_base = p->tls_base->i32;
+    for (u32 i = 0; i < countof(t->own) && unlikely(t->process->polls); i++)
+        t->own[i] = *t->vm->own[i];
 }
 
-static void load_globals(const struct kthread *t)
+static void show_own(const struct kthread *t)
 {
-    const struct process *p = t->process;
-    if (likely(!p->polls) || t->own_instance)
-        return;
-    if (p->stack_pointer)
-        p->stack_pointer->i32 = t->stack_pointer;
-    if (p->tls_base)
-        p->tls_base->i32 = t->tls_base;
+    for (u32 i = 0; i < countof(t->own) && unlikely(t->process->polls); i++)
+        *t->vm->own[i] = t->own[i];
+}
+
+// The tick that is to come is for one with a larger slice.
+static bool tick_is_late(const struct cpu *c, const struct process *p)
+{
+    return (s64)(c->tick_until - c->since) > p->slice;
 }
 
 // The process whose thread `t` is comes to this CPU.
@@ -374,51 +415,52 @@ static void arrive(struct cpu *c, struct kthread *t)
 {
     struct process *p = t->process;
     p->queued = false;
-    p->cpu = p->home = c;
+    p->home = c;
+    c->process = p;
     p->stats.switches++;
-    if (unlikely(p->limits.cpu_ns))
-        c->tick_until = 0; // it may have little left: look at the clock
+    if (unlikely(p->limits.cpu_ns) || tick_is_late(c, p))
+        c->tick_until = 0; // look at the clock
 }
 
 // The thread that runs next: of the process that was here, while it may go on, or of another; NULL:
 // none.
 static struct kthread *choose(struct cpu *c, struct process *was)
 {
-    if (was->ready && (was->slice > 0 || !(c->first || c->handover)))
-        return ready_pop(was);
+    if (was->ring && (was->slice > 0 || !(c->first || c->handover)))
+        return was->ring;
     charge(c, was);
-    was->cpu = NULL;
-    if (was->ready) {
+    if (was->ring) {
         refill(was);
-        enqueue(was, false);
+        struct cpu *to = place(was);
+        push_back(to, was);
+        was->queued = true;
+        if (to != c)
+            notify(to);
     }
     struct process *p = pick_process(c);
+    c->process = NULL;
     if (!p)
         return NULL;
-    struct kthread *t = ready_pop(p);
-    arrive(c, t);
-    return t;
+    arrive(c, p->ring);
+    return p->ring;
 }
 
 // Leaves a thread that has stopped. Returns when it is to go on, on whichever CPU.
 static void switch_from(struct cpu *c, struct kthread *t)
 {
-    save_globals(t);
+    keep_own(t);
     struct kthread *next = choose(c, t->process);
     if (next && next->status != THREAD_FRESH) {
-        next->status = THREAD_RUNS;
-        c->current = next;
-        load_globals(next);
-        if (unlikely(!c->tick_until) && (contended(c) || next->process->limits.cpu_ns))
-            contend(c);
-        catch_up(c);
+        if (unlikely(!c->tick_until) && (contended(c, next) || next->process->limits.cpu_ns))
+            contend(c, next);
+        catch_up(c, next);
         if (next != t)
-            thread_switch(t->rt, t->vm, next->rt);
-        return;
+            thread_switch(c->rt, t->rt, t->vm, next->rt);
+    } else {
+        c->next = next;
+        thread_leave(t->rt, t->vm);
     }
-    c->next = next;
-    c->current = NULL;
-    thread_leave(t->rt, t->vm);
+    show_own(t);
 }
 
 static void on_alarm(struct alarm *a)
@@ -429,12 +471,13 @@ static void on_alarm(struct alarm *a)
 status sched_wait(u64 deadline)
 {
     struct cpu *c = sched_cpu();
-    struct kthread *t = c->current;
+    struct kthread *t = self_on(c);
     if (unlikely(t->process->state != NEBULET_LIVES))
         return ERR_CANCELLED;
     if (deadline == NEBULET_AT_ONCE)
         return ERR_SHOULD_WAIT;
     t->status = THREAD_WAITS;
+    ring_remove(t);
     if (deadline != NEBULET_FOREVER) {
         t->alarm.ring = on_alarm;
         alarm_set(&t->alarm, deadline);
@@ -451,7 +494,12 @@ static bool make_ready(struct kthread *t, status why)
         alarm_cancel(&t->alarm);
     t->woken = why;
     t->status = THREAD_READY;
-    ready_back(t->process, t);
+    struct process *p = t->process;
+    const struct cpu *c = cpu_of(p);
+    struct kthread *runs = c ? self_on(c) : NULL;
+    if (runs)
+        p->ring = runs;
+    ring_add(p, t);
     return true;
 }
 
@@ -460,8 +508,8 @@ void sched_wake(struct kthread *t, status why)
     struct process *p = t->process;
     if (!make_ready(t, why))
         return;
-    if (p->cpu)
-        notify(p->cpu);
+    if (cpu_of(p))
+        notify(p->home);
     else if (!p->queued)
         enqueue(p, p->slice > 0 || (refill(p), false));
 }
@@ -470,8 +518,7 @@ void sched_hand_over(struct kthread *t)
 {
     struct process *p = t->process;
     struct cpu *c = sched_cpu();
-    if (p->cpu || p->queued || c->handover || p->slice <= 0 ||
-        (p->limits.cpu && p->limits.cpu != c->id + 1)) {
+    if (p->ring || c->handover || p->slice <= 0 || (p->limits.cpu && p->limits.cpu != c->id + 1)) {
         sched_wake(t, OK);
         return;
     }
@@ -479,7 +526,7 @@ void sched_hand_over(struct kthread *t)
         return;
     p->queued = true;
     c->handover = p;
-    contend(c);
+    contend(c, self_on(c));
 }
 
 // From the only thread of one process that could run to the only one of another: no queue is
@@ -487,10 +534,9 @@ void sched_hand_over(struct kthread *t)
 status sched_hand_over_and_wait(struct kthread *me, struct kthread *t, u64 deadline)
 {
     struct process *p = t->process, *was = me->process;
-    struct cpu *c = was->cpu;
-    bool plain = deadline == NEBULET_FOREVER && t->status == THREAD_WAITS && !p->cpu &&
-                 !p->queued && !was->ready && p->slice > 0 && !p->special &&
-                 was->state == NEBULET_LIVES;
+    struct cpu *c = was->home;
+    bool plain = deadline == NEBULET_FOREVER && t->status == THREAD_WAITS && !p->ring &&
+                 !has_company(me) && p->slice > 0 && !p->special && was->state == NEBULET_LIVES;
     if (unlikely(!plain)) {
         sched_hand_over(t);
         return sched_wait(deadline);
@@ -498,17 +544,20 @@ status sched_hand_over_and_wait(struct kthread *me, struct kthread *t, u64 deadl
     if (unlikely(t->alarm.cpu != NULL))
         alarm_cancel(&t->alarm);
     charge(c, was);
-    was->cpu = NULL;
+    was->ring = NULL;
     me->status = THREAD_WAITS;
-    save_globals(me);
-    p->cpu = p->home = c;
+    keep_own(me);
+    p->ring = t;
+    p->home = c;
+    c->process = p;
     p->stats.switches++;
     t->woken = OK;
-    t->status = THREAD_RUNS;
-    c->current = t;
-    load_globals(t);
-    catch_up(c);
-    thread_switch(me->rt, me->vm, t->rt);
+    t->status = THREAD_READY;
+    if (unlikely(c->first) && tick_is_late(c, p))
+        c->tick_until = 0, contend(c, t);
+    catch_up(c, t);
+    thread_switch(c->rt, me->rt, me->vm, t->rt);
+    show_own(me);
     return me->woken;
 }
 
@@ -517,50 +566,38 @@ void sched_begin(struct kthread *t)
     struct process *p = t->process;
     struct cpu *c = sched_cpu();
     t->status = THREAD_FRESH;
-    ready_back(p, t);
-    if (p->cpu) {
-        notify(p->cpu);
-    } else if (!c->current || c->handover || p->limits.cpu) {
+    if (cpu_of(p)) {
+        p->ring = self_on(c); // its sibling
+        ring_add(p, t);
+        notify(c);
+        return;
+    }
+    ring_add(p, t);
+    if (!self_on(c) || c->handover || p->limits.cpu) {
         enqueue(p, false);
     } else {
         p->queued = true; // who starts a process often waits for it
         c->handover = p;
-        contend(c);
+        contend(c, self_on(c));
     }
 }
 
-// To a thread of the same process that has parked: nothing but the thread changes.
-static void switch_to_sibling(struct cpu *c, struct kthread *t, struct kthread *next)
+void sched_kick(struct process *p)
 {
-    struct process *p = t->process;
-    p->ready = next->next_ready;
-    t->next_ready = NULL;
-    *(p->ready ? p->ready_tail : &p->ready) = t;
-    p->ready_tail = &t->next_ready;
-    t->status = THREAD_READY;
-    next->status = THREAD_RUNS;
-    c->current = next;
-    save_globals(t);
-    load_globals(next);
-    catch_up(c);
-    thread_switch(t->rt, t->vm, next->rt);
+    if (cpu_of(p))
+        plat_cpu_kick(p->home->id);
 }
 
 void sched_pass(void)
 {
     struct cpu *c = sched_cpu();
-    struct kthread *t = c->current;
+    struct kthread *t = self_on(c), *next = t->next_turn;
     struct process *p = t->process;
-    if (likely(p->ready) && likely(p->ready->status != THREAD_FRESH) && likely(p->slice > 0)) {
-        switch_to_sibling(c, t, p->ready);
+    if (next == t && !c->first && !c->handover)
         return;
-    }
-    if (!p->ready && !c->first && !c->handover)
-        return;
-    t->status = THREAD_READY;
-    if (!p->ready)
+    p->ring = next;
+    if (next == t)
         p->slice = 0; // nobody here: the others
-    ready_back(p, t);
     switch_from(c, t);
 }
 
@@ -590,14 +627,13 @@ static void swap_with_first(struct cpu *c, struct kthread *t)
 {
     struct process *p = t->process, *first = pop_front(c);
     charge(c, p);
-    p->cpu = NULL;
     p->queued = true;
     push_front(c, p);
-    save_globals(t);
-    c->next = ready_pop(first);
+    keep_own(t);
+    c->next = first->ring;
     arrive(c, c->next);
-    c->current = NULL;
     thread_leave(t->rt, t->vm);
+    show_own(t);
 }
 
 // Whoever was woken by an alarm or by I/O has gone to the front of the queue: it runs now, and the
@@ -611,8 +647,6 @@ static bool give_way(struct cpu *c, struct kthread *t, const struct process *fro
     if (!urgent && p->slice > 0)
         return false;
     p->stats.preemptions++;
-    t->status = THREAD_READY;
-    ready_front(p, t);
     if (urgent)
         swap_with_first(c, t);
     else
@@ -646,8 +680,9 @@ static void preempt(struct vmctx *vm)
         plat_poll();
     kern_acquire();
     struct cpu *c = sched_cpu();
-    struct kthread *t = c->current;
+    struct kthread *t = self_on(c);
     struct process *p = t->process, *front = c->first;
+    p->ring = t;
     u64 now = plat_now();
     measure(now);
     charge(c, p);
@@ -655,11 +690,11 @@ static void preempt(struct vmctx *vm)
     u64 next = ring(c, now);
     if (unlikely(p->limits.cpu_ns) && p->state == NEBULET_LIVES)
         check_limit(p);
-    if (p->ready)
+    if (has_company(t))
         t->vm->poll = 1;
     requeue_handover(c);
     if (!give_way(c, t, front))
-        rearm(c, now, next);
+        rearm(c, t, now, next);
     kern_release();
 }
 
@@ -668,7 +703,7 @@ static void poll(struct vmctx *vm)
 {
     (void)vm;
     kern_acquire();
-    if (sched_self()->process->ready)
+    if (has_company(sched_self()))
         sched_pass();
     kern_release();
 }
@@ -679,7 +714,7 @@ static void poll(struct vmctx *vm)
 // process may have interrupted a call that was over already.
 static bool on_ended(struct thread *rt)
 {
-    struct kthread *t = *thread_user(rt);
+    struct kthread *t = thread_vm(rt)->user;
     kern_acquire();
     if (t->process->state == NEBULET_LIVES && thread_next_call(t)) {
         kern_release();
@@ -689,7 +724,6 @@ static bool on_ended(struct thread *rt)
     charge(c, t->process);
     t->status = THREAD_OVER;
     c->over = t;
-    c->current = NULL;
     return false;
 }
 
@@ -700,14 +734,17 @@ static void bury(struct cpu *c)
     struct kthread *t = c->over;
     struct process *p = t->process;
     object_ref(&p->object);
+    object_ref(&t->object);
     kern_release();
     thread_over(t);
     kern_acquire();
     c->over = NULL;
     charge(c, p);
-    p->cpu = NULL;
-    if (p->ready)
+    ring_remove(t);
+    c->process = NULL;
+    if (p->ring)
         enqueue(p, true);
+    object_unref(&t->object);
     object_unref(&p->object);
 }
 
@@ -723,16 +760,17 @@ static void enter(struct cpu *c, struct kthread *t)
         c->over = t;
         return;
     }
-    t->status = THREAD_RUNS;
+    t->status = THREAD_READY;
     t->begun = true;
-    c->current = t;
-    load_globals(t);
     thread_arrive(t->rt); // a timer that runs out at once, or a kick, must find whose it is
     u64 now = plat_now();
     c->armed = UINT64_MAX; // it may have run out, a little early even, and nobody took notice
-    rearm(c, now, ring(c, now));
-    if (fresh)
+    rearm(c, t, now, ring(c, now));
+    if (fresh) {
+        tell_turn(t->last_turn);
+        show_own(t);
         kern_release();
+    }
     thread_enter(t->rt);
 }
 
@@ -804,7 +842,7 @@ static void loop(struct cpu *c)
         if (!t) {
             struct process *p = pick_process(c);
             if (p) {
-                t = ready_pop(p);
+                t = p->ring;
                 arrive(c, t);
             }
         }
@@ -836,7 +874,8 @@ status kern_init(const struct engine *engine, u32 ncpus, const struct kern_hooks
     kern.ncpus = ncpus < CPUS ? ncpus : CPUS;
     if (!kern.started) {
         for (u32 i = 0; i < CPUS; i++)
-            cpus[i] = (struct cpu){.id = i, .last = &cpus[i].first, .armed = UINT64_MAX};
+            cpus[i] = (struct cpu){
+                .id = i, .rt = thread_cpu(i), .last = &cpus[i].first, .armed = UINT64_MAX};
         kern.started = 1;
         cpus[0].started = true;
         kern.now0 = plat_now();
@@ -867,7 +906,6 @@ void sched_add(struct process *p)
 {
     p->id = ++kern.next_id;
     p->home = sched_cpu();
-    p->ready_tail = &p->ready;
     refill(p);
     p->next_all = kern.all;
     p->self_all = &kern.all;

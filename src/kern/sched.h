@@ -37,6 +37,7 @@ void sched_hand_over(struct kthread *t);
 // The same, and the running thread waits now.
 status sched_hand_over_and_wait(struct kthread *me, struct kthread *t, u64 deadline);
 void sched_begin(struct kthread *t); // a fresh one
+void sched_kick(struct process *p);  // its threads look up, if one of them runs
 // Others run first: threads of the process, then processes.
 void sched_pass(void);
 void sched_add(struct process *p); // to the list of all

@@ -18,8 +18,9 @@ static struct kthread *new_thread(struct process *p)
     }
     object_init(&t->object, OBJECT_thread);
     t->process = p;
-    *thread_user(t->rt) = t;
+    thread_vm(t->rt)->user = t;
     t->vm = instance_vm(p->instance);
+    t->next_turn = t->last_turn = t;
     return t;
 }
 
@@ -165,7 +166,7 @@ static bool thread_func(struct process *p, u32 function, const struct vm_func **
 status thread_new(struct process *p, u32 function, u32 arg, u32 stack, struct kthread **out)
 {
     const struct vm_func *f;
-    if (!thread_func(p, function, &f) || (stack && !p->stack_pointer))
+    if (!thread_func(p, function, &f) || (stack && !p->module->stack_pointer))
         return ERR_INVALID_ARG;
     if (p->nthreads >= p->limits.threads)
         return ERR_NO_RESOURCES;
@@ -174,8 +175,8 @@ status thread_new(struct process *p, u32 function, u32 arg, u32 stack, struct kt
         return ERR_NO_MEMORY;
     add_call(t, f);
     t->slots[0] = arg;
-    t->stack_pointer = stack;
-    t->tls_base = p->tls_base ? p->tls_base->i32 : 0;
+    t->own[0] = stack;
+    t->own[1] = *t->vm->own[1];
     start_sibling(p, t);
     *out = t;
     return OK;

@@ -237,6 +237,7 @@ static status make_memory(struct instance *in, struct error *e)
         in->vm.mem = &in->store->no_memory;
     }
     in->vm.mem_base = in->vm.mem->base;
+    in->vm.own[0] = in->vm.own[1] = &in->vm.scratch;
     return OK;
 }
 

@@ -7,6 +7,7 @@
 // several CPUs may each use a store of the realm. Everything hangs from the store or its realm;
 // store_free gives it all back.
 #pragma once
+#include "base/lock.h"
 #include "wasm/engine.h"
 
 struct store;
@@ -32,7 +33,8 @@ status rt_module_load(struct store *s, const u8 *bytes, size_t size, struct rt_m
 void rt_module_free(struct rt_module *m); // only when it has no instance any more
 
 // --- Host modules: named functions given by tables. `type` is "params:results" of i I f F r e (i32
-// i64 f32 f64 funcref externref), for instance "iiI:i". The tables must outlive the store.
+// i64 f32 f64 funcref externref), for instance "iiI:i"; with a "!" behind, threads pass their turn
+// on by it (arch_stub_pass). The tables must outlive the store.
 struct host_func {
     const char *name;
     const char *type;
@@ -118,13 +120,19 @@ status thread_result(const struct thread *t);
 void thread_arrive(struct thread *t);
 // From the CPU's own stack to a thread; returns when one comes back to it, here, on this CPU.
 void thread_enter(struct thread *t);
-// From the running thread, in a call of `vm`, to the CPU's own stack, or straight to another
-// thread. They return when the thread is switched to again, maybe on another CPU.
+// From the running thread, in a call of `vm`, to the CPU's own stack, or, on the CPU c, straight to
+// another thread. They return when the thread is switched to again, maybe on another CPU.
+struct rt_cpu;
 void thread_leave(struct thread *from, struct vmctx *vm);
-void thread_switch(struct thread *from, struct vmctx *vm, struct thread *to);
-struct thread *thread_running(void);  // on this CPU, or NULL
-void **thread_user(struct thread *t); // a pointer for the scheduler
-size_t thread_size(void);             // bytes of a thread's record
+void thread_switch(struct rt_cpu *c, struct thread *from, struct vmctx *vm, struct thread *to);
+struct rt_cpu *thread_cpu(u32 cpu);                              // of that number
+struct thread *thread_running(void);                             // on this CPU, or NULL
+struct thread *thread_running_on(const struct rt_cpu *c);
+size_t thread_size(void); // bytes of a thread's record
+// Where threads take turns (vm_thread.turn, arch_stub_pass), the scheduler is not asked: it says
+// beforehand who is next, with this lock held. The lock is held over every such switch, and whoever
+// goes on releases it.
+extern spinlock rt_switch_lock;
 
 struct rt_scheduler {
     // A timer or a kick has hit this CPU while t ran: is another one to run? In interrupt context,
@@ -135,8 +143,9 @@ struct rt_scheduler {
 void rt_set_scheduler(const struct rt_scheduler *s); // it must outlive all threads
 
 // Asks a running call to end with that trap as soon as it is in guest code or at its next call;
-// from signal or interrupt context.
+// from signal or interrupt context. A scheduler makes the request, and kicks the CPU itself.
 void thread_interrupt(struct thread *t, enum trap trap);
+void thread_request(struct thread *t, enum trap trap);
 // Calls on this thread end with TRAP_TIME when plat_now() reaches `at`; UINT64_MAX: never. Uses the
 // timer of the CPU.
 void thread_deadline(struct thread *t, u64 at);

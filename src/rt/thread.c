@@ -35,21 +35,35 @@ enum {
 #define LINK_BYTES (LINKS * sizeof(struct vm_link))
 #define CELL_BYTES (CELLS * sizeof(u64))
 
-static struct rt_cpu {
-    struct thread *running;
-    void *sp; // of its own stack, while a thread runs
+struct rt_cpu {
+    void *sp;         // of its own stack, while a thread runs
+    struct vmctx *vm; // that the thread which runs has come from, and in it the thread: threads of
+                      // one instance may have changed places since (arch_stub_pass). NULL: none
     struct plat_stack stack;
-    bool left;                             // its own stack, just now
-} __attribute__((aligned(64))) cpus[CPUS]; // each its own cache line
+    bool left; // its own stack, just now
+} __attribute__((aligned(64))); // each its own cache line
+static struct rt_cpu cpus[CPUS];
+spinlock rt_switch_lock;
+
+struct rt_cpu *thread_cpu(u32 cpu)
+{
+    return &cpus[cpu];
+}
 
 static struct rt_cpu *this_cpu(void)
 {
     return &cpus[plat_cpu_id()];
 }
 
+struct thread *thread_running_on(const struct rt_cpu *c)
+{
+    const struct vmctx *vm = __atomic_load_n(&c->vm, __ATOMIC_RELAXED);
+    return vm ? (struct thread *)vm->thread : NULL;
+}
+
 struct thread *thread_running(void)
 {
-    return this_cpu()->running;
+    return thread_running_on(this_cpu());
 }
 
 static size_t reservation_size(const struct realm *s)
@@ -66,11 +80,8 @@ bool thread_guards(const struct thread *t, u64 address)
 
 static status run(struct thread *t)
 {
-    const struct vm_func *f = t->func;
-    struct vmctx *vm = f->vm;
-    vm->thread = &t->vm;
-    const struct compiled *c = &vm->instance->module->pub.compiled;
-    return c->engine->call(c, f, t->slots);
+    const struct compiled *c = &t->at->instance->module->pub.compiled;
+    return c->engine->call(c, t->func, t->slots);
 }
 
 static void call_host(void *argument)
@@ -86,7 +97,6 @@ static status run_host(struct thread *t)
     if (memory_none(t->store))
         return ERR_NO_MEMORY;
     vm->mem_base = t->store->no_memory.base;
-    vm->thread = &t->vm;
     return arch_protect(&t->vm, call_host, t) ? ERR_TRAP : OK;
 }
 
@@ -102,36 +112,33 @@ static void arrived(struct thread *t)
     c->left = false;
 }
 
-// The instance that a thread was switched away in finds its thread and its memory again. `now` is
-// the memory that GS shows.
-static void prepare(struct thread *t, const u8 *now)
+// The instance that a thread goes on in finds it and its memory again. `now` is the memory that GS
+// shows.
+static void prepare(struct rt_cpu *c, struct thread *t, const u8 *now)
 {
     struct vmctx *vm = t->at;
     vm->thread = &t->vm;
+    __atomic_store_n(&c->vm, vm, __ATOMIC_RELAXED);
     if (vm->mem_base != now && t->code)
         arch_set_gs((u64)(uintptr_t)vm->mem_base);
 }
 
 void thread_arrive(struct thread *t)
 {
-    t->state = THREAD_RUNNING;
-    t->cpu = plat_cpu_id();
-    this_cpu()->running = t;
+    prepare(this_cpu(), t, NULL);
 }
 
 void thread_enter(struct thread *t)
 {
     struct rt_cpu *c = this_cpu();
-    thread_arrive(t);
     c->left = true;
-    if (t->at)
-        prepare(t, NULL);
+    prepare(c, t, NULL);
     if (PLAT_TRACKS_STACKS)
         plat_stack_leave(&c->stack, &t->own_stack);
-    arch_switch(&c->sp, t->own_sp);
+    arch_switch(&c->sp, &t->vm.sp);
     if (PLAT_TRACKS_STACKS)
         plat_stack_enter(&c->stack, NULL);
-    c->running = NULL;
+    c->vm = NULL;
 }
 
 static void to_cpu(struct thread *from)
@@ -139,28 +146,23 @@ static void to_cpu(struct thread *from)
     struct rt_cpu *c = this_cpu();
     if (PLAT_TRACKS_STACKS)
         plat_stack_leave(&from->own_stack, &c->stack);
-    arch_switch(&from->own_sp, c->sp);
+    arch_switch(&from->vm.sp, &c->sp);
 }
 
 void thread_leave(struct thread *from, struct vmctx *vm)
 {
     from->at = vm;
-    from->state = THREAD_PARKED;
     to_cpu(from);
     arrived(from);
 }
 
-void thread_switch(struct thread *from, struct vmctx *vm, struct thread *to)
+void thread_switch(struct rt_cpu *c, struct thread *from, struct vmctx *vm, struct thread *to)
 {
     from->at = vm;
-    from->state = THREAD_PARKED;
-    to->state = THREAD_RUNNING;
-    to->cpu = from->cpu;
-    cpus[from->cpu].running = to;
-    prepare(to, vm->mem_base);
+    prepare(c, to, vm->mem_base);
     if (PLAT_TRACKS_STACKS)
         plat_stack_leave(&from->own_stack, &to->own_stack);
-    arch_switch(&from->own_sp, to->own_sp);
+    arch_switch(&from->vm.sp, &to->vm.sp);
     arrived(from);
 }
 
@@ -168,7 +170,6 @@ static void finish(struct thread *t, status s)
 {
     t->result = s == ERR_TRAP && t->vm.trap == TRAP_EXIT ? ERR_EXIT : s;
     t->state = THREAD_IDLE;
-    t->at = NULL;
     __atomic_store_n(&t->vm.interrupt, 0, __ATOMIC_RELAXED);
     allow_host(&t->vm);
 }
@@ -179,6 +180,7 @@ static void thread_main(void *argument)
     for (;;) {
         arrived(t);
         do {
+            prepare(this_cpu(), t, t->at->mem_base); // arch_enter shows it
             bool host = t->func->index == VM_FUNC_HOST;
             finish(t, host ? run_host(t) : run(t));
         } while (t->ended && t->ended(t));
@@ -189,7 +191,9 @@ static void thread_main(void *argument)
 // Lets it run until it ends or parks. A timer that runs out at once must find whose it is.
 static status run_to_end(struct thread *t)
 {
-    this_cpu()->running = t;
+    t->state = THREAD_RUNNING;
+    t->cpu = plat_cpu_id();
+    thread_arrive(t);
     if (t->deadline != UINT64_MAX)
         plat_timer(t->deadline);
     thread_enter(t);
@@ -215,6 +219,7 @@ static void set_up(struct thread *t, const struct vm_func *f, u64 *slots)
     t->depth = 0;
     t->cut = false;
     t->func = f->ref;
+    t->at = t->func->index == VM_FUNC_HOST ? &t->store->host_vm : t->func->vm;
     t->slots = slots;
 }
 
@@ -233,6 +238,7 @@ status thread_call(struct thread *t, const struct vm_func *f, u64 *slots)
 
 void thread_park(struct thread *t, struct vmctx *vm)
 {
+    t->state = THREAD_PARKED;
     thread_leave(t, vm);
 }
 
@@ -255,19 +261,19 @@ size_t thread_size(void)
     return sizeof(struct thread);
 }
 
-void **thread_user(struct thread *t)
-{
-    return &t->user;
-}
-
 status thread_result(const struct thread *t)
 {
     return t->result;
 }
 
-void thread_interrupt(struct thread *t, enum trap trap)
+void thread_request(struct thread *t, enum trap trap)
 {
     __atomic_store_n(&t->vm.interrupt, trap, __ATOMIC_RELAXED);
+}
+
+void thread_interrupt(struct thread *t, enum trap trap)
+{
+    thread_request(t, trap);
     if (t->state == THREAD_RUNNING)
         plat_cpu_kick(t->cpu);
 }
@@ -300,12 +306,11 @@ static void lay_out(struct thread *t)
         t->vm.cells = (u64 *)(links + LINK_BYTES);
         t->vm.cells_end = t->vm.cells + CELLS;
     }
-    t->own_sp = arch_prepare(t->stack_top, thread_main, t);
+    t->vm.sp = arch_prepare(t->stack_top, thread_main, t);
     t->own_stack = (struct plat_stack){.low = stack, .size = STACK};
     t->state = THREAD_IDLE;
     t->code = t->store->engine->code;
     t->at = NULL;
-    t->user = NULL;
     t->ended = NULL;
     t->deadline = UINT64_MAX;
 }

@@ -28,17 +28,15 @@ struct thread {
     struct vm_thread vm; // first: thread_vm
     struct store *store;
     struct thread *next, **self;
-    enum thread_state state;
-    u32 cpu;      // it runs on
+    enum thread_state state; // of the call; a scheduler's may be parked while it RUNS
+    u32 cpu;                 // that thread_call or thread_resume has come from
     u64 deadline; // UINT64_MAX: none
     bool deep;    // in the pool, with all of its stack
     u8 *reservation;
     u8 *stack_top;
-    void *own_sp; // while it does not run
     bool code;    // compiled code runs on it, which finds memory 0 by GS
     struct plat_stack own_stack;
-    struct vmctx *at; // the instance that it was switched away in; NULL: its call has not begun
-    void *user;       // the scheduler's
+    struct vmctx *at; // the instance that it is called in, or was switched away in
     bool (*ended)(struct thread *t); // NULL: the call is thread_call's
     const struct vm_func *func;
     u64 *slots;

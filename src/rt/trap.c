@@ -88,6 +88,12 @@ void rt_check_interrupt(struct vmctx *vm)
         rt_trap(vm, trap);
 }
 
+u64 rt_passed(struct vmctx *vm)
+{
+    rt_check_interrupt(vm);
+    return 0;
+}
+
 // A trap that waits is left to the next tick, which finds the place in the code that it belongs to.
 void rt_preempted(struct vmctx *vm)
 {

@@ -56,5 +56,10 @@ extern const u8 arch_stub_link[];
 // And the code of host functions that take their arguments in registers: R11 = a vm_func whose ref
 // is a struct vm_host; for those with six arguments.
 extern const u8 arch_stub_direct[], arch_stub_direct6[];
+// And that of a call by which a thread passes its turn to the next one (vm_thread.turn); it comes
+// to the function like one with arguments in registers when there is more to it, or no next one. A
+// thread that has got it again and is wanted otherwise goes on in rt_passed.
+extern const u8 arch_stub_pass[];
+u64 rt_passed(struct vmctx *vm);
 // And the one for a poll, which keeps every register but R11: the address to go on at.
 extern const u8 arch_stub_poll[];

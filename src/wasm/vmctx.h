@@ -84,6 +84,7 @@ struct vm_link {
 
 // One thread of execution: its stacks. Shared by all instances that it passes through.
 struct vm_thread {
+    void *sp;        // while it does not run; first (arch_switch)
     u8 *stack_limit; // frames of compiled code stay above; the guard page lies below
     u8 *host_limit;  // a host function starts above: it has VM_HOST_STACK bytes. Beyond any stack
                     // when an interrupt waits for the next call of a host function by compiled code
@@ -102,6 +103,9 @@ struct vm_thread {
     const u8 *trap_pc; // compiled: machine address; interpreter: NULL
     u8 *trap_sp;
     u64 trap_address;
+    struct vm_thread *turn; // which runs when this one passes its turn (arch_stub_pass): it is
+                            // parked in the same instance. NULL: the scheduler must look
+    void *user;             // the scheduler's
 };
 #define VM_HOST_STACK (64u << 10)
 #define VM_INTERRUPT_SWITCH 0x100u // let another thread run
@@ -126,6 +130,8 @@ struct vmctx {
     void *engine_data;         // compiled->data of its module
     u8 *mem_base; // memory 0, or an unmapped reservation of zero length: never NULL in compiled
                   // code
+    u64 *own[2]; // cells of globals of which each thread has a value of its own (the stack pointer,
+                 // thread-local storage), or of nothing of interest: scratch
 } __attribute__((aligned(16)));
 
 static inline struct vm_func *vm_import(const struct vmctx *vm, u32 func)

@@ -236,6 +236,50 @@ arch_stub_direct:
     jmp *VM_HOST_DIRECT(%r11)
 endfunc arch_stub_direct
 
+// What compiled code calls to pass its turn: the thread that is to run next in the same instance gets the CPU, without a
+// look at the scheduler. Its lock keeps others from changing the order meanwhile, and goes with the CPU as in every
+// switch. Everything that is not as plain as that is arch_stub_direct's.
+func arch_stub_pass
+    mov VMCTX_THREAD(%r14), %rdi
+    cmp VM_THREAD_DIRECT_LIMIT(%rdi), %rsp
+    jb arch_stub_direct
+    lock btsl $0, rt_switch_lock(%rip)
+    jc arch_stub_direct
+    mov VM_THREAD_TURN(%rdi), %rsi
+    test %rsi, %rsi
+    jz 4f
+    mov VMCTX_OWN(%r14), %rax
+    push (%rax)
+    mov VMCTX_OWN + 8(%r14), %rax
+    push (%rax)
+    .irp r, rbp, rbx, r12, r13, r14, r15
+    push %\r
+    .endr
+    call 5f
+    // Here it goes on, with its own struct vm_thread in rsi.
+    .irp r, r15, r14, r13, r12, rbx, rbp
+    pop %\r
+    .endr
+    mov VMCTX_OWN + 8(%r14), %rax
+    pop (%rax)
+    mov VMCTX_OWN(%r14), %rax
+    pop (%rax)
+    movl $0, rt_switch_lock(%rip)
+    mov VM_THREAD_INTERRUPT(%rsi), %eax
+    test %eax, %eax
+    jnz 6f
+    ret
+5:  mov %rsp, VM_THREAD_SP(%rdi)
+    mov %rsi, VMCTX_THREAD(%r14)
+    mov VM_THREAD_SP(%rsi), %rsp
+    ret
+4:  movl $0, rt_switch_lock(%rip)
+    jmp arch_stub_direct
+6:  mov %rsp, VM_THREAD_LAST_SP(%rsi)
+    mov %r14, %rdi
+    jmp rt_passed
+endfunc arch_stub_pass
+
 // Calls a C function of the instance and keeps every register but the flags and r11: the other caller-saved ones here,
 // the rest by C. Compiled code uses the low halves of the vector registers only. The stack is aligned to 8 bytes at least.
     .macro call_keeping_all function

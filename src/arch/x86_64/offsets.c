@@ -10,6 +10,8 @@
 AT(vmctx, mem_base, VMCTX_MEM_BASE);
 AT(vmctx, thread, VMCTX_THREAD);
 AT(vmctx, scratch, VMCTX_SCRATCH);
+AT(vmctx, own, VMCTX_OWN);
+AT(vm_thread, sp, VM_THREAD_SP);
 AT(vm_thread, stack_limit, VM_THREAD_STACK_LIMIT);
 AT(vm_thread, host_limit, VM_THREAD_HOST_LIMIT);
 AT(vm_thread, last_sp, VM_THREAD_LAST_SP);
@@ -18,6 +20,7 @@ AT(vm_thread, link_end, VM_THREAD_LINK_END);
 AT(vm_thread, entry_sp, VM_THREAD_ENTRY_SP);
 AT(vm_thread, direct_limit, VM_THREAD_DIRECT_LIMIT);
 AT(vm_thread, interrupt, VM_THREAD_INTERRUPT);
+AT(vm_thread, turn, VM_THREAD_TURN);
 AT(vm_func, code, VM_FUNC_CODE);
 AT(vm_func, vm, VM_FUNC_VM);
 AT(vm_func, ref, VM_FUNC_REF);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Coroutine switches and the GS base.
 //
-// A stack that is switched away from holds, from its stack pointer up: r15 r14 r13 r12 rbx rbp and the address to go on
-// at. The floating-point control words are the same everywhere, so nothing else needs saving: the switch is a function
-// call, and a function call gives up all other registers.
+// A stack that is switched away from has on top the address to go on at; what lies above is the business of whoever
+// goes on there, who finds in rsi where its stack pointer was (for a thread: its struct vm_thread), and may count on no
+// other register.
 
     .macro func name
     .globl \name
@@ -21,45 +21,32 @@
 
     .text
 
-// void arch_switch(void **save, void *to)
-func arch_switch
-    push %rbp
-    push %rbx
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+// The inner part of arch_switch. Called, so that who comes back does so by a return that the processor has foreseen
+// when both have switched at the same place.
+func arch_switch_stacks
     mov %rsp, (%rdi)
-    mov %rsi, %rsp
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbx
-    pop %rbp
+    mov (%rsi), %rsp
     ret
-endfunc arch_switch
+endfunc arch_switch_stacks
 
 // void *arch_prepare(void *stack_top, void (*entry)(void *), void *argument)
 func arch_prepare
     and $-16, %rdi
     lea start(%rip), %rax
-    mov %rax, -8(%rdi)
-    movq $0, -16(%rdi)   // rbp: the end of the chain for debuggers
-    mov %rsi, -24(%rdi)  // rbx
-    mov %rdx, -32(%rdi)  // r12
-    movq $0, -40(%rdi)
-    movq $0, -48(%rdi)
-    movq $0, -56(%rdi)
-    lea -56(%rdi), %rax
+    mov %rdx, -8(%rdi)
+    mov %rsi, -16(%rdi)
+    mov %rax, -24(%rdi)
+    lea -24(%rdi), %rax
     ret
 endfunc arch_prepare
 
 // The first instructions on a fresh stack.
 func start
     .cfi_undefined rip
-    mov %r12, %rdi
-    call *%rbx
+    xor %ebp, %ebp // the end of the chain for debuggers
+    pop %rax
+    pop %rdi
+    call *%rax
     ud2
 endfunc start
 
