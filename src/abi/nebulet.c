@@ -173,6 +173,7 @@ static void finish(struct vmctx *vm, const char *name, const struct arg_info *in
     rt_check_interrupt(vm)
 #define AFTER_PLAIN(vm) ((void)0)
 #define AFTER_PASSES AFTER_WAITS
+#define AFTER_HANDS AFTER_WAITS
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
     static inline __attribute__((always_inline)) s64 do_##name(struct vmctx *vm, const u64 *slots) \
     {                                                                                              \
@@ -197,6 +198,30 @@ static void finish(struct vmctx *vm, const char *name, const struct arg_info *in
                      : N <= CELLS_DIRECT ? from_cells(direct_##name, vm, slots, N)                 \
                                          : do_##name(vm, slots);                                   \
         finish(vm, #name, info_##name, slots, result);                                             \
+    }                                                                                              \
+    OUTCOME_##waits(name, privilege)
+#define OUTCOME_WAITS(name, privilege)
+#define OUTCOME_PLAIN(name, privilege)
+#define OUTCOME_PASSES(name, privilege)
+#define OUTCOME_HANDS(name, privilege)                                                             \
+    static __attribute__((preserve_none)) struct vm_outcome outcome_##name(                        \
+        u64 r12, u64 r13, struct vmctx *vm, u64 r15, u64 c0, u64 c1, u64 c2, u64 c3, u64 c4,       \
+        u64 c5)                                                                                    \
+    {                                                                                              \
+        const u64 slots[CELLS_MAX] = {c0, c1, c2, c3, c4, c5};                                     \
+        struct call_##name a;                                                                      \
+        (void)r12, (void)r13, (void)r15;                                                           \
+        _Static_assert(PRIVILEGE_##privilege == 0, "everybody may");                               \
+        s64 result = take_##name(vm, vm->process, slots, &a);                                      \
+        if (likely(!result)) {                                                                     \
+            struct vm_thread *to = hand_##name(vm, &a);                                            \
+            if (likely(to))                                                                        \
+                return (struct vm_outcome){0, to};                                                 \
+            const struct call_##name copy = a; /* so that a itself need not be in memory */        \
+            result = call_##name(vm, vm->process, &copy);                                          \
+            AFTER_WAITS(vm);                                                                       \
+        }                                                                                          \
+        return (struct vm_outcome){(u64)result, NULL};                                             \
     }
 #define OBJECT(x, type, rights) +1
 #define ANY(x, rights) +1
@@ -276,11 +301,16 @@ static const struct host_func wasi_threads[] = {
 #define WORD(x) "i"
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
     {#name, args ":I" TYPE_##waits, shim_##name,                                                   \
-     sizeof(args "") - 1 <= CELLS_DIRECT ? direct_##name : NULL},
+     sizeof(args "") - 1 <= CELLS_DIRECT ? DIRECT_##waits(name) : NULL},
 #define NORETURN(number, name, args, doc) {#name, args ":", shim_##name, NULL},
+#define DIRECT_WAITS(name) direct_##name
+#define DIRECT_PLAIN(name) direct_##name
+#define DIRECT_PASSES(name) direct_##name
+#define DIRECT_HANDS(name) (vm_direct_fn *)(void *)(vm_hand_fn *)outcome_##name
 #define TYPE_WAITS
 #define TYPE_PLAIN
 #define TYPE_PASSES "!"
+#define TYPE_HANDS ">"
 static const struct host_func calls[] = {
 #include "abi/nebulet.def"
 };

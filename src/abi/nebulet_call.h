@@ -55,6 +55,17 @@ typedef struct module_object object_module;
     s64 call_##name(struct vmctx *vm, struct process *p, const struct call_##name *a);
 #include "abi/nebulet.def"
 
+// Before the handler of a call that HANDS: gives the thread to leave for, or has done nothing:
+// NULL.
+#define CALL(number, name, waits, privilege, args, errors, doc) HAND_##waits(name)
+#define HAND_WAITS(name)
+#define HAND_PLAIN(name)
+#define HAND_PASSES(name)
+#define HAND_HANDS(name)                                                                           \
+    struct vm_thread *hand_##name(struct vmctx *vm, const struct call_##name *a);
+#include "abi/nebulet.def"
+#undef HAND_HANDS
+
 // Of handlers that are called very often: the kernel, which is optimized as a whole, puts them
 // where they are called.
 #define OFTEN __attribute__((always_inline))

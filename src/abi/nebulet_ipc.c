@@ -69,13 +69,13 @@ OFTEN s64 call_channel_send(struct vmctx *vm, struct process *p, const struct ca
 
 s64 call_channel_recv(struct vmctx *vm, struct process *p, const struct call_channel_recv *a)
 {
-    (void)vm;
+    (void)vm, (void)p;
     nebulet_handle handles[NEBULET_MESSAGE_HANDLES];
     struct nebulet_message message;
     u32 room =
         a->handles_count < NEBULET_MESSAGE_HANDLES ? a->handles_count : NEBULET_MESSAGE_HANDLES;
     s64 result =
-        channel_recv(p, a->channel, a->bytes, a->bytes_size, handles, room, &message, a->deadline);
+        channel_recv(a->channel, a->bytes, a->bytes_size, handles, room, &message, a->deadline);
     if (result >= 0 && message.handles)
         memcpy(a->handles, handles, message.handles * sizeof *handles);
     if (a->message && (result >= 0 || result == ERR_BUFFER_TOO_SMALL))
@@ -83,13 +83,21 @@ s64 call_channel_recv(struct vmctx *vm, struct process *p, const struct call_cha
     return result;
 }
 
-OFTEN s64 call_channel_call(struct vmctx *vm, struct process *p, const struct call_channel_call *a)
+s64 call_channel_call(struct vmctx *vm, struct process *p, const struct call_channel_call *a)
 {
     (void)vm;
     if (unlikely(a->bytes_size > NEBULET_MESSAGE_MAX))
         return ERR_INVALID_ARG;
     return channel_call(p, a->channel, a->bytes, a->bytes_size, a->answer, a->answer_size,
                         a->deadline);
+}
+
+OFTEN struct vm_thread *hand_channel_call(struct vmctx *vm, const struct call_channel_call *a)
+{
+    if (unlikely(a->bytes_size > NEBULET_MESSAGE_MAX) || unlikely(a->deadline != NEBULET_FOREVER))
+        return NULL;
+    return channel_call_at_once(vm->thread->user, a->channel, a->bytes, a->bytes_size, a->answer,
+                                a->answer_size);
 }
 
 // --- Streams

@@ -41,7 +41,7 @@ __attribute__((noreturn)) void arch_unwind(struct vm_thread *t);
 u64 arch_protect(struct vm_thread *t, void (*body)(void *), void *argument);
 
 // Base of memory 0 for compiled code; called when the thread changes hands (a coroutine switch).
-void arch_set_gs(u64 base);
+static inline void arch_set_gs(u64 base);
 // For platforms on which the instruction for it is not allowed: a routine that does it instead, set
 // once before any compiled code runs. Base in rdi; it keeps every other register but rax, r11 and
 // rcx.

@@ -14,7 +14,7 @@ void spinlock_wait(const spinlock *l);
 
 static inline void spin_acquire(spinlock *l)
 {
-    while (unlikely(__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)))
+    while (unlikely(__atomic_fetch_or(&l->held, 1, __ATOMIC_ACQUIRE) & 1))
         spinlock_wait(l);
 }
 

@@ -4,6 +4,7 @@
 #include "base/heap.h"
 #include "kern/sched.h"
 #include "kern/service.h"
+#include "wasm/runtime.h"
 
 static void end_init(struct channel *c, struct channel *peer)
 {
@@ -11,7 +12,6 @@ static void end_init(struct channel *c, struct channel *peer)
     object_init(&c->object, OBJECT_channel);
     c->object.signals = NEBULET_WRITABLE;
     c->last = &c->first;
-    c->last_receiver = &c->receivers;
     c->last_sender = &c->senders;
 }
 
@@ -80,18 +80,30 @@ static void wake_sender(struct channel *c)
     s->thread = NULL;
 }
 
-// The first in line comes out of it: NULL, nobody waits.
+// The first of those who wait to receive.
+static struct kthread *first_receiver(const struct channel *c)
+{
+    return c->last_receiver ? c->last_receiver->inbox.next : NULL;
+}
+
+static void step_out(struct channel *c, struct kthread *first)
+{
+    struct kthread *last = c->last_receiver;
+    if (likely(last == first))
+        c->last_receiver = NULL;
+    else
+        last->inbox.next = first->inbox.next;
+    first->inbox.next = NULL;
+}
+
+// It comes out of the line without a message; NULL: nobody waits.
 static struct kthread *pop_receiver(struct channel *c, status why)
 {
-    struct receiver *r = c->receivers;
-    if (!r)
+    struct kthread *t = first_receiver(c);
+    if (!t)
         return NULL;
-    c->receivers = r->next;
-    if (!c->receivers)
-        c->last_receiver = &c->receivers;
-    struct kthread *t = r->thread;
-    r->thread = NULL;
-    r->why = why;
+    step_out(c, t);
+    t->inbox.why = why;
     return t;
 }
 
@@ -144,17 +156,37 @@ void channel_each_kept(struct channel *c, void (*each)(struct object *o))
 
 // --- Sending
 
-// Straight to whoever waits, who is to be woken then. NULL: nobody does, or it has not enough room.
-static struct kthread *deliver(struct channel *to, const u8 *bytes, u32 size)
+// Without a say in what its caller keeps in registers.
+__attribute__((noinline, preserve_most)) static void copy_other(u8 *to, const u8 *from, u32 n)
 {
-    struct receiver *r = to->receivers;
-    if (unlikely(!r) || size > r->size || to->first)
-        return NULL;
-    struct kthread *t = pop_receiver(to, OK);
-    memcpy(r->bytes, bytes, size);
-    r->got = size;
+    memcpy(to, from, n);
+}
+
+#define NOTHING UINT64_MAX // in vm_thread.result: nothing has come
+
+// Most messages are as long as a few registers.
+static inline __attribute__((always_inline)) void copy_message(u8 *to, const u8 *from, u32 n)
+{
+    typedef u64 two __attribute__((vector_size(16), aligned(1), may_alias));
+    if (likely(n - 32 <= 32)) {
+        two a = *(const two *)from, b = *(const two *)(from + 16);
+        two y = *(const two *)(from + n - 32), z = *(const two *)(from + n - 16);
+        *(two *)to = a, *(two *)(to + 16) = b;
+        *(two *)(to + n - 32) = y, *(two *)(to + n - 16) = z;
+    } else {
+        copy_other(to, from, n);
+    }
+}
+
+// From memory to memory, to a thread that waits: it is to be woken then.
+static inline __attribute__((always_inline)) void deliver(struct channel *to, struct kthread *t,
+                                                          const u8 *bytes, u32 size)
+{
+    step_out(to, t);
+    thread_vm(t->rt)->result = size;
     t->process->stats.received++;
-    return t;
+    object_unref(&to->object);
+    copy_message(t->inbox.bytes, bytes, size);
 }
 
 // Its reference is the receiver's business: while `s` is in line the channel is there.
@@ -270,9 +302,13 @@ status channel_send(struct process *p, struct channel *c, const u8 *bytes, u32 s
 {
     if (likely(!nhandles)) {
         kern_acquire();
-        struct kthread *t = c->peer ? deliver(c->peer, bytes, size) : NULL;
+        struct channel *to = c->peer;
+        struct kthread *t = to && !to->first ? first_receiver(to) : NULL;
+        if (t && size > t->inbox.room)
+            t = NULL;
         if (likely(t)) {
             p->stats.sent++;
+            deliver(to, t, bytes, size);
             sched_hand_over(t);
         }
         kern_release();
@@ -310,31 +346,48 @@ static s64 receive(struct process *p, struct channel *c, u8 *bytes, nebulet_hand
     return size;
 }
 
-static void leave_queue(struct channel *c, struct receiver *r)
+static void leave_line(struct channel *c, struct kthread *t)
 {
-    struct receiver **at = &c->receivers;
-    while (*at != r)
-        at = &(*at)->next;
-    *at = r->next;
-    if (!r->next)
-        c->last_receiver = at;
+    struct kthread *before = t;
+    while (before->inbox.next != t)
+        before = before->inbox.next;
+    before->inbox.next = t->inbox.next;
+    if (c->last_receiver == t)
+        c->last_receiver = before == t ? NULL : before;
 }
 
-// Parks; first lets `next` run, if it is not NULL. OK: something came, which r->got says, or which
-// is in the queue (r->got == UINT32_MAX).
-static status wait_for_message(struct channel *c, struct receiver *r, struct kthread *next,
-                               u64 deadline)
+// The reference is that of the inbox, until a message has come.
+static inline __attribute__((always_inline)) void stand_in_line(struct kthread *me,
+                                                                struct channel *c,
+                                                                struct kthread *last, u8 *bytes,
+                                                                u32 room, bool at_once)
 {
-    r->next = NULL;
-    r->got = UINT32_MAX;
-    r->thread = sched_self();
-    *c->last_receiver = r;
-    c->last_receiver = &r->next;
-    status s = next ? sched_hand_over_and_wait(r->thread, next, deadline) : sched_wait(deadline);
-    if (likely(!r->thread))
-        return r->why;
-    leave_queue(c, r);
-    return s;
+    object_ref(&c->object);
+    me->inbox.at = c;
+    me->inbox.bytes = bytes;
+    me->inbox.room = room;
+    me->inbox.at_once = at_once ? (room + 1) & me->process->hand_mask : 0;
+    me->inbox.next = me;
+    if (unlikely(last)) {
+        me->inbox.next = last->inbox.next;
+        last->inbox.next = me;
+    }
+    c->last_receiver = me;
+    thread_vm(me->rt)->result = NOTHING;
+}
+
+// After the wait. OK: something came, of the size that `result` says, or, if that is NOTHING, into
+// the queue.
+static status out_of_line(struct kthread *me, status woken)
+{
+    if (likely(thread_vm(me->rt)->result != NOTHING))
+        return OK;
+    if (me->inbox.next)
+        leave_line(me->inbox.at, me);
+    else
+        woken = me->inbox.why;
+    object_unref(&me->inbox.at->object);
+    return woken;
 }
 
 // The first message of the queue, if it fits.
@@ -349,25 +402,39 @@ static s64 receive_first(struct process *p, struct channel *c, u8 *bytes, u32 si
     return s ? s : receive(p, c, bytes, handles);
 }
 
-s64 channel_recv(struct process *p, struct channel *c, u8 *bytes, u32 size, nebulet_handle *handles,
-                 u32 nhandles, struct nebulet_message *needed, u64 deadline)
+// With the lock, and a reference.
+static s64 receive_next(struct kthread *me, struct channel *c, u8 *bytes, u32 size,
+                        nebulet_handle *handles, u32 nhandles, struct nebulet_message *needed,
+                        u64 deadline)
 {
-    struct receiver r = {.bytes = bytes, .size = size, .got = UINT32_MAX};
+    u64 *got = &thread_vm(me->rt)->result;
     s64 result = OK;
-    *needed = (struct nebulet_message){0};
-    kern_acquire();
-    object_ref(&c->object); // our handle may be closed meanwhile
-    while (!c->first && !result && r.got == UINT32_MAX)
-        result = c->peer ? wait_for_message(c, &r, NULL, deadline) : ERR_PEER_CLOSED;
-    if (r.got != UINT32_MAX) {
-        needed->bytes = r.got;
-        result = r.got;
-    } else if (c->first && (!result || result == ERR_PEER_CLOSED)) {
-        result = receive_first(p, c, bytes, size, handles, nhandles, needed);
+    *got = NOTHING;
+    while (!c->first && !result && *got == NOTHING) {
+        if (!c->peer)
+            return ERR_PEER_CLOSED;
+        stand_in_line(me, c, c->last_receiver, bytes, size, deadline == NEBULET_FOREVER);
+        result = out_of_line(me, sched_wait(deadline));
     }
+    if (*got != NOTHING) {
+        needed->bytes = (u32)*got;
+        return (s64)*got;
+    }
+    if (c->first && (!result || result == ERR_PEER_CLOSED))
+        result = receive_first(me->process, c, bytes, size, handles, nhandles, needed);
     struct kthread *next = result < 0 && c->first ? pop_receiver(c, OK) : NULL;
     if (next)
         sched_wake(next, OK); // what we were woken for may suit somebody else
+    return result;
+}
+
+s64 channel_recv(struct channel *c, u8 *bytes, u32 size, nebulet_handle *handles, u32 nhandles,
+                 struct nebulet_message *needed, u64 deadline)
+{
+    *needed = (struct nebulet_message){0};
+    kern_acquire();
+    object_ref(&c->object); // our handle may be closed meanwhile
+    s64 result = receive_next(sched_self(), c, bytes, size, handles, nhandles, needed, deadline);
     object_unref(&c->object);
     kern_release();
     return result;
@@ -375,38 +442,63 @@ s64 channel_recv(struct process *p, struct channel *c, u8 *bytes, u32 size, nebu
 
 // --- Both
 
-// What comes is for us, and the other end waits already: from memory to memory, and the CPU
-// straight from one thread to the other. False: nothing has been done, for it is not so. Otherwise
-// r->got is the answer's size, or UINT32_MAX: *why says why there is none, or there is one in the
-// queue.
-static bool call_at_once(struct process *p, struct channel *c, const u8 *bytes, u32 size,
-                         struct receiver *r, u64 deadline, status *why)
+// Nothing else is in either queue, and nobody else waits at this end.
+static struct kthread *who_waits(const struct channel *c, u32 size)
 {
-    struct channel *peer = c->peer;
-    if (unlikely(!peer || c->first || c->receivers))
-        return false;
-    struct kthread *t = deliver(peer, bytes, size);
-    if (unlikely(!t))
-        return false;
-    p->stats.sent++;
-    object_ref(&c->object); // our handle may be closed meanwhile
-    *why = wait_for_message(c, r, t, deadline);
-    object_unref(&c->object);
-    return true;
+    const struct channel *peer = c->peer;
+    if (unlikely(!peer) || unlikely(!peer->last_receiver) || unlikely(peer->first != NULL) ||
+        unlikely(c->first != NULL) || unlikely(c->last_receiver != NULL))
+        return NULL;
+    struct kthread *t = peer->last_receiver->inbox.next;
+    return likely(size < t->inbox.at_once) ? t : NULL;
+}
+
+struct vm_thread *channel_call_at_once(struct kthread *me, struct channel *c, const u8 *bytes,
+                                       u32 size, u8 *answer, u32 room)
+{
+    kern_acquire();
+    struct kthread *t = who_waits(c, size);
+    if (unlikely(!t) || unlikely(!sched_can_hand(me, t))) {
+        kern_release();
+        return NULL;
+    }
+    me->process->stats.sent++;
+    deliver(c->peer, t, bytes, size);
+    stand_in_line(me, c, NULL, answer, room, true);
+    return sched_hand(me, t);
+}
+
+// Somebody has woken it, or its process has several threads.
+u64 channel_called(struct vmctx *vm)
+{
+    struct kthread *me = vm->thread->user;
+    struct channel *c = me->inbox.at;
+    struct nebulet_message needed;
+    sched_arrived(me);
+    s64 result = (s64)vm->thread->result;
+    if (vm->thread->result == NOTHING) {
+        object_ref(&c->object);
+        result = out_of_line(me, me->woken);
+        if (!result)
+            result = receive_next(me, c, me->inbox.bytes, me->inbox.room, NULL, 0, &needed,
+                                  NEBULET_FOREVER);
+        object_unref(&c->object);
+    }
+    kern_release();
+    rt_check_interrupt(vm);
+    return (u64)result;
 }
 
 s64 channel_call(struct process *p, struct channel *c, const u8 *bytes, u32 size, u8 *answer,
                  u32 room, u64 deadline)
 {
-    struct receiver r = {.bytes = answer, .size = room, .got = UINT32_MAX};
     struct nebulet_message needed;
-    status s;
     kern_acquire();
-    bool sent = call_at_once(p, c, bytes, size, &r, deadline, &s);
+    object_ref(&c->object);
     kern_release();
-    if (likely(r.got != UINT32_MAX))
-        return r.got;
-    if (!sent)
-        s = channel_send(p, c, bytes, size, NULL, 0, deadline);
-    return s ? s : channel_recv(p, c, answer, room, NULL, 0, &needed, deadline);
+    s64 s = channel_send(p, c, bytes, size, NULL, 0, deadline);
+    if (!s)
+        s = channel_recv(c, answer, room, NULL, 0, &needed, deadline);
+    object_release(&c->object);
+    return s;
 }

@@ -18,16 +18,8 @@ struct message {
     // then the bytes
 };
 
-// Where a receiver wants its message; on its stack.
-struct receiver {
-    struct receiver *next;
-    struct kthread *thread; // NULL: it waits no longer; whoever took it out of the line says why
-    status why;
-    u8 *bytes;
-    u32 size, got;
-};
-
-// The threads that wait at one end, first come, first served.
+// A thread that waits for room, first come, first served; on its stack. Those that wait to receive
+// have an inbox.
 struct sender {
     struct sender *next;
     struct kthread *thread; // NULL: as above
@@ -38,7 +30,7 @@ struct channel {
     struct channel *peer; // NULL: closed
     struct message *first, **last;
     u32 count;
-    struct receiver *receivers, **last_receiver;
+    struct kthread *last_receiver;         // of a circle, in line; NULL: none
     struct sender *senders, **last_sender; // that want room in this end's queue
     struct service *service; // its name, when it is the end that connections come from
 };
@@ -53,11 +45,18 @@ status channel_send(struct process *p, struct channel *c, const u8 *bytes, u32 s
                     const nebulet_handle *handles, u32 nhandles, u64 deadline);
 // What was taken, or is too large: *needed. The handles go to the process's table, their numbers to
 // `handles`.
-s64 channel_recv(struct process *p, struct channel *c, u8 *bytes, u32 size, nebulet_handle *handles,
-                 u32 nhandles, struct nebulet_message *needed, u64 deadline);
-// Sends, and receives what comes next, of at most `room` bytes and without handles.
+s64 channel_recv(struct channel *c, u8 *bytes, u32 size, nebulet_handle *handles, u32 nhandles,
+                 struct nebulet_message *needed, u64 deadline);
+// Sends, and receives what comes next, of at most `room` bytes and without handles: in two steps,
+// or, without a deadline, at once when the other end waits: from memory to memory, and the CPU
+// straight from one thread to the other. NULL: nothing has been done, for it is not so; else the
+// thread to leave for (vm_hand_fn), with the lock held.
 s64 channel_call(struct process *p, struct channel *c, const u8 *bytes, u32 size, u8 *answer,
                  u32 room, u64 deadline);
+struct vm_thread *channel_call_at_once(struct kthread *me, struct channel *c, const u8 *bytes,
+                                       u32 size, u8 *answer, u32 room);
+u64 channel_called(
+    struct vmctx *vm); // where it goes on then, if the answer has not come with the CPU
 // Puts a message with one handle into the queue of c; the object's reference goes with it. With the
 // lock. NO_RESOURCES: the queue is full.
 status channel_push_object(struct channel *c, struct object *o);

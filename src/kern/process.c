@@ -155,7 +155,7 @@ status process_new(struct module_object *m, const struct process_config *config,
     p->limits = limits_of(config);
     p->handles.limit = p->limits.handles;
     p->wall_ns = config->wall_ns;
-    p->special = p->limits.cpu || p->limits.cpu_ns;
+    p->hand_mask = p->limits.cpu_ns ? 0 : UINT32_MAX;
     p->owner = config->owner;
     copy_name(p->name, config->name);
     status s = handles_reserve(&p->handles, 0);

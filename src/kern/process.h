@@ -63,9 +63,10 @@ struct process {
     // Under the kernel lock
     struct process *next_all, **self_all;
     u32 id;
-    u8 state;     // enum nebulet_state
-    bool special; // it is bound to a CPU, or has a limit of time
-    u8 how;       // enum nebulet_end, from ENDS on
+    u8 state;      // enum nebulet_state
+    bool polls;    // it has had a second thread; next to state (sched_can_hand)
+    u8 how;        // enum nebulet_end, from ENDS on
+    u32 hand_mask; // 0: it gets the CPU from the scheduler alone, for it has a limit of time
     u32 code;
     struct kthread *threads;
     u32 nthreads, next_thread;
@@ -76,7 +77,6 @@ struct process {
     struct process *next_queued;
     bool queued;
     bool begun;    // it has had a thread
-    bool polls;    // and a second one
     bool reported; // why it ended
     s64 slice;     // ticks left
     u32 queued_messages;
@@ -93,13 +93,21 @@ struct kthread {
     struct thread *rt; // NULL: over
     struct vmctx *vm;
     struct kthread *next_thread, **self_thread; // of its process
-    struct kthread *next_turn, *last_turn; // in the process's ring; itself: nobody else
-    u8 status; // enum thread_status
+    struct kthread *next_turn, *last_turn;      // in the process's ring; itself: nobody else
+    u8 status;                                  // enum thread_status
     u32 id;
-    status woken;                   // why
-    struct alarm alarm;             // the deadline of what it waits for
+    status woken;                                  // why
+    struct alarm alarm;                            // the deadline of what it waits for
     u64 own[countof(((struct vmctx *)NULL)->own)]; // its values of vm->own, before it begins and
                                                    // while it waits
+    struct inbox {
+        struct kthread *next; // in line, which is a circle; NULL: it is not
+        struct channel *at;   // a reference
+        u8 *bytes;
+        u32 room, at_once; // a message smaller than that may come with the CPU: 0, none
+        status
+            why; // it no longer is, although nothing has come; OK: there is something in the queue
+    } inbox;     // where it wants a message (kern/channel.c)
     u64 word, ticket;               // what it waits at (kern/word.c), and since when; 0: nothing
     struct vm_func start;           // of the instance
     const struct vm_func *calls[3]; // what it calls, one after the other

@@ -22,6 +22,7 @@
 // they only pass the turn on, they do so without the scheduler (arch_stub_pass, vm_thread.turn);
 // `ring` is set right when one of them comes here.
 #include "kern/sched.h"
+#include "kern/channel.h"
 #include "kern/word.h"
 #include "plat/plat.h"
 
@@ -37,9 +38,9 @@ enum { CPUS = 64 };
 struct cpu {
     u32 id;
     bool started, sleeping;
-    bool rests;           // in idle(), with nothing left to do
-    bool rings;           // alarms; the timer is set after that
-    volatile bool ticked; // and nobody has acted upon it
+    bool rests;  // in idle(), with nothing left to do
+    bool rings;  // alarms; the timer is set after that
+    bool ticked; // by an interrupt, and nobody has acted upon it
     struct rt_cpu *rt;
     struct process *process; // that is here; NULL: none
     struct kthread *next, *over;
@@ -494,6 +495,7 @@ static bool make_ready(struct kthread *t, status why)
         alarm_cancel(&t->alarm);
     t->woken = why;
     t->status = THREAD_READY;
+    thread_vm(t->rt)->then = channel_called; // if it has handed over
     struct process *p = t->process;
     const struct cpu *c = cpu_of(p);
     struct kthread *runs = c ? self_on(c) : NULL;
@@ -529,36 +531,40 @@ void sched_hand_over(struct kthread *t)
     contend(c, self_on(c));
 }
 
-// From the only thread of one process that could run to the only one of another: no queue is
-// touched.
-status sched_hand_over_and_wait(struct kthread *me, struct kthread *t, u64 deadline)
+bool sched_can_hand(struct kthread *me, const struct kthread *t)
+{
+    const struct process *p = t->process, *was = me->process;
+    if (PLAT_TRACKS_STACKS || unlikely(has_company(me)) || unlikely(p->ring != NULL) ||
+        unlikely(p->home != was->home) || unlikely(p->slice <= 0))
+        return false;
+    thread_vm(me->rt)->then = NULL;
+    if (likely(load_u16(&was->state) == NEBULET_LIVES)) // and does not poll
+        return true;
+    keep_own(me);
+    thread_vm(me->rt)->then = channel_called;
+    return was->state == NEBULET_LIVES;
+}
+
+struct vm_thread *sched_hand(struct kthread *me, struct kthread *t)
 {
     struct process *p = t->process, *was = me->process;
     struct cpu *c = was->home;
-    bool plain = deadline == NEBULET_FOREVER && t->status == THREAD_WAITS && !p->ring &&
-                 !has_company(me) && p->slice > 0 && !p->special && was->state == NEBULET_LIVES;
-    if (unlikely(!plain)) {
-        sched_hand_over(t);
-        return sched_wait(deadline);
-    }
-    if (unlikely(t->alarm.cpu != NULL))
-        alarm_cancel(&t->alarm);
     charge(c, was);
-    was->ring = NULL;
     me->status = THREAD_WAITS;
-    keep_own(me);
+    was->ring = NULL;
+    t->status = THREAD_READY;
     p->ring = t;
-    p->home = c;
     c->process = p;
     p->stats.switches++;
-    t->woken = OK;
-    t->status = THREAD_READY;
     if (unlikely(c->first) && tick_is_late(c, p))
         c->tick_until = 0, contend(c, t);
     catch_up(c, t);
-    thread_switch(c->rt, me->rt, me->vm, t->rt);
+    return thread_hand(c->rt, me->vm, t->rt);
+}
+
+void sched_arrived(struct kthread *me)
+{
     show_own(me);
-    return me->woken;
 }
 
 void sched_begin(struct kthread *t)

@@ -34,8 +34,13 @@ status sched_wait(u64 deadline);
 void sched_wake(struct kthread *t, status why);
 // The same, and the running thread will wait soon: it is to run next, here.
 void sched_hand_over(struct kthread *t);
-// The same, and the running thread waits now.
-status sched_hand_over_and_wait(struct kthread *me, struct kthread *t, u64 deadline);
+// From the running thread, the only one of its process that could run, to one that waits in line
+// (inbox.at_once), when nothing stands against it. The caller leaves `me`, by what sched_hand
+// returns (vm_hand_fn).
+bool sched_can_hand(struct kthread *me, const struct kthread *t);
+struct vm_thread *sched_hand(struct kthread *me, struct kthread *t);
+// Who has handed over finds what belongs to it, should it have been resumed by others (`then`).
+void sched_arrived(struct kthread *me);
 void sched_begin(struct kthread *t); // a fresh one
 void sched_kick(struct process *p);  // its threads look up, if one of them runs
 // Others run first: threads of the process, then processes.

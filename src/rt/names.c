@@ -156,7 +156,7 @@ static struct rt_type *host_type(struct realm *s, const char *text)
     u8 bytes[64];
     struct functype f = {.types = bytes};
     u32 n = 0;
-    for (; *text && *text != '!'; text++) {
+    for (; *text && *text != '!' && *text != '>'; text++) {
         if (*text == ':') {
             f.nparams = n;
             continue;
@@ -167,6 +167,16 @@ static struct rt_type *host_type(struct realm *s, const char *text)
     }
     f.nresults = n - f.nparams;
     return type_intern(&s->types, &f);
+}
+
+// By which compiled code comes to a function, if its type says so (struct host_func).
+static const void *stub_of(const char *type)
+{
+    switch (type[strlen(type) - 1]) {
+    case '!': return arch_stub_pass;
+    case '>': return arch_stub_hand;
+    }
+    return NULL;
 }
 
 // Makes an item of a function that was offered.
@@ -181,8 +191,8 @@ static bool accept(struct realm *s, struct host_module *m, const struct host_fun
     a->host.direct = s->cells ? NULL : offered->direct;
     struct vm_func *f = &a->host.func;
     *f = (struct vm_func){.host = offered->fn, .ref = f, .type = t->t.id, .index = VM_FUNC_HOST};
-    if (a->host.direct && s->engine->code && offered->type[strlen(offered->type) - 1] == '!')
-        f->code = arch_stub_pass;
+    if (a->host.direct && s->engine->code)
+        f->code = stub_of(offered->type);
     a->next = m->accepted;
     m->accepted = a;
     struct extern_ e = {.kind = EXTERN_FUNC, .func = f, .func_type = &t->t};

@@ -33,8 +33,8 @@ status rt_module_load(struct store *s, const u8 *bytes, size_t size, struct rt_m
 void rt_module_free(struct rt_module *m); // only when it has no instance any more
 
 // --- Host modules: named functions given by tables. `type` is "params:results" of i I f F r e (i32
-// i64 f32 f64 funcref externref), for instance "iiI:i"; with a "!" behind, threads pass their turn
-// on by it (arch_stub_pass). The tables must outlive the store.
+// i64 f32 f64 funcref externref), for instance "iiI:i". A "!" behind: threads pass their turn on by
+// it (arch_stub_pass); a ">": its direct form is a vm_hand_fn. The tables must outlive the store.
 struct host_func {
     const char *name;
     const char *type;
@@ -125,8 +125,11 @@ void thread_enter(struct thread *t);
 struct rt_cpu;
 void thread_leave(struct thread *from, struct vmctx *vm);
 void thread_switch(struct rt_cpu *c, struct thread *from, struct vmctx *vm, struct thread *to);
-struct rt_cpu *thread_cpu(u32 cpu);                              // of that number
-struct thread *thread_running(void);                             // on this CPU, or NULL
+// All of a switch from `vm` but for the stacks, between threads of compiled code that are in the
+// instance that they were called in: what a vm_hand_fn gives back.
+struct vm_thread *thread_hand(struct rt_cpu *c, const struct vmctx *vm, struct thread *to);
+struct rt_cpu *thread_cpu(u32 cpu);  // of that number
+struct thread *thread_running(void); // on this CPU, or NULL
 struct thread *thread_running_on(const struct rt_cpu *c);
 size_t thread_size(void); // bytes of a thread's record
 // Where threads take turns (vm_thread.turn, arch_stub_pass), the scheduler is not asked: it says

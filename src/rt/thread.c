@@ -40,7 +40,7 @@ struct rt_cpu {
     struct vmctx *vm; // that the thread which runs has come from, and in it the thread: threads of
                       // one instance may have changed places since (arch_stub_pass). NULL: none
     struct plat_stack stack;
-    bool left; // its own stack, just now
+    bool left;                  // its own stack, just now
 } __attribute__((aligned(64))); // each its own cache line
 static struct rt_cpu cpus[CPUS];
 spinlock rt_switch_lock;
@@ -112,27 +112,27 @@ static void arrived(struct thread *t)
     c->left = false;
 }
 
-// The instance that a thread goes on in finds it and its memory again. `now` is the memory that GS
-// shows.
-static void prepare(struct rt_cpu *c, struct thread *t, const u8 *now)
+// The instance that a thread goes on in finds it, and compiled code its memory; `now` is the memory
+// that GS shows.
+static void prepare(struct rt_cpu *c, struct thread *t, const u8 *now, bool code)
 {
     struct vmctx *vm = t->at;
     vm->thread = &t->vm;
     __atomic_store_n(&c->vm, vm, __ATOMIC_RELAXED);
-    if (vm->mem_base != now && t->code)
+    if (vm->mem_base != now && code)
         arch_set_gs((u64)(uintptr_t)vm->mem_base);
 }
 
 void thread_arrive(struct thread *t)
 {
-    prepare(this_cpu(), t, NULL);
+    prepare(this_cpu(), t, NULL, t->code);
 }
 
 void thread_enter(struct thread *t)
 {
     struct rt_cpu *c = this_cpu();
     c->left = true;
-    prepare(c, t, NULL);
+    prepare(c, t, NULL, t->code);
     if (PLAT_TRACKS_STACKS)
         plat_stack_leave(&c->stack, &t->own_stack);
     arch_switch(&c->sp, &t->vm.sp);
@@ -156,10 +156,16 @@ void thread_leave(struct thread *from, struct vmctx *vm)
     arrived(from);
 }
 
+struct vm_thread *thread_hand(struct rt_cpu *c, const struct vmctx *vm, struct thread *to)
+{
+    prepare(c, to, vm->mem_base, true);
+    return &to->vm;
+}
+
 void thread_switch(struct rt_cpu *c, struct thread *from, struct vmctx *vm, struct thread *to)
 {
     from->at = vm;
-    prepare(c, to, vm->mem_base);
+    prepare(c, to, vm->mem_base, to->code);
     if (PLAT_TRACKS_STACKS)
         plat_stack_leave(&from->own_stack, &to->own_stack);
     arch_switch(&from->vm.sp, &to->vm.sp);
@@ -180,7 +186,7 @@ static void thread_main(void *argument)
     for (;;) {
         arrived(t);
         do {
-            prepare(this_cpu(), t, t->at->mem_base); // arch_enter shows it
+            prepare(this_cpu(), t, NULL, false); // arch_enter shows its memory
             bool host = t->func->index == VM_FUNC_HOST;
             finish(t, host ? run_host(t) : run(t));
         } while (t->ended && t->ended(t));

@@ -30,13 +30,13 @@ struct thread {
     struct thread *next, **self;
     enum thread_state state; // of the call; a scheduler's may be parked while it RUNS
     u32 cpu;                 // that thread_call or thread_resume has come from
-    u64 deadline; // UINT64_MAX: none
-    bool deep;    // in the pool, with all of its stack
+    u64 deadline;            // UINT64_MAX: none
+    bool deep;               // in the pool, with all of its stack
     u8 *reservation;
     u8 *stack_top;
-    bool code;    // compiled code runs on it, which finds memory 0 by GS
+    bool code; // compiled code runs on it, which finds memory 0 by GS
     struct plat_stack own_stack;
-    struct vmctx *at; // the instance that it is called in, or was switched away in
+    struct vmctx *at;                // the instance that it is called in, or was switched away in
     bool (*ended)(struct thread *t); // NULL: the call is thread_call's
     const struct vm_func *func;
     u64 *slots;

@@ -41,10 +41,21 @@ struct vm_func {
 // registers, a sixth in vm->scratch (those it does not have are undefined), an i64 as the result.
 typedef u64 vm_direct_fn(u64 a, u64 b, u64 c, u64 d, u64 e, struct vmctx *vm);
 
+// The same for one that may end by handing over: what it returns then is the thread that is to run
+// on this CPU, with rt_switch_lock held; its own has done all it has to do but to be left.
+struct vm_outcome {
+    u64 result;
+    struct vm_thread *to; // NULL: the result is there
+};
+// The convention saves no registers, which the stub does once for all, and has the first four
+// arguments in r12 to r15; the call's own follow where C has them.
+typedef __attribute__((preserve_none)) struct vm_outcome
+vm_hand_fn(u64 r12, u64 r13, struct vmctx *vm, u64 r15, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
+
 // The canonical vm_func of a host function.
 struct vm_host {
     struct vm_func func;  // first
-    vm_direct_fn *direct; // NULL: it has cells
+    vm_direct_fn *direct; // or, by arch_stub_hand, vm_hand_fn; NULL: it has cells
 };
 
 union vm_global {
@@ -105,7 +116,10 @@ struct vm_thread {
     u64 trap_address;
     struct vm_thread *turn; // which runs when this one passes its turn (arch_stub_pass): it is
                             // parked in the same instance. NULL: the scheduler must look
-    void *user;             // the scheduler's
+    u64 result;             // of the call in which it has handed over (arch_stub_hand), unless
+    u64 (*then)(struct vmctx *vm); // this, if it is not NULL, has another: it is called with the
+                                   // lock held, which it releases
+    void *user;                    // the scheduler's
 };
 #define VM_HOST_STACK (64u << 10)
 #define VM_INTERRUPT_SWITCH 0x100u // let another thread run

@@ -280,6 +280,45 @@ func arch_stub_pass
     jmp rt_passed
 endfunc arch_stub_pass
 
+// Calls a host function that may hand over (vm_hand_fn), with up to six arguments. The thread goes on here when it has
+// got the CPU back, with what it was to get, or in `then`. Whoever wants it to end wakes it, and then it is that; a
+// request to switch stays for its next call.
+func arch_stub_hand
+    mov VMCTX_THREAD(%r14), %rax
+    cmp VM_THREAD_DIRECT_LIMIT(%rax), %rsp
+    jb 8f
+    mov %rsp, VM_THREAD_LAST_SP(%rax)
+    mov VM_FUNC_REF(%r11), %r11
+    .irp r, rbp, rbx, r12, r13, r14, r15
+    push %\r
+    .endr
+    push %rax
+    call *VM_HOST_DIRECT(%r11)
+    pop %rdi
+    test %rdx, %rdx
+    jz 1f
+    call 5f
+    // Here it goes on, with its own struct vm_thread in rsi.
+    mov VM_THREAD_THEN(%rsi), %rcx
+    mov VM_THREAD_RESULT(%rsi), %rax
+    test %rcx, %rcx
+    jnz 7f
+    movl $0, rt_switch_lock(%rip)
+1:  .irp r, r15, r14, r13, r12, rbx, rbp
+    pop %\r
+    .endr
+    ret
+5:  mov %rsp, VM_THREAD_SP(%rdi)
+    mov %rdx, %rsi
+    mov VM_THREAD_SP(%rsi), %rsp
+    ret
+7:  .irp r, r15, r14, r13, r12, rbx, rbp
+    pop %\r
+    .endr
+    mov %r14, %rdi
+    jmp *%rcx
+endfunc arch_stub_hand
+
 // Calls a C function of the instance and keeps every register but the flags and r11: the other caller-saved ones here,
 // the rest by C. Compiled code uses the low halves of the vector registers only. The stack is aligned to 8 bytes at least.
     .macro call_keeping_all function
@@ -332,7 +371,7 @@ endfunc arch_stub_preempt
     call_keeping_all rt_preempted
     pop VMCTX_SCRATCH(%r14)
     pop %r11
-    jmp arch_stub_direct
+    jmp *VM_FUNC_CODE(%r11)
 9:  ud2
     .byte TRAP_STACK_NUMBER
 

@@ -21,6 +21,8 @@ AT(vm_thread, entry_sp, VM_THREAD_ENTRY_SP);
 AT(vm_thread, direct_limit, VM_THREAD_DIRECT_LIMIT);
 AT(vm_thread, interrupt, VM_THREAD_INTERRUPT);
 AT(vm_thread, turn, VM_THREAD_TURN);
+AT(vm_thread, result, VM_THREAD_RESULT);
+AT(vm_thread, then, VM_THREAD_THEN);
 AT(vm_func, code, VM_FUNC_CODE);
 AT(vm_func, vm, VM_FUNC_VM);
 AT(vm_func, ref, VM_FUNC_REF);

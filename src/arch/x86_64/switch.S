@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Coroutine switches and the GS base.
+// Coroutine switches.
 //
 // A stack that is switched away from has on top the address to go on at; what lies above is the business of whoever
 // goes on there, who finds in rsi where its stack pointer was (for a thread: its struct vm_thread), and may count on no
@@ -49,15 +49,5 @@ func start
     call *%rax
     ud2
 endfunc start
-
-// void arch_set_gs(u64 base)
-func arch_set_gs
-    mov arch_gs_setter(%rip), %rax
-    test %rax, %rax
-    jnz 1f
-    wrgsbase %rdi
-    ret
-1:  jmp *%rax
-endfunc arch_set_gs
 
     .section .note.GNU-stack, "", @progbits
