@@ -146,9 +146,13 @@ static void charge(struct cpu *c, struct process *p)
     c->since = now;
 }
 
+// Less what it took too much of the last one, since a tick may come late; but not what it took while
+// nobody else wanted the CPU, which may be anything.
 static void refill(struct process *p)
 {
-    p->slice = kern.slice * p->limits.weight / 100;
+    s64 whole = kern.slice * p->limits.weight / 100;
+    s64 owed = p->slice < -whole / 2 ? whole / 2 : p->slice < 0 ? -p->slice : 0;
+    p->slice = whole - owed;
 }
 
 // What is left of a process's slice, or of the time that it may take at all.
