@@ -251,13 +251,16 @@ bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
     p->code = code;
     p->state = NEBULET_ENDS;
     enum trap trap = how == NEBULET_LIMIT ? TRAP_TIME : TRAP_KILLED;
+    bool asked = false;
     for (struct kthread *t = p->threads; t; t = t->next_thread) {
         if (t->status == THREAD_OVER)
             continue;
+        asked = true;
         thread_request(t->rt, trap);
         sched_wake(t, ERR_CANCELLED);
     }
-    sched_kick(p);
+    if (asked)
+        sched_kick(p);
     return true;
 }
 
