@@ -431,13 +431,17 @@ static void arrive(struct cpu *c, struct kthread *t)
 // none.
 static struct kthread *choose(struct cpu *c, struct process *was)
 {
-    if (was->ring && (was->slice > 0 || !(c->first || c->handover)))
+    if (was->ring && !c->handover && (was->slice > 0 || !c->first))
         return was->ring;
     charge(c, was);
     if (was->ring) {
-        refill(was);
         struct cpu *to = place(was);
-        push_back(to, was);
+        if (was->slice > 0) {
+            push_front(to, was); // but for the handover
+        } else {
+            refill(was);
+            push_back(to, was);
+        }
         was->queued = true;
         if (to != c)
             notify(to);
