@@ -354,6 +354,7 @@ static void leave_line(struct channel *c, struct kthread *t)
     before->inbox.next = t->inbox.next;
     if (c->last_receiver == t)
         c->last_receiver = before == t ? NULL : before;
+    t->inbox.next = NULL;
 }
 
 // The reference is that of the inbox, until a message has come.
