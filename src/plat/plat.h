@@ -12,11 +12,12 @@
 #define PLAT_PAGE 4096ull
 
 // --- Address space. A reservation is unmapped and costs nothing; committed pages read as zero at
-// first touch.
+// first touch. What is committed of one is in one piece.
 void *plat_reserve(size_t size); // NULL: no room
 status plat_commit(void *p, size_t size);
 // The same for a stack, of which most will never be touched: no memory is set aside for it, but for
-// the page of `first`, and a touch for which there is none is a FAULT_MEMORY there.
+// the page of `first`, and a touch for which there is none is a FAULT_MEMORY there. In its
+// reservation it lies below anything else that is committed.
 status plat_commit_stack(void *p, size_t size, const void *first);
 // Takes the pages back: unmapped or inaccessible, and zero when committed again.
 void plat_decommit(void *p, size_t size);
@@ -31,8 +32,8 @@ struct plat_image;
 // The bytes are copied, and zeros fill the last page up; NULL: no memory.
 struct plat_image *plat_image_create(const void *bytes, size_t size);
 void plat_image_free(struct plat_image *i); // mapped nowhere; NULL is fine
-// p: a reservation, committed from its front on, with at least the image's pages. What was in those
-// is gone; they are to be decommitted all together.
+// p: where what is committed of a reservation begins, or its stack ends; it has at least the
+// image's pages. What was in those is gone; they are to be decommitted all together.
 status plat_image_map(struct plat_image *i, void *p);
 void plat_image_unmap(struct plat_image *i, void *p); // its pages are zero again
 

@@ -84,15 +84,33 @@ static status commit_stack(void *p, size_t size)
     return plat_commit_stack(p, size, p);
 }
 
+// Before what is above it, or after, and with everything in it written to or its first page only.
+static void put_stack_below(struct item *i, size_t size, u64 *r)
+{
+    u8 *stack = i->p;
+    bool first = random(r) % 2;
+    i->p += size;
+    if ((!first && i->commit(i->p, i->size)) || commit_stack(stack, size) ||
+        (first && i->commit(i->p, i->size)))
+        pc_panic(NULL, "no memory");
+    if (random(r) % 2)
+        memset(stack, 0xaa, size);
+}
+
 static void renew(struct item *i, u64 *r)
 {
     static const size_t sizes[] = {16 << 10, 2 << 20, 32 << 20, 6ull << 30};
     if (i->p)
         plat_release(i->p, 0);
     i->size = PLAT_PAGE << random(r) % 5;
-    i->p = plat_reserve(sizes[random(r) % countof(sizes)] + i->size);
+    size_t stack = PLAT_PAGE << random(r) % 5;
+    i->p = plat_reserve(sizes[random(r) % countof(sizes)] + i->size + stack);
     i->commit = random(r) % 2 ? plat_commit : commit_stack;
-    if (!i->p || i->commit(i->p, i->size))
+    if (!i->p)
+        pc_panic(NULL, "no address space");
+    if (i->commit == plat_commit && random(r) % 2)
+        put_stack_below(i, stack, r);
+    else if (i->commit(i->p, i->size))
         pc_panic(NULL, "no memory");
 }
 

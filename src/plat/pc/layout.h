@@ -7,7 +7,7 @@
 //                          for the kernel's text
 //   WINDOW_SMALL           reservations of up to 2 MiB
 //   WINDOW_CODE            the code window, twice
-//   WINDOW_MIDDLE          reservations of up to 32 MiB: threads
+//   WINDOW_MIDDLE          reservations of up to 32 MiB: threads that have none with a memory
 //   WINDOW_HUGE            reservations of up to 8 GiB, to the end: linear memories
 #pragma once
 

@@ -186,15 +186,15 @@ u64 table_each_written(u64 address, u64 end, u32 most,
     for (; address < end; address = next) {
         if (!walk(address, end, path, &next))
             continue;
-        u64 *table = table_of(*path[1]), left = (*path[1] & COUNT_MASK) / COUNT_ONE;
-        for (; left && address < next; address += PLAT_PAGE) {
-            u64 entry = table[index_at(address, 0)];
-            left -= entry & PTE_PRESENT;
-            if (!(entry & PTE_DIRTY) || entry & PTE_SHARED)
+        const u64 *first = &table_of(*path[1])[index_at(address, 0)];
+        const u64 *last = first + (next - address) / PLAT_PAGE;
+        for (const u64 *entry = first; entry < last; entry++) {
+            if (likely(!(*entry & PTE_DIRTY)) || *entry & PTE_SHARED)
                 continue;
+            u64 page = address + (u64)(entry - first) * PLAT_PAGE;
             if (!most--)
-                return address;
-            each(context, address, entry & PTE_ADDRESS);
+                return page;
+            each(context, page, *entry & PTE_ADDRESS);
         }
     }
     return end;

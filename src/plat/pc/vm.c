@@ -3,8 +3,8 @@
 //
 // Address space is cut into slots of 2 MiB, 32 MiB and 8 GiB, and a reservation is a slot; the slot
 // of an address, and so its record, is found by shifting. What is committed of it is one interval:
-// commits extend it, decommits cut it at an end. A page fault inside it maps a page, one outside it
-// is the guest's or ours.
+// commits extend it, decommits cut it at an end. Its lower part may be a stack. A page fault inside
+// it maps a page, one outside it is the guest's or ours.
 //
 // A fault must not fail for want of memory, for C code may be in the middle of anything. So to
 // commit is to promise: the pages, and the tables they may need, are set aside from what others may
@@ -20,18 +20,16 @@
 #include "plat/pc/x86.h"
 
 struct slot {
-    u64 from, to; // committed
+    u64 from, to;                   // committed
+    u64 stack_end;                  // from `from` to here it is a stack; 0: there is none
+    u64 lowest;                     // of that: from here on, its tables are promised
+    const struct plat_image *image; // that what is not stack begins with; NULL: none
+    u32 next;                       // free slot + 1
     bool used;
-    enum { PLAIN, STACK, IMAGE } kind : 8;
-    u32 next; // free slot + 1
-    union {
-        u64 lowest; // of a stack: from here on, its tables are promised
-        const struct plat_image *image;
-    };
-};
-_Static_assert(sizeof(struct slot) == 32, "so that finding one takes no division");
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct slot) == 64, "so that finding one takes no division");
 
-enum { SLOTS_A_PAGE = PLAT_PAGE / sizeof(struct slot), SLOT_PAGES = 256 }; // of 32768 slots
+enum { SLOTS_A_PAGE = PLAT_PAGE / sizeof(struct slot), SLOT_PAGES = 512 }; // of 32768 slots
 
 enum { RENEWED = 32 }; // pages, by plat_zero
 const struct plat_costs plat_costs = {.zero = 0, .image = 2048};
@@ -167,24 +165,44 @@ void *plat_reserve(size_t size)
 
 // --- Committing. A reservation is in the hands of one CPU at a time, and so is its record.
 
+static u64 memory_start(const struct slot *s)
+{
+    return s->stack_end ? s->stack_end : s->from;
+}
+
 // What is promised for it as a whole, beside its pages.
 static u64 tables_of(const struct slot *s)
 {
-    return tables_needed(s->kind == STACK ? s->lowest : s->from, s->to);
+    return tables_needed(s->stack_end ? s->lowest : s->from, s->to);
+}
+
+// Whether it stays one interval, with the stack below everything else.
+static bool fits(const struct slot *s, u64 from, u64 to, bool stack)
+{
+    bool above = from == s->to, below = to == s->from;
+    if (s->from == s->to)
+        return true;
+    return stack ? below || (above && s->stack_end == s->to) : above || (below && !s->stack_end);
+}
+
+static void extend(struct slot *s, u64 from, u64 to, bool stack)
+{
+    bool first = s->from == s->to;
+    s->from = first || from < s->from ? from : s->from;
+    s->to = first || to > s->to ? to : s->to;
+    if (stack && !s->stack_end)
+        s->lowest = to;
+    if (stack && to > s->stack_end)
+        s->stack_end = to;
 }
 
 static bool commit(struct slot *s, u64 from, u64 to, bool stack)
 {
+    stack_reach(2048); // the stack that this runs on may be in this slot: its faults change it, too
     struct slot was = *s;
-    bool first = s->from == s->to;
-    if (!first && to != s->from && from != s->to)
+    if (!fits(s, from, to, stack))
         return false;
-    s->from = first || from < s->from ? from : s->from;
-    s->to = first || to > s->to ? to : s->to;
-    if (first) {
-        s->kind = stack ? STACK : PLAIN;
-        s->lowest = to;
-    }
+    extend(s, from, to, stack);
     u64 pages = stack ? 0 : (to - from) / PLAT_PAGE;
     if (pages_promise(pages + tables_of(s) - tables_of(&was), PAGES_RESERVE))
         return true;
@@ -211,35 +229,56 @@ static void drop_stack_page(u64 page)
     page_free(page, 0);
 }
 
-static void drop_pages(struct slot *s, u64 from, u64 to)
+static void drop_stack(struct slot *s, u64 from, u64 to)
 {
-    if (s->kind == STACK && from < s->lowest)
+    if (from < s->lowest)
         from = s->lowest; // nothing was ever below
     if (from >= to)
         return;
-    table_unmap(from, to - from, s->kind == STACK ? drop_stack_page : page_unclaim);
-    if (s->kind != STACK || from > s->lowest || to <= s->lowest)
+    table_unmap(from, to - from, drop_stack_page);
+    if (from > s->lowest)
         return;
     u64 promised = tables_of(s);
-    s->lowest = to < s->to ? to : s->to;
+    s->lowest = to;
     pages_unpromise(promised - tables_of(s));
+}
+
+static void drop_pages(struct slot *s, u64 from, u64 to)
+{
+    u64 middle = s->stack_end < from ? from : s->stack_end < to ? s->stack_end : to;
+    drop_stack(s, from, middle);
+    if (middle < to)
+        table_unmap(middle, to - middle, page_unclaim);
+}
+
+static void cut(struct slot *s, u64 from, u64 to)
+{
+    *(from == s->from ? &s->from : &s->to) = from == s->from ? to : from;
+    if (s->stack_end > s->to)
+        s->stack_end = s->to;
+    if (s->lowest > s->to)
+        s->lowest = s->to;
+    if (s->stack_end <= s->from)
+        s->stack_end = 0;
+    if (memory_start(s) == s->to)
+        s->image = NULL;
 }
 
 static void decommit(struct slot *s, u64 from, u64 to)
 {
-    u64 low = s->from, high = s->to;
-    if (from < low)
-        from = low;
-    if (to > high)
-        to = high;
+    if (from < s->from)
+        from = s->from;
+    if (to > s->to)
+        to = s->to;
     if (from >= to)
         return;
-    bool cut = s->kind == IMAGE && from > low && from - low < image_size(s->image);
-    if (cut || (from != low && to != high))
+    u64 memory = memory_start(s), plain = from > memory ? from : memory;
+    bool cuts = s->image && from > memory && from - memory < image_size(s->image);
+    if (cuts || (from != s->from && to != s->to))
         pc_panic(NULL, "a hole in a reservation at 0x%lx", (unsigned long)from);
     drop_pages(s, from, to);
-    u64 promised = tables_of(s) + (s->kind == STACK ? 0 : (to - from) / PLAT_PAGE);
-    *(from == low ? &s->from : &s->to) = from == low ? to : from;
+    u64 promised = tables_of(s) + (to > plain ? (to - plain) / PLAT_PAGE : 0);
+    cut(s, from, to);
     pages_unpromise(promised - tables_of(s));
 }
 
@@ -265,7 +304,7 @@ void plat_release(void *p, size_t size)
 static void renew(const void *slot, u64 address, u64 page)
 {
     const struct slot *s = slot;
-    if (s->kind != IMAGE || !image_renew(s->image, address - s->from, page))
+    if (!s->image || !image_renew(s->image, address - memory_start(s), page))
         page_clear(page);
 }
 
@@ -274,7 +313,7 @@ void plat_zero(void *p, size_t size)
 {
     struct slot *s = find_or_die(p);
     u64 from = (u64)p, to = from + size;
-    if (s->kind != STACK)
+    if (from >= s->stack_end)
         from = table_each_written(from, to, RENEWED, renew, s);
     if (from < to)
         drop_pages(s, from, to);
@@ -283,20 +322,19 @@ void plat_zero(void *p, size_t size)
 status plat_image_map(struct plat_image *i, void *p)
 {
     struct slot *s = find_or_die(p);
-    bool fits = s->kind == PLAIN && s->from == (u64)p && image_size(i) <= s->to - s->from;
-    if (!fits)
+    u64 from = memory_start(s);
+    if (s->image || from != (u64)p || image_size(i) > s->to - from)
         return ERR_INVALID_ARG;
-    drop_pages(s, s->from, s->from + image_size(i));
+    drop_pages(s, from, from + image_size(i));
     s->image = i;
-    s->kind = IMAGE;
     return OK;
 }
 
 void plat_image_unmap(struct plat_image *i, void *p)
 {
     struct slot *s = find_or_die(p);
-    drop_pages(s, s->from, s->from + image_size(i));
-    s->kind = PLAIN;
+    drop_pages(s, (u64)p, (u64)p + image_size(i));
+    s->image = NULL;
 }
 
 // --- Faults
@@ -358,9 +396,9 @@ status plat_commit_stack(void *p, size_t size, const void *first)
 __attribute__((noinline)) static bool fill_other(struct slot *s, u64 address, const u64 *saved)
 {
     u64 page = address & ~(PLAT_PAGE - 1);
-    if (s->kind == STACK)
+    if (address < s->stack_end)
         return fill_stack(s, page, may_use_reserve(address, saved) ? 0 : PAGES_RESERVE);
-    if (!image_fault(s->image, page - s->from, page, saved[0] & ERROR_WRITE))
+    if (!image_fault(s->image, page - memory_start(s), page, saved[0] & ERROR_WRITE))
         fill(page);
     return true;
 }
@@ -380,13 +418,14 @@ bool vm_fault(u64 address, const u64 *saved)
         return address - WINDOW_CODE < 2 * CODE_WINDOW_MAX && code_fault(address);
     if (address - s->from >= s->to - s->from)
         return false;
-    return s->kind ? fill_other(s, address, saved) : fill_plain(address);
+    bool plain = address >= s->stack_end && !s->image;
+    return plain ? fill_plain(address) : fill_other(s, address, saved);
 }
 
 bool vm_write_fault(u64 address)
 {
     const struct slot *s = find(address);
-    return s && s->kind == IMAGE && image_write(address & ~(PLAT_PAGE - 1));
+    return s && s->image && address >= s->stack_end && image_write(address & ~(PLAT_PAGE - 1));
 }
 
 // --- Large blocks of the heap

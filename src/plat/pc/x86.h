@@ -163,11 +163,14 @@ static inline void spin_lock(u32 *lock)
         spin_wait(lock);
 }
 
+// So much of the stack is there: to come no deeper causes no page fault.
+#define stack_reach(bytes) __asm__ volatile("testb $0, -%c0(%%rsp)" : : "i"(bytes) : "memory", "cc")
+
 // The same for locks that page faults take: their holder must not touch a part of its stack that is
 // not there yet. What it needs is less than this.
 static inline void spin_lock_deep(u32 *lock)
 {
-    __asm__ volatile("testb $0, -1024(%%rsp)" : : : "memory", "cc");
+    stack_reach(1024);
     spin_lock(lock);
 }
 
