@@ -12,7 +12,7 @@ static void on_time_limit(struct alarm *a)
 static struct kthread *new_thread(struct process *p)
 {
     struct kthread *t = heap_zalloc(sizeof *t);
-    if (!t || !(t->rt = thread_create(p->store))) {
+    if (!t || !(t->rt = thread_create_beside(p->instance))) {
         heap_free(t);
         return NULL;
     }

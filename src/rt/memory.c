@@ -3,6 +3,12 @@
 // index plus a static offset below the guard's size can reach nothing else, so compiled code checks
 // nothing.
 //
+//   thread's stacks (thread.c) | memory | not accessible, to 4 GiB | guard
+//
+// The reservation begins with room for the stacks of a thread. Most processes have one memory and
+// one thread, and use little of either: this way they need one page table for both, not two. What
+// lies there is out of a guest's reach, for what it adds to the base is never negative.
+//
 // To reserve and to commit cost system calls and page tables, so a realm keeps the reservations of
 // memories that are gone, with what was accessible left so and zeroed. A small memory is zeroed by
 // hand and its pages stay: the next instance of the same module then costs no system call and no
@@ -10,27 +16,28 @@
 // touched.
 #include "rt/memory.h"
 #include "plat/plat.h"
+#include "rt/thread.h"
 
 enum {
     POOL_MAX = 256,
     WARM_MAX = 16, // slots keep their pages, which are taken from everybody else
 };
 
-static struct memory_slot *new_slot(void)
+static struct memory_slot *new_slot(const struct realm *r)
 {
     struct memory_slot *slot = heap_zalloc(sizeof *slot);
-    if (!slot)
+    u8 *p = slot ? plat_reserve(thread_room(r) + MEMORY_RESERVATION) : NULL;
+    if (!p) {
+        heap_free(slot);
         return NULL;
-    slot->vm.base = plat_reserve(MEMORY_RESERVATION);
-    if (slot->vm.base)
-        return slot;
-    heap_free(slot);
-    return NULL;
+    }
+    slot->vm.base = p + thread_room(r);
+    return slot;
 }
 
-static void release_slot(struct memory_slot *slot)
+static void release_slot(const struct realm *r, struct memory_slot *slot)
 {
-    plat_release(slot->vm.base, MEMORY_RESERVATION);
+    plat_release(slot->vm.base - thread_room(r), thread_room(r) + MEMORY_RESERVATION);
     heap_free(slot);
 }
 
@@ -57,7 +64,7 @@ static struct memory_slot *take_slot(struct realm *s, u64 bytes, const struct pl
         s->nfree_slots--;
     }
     spin_release(&s->lock);
-    return slot ? slot : new_slot();
+    return slot ? slot : new_slot(s);
 }
 
 static void unmap_image(struct memory_slot *slot)
@@ -78,7 +85,7 @@ static void put_slot(struct realm *s, struct memory_slot *slot)
     }
     spin_release(&s->lock);
     if (full)
-        release_slot(slot);
+        release_slot(s, slot);
 }
 
 // Makes just the first `bytes` accessible.
@@ -86,7 +93,7 @@ static status fit(struct vm_memory *m, u64 bytes)
 {
     if (m->bytes > bytes)
         plat_decommit(m->base + bytes, m->bytes - bytes);
-    else if (plat_commit(m->base + m->bytes, bytes - m->bytes))
+    else if (m->bytes < bytes && plat_commit(m->base + m->bytes, bytes - m->bytes))
         return ERR_NO_MEMORY;
     m->bytes = bytes;
     return OK;
@@ -160,7 +167,7 @@ void memory_free(struct store *s, struct vm_memory *m)
     struct memory_slot *slot = (struct memory_slot *)m;
     s->memory -= m->bytes;
     if (s->realm->closing) {
-        release_slot(slot);
+        release_slot(s->realm, slot);
         return;
     }
     if (m->bytes < plat_costs.zero && !slot->image && s->realm->nfree_slots < WARM_MAX)
@@ -231,7 +238,7 @@ void memories_free(struct store *s)
     for (struct memory_slot *p; (p = s->owned_memories);) {
         s->owned_memories = p->next;
         s->memory -= p->vm.bytes;
-        release_slot(p);
+        release_slot(s->realm, p);
     }
 }
 
@@ -239,7 +246,7 @@ void memories_release(struct realm *r)
 {
     for (struct memory_slot *p; (p = r->free_slots);) {
         r->free_slots = p->next;
-        release_slot(p);
+        release_slot(r, p);
     }
     if (r->no_memory)
         plat_release(r->no_memory, MEMORY_RESERVATION);

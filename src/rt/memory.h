@@ -6,11 +6,12 @@
 #define MEMORY_RESERVATION ((4ull << 30) + VM_MEMORY_GUARD)
 
 // A reservation and the memory in it. When nobody uses it, its first `bytes` bytes are accessible
-// and zero.
+// and zero. In front of the memory is room for a thread's stacks.
 struct memory_slot {
     struct vm_memory vm; // first: vm_memory pointers of the runtime are slot pointers
     struct memory_slot *next;
     struct plat_image *image; // it begins with; NULL: none
+    struct thread *thread;    // in front of it, in use or not; NULL: there has been none yet
 };
 
 // A memory of limits->min pages from the realm's pool. ERR_NO_MEMORY, also when the store's limit

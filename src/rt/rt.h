@@ -95,6 +95,9 @@ status instance_export(struct instance *i, const char *name, size_t length, stru
 // --- Threads: a coroutine with its stack, on which guest code runs.
 struct thread;
 struct thread *thread_create(struct store *s); // NULL: no memory
+// One that must be gone before the instance is: its stacks lie in front of the instance's memory,
+// if that has none yet, and then the two share page tables.
+struct thread *thread_create_beside(struct instance *i);
 void thread_free(struct thread *t);
 struct vm_thread *thread_vm(struct thread *t);
 

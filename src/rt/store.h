@@ -146,7 +146,6 @@ struct realm {
     u8 *no_memory; // the base of instances without one; reserved at first use
     struct thread *free_threads;
     u32 nfree_threads;
-    u32 ndeep_threads; // of those, whose stacks were not trimmed
 };
 
 struct store {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Threads: coroutines on which guest code runs. A thread's reservation is, from low to high:
+// Threads: coroutines on which guest code runs. A thread is, from low to high addresses:
 //
-//   guard | stack, growing down | link stack | interpreter's cells, growing up | guard
+//   guard | stack, growing down | struct thread | link stack | interpreter's cells
 //
-// Guards are never accessible; a fault in one ends the call with "call stack exhausted". Pages of
-// the rest come at first touch. Threads that are given back are kept with their reservation for the
-// next thread_create.
+// The guard is never accessible; a fault there ends the call with "call stack exhausted". The other
+// two have checks. Pages come at first touch, and an idle thread has one, with the top of its stack
+// and its record. All that is a reservation of its own, or lies in front of a memory (memory.c).
+// Threads that are given back are kept where they are for the next one.
 //
 // The coroutine's own code is one loop, thread_main: run a call, switch away, and be called again.
 //
@@ -26,11 +27,14 @@ enum {
     LINKS = 4096,
     CELLS = 1 << 20,
     POOL_MAX = 64,
-    KEEP = 64 << 10, // of the stack of a thread in the pool; what lies deeper is given back
+    KEEP = 64 << 10, // of the stack of a thread that nobody uses; what lies deeper is given back
     DEEP_MAX = 2,    // but of so many threads, where that takes longer than all the rest of a
                      // short life
     CPUS = 64,
 };
+
+_Static_assert((GUARD + STACK) % (2 << 20) == KEEP,
+               "what is kept of a stack shares a page table with the memory behind it");
 
 #define LINK_BYTES (LINKS * sizeof(struct vm_link))
 #define CELL_BYTES (CELLS * sizeof(u64))
@@ -66,14 +70,14 @@ struct thread *thread_running(void)
     return thread_running_on(this_cpu());
 }
 
-static size_t reservation_size(const struct realm *s)
+size_t thread_room(const struct realm *r)
 {
-    return GUARD + STACK + LINK_BYTES + (s->engine->code ? 0 : CELL_BYTES) + GUARD;
+    return GUARD + STACK + LINK_BYTES + (r->engine->code ? 0 : CELL_BYTES);
 }
 
 bool thread_guards(const struct thread *t, u64 address)
 {
-    return address - (u64)(uintptr_t)t->reservation < reservation_size(t->store->realm);
+    return address - (u64)(uintptr_t)t->reservation < thread_room(t->store->realm);
 }
 
 // --- The coroutine
@@ -300,20 +304,19 @@ struct vm_thread *thread_vm(struct thread *t)
 
 static void lay_out(struct thread *t)
 {
-    u8 *stack = t->reservation + GUARD, *links = stack + STACK;
-    t->stack_top = links;
+    u8 *stack = t->reservation + GUARD;
     t->vm = (struct vm_thread){
         .stack_limit = stack,
-        .link = (struct vm_link *)links,
-        .link_end = (struct vm_link *)links + LINKS,
+        .link = thread_links(t),
+        .link_end = thread_links(t) + LINKS,
     };
     allow_host(&t->vm);
     if (!t->store->engine->code) {
-        t->vm.cells = (u64 *)(links + LINK_BYTES);
+        t->vm.cells = (u64 *)t->vm.link_end;
         t->vm.cells_end = t->vm.cells + CELLS;
     }
-    t->vm.sp = arch_prepare(t->stack_top, thread_main, t);
-    t->own_stack = (struct plat_stack){.low = stack, .size = STACK};
+    t->vm.sp = arch_prepare((u8 *)t, thread_main, t);
+    t->own_stack = (struct plat_stack){.low = stack, .size = (size_t)((u8 *)t - stack)};
     t->state = THREAD_IDLE;
     t->code = t->store->engine->code;
     t->at = NULL;
@@ -321,20 +324,23 @@ static void lay_out(struct thread *t)
     t->deadline = UINT64_MAX;
 }
 
-static struct thread *new_thread(struct realm *s)
+// One that lies there from now on; NULL: no memory.
+static struct thread *settle(const struct realm *r, u8 *reservation)
 {
-    struct thread *t = heap_zalloc(sizeof *t);
-    size_t size = reservation_size(s);
-    if (!t || !(t->reservation = plat_reserve(size))) {
-        heap_free(t);
+    u8 *stack = reservation + GUARD;
+    struct thread *t = (struct thread *)(stack + STACK) - 1;
+    if (plat_commit_stack(stack, thread_room(r) - GUARD, t))
         return NULL;
-    }
-    u8 *stack = t->reservation + GUARD;
-    if (plat_commit_stack(stack, size - 2 * GUARD, stack + STACK - 1)) {
-        plat_release(t->reservation, size);
-        heap_free(t);
-        return NULL;
-    }
+    t->reservation = reservation;
+    return t;
+}
+
+static struct thread *new_thread(const struct realm *r)
+{
+    u8 *p = plat_reserve(thread_room(r));
+    struct thread *t = p ? settle(r, p) : NULL;
+    if (p && !t)
+        plat_release(p, thread_room(r));
     return t;
 }
 
@@ -345,30 +351,17 @@ static struct thread *take_thread(struct realm *r)
     if (t) {
         LIST_REMOVE(t);
         r->nfree_threads--;
-        r->ndeep_threads -= t->deep;
-        t->deep = false;
     }
     spin_release(&r->lock);
     return t;
 }
 
-// A place in the pool, before the thread lies there.
-static bool claim_place(struct realm *r, struct thread *t)
+static struct thread *begin(struct thread *t, struct store *s)
 {
-    spin_acquire(&r->lock);
-    bool room = !r->closing && r->nfree_threads < POOL_MAX;
-    t->deep = room && plat_costs.zero && r->ndeep_threads < DEEP_MAX;
-    r->nfree_threads += room;
-    r->ndeep_threads += t->deep;
-    spin_release(&r->lock);
-    return room;
-}
-
-static void keep_thread(struct realm *r, struct thread *t)
-{
-    spin_acquire(&r->lock);
-    LIST_ADD(&r->free_threads, t);
-    spin_release(&r->lock);
+    t->store = s;
+    LIST_ADD(&s->threads, t);
+    lay_out(t);
+    return t;
 }
 
 struct thread *thread_create(struct store *s)
@@ -376,24 +369,49 @@ struct thread *thread_create(struct store *s)
     struct thread *t = take_thread(s->realm);
     if (!t && !(t = new_thread(s->realm)))
         return NULL;
-    t->store = s;
-    LIST_ADD(&s->threads, t);
-    lay_out(t);
-    return t;
+    return begin(t, s);
 }
 
-static void destroy(struct realm *r, struct thread *t)
+struct thread *thread_create_beside(struct instance *i)
 {
-    plat_stack_dropped(t->reservation + GUARD, STACK);
-    plat_release(t->reservation, reservation_size(r));
-    heap_free(t);
+    struct store *s = i->store;
+    struct memory_slot *m = i->vm.mem == &s->no_memory ? NULL : (struct memory_slot *)i->vm.mem;
+    if (!m || (m->thread && m->thread->store))
+        return thread_create(s);
+    if (!m->thread && !(m->thread = settle(s->realm, m->vm.base - thread_room(s->realm))))
+        return NULL;
+    m->thread->at_front = true;
+    return begin(m->thread, s);
 }
 
 static void trim(struct thread *t)
 {
     plat_zero(t->reservation + GUARD, STACK - KEEP);
     if (!t->store->engine->code)
-        plat_zero(t->stack_top + LINK_BYTES, CELL_BYTES);
+        plat_zero(thread_links(t) + LINKS, CELL_BYTES);
+}
+
+static bool stays_whole(u32 others)
+{
+    return plat_costs.zero && others < DEEP_MAX;
+}
+
+// Its place in the pool is claimed before it lies there: nobody may take it half trimmed.
+static void put_thread(struct realm *r, struct thread *t)
+{
+    spin_acquire(&r->lock);
+    bool room = !r->closing && r->nfree_threads < POOL_MAX, whole = stays_whole(r->nfree_threads);
+    r->nfree_threads += room;
+    spin_release(&r->lock);
+    if (!room) {
+        plat_release(t->reservation, thread_room(r));
+        return;
+    }
+    if (!whole)
+        trim(t);
+    spin_acquire(&r->lock);
+    LIST_ADD(&r->free_threads, t);
+    spin_release(&r->lock);
 }
 
 void thread_free(struct thread *t)
@@ -404,14 +422,14 @@ void thread_free(struct thread *t)
     LIST_REMOVE(t);
     heap_free(t->trace);
     t->trace = NULL;
-    if (!claim_place(r, t)) {
-        destroy(r, t);
+    plat_stack_dropped(t->reservation + GUARD, STACK);
+    if (!t->at_front) {
+        put_thread(r, t);
         return;
     }
-    plat_stack_dropped(t->reservation + GUARD, STACK);
-    if (!t->deep)
+    if (!stays_whole(__atomic_load_n(&r->nfree_slots, __ATOMIC_RELAXED)))
         trim(t);
-    keep_thread(r, t);
+    t->store = NULL;
 }
 
 void threads_free(struct store *s)
@@ -424,7 +442,7 @@ void threads_release(struct realm *r)
 {
     for (struct thread *t; (t = r->free_threads);) {
         LIST_REMOVE(t);
-        destroy(r, t);
+        plat_release(t->reservation, thread_room(r));
     }
     r->nfree_threads = 0;
 }

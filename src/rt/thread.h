@@ -31,10 +31,9 @@ struct thread {
     enum thread_state state; // of the call; a scheduler's may be parked while it RUNS
     u32 cpu;                 // that thread_call or thread_resume has come from
     u64 deadline;            // UINT64_MAX: none
-    bool deep;               // in the pool, with all of its stack
     u8 *reservation;
-    u8 *stack_top;
-    bool code; // compiled code runs on it, which finds memory 0 by GS
+    bool at_front; // of a memory, whose reservation it is
+    bool code;     // compiled code runs on it, which finds memory 0 by GS
     struct plat_stack own_stack;
     struct vmctx *at;                // the instance that it is called in, or was switched away in
     bool (*ended)(struct thread *t); // NULL: the call is thread_call's
@@ -46,10 +45,18 @@ struct thread {
     u32 ntrace;
     u64 depth; // frames there were, noted ones included
     bool cut;  // there were more
-};
+} __attribute__((aligned(16)));
 
+// Bytes of a thread's stacks with their guard, and so of what each memory's reservation begins
+// with.
+size_t thread_room(const struct realm *r);
 void threads_free(struct store *s);
 void threads_release(struct realm *r); // the pool
+// What lies behind it; the stack ends at its address.
+static inline struct vm_link *thread_links(const struct thread *t)
+{
+    return (struct vm_link *)(t + 1);
+}
 // Where a thread's stack may fault: in its guards, and anywhere when memory is out.
 bool thread_guards(const struct thread *t, u64 address);
 

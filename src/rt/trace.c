@@ -163,7 +163,7 @@ static bool pop(struct walk *w, const u8 *p, u32 popped)
     w->sp = p + 8 + popped;
     w->return_address = true;
     if (w->pc == arch_stub_return) {
-        if (w->link <= (struct vm_link *)w->t->stack_top)
+        if (w->link <= thread_links(w->t))
             return false;
         w->pc = (--w->link)->ret;
     }

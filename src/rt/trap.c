@@ -183,7 +183,7 @@ static bool preempt_here(struct thread *t, struct plat_fault *f)
 {
     u8 *sp = (u8 *)(uintptr_t)*f->sp;
     if (!code_contains((const void *)(uintptr_t)*f->pc) || sp - VM_HOST_STACK < t->vm.stack_limit ||
-        sp > t->stack_top)
+        sp > (u8 *)t)
         return false;
     sp -= sizeof(u64);
     store_u64(sp, *f->pc);

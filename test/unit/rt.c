@@ -608,6 +608,51 @@ static void time_limits(const struct engine *engine)
     store_free(s);
 }
 
+// --- A thread in front of a memory
+
+// (module (memory 1) (func $f (export "f") (call $f))
+//   (func (export "g") (param i32) (result i32) (i32.load (local.get 0))))
+static struct bytes recursive_loader(void)
+{
+    return BUILD(S(TYPES, "\2\x60\0\0\x60\1\x7f\1\x7f"), S(FUNCS, "\2\0\1"), S(MEMORIES, "\1\0\1"),
+                 S(EXPORTS, "\2\1f\0\0\1g\0\1"), S(CODE, "\2\4\0\x10\0\x0b\7\0\x20\0\x28\2\0\x0b"));
+}
+
+static bool all_bytes(const u8 *p, u8 byte, size_t n)
+{
+    return *p == byte && !memcmp(p, p + 1, n - 1);
+}
+
+static void neighbours(const struct engine *engine)
+{
+    struct store *s = store_create(engine);
+    struct bytes b = recursive_loader();
+    struct instance *i = make(s, &b);
+    struct thread *t = thread_create_beside(i), *other = thread_create_beside(i);
+    u8 *base = instance_vm(i)->mem_base;
+    u64 r;
+    CHECK(t && t->at_front && base - (u8 *)t < (s64)thread_room(s->realm));
+    CHECK(other && !other->at_front);
+    memset(base, 0x55, WASM_PAGE);
+    CHECK_IS(trap_of(t, func(i, "f"), 0, 0), TRAP_STACK);
+    CHECK_IS(trap_of(other, func(i, "f"), 0, 0), TRAP_STACK);
+    CHECK(all_bytes(base, 0x55, WASM_PAGE));
+    CHECK_IS(trap_of(t, func(i, "g"), WASM_PAGE, 0), TRAP_MEMORY);
+    CHECK_IS(trap_of(t, func(i, "g"), (u32)-4, 0), TRAP_MEMORY);
+    CHECK_IS(call(t, func(i, "g"), WASM_PAGE - 4, 0, &r), OK);
+    CHECK_IS(r, 0x55555555);
+    thread_free(t);
+    CHECK(thread_create_beside(i) == t);
+    thread_free(t);
+    instance_free(i);
+    i = make(s, &b); // in the same place
+    CHECK(instance_vm(i)->mem_base == base && all_bytes(base, 0, WASM_PAGE));
+    CHECK(thread_create_beside(i) == t);
+    CHECK_IS(trap_of(t, func(i, "f"), 0, 0), TRAP_STACK);
+    CHECK(all_bytes(base, 0, WASM_PAGE));
+    store_free(s);
+}
+
 // --- Linking
 
 static void fails_to_link(struct store *s, const struct bytes *b, const char *begins,
@@ -980,6 +1025,7 @@ int main(void)
         traces(engines[i]);
         time_limits(engines[i]);
         host_call_cost(engines[i]);
+        neighbours(engines[i]);
     }
     memories();
     whole_memory();
