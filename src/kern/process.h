@@ -95,8 +95,11 @@ struct kthread {
     struct kthread *next_thread, **self_thread; // of its process
     struct kthread *next_turn, *last_turn;      // in the process's ring; itself: nobody else
     u8 status;                                  // enum thread_status
+    bool begun;
+    bool exits_alone; // thread_exit, which is not the process's end
     u32 id;
     status woken;                                  // why
+    u32 value;                                     // the last call's result
     struct alarm alarm;                            // the deadline of what it waits for
     u64 own[countof(((struct vmctx *)NULL)->own)]; // its values of vm->own, before it begins and
                                                    // while it waits
@@ -105,17 +108,13 @@ struct kthread {
         struct channel *at;   // a reference
         u8 *bytes;
         u32 room, at_once; // a message smaller than that may come with the CPU: 0, none
-        status
-            why; // it no longer is, although nothing has come; OK: there is something in the queue
-    } inbox;     // where it wants a message (kern/channel.c)
-    u64 word, ticket;               // what it waits at (kern/word.c), and since when; 0: nothing
-    struct vm_func start;           // of the instance
+        status why;       // it no longer is, although nothing has come; OK: the queue has something
+    } inbox;              // where it wants a message (kern/channel.c)
+    u64 word, ticket;     // what it waits at (kern/word.c), and since when; 0: nothing
+    struct vm_func start; // of the instance
     const struct vm_func *calls[3]; // what it calls, one after the other
     u32 ncalls, call;
-    u64 slots[2]; // of the last one, or p->slots
-    u32 value;    // its result
-    bool begun;
-    bool exits_alone;              // thread_exit, which is not the process's end
+    u64 slots[2];                  // of the last one, or p->slots
     struct instance *own_instance; // of a WASI thread
 };
 

@@ -4,8 +4,6 @@
 #include "rt/memory.h"
 #include "rt/thread.h"
 
-static const struct module no_module = {.start = UINT32_MAX};
-
 static struct store *create(struct realm *r)
 {
     struct store *s = heap_zalloc(sizeof *s);
@@ -14,7 +12,6 @@ static struct store *create(struct realm *r)
     s->realm = r;
     s->engine = r->engine;
     s->max_memory = UINT64_MAX;
-    s->host_vm = (struct vmctx){.mem = &s->no_memory, .module = &no_module};
     return s;
 }
 

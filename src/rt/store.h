@@ -162,7 +162,6 @@ struct store {
     struct owned_table *owned_tables;   // store_table
     struct vm_memory no_memory;         // of instances without one
     struct thread *threads;
-    struct vmctx host_vm; // what a host function sees that is called without an instance around
 };
 
 struct store *vm_store(const struct vmctx *vm);

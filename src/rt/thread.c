@@ -91,16 +91,15 @@ static status run(struct thread *t)
 static void call_host(void *argument)
 {
     struct thread *t = argument;
-    t->func->host(&t->store->host_vm, t->slots);
+    t->func->host(t->at, t->slots);
 }
 
 // A host function that is called without an instance around: an exported import.
 static status run_host(struct thread *t)
 {
-    struct vmctx *vm = &t->store->host_vm;
     if (memory_none(t->store))
         return ERR_NO_MEMORY;
-    vm->mem_base = t->store->no_memory.base;
+    t->at->mem_base = t->store->no_memory.base;
     return arch_protect(&t->vm, call_host, t) ? ERR_TRAP : OK;
 }
 
@@ -229,7 +228,12 @@ static void set_up(struct thread *t, const struct vm_func *f, u64 *slots)
     t->depth = 0;
     t->cut = false;
     t->func = f->ref;
-    t->at = t->func->index == VM_FUNC_HOST ? &t->store->host_vm : t->func->vm;
+    t->at = t->func->vm;
+    if (t->func->index == VM_FUNC_HOST) {
+        static const struct module no_module = {.start = UINT32_MAX};
+        t->host_vm = (struct vmctx){.mem = &t->store->no_memory, .module = &no_module};
+        t->at = &t->host_vm;
+    }
     t->slots = slots;
 }
 

@@ -36,6 +36,7 @@ struct thread {
     bool code;     // compiled code runs on it, which finds memory 0 by GS
     struct plat_stack own_stack;
     struct vmctx *at;                // the instance that it is called in, or was switched away in
+    struct vmctx host_vm;            // of a call to the host without an instance around
     bool (*ended)(struct thread *t); // NULL: the call is thread_call's
     const struct vm_func *func;
     u64 *slots;
