@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from harness import boot, build, polls, proc, table
 
 LINE = re.compile(r"^(\w+) (\d+)\r?$", re.MULTILINE)
-HERDS = [1000, 2000, 5000, 10000, 12000, 16000, 20000]
+HERDS = [1000, 2000, 5000, 10000, 12000, 13000, 16000, 20000]
 MEGABYTES = 1024  # that the kernel has for them
 GUEST_TOUCHED = 4096  # the page of its memory that a process of the herd has written to
 

@@ -199,15 +199,15 @@ static void extend(struct slot *s, u64 from, u64 to, bool stack)
 static bool commit(struct slot *s, u64 from, u64 to, bool stack)
 {
     stack_reach(2048); // the stack that this runs on may be in this slot: its faults change it, too
-    struct slot was = *s;
     if (!fits(s, from, to, stack))
         return false;
-    extend(s, from, to, stack);
+    struct slot now = *s;
+    extend(&now, from, to, stack);
     u64 pages = stack ? 0 : (to - from) / PLAT_PAGE;
-    if (pages_promise(pages + tables_of(s) - tables_of(&was), PAGES_RESERVE))
-        return true;
-    *s = was;
-    return false;
+    if (!pages_promise(pages + tables_of(&now) - tables_of(s), PAGES_RESERVE))
+        return false;
+    *s = now;
+    return true;
 }
 
 static status commit_as(void *p, size_t size, bool stack)
