@@ -651,7 +651,7 @@ static void swap_with_first(struct cpu *c, struct kthread *t)
 }
 
 // Whoever was woken by an alarm or by I/O has gone to the front of the queue: it runs now, and the
-// thread that was interrupted after it. False: that goes on.
+// thread that was interrupted after it, if it may. False: that goes on.
 static bool give_way(struct cpu *c, struct kthread *t, const struct process *front)
 {
     struct process *p = t->process;
@@ -661,7 +661,7 @@ static bool give_way(struct cpu *c, struct kthread *t, const struct process *fro
     if (!urgent && p->slice > 0)
         return false;
     p->stats.preemptions++;
-    if (urgent)
+    if (urgent && p->slice > 0)
         swap_with_first(c, t);
     else
         switch_from(c, t);

@@ -100,8 +100,9 @@ def run(command, stdin=b"", cwd=None, env=None, limit=60):
     try:
         done = subprocess.run(command, input=stdin, cwd=cwd, env=env, capture_output=True,
                               timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        raise Failed(f"still running after {limit} s: {' '.join(command)}") from None
+    except subprocess.TimeoutExpired as late:
+        said = excerpt((late.stdout or b"") + (late.stderr or b""))
+        raise Failed(f"still running after {limit} s: {' '.join(command)}\n{said}") from None
     if done.returncode < 0:
         raise Failed(f"killed by signal {-done.returncode}: {' '.join(command)}\n{excerpt(done.stderr)}")
     return Result(done.returncode, done.stdout, done.stderr)

@@ -10,13 +10,14 @@ name, when all went well. Beside it there may be:
     NAME.err    regular expressions that lines of stderr must match in this order
     NAME.flags  further flags for the compiler
     NAME.in     what comes at standard input, half a second after the start
+    NAME.noswitch  functions for the section nebulet.noswitch, one a line
 """
 import pathlib
 import shlex
 import subprocess
 import threading
 
-from . import base, guest
+from . import base, guest, section
 
 SOURCES = base.ROOT / "test/kern"
 BUILT = base.ROOT / "build/kern"
@@ -27,7 +28,8 @@ CPUS = [1, 2]
 def build(source, *flags):
     """Builds one program when something is newer, and returns its .wasm, alone in a folder."""
     wasm = BUILT / source.stem / (source.stem + ".wasm")
-    inputs = [*SOURCES.glob("*.[ch]"), source.with_suffix(".flags"), pathlib.Path(__file__),
+    inputs = [*SOURCES.glob("*.[ch]"), source.with_suffix(".flags"),
+              source.with_suffix(".noswitch"), pathlib.Path(__file__),
               *(base.ROOT / "src/abi").glob("nebulet*"), base.ROOT / "src/base/errors.def"]
     newest = max(path.stat().st_mtime for path in inputs if path.exists())
     if not wasm.exists() or wasm.stat().st_mtime < newest:
@@ -35,6 +37,8 @@ def build(source, *flags):
         own = shlex.split(" ".join(base.read_lines(source.with_suffix(".flags"))))
         part = BUILT / f"{source.stem}.{threading.get_ident()}.part"
         base.run([*guest.CLANG, *FLAGS, *flags, *own, source, "-o", part], limit=120).check()
+        if quiet := base.read_lines(source.with_suffix(".noswitch")):
+            section.add_noswitch(part, quiet)
         part.rename(wasm)
     return wasm
 
@@ -55,7 +59,7 @@ def run_late(bench, text, *args, limit):
         return base.Result(code, out, err)
 
 
-def run_program(bench, command, engine, cpus, source, *args, limit=100):
+def run_program(bench, command, engine, cpus, source, *args, limit=60):
     def beside(suffix):
         return source.with_suffix(suffix)
 
