@@ -19,10 +19,13 @@ from . import base, guest, kern, real, sdk, spec, wasi
 QEMU = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-accel", "tcg", "-cpu", "max", "-serial", "stdio",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+COUNT = ["-icount", "shift=5,sleep=off", "-seed", "1",  # an instruction takes 32 ns
+         "-rtc", "base=2026-01-01T00:00:00,clock=vm"]
 MACHINES = {"microvm": ["-machine", "microvm,acpi=off"], "q35": ["-machine", "q35"]}
 HOSTILE = ["trap_unreachable", "trap_load", "trap_divide_by_zero", "trap_recursion",
            "trap_call_type", "trap_table_get"]
 HOSTILE_RUNS = 1000
+TIMED = ["preempt", "watchdog"]  # programs of test/kern that hold the kernel to its times
 CLOCKS = ["clocks", "sleep"]  # guests whose output depends on how long things take
 ENDLESS = "(module (memory 1) (func (export \"_start\") (loop $l (i32.store (i32.const 0) " \
           "(i32.add (i32.load (i32.const 0)) (i32.const 1))) (br $l))))"
@@ -162,7 +165,7 @@ def sort_output(data):
     return found, bytes(streams[1] + streams[2])
 
 
-def run_many(bench, words, files, machine="microvm", memory=64, limit=200):
+def run_many(bench, words, files, machine="microvm", memory=64, limit=200, flags=()):
     """Boots with a file of words; returns what sort_output does."""
     files = dict(files, words=b"".join(word.encode() + b"\0" for word in words))
     with tempfile.NamedTemporaryFile(prefix="nebulet-archive-") as archive:
@@ -170,7 +173,7 @@ def run_many(bench, words, files, machine="microvm", memory=64, limit=200):
         archive.flush()
         command = [*QEMU, *MACHINES[machine], "-m", str(memory), "-kernel",
                    str(bench.program.parent / "nebulet.elf"), "-initrd", archive.name,
-                   "-append", "console=multiplex words=/words"]
+                   "-append", "console=multiplex words=/words", *flags]
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
                                   timeout=limit, check=False)
@@ -230,6 +233,20 @@ def interrupted(bench, engine):
     if len(found) != len(chosen):
         raise base.Failed(f"only {len(found)} programs came to an end\n{base.excerpt(rest)}")
     return base.Counts(passed=len(found))
+
+
+def timed(bench, engine, source):
+    """A program of test/kern on a machine whose time is the number of instructions: how busy this
+    one is cannot show, so the program is told `exact`, and forgives nothing. (Only one CPU: with
+    -icount QEMU gives each its turn so seldom that others wait for seconds.)"""
+    wasm = kern.build(source)
+    words = [f"engine={engine}", f"init=/{wasm.name}", "exact", "--"]
+    found, rest = run_many(bench, words, {wasm.name: wasm.read_bytes()}, limit=60,
+                           flags=COUNT)
+    if len(found) != 1:
+        raise base.Failed(f"it has not come to an end\n{base.excerpt(rest)}")
+    out, err, code = found[0]
+    base.Result(code, out, err).check(0, source.stem.encode() + b"\n")
 
 
 def sqlite(bench, engine):
@@ -299,6 +316,11 @@ def cases(bench):
     if not sdk.build():
         yield from renamed("sdk", sdk.programs(machine))
     yield from boots(bench)
+    for name in TIMED:
+        for engine in bench.engines:
+            source = kern.SOURCES / f"{name}.c"
+            yield base.Case(f"kern: {name}, exact time", engine,
+                            lambda e=engine, s=source: timed(bench, e, s))
     for engine in bench.engines:
         yield base.Case(f"{HOSTILE_RUNS} hostile programs", engine,
                         lambda e=engine: hostile(bench, e))
