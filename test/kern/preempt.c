@@ -88,20 +88,19 @@ static void registers(const char *how)
 // --- Shares of a CPU that several want
 enum { SHARERS = 3, SLICE_MS = 10 };
 
-// Weights 100, 200, 400, on the first CPU; beside them, if `wakes`, one that runs for a moment as
-// often as their slices end, or oftener.
-static void share(bool wakes, struct nebulet_info info[SHARERS])
+// Weights 100, 200, 400, on the first CPU; beside them, unless it is "", one that wakes often.
+static void share(const char *wakes, struct nebulet_info info[SHARERS])
 {
     enum { RUN_MS = 1400 };
-    u32 p[SHARERS + 1];
-    for (u32 i = 0; i < SHARERS + wakes; i++) {
+    u32 p[SHARERS + 1], n = SHARERS + (*wakes != 0);
+    for (u32 i = 0; i < n; i++) {
         struct nebulet_options o = {.weight = i < SHARERS ? 100u << i : 100, .cpu = 1};
-        p[i] = child(i < SHARERS ? "spin" : "wakes", NEBULET_NO_HANDLE, &o);
+        p[i] = child(i < SHARERS ? "spin" : wakes, NEBULET_NO_HANDLE, &o);
     }
     sleep_ms(RUN_MS);
     for (u32 i = 0; i < SHARERS; i++)
         EXPECT(nb_process_info(p[i], &info[i]), 0);
-    for (u32 i = 0; i < SHARERS + wakes; i++) {
+    for (u32 i = 0; i < n; i++) {
         EXPECT(nb_process_kill(p[i]), 0);
         ENDED(p[i], NEBULET_KILLED, 0);
     }
@@ -119,7 +118,7 @@ static void turns(const struct nebulet_info info[SHARERS])
 }
 
 // A tenth off what is due, which others take of it by the way, and what the machine took while it
-// was somebody's turn: he pays for it. Exact time: four in a hundred.
+// was somebody's turn: he pays for it. Exact time: half of that.
 static u64 unfair(const struct nebulet_info info[SHARERS])
 {
     u64 total = 0, sum = 0;
@@ -127,19 +126,21 @@ static u64 unfair(const struct nebulet_info info[SHARERS])
         total += info[i].cpu_ns;
     for (u32 i = 0; i < SHARERS; i++) {
         u64 due = total * (1u << i) / 7, has = info[i].cpu_ns;
-        u64 off = has > due ? has - due : due - has, may = due * (exact_time ? 4 : 10) / 100;
+        u64 off = has > due ? has - due : due - has, may = due * (exact_time ? 5 : 10) / 100;
         sum += off > may ? off - may : 0;
     }
     return sum;
 }
 
-static void shares(bool wakes)
+static void shares(const char *wakes)
 {
     struct nebulet_info info[SHARERS];
     share(wakes, info);
-    if (!wakes)
+    if (!*wakes)
         turns(info);
-    blame_machine(wakes ? "shares beside one that wakes are off" : "shares are off", unfair(info));
+    char what[80];
+    snprintf(what, sizeof what, "shares beside \"%s\" are off", wakes);
+    blame_machine(what, unfair(info));
 }
 
 // One that only calls, one that only computes, one that does what wakes it: all go on.
@@ -174,9 +175,9 @@ int main(int argc, char **argv)
     if (!strcmp(what, "calls"))
         for (;;)
             nb_null();
-    if (!strcmp(what, "wakes"))
-        for (u64 at = now();; at += SLICE_MS * MS / 2)
-            nb_object_wait_many(NULL, 0, at);
+    if (!strncmp(what, "wakes", 5))
+        for (u32 us = (u32)atoi(what + 5);;)
+            nb_object_wait_many(NULL, 0, now() + us * 1000);
     if (!strcmp(what, "echo"))
         for (;;)
             send_word(0, (u32)recv_word(0, FOREVER));
@@ -186,8 +187,9 @@ int main(int argc, char **argv)
     if (!exact_time)
         registers(argc > 1 ? argv[1] : "100000");
     alone();
-    shares(false);
-    shares(true);
+    shares("");
+    shares("wakes5000"); // twice in a slice
+    shares("wakes20");   // as often as it can be: with the end of every slice, too
     puts("preempt");
     return 0;
 }
