@@ -19,13 +19,13 @@ from . import base, guest, kern, real, sdk, spec, wasi
 QEMU = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-accel", "tcg", "-cpu", "max", "-serial", "stdio",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
-COUNT = ["-icount", "shift=5,sleep=off", "-seed", "1",  # an instruction takes 32 ns
+COUNT = ["-icount", "shift=3,sleep=off", "-seed", "1",  # an instruction takes 8 ns
          "-rtc", "base=2026-01-01T00:00:00,clock=vm"]
 MACHINES = {"microvm": ["-machine", "microvm,acpi=off"], "q35": ["-machine", "q35"]}
 HOSTILE = ["trap_unreachable", "trap_load", "trap_divide_by_zero", "trap_recursion",
            "trap_call_type", "trap_table_get"]
 HOSTILE_RUNS = 1000
-TIMED = ["preempt", "watchdog"]  # programs of test/kern that hold the kernel to its times
+TIMED = ["preempt", "registers", "watchdog"]  # programs of test/kern on a clock of instructions
 CLOCKS = ["clocks", "sleep"]  # guests whose output depends on how long things take
 ENDLESS = "(module (memory 1) (func (export \"_start\") (loop $l (i32.store (i32.const 0) " \
           "(i32.add (i32.load (i32.const 0)) (i32.const 1))) (br $l))))"
