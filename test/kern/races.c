@@ -9,6 +9,7 @@ enum todo { START, KILL, WAIT };
 struct order {
     u64 at; // for the first; each of the others has its time, too
     u32 todo;
+    u32 uneven; // not 0: these times differ a little from the other racer's, so that they meet
 };
 
 struct result {
@@ -35,7 +36,10 @@ static int races(void)
         struct result r[BATCH] = {0};
         nb_object_wait_many(NULL, 0, o.at - AHEAD / 2);
         for (u32 i = 0; i < BATCH; i++) {
-            while (now() < o.at + i * APART)
+            u64 at = o.at + i * APART;
+            if (o.uneven)
+                at = at - 1600 + (o.uneven + i) * 7919 % 128 * 25; // ns
+            while (now() < at)
                 ;
             r[i].error = act(o.todo, p[i], &r[i].exit);
         }
@@ -58,8 +62,7 @@ static void round_of(u32 round, const enum todo todo[2], u32 p[BATCH], struct re
         at = now() + AHEAD;
     for (u32 k = 0; k < 2; k++) {
         u32 h[BATCH];
-        // The second a little earlier or later, so that they meet somewhere.
-        struct order o = {at + k * (round % 16) * 500 - k * 4000, todo[k]};
+        struct order o = {at, todo[k], k ? 1 + round * BATCH : 0};
         for (u32 i = 0; i < BATCH; i++)
             h[i] = GOOD(nb_handle_duplicate(p[i], NEBULET_SAME_RIGHTS));
         EXPECT(nb_channel_send(channels[k], &o, sizeof o, h, BATCH, FOREVER), 0);
