@@ -288,7 +288,7 @@ static u64 kernel_memory(const struct process *p)
 void process_info(const struct process *p, struct nebulet_info *out)
 {
     *out = (struct nebulet_info){
-        .cpu_ns = sched_ns(p->stats.ticks),
+        .cpu_ns = sched_used_ns(p),
         .kernel_memory = kernel_memory(p),
         .memory_peak = p->stats.memory_peak,
         .switches = p->stats.switches,

@@ -122,10 +122,21 @@ static void measure(u64 now)
     kern.slice = (s64)((SLICE_NS << 20) / kern.ns_per_tick);
 }
 
-u64 sched_ns(u64 n)
+static u64 ns_of(u64 n)
 {
     measure(plat_now());
     return (u64)((unsigned __int128)n * kern.ns_per_tick >> 20);
+}
+
+// With what it has used since it was charged last, which is long ago where nobody else wants the
+// CPU.
+u64 sched_used_ns(const struct process *p)
+{
+    const struct cpu *c = p->cpu;
+    u64 n = p->stats.ticks, now = ticks();
+    if (c && c->current && c->current->process == p && now > c->since)
+        n += now - c->since;
+    return ns_of(n);
 }
 
 // To set the timer may be a system call, so one that is set stays: if it runs out too early, that

@@ -47,6 +47,6 @@ void sched_kick(struct process *p);  // its threads look up, if one of them runs
 void sched_pass(void);
 void sched_add(struct process *p); // to the list of all
 void sched_remove(struct process *p);
-u64 sched_ns(u64 ticks);
+u64 sched_used_ns(const struct process *p); // of processor time, up to now
 // A thread more or less waits for I/O: somebody must look for it, even while all CPUs are busy.
 void sched_io_waits(s32 change);

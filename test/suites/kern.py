@@ -17,6 +17,7 @@ import pathlib
 import re
 import shlex
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -147,6 +148,64 @@ def run_program(bench, command, engine, cpus, source, *args, limit=60):
                           + base.excerpt(result.err))
 
 
+# --- parking.c: bytes that come one by one, while another process computes
+BYTES, APART, SOON = 40, 0.02, 0.05  # s
+
+
+def answer_times(process, outlets, waits):
+    """Gives it a byte after the other, each when the one before was answered, and returns by how much
+    the answers came late, but for what the machine kept it waiting; the worst last."""
+    late, ready = [], process.stdout.read(1)
+    if ready != b".":
+        raise base.Failed(base.excerpt(ready + process.stdout.read() + process.stderr.read()))
+    for i in range(BYTES):
+        time.sleep(APART)
+        waits.look(process.pid)
+        start, waited = time.monotonic(), waits.us()
+        os.write(outlets[i % len(outlets)], bytes([65 + i % 26]))
+        said = process.stdout.read(1)
+        took = time.monotonic() - start
+        waits.look(process.pid)
+        if said != bytes([65 + i % 26]):
+            raise base.Failed(f"byte {i}: the answer is {said!r}\n" + base.excerpt(
+                process.stdout.read() + process.stderr.read()))
+        late.append(took - (waits.us() - waited) / 1e6)
+    return sorted(late)
+
+
+def run_parking(bench, command, engine, cpus, source, limit=60):
+    wasm = build(source)
+    words = [bench.program, command, "--engine", engine, "--cpus", cpus, "--dir", f"{wasm.parent}::/"]
+    with tempfile.TemporaryDirectory(prefix="nebulet-parking-") as scratch:
+        os.mkfifo(f"{scratch}/pipe")
+        outlets = [os.open(f"{scratch}/pipe", os.O_RDWR)]
+        if command == "run":
+            words += ["--dir", f"{scratch}::/pipes", wasm, "/pipes/pipe"]
+        else:  # the kernel has no pipes
+            words += [wasm]
+            os.close(outlets.pop())
+        waits = Waits()
+        with subprocess.Popen([str(word) for word in words], stdin=subprocess.PIPE, bufsize=0,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            end = threading.Timer(limit, process.kill)
+            end.start()
+            try:
+                late = answer_times(process, [process.stdin.fileno(), *outlets], waits)
+                out, err = process.stdout.read(), process.stderr.read()
+                code = process.wait()
+            finally:
+                process.kill()
+                end.cancel()
+        for outlet in outlets:
+            os.close(outlet)
+    take_blame(base.Result(code, out, err), waits.us()).check(0, b"", b"")
+    if late[-1] > SOON:
+        raise base.Failed(f"an answer came after {late[-1] * 1000:.1f} ms, half of them within "
+                          f"{late[len(late) // 2] * 1000:.1f} ms")
+
+
+SPECIAL = {"parking": run_parking}
+
 # What a program is told where it is to do more, or less, than it does by itself.
 MORE = {("registers", "run"): ["50000"], ("registers", "boot"): ["10000"]}
 
@@ -156,7 +215,7 @@ def programs(bench, command):
         for engine in bench.engines:
             for cpus in CPUS:
                 yield base.Case(f"{source.stem}, {cpus} CPU{'s' if cpus > 1 else ''}", engine,
-                                lambda e=engine, c=cpus, s=source: run_program(
+                                lambda e=engine, c=cpus, s=source: SPECIAL.get(s.stem, run_program)(
                                     bench, command, e, c, s, *MORE.get((s.stem, command), [])))
 
 
