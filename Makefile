@@ -12,6 +12,7 @@ PREFIX = /usr/local
 FUZZ_SECONDS = 60
 LIVES = 500000
 CALLS = 100000000
+TIMES = 1000000
 VERSION = 0.1.0
 
 CORE = base wasm interp fast target/x64 rt kern fs abi arch/x86_64
@@ -264,7 +265,7 @@ fuzz: build/nebulet $(FUZZ) ## FUZZ_SECONDS=60: hostile modules, and engines aga
 	FUZZ_SECONDS=$(FUZZ_SECONDS) test/fuzz/run
 
 # What the long runs are made of, as the suite builds it.
-KERN_GUEST = build/kern/soak/soak.wasm build/kern/fuzz/fuzz.wasm
+KERN_GUEST = build/kern/soak/soak.wasm build/kern/fuzz/fuzz.wasm build/kern/registers/registers.wasm
 $(KERN_GUEST): $(wildcard test/kern/*.[ch]) src/abi/nebulet.def | $(TOOLS)
 	@mkdir -p $(@D)
 	$(call say,GUEST $@)
@@ -272,7 +273,7 @@ $(KERN_GUEST): $(wildcard test/kern/*.[ch]) src/abi/nebulet.def | $(TOOLS)
 
 # Two rounds each; what is in use after the second must be what was after the first. The kernel
 # compares for itself.
-soak: all build/soak/host $(KERN_GUEST) ## LIVES=500000: lives and deaths of processes; nothing is lost
+soak: all build/soak/host $(KERN_GUEST) ## LIVES=500000 processes of which nothing is left; TIMES=1000000 a CPU is taken away
 	@for cpus in 1 2; do for fail in 0 500; do \
 		echo "== $(LIVES) lives twice, on $$cpus CPUs$$([ $$fail = 0 ] || echo ", one allocation in $$fail fails")"; \
 		build/soak/host build/kern/soak/soak.wasm fast $$cpus $$fail $(LIVES) $$cpus 2>&1 >/dev/null | grep -E 'lives|left|line'; \
@@ -280,6 +281,10 @@ soak: all build/soak/host $(KERN_GUEST) ## LIVES=500000: lives and deaths of pro
 		echo "== $(LIVES) lives in the kernel, on $$cpus CPUs"; \
 		build/nebulet boot --cpus $$cpus --dir build/kern/soak::/ build/kern/soak/soak.wasm $(LIVES) $$cpus 2>&1 >/dev/null | grep -E 'lives|fatal|line'; \
 		[ $${PIPESTATUS[0]} = 0 ] || exit 1; done
+	@for how in run boot; do for engine in $(ENGINES); do \
+		echo "== nebulet $$how: registers on $$engine, preempted $(TIMES) times"; \
+		build/nebulet $$how --engine $$engine --cpus 1 --dir build/kern/registers::/ build/kern/registers/registers.wasm $(TIMES) 2>&1 | grep -v '^registers'; \
+		[ $${PIPESTATUS[0]} = 0 ] || exit 1; done; done
 
 abi-fuzz: all $(KERN_GUEST) ## CALLS=100000000: random calls, by the errors that nebulet.def allows
 	@for how in run boot; do for cpus in 1 2; do \
