@@ -132,9 +132,9 @@ static u64 ns_of(u64 n)
 // CPU.
 u64 sched_used_ns(const struct process *p)
 {
-    const struct cpu *c = p->cpu;
+    const struct cpu *c = cpu_of(p);
     u64 n = p->stats.ticks, now = ticks();
-    if (c && c->current && c->current->process == p && now > c->since)
+    if (c && now > c->since)
         n += now - c->since;
     return ns_of(n);
 }
@@ -157,8 +157,8 @@ static void charge(struct cpu *c, struct process *p)
     c->since = now;
 }
 
-// Less what it took too much of the last one, since a tick may come late; but not what it took while
-// nobody else wanted the CPU, which may be anything.
+// Less what it took too much of the last one, since a tick may come late; but not what it took
+// while nobody else wanted the CPU, which may be anything.
 static void refill(struct process *p)
 {
     s64 whole = kern.slice * p->limits.weight / 100;
