@@ -97,22 +97,22 @@ static inline u8 *at(const struct vmctx *vm, u64 address)
 
 // --- The trace
 
-#define OBJECT(x, type, rights) {#x, 'd'},
-#define ANY(x, rights) {#x, 'd'},
-#define HANDLE(x) {#x, 'd'},
-#define NUM(x) {#x, 'd'},
-#define LONG(x) {#x, 'l'},
-#define DEADLINE(x) {#x, 'l'},
-#define IN(x) {#x, 'b'},
-#define BUFFER(x) {#x, 'b'},
-#define LIST(x, type) {#x, 'b'},
-#define OUT(x, type) {#x, 'x'},
-#define MAYBE(x, type) {#x, 'x'},
-#define WORD(x) {#x, 'x'},
+#define OBJECT(x, type, rights) {.name = #x, .kind = 'd'},
+#define ANY(x, rights) {.name = #x, .kind = 'd'},
+#define HANDLE(x) {.name = #x, .kind = 'd'},
+#define NUM(x) {.name = #x, .kind = 'd'},
+#define LONG(x) {.name = #x, .kind = 'l'},
+#define DEADLINE(x) {.name = #x, .kind = 'l'},
+#define IN(x) {.name = #x, .kind = 'b'},
+#define BUFFER(x) {.name = #x, .kind = 'b'},
+#define LIST(x, type) {.name = #x, .kind = 'b'},
+#define OUT(x, type) {.name = #x, .kind = 'x'},
+#define MAYBE(x, type) {.name = #x, .kind = 'x'},
+#define WORD(x) {.name = #x, .kind = 'x'},
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
-    static const struct arg_info info_##name[] = {args{NULL, 0}};
+    static const struct arg_info info_##name[] = {args LAST_ARG};
 #define NORETURN(number, name, args, doc)                                                          \
-    static const struct arg_info info_##name[] = {args{NULL, 0}};
+    static const struct arg_info info_##name[] = {args LAST_ARG};
 #include "abi/nebulet.def"
 
 // Without a result: it does not come back.
@@ -137,7 +137,9 @@ __attribute__((cold, noinline)) static void trace(const struct vmctx *vm, const 
 
 enum { CELLS_DIRECT = 6, CELLS_MAX = 8 };
 
-static s64 from_cells(vm_direct_fn *direct, struct vmctx *vm, const u64 *slots, u32 n)
+// Never inlined: each shim would hold its whole call a second time.
+static __attribute__((noinline)) s64 from_cells(vm_direct_fn *direct, struct vmctx *vm,
+                                                const u64 *slots, u32 n)
 {
     u64 c[CELLS_DIRECT] = {0};
     for (u32 i = 0; i < n; i++)
@@ -146,8 +148,8 @@ static s64 from_cells(vm_direct_fn *direct, struct vmctx *vm, const u64 *slots, 
     return (s64)direct(c[0], c[1], c[2], c[3], c[4], vm);
 }
 
-static void finish(struct vmctx *vm, const char *name, const struct arg_info *info, u64 *slots,
-                   s64 result)
+static __attribute__((noinline)) void finish(struct vmctx *vm, const char *name,
+                                             const struct arg_info *info, u64 *slots, s64 result)
 {
     const struct process *p = vm->process;
     if (unlikely(p && p->trace))

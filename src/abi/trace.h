@@ -7,7 +7,13 @@
 struct arg_info {
     const char *name; // NULL: the last one
     char kind;        // d number, x flags or address, l 64 bits, p path, b address and length
+    // For WASI's shims: enum arg_take, offset of the field that the argument goes to, and the
+    // rights, the mask, the size or the offset of the second field.
+    u8 take;
+    u16 at;
+    u32 detail;
 };
+#define LAST_ARG {.name = NULL}
 
 struct trace_line {
     char text[1024]; // more than any call with two paths needs

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // WASI preview 1: the record of a program, and the way from an import to its handler.
 //
-// wasi.def is expanded four times here: into the functions that fetch and check arguments (take_*),
-// the shims that the guest calls, the signatures, and what the trace prints. The handlers are in
-// wasi_fd.c, wasi_path.c, wasi_poll.c and wasi_system.c.
+// wasi.def is expanded here into what the shims, which the guest calls, have to know of a call, and
+// into the tables of names and signatures. The handlers are in wasi_fd.c, wasi_path.c, wasi_poll.c
+// and wasi_system.c.
 #include "abi/wasi.h"
 
 #include "abi/trace.h"
@@ -107,6 +107,9 @@ void wasi_free(struct wasi *w)
 
 // --- Fetching arguments.
 
+// From TAKE_PATH on: two cells.
+enum arg_take { TAKE_FD, TAKE_NUM, TAKE_LONG, TAKE_OUT, TAKE_PATH, TAKE_BUFFER, TAKE_IOVS };
+
 // The length of the UTF-8 sequence at p, of at most n bytes; 0 when it is none.
 static u32 utf8_length(const u8 *p, u32 n)
 {
@@ -178,54 +181,48 @@ static enum fs_error take_iovs(const struct call *c, const u64 *slots, struct vf
     return total > UINT32_MAX ? E_INVAL : E_SUCCESS;
 }
 
-#define TRY(expression)                                                                            \
-    if ((e = (expression)))                                                                        \
-        return e;
-#define FD(x, rights) TRY(wasi_find_fd(c->wasi, (u32) * s++, rights, &a->x))
-#define NUM(x) a->x = (u32) * s++;
-#define LONG(x) a->x = *s++;
-#define FLAGS(x, mask)                                                                             \
-    a->x = (u32) * s++;                                                                            \
-    TRY(a->x & ~(u32)(mask) ? E_INVAL : E_SUCCESS)
-#define PATH(x)                                                                                    \
-    TRY(take_path(c, s, a->x))                                                                     \
-    s += 2;
-#define BUFFER(x)                                                                                  \
-    a->x##_size = (u32)s[1];                                                                       \
-    a->x = guest(c, (u32)s[0], (u32)s[1]);                                                         \
-    TRY(a->x ? E_SUCCESS : E_FAULT)                                                                \
-    s += 2;
-#define IOVS(x)                                                                                    \
-    TRY(take_iovs(c, s, a->x, &a->x##_count))                                                      \
-    s += 2;
-#define OUT(x, type)                                                                               \
-    a->x = (u32) * s++;                                                                            \
-    TRY(guest(c, a->x, sizeof(type)) ? E_SUCCESS : E_FAULT)
-#define ADDR(x) a->x = (u32) * s++;
-#define CALL(name, versions, args)                                                                 \
-    static enum fs_error take_##name(const struct call *c, const u64 *s, struct args_##name *a)    \
-    {                                                                                              \
-        enum fs_error e = E_SUCCESS;                                                               \
-        (void)c, (void)s, (void)a;                                                                 \
-        args return e;                                                                             \
+static enum fs_error take_buffer(const struct call *c, const u64 *slots, u8 **p, u32 *size)
+{
+    *size = (u32)slots[1];
+    *p = guest(c, (u32)slots[0], *size);
+    return *p ? E_SUCCESS : E_FAULT;
+}
+
+static enum fs_error take_number(u32 number, u32 mask, u32 *out)
+{
+    *out = number;
+    return number & ~mask ? E_INVAL : E_SUCCESS;
+}
+
+static enum fs_error take_address(const struct call *c, u32 address, u32 size, u32 *out)
+{
+    *out = address;
+    return guest(c, address, size) ? E_SUCCESS : E_FAULT;
+}
+
+// Checks the arguments that `slots` has, and puts them where the handler wants them.
+static enum fs_error take(const struct call *c, const struct arg_info *info, const u64 *slots,
+                          void *args)
+{
+    enum fs_error e = E_SUCCESS;
+    for (const struct arg_info *i = info; i->name && !e; i++) {
+        u32 number = (u32)*slots;
+        void *to = (u8 *)args + i->at;
+        switch ((enum arg_take)i->take) {
+        case TAKE_FD: e = wasi_find_fd(c->wasi, number, i->detail, to); break;
+        case TAKE_NUM: e = take_number(number, i->detail, to); break;
+        case TAKE_LONG: *(u64 *)to = *slots; break;
+        case TAKE_OUT: e = take_address(c, number, i->detail, to); break;
+        case TAKE_PATH: e = take_path(c, slots, to); break;
+        case TAKE_BUFFER: e = take_buffer(c, slots, to, (void *)((u8 *)args + i->detail)); break;
+        case TAKE_IOVS: e = take_iovs(c, slots, to, (void *)((u8 *)args + i->detail)); break;
+        }
+        slots += i->take < TAKE_PATH ? 1 : 2;
     }
-#include "abi/wasi.def"
-#undef TRY
+    return e;
+}
 
 // --- The trace.
-#define FD(x, rights) {#x, 'd'},
-#define NUM(x) {#x, 'd'},
-#define LONG(x) {#x, 'l'},
-#define FLAGS(x, mask) {#x, 'x'},
-#define PATH(x) {#x, 'p'},
-#define BUFFER(x) {#x, 'b'},
-#define IOVS(x) {#x, 'b'},
-#define OUT(x, type) {#x, 'x'},
-#define ADDR(x) {#x, 'x'},
-#define CALL(name, versions, ...)                                                                  \
-    static const struct arg_info info_##name[] = {__VA_ARGS__{NULL, 0}};
-#include "abi/wasi.def"
-
 enum { NO_RESULT = -1 };
 __attribute__((cold, noinline)) static void
 trace(const struct call *c, const char *name, const struct arg_info *info, const u64 *slots, s32 e)
@@ -286,45 +283,70 @@ static struct wasi *wasi_of(const struct vmctx *vm)
     return p ? p->wasi : NULL;
 }
 
-static void begin(struct call *c, struct vmctx *vm, bool is_unstable)
+struct row {
+    const char *name;
+    const struct arg_info *info;
+    enum fs_error (*handler)(struct call *c, void *args);
+};
+
+static struct call begin(struct vmctx *vm, bool unstable)
 {
-    c->wasi = wasi_of(vm);
-    c->vm = vm;
-    c->unstable = is_unstable;
-    c->waits = false;
-    c->done = 0;
-    c->poll = NULL;
+    return (struct call){.wasi = wasi_of(vm), .vm = vm, .unstable = unstable};
 }
 
-#define CALL(name, versions, args)                                                                 \
-    static void call_##name(struct vmctx *vm, u64 *slots, bool unstable)                           \
-    {                                                                                              \
-        struct call c;                                                                             \
-        struct args_##name a;                                                                      \
-        enum fs_error e = E_NOSYS;                                                                 \
-        begin(&c, vm, unstable);                                                                   \
-        while (likely(c.wasi != NULL)) {                                                           \
-            e = take_##name(&c, slots, &a);                                                        \
-            if (likely(!e))                                                                        \
-                e = wasi_##name(&c, &a);                                                           \
-            if (likely(e != E_INTR) || (e = again(&c)))                                            \
-                break;                                                                             \
-        }                                                                                          \
-        if (unlikely(c.wasi && c.wasi->trace))                                                     \
-            trace(&c, #name, info_##name, slots, e);                                               \
-        rt_check_interrupt(vm);                                                                    \
-        slots[0] = e;                                                                              \
+// A call of the guest; there is room for its arguments at `args`.
+static void run(struct vmctx *vm, u64 *slots, bool unstable, const struct row *row, void *args)
+{
+    struct call c = begin(vm, unstable);
+    enum fs_error e = E_NOSYS;
+    while (likely(c.wasi != NULL)) {
+        e = take(&c, row->info, slots, args);
+        if (likely(!e))
+            e = row->handler(&c, args);
+        if (likely(e != E_INTR) || (e = again(&c)))
+            break;
     }
-#define NORETURN(name, args)                                                                       \
-    static void call_##name(struct vmctx *vm, u64 *slots, bool unstable)                           \
+    if (unlikely(c.wasi && c.wasi->trace))
+        trace(&c, row->name, row->info, slots, e);
+    rt_check_interrupt(vm);
+    slots[0] = e;
+}
+
+// A field of the arguments: how it is shown, how it is taken, where it goes, and what else that
+// needs to know.
+#define FIELD(x, kind, how, detail) {#x, kind, how, offsetof(__typeof__(a), x), detail},
+#define FD(x, rights) FIELD(x, 'd', TAKE_FD, rights)
+#define NUM(x) FIELD(x, 'd', TAKE_NUM, UINT32_MAX)
+#define LONG(x) FIELD(x, 'l', TAKE_LONG, 0)
+#define FLAGS(x, mask) FIELD(x, 'x', TAKE_NUM, mask)
+#define PATH(x) FIELD(x, 'p', TAKE_PATH, 0)
+#define BUFFER(x) FIELD(x, 'b', TAKE_BUFFER, offsetof(__typeof__(a), x##_size))
+#define IOVS(x) FIELD(x, 'b', TAKE_IOVS, offsetof(__typeof__(a), x##_count))
+#define OUT(x, type) FIELD(x, 'x', TAKE_OUT, sizeof(type))
+#define ADDR(x) FIELD(x, 'x', TAKE_NUM, UINT32_MAX)
+#define INFO(...) static const struct arg_info info[] = {__VA_ARGS__ LAST_ARG}
+#define CALL(id, versions, ...)                                                                    \
+    static enum fs_error handle_##id(struct call *c, void *args)                                   \
     {                                                                                              \
-        struct call c;                                                                             \
-        struct args_##name a;                                                                      \
-        begin(&c, vm, unstable);                                                                   \
+        return wasi_##id(c, args);                                                                 \
+    }                                                                                              \
+    static void call_##id(struct vmctx *vm, u64 *slots, bool unstable)                             \
+    {                                                                                              \
+        struct args_##id a;                                                                        \
+        INFO(__VA_ARGS__);                                                                         \
+        static const struct row row = {#id, info, handle_##id};                                    \
+        run(vm, slots, unstable, &row, &a);                                                        \
+    }
+#define NORETURN(id, ...)                                                                          \
+    static void call_##id(struct vmctx *vm, u64 *slots, bool unstable)                             \
+    {                                                                                              \
+        struct args_##id a;                                                                        \
+        INFO(__VA_ARGS__);                                                                         \
+        struct call c = begin(vm, unstable);                                                       \
         if (c.wasi && c.wasi->trace)                                                               \
-            trace(&c, #name, info_##name, slots, NO_RESULT);                                       \
-        take_##name(&c, slots, &a);                                                                \
-        wasi_##name(&c, &a);                                                                       \
+            trace(&c, #id, info, slots, NO_RESULT);                                                \
+        take(&c, info, slots, &a);                                                                 \
+        wasi_##id(&c, &a);                                                                         \
     }
 #include "abi/wasi.def"
 

@@ -22,8 +22,10 @@
 #include "wasm/runtime.h"
 
 enum right_kind { F = 1, D = 2, S = 4 };
-#define RIGHT(bit, name, kinds) static const u64 R_##name = 1ull << (bit);
+enum wasi_rights {
+#define RIGHT(bit, name, kinds) R_##name = 1 << (bit),
 #include "abi/rights.def"
+};
 #define R_ALL ((1ull << 30) - 1)
 
 enum {
