@@ -3,12 +3,10 @@
 // a time, so they are plain accesses that insist on alignment; only those that wait or wake are
 // calls.
 //
-// pc is on the last byte of the opcode, frame->call at the prefix.
+// frame->call is at the prefix, pc behind the memarg, and r0 is its offset.
 
 #define ATOMIC_ADDRESS(n, size)                                                                    \
-    pc++;                                                                                          \
-    u64 address = imm_memarg(&pc);                                                                 \
-    address += (u32)sp[-(n)];                                                                      \
+    u64 address = r0 + (u32)sp[-(n)];                                                              \
     if (unlikely(address % (size)))                                                                \
         TRAP_CALL(TRAP_UNALIGNED_ATOMIC);                                                          \
     if (unlikely(address + (size) > bytes))                                                        \
@@ -72,7 +70,7 @@
 HANDLER(atomic_fence)
 {
     BEGIN;
-    pc += 2;
+    pc++;
     NEXT;
 }
 
@@ -80,8 +78,7 @@ HANDLER(atomic_fence)
 // when it comes back.
 #define ATOMIC_CALL(n, call)                                                                       \
     do {                                                                                           \
-        pc++;                                                                                      \
-        u32 offset = imm_memarg(&pc), result = 0;                                                  \
+        u32 offset = (u32)r0, result = 0;                                                          \
         frame->vm->thread->last_sp = (u8 *)frame;                                                  \
         enum trap trap_ = (call);                                                                  \
         if (trap_)                                                                                 \

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The hot instructions. No include guard: run.c includes this file three times, with DEPTH 0, 1 and
-// 2, the number of topmost operands that are in registers when the instruction starts:
+// The hot instructions. No include guard: run.c includes this file with DEPTH 0, and again with 1
+// and 2 unless it is to be small, the number of topmost operands that are in registers when the
+// instruction starts:
 //
 //   DEPTH   registers                      in memory
 //   0                                      all operands, sp[-1] on top
@@ -336,7 +337,7 @@ HANDLER(f64_const)
     do {                                                                                           \
         if (NEXT_IS_SHORT(br_if)) {                                                                \
             if (expr)                                                                              \
-                GO(depth == 0 ? op_br_0 : op_br_1);                                                \
+                GO(BR_AT(depth));                                                                  \
             side++;                                                                                \
             pc += 2;                                                                               \
             NEXT_OR_LOCAL;                                                                         \
@@ -453,23 +454,6 @@ HANDLER(prefix_fc)
     u32 op = imm_u32(&pc);
     pc--;
     GO(t->at[depth][PREFIX_FC + op]);
-}
-
-HANDLER(prefix_fe)
-{
-    BEGIN;
-    SPILL;
-    frame->call = pc++;
-    u32 op = imm_u32(&pc);
-    pc--;
-    GO(atomics[op]);
-}
-
-HANDLER(leave)
-{
-    BEGIN;
-    SPILL;
-    STOP(OK);
 }
 
 // --- The other instructions have all operands in memory.

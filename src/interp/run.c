@@ -20,6 +20,9 @@
 // which want all operands in memory (depth 0), and what calls are made of. Validation has accepted
 // every byte that is decoded here.
 //
+// Where the compiler is asked for small code (-Os), as for the kernel, the interpreter is small by
+// itself too: all operands are in memory, so that there is one handler of each instruction.
+//
 // Every i32 and f32 cell has a zero upper half. A trap stores the pc in frame->call, sets
 // thread->trap and returns ERR_TRAP from the whole run. An asynchronous request (thread->interrupt)
 // is looked at where code goes back or calls, and one to let other threads run (vmctx->poll) where
@@ -28,6 +31,15 @@
 #include "wasm/leb.h"
 #include "wasm/num.h"
 #include "wasm/runtime.h"
+
+// How many operands may be in registers, and whether each handler has a copy of a common part.
+#ifdef __OPTIMIZE_SIZE__
+#define REGISTERS 0
+#define COMMON_PART __attribute__((noinline))
+#else
+#define REGISTERS 2
+#define COMMON_PART __attribute__((always_inline)) inline
+#endif
 
 struct tables;
 
@@ -43,7 +55,7 @@ typedef HANDLER_CC status handler(STATE);
 enum { PREFIX_FC = 0x100, TABLE_SIZE = PREFIX_FC + 0x12, ATOMICS = 0x4f };
 #define TABLE_INDEX(code) ((code) < 0x100 ? (code) : PREFIX_FC + ((code) & 0xff))
 struct tables {
-    handler *at[3][TABLE_SIZE];
+    handler *at[REGISTERS + 1][TABLE_SIZE];
 };
 static handler *const atomics[ATOMICS];
 
@@ -86,11 +98,13 @@ static const u8 leave_code[] = {OP_leave};
         u64 pushed_ = (value);                                                                     \
         if (depth == 2)                                                                            \
             *sp++ = r0, r0 = r1;                                                                   \
-        if (depth == 0)                                                                            \
+        if (REGISTERS == 0)                                                                        \
+            *sp++ = pushed_;                                                                       \
+        else if (depth == 0)                                                                       \
             r0 = pushed_;                                                                          \
         else                                                                                       \
             r1 = pushed_;                                                                          \
-        depth += depth < 2;                                                                        \
+        depth += depth < REGISTERS;                                                                \
     } while (0)
 #define SPILL                                                                                      \
     do {                                                                                           \
@@ -206,21 +220,34 @@ static const u8 leave_code[] = {OP_leave};
 // bytes, as they do for the indices of functions and globals and for addresses, and they keep to
 // the few registers that a handler has left.
 
+struct number {
+    const u8 *next;
+    u64 value;
+};
+
+// One of two bytes and more. preserve_most: a handler that calls it has nothing to save.
+static COMMON_PART __attribute__((preserve_most)) struct number long_number(const u8 *p)
+{
+    if (p[1] < 0x80)
+        return (struct number){p + 2, (p[0] & 0x7f) | (u32)p[1] << 7};
+    u32 w = load_u32(p); // three bytes at least, and an instruction follows
+    u32 v = (w & 0x007f007f) | (w & 0x7f007f00) >> 1;
+    v = (v & 0x3fff) | v >> 16 << 14;
+    if (!(w & 0x800000))
+        return (struct number){p + 3, v & 0x1fffff};
+    if (!(w & 0x80000000))
+        return (struct number){p + 4, v};
+    return (struct number){p + 5, v | (u32)p[4] << 28};
+}
+
 static inline u32 imm_u32(const u8 **pp)
 {
     const u8 *p = *pp;
     if (likely(p[0] < 0x80))
         return *pp = p + 1, p[0];
-    if (p[1] < 0x80)
-        return *pp = p + 2, (p[0] & 0x7f) | (u32)p[1] << 7;
-    u32 w = load_u32(p); // three bytes at least, and an instruction follows
-    u32 v = (w & 0x007f007f) | (w & 0x7f007f00) >> 1;
-    v = (v & 0x3fff) | v >> 16 << 14;
-    if (!(w & 0x800000))
-        return *pp = p + 3, v & 0x1fffff;
-    if (!(w & 0x80000000))
-        return *pp = p + 4, v;
-    return *pp = p + 5, v | (u32)p[4] << 28;
+    struct number n = long_number(p);
+    *pp = n.next;
+    return (u32)n.value;
 }
 
 static inline u32 imm_s32(const u8 **pp)
@@ -622,15 +649,38 @@ HANDLER(table_fill)
     COLD(table_copy)                                                                               \
     COLD(table_grow)                                                                               \
     COLD(table_size)                                                                               \
-    COLD(table_fill)
+    COLD(table_fill)                                                                               \
+    COLD(prefix_fe)                                                                                \
+    COLD(leave)
 
 #include "interp/atomics.h"
 
-// --- The hot instructions, three times
+HANDLER(prefix_fe)
+{
+    frame->call = pc++;
+    u32 op = imm_u32(&pc);
+    if (op != (u8)OP_atomic_fence)
+        r0 = imm_memarg(&pc);
+    GO(atomics[op]);
+}
 
+HANDLER(leave)
+{
+    STOP(OK);
+}
+
+// --- The hot instructions, once for each depth
+
+#if REGISTERS > 0
 static HANDLER_CC status op_br_1(STATE);
+#define BR_AT(depth) ((depth) == 0 ? op_br_0 : op_br_1)
+#else
+#define BR_AT(depth) op_br_0
+#endif
 
 #include "interp/handlers.h"
+
+#if REGISTERS > 0
 #undef DEPTH
 #undef HANDLER
 #undef SAME_DEPTH
@@ -651,6 +701,8 @@ static HANDLER_CC status op_br_1(STATE);
 #undef HANDLER
 #undef SAME_DEPTH
 
+#endif
+
 // Unused numbers stay NULL: validated code has none.
 static const struct tables tables = {{
     {
@@ -666,6 +718,7 @@ static const struct tables tables = {{
         [OP_prefix_fe] = op_prefix_fe_0,
         [OP_leave] = op_leave_0,
     },
+#if REGISTERS > 0
     {
 #define X(code, id, ...) [TABLE_INDEX(code)] = op_##id##_1,
 #define UN X
@@ -692,6 +745,7 @@ static const struct tables tables = {{
         [OP_prefix_fe] = op_prefix_fe_2,
         [OP_leave] = op_leave_2,
     },
+#endif
 }};
 
 static handler *const atomics[ATOMICS] = {
