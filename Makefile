@@ -31,9 +31,10 @@ PC_WHOLE = $(if $(filter src/plat/%,$1),,-flto)
 PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold=75 unroll-runtime=false \
 	vectorize-loops=false vectorize-slp=false)
 # The image is to be small, and most of it runs once; faults, memory and the compiler are worth more,
-# but for what compiles rare instructions.
+# but for what compiles rare instructions or runs once a function. -Os also makes the interpreter one
+# for little space.
 PC_HOT = $(patsubst %,src/kern/%.c,sched channel object handle) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc nebulet_thread) src/rt/trap.c src/rt/code.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb memory heap smp)
-PC_RARE = $(patsubst %,src/fast/%.c,convert float runtime)
+PC_RARE = $(patsubst %,src/fast/%.c,convert float atomic runtime cold enter fast)
 PC_SIZE = $(if $(filter $(PC_RARE),$1),-Oz,$(if $(filter $(PC_HOT) src/wasm/validate% src/fast/% src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz)))
 PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb)
 
@@ -248,11 +249,11 @@ bench: all ## speed, side by side with other engines
 	@check/install bench
 	bench/run
 
-# The engines against each other once more, with the code that fast makes for lesser CPUs.
-build/fuzz/plain: test/fuzz/differ.c test/fuzz/plain.c $(FUZZ_SHARED) build/libnebulet.a
+# The engines against each other once more: fast's code for lesser CPUs, and the small interpreter.
+build/fuzz/plain: test/fuzz/differ.c test/fuzz/plain.c src/interp/run.c $(FUZZ_SHARED) build/libnebulet.a
 	@mkdir -p $(@D)
 	$(call say,CC $@)
-	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $(LDFLAGS) -Wl,-z,muldefs $(filter %.c,$^) build/libnebulet.a $(LDLIBS) -o $@
+	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) -Os $(HOSTED) -I. $(LDFLAGS) -Wl,-z,muldefs $(filter %.c,$^) build/libnebulet.a $(LDLIBS) -o $@
 
 # libFuzzer wants to see where the code goes, so this one has its own objects.
 build/fuzz/decode: test/fuzz/decode.c $(wildcard src/base/*.[ch] src/wasm/*) test/unit/heap.h
