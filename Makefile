@@ -28,12 +28,12 @@ PC_FLAGS = -fno-pie -mcmodel=small -fno-asynchronous-unwind-tables -falign-funct
 # platform is not: its files count on calls that the compiler cannot see through, between what they
 # tell a device and what they remember of it, since interrupts come in between.
 PC_WHOLE = $(if $(filter src/plat/%,$1),,-flto)
-PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold=75 unroll-runtime=false \
+PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold=60 unroll-runtime=false \
 	vectorize-loops=false vectorize-slp=false)
 # The image is to be small, and most of it runs once; faults, memory and the compiler are worth more,
 # but for what compiles rare instructions or runs once a function. -Os also makes the interpreter one
 # for little space.
-PC_HOT = $(patsubst %,src/kern/%.c,sched channel object handle) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc nebulet_thread) src/rt/trap.c src/rt/code.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb memory heap smp)
+PC_HOT = $(patsubst %,src/kern/%.c,sched channel object handle) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc) src/rt/trap.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb memory heap)
 PC_RARE = $(patsubst %,src/fast/%.c,convert float atomic runtime cold enter fast)
 PC_SIZE = $(if $(filter $(PC_RARE),$1),-Oz,$(if $(filter $(PC_HOT) src/wasm/validate% src/fast/% src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz)))
 PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb)
