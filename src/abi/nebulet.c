@@ -201,18 +201,19 @@ static __attribute__((noinline)) void finish(struct vmctx *vm, const char *name,
                                          : do_##name(vm, slots);                                   \
         finish(vm, #name, info_##name, slots, result);                                             \
     }                                                                                              \
-    OUTCOME_##waits(name, privilege)
-#define OUTCOME_WAITS(name, privilege)
-#define OUTCOME_PLAIN(name, privilege)
-#define OUTCOME_PASSES(name, privilege)
-#define OUTCOME_HANDS(name, privilege)                                                             \
+    OUTCOME_##waits(name, privilege, args)
+#define OUTCOME_WAITS(name, privilege, args)
+#define OUTCOME_PLAIN(name, privilege, args)
+#define OUTCOME_PASSES(name, privilege, args)
+#define OUTCOME_HANDS(name, privilege, args)                                                       \
     static __attribute__((preserve_none)) struct vm_outcome outcome_##name(                        \
-        u64 r12, u64 r13, struct vmctx *vm, u64 r15, u64 c0, u64 c1, u64 c2, u64 c3, u64 c4,       \
-        u64 c5)                                                                                    \
+        const u64 *more, u64 r13, struct vmctx *vm, u64 r15, u64 c0, u64 c1, u64 c2, u64 c3,       \
+        u64 c4, u64 c5)                                                                            \
     {                                                                                              \
-        const u64 slots[CELLS_MAX] = {c0, c1, c2, c3, c4, c5};                                     \
+        enum { N = 0 args };                                                                       \
+        const u64 slots[CELLS_MAX] = {c0, c1, c2, c3, c4, c5, N > 6 ? more[0] : 0};                \
         struct call_##name a;                                                                      \
-        (void)r12, (void)r13, (void)r15;                                                           \
+        (void)more, (void)r13, (void)r15;                                                          \
         _Static_assert(PRIVILEGE_##privilege == 0, "everybody may");                               \
         s64 result = take_##name(vm, vm->process, slots, &a);                                      \
         if (likely(!result)) {                                                                     \
@@ -303,8 +304,12 @@ static const struct host_func wasi_threads[] = {
 #define WORD(x) "i"
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
     {#name, args ":I" TYPE_##waits, shim_##name,                                                   \
-     sizeof(args "") - 1 <= CELLS_DIRECT ? DIRECT_##waits(name) : NULL},
+     sizeof(args "") - 1 <= MOST_##waits ? DIRECT_##waits(name) : NULL},
 #define NORETURN(number, name, args, doc) {#name, args ":", shim_##name, NULL},
+#define MOST_WAITS CELLS_DIRECT
+#define MOST_PLAIN CELLS_DIRECT
+#define MOST_PASSES CELLS_DIRECT
+#define MOST_HANDS CELLS_MAX
 #define DIRECT_WAITS(name) direct_##name
 #define DIRECT_PLAIN(name) direct_##name
 #define DIRECT_PASSES(name) direct_##name

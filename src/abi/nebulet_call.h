@@ -66,10 +66,6 @@ typedef struct module_object object_module;
 #include "abi/nebulet.def"
 #undef HAND_HANDS
 
-// Of handlers that are called very often: the kernel, which is optimized as a whole, puts them
-// where they are called.
-#define OFTEN __attribute__((always_inline))
-
 // A handle for an object whose reference the caller has, which goes with it, also when there is no
 // room: NO_RESOURCES, NO_MEMORY.
 s64 call_give(struct process *p, struct object *o, u32 rights);

@@ -54,17 +54,26 @@ s64 call_channel_create(struct vmctx *vm, struct process *p, const struct call_c
                              a->ends);
 }
 
-OFTEN s64 call_channel_send(struct vmctx *vm, struct process *p, const struct call_channel_send *a)
+__attribute__((noinline)) static s64 send_other(struct kthread *me,
+                                                const struct call_channel_send *a)
 {
-    (void)vm;
-    if (likely(!a->handles_count) && likely(a->bytes_size <= NEBULET_MESSAGE_MAX))
-        return channel_send(p, a->channel, a->bytes, a->bytes_size, NULL, 0, a->deadline);
     nebulet_handle handles[NEBULET_MESSAGE_HANDLES];
     if (a->bytes_size > NEBULET_MESSAGE_MAX || a->handles_count > NEBULET_MESSAGE_HANDLES)
         return ERR_INVALID_ARG;
     memcpy(handles, a->handles, a->handles_count * sizeof *handles);
-    return channel_send(p, a->channel, a->bytes, a->bytes_size, handles, a->handles_count,
+    return channel_send(me, a->channel, a->bytes, a->bytes_size, handles, a->handles_count,
                         a->deadline);
+}
+
+OFTEN s64 call_channel_send(struct vmctx *vm, struct process *p, const struct call_channel_send *a)
+{
+    struct kthread *me = vm->thread->user;
+    (void)p;
+    if (likely(!a->handles_count) && likely(a->bytes_size <= NEBULET_MESSAGE_MAX) &&
+        likely(channel_send_at_once(me, a->channel, a->bytes, a->bytes_size)))
+        return OK;
+    const struct call_channel_send copy = *a; // so that *a itself need not be in memory
+    return send_other(me, &copy);
 }
 
 s64 call_channel_recv(struct vmctx *vm, struct process *p, const struct call_channel_recv *a)
@@ -85,11 +94,19 @@ s64 call_channel_recv(struct vmctx *vm, struct process *p, const struct call_cha
 
 s64 call_channel_call(struct vmctx *vm, struct process *p, const struct call_channel_call *a)
 {
-    (void)vm;
+    (void)p;
     if (unlikely(a->bytes_size > NEBULET_MESSAGE_MAX))
         return ERR_INVALID_ARG;
-    return channel_call(p, a->channel, a->bytes, a->bytes_size, a->answer, a->answer_size,
-                        a->deadline);
+    return channel_call(vm->thread->user, a->channel, a->bytes, a->bytes_size, a->answer,
+                        a->answer_size, a->deadline);
+}
+
+OFTEN struct vm_thread *hand_channel_recv(struct vmctx *vm, const struct call_channel_recv *a)
+{
+    if (unlikely(a->handles_count != 0) || unlikely(a->message != NULL) ||
+        unlikely(a->deadline != NEBULET_FOREVER))
+        return NULL;
+    return channel_recv_at_once(vm->thread->user, a->channel, a->bytes, a->bytes_size);
 }
 
 OFTEN struct vm_thread *hand_channel_call(struct vmctx *vm, const struct call_channel_call *a)

@@ -24,6 +24,9 @@ typedef double f64;
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+// Of functions that are called very often, and from one place or two: the kernel, which is
+// optimized as a whole, puts them there.
+#define OFTEN __attribute__((always_inline))
 #define countof(a) (sizeof(a) / sizeof((a)[0]))
 #define ALIGN_UP(x, n) (((x) + ((n) - 1)) & ~((__typeof__(x))(n) - 1))
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))

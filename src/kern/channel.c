@@ -104,6 +104,7 @@ static struct kthread *pop_receiver(struct channel *c, status why)
         return NULL;
     step_out(c, t);
     t->inbox.why = why;
+    thread_vm(t->rt)->then = channel_called; // should it have handed over
     return t;
 }
 
@@ -227,8 +228,9 @@ static void give_handles(struct process *p, struct message *m, const nebulet_han
     }
 }
 
-static void enqueue(struct process *p, struct channel *to, struct message *m)
+static void enqueue(struct kthread *me, struct channel *to, struct message *m)
 {
+    struct process *p = me->process;
     m->sender = p;
     object_ref(&p->object);
     p->queued_messages++;
@@ -236,7 +238,7 @@ static void enqueue(struct process *p, struct channel *to, struct message *m)
     append(to, m);
     struct kthread *t = pop_receiver(to, OK); // it has too little room, or there are handles
     if (t)
-        sched_hand_over(t);
+        sched_hand_over(me, t);
 }
 
 // Waits until there is room for a message more.
@@ -272,9 +274,10 @@ static status check_handles(struct process *p, const struct channel *c,
 }
 
 // After a wait a sibling may have closed one of the handles, so they are looked at then.
-static status send_kept(struct process *p, struct channel *c, const u8 *bytes, u32 size,
+static status send_kept(struct kthread *me, struct channel *c, const u8 *bytes, u32 size,
                         const nebulet_handle *handles, u32 nhandles, u64 deadline)
 {
+    struct process *p = me->process;
     struct message *m = message_new(bytes, size, nhandles);
     if (!m)
         return ERR_NO_MEMORY;
@@ -286,7 +289,7 @@ static status send_kept(struct process *p, struct channel *c, const u8 *bytes, u
     if (!s) {
         give_handles(p, m, handles);
         p->stats.sent++;
-        enqueue(p, c->peer, m);
+        enqueue(me, c->peer, m);
     } else if (c->peer) {
         wake_sender(c->peer); // the room that we were woken for is somebody else's
     }
@@ -297,30 +300,33 @@ static status send_kept(struct process *p, struct channel *c, const u8 *bytes, u
     return s;
 }
 
-status channel_send(struct process *p, struct channel *c, const u8 *bytes, u32 size,
+OFTEN bool channel_send_at_once(struct kthread *me, struct channel *c, const u8 *bytes, u32 size)
+{
+    kern_acquire();
+    struct channel *to = c->peer;
+    struct kthread *t = likely(to) && likely(!to->first) ? first_receiver(to) : NULL;
+    bool fits = likely(t) && likely(size <= t->inbox.room);
+    if (fits) {
+        me->process->stats.sent++;
+        deliver(to, t, bytes, size);
+        sched_hand_over(me, t);
+    }
+    kern_release();
+    return fits;
+}
+
+status channel_send(struct kthread *me, struct channel *c, const u8 *bytes, u32 size,
                     const nebulet_handle *handles, u32 nhandles, u64 deadline)
 {
-    if (likely(!nhandles)) {
-        kern_acquire();
-        struct channel *to = c->peer;
-        struct kthread *t = to && !to->first ? first_receiver(to) : NULL;
-        if (t && size > t->inbox.room)
-            t = NULL;
-        if (likely(t)) {
-            p->stats.sent++;
-            deliver(to, t, bytes, size);
-            sched_hand_over(t);
-        }
-        kern_release();
-        if (likely(t))
-            return OK;
-    }
-    return send_kept(p, c, bytes, size, handles, nhandles, deadline);
+    if (!nhandles && channel_send_at_once(me, c, bytes, size))
+        return OK;
+    return send_kept(me, c, bytes, size, handles, nhandles, deadline);
 }
 
 status channel_push_object(struct channel *c, struct object *o)
 {
-    struct process *p = sched_self()->process;
+    struct kthread *me = sched_self();
+    const struct process *p = me->process;
     bool room = c->count < NEBULET_QUEUE_MAX &&
                 !(p->limits.messages && p->queued_messages >= p->limits.messages);
     struct message *m = room ? heap_alloc(block_size(0, 1)) : NULL;
@@ -328,7 +334,7 @@ status channel_push_object(struct channel *c, struct object *o)
         return room ? ERR_NO_MEMORY : ERR_NO_RESOURCES;
     *m = (struct message){.nhandles = 1};
     m->handles[0] = (struct sent_handle){o, HANDLE_ALL_RIGHTS};
-    enqueue(p, c, m);
+    enqueue(me, c, m);
     return OK;
 }
 
@@ -441,6 +447,19 @@ s64 channel_recv(struct channel *c, u8 *bytes, u32 size, nebulet_handle *handles
     return result;
 }
 
+struct vm_thread *channel_recv_at_once(struct kthread *me, struct channel *c, u8 *bytes, u32 size)
+{
+    kern_acquire();
+    bool empty = !c->first && !c->last_receiver && c->peer;
+    struct kthread *t = likely(empty) ? sched_handed_over(me) : NULL;
+    if (unlikely(!t)) {
+        kern_release();
+        return NULL;
+    }
+    stand_in_line(me, c, NULL, bytes, size, true);
+    return sched_hand(me, t);
+}
+
 // --- Both
 
 // Nothing else is in either queue, and nobody else waits at this end.
@@ -490,14 +509,14 @@ u64 channel_called(struct vmctx *vm)
     return (u64)result;
 }
 
-s64 channel_call(struct process *p, struct channel *c, const u8 *bytes, u32 size, u8 *answer,
+s64 channel_call(struct kthread *me, struct channel *c, const u8 *bytes, u32 size, u8 *answer,
                  u32 room, u64 deadline)
 {
     struct nebulet_message needed;
     kern_acquire();
     object_ref(&c->object);
     kern_release();
-    s64 s = channel_send(p, c, bytes, size, NULL, 0, deadline);
+    s64 s = channel_send(me, c, bytes, size, NULL, 0, deadline);
     if (!s)
         s = channel_recv(c, answer, room, NULL, 0, &needed, deadline);
     object_release(&c->object);

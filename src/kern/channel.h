@@ -39,19 +39,25 @@ struct channel {
 void channel_each_kept(struct channel *c, void (*each)(struct object *o));
 
 status channel_new(struct channel **a, struct channel **b); // a reference each; without the lock
+// Without handles, to a thread that waits and has room: from memory to memory. False: none does.
+// Without the lock.
+bool channel_send_at_once(struct kthread *me, struct channel *c, const u8 *bytes, u32 size);
 // Without the lock. The handles are those of the running process, already found to be there; they
 // are taken from it when the message is sent.
-status channel_send(struct process *p, struct channel *c, const u8 *bytes, u32 size,
+status channel_send(struct kthread *me, struct channel *c, const u8 *bytes, u32 size,
                     const nebulet_handle *handles, u32 nhandles, u64 deadline);
 // What was taken, or is too large: *needed. The handles go to the process's table, their numbers to
 // `handles`.
 s64 channel_recv(struct channel *c, u8 *bytes, u32 size, nebulet_handle *handles, u32 nhandles,
                  struct nebulet_message *needed, u64 deadline);
+// The same without a deadline and without handles, when there is nothing to receive, and the CPU
+// has been handed over (sched_hand_over). NULL: nothing has been done, for it is not so; else the
+// thread to leave for (vm_hand_fn), with the lock held.
+struct vm_thread *channel_recv_at_once(struct kthread *me, struct channel *c, u8 *bytes, u32 size);
 // Sends, and receives what comes next, of at most `room` bytes and without handles: in two steps,
 // or, without a deadline, at once when the other end waits: from memory to memory, and the CPU
-// straight from one thread to the other. NULL: nothing has been done, for it is not so; else the
-// thread to leave for (vm_hand_fn), with the lock held.
-s64 channel_call(struct process *p, struct channel *c, const u8 *bytes, u32 size, u8 *answer,
+// straight from one thread to the other. NULL, or the thread to leave for, as above.
+s64 channel_call(struct kthread *me, struct channel *c, const u8 *bytes, u32 size, u8 *answer,
                  u32 room, u64 deadline);
 struct vm_thread *channel_call_at_once(struct kthread *me, struct channel *c, const u8 *bytes,
                                        u32 size, u8 *answer, u32 room);

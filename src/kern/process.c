@@ -2,6 +2,7 @@
 // Processes, made and ended: see process.h.
 #include "kern/process.h"
 #include "base/heap.h"
+#include "kern/channel.h"
 #include "kern/sched.h"
 #include "plat/plat.h"
 
@@ -257,6 +258,7 @@ bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
             continue;
         asked = true;
         thread_request(t->rt, trap);
+        thread_vm(t->rt)->then = channel_called; // should it have handed over
         sched_wake(t, ERR_CANCELLED);
     }
     if (asked)

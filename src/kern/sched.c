@@ -514,7 +514,6 @@ static bool make_ready(struct kthread *t, status why)
         alarm_cancel(&t->alarm);
     t->woken = why;
     t->status = THREAD_READY;
-    thread_vm(t->rt)->then = channel_called; // if it has handed over
     struct process *p = t->process;
     const struct cpu *c = cpu_of(p);
     struct kthread *runs = c ? self_on(c) : NULL;
@@ -535,36 +534,56 @@ void sched_wake(struct kthread *t, status why)
         enqueue(p, p->slice > 0 || (refill(p), false));
 }
 
-void sched_hand_over(struct kthread *t)
+OFTEN void sched_hand_over(const struct kthread *me, struct kthread *t)
 {
     struct process *p = t->process;
-    struct cpu *c = sched_cpu();
-    if (p->ring || c->handover || p->slice <= 0 || (p->limits.cpu && p->limits.cpu != c->id + 1)) {
+    struct cpu *c = me->process->home;
+    if (unlikely(p->ring != NULL) || unlikely(c->handover != NULL) || unlikely(p->slice <= 0) ||
+        unlikely(t->alarm.cpu != NULL) || (p->home != c && p->limits.cpu)) {
         sched_wake(t, OK);
         return;
     }
-    if (!make_ready(t, OK))
-        return;
+    t->woken = OK;
+    t->status = THREAD_READY;
+    p->ring = t;
     p->queued = true;
     c->handover = p;
-    contend(c, self_on(c));
+    contend(c, me);
 }
 
-bool sched_can_hand(struct kthread *me, const struct kthread *t)
+// Whether the thread may leave the CPU as it is. What it goes on in is what belongs to that.
+static inline OFTEN bool may_leave(struct kthread *me)
 {
-    const struct process *p = t->process, *was = me->process;
-    if (PLAT_TRACKS_STACKS || unlikely(has_company(me)) || unlikely(p->ring != NULL) ||
-        unlikely(p->home != was->home) || unlikely(p->slice <= 0))
-        return false;
+    const struct process *p = me->process;
     thread_vm(me->rt)->then = NULL;
-    if (likely(load_u16(&was->state) == NEBULET_LIVES)) // and does not poll
-        return true;
+    if (likely(load_u16(&p->state) == NEBULET_LIVES)) // and does not poll
+        return !PLAT_TRACKS_STACKS;
     keep_own(me);
     thread_vm(me->rt)->then = channel_called;
-    return was->state == NEBULET_LIVES;
+    return !PLAT_TRACKS_STACKS && p->state == NEBULET_LIVES;
 }
 
-struct vm_thread *sched_hand(struct kthread *me, struct kthread *t)
+OFTEN bool sched_can_hand(struct kthread *me, const struct kthread *t)
+{
+    const struct process *p = t->process, *was = me->process;
+    return likely(!has_company(me)) && likely(!p->ring) && likely(p->home == was->home) &&
+           likely(p->slice > 0) && may_leave(me);
+}
+
+struct kthread *sched_handed_over(struct kthread *me)
+{
+    struct cpu *c = me->process->home;
+    struct process *p = c->handover;
+    if (unlikely(!p) || unlikely(has_company(me)) || unlikely(p->ring->status != THREAD_READY) ||
+        unlikely(!p->hand_mask) || unlikely(!may_leave(me)))
+        return NULL;
+    c->handover = NULL;
+    p->queued = false;
+    p->home = c;
+    return p->ring;
+}
+
+OFTEN struct vm_thread *sched_hand(struct kthread *me, struct kthread *t)
 {
     struct process *p = t->process, *was = me->process;
     struct cpu *c = was->home;

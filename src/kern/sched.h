@@ -32,13 +32,17 @@ void sched_alarm_earlier(struct cpu *c, u64 at);
 status sched_wait(u64 deadline);
 // A thread that waits can run again; others are left alone.
 void sched_wake(struct kthread *t, status why);
-// The same, and the running thread will wait soon: it is to run next, here.
-void sched_hand_over(struct kthread *t);
+// The same for one that waits, by the running thread, which will wait soon: it is to run next,
+// here.
+void sched_hand_over(const struct kthread *me, struct kthread *t);
 // From the running thread, the only one of its process that could run, to one that waits in line
 // (inbox.at_once), when nothing stands against it. The caller leaves `me`, by what sched_hand
 // returns (vm_hand_fn).
 bool sched_can_hand(struct kthread *me, const struct kthread *t);
 struct vm_thread *sched_hand(struct kthread *me, struct kthread *t);
+// Or to the one that sched_hand_over has woken: NULL when there is none, or something stands
+// against it. It is out of the queue then, so sched_hand must follow.
+struct kthread *sched_handed_over(struct kthread *me);
 // Who has handed over finds what belongs to it, should it have been resumed by others (`then`).
 void sched_arrived(struct kthread *me);
 void sched_begin(struct kthread *t); // a fresh one

@@ -170,11 +170,11 @@ static struct rt_type *host_type(struct realm *s, const char *text)
 }
 
 // By which compiled code comes to a function, if its type says so (struct host_func).
-static const void *stub_of(const char *type)
+static const void *stub_of(const char *type, u32 nparams)
 {
     switch (type[strlen(type) - 1]) {
     case '!': return arch_stub_pass;
-    case '>': return arch_stub_hand;
+    case '>': return nparams > 6 ? arch_stub_hand8 : arch_stub_hand;
     }
     return NULL;
 }
@@ -192,7 +192,7 @@ static bool accept(struct realm *s, struct host_module *m, const struct host_fun
     struct vm_func *f = &a->host.func;
     *f = (struct vm_func){.host = offered->fn, .ref = f, .type = t->t.id, .index = VM_FUNC_HOST};
     if (a->host.direct && s->engine->code)
-        f->code = stub_of(offered->type);
+        f->code = stub_of(offered->type, t->t.nparams);
     a->next = m->accepted;
     m->accepted = a;
     struct extern_ e = {.kind = EXTERN_FUNC, .func = f, .func_type = &t->t};

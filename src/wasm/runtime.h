@@ -61,7 +61,8 @@ extern const u8 arch_stub_direct[], arch_stub_direct6[];
 // thread that has got it again and is wanted otherwise goes on in rt_passed.
 extern const u8 arch_stub_pass[];
 u64 rt_passed(struct vmctx *vm);
-// And that of a call by which a thread may hand the CPU over and wait (vm_hand_fn).
-extern const u8 arch_stub_hand[];
+// And that of a call by which a thread may hand the CPU over and wait (vm_hand_fn), of up to six
+// arguments, or of seven and eight.
+extern const u8 arch_stub_hand[], arch_stub_hand8[];
 // And the one for a poll, which keeps every register but R11: the address to go on at.
 extern const u8 arch_stub_poll[];

@@ -48,9 +48,12 @@ struct vm_outcome {
     struct vm_thread *to; // NULL: the result is there
 };
 // The convention saves no registers, which the stub does once for all, and has the first four
-// arguments in r12 to r15; the call's own follow where C has them.
-typedef __attribute__((preserve_none)) struct vm_outcome
-vm_hand_fn(u64 r12, u64 r13, struct vmctx *vm, u64 r15, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
+// arguments in r12 to r15. The call's own follow where C has them; if there are more than six, two
+// more are at `more` (arch_stub_hand8).
+typedef __attribute__((preserve_none)) struct vm_outcome vm_hand_fn(const u64 *more, u64 r13,
+                                                                    struct vmctx *vm, u64 r15,
+                                                                    u64 a, u64 b, u64 c, u64 d,
+                                                                    u64 e, u64 f);
 
 // The canonical vm_func of a host function.
 struct vm_host {

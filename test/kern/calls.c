@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// channel_call, whose two ends hand the CPU to each other: sizes, nesting, siblings that run
-// meanwhile, and everything that can come instead of the answer.
+// channel_call, and channel_send with channel_recv behind it, whose two ends hand the CPU to each
+// other: sizes, nesting, siblings that run meanwhile, and everything that can come instead of the
+// answer.
 #include "nebulet.h"
 
 enum { ROUNDS = 3000 };
@@ -16,6 +17,18 @@ static void answers(void)
         for (s64 i = 0; i < n; i++)
             in[i]++;
         n = nb_channel_call(0, in, (u32)n, in, sizeof in, FOREVER);
+    }
+    EXPECT(n, ERR_PEER_CLOSED);
+}
+
+static void answers_in_two(void)
+{
+    s64 n;
+    while ((n = nb_channel_recv(0, in, sizeof in, NULL, 0, NULL, FOREVER)) >= 0) {
+        for (s64 i = 0; i < n; i++)
+            in[i]++;
+        if (nb_channel_send(0, in, (u32)n, NULL, 0, FOREVER) < 0)
+            return;
     }
     EXPECT(n, ERR_PEER_CLOSED);
 }
@@ -39,9 +52,23 @@ static int asks(void)
     return -(int)nb_channel_call(0, &word, 4, &word, 4, FOREVER);
 }
 
+static int asks_in_two(void)
+{
+    u32 word = 1;
+    send_word(0, word);
+    return -(int)nb_channel_recv(0, &word, 4, NULL, 0, NULL, FOREVER);
+}
+
 static void asks_and_counts(void)
 {
     for (u32 word = 0; nb_channel_call(0, &word, 4, &word, 4, FOREVER) == 4;)
+        word++;
+}
+
+static void asks_and_counts_in_two(void)
+{
+    u32 word = 0;
+    while (send_word(0, word) == 0 && nb_channel_recv(0, &word, 4, NULL, 0, NULL, FOREVER) == 4)
         word++;
 }
 
@@ -49,12 +76,18 @@ static int child_main(const char *what)
 {
     if (!strcmp(what, "answers"))
         return answers(), 0;
+    if (!strcmp(what, "answers in two"))
+        return answers_in_two(), 0;
     if (!strcmp(what, "passes on"))
         return passes_on(), 0;
     if (!strcmp(what, "asks"))
         return asks();
     if (!strcmp(what, "asks and counts"))
         return asks_and_counts(), 0;
+    if (!strcmp(what, "asks in two"))
+        return asks_in_two();
+    if (!strcmp(what, "asks and counts in two"))
+        return asks_and_counts_in_two(), 0;
     for (;;) // spins
         ;
 }
@@ -68,11 +101,20 @@ static u32 start(const char *what, const struct nebulet_options *o, u32 *end)
 
 // --- The tests
 
+static s64 in_two(u32 end, u32 size)
+{
+    s64 s = nb_channel_send(end, out, size, NULL, 0, FOREVER);
+    return s ? s : nb_channel_recv(end, in, sizeof in, NULL, 0, NULL, FOREVER);
+}
+
 static void ask(u32 end, u32 size, u32 seed)
 {
     for (u32 i = 0; i < size; i++)
         out[i] = (unsigned char)(i * 7 + seed);
-    EXPECT(nb_channel_call(end, out, size, in, sizeof in, FOREVER), size);
+    if (seed % 3)
+        EXPECT(nb_channel_call(end, out, size, in, sizeof in, FOREVER), size);
+    else
+        EXPECT(in_two(end, size), size);
     for (u32 i = 0; i < size; i++)
         if (in[i] != (unsigned char)(out[i] + 1))
             EXPECT(i, -1);
@@ -86,12 +128,12 @@ static u32 answer_to(u32 word)
     return sum;
 }
 
-static void sizes(void)
+static void sizes(const char *other)
 {
     static const u32 n[] = {0, 1, 8, 31, 32, 33, 63, 64, 65, 1000, NEBULET_MESSAGE_MAX};
-    u32 end, p = start("answers", NULL, &end);
-    for (u32 i = 0; i < countof(n); i++)
-        ask(end, n[i], i);
+    u32 end, p = start(other, NULL, &end);
+    for (u32 i = 0; i < countof(n) * 3; i++)
+        ask(end, n[i / 3], i);
     for (u32 i = 0; i < ROUNDS; i++)
         ask(end, i % 100, i);
     EXPECT(nb_channel_call(end, out, NEBULET_MESSAGE_MAX + 1, in, 4, FOREVER), ERR_INVALID_ARG);
@@ -199,27 +241,27 @@ static void two_at_once(void)
     EXPECT(send_word(other, 13), ERR_PEER_CLOSED);
 }
 
-static void instead_of_the_answer(void)
+static void instead_of_the_answer(const char *asks, const char *asks_on, const char *answers)
 {
     u32 end, p, word, h[1];
     // The other end goes.
-    p = start("asks", NULL, &end);
+    p = start(asks, NULL, &end);
     EXPECT(recv_word(end, FOREVER), 1);
     EXPECT(nb_handle_close(end), 0);
     ENDED(p, NEBULET_EXITED, -ERR_PEER_CLOSED);
     // The answer is too large, or has handles: it stays in the queue.
-    p = start("asks", NULL, &end);
+    p = start(asks, NULL, &end);
     EXPECT(recv_word(end, FOREVER), 1);
     EXPECT(nb_channel_send(end, "12345", 5, NULL, 0, NOW), 0);
     ENDED(p, NEBULET_EXITED, -ERR_BUFFER_TOO_SMALL);
-    p = start("asks", NULL, &end);
+    p = start(asks, NULL, &end);
     EXPECT(recv_word(end, FOREVER), 1);
     h[0] = GOOD(nb_event_create());
     EXPECT(nb_channel_send(end, "1234", 4, h, 1, NOW), 0);
     ENDED(p, NEBULET_EXITED, -ERR_BUFFER_TOO_SMALL);
     // It is killed, while it waits and while it and another hand the CPU to and fro.
     for (u32 i = 0; i < 100; i++) {
-        p = start("asks", NULL, &end);
+        p = start(asks, NULL, &end);
         EXPECT(recv_word(end, FOREVER), 1);
         EXPECT(nb_process_kill(p), 0);
         ENDED(p, NEBULET_KILLED, 0);
@@ -229,14 +271,19 @@ static void instead_of_the_answer(void)
     u32 a, b, q;
     for (u32 i = 0; i < 20; i++) {
         pair(&a, &b);
-        p = child("answers", a, NULL);
-        q = child("asks and counts", b, NULL);
+        p = child(answers, a, NULL);
+        q = child(asks_on, b, NULL);
         nb_object_wait_many(NULL, 0, now() + i * MS / 10);
         EXPECT(nb_process_kill(i % 2 ? p : q), 0);
         ENDED(i % 2 ? p : q, NEBULET_KILLED, 0);
         ENDED(i % 2 ? q : p, NEBULET_EXITED, 0);
     }
-    // Time is up, and there is nobody.
+}
+
+// Time is up, or there is nobody.
+static void too_late(void)
+{
+    u32 a, b, word;
     pair(&a, &b);
     EXPECT(nb_channel_call(a, "1", 1, &word, 4, NOW), ERR_SHOULD_WAIT);
     u64 until = now() + 5 * MS;
@@ -271,11 +318,15 @@ int main(int argc, char **argv)
     own_name = argv[0];
     if (argc > 1)
         return child_main(argv[1]);
-    sizes();
+    sizes("answers");
+    sizes("answers in two");
     chain();
     siblings();
     two_at_once();
-    instead_of_the_answer();
+    instead_of_the_answer("asks", "asks and counts", "answers");
+    instead_of_the_answer("asks in two", "asks and counts in two", "answers in two");
+    instead_of_the_answer("asks", "asks and counts", "answers in two");
+    too_late();
     beside_others();
     puts("calls");
     return 0;

@@ -280,10 +280,11 @@ func arch_stub_pass
     jmp rt_passed
 endfunc arch_stub_pass
 
-// Calls a host function that may hand over (vm_hand_fn), with up to six arguments. The thread goes on here when it has
-// got the CPU back, with what it was to get, or in `then`. Whoever wants it to end wakes it, and then it is that; a
-// request to switch stays for its next call.
-func arch_stub_hand
+// Calls a host function that may hand over (vm_hand_fn). The thread goes on here when it has got the CPU back, with what
+// it was to get, or in `then`. Whoever wants it to end wakes it, and then it is that; a request to switch stays for its
+// next call. `popped` is what it has of arguments on the stack.
+    .macro hand name, popped
+func \name
     mov VMCTX_THREAD(%r14), %rax
     cmp VM_THREAD_DIRECT_LIMIT(%rax), %rsp
     jb 8f
@@ -293,6 +294,9 @@ func arch_stub_hand
     push %\r
     .endr
     push %rax
+    .if \popped
+    lea 64(%rsp), %r12
+    .endif
     call *VM_HOST_DIRECT(%r11)
     pop %rdi
     test %rdx, %rdx
@@ -307,17 +311,21 @@ func arch_stub_hand
 1:  .irp r, r15, r14, r13, r12, rbx, rbp
     pop %\r
     .endr
-    ret
+    ret $\popped
 5:  mov %rsp, VM_THREAD_SP(%rdi)
     mov %rdx, %rsi
     mov VM_THREAD_SP(%rsi), %rsp
     ret
-7:  .irp r, r15, r14, r13, r12, rbx, rbp
-    pop %\r
-    .endr
-    mov %r14, %rdi
-    jmp *%rcx
-endfunc arch_stub_hand
+7:  mov 8(%rsp), %rdi // r14
+    push %rcx
+    call *%rcx
+    pop %rcx
+    jmp 1b
+endfunc \name
+    .endm
+
+    hand arch_stub_hand, 0
+    hand arch_stub_hand8, 16
 
 // Calls a C function of the instance and keeps every register but the flags and r11: the other caller-saved ones here,
 // the rest by C. Compiled code uses the low halves of the vector registers only. The stack is aligned to 8 bytes at least.
