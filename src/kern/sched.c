@@ -936,6 +936,7 @@ void kern_run(void)
 {
     kern.looping = true;
     loop(&cpus[0]);
+    plat_timer(UINT64_MAX); // it may have been set for somebody who is gone
     kern.looping = false;
     wait_for_others();
 }
