@@ -157,10 +157,11 @@ void channel_each_kept(struct channel *c, void (*each)(struct object *o))
 
 // --- Sending
 
-// Without a say in what its caller keeps in registers.
+// Without a say in what its caller keeps in registers. Threads of one process may have buffers that
+// overlap.
 __attribute__((noinline, preserve_most)) static void copy_other(u8 *to, const u8 *from, u32 n)
 {
-    memcpy(to, from, n);
+    memmove(to, from, n);
 }
 
 #define NOTHING UINT64_MAX // in vm_thread.result: nothing has come

@@ -29,9 +29,9 @@ struct object {
     u8 type;
     u32 refs;
     u32 signals;
-    u32 mark; // objects_reach
+    u32 mark; // search_reaches
     union {
-        struct object *visit; // objects_reach
+        struct object *visit; // search_reaches
         struct object *next;  // that is dead, too: nothing refers to it, so nobody visits it
     };
     struct waiter *waiters; // each of them holds a reference

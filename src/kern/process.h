@@ -2,7 +2,7 @@
 // Processes and their threads.
 //
 // A process is a store with one module's instance in it, a table of handles, and threads. It runs
-// on one CPU at a time (p->cpu), so what only its own threads touch needs no lock: the instance,
+// on one CPU at a time (p->home), so what only its own threads touch needs no lock: the instance,
 // the handle table, its interface to WASI. What others reach is under the kernel lock, and says so.
 //
 //   created -> lives -> ends -> over
@@ -84,6 +84,10 @@ struct process {
     struct statistics stats;
     char name[NEBULET_NAME_MAX + 1];
 };
+
+_Static_assert(offsetof(struct process, state) % 2 == 0 &&
+                   offsetof(struct process, polls) == offsetof(struct process, state) + 1,
+               "read as one");
 
 enum thread_status { THREAD_FRESH, THREAD_READY, THREAD_WAITS, THREAD_OVER }; // READY: or runs
 

@@ -40,7 +40,8 @@ struct cpu {
     bool started, sleeping;
     bool rests;  // in idle(), with nothing left to do
     bool rings;  // alarms; the timer is set after that
-    bool ticked; // by an interrupt, and nobody has acted upon it
+    bool ticked; // by an interrupt, and nobody has acted upon it yet: seen late, it comes again
+                 // (trap.c)
     struct rt_cpu *rt;
     struct process *process; // that is here; NULL: none
     struct kthread *next, *over;
@@ -239,7 +240,7 @@ void sched_alarm_earlier(struct cpu *c, u64 at)
     const struct kthread *self = self_on(c);
     if (!self || at >= c->armed || c->rings)
         return;
-    if (!c->tick_until && contended(c, self))
+    if (!c->tick_until)
         contend(c, self); // nobody knows what the timer was to tell
     else
         arm(c, at);
@@ -477,6 +478,8 @@ static void switch_from(struct cpu *c, struct kthread *t)
         if (next != t)
             thread_switch(c->rt, t->rt, t->vm, next->rt);
     } else {
+        if (next)
+            charge(c, next->process); // a fresh one: enter counts from then on
         c->next = next;
         thread_leave(t->rt, t->vm);
     }
@@ -594,7 +597,7 @@ OFTEN struct vm_thread *sched_hand(struct kthread *me, struct kthread *t)
     p->ring = t;
     c->process = p;
     p->stats.switches++;
-    if (unlikely(c->first) && tick_is_late(c, p))
+    if (unlikely(c->first || c->handover) && tick_is_late(c, p))
         c->tick_until = 0, contend(c, t);
     catch_up(c, t);
     return thread_hand(c->rt, me->vm, t->rt);

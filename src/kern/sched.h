@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The scheduler: which thread runs on which CPU.
 //
-// Each CPU has a queue of processes, each process a queue of its threads that can run. A CPU takes
-// the first process and runs the first of its threads, until that parks, its process's slice is
+// Each CPU has a queue of processes, each process a ring of its threads that can run. A CPU takes
+// the first process and runs the thread whose turn it is, until that parks, its process's slice is
 // used up while others wait, or it ends. Functions are called with the kernel lock held, but where
 // they say otherwise. DESIGN.md has a picture.
 #pragma once

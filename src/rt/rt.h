@@ -121,7 +121,8 @@ void thread_prepare(struct thread *t, const struct vm_func *f, u64 *slots,
 status thread_result(const struct thread *t);
 // This CPU's interrupts are the thread's from now on: it is about to be entered.
 void thread_arrive(struct thread *t);
-// From the CPU's own stack to a thread; returns when one comes back to it, here, on this CPU.
+// After that: from the CPU's own stack to the thread; returns when one comes back, here, on this
+// CPU.
 void thread_enter(struct thread *t);
 // From the running thread, in a call of `vm`, to the CPU's own stack, or, on the CPU c, straight to
 // another thread. They return when the thread is switched to again, maybe on another CPU.

@@ -135,7 +135,6 @@ void thread_enter(struct thread *t)
 {
     struct rt_cpu *c = this_cpu();
     c->left = true;
-    prepare(c, t, NULL, t->code);
     if (PLAT_TRACKS_STACKS)
         plat_stack_leave(&c->stack, &t->own_stack);
     arch_switch(&c->sp, &t->vm.sp);

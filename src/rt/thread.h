@@ -28,7 +28,7 @@ struct thread {
     struct vm_thread vm; // first: thread_vm
     struct store *store;
     struct thread *next, **self;
-    enum thread_state state; // of the call; a scheduler's may be parked while it RUNS
+    enum thread_state state; // of thread_call's call; that of a scheduler's thread is its business
     u32 cpu;                 // that thread_call or thread_resume has come from
     u64 deadline;            // UINT64_MAX: none
     u8 *reservation;

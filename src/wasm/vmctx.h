@@ -8,9 +8,9 @@
 //   imports           struct vm_func [imported functions]
 //   imported_globals  union vm_global * [imported globals]
 //   tables            struct vm_table * [tables, imported ones too]
-//   globals           union vm_global [own globals], 16-byte slots, so that access to one is a
-//   single instruction refs              struct vm_func [functions whose reference can be taken:
-//   exported, in element segments, ref.func]
+//   globals           union vm_global [own globals], of 16 bytes: one instruction reaches them
+//   refs              struct vm_func [functions whose reference can be taken: exported, in element
+//                     segments, ref.func]
 //
 // A function reference is a pointer to a vm_func (0 = null): to the canonical one, which lives in
 // the instance that defines the function (its `refs`), or in the host module that offers it.

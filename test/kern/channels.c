@@ -29,6 +29,33 @@ static void order(void)
     EXPECT(nb_handle_close(b), 0);
 }
 
+// Of two threads: what is sent is what was there before.
+static unsigned char shared[9000];
+static u32 shared_end;
+
+static u32 receives_beside(u32 n)
+{
+    return (u32)nb_channel_recv(shared_end, shared + n, 8000, NULL, 0, NULL, FOREVER);
+}
+
+static void overlapping(void)
+{
+    static unsigned char before[sizeof shared];
+    static const u32 n[] = {40, 64, 65, 200, 4000};
+    u32 end;
+    pair(&end, &shared_end);
+    for (u32 i = 0; i < countof(n) * 2; i++) {
+        u32 size = n[i / 2], to = i % 2 ? 100 : 108, from = i % 2 ? 104 : 100;
+        u32 t = THREAD(receives_beside, to);
+        nb_thread_yield();
+        for (u32 k = 0; k < sizeof shared; k++)
+            shared[k] = before[k] = (unsigned char)(k * 13 + (k >> 8) + i);
+        EXPECT(nb_channel_send(end, shared + from, size, NULL, 0, FOREVER), 0);
+        EXPECT(nb_thread_join(t, FOREVER), size);
+        EXPECT(memcmp(shared + to, before + from, size), 0);
+    }
+}
+
 static void sizes(void)
 {
     static unsigned char out[NEBULET_MESSAGE_MAX], in[NEBULET_MESSAGE_MAX];
@@ -276,6 +303,7 @@ int main(int argc, char **argv)
         return sink();
     order();
     sizes();
+    overlapping();
     cycles();
     lines();
     closed_meanwhile();
