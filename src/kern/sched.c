@@ -554,7 +554,7 @@ OFTEN void sched_hand_over(const struct kthread *me, struct kthread *t)
     contend(c, me);
 }
 
-// Whether the thread may leave the CPU as it is. What it goes on in is what belongs to that.
+// Whether the thread may leave by its stub (vm_hand_fn); `then` is set for when it comes back.
 static inline OFTEN bool may_leave(struct kthread *me)
 {
     const struct process *p = me->process;
