@@ -104,7 +104,7 @@ s64 stream_read(struct stream *s, u8 *bytes, u32 size, u64 deadline)
         result = get(s, bytes, size);
         if (!s->count)
             object_clear(&s->object, NEBULET_READABLE);
-        if (s->peer)
+        if (s->peer && s->count < NEBULET_STREAM_SIZE)
             object_set(&s->peer->object, NEBULET_WRITABLE);
     }
     object_unref(&s->object);

@@ -17,6 +17,9 @@ static void alone(void)
     EXPECT(nb_stream_write(e[0], bytes, 1, now() + MS), ERR_TIMED_OUT);
     EXPECT(nb_object_wait_one(e[0], NEBULET_WRITABLE, NOW), ERR_SHOULD_WAIT);
     EXPECT(nb_object_wait_one(e[1], NEBULET_READABLE, NOW), NEBULET_READABLE);
+    EXPECT(nb_stream_read(e[1], got, 0, NOW), 0); // makes no room
+    EXPECT(nb_object_wait_one(e[0], NEBULET_WRITABLE, NOW), ERR_SHOULD_WAIT);
+    EXPECT(nb_stream_write(e[0], bytes, 1, NOW), ERR_SHOULD_WAIT);
     EXPECT(nb_stream_read(e[1], got, 60000, NOW), 60000);
     EXPECT(nb_object_wait_one(e[0], NEBULET_WRITABLE, NOW), NEBULET_WRITABLE);
     EXPECT(nb_stream_write(e[0], bytes + 65536, 34464, NOW), 34464); // over the ring's end
