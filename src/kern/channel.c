@@ -46,7 +46,7 @@ static void message_free(struct message *m)
 {
     if (m->sender) {
         m->sender->queued_messages--;
-        m->sender->stats.heap -= block_size(m->size, m->nhandles);
+        process_discharge(m->sender, block_size(m->size, m->nhandles));
         object_unref(&m->sender->object);
     }
     heap_free(m);
@@ -235,24 +235,26 @@ static void enqueue(struct kthread *me, struct channel *to, struct message *m)
     m->sender = p;
     object_ref(&p->object);
     p->queued_messages++;
-    p->stats.heap += block_size(m->size, m->nhandles);
     append(to, m);
     struct kthread *t = pop_receiver(to, OK); // it has too little room, or there are handles
     if (t)
         sched_hand_over(me, t);
 }
 
+static bool may_queue(const struct process *p)
+{
+    return !p->limits.messages || p->queued_messages < p->limits.messages;
+}
+
 // Waits until there is room for a message more.
-static status room(struct process *p, struct channel *c, u64 deadline)
+static status room(const struct process *p, struct channel *c, u64 deadline)
 {
     status s = OK;
     while (!s && c->peer && c->peer->count >= NEBULET_QUEUE_MAX)
         s = wait_for_room(c->peer, deadline);
     if (!c->peer)
         return ERR_PEER_CLOSED;
-    if (!s && p->limits.messages && p->queued_messages >= p->limits.messages)
-        return ERR_NO_RESOURCES;
-    return s;
+    return s || may_queue(p) ? s : ERR_NO_RESOURCES;
 }
 
 static status check_handles(struct process *p, const struct channel *c,
@@ -287,6 +289,8 @@ static status send_kept(struct kthread *me, struct channel *c, const u8 *bytes, 
     status s = room(p, c, deadline);
     if (!s)
         s = check_handles(p, c, handles, nhandles);
+    if (!s && !process_charge(p, block_size(size, nhandles)))
+        s = ERR_NO_MEMORY;
     if (!s) {
         give_handles(p, m, handles);
         p->stats.sent++;
@@ -327,12 +331,13 @@ status channel_send(struct kthread *me, struct channel *c, const u8 *bytes, u32 
 status channel_push_object(struct channel *c, struct object *o)
 {
     struct kthread *me = sched_self();
-    const struct process *p = me->process;
-    bool room = c->count < NEBULET_QUEUE_MAX &&
-                !(p->limits.messages && p->queued_messages >= p->limits.messages);
-    struct message *m = room ? heap_alloc(block_size(0, 1)) : NULL;
-    if (!m)
-        return room ? ERR_NO_MEMORY : ERR_NO_RESOURCES;
+    if (c->count >= NEBULET_QUEUE_MAX || !may_queue(me->process))
+        return ERR_NO_RESOURCES;
+    struct message *m = heap_alloc(block_size(0, 1));
+    if (!m || !process_charge(me->process, block_size(0, 1))) {
+        heap_free(m);
+        return ERR_NO_MEMORY;
+    }
     *m = (struct message){.nhandles = 1};
     m->handles[0] = (struct sent_handle){o, HANDLE_ALL_RIGHTS};
     enqueue(me, c, m);

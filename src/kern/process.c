@@ -280,6 +280,20 @@ bool process_stop(struct process *p, enum nebulet_end how, u32 code)
     return done;
 }
 
+bool process_charge(struct process *p, u64 bytes)
+{
+    u64 peak, used = store_memory_used(p->store, &peak) + p->stats.heap, most = p->limits.memory;
+    if (most && (used > most || bytes > most - used))
+        return false;
+    p->stats.heap += bytes;
+    return true;
+}
+
+void process_discharge(struct process *p, u64 bytes)
+{
+    p->stats.heap -= bytes;
+}
+
 static u64 kernel_memory(const struct process *p)
 {
     u64 n = sizeof *p + p->handles.capacity * sizeof *p->handles.at + p->stats.heap;

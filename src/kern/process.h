@@ -160,6 +160,11 @@ extern bool (*const sched_on_ended)(struct thread *rt);
 
 void process_info(const struct process *p, struct nebulet_info *out); // with the lock
 
+// What the kernel keeps for the running process counts against its limit of memory. With the lock.
+// False: that would be too much.
+bool process_charge(struct process *p, u64 bytes);
+void process_discharge(struct process *p, u64 bytes); // from anywhere
+
 // What whoever joins everything wants to know (main/).
 struct kern_hooks {
     // A thread's call has trapped, and the process ends for it; the frames are still there.

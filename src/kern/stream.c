@@ -31,6 +31,10 @@ void stream_destroy(struct object *o)
         object_clear(&s->peer->object, NEBULET_WRITABLE);
         object_set(&s->peer->object, NEBULET_PEER_CLOSED);
     }
+    if (s->payer) {
+        process_discharge(s->payer, NEBULET_STREAM_SIZE);
+        object_unref(&s->payer->object);
+    }
     heap_free(s->ring);
     heap_free(s);
 }
@@ -57,6 +61,20 @@ static u32 get(struct stream *r, u8 *bytes, u32 size)
     return n;
 }
 
+static status make_ring(struct stream *r)
+{
+    struct process *p = sched_self()->process;
+    if (!process_charge(p, NEBULET_STREAM_SIZE))
+        return ERR_NO_MEMORY;
+    if (!(r->ring = heap_alloc(NEBULET_STREAM_SIZE))) {
+        process_discharge(p, NEBULET_STREAM_SIZE);
+        return ERR_NO_MEMORY;
+    }
+    object_ref(&p->object);
+    r->payer = p;
+    return OK;
+}
+
 static status write_ready(struct stream *s, u64 deadline)
 {
     s64 seen = OK;
@@ -66,9 +84,7 @@ static status write_ready(struct stream *s, u64 deadline)
         return ERR_PEER_CLOSED;
     if (s->peer->count == NEBULET_STREAM_SIZE)
         return (status)seen;
-    if (!s->peer->ring && !(s->peer->ring = heap_alloc(NEBULET_STREAM_SIZE)))
-        return ERR_NO_MEMORY;
-    return OK;
+    return s->peer->ring ? OK : make_ring(s->peer);
 }
 
 s64 stream_write(struct stream *s, const u8 *bytes, u32 size, u64 deadline)

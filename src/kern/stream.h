@@ -7,7 +7,9 @@ struct stream {
     struct object object;
     struct stream *peer; // NULL: closed
     bool writes;         // this end is written to
-    u8 *ring;            // of the end that is read; made when it is first written to
+    // Of the end that is read; made when it is first written to, and charged to who did.
+    u8 *ring;
+    struct process *payer; // a reference
     u32 from, count;
 };
 

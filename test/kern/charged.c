@@ -28,18 +28,52 @@ static void hides(void)
     }
 }
 
+// Messages that nobody takes, and streams: as much as the limit has room for, and again when they
+// are gone. The program itself has some hundred KB.
+static void keeps(void)
+{
+    static char bytes[NEBULET_MESSAGE_MAX];
+    u32 mine, other, sent = 0, streams = 0, again = 0, e[2], first[2];
+    pair(&mine, &other);
+    while (nb_channel_send(mine, bytes, sizeof bytes, NULL, 0, NOW) == 0)
+        sent++;
+    TRUE(sent >= 16 && sent < 64);
+    EXPECT(nb_channel_send(mine, bytes, sizeof bytes, NULL, 0, NOW), ERR_NO_MEMORY);
+    EXPECT(nb_stream_create(&first), 0);
+    EXPECT(nb_stream_write(first[0], bytes, 1, NOW), ERR_NO_MEMORY);
+    EXPECT(nb_channel_recv(other, bytes, sizeof bytes, NULL, 0, NULL, NOW), sizeof bytes);
+    EXPECT(nb_stream_write(first[0], bytes, 1, NOW), 1);
+    EXPECT(nb_handle_close(other), 0); // with all that is in it
+    for (s64 n = 1; n == 1; streams += n == 1) {
+        EXPECT(nb_stream_create(&e), 0);
+        n = nb_stream_write(e[0], bytes, 1, NOW);
+        TRUE(n == 1 || n == ERR_NO_MEMORY);
+    }
+    TRUE(streams >= sent - 1 && streams <= sent);
+    EXPECT(nb_handle_close(first[0]), 0);
+    EXPECT(nb_handle_close(first[1]), 0);
+    pair(&mine, &other);
+    while (nb_channel_send(mine, bytes, sizeof bytes / 2, NULL, 0, NOW) == 0)
+        again++;
+    TRUE(again >= 1 && again <= 3);
+}
+
 int main(int argc, char **argv)
 {
     own_name = argv[0];
     if (argc > 1) {
         if (!strcmp(argv[1], "hides"))
             hides();
+        else if (!strcmp(argv[1], "keeps"))
+            keeps();
         else
             computes(1000 * MS);
         return 0;
     }
-    struct nebulet_options limited = {.cpu_ns = 50 * MS}, first_cpu = {.cpu = 1};
+    struct nebulet_options limited = {.cpu_ns = 50 * MS}, first_cpu = {.cpu = 1},
+                           small = {.memory = 4 << 20};
     struct nebulet_info info;
+    ENDED(child("keeps", NEBULET_NO_HANDLE, &small), NEBULET_EXITED, 0);
     u32 p = child("hides", NEBULET_NO_HANDLE, &limited);
     ENDED(p, NEBULET_LIMIT, 0);
     p = child("hides", NEBULET_NO_HANDLE, &first_cpu);
