@@ -706,13 +706,7 @@ static HANDLER_CC status op_br_1(STATE);
 // Unused numbers stay NULL: validated code has none.
 static const struct tables tables = {{
     {
-#define X(code, id, ...) [TABLE_INDEX(code)] = op_##id##_0,
-#define UN X
-#define UNT X
-#define BIN X
-#define BINT X
-#define LOAD X
-#define STORE X
+#define EACH(code, id, ...) [TABLE_INDEX(code)] = op_##id##_0,
 #include "wasm/ops.def"
         [OP_prefix_fc] = op_prefix_fc_0,
         [OP_prefix_fe] = op_prefix_fe_0,
@@ -720,26 +714,14 @@ static const struct tables tables = {{
     },
 #if REGISTERS > 0
     {
-#define X(code, id, ...) [TABLE_INDEX(code)] = op_##id##_1,
-#define UN X
-#define UNT X
-#define BIN X
-#define BINT X
-#define LOAD X
-#define STORE X
+#define EACH(code, id, ...) [TABLE_INDEX(code)] = op_##id##_1,
 #include "wasm/ops.def"
         [OP_prefix_fc] = op_prefix_fc_1,
         [OP_prefix_fe] = op_prefix_fe_1,
         [OP_leave] = op_leave_1,
     },
     {
-#define X(code, id, ...) [TABLE_INDEX(code)] = op_##id##_2,
-#define UN X
-#define UNT X
-#define BIN X
-#define BINT X
-#define LOAD X
-#define STORE X
+#define EACH(code, id, ...) [TABLE_INDEX(code)] = op_##id##_2,
 #include "wasm/ops.def"
         [OP_prefix_fc] = op_prefix_fc_2,
         [OP_prefix_fe] = op_prefix_fe_2,
@@ -749,11 +731,7 @@ static const struct tables tables = {{
 }};
 
 static handler *const atomics[ATOMICS] = {
-#define AX(code, id, ...) [(code) & 0xff] = op_##id##_0,
-#define ALOAD AX
-#define ASTORE AX
-#define RMW AX
-#define CMPXCHG AX
+#define EACH_ATOMIC(code, id, ...) [(code) & 0xff] = op_##id##_0,
 #include "wasm/ops.def"
 };
 

@@ -28,42 +28,22 @@ const char *trap_text(enum trap trap)
 
 // A text behind the other, in the order of the numbers: pointers to them would take as much again.
 static const u16 op_numbers[] = {
-#define X(code, ...) code,
-#define UN X
-#define UNT X
-#define BIN X
-#define BINT X
-#define LOAD X
-#define STORE X
-#define AX X
-#define ALOAD X
-#define ASTORE X
-#define RMW X
-#define CMPXCHG X
-#define V X
+#define EACH(code, ...) code,
+#define EACH_ATOMIC EACH
+#define EACH_SIMD EACH
 #include "wasm/ops.def"
 };
 static const char op_texts[] =
-#define X(code, id, text, ...) text "\0"
-#define UN X
-#define UNT X
-#define BIN X
-#define BINT X
-#define LOAD X
-#define STORE X
-#define AX X
-#define ALOAD X
-#define ASTORE X
-#define RMW X
-#define CMPXCHG X
-#define V X
+#define EACH(code, id, text, ...) text "\0"
+#define EACH_ATOMIC EACH
+#define EACH_SIMD EACH
 #include "wasm/ops.def"
     ;
 
 const char *op_text(u32 op)
 {
     const char *text = op_texts;
-    for (u32 i = 0; i < sizeof op_numbers / sizeof *op_numbers; i++, text += strlen(text) + 1)
+    for (u32 i = 0; i < countof(op_numbers); i++, text += strlen(text) + 1)
         if (op_numbers[i] == op)
             return text;
     return "?";

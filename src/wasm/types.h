@@ -18,19 +18,9 @@ enum trap {
 };
 
 enum op {
-#define X(code, id, ...) OP_##id = code,
-#define UN X
-#define UNT X
-#define BIN X
-#define BINT X
-#define LOAD X
-#define STORE X
-#define AX X
-#define ALOAD X
-#define ASTORE X
-#define RMW X
-#define CMPXCHG X
-#define V X
+#define EACH(code, id, ...) OP_##id = code,
+#define EACH_ATOMIC EACH
+#define EACH_SIMD EACH
 #include "wasm/ops.def"
 };
 

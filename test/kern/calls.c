@@ -161,23 +161,10 @@ static void chain(void)
 // While one thread asks, others of its process run, each with a stack of its own.
 static u32 done, end_of_siblings;
 
-static u32 deep(u32 n, u32 depth)
-{
-    volatile u32 here[8];
-    for (u32 i = 0; i < 8; i++)
-        here[i] = n + depth + i;
-    nb_thread_yield();
-    u32 below = depth ? deep(n, depth - 1) : 0;
-    for (u32 i = 0; i < 8; i++)
-        if (here[i] != n + depth + i)
-            return 1000000;
-    return below + 1;
-}
-
 static u32 sibling(u32 n)
 {
     u32 rounds = 0;
-    while (!done && deep(n * 1000, 10) == 11)
+    while (!done && deep(n * 1000, 10, 1) == 11)
         rounds++;
     return done ? rounds : 0;
 }

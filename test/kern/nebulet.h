@@ -182,3 +182,19 @@ static inline u32 thread_at(int line, void (*function)(u32), u32 arg)
                    nb_thread_spawn((u32)(uintptr_t)function, arg, (u32)(uintptr_t)stack + STACK));
 }
 #define THREAD(function, arg) thread_at(__LINE__, (void (*)(u32))(function), (u32)(uintptr_t)(arg))
+
+// Recurses with locals of its own in every frame, and lets others run in one of `every` frames. How
+// many there were: depth + 1, unless somebody has written to them.
+static inline u32 deep(u32 n, u32 depth, u32 every)
+{
+    volatile u32 here[8];
+    for (u32 i = 0; i < 8; i++)
+        here[i] = n + depth + i;
+    if (depth % every == 0)
+        nb_thread_yield();
+    u32 below = depth ? deep(n, depth - 1, every) : 0;
+    for (u32 i = 0; i < 8; i++)
+        if (here[i] != n + depth + i)
+            return 1000000;
+    return below + 1;
+}

@@ -3,50 +3,14 @@
 // of the loop.
 #include "nebulet.h"
 
-// Every general and vector register that there is has something in it that matters.
-__attribute__((noinline)) static u64 churn(u32 rounds, u64 seed)
-{
-    u64 a = seed, b = seed * 3, c = seed * 5, d = seed * 7, e = seed * 11, f = seed * 13,
-        g = seed * 17, h = seed * 19, i = seed * 23, j = seed * 29, k = seed * 31, l = seed * 37;
-    double p = 1, q = 2, r = 3, s = 4, t = 5, u = 6, v = 7, w = 8, x = 9, y = 10, z = 11, o = 12;
-    for (u32 n = 0; n < rounds; n++) {
-        a += b ^ n;
-        b = (b << 13 | b >> 51) + c;
-        c ^= d + a;
-        d = (d >> 7) * e + 1;
-        e += f > g ? h : i;
-        f = f * 6364136223846793005ull + j;
-        g ^= k >> (n & 31);
-        h -= l;
-        i = (i << (n & 7)) ^ a;
-        j += f;
-        k ^= g << 3;
-        l = l * 3 + h;
-        p = p * 0.5 + q;
-        q = q * 0.25 + r * 0.125;
-        r = s - r * 0.5;
-        s = t * 0.5 + p * 0.01;
-        t = u * 0.9 + 0.1;
-        u = v * 0.5 - w * 0.25;
-        v = w * 0.7 + 0.3;
-        w = x * 0.6 + (double)(n & 15);
-        x = y * 0.4 + z * 0.3;
-        y = z * 0.5 + o * 0.2;
-        z = o * 0.8 - p * 0.1;
-        o = q * 0.3 + u * 0.3 + 1;
-    }
-    u64 sum = a ^ b ^ c ^ d ^ e ^ f ^ g ^ h ^ i ^ j ^ k ^ l, bits;
-    double total = p + q * 3 + r * 5 + s * 7 + t * 11 + u * 13 + v + w + x * 2 + y + z + o;
-    memcpy(&bits, &total, 8);
-    return sum ^ bits;
-}
+#include "registers.h"
 
 static u64 sums[2];
 static u32 rounds;
 
 static void churns(u32 i)
 {
-    sums[i] = churn(rounds, 1 + i);
+    sums[i] = loop_integers(rounds + i) ^ loop_doubles(rounds + i);
 }
 
 // Answers with the sums of both seeds: plain; under a timer that comes as often as it may; in two
@@ -108,7 +72,7 @@ static void share(const char *wakes, struct nebulet_info info[SHARERS])
 
 // Everybody has as many turns, and none is too short: it cannot be otherwise, whatever else the
 // machine does. (The first and the last may be under way; the clock's rate is known to a percent.)
-static void turns(const struct nebulet_info info[SHARERS])
+static void equal_turns(const struct nebulet_info info[SHARERS])
 {
     for (u32 i = 0; i < SHARERS; i++) {
         u64 n = info[i].switches;
@@ -137,7 +101,7 @@ static void shares(const char *wakes)
     struct nebulet_info info[SHARERS];
     share(wakes, info);
     if (!*wakes)
-        turns(info);
+        equal_turns(info);
     char what[80];
     snprintf(what, sizeof what, "shares beside \"%s\" are off", wakes);
     blame_machine(what, unfair(info));

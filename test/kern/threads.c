@@ -34,23 +34,9 @@ static void made(void)
 }
 
 // --- Stacks: each thread recurses with locals of its own while others do.
-static u32 deep(u32 n, u32 depth)
-{
-    volatile u32 here[8];
-    for (u32 i = 0; i < 8; i++)
-        here[i] = n + depth + i;
-    if (depth % 3 == 0)
-        nb_thread_yield();
-    u32 below = depth ? deep(n, depth - 1) : 0;
-    for (u32 i = 0; i < 8; i++)
-        if (here[i] != n + depth + i)
-            return 1000000;
-    return below + 1;
-}
-
 static u32 recurses(u32 n)
 {
-    return deep(n * 1000, 50);
+    return deep(n * 1000, 50, 3);
 }
 
 static void stacks(void)
@@ -58,7 +44,7 @@ static void stacks(void)
     u32 t[20];
     for (u32 i = 0; i < 20; i++)
         t[i] = THREAD(recurses, i);
-    EXPECT(deep(7, 100), 101);
+    EXPECT(deep(7, 100, 3), 101);
     for (u32 i = 0; i < 20; i++) {
         EXPECT(nb_thread_join(t[i], FOREVER), 51);
         EXPECT(nb_handle_close(t[i]), 0);
