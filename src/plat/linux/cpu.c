@@ -7,6 +7,7 @@
 // the one pthread (SIGEV_THREAD_ID), so the handler runs where the wasm code runs. It is installed
 // without SA_RESTART: blocking system calls of host functions end with EINTR.
 #define _GNU_SOURCE
+#include "base/assert.h"
 #include "base/lock.h"
 #include "plat/linux/linux.h"
 #include <pthread.h>
@@ -85,6 +86,11 @@ void linux_kick_others(void)
     for (u32 i = 0; i < CPUS_MAX; i++)
         if (i != this_cpu)
             plat_cpu_kick(i);
+}
+
+void assert_failed(const char *where)
+{
+    linux_die("fatal: %s", where);
 }
 
 void spinlock_wait(const spinlock *l)

@@ -3,6 +3,7 @@
 //
 // A fault becomes struct plat_fault, whose pointers lead into the saved machine state, so that what
 // the hook changes is what the stub restores. A fault that the hook does not want is a bug of ours.
+#include "base/assert.h"
 #include "base/fmt.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
@@ -141,6 +142,11 @@ static void print_backtrace(u64 sp)
         plat_console_write(line, fmt(line, sizeof line, "  from %lx\n", (unsigned long)word));
         found++;
     }
+}
+
+void assert_failed(const char *where)
+{
+    pc_panic(NULL, "%s", where);
 }
 
 void pc_panic(const struct frame *f, const char *format, ...)
