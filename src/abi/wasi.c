@@ -34,7 +34,7 @@ static bool add_fd(struct wasi *w, struct vfs_file *file, const char *preopen)
 {
     struct wasi_fd fd = {.file = vfs_ref(file)};
     if (file)
-        fd.base = wasi_rights(file);
+        fd.base = preopen ? wasi_rights(file) : wasi_stream_rights(file);
     if (preopen) {
         size_t size = strlen(preopen) + 1;
         fd.inheriting = R_ALL;

@@ -205,6 +205,8 @@ void wasi_poll_free(struct call *c);
 
 // --- Descriptors (wasi_fd.c).
 u64 wasi_rights(const struct vfs_file *f); // all that mean something for it
+// Of what a program is started with as 0, 1 or 2. If that is a folder, what is in it is not given.
+u64 wasi_stream_rights(const struct vfs_file *f);
 enum fs_error wasi_find_fd(struct wasi *w, u32 number, u64 rights, struct wasi_fd **out);
 // The lowest free number, with room for it; fds may move. E_MFILE, E_NOMEM.
 enum fs_error wasi_reserve_fd(struct wasi *w, u32 *number);

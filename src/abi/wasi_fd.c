@@ -38,6 +38,11 @@ u64 wasi_rights(const struct vfs_file *f)
     return f->terminal ? file_rights & ~(R_FD_SEEK | R_FD_TELL) : file_rights;
 }
 
+u64 wasi_stream_rights(const struct vfs_file *f)
+{
+    return wasi_rights(f) & (file_rights | socket_rights);
+}
+
 static enum fs_error missing_right(const struct wasi_fd *fd, u64 missing)
 {
     u64 foreign = missing & ~wasi_rights(fd->file);

@@ -88,7 +88,7 @@ static void put_header(struct archive *a, const char *name, char type, u64 size,
 
 void archive_start(struct archive *a)
 {
-    *a = (struct archive){.fd = memfd_create("nebulet-archive", 0)};
+    *a = (struct archive){.fd = memfd_create("nebulet-archive", MFD_CLOEXEC)};
     if (a->fd < 0)
         fail(a, "the archive", strerror(errno));
 }

@@ -81,7 +81,7 @@ int cmd_compile(struct options *o)
 {
     struct file f;
     if (rt_init() != OK)
-        return complain("cannot set the runtime up"), EXIT_ERROR;
+        return complain_setup();
     if (!file_read(o->argv[0], &f))
         return EXIT_ERROR;
     struct compile_result best = {.ns = UINT64_MAX};
@@ -126,7 +126,7 @@ int cmd_bench_instantiate(struct options *o)
     u64 ns;
     if (rt_init() != OK || !(s = store_create(o->engine)) || nebulet_register(s, false) ||
         wasi_register(s))
-        return complain("cannot set the runtime up"), EXIT_ERROR;
+        return complain_setup();
     if (!file_read(o->argv[0], &f)) {
         store_free(s);
         return EXIT_ERROR;

@@ -171,7 +171,7 @@ static int inspect_code(const struct options *o, const struct file *f)
         return EXIT_USAGE;
     }
     if (rt_init() != OK || !(s = store_create(o->engine)))
-        return complain("cannot set the runtime up"), EXIT_ERROR;
+        return complain_setup();
     int code = EXIT_OK;
     if (rt_module_load(s, f->bytes, f->size, &rm, &e) != OK) {
         code = complain_module(f, &e);

@@ -241,10 +241,8 @@ static int run_all(struct program *programs, int n)
 static int run_split(struct options *o, struct program *programs, struct operands *operands)
 {
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
-    if (jobs_init(o->engine, cpus, o->trace, o->stats ? print_stats : NULL)) {
-        complain("cannot set the runtime up: out of memory");
-        return EXIT_ERROR;
-    }
+    if (jobs_init(o->engine, cpus, o->trace, o->stats ? print_stats : NULL))
+        return complain_setup();
     jobs_print(print_text_out);
     signal(SIGPIPE, SIG_IGN); // the program is to see the error, as on its own
     int n = options_split(o, operands);

@@ -98,7 +98,7 @@ int cmd_wast(struct options *o)
     if (o->boot)
         return boot(o);
     if (rt_init() != OK)
-        return complain("cannot set the runtime up"), EXIT_ERROR;
+        return complain_setup();
     for (int i = 0; i < o->argc; i++)
         if (!run_script(o, o->argv[i], &counts))
             counts.failed++;

@@ -4,6 +4,7 @@
 // Addresses are offsets in the code space.
 #include "main/disassemble.h"
 
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,19 +98,18 @@ static void print_line(const struct compiled *c, char *line)
 // Starts objdump on the file `fd`; its output comes out of the pipe that is returned, or -1.
 static int start_objdump(int fd, u32 from, u32 to, pid_t *pid)
 {
-    char path[32], start[40], stop[40];
+    char start[40], stop[40];
     int ends[2];
-    if (pipe(ends))
+    if (pipe2(ends, O_CLOEXEC))
         return -1;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     snprintf(start, sizeof start, "--start-address=%u", from);
     snprintf(stop, sizeof stop, "--stop-address=%u", to);
-    char *const argv[] = {"objdump", "-D",    "-b",  "binary", "-m", "i386:x86-64",
-                          "-M",      "intel", start, stop,     path, NULL};
+    char *const argv[] = {"objdump", "-D",  "-b", "binary",          "-m", "i386:x86-64", "-M",
+                          "intel",   start, stop, "/proc/self/fd/0", NULL};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, fd, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    posix_spawn_file_actions_addclose(&actions, ends[0]);
     int failed = posix_spawnp(pid, "objdump", &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
@@ -164,7 +164,7 @@ bool disassemble(const struct compiled *c, const char *which)
         from = c->funcs[func - m->nimported_funcs].entry;
         to = c->funcs[func - m->nimported_funcs].end;
     }
-    int fd = memfd_create("code", 0);
+    int fd = memfd_create("code", MFD_CLOEXEC);
     bool done = fd >= 0 && write_all(fd, c->space.run, c->space.used);
     if (!done)
         complain("cannot write the code to a file");

@@ -111,8 +111,9 @@ struct wasi *guest_wasi(const struct options *o, int argc, char **argv)
     struct wasi *w = NULL;
     if (setup_fill(&s, o, argc, argv)) {
         struct vfs_file *streams[3];
+        bool all = true;
         for (int i = 0; i < 3; i++)
-            streams[i] = hostfs_adopt(i);
+            all &= (streams[i] = hostfs_adopt(i)) != NULL;
         struct wasi_config config = {.args = s.args.at,
                                      .nargs = s.args.count,
                                      .env = (const char *const *)s.env.at,
@@ -125,7 +126,7 @@ struct wasi *guest_wasi(const struct options *o, int argc, char **argv)
                                      .wait = files_wait,
                                      .yield = files_yield,
                                      .trace = o->trace};
-        if (!(w = wasi_create(&config)))
+        if (!all || !(w = wasi_create(&config)))
             out_of_memory();
         for (int i = 0; i < 3; i++)
             vfs_close(streams[i]);

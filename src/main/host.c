@@ -6,7 +6,11 @@
 // line.
 #include "main/host.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "wasm/engine.h"
 
@@ -68,6 +72,12 @@ void complain(const char *format, ...)
     va_start(args, format);
     say("nebulet: ", format, args);
     va_end(args);
+}
+
+int complain_setup(void)
+{
+    complain("cannot set the runtime up: %s", strerror(errno));
+    return EXIT_ERROR;
 }
 
 void hint(const char *format, ...)
@@ -170,7 +180,23 @@ static int dispatch(int argc, char **argv)
     return EXIT_USAGE;
 }
 
+// What is opened gets the lowest number that is free. So that nothing of ours is ever taken for a
+// standard stream, by us, by QEMU or by a program that we run, none of these three numbers is free
+// from here on.
+static bool have_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (!have_standard_streams()) {
+        complain("standard streams are closed, and /dev/null cannot take their place: %s",
+                 strerror(errno));
+        return EXIT_ERROR;
+    }
     return finish(dispatch(argc, argv));
 }

@@ -20,6 +20,9 @@ enum exit_code {
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void hint(const char *format, ...);
 
+// Of the runtime, when it cannot be set up: for errno's reason. EXIT_ERROR.
+int complain_setup(void);
+
 // Text from a module: control characters do not get to the terminal.
 void print_text(FILE *to, const void *text, size_t length);
 

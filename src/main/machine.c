@@ -22,6 +22,7 @@
 #define KERNEL "nebulet.elf"
 
 enum { DLE = 0x10, PART = 4096 };
+enum { ARCHIVE_FD = STDERR_FILENO + 1 }; // in QEMU
 enum { LEAST_MEMORY = 16 << 20, USUAL_MEMORY = 2000 << 20 };
 
 struct link {
@@ -88,7 +89,7 @@ static void run_qemu(const struct machine *m, const char *kernel)
     snprintf(memory, sizeof memory, "%llu", (unsigned long long)((m->memory + 1048575) >> 20));
     snprintf(cpus, sizeof cpus, "%llu", (unsigned long long)m->cpus);
     snprintf(type, sizeof type, "%s%s", m->type, str_eq(m->type, "microvm") ? ",acpi=off" : "");
-    snprintf(archive, sizeof archive, "/proc/self/fd/%d", m->archive);
+    snprintf(archive, sizeof archive, "/proc/self/fd/%d", ARCHIVE_FD);
     if (asprintf(&line, "console=multiplex %s", m->line) < 0)
         _exit(127);
     execlp(QEMU, QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-accel",
@@ -100,6 +101,18 @@ static void run_qemu(const struct machine *m, const char *kernel)
     if (errno == ENOENT)
         hint("install QEMU: apt-get install qemu-system-x86");
     _exit(127);
+}
+
+// QEMU gets its streams and the archive, and nothing else that is open here. (Ours are above 2.)
+static void give_streams(const struct machine *m, int in, int out)
+{
+    dup2(in, STDIN_FILENO);
+    dup2(out, STDOUT_FILENO);
+    if (m->archive == ARCHIVE_FD)
+        fcntl(ARCHIVE_FD, F_SETFD, 0);
+    else
+        dup2(m->archive, ARCHIVE_FD);
+    closefrom(ARCHIVE_FD + 1);
 }
 
 static bool start(const struct machine *m, struct link *l)
@@ -114,8 +127,7 @@ static bool start(const struct machine *m, struct link *l)
     }
     if (!l->child) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        dup2(in[0], 0);
-        dup2(out[1], 1);
+        give_streams(m, in[0], out[1]);
         run_qemu(m, kernel);
     }
     close(in[0]);

@@ -3,6 +3,7 @@
 // the kernel confining paths (openat2) and with the walk; then every way out of a folder that we
 // know of, links that others made included, while another thread keeps exchanging a folder for a
 // link that leads out. Works in a temporary folder of its own.
+#define _GNU_SOURCE
 #include "plat/linux/hostfs.h"
 #include "fs/memory.h"
 #include "plat/plat.h"
@@ -14,6 +15,7 @@
 #include <pty.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -85,6 +87,36 @@ static void test_foreign_links(bool walk)
     CHECK(dot.ino && dot.ino == dotdot.ino); // nothing above is told
     CHECK_OK(vfs_unlink(root, "own"));
     vfs_close(root);
+}
+
+// A folder above /proc does not give /proc, and one in it not what its links to descriptors lead
+// to.
+static void test_processes(bool walk)
+{
+    struct vfs_file *root = NULL;
+    char fd[16];
+    CHECK_OK(hostfs_open("/", walk, &root));
+    static const char *const files[] = {"proc/self/mem", "proc/self/maps", "proc/self/fd",
+                                        "proc/../proc/self/mem"};
+    for (size_t i = 0; i < countof(files); i++)
+        CHECK_ERROR(try_open(root, files[i], VFS_READ | VFS_FOLLOW), E_PERM);
+    CHECK_ERROR(try_open(root, "proc/self/mem", VFS_READ | VFS_WRITE), E_PERM);
+    vfs_close(root);
+    CHECK_OK(hostfs_open("/proc/self", walk, &root));
+    CHECK_OK(try_open(root, "maps", VFS_READ));
+    vfs_close(root);
+    CHECK_OK(hostfs_open("/proc/self/fd", walk, &root));
+    int pipe_fds[2], memory = memfd_create("memory", MFD_CLOEXEC);
+    CHECK(memory >= 0 && pipe(pipe_fds) == 0);
+    for (int i = 0; i < 3; i++) {
+        snprintf(fd, sizeof fd, "%d", i ? pipe_fds[i - 1] : memory);
+        CHECK_ERROR(try_open(root, fd, VFS_READ | VFS_FOLLOW), E_LOOP, E_PERM, E_NOENT);
+        CHECK_ERROR(try_open(root, fd, VFS_READ), E_LOOP, E_PERM, E_NOENT);
+    }
+    vfs_close(root);
+    close(memory);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
 }
 
 static atomic_bool stop;
@@ -455,6 +487,7 @@ static void test_host(void)
             test_backend(walk ? "walk" : "openat2", root);
         backend = walk ? "walk" : "openat2";
         test_foreign_links(walk);
+        test_processes(walk);
         test_races(walk);
     }
     backend = "";

@@ -147,7 +147,13 @@ enum fs_error hostdir_open(struct vfs_file *f, const char *path, u32 how, u32 fl
     enum fs_error e = host_open(h, path, open_flags(how, flags), &fd);
     if (e == E_NXIO && !(flags & VFS_NONBLOCK) && is_fifo(f, path, how & VFS_FOLLOW))
         return E_AGAIN; // to be written to, and nobody reads it yet
-    return e ? e : host_file_new(fd, flags, h->walk, out);
+    if (e)
+        return e;
+    if (!h->process && host_of_processes(fd)) {
+        close(fd);
+        return E_PERM;
+    }
+    return host_file_new(fd, flags, h, out);
 }
 
 enum fs_error hostdir_stat(struct vfs_file *f, const char *path, bool follow, struct vfs_stat *out)

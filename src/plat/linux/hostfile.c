@@ -116,21 +116,34 @@ static enum host_io io_of(enum vfs_type type)
     return IO_OWN;
 }
 
-enum fs_error host_file_new(int fd, u32 flags, bool walk, struct vfs_file **out)
+// NULL: it is not open, or there is no memory.
+static struct host_file *new_file(int fd)
 {
     struct stat st;
     struct host_file *h = fstat(fd, &st) == 0 ? heap_zalloc(sizeof *h) : NULL;
+    if (!h)
+        return NULL;
+    h->f = (struct vfs_file){.ops = &hostfs_ops, .refs = 1};
+    h->f.type = host_type(st.st_mode, fd);
+    h->f.terminal = h->f.type == VFS_CHARACTER_DEVICE && isatty(fd);
+    h->fd = fd;
+    h->io = io_of(h->f.type);
+    return h;
+}
+
+enum fs_error host_file_new(int fd, u32 flags, const struct host_file *in, struct vfs_file **out)
+{
+    struct host_file *h = new_file(fd);
     if (!h) {
         close(fd);
         return E_NOMEM;
     }
-    h->f = (struct vfs_file){.ops = &hostfs_ops, .refs = 1, .flags = flags};
-    h->f.type = host_type(st.st_mode, fd);
-    h->f.terminal = h->f.type == VFS_CHARACTER_DEVICE && isatty(fd);
-    h->fd = fd;
+    h->f.flags = flags;
     h->ours = true;
-    h->io = io_of(h->f.type);
-    h->walk = walk;
+    if (in) {
+        h->walk = in->walk;
+        h->process = in->process;
+    }
     *out = &h->f;
     return E_SUCCESS;
 }
@@ -159,29 +172,26 @@ enum fs_error hostfs_open(const char *path, bool walk, struct vfs_file **out)
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return host_error(errno);
-    enum fs_error e = host_file_new(fd, 0, walk, out);
-    if (!e)
-        host_file(*out)->walk = walk || !has_openat2(host_file(*out));
-    return e;
+    enum fs_error e = host_file_new(fd, 0, NULL, out);
+    if (e)
+        return e;
+    struct host_file *h = host_file(*out);
+    h->process = host_of_processes(fd);
+    h->walk = walk || !has_openat2(h);
+    return E_SUCCESS;
 }
 
 struct vfs_file *hostfs_adopt(int fd)
 {
-    struct vfs_file *f;
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (copy < 0 || host_file_new(copy, 0, false, &f) != E_SUCCESS)
+    struct host_file *h = new_file(fd);
+    if (!h)
         return NULL;
-    // The copy told whether fd is open without risking it; from here on fd itself is used.
-    close(copy);
-    struct host_file *h = host_file(f);
-    h->fd = fd;
-    h->ours = false;
     h->adopted = true;
     if (h->io == IO_OWN)
         h->io = IO_NOWAIT;
     if (fcntl(fd, F_GETFL) & O_APPEND)
-        f->flags = VFS_APPEND;
-    return f;
+        h->f.flags = VFS_APPEND;
+    return &h->f;
 }
 
 // --- Data.
@@ -528,7 +538,7 @@ static enum fs_error host_accept(struct vfs_file *f, u32 flags, struct vfs_file 
         return E_AGAIN;
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     end_look();
-    return fd < 0 ? host_error(errno) : host_file_new(fd, flags & VFS_NONBLOCK, false, out);
+    return fd < 0 ? host_error(errno) : host_file_new(fd, flags & VFS_NONBLOCK, NULL, out);
 }
 
 const struct vfs_ops hostfs_ops = {

@@ -21,7 +21,8 @@ struct host_file {
     bool ours;    // fd is to be closed
     bool adopted; // its flags are left alone
     enum host_io io;
-    bool walk; // paths below are resolved by host_where's walk, not by openat2
+    bool walk;    // paths below are resolved by host_where's walk, not by openat2
+    bool process; // lies in /proc because the user gave a folder there
     struct host_dir *names;
 };
 
@@ -34,8 +35,10 @@ static inline struct host_file *host_file(struct vfs_file *f)
 
 enum fs_error host_error(int error);   // of an errno
 enum fs_error host_check(long result); // of a system call's result: errno when negative
-// Takes the descriptor over, also when it fails. flags are what is remembered as enum vfs_flags.
-enum fs_error host_file_new(int fd, u32 flags, bool walk, struct vfs_file **out);
+// Takes the descriptor over, also when it fails. flags are what is remembered as enum vfs_flags;
+// `in`: the folder through which it was opened, or NULL.
+enum fs_error host_file_new(int fd, u32 flags, const struct host_file *in, struct vfs_file **out);
+bool host_of_processes(int fd); // whether it lies in /proc, where our own memory is a file
 enum vfs_type host_type(u32 mode, int fd);
 struct stat;
 void host_stat(const struct stat *st, int fd, struct vfs_stat *out);

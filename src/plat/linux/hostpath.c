@@ -11,12 +11,18 @@
 // folder on the way, so that ".." goes back to the folder that it came from and not to where that
 // may have been moved to, and puts a link's target in front of what is left of the path. Neither
 // way looks at a name twice and trusts the first look.
+//
+// The links of /proc that lead to descriptors, whatever these are, are followed neither way. And
+// since a process can write to itself through /proc/self/mem, /proc is no part of a folder that it
+// is mounted below: nothing there is opened unless the folder that the user gave lies there itself.
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "plat/linux/hostfile.h"
@@ -41,6 +47,12 @@ static enum fs_error beneath(int dir, const char *path, int flags, int *fd)
             break;
     }
     return errno == EXDEV ? E_PERM : host_error(errno);
+}
+
+bool host_of_processes(int fd)
+{
+    struct statfs s;
+    return fstatfs(fd, &s) == 0 && s.f_type == PROC_SUPER_MAGIC;
 }
 
 // --- The walk.
