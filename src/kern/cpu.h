@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// Inside the scheduler: what a CPU has, and what the files that are the scheduler say to each
+// other.
+//
+//   sched.c     the loop of a CPU, switching, waiting and waking, ticks
+//   queue.c     which process comes next, and where
+//   turn.c      the threads of a process, in the order of their turns
+//   handover.c  from one process straight to another, behind a message
+//   pace.c      time: slices, charges, and when the timer is to run out
+//
+// All of it with the kernel lock held, but where it says otherwise.
+#pragma once
+#include "base/assert.h"
+#include "kern/sched.h"
+#include "plat/plat.h"
+
+enum { CPUS = 64 };
+
+struct cpu {
+    u32 id;
+    bool started, sleeping;
+    bool rests;  // in idle(), with nothing left to do
+    bool rings;  // alarms; the timer is set after that
+    bool ticked; // by an interrupt, and nobody has acted upon it yet: seen late, it comes again
+                 // (trap.c)
+    struct rt_cpu *rt;
+    struct process *process; // that is here; NULL: none
+    struct kthread *next, *over;
+    struct process *first, **last; // that wait for their turn
+    struct process *handover;      // whom a message woke
+    struct alarm *alarms;
+    u64 armed;      // when the timer is to run out; UINT64_MAX: it is not armed
+    u64 tick_until; // in ticks: until then a tick comes for those who queue
+    u64 since;      // in ticks: charged up to here
+} __attribute__((aligned(128)));
+extern struct cpu sched_cpus[CPUS];
+
+struct kern {
+    const struct kern_hooks *hooks;
+    struct store *store;
+    u32 ncpus, started, sleepers, io_waiters;
+    u64 now0, ticks0, ns_per_tick; // << 20
+    s64 slice;                     // SLICE_NS in ticks
+    struct process *all;
+    u32 live, next_id;
+    bool looping;
+};
+extern struct kern kern;
+
+static inline u64 cpu_ticks(void)
+{
+    return __builtin_readcyclecounter();
+}
+
+static inline struct kthread *self_on(const struct cpu *c)
+{
+    struct thread *t = thread_running_on(c->rt);
+    return t ? thread_vm(t)->user : NULL;
+}
+
+// Where a process runs; NULL: nowhere.
+static inline struct cpu *cpu_of(const struct process *p)
+{
+    return p->home->process == p ? p->home : NULL;
+}
+
+// Has it siblings that can run?
+static inline bool has_company(const struct kthread *t)
+{
+    return t->next_turn != t;
+}
+
+static inline bool contended(const struct cpu *c, const struct kthread *self)
+{
+    return c->first || c->handover || has_company(self);
+}
+
+// --- sched.c
+void sched_cpu_entry(void *cpu); // the loop of a further CPU
+
+// --- pace.c
+void pace_init(void);
+void pace_measure(u64 now); // the counter's rate, anew
+static inline void pace_charge(struct cpu *c, struct process *p)
+{
+    u64 now = cpu_ticks(), used = now - c->since;
+    p->stats.ticks += used;
+    p->slice -= (s64)used;
+    c->since = now;
+}
+void pace_refill(struct process *p); // a new slice
+// The tick that is to come is for one with a larger slice.
+static inline bool pace_tick_is_late(const struct cpu *c, const struct process *p)
+{
+    return (s64)(c->tick_until - c->since) > p->slice;
+}
+// The timer, for whatever comes first to interrupt the running thread. `alarm` is the time of the
+// next alarm.
+void pace_arm(struct cpu *c, const struct kthread *self, u64 now, u64 alarm);
+// Somebody wants this CPU, which runs a thread: a tick must come.
+void pace_contend_slow(struct cpu *c, const struct kthread *self);
+static inline void pace_contend(struct cpu *c, const struct kthread *self)
+{
+    if (unlikely(cpu_ticks() >= c->tick_until) && !c->rings)
+        pace_contend_slow(c, self);
+}
+// A tick has come that nobody has acted upon: what it was for may be waiting still.
+static inline void pace_catch_up(struct cpu *c, const struct kthread *self)
+{
+    if (likely(!c->ticked))
+        return;
+    c->ticked = false;
+    if (contended(c, self) || c->alarms)
+        pace_contend(c, self);
+}
+// A process over its limit of time ends; its threads notice when they are back in its code.
+void pace_check_limit(struct process *p);
+u64 pace_ring(struct cpu *c, u64 now); // alarms; when the next one is to ring
+
+// --- queue.c
+void queue_add(struct process *p, bool front); // where it is to wait for its turn
+// Who was on this CPU and could go on: to the front, while there is something left of its slice.
+void queue_put_back(struct cpu *c, struct process *p);
+// Takes the first one out, and puts another one into its place.
+struct process *queue_swap(struct cpu *c, struct process *p);
+bool queue_steal(struct cpu *to);          // takes over one that waits for another CPU
+struct process *queue_pick(struct cpu *c); // who is next here, from wherever; NULL: nobody
+struct cpu *queue_start_cpu(void);         // one more; NULL: there is none
+void queue_notify(struct cpu *c);          // it has got something to do
+// The process whose thread `t` is comes to this CPU.
+void queue_arrive(struct cpu *c, struct kthread *t);
+
+// --- turn.c
+void turn_add(struct process *p, struct kthread *t); // the last to have its turn
+void turn_remove(struct kthread *t);                 // the next one has its turn
+void turn_tell(struct kthread *t); // says whether it may pass its turn on without asking
+// A thread's own values of globals: kept while another one runs.
+static inline void turn_keep_own(struct kthread *t)
+{
+    for (u32 i = 0; i < countof(t->own) && unlikely(t->process->polls); i++)
+        t->own[i] = *t->vm->own[i];
+}
+static inline void turn_show_own(const struct kthread *t)
+{
+    for (u32 i = 0; i < countof(t->own) && unlikely(t->process->polls); i++)
+        *t->vm->own[i] = t->own[i];
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// Time. A process has a slice, in ticks of the CPU's counter, that shrinks while it runs. A timer
+// is armed only while something else wants the CPU (or an alarm is set), so a program that is alone
+// is interrupted once at most. When the slice is used up the process goes to the end of its queue
+// with a new one, as large as its weight; one that wakes before that goes to the front. So whoever
+// waits much is served at once, and nobody gets more than its share of a busy CPU.
+#include "kern/cpu.h"
+
+#define SLICE_NS 10000000ull
+#define POLL_NS 2000000ull     // between looks at I/O while every CPU is busy
+#define TURN_NS 250000ull      // of a thread while its siblings wait: they often need little
+#define TICK_NS 20000ull       // at least, or timers could keep a CPU from all work
+#define LOOK_NS 1000000000ull  // at the time that a process may take at all
+#define HANDOVER_NS 1000000ull // until a process that nobody switched to may run elsewhere
+
+// From all the time there was; good to a few percent after a millisecond.
+void pace_measure(u64 now)
+{
+    u64 ns = now - kern.now0, n = cpu_ticks() - kern.ticks0;
+    if (ns < 1000000)
+        return;
+    while (ns >> 43)
+        ns >>= 1, n >>= 1;
+    kern.ns_per_tick = (ns << 20) / (n ? n : 1);
+    if (!kern.ns_per_tick)
+        kern.ns_per_tick = 1;
+    kern.slice = (s64)((SLICE_NS << 20) / kern.ns_per_tick);
+}
+
+void pace_init(void)
+{
+    kern.now0 = plat_now();
+    kern.ticks0 = cpu_ticks();
+    kern.ns_per_tick = (1 << 20) * 2 / 5;
+    kern.slice = (s64)((SLICE_NS << 20) / kern.ns_per_tick);
+}
+
+static u64 ns_of(u64 n)
+{
+    pace_measure(plat_now());
+    return (u64)((unsigned __int128)n * kern.ns_per_tick >> 20);
+}
+
+// With what it has used since it was charged last, which is long ago where nobody else wants the
+// CPU.
+u64 sched_used_ns(const struct process *p)
+{
+    const struct cpu *c = cpu_of(p);
+    u64 n = p->stats.ticks, now = cpu_ticks();
+    if (c && now > c->since)
+        n += now - c->since;
+    return ns_of(n);
+}
+
+// To set the timer may be a system call, so one that is set stays: if it runs out too early, that
+// costs a tick once, after which it is set as it must be.
+static void arm(struct cpu *c, u64 at)
+{
+    if (c->armed <= at)
+        return;
+    c->armed = at;
+    plat_timer(at);
+}
+
+// Less what it took too much of the last one, since a tick may come late; but not what it took
+// while nobody else wanted the CPU, which may be anything.
+void pace_refill(struct process *p)
+{
+    s64 whole = kern.slice * p->limits.weight / 100;
+    s64 owed = p->slice < -whole / 2 ? whole / 2 : p->slice < 0 ? -p->slice : 0;
+    p->slice = whole - owed;
+}
+
+// What is left of a process's slice, or of the time that it may take at all.
+static u64 left_ns(const struct process *p)
+{
+    u64 slice = p->slice > 0 ? (u64)((unsigned __int128)p->slice * kern.ns_per_tick >> 20) : 0;
+    return slice < 1000 ? 1000 : slice;
+}
+
+void pace_arm(struct cpu *c, const struct kthread *self, u64 now, u64 alarm)
+{
+    const struct process *p = self->process;
+    u64 at = alarm, ns = UINT64_MAX;
+    if (contended(c, self))
+        ns = left_ns(p);
+    if (ns > POLL_NS && kern.io_waiters && !kern.sleepers)
+        ns = POLL_NS;
+    if (ns > TURN_NS && has_company(self))
+        ns = TURN_NS;
+    if (c->handover && ns > HANDOVER_NS && kern.ncpus > 1)
+        ns = HANDOVER_NS;
+    if (unlikely(p->limits.cpu_ns)) {
+        u64 used = (u64)((unsigned __int128)p->stats.ticks * kern.ns_per_tick >> 20);
+        u64 left = used < p->limits.cpu_ns ? p->limits.cpu_ns - used : 0;
+        left = left < LOOK_NS ? left : LOOK_NS;
+        ns = left < ns ? left : ns;
+    }
+    if (unlikely(thread_vm(self->rt)->interrupt) && ns > HANDOVER_NS)
+        ns = HANDOVER_NS; // a request that the thread has not seen yet; it may be in C now
+    if (ns != UINT64_MAX && now + ns < at)
+        at = now + ns;
+    if (at < now + 2 * TICK_NS && at < (now = plat_now()) + TICK_NS)
+        at = now + TICK_NS;
+    c->tick_until = ns == UINT64_MAX ? 0 : cpu_ticks() + (ns << 20) / kern.ns_per_tick;
+    c->ticked = false;
+    arm(c, at);
+}
+
+void pace_contend_slow(struct cpu *c, const struct kthread *self)
+{
+    pace_charge(c, self->process);
+    pace_arm(c, self, plat_now(), c->alarms ? c->alarms->at : UINT64_MAX);
+}
+
+void sched_alarm_earlier(struct cpu *c, u64 at)
+{
+    const struct kthread *self = self_on(c);
+    if (!self || at >= c->armed || c->rings)
+        return;
+    if (!c->tick_until)
+        pace_contend(c, self); // nobody knows what the timer was to tell
+    else
+        arm(c, at);
+}
+
+void pace_check_limit(struct process *p)
+{
+    u64 used = (u64)((unsigned __int128)p->stats.ticks * kern.ns_per_tick >> 20);
+    if (used >= p->limits.cpu_ns)
+        process_stop_locked(p, NEBULET_LIMIT, 0);
+}
+
+u64 pace_ring(struct cpu *c, u64 now)
+{
+    c->rings = true;
+    u64 next = alarms_ring(&c->alarms, now);
+    c->rings = false;
+    return next;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Turns. The threads of a process that can run form a ring, in the order of their turns. As long as
+// they only pass the turn on, they do so without the scheduler (arch_stub_pass, vm_thread.turn);
+// `ring` is set right when one of them comes to it.
+#include "kern/cpu.h"
+
+void turn_tell(struct kthread *t)
+{
+    const struct kthread *next = t->next_turn;
+    if (t->status == THREAD_OVER)
+        return;
+    bool plain = next != t && next->status == THREAD_READY && next->vm == t->vm;
+    thread_vm(t->rt)->turn = plain && !PLAT_TRACKS_STACKS ? thread_vm(next->rt) : NULL;
+}
+
+void turn_add(struct process *p, struct kthread *t)
+{
+    struct kthread *first = p->ring;
+    if (!first) {
+        p->ring = t;
+        return;
+    }
+    t->next_turn = first;
+    t->last_turn = first->last_turn;
+    t->last_turn->next_turn = t;
+    first->last_turn = t;
+    turn_tell(t->last_turn);
+    turn_tell(t);
+}
+
+void turn_remove(struct kthread *t)
+{
+    struct kthread *next = t->next_turn, *last = t->last_turn;
+    if (next == t) {
+        t->process->ring = NULL;
+        return;
+    }
+    t->process->ring = next;
+    t->next_turn = t->last_turn = t;
+    next->last_turn = last;
+    last->next_turn = next;
+    turn_tell(last);
+    turn_tell(t);
+}
