@@ -76,7 +76,7 @@ enum fs_error wasi_random_get(struct call *c, struct args_random_get *a)
         csprng_seed(&w->random, seed);
         w->seeded = true;
     }
-    enum { AT_ONCE = 16 << 20 }; // of 4 GiB, which take seconds
+    enum { AT_ONCE = 16 << 10 }; // of 4 GiB, which take seconds
     for (u32 done = 0, n; done < a->buf_size; done += n) {
         n = a->buf_size - done < AT_ONCE ? a->buf_size - done : AT_ONCE;
         rt_check_interrupt(c->vm);

@@ -2,8 +2,11 @@
 // The few functions of the base layer that are not inline: status texts, the sticky error, vec
 // growth.
 #include "base/fmt.h"
+#include "base/lookup.h"
 #include "base/status.h"
 #include "base/vec.h"
+
+u32 (*look_up_hook)(void);
 
 const char *status_text(status s)
 {

@@ -15,6 +15,7 @@
 // page fault. For a larger one the platform does it, in time that goes with the pages that were
 // touched.
 #include "rt/memory.h"
+#include "base/lookup.h"
 #include "plat/plat.h"
 #include "rt/thread.h"
 
@@ -152,6 +153,23 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
     return OK;
 }
 
+// To give pages back takes time for each that was touched: what is large goes in pieces. From then
+// on, it is a small one.
+static void shrink(struct store *s, struct memory_slot *slot)
+{
+    enum { LARGE = 16 << 20, PIECE = 4 << 20 };
+    struct vm_memory *m = &slot->vm;
+    if (m->bytes > LARGE)
+        unmap_image(slot);
+    while (m->bytes > LARGE) {
+        u64 n = m->bytes - LARGE < PIECE ? m->bytes - LARGE : PIECE;
+        plat_decommit(m->base + m->bytes - n, n);
+        m->bytes -= n;
+        s->memory -= n;
+        look_up();
+    }
+}
+
 bool memory_image(struct vm_memory *m, struct plat_image *image)
 {
     struct memory_slot *slot = (struct memory_slot *)m;
@@ -165,6 +183,7 @@ void memory_free(struct store *s, struct vm_memory *m)
     if (!m)
         return;
     struct memory_slot *slot = (struct memory_slot *)m;
+    shrink(s, slot);
     s->memory -= m->bytes;
     if (s->realm->closing) {
         release_slot(s->realm, slot);
@@ -237,6 +256,7 @@ void memories_free(struct store *s)
 {
     for (struct memory_slot *p; (p = s->owned_memories);) {
         s->owned_memories = p->next;
+        shrink(s, p);
         s->memory -= p->vm.bytes;
         release_slot(s->realm, p);
     }

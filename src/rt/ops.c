@@ -6,6 +6,7 @@
 // heap or the platform first see to it that there is room: a fault in the guard may end them
 // anywhere, and must not do so there.
 #include "wasm/runtime.h"
+#include "base/lookup.h"
 #include "rt/instance.h"
 #include "rt/thread.h"
 
@@ -32,41 +33,34 @@ s32 rt_memory_grow(struct vmctx *vm, u32 pages)
     return memory_grow(vm_store(vm), vm->mem, pages);
 }
 
-// 4 GiB take seconds, so those that are large look for an interrupt between pieces of this size.
-enum { PIECE = 16 << 20 };
+// What may be 4 GiB is done in pieces, and looks up between them.
+enum { PIECE = LOOK_UP, ELEMENTS = LOOK_UP / sizeof(struct vm_func) };
 
-static enum trap interrupted(struct vmctx *vm)
+static enum trap interrupted(void)
 {
-    const struct vm_thread *t = vm->thread; // NULL: the runtime itself calls
-    bool any = t && __atomic_load_n(&t->interrupt, __ATOMIC_RELAXED);
-    return any ? rt_interrupted(vm) : TRAP_NONE;
+    return (enum trap)look_up();
+}
+
+// How much of `left` is next, and, in *from, where it starts among n: at the front, or, backwards,
+// at the end.
+static u32 next_piece(u32 n, u32 left, u32 most, bool backwards, u32 *from)
+{
+    u32 piece = left < most ? left : most;
+    *from = backwards ? left - piece : n - left;
+    return piece;
 }
 
 // From the end that keeps what is still to be read.
-static enum trap copy_pieces(struct vmctx *vm, u8 *dst, const u8 *src, u32 n)
+static enum trap copy(u8 *dst, const u8 *src, u32 n)
 {
-    for (u32 left = n; left;) {
-        u32 piece = left < PIECE ? left : PIECE, at = dst <= src ? n - left : left - piece;
-        enum trap trap = interrupted(vm);
-        if (trap)
-            return trap;
-        memmove(dst + at, src + at, piece);
-        left -= piece;
+    enum trap trap = TRAP_NONE;
+    for (u32 left = n, piece, from; left && !trap; left -= piece) {
+        piece = next_piece(n, left, PIECE, dst > src, &from);
+        memmove(dst + from, src + from, piece);
+        if (unlikely(left > PIECE))
+            trap = interrupted();
     }
-    return TRAP_NONE;
-}
-
-static enum trap fill_pieces(struct vmctx *vm, u8 *dst, int value, u32 n)
-{
-    for (u32 left = n; left;) {
-        u32 piece = left < PIECE ? left : PIECE;
-        enum trap trap = interrupted(vm);
-        if (trap)
-            return trap;
-        memset(dst + (n - left), value, piece);
-        left -= piece;
-    }
-    return TRAP_NONE;
+    return trap;
 }
 
 enum trap rt_memory_copy(struct vmctx *vm, u32 dst, u32 src, u32 n)
@@ -74,20 +68,21 @@ enum trap rt_memory_copy(struct vmctx *vm, u32 dst, u32 src, u32 n)
     u64 size = vm->mem->bytes;
     if (!in_bounds(dst, n, size) || !in_bounds(src, n, size))
         return TRAP_MEMORY;
-    if (n > PIECE)
-        return copy_pieces(vm, vm->mem_base + dst, vm->mem_base + src, n);
-    memmove(vm->mem_base + dst, vm->mem_base + src, n);
-    return TRAP_NONE;
+    return copy(vm->mem_base + dst, vm->mem_base + src, n);
 }
 
 enum trap rt_memory_fill(struct vmctx *vm, u32 dst, u32 value, u32 n)
 {
     if (!in_bounds(dst, n, vm->mem->bytes))
         return TRAP_MEMORY;
-    if (n > PIECE)
-        return fill_pieces(vm, vm->mem_base + dst, (int)(value & 0xff), n);
-    memset(vm->mem_base + dst, (int)(value & 0xff), n);
-    return TRAP_NONE;
+    enum trap trap = TRAP_NONE;
+    for (u32 left = n, piece, from; left && !trap; left -= piece) {
+        piece = next_piece(n, left, PIECE, false, &from);
+        memset(vm->mem_base + dst + from, (int)(value & 0xff), piece);
+        if (unlikely(left > PIECE))
+            trap = interrupted();
+    }
+    return trap;
 }
 
 enum trap rt_memory_init(struct vmctx *vm, u32 segment, u32 dst, u32 src, u32 n)
@@ -96,9 +91,7 @@ enum trap rt_memory_init(struct vmctx *vm, u32 segment, u32 dst, u32 src, u32 n)
     u64 size = vm->instance->dropped_datas[segment] ? 0 : s->size;
     if (!in_bounds(src, n, size) || !in_bounds(dst, n, vm->mem->bytes))
         return TRAP_MEMORY;
-    if (n)
-        memcpy(vm->mem_base + dst, s->bytes + src, n);
-    return TRAP_NONE;
+    return n ? copy(vm->mem_base + dst, s->bytes + src, n) : TRAP_NONE;
 }
 
 void rt_data_drop(struct vmctx *vm, u32 segment)
@@ -126,11 +119,16 @@ enum trap rt_table_set(struct vmctx *vm, u32 table, u32 index, u64 ref)
     return TRAP_NONE;
 }
 
-static void fill(const struct vm_table *t, u64 start, u64 n, u64 ref)
+static enum trap fill(const struct vm_table *t, u64 start, u32 n, u64 ref)
 {
     struct vm_func element = table_element(t->elem, ref);
-    for (u64 i = 0; i < n; i++)
+    enum trap trap = TRAP_NONE;
+    for (u32 i = 0; i < n && !trap; i++) {
         t->at[start + i] = element;
+        if (unlikely(i % ELEMENTS == ELEMENTS - 1))
+            trap = interrupted();
+    }
+    return trap;
 }
 
 s32 rt_table_grow(struct vmctx *vm, u32 table, u64 ref, u32 n)
@@ -150,10 +148,7 @@ enum trap rt_table_fill(struct vmctx *vm, u32 table, u32 index, u64 ref, u32 n)
     const struct vm_table *t = vm_table(vm, table);
     if (!in_bounds(index, n, t->length))
         return TRAP_TABLE;
-    enum trap trap = interrupted(vm);
-    if (!trap)
-        fill(t, index, n, ref);
-    return trap;
+    return fill(t, index, n, ref);
 }
 
 enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u32 dst, u32 src, u32 n)
@@ -161,9 +156,15 @@ enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u32 dst,
     const struct vm_table *to = vm_table(vm, dst_table), *from = vm_table(vm, src_table);
     if (!in_bounds(dst, n, to->length) || !in_bounds(src, n, from->length))
         return TRAP_TABLE;
-    enum trap trap = interrupted(vm);
-    if (n && !trap)
-        memmove(to->at + dst, from->at + src, (size_t)n * sizeof *to->at);
+    const struct vm_func *source = from->at + src;
+    struct vm_func *target = to->at + dst;
+    enum trap trap = TRAP_NONE;
+    for (u32 left = n, piece, at; left && !trap; left -= piece) {
+        piece = next_piece(n, left, ELEMENTS, target > source, &at);
+        memmove(target + at, source + at, piece * sizeof *target);
+        if (unlikely(left > ELEMENTS))
+            trap = interrupted();
+    }
     return trap;
 }
 
@@ -184,9 +185,13 @@ enum trap rt_table_init(struct vmctx *vm, u32 table, u32 segment, u32 dst, u32 s
     u64 size = vm->instance->dropped_elems[segment] ? 0 : s->count;
     if (!in_bounds(src, n, size) || !in_bounds(dst, n, t->length))
         return TRAP_TABLE;
-    for (u32 i = 0; i < n; i++)
+    enum trap trap = TRAP_NONE;
+    for (u32 i = 0; i < n && !trap; i++) {
         t->at[dst + i] = table_element(t->elem, segment_ref(vm, s, src + i));
-    return TRAP_NONE;
+        if (unlikely(i % ELEMENTS == ELEMENTS - 1))
+            trap = interrupted();
+    }
+    return trap;
 }
 
 void rt_elem_drop(struct vmctx *vm, u32 segment)

@@ -16,6 +16,7 @@
 // CPU is remembered over a switch.
 #include "rt/thread.h"
 #include "arch/arch.h"
+#include "base/lookup.h"
 #include "plat/plat.h"
 #include "rt/code.h"
 #include "rt/instance.h"
@@ -63,6 +64,11 @@ struct thread *thread_running_on(const struct rt_cpu *c)
 {
     const struct vmctx *vm = __atomic_load_n(&c->vm, __ATOMIC_RELAXED);
     return vm ? (struct thread *)vm->thread : NULL;
+}
+
+struct vmctx *thread_running_in(void)
+{
+    return this_cpu()->vm;
 }
 
 struct thread *thread_running(void)
@@ -213,7 +219,8 @@ static status run_to_end(struct thread *t)
 // An interrupt that came, or a deadline that passed, before the call.
 static status interrupted(struct thread *t)
 {
-    t->vm.trap = __atomic_exchange_n(&t->vm.interrupt, 0, __ATOMIC_RELAXED);
+    t->vm.trap = rt_pending(&t->vm);
+    __atomic_store_n(&t->vm.interrupt, 0, __ATOMIC_RELAXED);
     return ERR_TRAP;
 }
 
@@ -244,7 +251,7 @@ status thread_call(struct thread *t, const struct vm_func *f, u64 *slots)
     t->ended = NULL;
     if (t->deadline != UINT64_MAX && t->deadline <= plat_now())
         t->vm.interrupt = TRAP_TIME;
-    if (t->vm.interrupt)
+    if (rt_pending(&t->vm))
         return interrupted(t);
     return run_to_end(t);
 }
@@ -281,7 +288,11 @@ status thread_result(const struct thread *t)
 
 void thread_request(struct thread *t, enum trap trap)
 {
-    __atomic_store_n(&t->vm.interrupt, trap, __ATOMIC_RELAXED);
+    u32 what = __atomic_load_n(&t->vm.interrupt, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&t->vm.interrupt, &what,
+                                        (what & VM_INTERRUPT_SWITCH) | trap, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+        ;
 }
 
 void thread_interrupt(struct thread *t, enum trap trap)
@@ -453,6 +464,7 @@ void threads_release(struct realm *r)
 status rt_init(void)
 {
     status s = code_init();
+    look_up_hook = rt_look_up;
     if (!s)
         plat_on_fault(trap_on_fault);
     return s;

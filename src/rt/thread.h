@@ -80,3 +80,5 @@ static inline void allow_host(struct vm_thread *t)
 // The stubs lie in one piece from arch_stub_import to arch_stubs_end.
 bool trap_in_stubs(const u8 *pc);
 bool trap_on_fault(struct plat_fault *f);
+u32 rt_look_up(void);                  // base/lookup.h: the trap to end with, or TRAP_NONE
+struct vmctx *thread_running_in(void); // the instance that this CPU's thread has come from, or NULL

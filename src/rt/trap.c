@@ -53,22 +53,19 @@ void rt_set_scheduler(const struct rt_scheduler *s)
 
 static void ask_to_switch(struct thread *t)
 {
-    u32 none = 0;
-    __atomic_compare_exchange_n(&t->vm.interrupt, &none, VM_INTERRUPT_SWITCH, false,
-                                __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    __atomic_or_fetch(&t->vm.interrupt, VM_INTERRUPT_SWITCH, __ATOMIC_RELAXED);
     if (t->store->engine->code)
         t->vm.direct_limit = (u8 *)UINTPTR_MAX;
 }
 
-// False: nobody has asked, or for the end, which looks for its place in the guest (on_timer).
+// False: nobody has asked to switch. One to end stays: it looks for its place in the guest
+// (on_timer).
 static bool take_request(struct vm_thread *t)
 {
-    u32 what = VM_INTERRUPT_SWITCH;
-    if (!__atomic_compare_exchange_n(&t->interrupt, &what, 0, false, __ATOMIC_RELAXED,
-                                     __ATOMIC_RELAXED))
-        return false;
-    allow_host(t);
-    return true;
+    u32 what = __atomic_fetch_and(&t->interrupt, ~VM_INTERRUPT_SWITCH, __ATOMIC_RELAXED);
+    if (what == VM_INTERRUPT_SWITCH)
+        allow_host(t);
+    return what & VM_INTERRUPT_SWITCH;
 }
 
 enum trap rt_interrupted(struct vmctx *vm)
@@ -77,6 +74,13 @@ enum trap rt_interrupted(struct vmctx *vm)
     if (take_request(t))
         scheduler->preempt(vm);
     return rt_pending(t);
+}
+
+u32 rt_look_up(void)
+{
+    struct vmctx *vm = thread_running_in();
+    bool asked = vm && unlikely(__atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED));
+    return asked ? rt_interrupted(vm) : TRAP_NONE;
 }
 
 void rt_check_interrupt(struct vmctx *vm)
@@ -208,7 +212,7 @@ static void on_timer(struct thread *t, struct plat_fault *f)
     bool scheduled = t->ended && scheduler;
     bool wanted = scheduled && scheduler->tick(t); // it must know that its timer has gone
     if (t->deadline <= plat_now() && !rt_pending(&t->vm))
-        t->vm.interrupt = TRAP_TIME;
+        thread_request(t, TRAP_TIME);
     if (!rt_pending(&t->vm)) {
         if (wanted)
             on_tick(t, f);
@@ -220,6 +224,8 @@ static void on_timer(struct thread *t, struct plat_fault *f)
         resume_in_unwind(t, f, rt_pending(&t->vm), true);
         return;
     }
+    if (wanted)
+        ask_to_switch(t); // C code that gives things back before it ends lets others run, too
     // A guest that does little else than call the host might never be found in its own code: from
     // now on there is no stack for host functions, so its next call ends it.
     if (t->store->engine->code)

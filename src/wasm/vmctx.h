@@ -109,8 +109,8 @@ struct vm_thread {
     u8 *direct_limit; // as host_limit, for calls with arguments in registers: beyond any stack
                       // also when an interrupt to switch waits
     u64 *cells, *cells_end; // operand stack of the interpreter
-    u32 interrupt; // set asynchronously to an enum trap, or VM_INTERRUPT_SWITCH: the interpreter
-                   // looks at back edges and calls
+    u32 interrupt; // set asynchronously: an enum trap, and VM_INTERRUPT_SWITCH. The interpreter
+                   // looks at back edges and calls, C code at look_up()
     // The trap that ended it, for the message: kind, and where it was raised.
     u32 trap;
     u32 exit_code;     // when trap == TRAP_EXIT
@@ -131,7 +131,7 @@ struct vm_thread {
 static inline enum trap rt_pending(const struct vm_thread *t)
 {
     u32 what = __atomic_load_n(&t->interrupt, __ATOMIC_RELAXED);
-    return what == VM_INTERRUPT_SWITCH ? TRAP_NONE : (enum trap)what;
+    return (enum trap)(what & ~VM_INTERRUPT_SWITCH);
 }
 
 struct vmctx {
