@@ -222,11 +222,12 @@ static int run_all(struct program *programs, int n)
         code = link_program(&programs[i]);
     for (int i = 0; i < n && !code; i++)
         code = begin(&programs[i]);
-    if (code)
-        return code;
+    for (int i = 0; i < n && code; i++)
+        job_stop(&programs[i].job);
+    bool failed = code;
     u64 start = plat_now();
     jobs_run();
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n && !failed; i++) {
         struct program *p = &programs[i];
         p->run_ns = plat_now() - start;
         print_results(p);

@@ -133,6 +133,12 @@ status job_begin(struct job *j)
     return process_begin(j->process, j->invoke);
 }
 
+void job_stop(struct job *j)
+{
+    if (j->process)
+        process_stop(j->process, NEBULET_KILLED, 0);
+}
+
 void jobs_run(void)
 {
     kern_run();

@@ -41,6 +41,8 @@ status job_link(struct job *j, struct error *e);
 const char *job_unfit(const struct job *j);
 // NOT_FOUND: the module exports nothing to begin with.
 status job_begin(struct job *j);
+// Ends it, should it have begun or not: for when another one cannot. jobs_run waits for that.
+void job_stop(struct job *j);
 void jobs_run(void);
 void job_free(struct job *j); // at any point
 void jobs_free(void);

@@ -379,12 +379,18 @@ static void print_out(const u8 *text, size_t n)
     vfs_write(console_file(CONSOLE_OUT), &v, 1, VFS_HERE, &done);
 }
 
-// The program at hand, and those that are to run with it.
+// The program at hand, and those that are to run with it: when one cannot, none does.
 static int load_all(struct launch *l, struct words *w, struct program *programs, u32 *n)
 {
     int code = load(&programs[(*n)++], l);
-    while (!code && l->more && *n < TOGETHER && next_launch(l, w))
-        code = load(&programs[(*n)++], l);
+    while (l->more && next_launch(l, w)) {
+        if (!code && *n == TOGETHER) {
+            say("more than %u programs at the same time", TOGETHER);
+            code = CODE_ERROR;
+        }
+        if (!code)
+            code = load(&programs[(*n)++], l);
+    }
     for (u32 i = 0; i < *n && !code; i++)
         code = begin(&programs[i]);
     return code;
@@ -403,8 +409,9 @@ static int run_programs(struct launch *l, struct words *w)
     int code = load_all(l, w, programs, &n);
     if (!first_instruction)
         first_instruction = rdtsc();
-    if (!code)
-        jobs_run();
+    for (u32 i = 0; i < n && code; i++)
+        job_stop(&programs[i].job);
+    jobs_run();
     for (u32 i = 0; i < n; i++) {
         if (!code)
             code = programs[i].job.code;
