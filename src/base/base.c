@@ -30,10 +30,8 @@ status error_set(struct error *e, status code, u64 offset, const char *format, .
     va_start(args, format);
     fmt_va(e->text, sizeof e->text, format, args);
     va_end(args);
-    // Names in it come from the module: control characters stay off the terminal.
-    for (char *p = e->text; *p; p++)
-        if ((u8)*p < 0x20 || *p == 0x7f)
-            *p = '?';
+    for (size_t i = 0, n = strlen(e->text); i < n; i++) // names in it come from the module
+        e->text[i] = fmt_shown(e->text, n, i);
     return code;
 }
 

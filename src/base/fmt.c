@@ -149,3 +149,19 @@ size_t fmt(char *buffer, size_t n, const char *format, ...)
     va_end(args);
     return length;
 }
+
+char fmt_shown(const char *text, size_t n, size_t i)
+{
+    const u8 *p = (const u8 *)text;
+    u8 c = p[i];
+    size_t back = 0; // to the byte that begins the character
+    if (c < 0x20 || c == 0x7f || (c == 0xc2 && i + 1 < n && p[i + 1] >= 0x80 && p[i + 1] < 0xa0))
+        return '?';
+    if (c < 0x80 || c >= 0xa0)
+        return (char)c;
+    while (back < 4 && back < i && (p[i - back] & 0xc0) == 0x80)
+        back++;
+    u8 first = p[i - back];
+    size_t follow = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first > 0xc2 ? 1 : 0;
+    return back <= follow ? (char)c : '?';
+}

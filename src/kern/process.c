@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Processes, made and ended: see process.h.
 #include "kern/process.h"
+#include "base/fmt.h"
 #include "base/heap.h"
 #include "kern/channel.h"
 #include "kern/sched.h"
@@ -135,12 +136,13 @@ static status link(struct process *p, struct error *e)
     return OK;
 }
 
+// It is for messages, and may come from a guest.
 static void copy_name(char *to, const char *from)
 {
-    size_t n = strlen(from);
-    n = n < NEBULET_NAME_MAX ? n : NEBULET_NAME_MAX;
-    memcpy(to, from, n);
-    to[n] = 0;
+    size_t n = strlen(from), i = 0;
+    for (; i < n && i < NEBULET_NAME_MAX; i++)
+        to[i] = fmt_shown(from, n, i);
+    to[i] = 0;
 }
 
 status process_new(struct module_object *m, const struct process_config *config,

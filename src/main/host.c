@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fmt.h"
 #include "wasm/engine.h"
 
 static const struct command commands[] = {
@@ -90,9 +91,8 @@ void hint(const char *format, ...)
 
 void print_text(FILE *to, const void *text, size_t length)
 {
-    const u8 *p = text;
     for (size_t i = 0; i < length; i++)
-        putc(p[i] < 0x20 || p[i] == 0x7f ? '?' : p[i], to);
+        putc(fmt_shown(text, length, i), to);
 }
 
 static const struct command *find(const char *name)

@@ -271,14 +271,12 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *t, const char
     va_end(args);
 }
 
-// Names come from the module and may be anything: control characters stay off the terminal.
+// Names come from the module and may be anything.
 static void add_name(struct text *t, struct name name)
 {
     enum { LONGEST = 120 };
-    for (u32 i = 0; i < name.length && i < LONGEST; i++) {
-        u8 c = (u8)name.p[i];
-        add(t, "%c", c < 0x20 || c == 0x7f ? '?' : c);
-    }
+    for (u32 i = 0; i < name.length && i < LONGEST; i++)
+        add(t, "%c", fmt_shown((const char *)name.p, name.length, i));
     if (name.length > LONGEST)
         add(t, "...");
 }
