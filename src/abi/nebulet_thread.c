@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Calls on threads and their locks, timers, the watchdog, and random bytes.
 #include "abi/nebulet_call.h"
+#include "arch/arch.h"
 #include "base/csprng.h"
 #include "kern/word.h"
 #include "plat/plat.h"
@@ -126,14 +127,15 @@ enum { PIECE = 4096 };
 
 s64 call_random_fill(struct vmctx *vm, struct process *p, const struct call_random_fill *a)
 {
+    enum { AT_ONCE = 512 }; // it is slow
     (void)p;
-    status s = OK;
-    for (u32 done = 0, n; done < a->bytes_size && !s; done += n) {
-        n = a->bytes_size - done < PIECE ? a->bytes_size - done : PIECE;
+    bool good = true;
+    for (u32 done = 0, n; done < a->bytes_size && good; done += n) {
+        n = a->bytes_size - done < AT_ONCE ? a->bytes_size - done : AT_ONCE;
         rt_check_interrupt(vm);
-        s = plat_entropy(a->bytes + done, n);
+        good = arch_random(a->bytes + done, n);
     }
-    return s;
+    return good ? OK : ERR_UNAVAILABLE;
 }
 
 // One generator for all, seeded at first use and again after a while.

@@ -47,6 +47,10 @@ static inline void arch_set_gs(u64 base);
 // rcx.
 extern const void *arch_gs_setter;
 
+// Bytes from the CPU's own generator of random numbers, slowly: about 1 us for each 8 of them.
+// False: it has none, or none that answers.
+bool arch_random(void *p, size_t n);
+
 // Stubs that compiled code calls, in assembler (see target/x64/abi.h for the registers they keep).
 extern const u8 arch_stub_link[];   // call through a vm_func of another instance, R11 = the vm_func
 extern const u8 arch_stub_import[]; // the same for an import cell: goes through R11->ref first

@@ -37,6 +37,21 @@ POLLS = "(module (import \"wasi_snapshot_preview1\" \"poll_oneoff\" (func $f (pa
         "(result i32))) (memory (export \"memory\") 1) (data (i32.const 8) \"\\01\") " \
         "(func (export \"_start\") (drop (call $f (i32.const 0) (i32.const 256) (i32.const 1) " \
         "(i32.const 512)))))"
+# The exit code is random_fill's error, without its sign.
+RANDOM = "(module (import \"nebulet\" \"random_fill\" (func $random (param i32 i32) (result i64))) " \
+         "(import \"nebulet\" \"cprng_fill\" (func $cprng (param i32 i32) (result i64))) " \
+         "(import \"nebulet\" \"exit\" (func $exit (param i32))) (memory 1) " \
+         "(func (export \"_start\") " \
+         "(if (i64.ne (call $cprng (i32.const 0) (i32.const 3000)) (i64.const 0)) " \
+         "(then (call $exit (i32.const 99)))) " \
+         "(if (i64.eqz (i64.load (i32.const 2992))) (then (call $exit (i32.const 98)))) " \
+         "(i32.store (i32.const 8000) (i32.wrap_i64 (call $random (i32.const 4000) " \
+         "(i32.const 2001)))) " \
+         "(if (i32.load (i32.const 8000)) " \
+         "(then (call $exit (i32.sub (i32.const 0) (i32.load (i32.const 8000)))))) " \
+         "(if (i64.eqz (i64.load (i32.const 5993))) (then (call $exit (i32.const 97)))) " \
+         "(if (i32.load8_u (i32.const 6001)) (then (call $exit (i32.const 96))))))"
+UNAVAILABLE = 18
 # Takes all the memory that there is, touches it, and takes the stack, too.
 GREEDY = "(module (memory 1) (func $f (call $f)) (func (export \"_start\") (local $p i32) " \
          "(loop $l (local.set $p (memory.grow (i32.const 64))) " \
@@ -249,6 +264,22 @@ def timed(bench, engine, source):
     base.Result(code, out, err).check(0, source.stem.encode() + b"\n")
 
 
+def hardware_random(bench, has_one):
+    """random_fill is the CPU's own generator, and says so when there is none; cprng_fill always is."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-random-") as scratch:
+        with open(f"{scratch}/random.wat", "w", encoding="ascii") as source:
+            source.write(RANDOM)
+        base.run(["wat2wasm", f"{scratch}/random.wat", "-o", f"{scratch}/random.wasm"]).check()
+        with open(f"{scratch}/random.wasm", "rb") as wasm:
+            files = {"random.wasm": wasm.read()}
+    flags = [] if has_one else ["-cpu", "max,-rdrand,-rdseed"]
+    found, rest = run_many(bench, ["init=/random.wasm", "--"], files, flags=flags)
+    if not found:
+        raise base.Failed(f"it has not come to an end\n{base.excerpt(rest)}")
+    out, err, code = found[0]
+    base.Result(code, out, err).check(0 if has_one else UNAVAILABLE)
+
+
 def sqlite(bench, engine):
     """sqlite3 four times on one database, which the memory file system keeps in between."""
     files = {"sqlite3.wasm": (real.BUILT / "sqlite3.wasm").read_bytes(), "db/empty": b""}
@@ -294,6 +325,9 @@ def boots(bench):
                         lambda f=flags: boot_slow_input(bench, *f))
     for name, text in (("read", READS), ("polled", POLLS)):
         yield base.Case(f"silent input, {name}", "", lambda t=text: boot_silent_input(bench, t))
+    for has_one in (True, False):
+        yield base.Case(f"a CPU {'with' if has_one else 'without'} random numbers", "",
+                        lambda h=has_one: hardware_random(bench, h))
     for cpus, threads, rounds in ((2, "multi", 2000), (4, "single", 20000)):
         yield base.Case(f"{cpus} CPUs share everything", "",
                         lambda c=cpus, t=threads, r=rounds: stress(bench, c, t, r))

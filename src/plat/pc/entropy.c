@@ -2,6 +2,7 @@
 // Random bytes: ChaCha20, with a key from everything that cannot be foreseen here: the CPU's
 // generator, and the time stamp counter around slow accesses to a device. Without a generator the
 // latter alone must do, and then much more of it is taken.
+#include "arch/arch.h"
 #include "base/csprng.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
@@ -11,34 +12,6 @@ enum { JITTER_FEW = 8, JITTER_MANY = 2048 };
 static struct csprng pool;
 static bool seeded;
 static u32 lock;
-
-static bool rdseed(u64 *v)
-{
-    bool done;
-    __asm__ volatile("rdseed %0; setc %1" : "=r"(*v), "=qm"(done) : : "cc");
-    return done;
-}
-
-static bool rdrand(u64 *v)
-{
-    bool done;
-    __asm__ volatile("rdrand %0; setc %1" : "=r"(*v), "=qm"(done) : : "cc");
-    return done;
-}
-
-// A word from the better of the CPU's two generators; false: it has none, or it does not answer.
-static bool from_cpu(u64 *v)
-{
-    bool has_seed = cpuid(7, 0).b >> 18 & 1, has_rand = cpuid(1, 0).c >> 30 & 1;
-    for (u32 i = 0; i < 32; i++) {
-        if (has_seed && rdseed(v))
-            return true;
-        if ((!has_seed || i > 16) && has_rand && rdrand(v))
-            return true;
-        cpu_pause();
-    }
-    return false;
-}
 
 // Stirs data into the key: the key encrypts nothing but what comes next.
 static void stir(u8 key[32], const u64 data[4])
@@ -68,9 +41,7 @@ static void seed(void)
 {
     u8 key[32] = {0};
     u64 data[4];
-    bool good = true;
-    for (u32 i = 0; i < 4; i++)
-        good &= from_cpu(&data[i]);
+    bool good = arch_random(data, sizeof data);
     if (good)
         stir(key, data);
     jitter(key, good ? JITTER_FEW : JITTER_MANY);
