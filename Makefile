@@ -109,19 +109,37 @@ $(eval $(call variant,build/asan,$(SANITIZE)))
 # --- The kernel: the same core once more, and the PC as its platform.
 KERNEL_LINK = $(CC) $(PC_LINK) -fuse-ld=lld-22 -nostdlib -static -Wl,--gc-sections -Wl,--icf=safe \
 	-Wl,--build-id=none -Wl,-z,max-page-size=64 -T src/plat/pc/kernel.ld
+# One kernel's objects: $1 their folder, $2 its flags, $3 what tells the link-time flags of a file.
+define kernel
+$1/%.o: src/%.c Makefile | $(TOOLS)
+	@mkdir -p $$(@D)
+	$$(call say,CC $$@)
+	$Q$(CC) $2 $(CFLAGS) $(FREESTANDING) $(PC_FLAGS) $$(call $3,$$<) $$(call PC_SIZE,$$<) $$(if $$(filter $$<,$(PC_PLAIN)),-mgeneral-regs-only) -c $$< -o $$@
+$1/%.o: src/%.S Makefile | $(TOOLS)
+	@mkdir -p $$(@D)
+	$$(call say,AS $$@)
+	$Q$(CC) $2 -Isrc -MMD -MP -g -c $$< -o $$@
+-include $(patsubst src/%,$1/%.d,$(basename $(CORE_SRC) $(PC_SRC)))
+endef
+$(eval $(call kernel,build/kernel,,PC_WHOLE))
+$(eval $(call kernel,build/probe,-Itest/probe,))
+
 KERNEL_OBJ = $(patsubst src/%,build/kernel/%.o,$(basename $(CORE_SRC) $(PC_SRC)))
-build/kernel/%.o: src/%.c Makefile | $(TOOLS)
-	@mkdir -p $(@D)
-	$(call say,CC $@)
-	$Q$(CC) $(CFLAGS) $(FREESTANDING) $(PC_FLAGS) $(call PC_WHOLE,$<) $(call PC_SIZE,$<) $(if $(filter $<,$(PC_PLAIN)),-mgeneral-regs-only) -c $< -o $@
-build/kernel/%.o: src/%.S Makefile | $(TOOLS)
-	@mkdir -p $(@D)
-	$(call say,AS $@)
-	$Q$(CC) -Isrc -MMD -MP -g -c $< -o $@
 build/nebulet.elf: $(KERNEL_OBJ) src/plat/pc/kernel.ld
 	$(call say,LD $@)
 	$Q$(KERNEL_LINK) $(KERNEL_OBJ) -o $@
--include $(KERNEL_OBJ:.o=.d)
+
+# The kernel, but it finds out for how long locks are held (test/probe/probe.c).
+PROBE_OBJ = $(patsubst build/kernel/%,build/probe/%,$(KERNEL_OBJ)) build/probe/probe.o
+build/probe/probe.o: test/probe/probe.c Makefile | $(TOOLS)
+	@mkdir -p $(@D)
+	$(call say,CC $@)
+	$Q$(CC) -Itest/probe $(CFLAGS) $(FREESTANDING) $(PC_FLAGS) -mgeneral-regs-only -c $< -o $@
+build/test/kernel/probe.elf: $(PROBE_OBJ) src/plat/pc/kernel.ld
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$Q$(KERNEL_LINK) -Wl,--wrap=plat_exit $(PROBE_OBJ) -o $@
+-include build/probe/probe.d
 
 # Kernels that are tests: src/main/kernel.c is a file of theirs.
 build/kernel/test/%.o: test/kernel/%.c Makefile | $(TOOLS)
@@ -221,7 +239,7 @@ build/nebulet.iso: build/nebulet.elf build/guest/wordfreq.wasm test/make_iso
 	@check/install test
 	test/make_iso build/nebulet.elf $@ build/guest/wordfreq.wasm
 
-unit: $(UNIT) $(TEST_KERNELS) ## the unit tests and the kernels that are tests, built
+unit: $(UNIT) $(TEST_KERNELS) build/test/kernel/probe.elf ## the unit tests and the kernels that are tests, built
 
 test: all unit build/fuzz/differ ## all tests; ends with N passed, N failed
 	@check/install test

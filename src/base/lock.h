@@ -2,6 +2,7 @@
 // A spin lock: for the few structures that CPUs share, held for a short while and never over
 // anything that waits. doc/locks.md lists them all, and their order.
 #pragma once
+#include "base/probe.h"
 #include "base/types.h"
 
 typedef struct {
@@ -16,9 +17,11 @@ static inline void spin_acquire(spinlock *l)
 {
     while (unlikely(__atomic_fetch_or(&l->held, 1, __ATOMIC_ACQUIRE) & 1))
         spinlock_wait(l);
+    probe_taken(l);
 }
 
 static inline void spin_release(spinlock *l)
 {
+    probe_given(l);
     __atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
 }

@@ -180,14 +180,15 @@ def sort_output(data):
     return found, bytes(streams[1] + streams[2])
 
 
-def run_many(bench, words, files, machine="microvm", memory=64, limit=200, flags=()):
+def run_many(bench, words, files, machine="microvm", memory=64, limit=200, flags=(),
+             kernel="nebulet.elf"):
     """Boots with a file of words; returns what sort_output does."""
     files = dict(files, words=b"".join(word.encode() + b"\0" for word in words))
     with tempfile.NamedTemporaryFile(prefix="nebulet-archive-") as archive:
         archive.write(pack(files))
         archive.flush()
         command = [*QEMU, *MACHINES[machine], "-m", str(memory), "-kernel",
-                   str(bench.program.parent / "nebulet.elf"), "-initrd", archive.name,
+                   str(bench.program.parent / kernel), "-initrd", archive.name,
                    "-append", "console=multiplex words=/words", *flags]
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,

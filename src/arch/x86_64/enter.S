@@ -8,6 +8,7 @@
 // so that the way out is the same for a normal return, a trap, and both kinds of entry: `leave_guest`, with the thread
 // in r12 and the result in eax.
 #include "arch/x86_64/offsets.h"
+#include "arch/x86_64/probe.inc"
 
     .macro func name
     .globl \name
@@ -61,6 +62,12 @@
     pop %rdi
     jmp 6b
     .popsection
+    .endm
+
+    // Gives rt_switch_lock back.
+    .macro unlock_switches
+    probe_given
+    movl $0, rt_switch_lock(%rip)
     .endm
 
     .text
@@ -245,6 +252,7 @@ func arch_stub_pass
     jb arch_stub_direct
     lock btsl $0, rt_switch_lock(%rip)
     jc arch_stub_direct
+    probe_taken
     mov VM_THREAD_TURN(%rdi), %rsi
     test %rsi, %rsi
     jz 4f
@@ -264,7 +272,7 @@ func arch_stub_pass
     pop (%rax)
     mov VMCTX_OWN(%r14), %rax
     pop (%rax)
-    movl $0, rt_switch_lock(%rip)
+    unlock_switches
     mov VM_THREAD_INTERRUPT(%rsi), %eax
     test %eax, %eax
     jnz 6f
@@ -273,7 +281,7 @@ func arch_stub_pass
     mov %rsi, VMCTX_THREAD(%r14)
     mov VM_THREAD_SP(%rsi), %rsp
     ret
-4:  movl $0, rt_switch_lock(%rip)
+4:  unlock_switches
     jmp arch_stub_direct
 6:  mov %rsp, VM_THREAD_LAST_SP(%rsi)
     mov %r14, %rdi
@@ -307,7 +315,7 @@ func \name
     mov VM_THREAD_RESULT(%rsi), %rax
     test %rcx, %rcx
     jnz 7f
-    movl $0, rt_switch_lock(%rip)
+    unlock_switches
 1:  .irp r, r15, r14, r13, r12, rbx, rbp
     pop %\r
     .endr

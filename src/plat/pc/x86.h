@@ -2,6 +2,7 @@
 // The instructions that C has no words for, and the numbers of the x86-64 manuals that go with
 // them. Names and numbers are those of the Intel SDM; volumes 3A (system) and 4 (MSRs).
 #pragma once
+#include "base/probe.h"
 #include "base/types.h"
 
 // Page table entries (SDM 3A 4.5). Of the bits that the CPU ignores, 52 to 61 of an entry that
@@ -161,6 +162,7 @@ static inline void spin_lock(u32 *lock)
 {
     while (unlikely(__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE)))
         spin_wait(lock);
+    probe_taken(lock);
 }
 
 // So much of the stack is there: to come no deeper causes no page fault.
@@ -176,5 +178,6 @@ static inline void spin_lock_deep(u32 *lock)
 
 static inline void spin_unlock(u32 *lock)
 {
+    probe_given(lock);
     __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
 }
