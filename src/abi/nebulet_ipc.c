@@ -194,8 +194,8 @@ static struct nebulet_wait item_at(const u8 *items, u32 i)
     return item;
 }
 
-// Fills the waiters in, with a reference each; none when one is wrong.
-static status find_all(struct process *p, const u8 *items, u32 n, struct waiter *w)
+// Fills the waiters in; one may be wrong.
+static status find_all(const struct process *p, const u8 *items, u32 n, struct waiter *w)
 {
     for (u32 i = 0; i < n; i++) {
         struct nebulet_wait item = item_at(items, i);
@@ -207,16 +207,27 @@ static status find_all(struct process *p, const u8 *items, u32 n, struct waiter 
         w[i].object = h->object;
         w[i].signals = item.signals;
     }
-    for (u32 i = 0; i < n; i++)
-        object_ref(w[i].object);
     return OK;
 }
 
-static u32 signaled(const struct waiter *w, u32 n)
+// Lets others have the lock after every few items.
+enum { AT_ONCE = 64 };
+static void breathe(u32 i)
+{
+    if (i % AT_ONCE != AT_ONCE - 1)
+        return;
+    kern_release();
+    kern_acquire();
+}
+
+// Of all at the same time.
+static u32 signaled(struct waiter *w, u32 n)
 {
     u32 count = 0;
-    for (u32 i = 0; i < n; i++)
-        count += (w[i].object->signals & w[i].signals) != 0;
+    for (u32 i = 0; i < n; i++) {
+        w[i].observed = w[i].object->signals;
+        count += (w[i].observed & w[i].signals) != 0;
+    }
     return count;
 }
 
@@ -225,23 +236,44 @@ static s64 wait_all(struct waiter *w, u32 n, u64 deadline)
     status s = OK;
     u32 count;
     while (!(count = signaled(w, n)) && !s) {
-        for (u32 i = 0; i < n; i++)
+        for (u32 i = 0; i < n; i++) {
             waiter_add(&w[i], w[i].object, w[i].signals, sched_self());
-        s = sched_wait(deadline);
-        for (u32 i = 0; i < n; i++)
+            breathe(i);
+        }
+        if (n < AT_ONCE || !signaled(w, n))
+            s = sched_wait(deadline);
+        for (u32 i = 0; i < n; i++) {
             waiter_remove(&w[i]);
+            breathe(i);
+        }
     }
     return count ? (s64)count : s;
 }
 
-static void let_go(struct process *p, u8 *items, struct waiter *w, u32 n)
+static s64 wait_with_references(struct waiter *w, u32 n, u64 deadline)
+{
+    kern_acquire();
+    for (u32 i = 0; i < n; i++) {
+        object_ref(w[i].object);
+        breathe(i);
+    }
+    s64 result = wait_all(w, n, deadline);
+    for (u32 i = 0; i < n; i++) {
+        object_unref(w[i].object);
+        breathe(i);
+    }
+    kern_release();
+    return result;
+}
+
+// The objects themselves may be gone.
+static void tell(const struct process *p, u8 *items, const struct waiter *w, u32 n)
 {
     for (u32 i = 0; i < n; i++) {
         const struct handle *h = handle_find(&p->handles, item_at(items, i).handle);
         u32 closed = h && h->object == w[i].object ? 0 : NEBULET_HANDLE_CLOSED;
         store_u32(items + i * sizeof(struct nebulet_wait) + offsetof(struct nebulet_wait, observed),
-                  w[i].object->signals | closed);
-        object_unref(w[i].object);
+                  w[i].observed | closed);
     }
 }
 
@@ -255,13 +287,11 @@ s64 call_object_wait_many(struct vmctx *vm, struct process *p,
         return ERR_INVALID_ARG;
     if (n > countof(few) && !(w = heap_array(n, sizeof *w)))
         return ERR_NO_MEMORY;
-    kern_acquire();
     s64 result = find_all(p, a->items, n, w);
     if (!result) {
-        result = wait_all(w, n, a->deadline);
-        let_go(p, a->items, w, n);
+        result = wait_with_references(w, n, a->deadline);
+        tell(p, a->items, w, n);
     }
-    kern_release();
     if (w != few)
         heap_free(w);
     return result;

@@ -102,7 +102,10 @@ static status equip(struct process *p, struct process *child, const struct call_
         return s;
     struct handle *h = handle_find(&p->handles, a->channel);
     u32 rights = h->rights;
+    kern_acquire();
     handle_add(&child->handles, handle_remove(&p->handles, h), rights);
+    process_keeps(child, 1);
+    kern_release();
     return OK;
 }
 

@@ -12,7 +12,7 @@ static void end_init(struct channel *c, struct channel *peer)
     object_init(&c->object, OBJECT_channel);
     c->object.signals = NEBULET_WRITABLE;
     c->last = &c->first;
-    c->last_sender = &c->senders;
+    link_init(&c->senders);
 }
 
 status channel_new(struct channel **a, struct channel **b)
@@ -42,14 +42,14 @@ static size_t block_size(u32 size, u32 nhandles)
     return sizeof(struct message) + nhandles * sizeof(struct sent_handle) + size;
 }
 
-static void message_free(struct message *m)
+// It is in no queue any more, and only its memory is left to be given back.
+static void discharge(struct message *m)
 {
-    if (m->sender) {
-        m->sender->queued_messages--;
-        process_discharge(m->sender, block_size(m->size, m->nhandles));
-        object_unref(&m->sender->object);
-    }
-    heap_free(m);
+    for (u32 i = 0; i < m->nhandles; i++)
+        channel_kept(m->handles[i].object, -1);
+    m->sender->queued_messages--;
+    process_discharge(m->sender, block_size(m->size, m->nhandles));
+    object_unref(&m->sender->object);
 }
 
 static void append(struct channel *c, struct message *m)
@@ -60,24 +60,18 @@ static void append(struct channel *c, struct message *m)
     c->count++;
     if (c->peer && c->count == NEBULET_QUEUE_MAX)
         object_clear(&c->peer->object, NEBULET_WRITABLE);
-    if (c->object.waiters)
-        object_set(&c->object, NEBULET_READABLE);
-    else
-        c->object.signals |= NEBULET_READABLE;
+    object_set(&c->object, NEBULET_READABLE);
 }
 
 // The first of those who wait for room, when there is some: also called by one that has left
 // without taking it.
 static void wake_sender(struct channel *c)
 {
-    struct sender *s = c->senders;
-    if (!s || c->count >= NEBULET_QUEUE_MAX)
+    if (link_alone(&c->senders) || c->count >= NEBULET_QUEUE_MAX)
         return;
-    c->senders = s->next;
-    if (!c->senders)
-        c->last_sender = &c->senders;
+    struct sender *s = container_of(c->senders.next, struct sender, link);
+    link_remove(&s->link);
     sched_wake(s->thread, OK);
-    s->thread = NULL;
 }
 
 // The first of those who wait to receive.
@@ -86,14 +80,18 @@ static struct kthread *first_receiver(const struct channel *c)
     return c->last_receiver ? c->last_receiver->inbox.next : NULL;
 }
 
-static void step_out(struct channel *c, struct kthread *first)
+static inline void step_out(struct channel *c, struct kthread *t)
 {
-    struct kthread *last = c->last_receiver;
-    if (likely(last == first))
+    struct kthread *next = t->inbox.next, *last = t->inbox.last;
+    if (likely(next == t)) {
         c->last_receiver = NULL;
-    else
-        last->inbox.next = first->inbox.next;
-    first->inbox.next = NULL;
+    } else {
+        next->inbox.last = last;
+        last->inbox.next = next;
+        if (c->last_receiver == t)
+            c->last_receiver = last;
+    }
+    t->inbox.next = NULL;
 }
 
 // It comes out of the line without a message; NULL: nobody waits.
@@ -124,35 +122,72 @@ static struct message *take(struct channel *c)
 
 // --- Closing
 
-// The end has no handle any more: nobody receives from it, and what is sent to it is lost.
-void channel_destroy(struct object *o)
+// Nobody sends into its queue any more, or waits for what comes from here.
+static void sever(struct channel *peer)
 {
+    peer->peer = NULL;
+    object_clear(&peer->object, NEBULET_WRITABLE);
+    object_set(&peer->object, NEBULET_PEER_CLOSED);
+}
+
+// The first message, with what lies in it; how many handles that were.
+static u32 lose(struct channel *c)
+{
+    struct message *m = take(c);
+    u32 n = m->nhandles;
+    discharge(m);
+    for (u32 i = 0; i < n; i++)
+        object_unref(m->handles[i].object);
+    spin_release(&rt_switch_lock); // it may be large
+    heap_free(m);
+    spin_acquire(&rt_switch_lock);
+    return n;
+}
+
+// The end has no handle any more: nobody receives from it, and what is sent to it is lost. The
+// other end stays while those who wait there are told.
+bool channel_destroy(struct object *o)
+{
+    enum { AT_ONCE = 16, HANDLES_AT_ONCE = 64 };
     struct channel *c = container_of(o, struct channel, object), *peer = c->peer;
-    while (c->first) {
-        struct message *m = take(c);
-        for (u32 i = 0; i < m->nhandles; i++)
-            object_unref(m->handles[i].object);
-        message_free(m);
+    struct kthread *t;
+    if (peer && !peer->object.refs) {
+        peer->peer = NULL; // dead, too
+        peer = c->peer = NULL;
     }
-    if (peer) {
-        peer->peer = NULL;
-        object_clear(&peer->object, NEBULET_WRITABLE);
-        object_set(&peer->object, NEBULET_PEER_CLOSED);
-        for (struct kthread *t; (t = pop_receiver(peer, ERR_PEER_CLOSED));)
+    if (peer && peer->peer) {
+        sever(peer);
+        object_ref(&peer->object);
+    }
+    for (u32 i = 0; i < AT_ONCE && peer; i++) {
+        if ((t = pop_receiver(peer, ERR_PEER_CLOSED))) {
             sched_wake(t, OK);
+        } else {
+            c->peer = NULL;
+            object_unref(&peer->object);
+            peer = NULL;
+        }
     }
-    while (c->senders)
-        wake_sender(c); // the queue is empty
+    for (u32 i = 0, n = 0; i < AT_ONCE && n < HANDLES_AT_ONCE && !peer && c->first; i++)
+        n += lose(c);
+    for (u32 i = 0; i < AT_ONCE && !c->first; i++)
+        wake_sender(c);
+    if (peer || c->first || !link_alone(&c->senders))
+        return false;
     if (c->service)
         service_gone(c->service);
     heap_free(c);
+    return true;
 }
 
-void channel_each_kept(struct channel *c, void (*each)(struct object *o))
+void channel_each_kept(struct channel *c, bool (*each)(struct object *o))
 {
-    for (struct message *m = c->first; m; m = m->next)
-        for (u32 i = 0; i < m->nhandles; i++)
-            each(m->handles[i].object);
+    bool more = true;
+    for (struct message *m = c->first; m && more; m = m->next) {
+        more = each(NULL);
+        for (u32 i = 0; i < m->nhandles && more; i++)
+            more = each(m->handles[i].object);
+    }
 }
 
 // --- Sending
@@ -164,7 +199,8 @@ __attribute__((noinline, preserve_most)) static void copy_other(u8 *to, const u8
     memmove(to, from, n);
 }
 
-#define NOTHING UINT64_MAX // in vm_thread.result: nothing has come
+enum { DIRECT_MAX = 16 << 10 }; // bytes that are copied with the lock held
+#define NOTHING UINT64_MAX      // in vm_thread.result: nothing has come
 
 // Most messages are as long as a few registers.
 static inline __attribute__((always_inline)) void copy_message(u8 *to, const u8 *from, u32 n)
@@ -195,17 +231,9 @@ static inline __attribute__((always_inline)) void deliver(struct channel *to, st
 static status wait_for_room(struct channel *to, u64 deadline)
 {
     struct sender s = {.thread = sched_self()};
-    *to->last_sender = &s;
-    to->last_sender = &s.next;
+    link_add(&to->senders, &s.link);
     status why = sched_wait(deadline);
-    if (!s.thread)
-        return why;
-    struct sender **at = &to->senders;
-    while (*at != &s)
-        at = &(*at)->next;
-    *at = s.next;
-    if (!s.next)
-        to->last_sender = at;
+    link_remove(&s.link);
     return why;
 }
 
@@ -226,6 +254,7 @@ static void give_handles(struct process *p, struct message *m, const nebulet_han
         struct handle *h = handle_find(&p->handles, handles[i]);
         u32 rights = h->rights;
         m->handles[i] = (struct sent_handle){handle_remove(&p->handles, h), rights};
+        channel_kept(m->handles[i].object, 1);
     }
 }
 
@@ -257,6 +286,17 @@ static status room(const struct process *p, struct channel *c, u64 deadline)
     return s || may_queue(p) ? s : ERR_NO_RESOURCES;
 }
 
+// Only what is kept from those who run can be come to by what is sent.
+static status check_reach(struct process *p, const struct channel *c, const nebulet_handle *handles,
+                          u32 n)
+{
+    status s = OK;
+    search_begin();
+    for (u32 i = 0; i < n && !s; i++)
+        s = search_reaches(handle_find(&p->handles, handles[i])->object, &c->peer->object);
+    return s;
+}
+
 static status check_handles(struct process *p, const struct channel *c,
                             const nebulet_handle *handles, u32 n)
 {
@@ -267,13 +307,13 @@ static status check_handles(struct process *p, const struct channel *c,
             return ERR_BAD_HANDLE;
         if (!(h->rights & NEBULET_TRANSFER))
             return ERR_ACCESS_DENIED;
-        if (h->object == &c->object || search_reaches(h->object, &c->peer->object))
+        if (h->object == &c->object || h->object == &c->peer->object)
             return ERR_INVALID_ARG;
         for (u32 k = 0; k < i; k++)
             if (handles[k] == handles[i])
                 return ERR_INVALID_ARG;
     }
-    return OK;
+    return c->peer->kept ? check_reach(p, c, handles, n) : OK;
 }
 
 // After a wait a sibling may have closed one of the handles, so they are looked at then.
@@ -310,7 +350,7 @@ OFTEN bool channel_send_at_once(struct kthread *me, struct channel *c, const u8 
     kern_acquire();
     struct channel *to = c->peer;
     struct kthread *t = likely(to) && likely(!to->first) ? first_receiver(to) : NULL;
-    bool fits = likely(t) && likely(size <= t->inbox.room);
+    bool fits = likely(t) && likely(size <= t->inbox.direct);
     if (fits) {
         me->process->stats.sent++;
         deliver(to, t, bytes, size);
@@ -340,33 +380,30 @@ status channel_push_object(struct channel *c, struct object *o)
     }
     *m = (struct message){.nhandles = 1};
     m->handles[0] = (struct sent_handle){o, HANDLE_ALL_RIGHTS};
+    channel_kept(o, 1);
     enqueue(me, c, m);
     return OK;
 }
 
 // --- Receiving
 
-static s64 receive(struct process *p, struct channel *c, u8 *bytes, nebulet_handle *handles)
+static struct message *receive(struct process *p, struct channel *c, nebulet_handle *handles)
 {
     struct message *m = take(c);
-    s64 size = m->size;
-    memcpy(bytes, bytes_of(m), m->size);
+    discharge(m);
     for (u32 i = 0; i < m->nhandles; i++)
         handles[i] = handle_add(&p->handles, m->handles[i].object, m->handles[i].rights);
     p->stats.received++;
-    message_free(m);
-    return size;
+    return m;
 }
 
-static void leave_line(struct channel *c, struct kthread *t)
+// Without the lock.
+static void unpack(struct message *m, u8 *bytes)
 {
-    struct kthread *before = t;
-    while (before->inbox.next != t)
-        before = before->inbox.next;
-    before->inbox.next = t->inbox.next;
-    if (c->last_receiver == t)
-        c->last_receiver = before == t ? NULL : before;
-    t->inbox.next = NULL;
+    if (!m)
+        return;
+    memcpy(bytes, bytes_of(m), m->size);
+    heap_free(m);
 }
 
 // The reference is that of the inbox, until a message has come.
@@ -379,11 +416,13 @@ static inline __attribute__((always_inline)) void stand_in_line(struct kthread *
     me->inbox.at = c;
     me->inbox.bytes = bytes;
     me->inbox.room = room;
-    me->inbox.at_once = at_once ? (room + 1) & me->process->hand_mask : 0;
-    me->inbox.next = me;
+    me->inbox.direct = room < DIRECT_MAX ? room : DIRECT_MAX;
+    me->inbox.at_once = at_once ? (me->inbox.direct + 1) & me->process->hand_mask : 0;
+    me->inbox.next = me->inbox.last = me;
     if (unlikely(last)) {
         me->inbox.next = last->inbox.next;
-        last->inbox.next = me;
+        me->inbox.last = last;
+        me->inbox.next->inbox.last = last->inbox.next = me;
     }
     c->last_receiver = me;
     thread_vm(me->rt)->result = NOTHING;
@@ -396,29 +435,40 @@ static status out_of_line(struct kthread *me, status woken)
     if (likely(thread_vm(me->rt)->result != NOTHING))
         return OK;
     if (me->inbox.next)
-        leave_line(me->inbox.at, me);
+        step_out(me->inbox.at, me);
     else
         woken = me->inbox.why;
     object_unref(&me->inbox.at->object);
     return woken;
 }
 
-// The first message of the queue, if it fits.
-static s64 receive_first(struct process *p, struct channel *c, u8 *bytes, u32 size,
-                         nebulet_handle *handles, u32 nhandles, struct nebulet_message *needed)
+// The table may be large, so others get the lock meanwhile, and may take the message.
+#define AGAIN INT64_MIN
+static s64 make_room(struct handles *t, u32 n)
+{
+    spin_release(&rt_switch_lock);
+    status s = handles_reserve(t, n);
+    spin_acquire(&rt_switch_lock);
+    return s ? s : AGAIN;
+}
+
+// The first message of the queue, if it fits. AGAIN: look again.
+static s64 receive_first(struct process *p, struct channel *c, u32 size, nebulet_handle *handles,
+                         u32 nhandles, struct nebulet_message *needed, struct message **kept)
 {
     const struct message *m = c->first;
     *needed = (struct nebulet_message){m->size, m->nhandles};
     if (m->size > size || m->nhandles > nhandles)
         return ERR_BUFFER_TOO_SMALL;
-    status s = m->nhandles ? handles_reserve(&p->handles, m->nhandles) : OK;
-    return s ? s : receive(p, c, bytes, handles);
+    if (!handles_room(&p->handles, m->nhandles))
+        return make_room(&p->handles, m->nhandles);
+    *kept = receive(p, c, handles);
+    return (*kept)->size;
 }
 
-// With the lock, and a reference.
-static s64 receive_next(struct kthread *me, struct channel *c, u8 *bytes, u32 size,
-                        nebulet_handle *handles, u32 nhandles, struct nebulet_message *needed,
-                        u64 deadline)
+static s64 wait_and_receive(struct kthread *me, struct channel *c, u8 *bytes, u32 size,
+                            nebulet_handle *handles, u32 nhandles, struct nebulet_message *needed,
+                            u64 deadline, struct message **kept)
 {
     u64 *got = &thread_vm(me->rt)->result;
     s64 result = OK;
@@ -434,22 +484,39 @@ static s64 receive_next(struct kthread *me, struct channel *c, u8 *bytes, u32 si
         return (s64)*got;
     }
     if (c->first && (!result || result == ERR_PEER_CLOSED))
-        result = receive_first(me->process, c, bytes, size, handles, nhandles, needed);
+        result = receive_first(me->process, c, size, handles, nhandles, needed, kept);
+    if (result == AGAIN)
+        return result;
     struct kthread *next = result < 0 && c->first ? pop_receiver(c, OK) : NULL;
     if (next)
         sched_wake(next, OK); // what we were woken for may suit somebody else
     return result;
 }
 
+// With the lock, and a reference. What was kept is to be unpacked.
+static s64 receive_next(struct kthread *me, struct channel *c, u8 *bytes, u32 size,
+                        nebulet_handle *handles, u32 nhandles, struct nebulet_message *needed,
+                        u64 deadline, struct message **kept)
+{
+    s64 result;
+    do {
+        result = wait_and_receive(me, c, bytes, size, handles, nhandles, needed, deadline, kept);
+    } while (result == AGAIN);
+    return result;
+}
+
 s64 channel_recv(struct channel *c, u8 *bytes, u32 size, nebulet_handle *handles, u32 nhandles,
                  struct nebulet_message *needed, u64 deadline)
 {
+    struct message *kept = NULL;
     *needed = (struct nebulet_message){0};
     kern_acquire();
     object_ref(&c->object); // our handle may be closed meanwhile
-    s64 result = receive_next(sched_self(), c, bytes, size, handles, nhandles, needed, deadline);
+    s64 result =
+        receive_next(sched_self(), c, bytes, size, handles, nhandles, needed, deadline, &kept);
     object_unref(&c->object);
     kern_release();
+    unpack(kept, bytes);
     return result;
 }
 
@@ -500,17 +567,20 @@ u64 channel_called(struct vmctx *vm)
     struct kthread *me = vm->thread->user;
     struct channel *c = me->inbox.at;
     struct nebulet_message needed;
+    struct message *kept = NULL;
+    u8 *bytes = me->inbox.bytes;
     sched_arrived(me);
     s64 result = (s64)vm->thread->result;
     if (vm->thread->result == NOTHING) {
         object_ref(&c->object);
         result = out_of_line(me, me->woken);
         if (!result)
-            result = receive_next(me, c, me->inbox.bytes, me->inbox.room, NULL, 0, &needed,
-                                  NEBULET_FOREVER);
+            result = receive_next(me, c, bytes, me->inbox.room, NULL, 0, &needed, NEBULET_FOREVER,
+                                  &kept);
         object_unref(&c->object);
     }
     kern_release();
+    unpack(kept, bytes);
     rt_check_interrupt(vm);
     return (u64)result;
 }

@@ -21,8 +21,8 @@ struct message {
 // A thread that waits for room, first come, first served; on its stack. Those that wait to receive
 // have an inbox.
 struct sender {
-    struct sender *next;
-    struct kthread *thread; // NULL: as above
+    struct link link;
+    struct kthread *thread;
 };
 
 struct channel {
@@ -30,13 +30,21 @@ struct channel {
     struct channel *peer; // NULL: closed
     struct message *first, **last;
     u32 count;
-    struct kthread *last_receiver;         // of a circle, in line; NULL: none
-    struct sender *senders, **last_sender; // that want room in this end's queue
-    struct service *service; // its name, when it is the end that connections come from
+    u32 kept; // references to it from queues, and from tables of processes that do not live yet
+    struct kthread *last_receiver; // of a circle, in line; NULL: none
+    struct link senders;           // that want room in this end's queue
+    struct service *service;       // its name, when it is the end that connections come from
 };
 
-// The objects that lie in a channel's queue, for search_reaches.
-void channel_each_kept(struct channel *c, void (*each)(struct object *o));
+// The objects that lie in a channel's queue, for search_reaches, until it says false; and NULL for
+// each message.
+void channel_each_kept(struct channel *c, bool (*each)(struct object *o));
+// More or fewer references of that kind to an object.
+static inline void channel_kept(struct object *o, s32 change)
+{
+    if (o->type == OBJECT_channel)
+        container_of(o, struct channel, object)->kept += (u32)change;
+}
 
 status channel_new(struct channel **a, struct channel **b); // a reference each; without the lock
 // Without handles, to a thread that waits and has room: from memory to memory. False: none does.

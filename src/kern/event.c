@@ -14,9 +14,10 @@ struct event *event_new(void)
     return e;
 }
 
-void event_destroy(struct object *o)
+bool event_destroy(struct object *o)
 {
     heap_free(container_of(o, struct event, object));
+    return true;
 }
 
 static u64 later(u64 at, u64 ns)
@@ -53,11 +54,12 @@ void timer_set(struct timer *t, u64 at, u64 period)
     kern_release();
 }
 
-void timer_destroy(struct object *o)
+bool timer_destroy(struct object *o)
 {
     struct timer *t = container_of(o, struct timer, object);
     alarm_cancel(&t->alarm);
     heap_free(t);
+    return true;
 }
 
 u32 object_settable(const struct object *o)

@@ -56,6 +56,10 @@ static inline struct handle *handle_at(const struct handles *t, u32 i)
 // Room for n more, so that handle_add cannot fail; the first call makes the table. NO_RESOURCES:
 // past the limit. Without the lock.
 status handles_reserve(struct handles *t, u32 n);
+static inline bool handles_room(const struct handles *t, u32 n)
+{
+    return n <= t->limit - t->used && t->used + n <= t->capacity;
+}
 // Takes over a reference. There is room.
 nebulet_handle handle_add(struct handles *t, struct object *o, u32 rights);
 // Forgets a handle that was found; the reference is the caller's.

@@ -5,26 +5,63 @@
 #include "kern/process.h"
 #include "kern/sched.h"
 
+bool kern_work;
 struct object *kern_dead;
+static struct link called = {&called, &called}; // waiters of objects whose signals have changed
 
-static void destroy(struct object *o)
+// --- What is done a little at a time
+
+static bool destroy(struct object *o)
 {
     switch ((enum object_type)o->type) {
 #define OBJECT_TYPE(name)                                                                          \
-    case OBJECT_##name: name##_destroy(o); break;
+    case OBJECT_##name: return name##_destroy(o);
 #include "kern/objects.def"
 #undef OBJECT_TYPE
     }
+    return true;
+}
+
+static bool bury_one(void)
+{
+    struct object *o = kern_dead;
+    if (!o)
+        return false;
+    kern_dead = o->next;
+    if (!destroy(o)) {
+        o->next = kern_dead;
+        kern_dead = o;
+    }
+    return true;
+}
+
+// Whom it is not for goes on waiting.
+static bool wake_called(void)
+{
+    enum { AT_ONCE = 16 };
+    if (link_alone(&called))
+        return false;
+    for (u32 i = 0; i < AT_ONCE && !link_alone(&called); i++) {
+        struct waiter *w = container_of(called.next, struct waiter, link);
+        link_remove(&w->link);
+        if (w->signals & w->object->signals)
+            sched_wake(w->thread, OK);
+        else
+            link_add(&w->object->waiters, &w->link);
+    }
+    return true;
 }
 
 // Others get the lock in between.
-void object_bury_dead(void)
+void kern_work_off(void)
 {
-    for (struct object *o; (o = kern_dead);) {
-        kern_dead = o->next;
-        destroy(o);
-        spin_release(&rt_switch_lock);
-        spin_acquire(&rt_switch_lock);
+    while (kern_work) {
+        if (wake_called() || process_stop_some() || bury_one()) {
+            spin_release(&rt_switch_lock);
+            spin_acquire(&rt_switch_lock);
+        } else {
+            kern_work = false;
+        }
     }
 }
 
@@ -35,83 +72,87 @@ void object_release(struct object *o)
     kern_release();
 }
 
-void object_set(struct object *o, u32 signals)
-{
-    o->signals |= signals;
-    for (struct waiter *w = o->waiters; w; w = w->next)
-        if (w->signals & o->signals)
-            sched_wake(w->thread, OK);
-}
-
 // --- Reachability
 
-enum { VISITS_MAX = 4096, LOOKS_MAX = 65536 };
+enum { LOOKS_MAX = 500 };
 
 static struct {
-    u32 mark, visits, looks;
-    struct object *list;
+    u64 mark;
+    u32 looks, n;
+    struct object *list[LOOKS_MAX]; // to be visited
 } search;
 
 // What no process that runs keeps: such a process lives by itself.
-static void visit(struct object *o)
+static bool visit(struct object *o)
 {
-    bool keeps = o->type == OBJECT_channel || o->type == OBJECT_process;
-    search.looks++;
+    bool keeps = o && (o->type == OBJECT_channel || o->type == OBJECT_process);
+    if (++search.looks >= LOOKS_MAX)
+        return false;
     if (!keeps || o->mark == search.mark)
-        return;
+        return true;
     o->mark = search.mark;
-    o->visit = search.list;
-    search.list = o;
-    search.visits++;
+    search.list[search.n++] = o;
+    return true;
 }
 
 static void visit_kept(struct object *o)
 {
-    if (o->type == OBJECT_channel) {
+    if (o->type == OBJECT_channel)
         channel_each_kept(container_of(o, struct channel, object), visit);
-        return;
-    }
-    struct process *p = container_of(o, struct process, object);
-    for (u32 i = 0; !p->begun && i < p->handles.capacity; i++)
-        if (handle_at(&p->handles, i))
-            visit(p->handles.at[i].object);
+    else
+        process_each_kept(container_of(o, struct process, object), visit);
 }
 
 void search_begin(void)
 {
     search.mark++;
-    search.visits = search.looks = 0;
-    search.list = NULL;
+    search.looks = search.n = 0;
 }
 
 // What an earlier question of the same search has visited does not lead to `to`.
-bool search_reaches(struct object *from, const struct object *to)
+status search_reaches(struct object *from, const struct object *to)
 {
     visit(from);
-    for (struct object *o; (o = search.list);) {
-        if (o == to || search.visits > VISITS_MAX || search.looks > LOOKS_MAX)
-            return true;
-        search.list = o->visit;
+    while (search.n) {
+        struct object *o = search.list[--search.n];
+        if (o == to)
+            return ERR_INVALID_ARG;
         visit_kept(o);
     }
-    return false;
+    return search.looks < LOOKS_MAX ? OK : ERR_NO_RESOURCES;
 }
 
 // --- Signals
 
+void object_set(struct object *o, u32 signals)
+{
+    struct link *all = &o->waiters, *first = all->next;
+    o->signals |= signals;
+    if (!o->refs || likely(first == all)) // nobody waits for what is dead
+        return;
+    if (first->next == all) {
+        struct waiter *w = container_of(first, struct waiter, link);
+        if (w->signals & o->signals)
+            sched_wake(w->thread, OK);
+        return;
+    }
+    first->last = called.last;
+    called.last->next = first;
+    called.last = all->last;
+    called.last->next = &called;
+    link_init(all);
+    kern_work = true;
+}
+
 void waiter_add(struct waiter *w, struct object *o, u32 signals, struct kthread *t)
 {
-    *w = (struct waiter){o->waiters, &o->waiters, o, signals, t};
-    if (w->next)
-        w->next->self = &w->next;
-    o->waiters = w;
+    *w = (struct waiter){.object = o, .signals = signals, .thread = t};
+    link_add(&o->waiters, &w->link);
 }
 
 void waiter_remove(struct waiter *w)
 {
-    *w->self = w->next;
-    if (w->next)
-        w->next->self = w->self;
+    link_remove(&w->link);
 }
 
 s64 object_wait(struct object *o, u32 signals, u64 deadline)

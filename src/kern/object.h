@@ -8,6 +8,7 @@
 // that parks hands it on to whatever the CPU runs next.
 #pragma once
 #include "abi/nebulet_types.h"
+#include "base/assert.h"
 #include "base/status.h"
 #include "rt/rt.h"
 
@@ -18,35 +19,65 @@ enum object_type {
 };
 
 struct object;
-#define OBJECT_TYPE(name) void name##_destroy(struct object *o);
+// Takes a dead object apart, a bounded part of it at a time: true when nothing is left.
+#define OBJECT_TYPE(name) bool name##_destroy(struct object *o);
 #include "kern/objects.def"
 #undef OBJECT_TYPE
 
-struct waiter;
 struct kthread;
 
+// Of a circle; one that is in none is its own.
+struct link {
+    struct link *next, *last;
+};
+
+static inline void link_init(struct link *l)
+{
+    l->next = l->last = l;
+}
+static inline bool link_alone(const struct link *l)
+{
+    return l->next == l;
+}
+// At the end of the circle that begins behind `head`.
+static inline void link_add(struct link *head, struct link *l)
+{
+    l->next = head;
+    l->last = head->last;
+    l->last->next = head->last = l;
+}
+static inline void link_remove(struct link *l)
+{
+    l->last->next = l->next;
+    l->next->last = l->last;
+    link_init(l);
+}
+
 struct object {
-    u8 type;
+    u64 type : 8;
+    u64 mark : 56; // of the last search that came here; there are not as many searches
     u32 refs;
     u32 signals;
-    u32 mark; // search_reaches
     union {
-        struct object *visit; // search_reaches
-        struct object *next;  // that is dead, too: nothing refers to it, so nobody visits it
+        struct link waiters; // each of them holds a reference
+        struct object *next; // that is dead, too
     };
-    struct waiter *waiters; // each of them holds a reference
 };
 
 // A thread that waits for signals of an object; lies on its stack.
 struct waiter {
-    struct waiter *next, **self;
+    struct link link;
     struct object *object;
-    u32 signals;
+    u32 signals, observed;
     struct kthread *thread;
 };
 
+// What may be much is done later, a little at a time: whoever gives the kernel lock back does it,
+// and lets others have the lock in between. Dead objects are taken apart, those who wait for
+// signals of an object woken, the threads of a process stopped.
+extern bool kern_work; // there is something
 extern struct object *kern_dead;
-void object_bury_dead(void);
+void kern_work_off(void);
 
 // The kernel lock is the one that is held over switches.
 static inline void kern_acquire(void)
@@ -55,14 +86,15 @@ static inline void kern_acquire(void)
 }
 static inline void kern_release(void)
 {
-    if (unlikely(kern_dead))
-        object_bury_dead();
+    if (unlikely(kern_work))
+        kern_work_off();
     spin_release(&rt_switch_lock);
 }
 
 static inline void object_init(struct object *o, enum object_type type)
 {
     *o = (struct object){.type = (u8)type, .refs = 1};
+    link_init(&o->waiters);
 }
 static inline void object_ref(struct object *o)
 {
@@ -74,19 +106,22 @@ static inline void object_unref(struct object *o)
 {
     if (--o->refs)
         return;
+    assert(link_alone(&o->waiters));
     o->next = kern_dead;
     kern_dead = o;
+    kern_work = true;
 }
 void object_release(struct object *o); // takes the lock itself
 
-// Can `to` be come to by what lies in queues, and in tables of processes that do not run? Who puts
-// objects into another's keeping asks first, so that no two keep each other alive when nobody else
-// does: a search begins, and asks for each of them. It gives up, with "yes", after some thousand
-// queues, or when they hold a great many objects.
+// Can `to` be come to by what lies in queues, and in tables of processes that do not live yet? Who
+// puts objects into another's keeping asks first, so that no two keep each other alive when nobody
+// else does: a search begins, and asks for each of them. INVALID_ARG: yes. NO_RESOURCES: there is
+// more to look at than the lock may be held for.
 void search_begin(void);
-bool search_reaches(struct object *from, const struct object *to);
+status search_reaches(struct object *from, const struct object *to);
 
-// Changes signals, and wakes those who wait for one that is now there.
+// Changes signals, and wakes those who wait for one that is now there: when there are several, not
+// before the lock is given back, and those whom it is still there for.
 void object_set(struct object *o, u32 signals);
 static inline void object_clear(struct object *o, u32 signals)
 {

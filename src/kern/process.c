@@ -5,6 +5,7 @@
 #include "base/heap.h"
 #include "kern/channel.h"
 #include "kern/sched.h"
+#include "kern/word.h"
 #include "plat/plat.h"
 
 // --- Modules
@@ -57,7 +58,7 @@ status module_new(const u8 *bytes, size_t size, bool copy, struct module_object 
     return OK;
 }
 
-void module_destroy(struct object *o)
+bool module_destroy(struct object *o)
 {
     struct module_object *m = container_of(o, struct module_object, object);
     spin_release(&rt_switch_lock);
@@ -65,6 +66,7 @@ void module_destroy(struct object *o)
     heap_free(m->bytes);
     heap_free(m);
     spin_acquire(&rt_switch_lock);
+    return true;
 }
 
 // --- Made
@@ -197,18 +199,13 @@ static void dismantle(struct process *p)
 }
 
 // Nothing buries another's dead: what the last handle of an unborn process frees may be a further
-// one, and so on.
+// one, and so on. It has one at most, which it was made with.
 static void drop_handles(struct process *p)
 {
-    enum { AT_ONCE = 256 }; // before others get the lock
     for (u32 i = 0; i < p->handles.capacity; i++) {
         struct handle *h = handle_at(&p->handles, i);
         if (h)
             object_unref(handle_remove(&p->handles, h));
-        if (i % AT_ONCE == AT_ONCE - 1) {
-            spin_release(&rt_switch_lock);
-            spin_acquire(&rt_switch_lock);
-        }
     }
 }
 
@@ -218,6 +215,7 @@ void process_over(struct process *p)
         kern_hooks()->ending(p);
     dismantle(p);
     handles_free(&p->handles);
+    heap_free(p->words.buckets);
     object_release(&p->module->object);
     kern_acquire();
     alarm_cancel(&p->time_limit);
@@ -229,11 +227,12 @@ void process_over(struct process *p)
     kern_release();
 }
 
-void process_destroy(struct object *o)
+bool process_destroy(struct object *o)
 {
     struct process *p = container_of(o, struct process, object);
     if (!p->begun) {
         sched_remove(p);
+        process_keeps(p, -1);
         drop_handles(p);
         object_unref(&p->module->object);
         spin_release(&rt_switch_lock);
@@ -244,6 +243,52 @@ void process_destroy(struct object *o)
         spin_acquire(&rt_switch_lock);
     }
     heap_free(p);
+    return true;
+}
+
+// Nobody changes the table then.
+void process_each_kept(struct process *p, bool (*each)(struct object *o))
+{
+    for (u32 i = 0; p->state == NEBULET_CREATED && i < p->handles.capacity; i++)
+        if (handle_at(&p->handles, i) && !each(p->handles.at[i].object))
+            return;
+}
+
+void process_keeps(struct process *p, s32 change)
+{
+    for (u32 i = 0; i < p->handles.capacity; i++)
+        if (handle_at(&p->handles, i))
+            channel_kept(p->handles.at[i].object, change);
+}
+
+static struct process *to_stop; // those of which threads have not been asked yet
+
+static void ask_to_end(struct kthread *t)
+{
+    if (t->status == THREAD_OVER)
+        return;
+    thread_request(t->rt, t->process->how == NEBULET_LIMIT ? TRAP_TIME : TRAP_KILLED);
+    thread_vm(t->rt)->then = channel_called; // should it have handed over
+    sched_wake(t, ERR_CANCELLED);
+}
+
+bool process_stop_some(void)
+{
+    enum { AT_ONCE = 16 };
+    struct process *p = to_stop;
+    if (!p)
+        return false;
+    for (u32 i = 0; i < AT_ONCE && p->to_stop; i++) {
+        struct kthread *t = p->to_stop;
+        p->to_stop = t->next_thread;
+        ask_to_end(t);
+    }
+    sched_kick(p);
+    if (!p->to_stop) {
+        to_stop = p->next_to_stop;
+        object_unref(&p->object);
+    }
+    return true;
 }
 
 bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
@@ -252,19 +297,16 @@ bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
         return false;
     p->how = (u8)how;
     p->code = code;
+    if (p->state == NEBULET_CREATED)
+        process_keeps(p, -1);
     p->state = NEBULET_ENDS;
-    enum trap trap = how == NEBULET_LIMIT ? TRAP_TIME : TRAP_KILLED;
-    bool asked = false;
-    for (struct kthread *t = p->threads; t; t = t->next_thread) {
-        if (t->status == THREAD_OVER)
-            continue;
-        asked = true;
-        thread_request(t->rt, trap);
-        thread_vm(t->rt)->then = channel_called; // should it have handed over
-        sched_wake(t, ERR_CANCELLED);
-    }
-    if (asked)
-        sched_kick(p);
+    if (!p->threads)
+        return true;
+    p->to_stop = p->threads;
+    p->next_to_stop = to_stop;
+    to_stop = p;
+    object_ref(&p->object);
+    kern_work = true;
     return true;
 }
 
@@ -298,7 +340,8 @@ void process_discharge(struct process *p, u64 bytes)
 
 static u64 kernel_memory(const struct process *p)
 {
-    u64 n = sizeof *p + p->handles.capacity * sizeof *p->handles.at + p->stats.heap;
+    u64 n = sizeof *p + words_size(&p->words) + p->handles.capacity * sizeof *p->handles.at +
+            p->stats.heap;
     n += p->instance ? instance_size(p->instance) : 0;
     return n + p->nthreads * (sizeof(struct kthread) + thread_size());
 }

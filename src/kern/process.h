@@ -44,6 +44,14 @@ struct statistics {
     u64 memory_peak;
 };
 
+// Who waits at which address of a process: see word.c.
+struct word_table {
+    struct kthread **buckets; // NULL: `only`
+    struct kthread *only;
+    u64 key;
+    u32 bits;
+};
+
 struct process {
     struct object object; // signals: NEBULET_ENDED
     struct wasi *wasi;    // abi/wasi.h; NULL: none
@@ -55,6 +63,7 @@ struct process {
     struct module_object *module;
     struct limits_of_process limits;
     u64 wall_ns;
+    struct word_table words;
     u64 *slots; // of the last call's arguments and results; NULL: it has none
     u64 watchdog_interval;
     bool trace;
@@ -70,13 +79,14 @@ struct process {
     u32 code;
     struct kthread *threads;
     u32 nthreads, next_thread;
-    u64 next_ticket;
+    struct kthread *to_stop; // since it ends: the first that has not been asked yet, of the list
+    struct process *next_to_stop;
     struct kthread *ring; // threads that can run, in a circle: whose turn it is, but that runs now
                           // who runs; NULL: none. A thread that is over is there until it is gone
     struct cpu *home;     // where it runs, or ran last
     struct process *next_queued;
     bool queued;
-    bool begun;    // it has had a thread
+    bool begun;    // it has had a thread, or somebody is about to give it one
     bool reported; // why it ended
     s64 slice;     // ticks left
     u32 queued_messages;
@@ -108,14 +118,18 @@ struct kthread {
     u64 own[countof(((struct vmctx *)NULL)->own)]; // its values of vm->own, before it begins and
                                                    // while it waits
     struct inbox {
-        struct kthread *next; // in line, which is a circle; NULL: it is not
-        struct channel *at;   // a reference
+        struct kthread *next, *last; // in line, which is a circle; NULL: it is not
+        struct channel *at;          // a reference
         u8 *bytes;
-        u32 room, at_once; // a message smaller than that may come with the CPU: 0, none
+        u32 room, direct; // of `room`, what a message may have that comes straight there
+        u32 at_once;      // a message smaller than that may come with the CPU: 0, none
         status why;       // it no longer is, although nothing has come; OK: the queue has something
     } inbox;              // where it wants a message (kern/channel.c)
-    u64 word, ticket;     // what it waits at (kern/word.c), and since when; 0: nothing
-    struct vm_func start; // of the instance
+    struct waits {
+        u64 word; // 0: none
+        struct kthread *next, *last, *other;
+    } waits;                        // at an address (kern/word.c)
+    struct vm_func start;           // of the instance
     const struct vm_func *calls[3]; // what it calls, one after the other
     u32 ncalls, call;
     u64 slots[2];                  // of the last one, or p->slots
@@ -140,6 +154,13 @@ status process_begin(struct process *p, const struct vm_func *invoke);
 // Ends it from anywhere. False: it is over, or ends already.
 bool process_stop(struct process *p, enum nebulet_end how, u32 code);
 bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code);
+// Asks some threads of some process that was stopped. False: there are none left. With the lock.
+bool process_stop_some(void);
+// What is in its table before it lives counts as kept from those who run (channel.kept); +1 or -1
+// for all of it. With the lock.
+void process_keeps(struct process *p, s32 change);
+// Calls `each` for it, until that says false; with the lock.
+void process_each_kept(struct process *p, bool (*each)(struct object *o));
 
 status module_new(const u8 *bytes, size_t size, bool copy, struct module_object **out,
                   struct error *e);

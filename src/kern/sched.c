@@ -8,6 +8,7 @@
 // is held over a switch and released by whoever arrives. A fresh thread cannot do that, so it is
 // entered from the loop, with the lock released before.
 #include "kern/cpu.h"
+#include "kern/service.h"
 #include "kern/word.h"
 
 #define SPIN_TICKS 40000 // before an idle CPU sleeps, for work that is about to come
@@ -240,6 +241,7 @@ static void preempt(struct vmctx *vm)
     u64 next = pace_ring(c, now);
     if (unlikely(p->limits.cpu_ns) && p->state == NEBULET_LIVES)
         pace_check_limit(p);
+    kern_work_off(); // what alarms have begun: others may run first, and forget it
     if (has_company(t))
         t->vm->poll = 1;
     requeue_handover(c);
@@ -360,7 +362,7 @@ static void rest(struct cpu *c)
 
 static void idle(struct cpu *c)
 {
-    object_bury_dead();
+    kern_work_off();
     c->rests = true;
     rest(c);
     c->rests = false;
@@ -371,7 +373,7 @@ static void wait_for_others(void)
 {
     for (u32 i = 1; i < kern.started;) {
         kern_acquire();
-        i += sched_cpus[i].rests && !kern_dead;
+        i += sched_cpus[i].rests && !kern_work;
         kern_release();
         __builtin_ia32_pause();
     }
@@ -395,6 +397,7 @@ static void loop(struct cpu *c)
             enter(c, t);
         else
             idle(c);
+        kern_work_off();
         if (c->over)
             bury(c);
     }
@@ -424,6 +427,7 @@ status kern_init(const struct engine *engine, u32 ncpus, const struct kern_hooks
         kern.started = 1;
         sched_cpus[0].started = true;
         pace_init();
+        services_init();
     }
     rt_set_scheduler(&scheduler);
     rt_set_waiting(&waiting);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Services: a list of names, which is short, and those who wait for one to appear.
+// Services: names, and those who wait for one to appear.
 #include "kern/service.h"
 #include "base/heap.h"
 #include "kern/sched.h"
+#include "plat/plat.h"
 
 struct service {
     struct service *next, **self;
@@ -11,39 +12,55 @@ struct service {
     u8 name[NEBULET_NAME_MAX];
 };
 
-struct seeker {
-    struct seeker *next, **self;
-    struct kthread *thread;
-};
+// Names are found by a hash with a key, so that nobody can offer many that meet in one bucket.
+static struct bucket {
+    struct service *services;
+    struct object sought; // whoever waits for a name of this bucket waits for its only signal
+} buckets[256];
+static u64 key;
 
-static struct service *services;
-static struct seeker *seekers;
+enum { APPEARED = 1 };
+
+void services_init(void)
+{
+    if (plat_entropy(&key, sizeof key))
+        key = plat_now() * 0x9e3779b97f4a7c15ull;
+    for (u32 i = 0; i < countof(buckets); i++) {
+        object_init(&buckets[i].sought, OBJECT_event);
+        buckets[i].sought.signals = APPEARED; // for ever: who waits looks for the name
+    }
+}
+
+static struct bucket *bucket_of(const u8 *name, u32 n)
+{
+    u64 h = key ^ n;
+    for (u32 i = 0; i < n; i++) {
+        h = (h ^ name[i]) * 0x9e3779b97f4a7c15ull;
+        h ^= h >> 32;
+    }
+    return &buckets[h % countof(buckets)];
+}
 
 static struct service *find(const u8 *name, u32 n)
 {
-    struct service *s = services;
+    struct service *s = bucket_of(name, n)->services;
     while (s && (s->length != n || memcmp(s->name, name, n)))
         s = s->next;
     return s;
 }
 
-static void wake_seekers(void)
-{
-    for (struct seeker *k = seekers; k; k = k->next)
-        sched_wake(k->thread, OK);
-}
-
 static status enlist(struct service *s, struct channel *exit)
 {
+    struct bucket *b = bucket_of(s->name, s->length);
     if (find(s->name, s->length))
         return ERR_ALREADY_EXISTS;
-    s->next = services;
-    s->self = &services;
+    s->next = b->services;
+    s->self = &b->services;
     if (s->next)
         s->next->self = &s->next;
-    services = s;
+    b->services = s;
     exit->service = s;
-    wake_seekers();
+    object_set(&b->sought, APPEARED);
     return OK;
 }
 
@@ -82,18 +99,12 @@ void service_gone(struct service *s)
 
 static status seek(const u8 *name, u32 n, u64 deadline, struct service **out)
 {
-    struct seeker k = {.thread = sched_self()};
+    struct waiter w;
     status s = OK;
     while (!(*out = find(name, n)) && !s) {
-        k.next = seekers;
-        k.self = &seekers;
-        if (k.next)
-            k.next->self = &k.next;
-        seekers = &k;
+        waiter_add(&w, &bucket_of(name, n)->sought, APPEARED, sched_self());
         s = sched_wait(deadline);
-        *k.self = k.next;
-        if (k.next)
-            k.next->self = k.self;
+        waiter_remove(&w);
     }
     return *out ? OK : s == ERR_CANCELLED ? s : ERR_NOT_FOUND;
 }

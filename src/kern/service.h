@@ -6,6 +6,8 @@
 
 struct service;
 
+void services_init(void); // once, before anything runs
+
 // Offers `name` (n bytes, 1 to NEBULET_NAME_MAX), and makes the channel from which connections
 // come. Without the lock. ALREADY_EXISTS.
 status service_new(const u8 *name, u32 n, struct channel **out);

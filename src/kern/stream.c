@@ -23,7 +23,7 @@ status stream_new(struct stream **write_end, struct stream **read_end)
     return OK;
 }
 
-void stream_destroy(struct object *o)
+bool stream_destroy(struct object *o)
 {
     struct stream *s = container_of(o, struct stream, object);
     if (s->peer) {
@@ -37,6 +37,7 @@ void stream_destroy(struct object *o)
     }
     heap_free(s->ring);
     heap_free(s);
+    return true;
 }
 
 static u32 put(struct stream *r, const u8 *bytes, u32 size)
@@ -87,10 +88,10 @@ static status write_ready(struct stream *s, u64 deadline)
     return s->peer->ring ? OK : make_ring(s->peer);
 }
 
-s64 stream_write(struct stream *s, const u8 *bytes, u32 size, u64 deadline)
+enum { AT_ONCE = 16 << 10 }; // bytes that are copied with the lock held
+
+static s64 write_some(struct stream *s, u8 *bytes, u32 size, u64 deadline)
 {
-    if (!s->writes)
-        return ERR_BAD_STATE;
     kern_acquire();
     object_ref(&s->object); // our handle may be closed meanwhile
     s64 result = write_ready(s, deadline);
@@ -106,10 +107,8 @@ s64 stream_write(struct stream *s, const u8 *bytes, u32 size, u64 deadline)
     return result;
 }
 
-s64 stream_read(struct stream *s, u8 *bytes, u32 size, u64 deadline)
+static s64 read_some(struct stream *s, u8 *bytes, u32 size, u64 deadline)
 {
-    if (s->writes)
-        return ERR_BAD_STATE;
     s64 seen = OK;
     kern_acquire();
     object_ref(&s->object); // our handle may be closed meanwhile
@@ -126,4 +125,28 @@ s64 stream_read(struct stream *s, u8 *bytes, u32 size, u64 deadline)
     object_unref(&s->object);
     kern_release();
     return result;
+}
+
+// In pieces, of which only the first may wait.
+static s64 in_pieces(struct stream *s, u8 *bytes, u32 size, u64 deadline,
+                     s64 (*some)(struct stream *s, u8 *bytes, u32 size, u64 deadline))
+{
+    u32 done = 0, n;
+    s64 got;
+    do {
+        n = size - done < AT_ONCE ? size - done : AT_ONCE;
+        got = some(s, bytes + done, n, done ? NEBULET_AT_ONCE : deadline);
+        done += got > 0 ? (u32)got : 0;
+    } while (got == AT_ONCE && done < size);
+    return done ? done : got;
+}
+
+s64 stream_write(struct stream *s, const u8 *bytes, u32 size, u64 deadline)
+{
+    return s->writes ? in_pieces(s, (u8 *)bytes, size, deadline, write_some) : ERR_BAD_STATE;
+}
+
+s64 stream_read(struct stream *s, u8 *bytes, u32 size, u64 deadline)
+{
+    return s->writes ? ERR_BAD_STATE : in_pieces(s, bytes, size, deadline, read_some);
 }

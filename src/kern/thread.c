@@ -2,6 +2,7 @@
 // Threads, from the first, which begins a process, to the last, which ends it: see process.h.
 #include "base/heap.h"
 #include "kern/sched.h"
+#include "kern/word.h"
 #include "plat/plat.h"
 
 static void on_time_limit(struct alarm *a)
@@ -105,6 +106,7 @@ static bool claim(struct process *p)
 
 static void live(struct process *p, struct kthread *t)
 {
+    process_keeps(p, -1);
     p->state = NEBULET_LIVES;
     if (p->wall_ns) {
         p->time_limit.ring = on_time_limit;
@@ -170,7 +172,7 @@ status thread_new(struct process *p, u32 function, u32 arg, u32 stack, struct kt
         return ERR_INVALID_ARG;
     if (p->nthreads >= p->limits.threads)
         return ERR_NO_RESOURCES;
-    struct kthread *t = new_thread(p);
+    struct kthread *t = words_reserve(&p->words, p->nthreads + 1) ? NULL : new_thread(p);
     if (!t)
         return ERR_NO_MEMORY;
     add_call(t, f);
@@ -189,7 +191,7 @@ s64 thread_new_wasi(struct process *p, u32 arg)
     static const char name[] = "wasi_thread_start";
     if (p->nthreads >= p->limits.threads)
         return ERR_NO_RESOURCES;
-    struct kthread *t = new_thread(p);
+    struct kthread *t = words_reserve(&p->words, p->nthreads + 1) ? NULL : new_thread(p);
     if (!t)
         return ERR_NO_MEMORY;
     status s = instance_create(p->store, p->module->module, p, &t->own_instance, &e);
@@ -213,9 +215,10 @@ s64 thread_new_wasi(struct process *p, u32 arg)
     return id;
 }
 
-void thread_destroy(struct object *o)
+bool thread_destroy(struct object *o)
 {
     heap_free(container_of(o, struct kthread, object));
+    return true;
 }
 
 // Of a function without a result: 0, not the argument that is in the slot still.
@@ -265,6 +268,8 @@ void thread_over(struct kthread *t)
     if (t->next_thread)
         t->next_thread->self_thread = t->self_thread;
     p->nthreads--;
+    if (p->to_stop == t)
+        p->to_stop = t->next_thread;
     bool last = !p->threads;
     if (last && p->state == NEBULET_LIVES)
         process_stop_locked(p, NEBULET_EXITED, 0);
