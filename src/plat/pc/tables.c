@@ -6,7 +6,7 @@
 // and of the kernel are made at boot and stay; they are not counted and never unmapped. Tables that
 // several reservations share stay, too (table_prepare): who would have promised them?
 //
-// One lock, for all tables. What it guards is short: a range is unmapped table by table.
+// One lock, for all tables. What it guards is short: a range is unmapped a few pages at a time.
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
@@ -274,11 +274,12 @@ static void remove_empty(struct removal *r, u64 address, u64 *path[4])
     }
 }
 
-// Unmaps what lies in one page table, up to `end`.
-static void unmap_in_table(struct removal *r, u64 address, u64 end, u64 *path[4])
+// Unmaps what lies in one page table, up to `end`, but no more than some pages: how far it came.
+static u64 unmap_in_table(struct removal *r, u64 address, u64 end, u64 *path[4])
 {
+    enum { AT_ONCE = 32 };
     u64 *table = table_of(*path[1]), start = address;
-    for (; address < end && *path[1] & COUNT_MASK; address += PLAT_PAGE) {
+    for (u32 n = 0; address < end && *path[1] & COUNT_MASK && n < AT_ONCE; address += PLAT_PAGE) {
         u64 *entry = &table[index_at(address, 0)], was = *entry;
         if (!(was & PTE_PRESENT))
             continue;
@@ -286,10 +287,13 @@ static void unmap_in_table(struct removal *r, u64 address, u64 end, u64 *path[4]
         *path[1] -= COUNT_ONE;
         invlpg(address);
         r->any = true;
+        n++;
         if (!(was & PTE_SHARED))
             remove_page(r, was & PTE_ADDRESS);
     }
+    bool empty = !(*path[1] & COUNT_MASK);
     remove_empty(r, start, path);
+    return empty ? end : address;
 }
 
 static void finish(struct removal *r)
@@ -308,9 +312,7 @@ static void finish(struct removal *r)
 static u64 unmap_some(struct removal *r, u64 address, u64 end)
 {
     u64 *path[4], next;
-    if (walk(address, end, path, &next))
-        unmap_in_table(r, address, next, path);
-    return next;
+    return walk(address, end, path, &next) ? unmap_in_table(r, address, next, path) : next;
 }
 
 void table_unmap(u64 address, u64 size, void (*drop)(u64 page))
@@ -318,11 +320,10 @@ void table_unmap(u64 address, u64 size, void (*drop)(u64 page))
     struct removal r = {.drop = drop, .shared = tlb_cpus > 1};
     u64 end = address + size;
     spin_lock_deep(&lock);
-    while ((address = unmap_some(&r, address, end)) < end)
-        if (r.shared) { // page faults wait for this lock
-            spin_unlock(&lock);
-            spin_lock_deep(&lock);
-        }
+    while ((address = unmap_some(&r, address, end)) < end) {
+        spin_unlock(&lock); // page faults wait for it
+        spin_lock_deep(&lock);
+    }
     spin_unlock(&lock);
     if (r.shared && ((r.any && drop) || r.tables))
         finish(&r);
