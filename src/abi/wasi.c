@@ -167,8 +167,8 @@ static enum fs_error take_iovs(const struct call *c, const u64 *slots, struct vf
     const u8 *p = guest(c, (u32)slots[0], n * 8ull);
     if (!p)
         return E_FAULT;
-    if (n > MAX_IOVS)
-        return E_INVAL;
+    bool cut = n > MAX_IOVS; // a part is moved then, as a call may at any time
+    n = cut ? MAX_IOVS : n;
     for (u32 i = 0; i < n; i++) {
         u32 size = load_u32(p + 8 * i + 4);
         out[i].n = size;
@@ -178,7 +178,7 @@ static enum fs_error take_iovs(const struct call *c, const u64 *slots, struct vf
         total += size;
     }
     *count = n;
-    return total > UINT32_MAX ? E_INVAL : E_SUCCESS;
+    return total > UINT32_MAX || (cut && !total) ? E_INVAL : E_SUCCESS;
 }
 
 static enum fs_error take_buffer(const struct call *c, const u64 *slots, u8 **p, u32 *size)
