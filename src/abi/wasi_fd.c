@@ -370,6 +370,8 @@ enum fs_error wasi_fd_readdir(struct call *c, struct args_fd_readdir *a)
     struct vfs_dirent d;
     u32 used = 0;
     u64 cookie = a->cookie;
+    if (cookie > INT64_MAX)
+        return E_INVAL;
     while (used < a->buf_size) {
         enum fs_error e = vfs_readdir(a->fd->file, cookie, &d);
         if (e == E_NOENT)

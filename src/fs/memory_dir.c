@@ -85,6 +85,8 @@ static bool make_room(struct memfs *fs, struct mem_dir *d)
 enum fs_error mem_dir_add(struct mem_node *dir, const char *name, u32 length, struct mem_node *node)
 {
     struct mem_dir *d = &dir->dir;
+    if (!dir->nlink) // removed while it was open
+        return E_NOENT;
     if (!make_room(dir->fs, d))
         return E_NOSPC;
     char *copy = mem_alloc(dir->fs, length);
@@ -142,6 +144,8 @@ enum fs_error memdir_readdir(struct vfs_file *f, u64 cookie, struct vfs_dirent *
     const struct mem_node *n = mem_file(f)->node;
     if (n->type != VFS_DIRECTORY)
         return E_NOTDIR;
+    if (!n->nlink)
+        return E_NOENT;
     if (cookie < FIRST_SERIAL) {
         out->length = (u32)cookie + 1;
         memcpy(out->name, "..", 3);

@@ -31,6 +31,10 @@ static enum fs_error expand_link(struct where *w, const struct mem_node *link)
     size_t rest = strlen(w->rest);
     if (++w->links > VFS_LINKS)
         return E_LOOP;
+    if (link->size == 0)
+        return E_NOENT;
+    if (link->target[0] == '/') // from an archive
+        return E_PERM;
     if (link->size + rest >= sizeof w->buffer)
         return E_NAMETOOLONG;
     memmove(w->buffer + link->size, w->rest, rest + 1);
@@ -111,8 +115,6 @@ static enum fs_error find(struct vfs_file *f, const char *path, enum last last, 
     w->slash = false;
     if (w->dir->type != VFS_DIRECTORY)
         return E_NOTDIR;
-    if (w->dir->nlink == 0) // removed while it was open
-        return E_NOENT;
     memcpy(w->buffer, path, length + 1);
     w->rest = w->buffer;
     while (!e && !done) {
@@ -156,8 +158,6 @@ static enum fs_error open_new(struct where *w, u32 how)
 {
     if (!(how & VFS_CREATE))
         return E_NOENT;
-    if (w->slash)
-        return E_ISDIR;
     struct mem_node *n = mem_node_new(w->dir->fs, VFS_REGULAR_FILE);
     enum fs_error e = n ? add_new(w, n) : E_NOSPC;
     if (!e)
@@ -181,7 +181,11 @@ enum fs_error memdir_open(struct vfs_file *f, const char *path, u32 how, u32 fla
 {
     struct where w;
     bool exclusive = (how & VFS_CREATE) && (how & VFS_EXCLUSIVE);
-    enum fs_error e = find(f, path, how & VFS_FOLLOW && !exclusive ? LAST_FOLLOW : LAST_SELF, &w);
+    bool directory = (how & VFS_CREATE) && path[strlen(path) - 1] == '/'; // which this cannot make
+    enum fs_error e = directory ? find(f, path, LAST_NAME, &w) : E_SUCCESS;
+    if (directory)
+        return e ? e : E_ISDIR;
+    e = find(f, path, how & VFS_FOLLOW && !exclusive ? LAST_FOLLOW : LAST_SELF, &w);
     if (e)
         return e;
     bool fresh = !w.node;
@@ -355,6 +359,8 @@ static enum fs_error check_rename(const struct where *a, const struct where *b)
     bool directory = a->node->type == VFS_DIRECTORY;
     if (!a->name || !b->name)
         return E_BUSY;
+    if (!b->dir->nlink) // removed while it was open
+        return E_NOENT;
     if (!directory && (a->slash || b->slash))
         return E_NOTDIR;
     if (directory && is_below(b->dir, a->node))

@@ -201,6 +201,14 @@ static void test_directories(struct vfs_file *root)
     CHECK_ERROR(vfs_mkdir(root, "d/f/x"), E_NOTDIR);
     CHECK_ERROR(try_open(root, "d/f/", VFS_READ), E_NOTDIR);
     CHECK_ERROR(try_open(root, "d/f", VFS_READ | VFS_DIR_ONLY), E_NOTDIR);
+    static const char *const no_file[] = {"d/f/", "d/f//", "d/", "d/new/", "d/./"};
+    for (size_t i = 0; i < countof(no_file); i++) { // what ends in a slash is none that can be made
+        CHECK_ERROR(try_open(root, no_file[i], NEW), E_ISDIR);
+        CHECK_ERROR(try_open(root, no_file[i], NEW | VFS_EXCLUSIVE), E_ISDIR, E_EXIST);
+        CHECK_ERROR(try_open(root, no_file[i], NEW | VFS_FOLLOW | VFS_TRUNCATE), E_ISDIR);
+    }
+    CHECK_ERROR(try_open(root, "no/f/", NEW), E_NOENT);
+    CHECK_ERROR(try_open(root, "d/f/x/", NEW), E_NOTDIR);
     CHECK_ERROR(try_open(root, "d", RW), E_ISDIR);
     CHECK_ERROR(try_open(root, "d", VFS_READ | VFS_CREATE), E_ISDIR);
     CHECK_OK(try_open(root, "d///", VFS_READ));
@@ -226,7 +234,21 @@ static void test_directories(struct vfs_file *root)
     CHECK(count_names(d, 0) == 2);
     CHECK_OK(vfs_rmdir(root, "d"));
     CHECK_ERROR(try_open(d, "x", NEW), E_NOENT); // it is gone, though open
+    CHECK_ERROR(try_open(d, "x", VFS_READ), E_NOENT);
+    CHECK_OK(try_open(d, ".", VFS_READ));
+    CHECK_ERROR(try_open(d, "..", VFS_READ), E_PERM);
     CHECK_ERROR(vfs_mkdir(d, "x"), E_NOENT);
+    CHECK_ERROR(vfs_symlink(d, "to", "x"), E_NOENT);
+    CHECK(stat_of(d, ".", true).nlink == 0);
+    CHECK_ERROR(vfs_readdir(d, 0, &e), E_NOENT);
+    CHECK_OK(put_file(root, "other", "x"));
+    CHECK_OK(vfs_mkdir(root, "sub"));
+    CHECK_ERROR(vfs_rename(root, "other", d, "x"), E_NOENT);
+    CHECK_ERROR(vfs_rename(root, "sub", d, "x"), E_NOENT);
+    CHECK_ERROR(vfs_link(root, "other", d, "x"), E_NOENT);
+    CHECK_ERROR(vfs_rename(d, "x", root, "y"), E_NOENT);
+    CHECK_OK(vfs_unlink(root, "other"));
+    CHECK_OK(vfs_rmdir(root, "sub"));
     vfs_close(d);
 }
 

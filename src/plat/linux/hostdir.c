@@ -57,7 +57,7 @@ static enum fs_error go_to(struct host_file *h, u64 cookie)
         return E_SUCCESS;
     n->pos = n->used = 0;
     n->first = n->at = cookie;
-    return cookie > INT64_MAX ? E_INVAL : host_check(lseek(h->fd, (off_t)cookie, SEEK_SET));
+    return host_check(lseek(h->fd, (off_t)cookie, SEEK_SET));
 }
 
 static enum fs_error fill(struct host_file *h)

@@ -267,10 +267,15 @@ enum fs_error host_open(struct host_file *d, const char *path, int flags, int *f
         return beneath(d->fd, path, flags, fd);
     struct host_where w;
     enum host_last last = flags & (O_NOFOLLOW | O_EXCL) ? LAST_SELF : LAST_FOLLOW;
+    bool directory = flags & O_CREAT && ends_in_slash(path); // which this cannot make
     w.owned = false;
-    enum fs_error e = walk_where(d->fd, path, last, &w);
+    enum fs_error e = walk_where(d->fd, path, directory ? LAST_NAME : last, &w);
     if (e)
         return e;
+    if (directory) {
+        host_where_done(&w);
+        return E_ISDIR;
+    }
     *fd = openat(w.fd, w.name, flags | O_NOFOLLOW | O_CLOEXEC, 0666);
     e = host_check(*fd);
     host_where_done(&w);
