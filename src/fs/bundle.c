@@ -3,6 +3,7 @@
 // only believed when its checksum is right.
 #include "fs/bundle.h"
 
+#include "base/heap.h"
 #include "fs/memory.h"
 
 enum { BLOCK = 512 };
@@ -83,12 +84,82 @@ static bool append(struct bundle_entry *e, u32 *length, const char *p, u32 n)
     return true;
 }
 
-static bool read_name(const struct header *h, struct bundle_entry *e)
+// --- Extended headers: lines "LENGTH KEY=VALUE\n" in front of the entry that they are about.
+struct text {
+    const char *p; // NULL: not given
+    u32 n;
+};
+struct extended {
+    struct text path, link, mtime;
+};
+
+static bool read_record(struct text line, struct extended *x)
+{
+    static const char *const keys[] = {"path", "linkpath", "mtime"};
+    struct text *const values[] = {&x->path, &x->link, &x->mtime};
+    u32 n = 0;
+    while (n < line.n && line.p[n] != '=')
+        n++;
+    if (n == line.n)
+        return false;
+    for (u32 i = 0; i < countof(keys); i++)
+        if (strlen(keys[i]) == n && !memcmp(keys[i], line.p, n))
+            *values[i] = (struct text){line.p + n + 1, line.n - n - 1};
+    return true;
+}
+
+static bool read_records(const u8 *bytes, u64 size, struct extended *x)
+{
+    const char *p = (const char *)bytes;
+    while (size) {
+        u64 length = 0, digits = 0;
+        for (; digits < size && p[digits] >= '0' && p[digits] <= '9' && length < VFS_PATH * 2;
+             digits++)
+            length = length * 10 + (u64)(p[digits] - '0');
+        if (length > size || length < digits + 2 || p[digits] != ' ' || p[length - 1] != '\n')
+            return false;
+        struct text line = {p + digits + 1, (u32)(length - digits - 2)};
+        if (!read_record(line, x))
+            return false;
+        p += length;
+        size -= length;
+    }
+    return true;
+}
+
+// Seconds, with a fraction and a sign if need be; as u64 as vfs_stat has times before 1970.
+static u64 read_time(struct text t)
+{
+    u64 v = 0, unit = 1000000000;
+    u32 i = t.n && t.p[0] == '-';
+    bool negative = i;
+    for (; i < t.n && t.p[i] >= '0' && t.p[i] <= '9'; i++)
+        v = v * 10 + (u64)(t.p[i] - '0');
+    v *= unit;
+    for (i++; i < t.n && t.p[i] >= '0' && t.p[i] <= '9'; i++)
+        v += (unit /= 10) * (u64)(t.p[i] - '0');
+    return negative ? 0 - v : v;
+}
+
+static bool read_name(const struct header *h, const struct extended *x, struct bundle_entry *e)
 {
     u32 length = 0;
     e->name[0] = 0;
+    if (x->path.p)
+        return append(e, &length, x->path.p, x->path.n);
     return append(e, &length, h->prefix, field_length(h->prefix, sizeof h->prefix)) &&
            append(e, &length, h->name, field_length(h->name, sizeof h->name));
+}
+
+static bool read_target(const struct header *h, const struct extended *x, struct bundle_entry *e)
+{
+    struct text t =
+        x->link.p ? x->link : (struct text){h->link, field_length(h->link, sizeof h->link)};
+    if (t.n >= sizeof e->target)
+        return false;
+    memcpy(e->target, t.p, t.n);
+    e->target[t.n] = 0;
+    return true;
 }
 
 static enum vfs_type type_of(char c)
@@ -102,18 +173,20 @@ static enum vfs_type type_of(char c)
     }
 }
 
-enum fs_error bundle_next(const u8 *archive, u64 size, u64 *at, struct bundle_entry *out)
+// The header at *at, and what belongs to it; *at moves behind both.
+static enum fs_error next_header(const u8 *archive, u64 size, u64 *at, const struct header **h,
+                                 struct bundle_entry *out)
 {
     if (*at > size || size - *at < BLOCK)
         return *at == size ? E_NOENT : E_INVAL;
-    const struct header *h = (const struct header *)(archive + *at);
-    if (is_end(h))
+    *h = (const struct header *)(archive + *at);
+    if (is_end(*h))
         return E_NOENT;
     u64 room = size - *at - BLOCK;
-    if (memcmp(h->magic, "ustar", 5) || !checksum_fits(h) ||
-        !read_octal(h->size, sizeof h->size, &out->size))
+    if (memcmp((*h)->magic, "ustar", 5) || !checksum_fits(*h) ||
+        !read_octal((*h)->size, sizeof(*h)->size, &out->size))
         return E_INVAL;
-    out->type = type_of(h->type);
+    out->type = type_of((*h)->type);
     if (out->type == VFS_DIRECTORY || out->type == VFS_SYMBOLIC_LINK)
         out->size = 0;
     if (out->size > room)
@@ -121,23 +194,36 @@ enum fs_error bundle_next(const u8 *archive, u64 size, u64 *at, struct bundle_en
     out->bytes = archive + *at + BLOCK;
     u64 padded = ALIGN_UP(out->size, (u64)BLOCK);
     *at += BLOCK + (padded < room ? padded : room);
-    if (out->type == VFS_UNKNOWN)
-        return E_SUCCESS;
-    u32 n = field_length(h->link, sizeof h->link);
-    memcpy(out->target, h->link, n);
-    out->target[n] = 0;
-    return read_name(h, out) ? E_SUCCESS : E_INVAL;
+    return E_SUCCESS;
 }
 
-enum fs_error bundle_find(const u8 *archive, u64 size, const char *name, struct bundle_entry *out)
+enum fs_error bundle_next(const u8 *archive, u64 size, u64 *at, struct bundle_entry *out)
 {
-    struct bundle_entry e;
-    enum fs_error found = E_NOENT, error;
-    for (u64 at = 0; !(error = bundle_next(archive, size, &at, &e));)
-        if (e.type == VFS_REGULAR_FILE && str_eq(e.name, name)) {
-            *out = e;
+    struct extended x = {.path = {NULL, 0}};
+    const struct header *h;
+    enum fs_error e;
+    while (!(e = next_header(archive, size, at, &h, out)) && h->type == 'x')
+        if (!read_records(out->bytes, out->size, &x))
+            return E_INVAL;
+    if (e || out->type == VFS_UNKNOWN)
+        return e;
+    u64 seconds;
+    out->mtime = x.mtime.p                                         ? read_time(x.mtime)
+                 : read_octal(h->mtime, sizeof h->mtime, &seconds) ? seconds * 1000000000
+                                                                   : 0;
+    return read_name(h, &x, out) && read_target(h, &x, out) ? E_SUCCESS : E_INVAL;
+}
+
+enum fs_error bundle_find(const u8 *archive, u64 size, const char *name, struct bundle_file *out)
+{
+    struct bundle_entry *e = heap_alloc(sizeof *e);
+    enum fs_error found = E_NOENT, error = e ? E_SUCCESS : E_NOMEM;
+    for (u64 at = 0; !error && !(error = bundle_next(archive, size, &at, e));)
+        if (e->type == VFS_REGULAR_FILE && str_eq(e->name, name)) {
+            *out = (struct bundle_file){e->bytes, e->size};
             found = E_SUCCESS;
         }
+    heap_free(e);
     return error == E_NOENT ? found : error;
 }
 
@@ -169,7 +255,13 @@ static enum fs_error add_file(struct vfs_file *root, const struct bundle_entry *
     return E_SUCCESS;
 }
 
-static enum fs_error add(struct vfs_file *root, struct bundle_entry *e)
+// An absolute link, which vfs_symlink would refuse: it is there, and nobody gets through it.
+static enum fs_error add_link(struct vfs_file *root, const struct bundle_entry *e)
+{
+    return root->ops->symlink(root, e->target, e->name);
+}
+
+static enum fs_error add_node(struct vfs_file *root, struct bundle_entry *e)
 {
     enum fs_error error = make_parents(root, e->name);
     if (error)
@@ -181,21 +273,30 @@ static enum fs_error add(struct vfs_file *root, struct bundle_entry *e)
     error = vfs_unlink(root, e->name);
     if (error && error != E_NOENT)
         return error;
-    return e->type == VFS_REGULAR_FILE ? add_file(root, e) : vfs_symlink(root, e->target, e->name);
+    return e->type == VFS_REGULAR_FILE ? add_file(root, e) : add_link(root, e);
+}
+
+static enum fs_error add(struct vfs_file *root, struct bundle_entry *e)
+{
+    struct vfs_times t = {VFS_TIME_SET, VFS_TIME_SET, e->mtime, e->mtime};
+    enum fs_error error = add_node(root, e);
+    return error ? error : vfs_path_times(root, e->name, false, &t);
 }
 
 enum fs_error bundle_mount(const u8 *archive, u64 size, u64 limit, u64 dev, struct vfs_file **out)
 {
-    struct vfs_file *root = memfs_create(limit, dev);
-    struct bundle_entry e;
-    enum fs_error error = root ? E_SUCCESS : E_NOMEM;
-    for (u64 at = 0; !error && !(error = bundle_next(archive, size, &at, &e));)
-        if (e.type != VFS_UNKNOWN && *e.name)
-            error = add(root, &e);
-    if (error == E_NOENT) { // the end
+    struct bundle_entry *e = heap_alloc(sizeof *e);
+    struct vfs_file *root = e ? memfs_create(limit, dev) : NULL;
+    enum fs_error error = root ? E_SUCCESS : E_NOMEM, end = E_NOENT;
+    for (u64 at = 0; !error && !(end = bundle_next(archive, size, &at, e));)
+        if (e->type != VFS_UNKNOWN && *e->name)
+            error = add(root, e);
+    heap_free(e);
+    if (!error && end != E_NOENT)
+        error = end;
+    if (error)
+        vfs_close(root);
+    else
         *out = root;
-        return E_SUCCESS;
-    }
-    vfs_close(root);
     return error;
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Writing ustar; see archive.h. The errors are those of a disk, in principle, so there is one
-// sticky flag for all.
+// Writing ustar, with extended headers where it has no room; see archive.h. The errors are those of
+// a disk, in principle, so there is one sticky flag for all.
 #define _GNU_SOURCE
 #include "main/archive.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,22 +68,67 @@ static bool set_name(struct header *h, const char *name)
     return true;
 }
 
-static void put_header(struct archive *a, const char *name, char type, u64 size, const char *link)
+static void seal(struct header *h)
+{
+    u32 sum = 0;
+    memset(h->checksum, ' ', sizeof h->checksum);
+    for (size_t i = 0; i < sizeof *h; i++)
+        sum += ((u8 *)h)[i];
+    snprintf(h->checksum, sizeof h->checksum, "%06o", sum & 0777777);
+}
+
+static struct header header(char type, u64 size)
 {
     struct header h = {.type = type, .magic = "ustar", .version = {'0', '0'}};
-    if (!set_name(&h, name) || strlen(link) > sizeof h.link) {
-        fail(a, name, "the name is too long for an archive");
-        return;
-    }
-    memcpy(h.link, link, strlen(link));
     snprintf(h.mode, sizeof h.mode, "%07o", type == '5' ? 0755 : 0644);
     snprintf(h.size, sizeof h.size, "%011llo", (unsigned long long)size);
-    snprintf(h.mtime, sizeof h.mtime, "%011o", 0);
-    memset(h.checksum, ' ', sizeof h.checksum);
-    u32 sum = 0;
-    for (size_t i = 0; i < sizeof h; i++)
-        sum += ((u8 *)&h)[i];
-    snprintf(h.checksum, sizeof h.checksum, "%06o", sum & 0777777);
+    return h;
+}
+
+// What a header has no room for, in front of it: "LENGTH KEY=VALUE\n", the length's digits
+// included.
+struct extended {
+    char text[2 * PATH_MAX + 200];
+    size_t n;
+};
+
+static void add_record(struct extended *x, const char *key, const char *value)
+{
+    size_t rest = strlen(key) + strlen(value) + 3, n = rest + 1;
+    while (n < rest + (size_t)snprintf(NULL, 0, "%zu", n))
+        n++;
+    x->n += (size_t)snprintf(x->text + x->n, sizeof x->text - x->n, "%zu %s=%s\n", n, key, value);
+}
+
+// Both texts are shorter than PATH_MAX.
+static void put_header(struct archive *a, const char *name, char type, u64 size, const char *link,
+                       struct timespec mtime)
+{
+    enum { SECONDS_MAX = 1 << 30 }; // times 8: eleven octal digits
+    struct extended x = {.n = 0};
+    struct header h = header(type, size);
+    bool fits = mtime.tv_sec >= 0 && mtime.tv_sec / 8 < SECONDS_MAX;
+    char time[48];
+    snprintf(h.mtime, sizeof h.mtime, "%011llo", fits ? (unsigned long long)mtime.tv_sec : 0);
+    snprintf(time, sizeof time, mtime.tv_sec < 0 ? "%lld" : "%lld.%09ld", (long long)mtime.tv_sec,
+             mtime.tv_nsec);
+    if (!fits || mtime.tv_nsec)
+        add_record(&x, "mtime", time);
+    if (!set_name(&h, name))
+        add_record(&x, "path", name);
+    if (strlen(link) > sizeof h.link)
+        add_record(&x, "linkpath", link);
+    else
+        memcpy(h.link, link, strlen(link));
+    if (x.n) {
+        struct header extended = header('x', x.n);
+        memcpy(extended.name, "extended", 8);
+        seal(&extended);
+        put(a, &extended, sizeof extended);
+        put(a, x.text, x.n);
+        pad(a, x.n);
+    }
+    seal(&h);
     put(a, &h, sizeof h);
 }
 
@@ -93,44 +139,54 @@ void archive_start(struct archive *a)
         fail(a, "the archive", strerror(errno));
 }
 
-void archive_file(struct archive *a, const char *name, const void *bytes, size_t size)
+static void put_file(struct archive *a, const char *name, const void *bytes, size_t size,
+                     struct timespec mtime)
 {
-    put_header(a, name, '0', size, "");
+    put_header(a, name, '0', size, "", mtime);
     put(a, bytes, size);
     pad(a, size);
 }
 
-static void put_link(struct archive *a, const char *name, const char *path)
+void archive_file(struct archive *a, const char *name, const void *bytes, size_t size)
 {
-    char target[4096];
-    ssize_t n = readlink(path, target, sizeof target - 1);
+    put_file(a, name, bytes, size, (struct timespec){0});
+}
+
+static void put_link(struct archive *a, const char *name, const FTSENT *e)
+{
+    char target[PATH_MAX];
+    ssize_t n = readlink(e->fts_path, target, sizeof target - 1);
     if (n < 0) {
-        fail(a, path, strerror(errno));
+        complain("%s: %s: it is left out", e->fts_path, strerror(errno));
         return;
     }
     target[n] = 0;
-    put_header(a, name, '2', 0, target);
+    put_header(a, name, '2', 0, target, e->fts_statp->st_mtim);
 }
 
+// A folder comes behind what is in it, so that its time is not changed again. What cannot be read,
+// which is an error for a program that tries it, is one for nobody else.
 static void put_entry(struct archive *a, const char *name, const FTSENT *e)
 {
     struct file f;
     switch (e->fts_info) {
-    case FTS_D: put_header(a, name, '5', 0, ""); break;
     case FTS_F:
-        if (!file_read(e->fts_path, &f)) {
-            a->failed = true;
+        if (!file_read(e->fts_path, &f))
             break;
-        }
-        archive_file(a, name, f.bytes, f.size);
+        put_file(a, name, f.bytes, f.size, e->fts_statp->st_mtim);
         file_free(&f);
         break;
     case FTS_SL:
-    case FTS_SLNONE: put_link(a, name, e->fts_path); break;
+    case FTS_SLNONE: put_link(a, name, e); break;
     case FTS_DNR:
     case FTS_ERR:
-    case FTS_NS: fail(a, e->fts_path, strerror(e->fts_errno)); break;
-    default: break; // the way back out of a folder; devices and the like stay here
+    case FTS_NS:
+        complain("%s: %s: it is left out", e->fts_path, strerror(e->fts_errno));
+        if (e->fts_info != FTS_DNR)
+            break;
+        __attribute__((fallthrough));
+    case FTS_DP: put_header(a, name, '5', 0, "", e->fts_statp->st_mtim); break;
+    default: break; // the way into a folder; devices and the like stay here
     }
 }
 
@@ -155,7 +211,10 @@ void archive_folder(struct archive *a, const char *name, const char *path)
             fail(a, path, strerror(ENOMEM));
             break;
         }
-        put_entry(a, full, e);
+        if (strlen(full) < PATH_MAX - 1)
+            put_entry(a, full, e);
+        else if (e->fts_info != FTS_DP)
+            complain("%s: %s: it is left out", e->fts_path, strerror(ENAMETOOLONG));
         free(full);
     }
     fts_close(walk);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "main/archive.h"
+#include "main/guest.h"
 #include "main/host.h"
 #include "main/machine.h"
 
@@ -33,29 +34,25 @@ static void add_number(struct words *w, const char *name, u64 n)
     add(w, name, text, "");
 }
 
-// HOST[::GUEST]
 static void add_folder(struct words *w, const char *given, u32 number)
 {
     char name[32];
-    const char *colons = strstr(given, "::");
-    snprintf(name, sizeof name, "folder/%u", number);
-    add(w, "dir=", colons ? colons + 2 : given, "");
-    w->text.count--; // goes on
-    add(w, "::/", name, "");
+    snprintf(name, sizeof name, "::/folder/%u", number);
+    add(w, "dir=", guest_folder_name(given), name);
 }
 
 static void archive_folders(struct archive *a, const struct options *o)
 {
-    for (u32 i = 0; i < o->dirs.count; i++) {
+    for (u32 i = 0; i < o->dirs.count && !a->failed; i++) {
         char name[32];
-        const char *given = o->dirs.at[i], *colons = strstr(given, "::");
-        char *host = colons ? strndup(given, (size_t)(colons - given)) : strdup(given);
+        struct guest_folder f;
         snprintf(name, sizeof name, "folder/%u", i);
-        if (host && *host)
-            archive_folder(a, name, host);
-        else
+        if (!guest_folder(o->dirs.at[i], &f)) {
             a->failed = true;
-        free(host);
+            return;
+        }
+        archive_folder(a, name, f.host);
+        guest_folder_free(&f);
     }
 }
 

@@ -64,24 +64,47 @@ static bool add_env(struct setup *s, const struct options *o)
     return true;
 }
 
-// HOST[::GUEST]
-static bool add_dir(struct setup *s, const char *given)
+void guest_folder_free(struct guest_folder *f)
+{
+    vfs_close(f->dir);
+    free(f->host);
+    free(f->guest);
+}
+
+const char *guest_folder_name(const char *given)
 {
     const char *colons = strstr(given, "::");
-    struct wasi_preopen pre = {.dir = NULL};
-    char *host = colons ? strndup(given, (size_t)(colons - given)) : strdup(given);
-    enum fs_error e = host ? hostfs_open(host, false, &pre.dir) : E_NOMEM;
-    if (e != E_SUCCESS)
-        complain("--dir %s: %s", host ? host : given, fs_error_text(e));
-    free(host);
-    if (e != E_SUCCESS)
-        return false;
-    pre.name = strdup(colons ? colons + 2 : given);
-    if (pre.name && vec_push(&s->dirs, pre))
+    return colons ? colons + 2 : given;
+}
+
+bool guest_folder(const char *given, struct guest_folder *out)
+{
+    const char *colons = strstr(given, "::");
+    *out = (struct guest_folder){
+        .host = colons ? strndup(given, (size_t)(colons - given)) : strdup(given),
+        .guest = strdup(guest_folder_name(given)),
+    };
+    bool all = out->host && out->guest;
+    enum fs_error e = all ? hostfs_open(out->host, false, &out->dir) : E_NOMEM;
+    if (e == E_SUCCESS)
         return true;
-    free((char *)pre.name);
-    vfs_close(pre.dir);
-    return out_of_memory();
+    complain("--dir %s: %s", given, fs_error_text(e));
+    guest_folder_free(out);
+    return false;
+}
+
+static bool add_dir(struct setup *s, const char *given)
+{
+    struct guest_folder f;
+    if (!guest_folder(given, &f))
+        return false;
+    struct wasi_preopen pre = {.dir = f.dir, .name = f.guest};
+    if (!vec_push(&s->dirs, pre)) {
+        guest_folder_free(&f);
+        return out_of_memory();
+    }
+    free(f.host);
+    return true;
 }
 
 static bool setup_fill(struct setup *s, const struct options *o, int argc, char **argv)

@@ -51,12 +51,13 @@ struct launch {
     bool wast, verbose, trace, stats, keep, no_dirs, simd_validate, counted;
     bool more; // another one is to run at the same time
     u64 argc, time, memory;
-    VEC(const char *) args, env, dirs;
+    VEC(const char *) args, env;
+    VEC(char *) dirs; // GUEST::PATH, to be cut
 };
 
 struct program {
     const char *init; // for messages
-    struct bundle_entry file;
+    struct bundle_file file;
     struct vfs_file *input;
     struct job job;
 };
@@ -120,7 +121,7 @@ static const struct engine *engine_of(const char *name)
     return &fast_engine;
 }
 
-static bool archive_file(const char *path, struct bundle_entry *out)
+static bool archive_file(const char *path, struct bundle_file *out)
 {
     while (*path == '/')
         path++;
@@ -133,7 +134,7 @@ static bool archive_file(const char *path, struct bundle_entry *out)
 // The words of a file, copied, for they are cut into strings where they lie.
 static bool read_words(const char *path, struct words *w)
 {
-    struct bundle_entry e;
+    struct bundle_file e;
     if (!archive_file(path, &e))
         return false;
     char *copy = heap_alloc(e.size + 1);
@@ -147,7 +148,7 @@ static bool read_words(const char *path, struct words *w)
 
 static void preload(const char *path, bool all)
 {
-    struct bundle_entry e;
+    struct bundle_file e;
     if (archive_file(path, &e))
         console_preload(e.bytes, e.size, all);
 }
@@ -179,7 +180,7 @@ static bool setting(struct launch *l, struct words *w, const char *word)
     else if ((v = after(word, "env.")))
         vec_push(&l->env, v);
     else if ((v = after(word, "dir=")))
-        *v ? vec_push(&l->dirs, v) : (l->no_dirs = true);
+        *v ? vec_push(&l->dirs, (char *)v) : (l->no_dirs = true);
     else if ((v = after(word, "name=")))
         l->name = v;
     else if ((v = after(word, "stdin=")))
@@ -266,35 +267,40 @@ static enum fs_error open_path(const char *path, u32 how, struct vfs_file **out)
     return mount() ? vfs_open(root, *path ? path : ".", how, 0, out) : E_NOMEM;
 }
 
-// GUEST::PATH
-static enum fs_error add_dir(const char *given, struct wasi_preopen *out)
+// GUEST::PATH, cut where the last two colons are.
+static enum fs_error add_dir(char *given, struct wasi_preopen *out)
 {
-    static char names[8][VFS_NAME + 1];
-    static u32 used;
-    const char *colons = given;
-    while (*colons && (colons[0] != ':' || colons[1] != ':'))
-        colons++;
-    size_t n = (size_t)(colons - given);
-    if (n > VFS_NAME)
-        return E_NAMETOOLONG;
-    char *name = names[used++ % countof(names)];
-    memcpy(name, given, n);
-    name[n] = 0;
-    out->name = name;
-    return open_path(*colons ? colons + 2 : "/", VFS_READ | VFS_DIR_ONLY, &out->dir);
+    char *path = given + strlen(given);
+    while (path > given && (path[0] != ':' || path[1] != ':'))
+        path--;
+    bool whole = path[0] != ':' || path[1] != ':';
+    if (!whole)
+        *path = 0;
+    out->name = given;
+    return open_path(whole ? "/" : path + 2, VFS_READ | VFS_DIR_ONLY, &out->dir);
+}
+
+// Those that are open are to be closed, also when one is not.
+static bool add_dirs(struct launch *l, struct wasi_preopen *dirs, u32 *n)
+{
+    enum fs_error e;
+    for (u32 i = 0; i < l->dirs.count; i++, ++*n)
+        if ((e = add_dir(l->dirs.at[i], &dirs[i]))) {
+            say("dir=%s: %s", l->dirs.at[i], fs_error_text(e));
+            return false;
+        }
+    return true;
 }
 
 static bool make_wasi(struct program *p, struct launch *l)
 {
     VEC(const char *) args = {0};
-    struct wasi_preopen dirs[8];
-    u32 n = 0;
-    enum fs_error e = E_SUCCESS;
+    char usual[] = "/::/";
     if (!l->dirs.count && !l->no_dirs)
-        vec_push(&l->dirs, "/::/");
-    for (; n < l->dirs.count && n < countof(dirs) && !e; n += !e)
-        if ((e = add_dir(l->dirs.at[n], &dirs[n])))
-            say("dir=%s: %s", l->dirs.at[n], fs_error_text(e));
+        vec_push(&l->dirs, usual);
+    struct wasi_preopen *dirs = heap_array(l->dirs.count + 1, sizeof *dirs);
+    u32 n = 0;
+    enum fs_error e = dirs && add_dirs(l, dirs, &n) ? E_SUCCESS : E_NOMEM;
     if (!e && l->stdin_path && (e = open_path(l->stdin_path, VFS_READ, &p->input)))
         say("%s: %s", l->stdin_path, fs_error_text(e));
     vec_push(&args, l->name ? l->name : base_name(l->init));
@@ -318,6 +324,7 @@ static bool make_wasi(struct program *p, struct launch *l)
         p->job.wasi = wasi_create(&config);
     while (n)
         vfs_close(dirs[--n].dir);
+    heap_free(dirs);
     vec_free(&args);
     return p->job.wasi != NULL;
 }
@@ -433,7 +440,7 @@ static void report(void *context, u32 line, const char *text)
 
 static void run_script(struct launch *l, const char *path, struct script_counts *counts)
 {
-    struct bundle_entry e;
+    struct bundle_file e;
     struct script_options o = {.engine = l->engine,
                                .no_simd_exec = l->simd_validate,
                                .report = report,

@@ -61,7 +61,11 @@ static void usual(void)
     add("a/very/long", "/path/three", '0', "", "third");
     add("", "link", '2', "dir/two", "");
     add("", "device", '3', "", "");
-    add("", "pax", 'x', "", "30 path=something else\n");
+    add("", "global", 'g', "", "30 path=something else\n");
+    add("", "x", 'x', "", "18 path=./renamed\n22 mtime=1000000001.5\n11 other=x\n");
+    add("", "short", '0', "", "renamed");
+    add("", "x", 'x', "", "22 linkpath=/absolute\n");
+    add("", "away", '2', "short", "");
     add("", "one", '0', "", "replaced");
     end();
 }
@@ -83,7 +87,7 @@ static bool contains(struct vfs_file *root, const char *path, const char *text)
 
 static void test_reading(void)
 {
-    struct bundle_entry e;
+    struct bundle_file e;
     usual();
     CHECK_OK(bundle_find(archive, size, "one", &e));
     CHECK(e.size == 8 && memcmp(e.bytes, "replaced", 8) == 0);
@@ -97,7 +101,20 @@ static void test_reading(void)
     CHECK(contains(root, "link", "second"));
     CHECK(contains(root, "a/very/long/path/three", "third"));
     CHECK_ERROR(try_open(root, "device", VFS_READ), E_NOENT);
-    CHECK_ERROR(try_open(root, "pax", VFS_READ), E_NOENT);
+    static const char *const none[] = {"global", "something else", "x", "short"};
+    for (u32 i = 0; i < countof(none); i++)
+        CHECK_ERROR(try_open(root, none[i], VFS_READ), E_NOENT);
+    CHECK(contains(root, "renamed", "renamed"));
+    struct vfs_stat st;
+    CHECK_OK(vfs_path_stat(root, "renamed", false, &st));
+    CHECK(st.mtime == 1000000001500000000);
+    CHECK_OK(vfs_path_stat(root, "one", false, &st));
+    CHECK(st.mtime == 0);
+    CHECK_OK(vfs_path_stat(root, "away", false, &st));
+    CHECK(st.type == VFS_SYMBOLIC_LINK && st.size == 9);
+    CHECK_ERROR(try_open(root, "away", VFS_READ | VFS_FOLLOW), E_PERM);
+    CHECK_ERROR(vfs_path_stat(root, "away", true, &st), E_PERM);
+    CHECK_ERROR(try_open(root, "away/x", VFS_READ), E_PERM);
     vfs_close(root);
 }
 
@@ -169,6 +186,26 @@ static void test_hostile(void)
     h = add("", "sum", '0', "", "x");
     h[0]++;
     refuse("a wrong checksum");
+    static const char *const records[] = {"5 a=",
+                                          "6 a=b",
+                                          "0 a=b\n",
+                                          "99 a=b\n",
+                                          "7 a=b \nx",
+                                          "x",
+                                          "6 ab b\n",
+                                          "99999999999999999999 a=b\n",
+                                          "17 path=a/../b\n"};
+    for (u32 i = 0; i < countof(records); i++) {
+        add("", "x", 'x', "", records[i]);
+        add("", "file", '0', "", "x");
+        refuse(records[i]);
+    }
+    add("", "link", '2', "nowhere", "");
+    add("", "link/file", '0', "", "x");
+    refuse("a dangling link as a directory");
+    add("", "link", '2', "/etc", "");
+    add("", "link/file", '0', "", "x");
+    refuse("an absolute link as a directory");
     add("", "file", '0', "", "x");
     add("", "file/below", '0', "", "x");
     refuse("a file as a directory");

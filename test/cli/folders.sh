@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+# A folder is the same in a machine as it is here: names and links of any length, links that lead
+# nowhere or out, times, what is neither file nor folder, as many folders as one likes, and what is
+# said of those that are not there.
+command -v qemu-system-x86_64 >/dev/null || { echo "no QEMU here" >&2; exit 77; }
+clang-22 --target=wasm32-wasi -Wno-deprecated -O2 -w --no-wasm-opt "$HERE/folders.c" -o folders.wasm
+
+both() { # ARGS...: the same from `run` and `boot`
+    run_within 60 run "$@"
+    cp out out.run
+    cp err err.run
+    run_code=$code
+    run_within 60 boot "$@"
+    [ "$code" = "$run_code" ] || fail "run's exit code is $run_code"
+    cmp out out.run || fail "run prints: $(cat out.run)"
+}
+
+long=$(printf 'n%.0s' $(seq 250))
+part=$(printf 'd%.0s' $(seq 90))
+mkdir -p "data/$part/$part/$part/$long" data/empty data/sub
+echo plain >data/plain
+echo long >"data/$long"
+echo deep >"data/$part/$part/$part/$long/$long"
+echo inner >data/sub/inner
+ln -s /etc/passwd data/absolute
+ln -s plain data/relative
+ln -s nowhere data/dangling
+ln -s ../../etc/passwd data/outwards
+ln -s sub data/folder
+ln -s "$(printf './%.0s' $(seq 300))plain" data/winding
+ln -s "/$(printf 'x/%.0s' $(seq 1000))" "data/to-$part"
+mkfifo data/fifo
+printf 'name\nwith lines' >"data/$(printf 'a\nb =')"
+touch -d '2001-02-03 04:05:06.789012345 UTC' data/plain data/sub/inner
+touch -d '1999-12-31 23:59:59 UTC' "data/$long"
+touch -d '1969-12-31 23:59:00 UTC' data/empty
+touch -d '2300-01-01 00:00:00 UTC' "data/$part/$part/$part/$long/$long"
+touch -h -d '2010-10-10 10:10:10.5 UTC' data/absolute data/relative data/dangling data/outwards \
+    data/folder data/winding "data/to-$part"
+touch -d '2011-11-11 11:11:11 UTC' "data/$part/$part/$part/$long" "data/$part" data/sub data
+touch -d '2012-12-12 12:12:12 UTC' "data/$(printf 'a\nb =')"
+# A FIFO is not there in a machine.
+run_within 60 run --dir data::/ folders.wasm / "/$part/$part/$part/$long" /sub
+exits 0
+grep -v fifo out | sed 's/^\/: [0-9]* names//; s/^[0-9]* \.: .*//' >wanted
+run_within 60 boot --dir data::/ folders.wasm / "/$part/$part/$part/$long" /sub
+exits 0
+sed 's/^\/: [0-9]* names//; s/^[0-9]* \.: .*//' out >got
+cmp wanted got || fail "not as in run: $(diff wanted got)"
+prints '^5 plain: mode 100000, time 981173106.789012345, 6 bytes plain$'
+prints '^8 absolute: .*, to 11 bytes /etc/passwd, opened: '
+
+# What cannot be read is left out, and said; the rest is there.
+mkdir odd
+echo one >odd/one
+echo two >odd/two
+if [ "$(id -u)" != 0 ]; then
+    chmod 0 odd/two
+    run_within 60 boot --dir odd::/ folders.wasm /
+    exits 0
+    prints '^3 one: '
+    says 'odd/two: Permission denied'
+fi
+
+# More than eight.
+set --
+for i in $(seq 20); do
+    mkdir "many$i"
+    echo "$i" >"many$i/file"
+    set -- "$@" --dir "many$i::/m$i"
+done
+both "$@" folders.wasm /m1 /m9 /m20
+exits 0
+prints '^folder 22: </m20>$'
+
+# The forms of --dir, and what is said when they are wrong.
+mkdir 'x::y' 2>/dev/null || :
+for form in sub=data/sub data/sub data/sub:: data/sub::a::b data/sub::::c data/sub:d ::x :: '' missing \
+    missing::y folders.wasm folders.wasm::/ 'x::y' "data/sub::$long$long"; do
+    both --dir "$form" folders.wasm
+    [ "$code" = 0 ] || { cmp err err.run || fail "run says: $(cat err.run)"; says '^nebulet: --dir '; }
+done
+both --dir data/sub --dir data::/d folders.wasm data/sub
+exits 0
+prints '^folder 3: <data/sub>$'
