@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "main/archive.h"
 #include "main/guest.h"
@@ -72,6 +73,13 @@ static void add_env(struct words *w, const char *given)
 static void describe_all(struct words *w, const struct options *o)
 {
     add(w, "engine=", o->engine->name, "");
+    char terminals[] = "012", *end = terminals;
+    for (int fd = 0; fd < 3; fd++)
+        if (isatty(fd))
+            *end++ = (char)('0' + fd);
+    *end = 0;
+    if (*terminals)
+        add(w, "tty=", terminals, "");
     if (o->verbose)
         add(w, "-v", "", "");
     if (o->trace)

@@ -189,6 +189,9 @@ static bool setting(struct launch *l, struct words *w, const char *word)
         preload(v, false);
     else if ((v = after(word, "input.all=")))
         preload(v, true);
+    else if ((v = after(word, "tty=")))
+        for (; *v >= '0' && *v < '0' + CONSOLE_STREAMS; v++)
+            console_terminal((u32)(*v - '0'));
     else if ((v = after(word, "argc=")))
         l->argc = number(v), l->counted = true;
     else if ((v = after(word, "time=")))

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: MIT
 // Starting QEMU and moving bytes; see machine.h. QEMU's standard input and output are pipes of
 // ours: what we read goes in with its end marked, and what comes out is sorted into our output and
-// errors. Nothing here waits for one pipe while another one could move.
+// errors (plat/pc/console.h says how). When these cannot be written, the program is told. Nothing
+// here waits for one pipe while another one could move.
 #define _GNU_SOURCE
 #include "main/machine.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <linux/kvm.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "main/host.h"
+#include "plat/linux/hostfile.h"
+#include "plat/pc/console.h"
 
 #define QEMU "qemu-system-x86_64"
 #define KERNEL "nebulet.elf"
@@ -28,14 +33,54 @@ enum { LEAST_MEMORY = 16 << 20, USUAL_MEMORY = 2000 << 20 };
 struct link {
     int to, from; // QEMU's input and output
     pid_t child;
-    bool ready; // for input
     bool input_open;
-    u8 out[2 * PART + 2]; // on its way in
+    u32 granted;           // bytes of data that the kernel has room for
+    u8 out[2 * PART + 16]; // on its way in: data, its end, and what is said of output
     size_t out_at, out_size;
-    bool escape, wants_code; // of what comes out
+    u8 in[PART]; // what came out and is not sorted yet
+    size_t in_at, in_size;
+    u8 control; // of which bytes are to come: 0, DLE or 'E'
     int stream;
-    int code; // -1: not told
+    bool blocked;                 // it takes nothing now
+    bool closed[CONSOLE_STREAMS]; // nobody reads it any more
+    int code;                     // -1: not told
 };
+
+// --- KVM. NULL when it can be used; otherwise why not.
+static const char *no_kvm(void)
+{
+    int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), machine = -1;
+    const char *why = NULL;
+    if (kvm < 0 || (machine = ioctl(kvm, KVM_CREATE_VM, 0)) < 0)
+        why = strerror(errno);
+    if (machine >= 0)
+        close(machine);
+    if (kvm >= 0)
+        close(kvm);
+    return why;
+}
+
+static bool choose_accel(const struct options *o, struct machine *m)
+{
+    const char *why = NULL;
+    bool given = o->accel != NULL, kvm = given && str_eq(o->accel, "kvm");
+    if (given && !kvm && !str_eq(o->accel, "tcg")) {
+        complain("--accel %s: there are kvm and tcg", o->accel);
+        return false;
+    }
+    if (!given || kvm)
+        why = no_kvm();
+    if (why && kvm) {
+        complain("--accel kvm: /dev/kvm: %s", why);
+        hint("--accel tcg emulates the machine");
+        return false;
+    }
+    if (why && o->verbose)
+        complain("no KVM (/dev/kvm: %s): the machine is emulated", why);
+    m->kvm = kvm || (!given && !why);
+    m->tcg = !kvm;
+    return true;
+}
 
 bool machine_options(const struct options *o, struct machine *m)
 {
@@ -50,7 +95,7 @@ bool machine_options(const struct options *o, struct machine *m)
         complain("--machine %s: there are microvm and q35", m->type);
         return false;
     }
-    return true;
+    return choose_accel(o, m);
 }
 
 // --- The kernel's image: beside this program, or where `make install` puts it.
@@ -92,11 +137,38 @@ static void run_qemu(const struct machine *m, const char *kernel)
     snprintf(archive, sizeof archive, "/proc/self/fd/%d", ARCHIVE_FD);
     if (asprintf(&line, "console=multiplex %s", m->line) < 0)
         _exit(127);
-    execlp(QEMU, QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-accel",
-           "tcg", "-cpu", "max", "-machine", type, "-m", memory, "-smp", cpus, "-chardev",
-           "stdio,id=console,signal=off", "-serial", "chardev:console", "-device",
-           "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", kernel, "-initrd", archive, "-append",
-           line, (char *)NULL);
+    const char *argv[] = {QEMU,
+                          "-nodefaults",
+                          "-no-user-config",
+                          "-display",
+                          "none",
+                          "-no-reboot",
+                          "-cpu",
+                          "max",
+                          "-machine",
+                          type,
+                          "-m",
+                          memory,
+                          "-smp",
+                          cpus,
+                          "-chardev",
+                          "stdio,id=console,signal=off",
+                          "-serial",
+                          "chardev:console",
+                          "-device",
+                          "isa-debug-exit,iobase=0xf4,iosize=4",
+                          "-kernel",
+                          kernel,
+                          "-initrd",
+                          archive,
+                          "-append",
+                          line,
+                          "-accel",
+                          m->kvm ? "kvm" : "tcg",
+                          m->kvm && m->tcg ? "-accel" : NULL,
+                          "tcg",
+                          NULL};
+    execvp(QEMU, (char *const *)argv);
     complain("%s: %s", QEMU, strerror(errno));
     if (errno == ENOENT)
         hint("install QEMU: apt-get install qemu-system-x86");
@@ -152,6 +224,8 @@ bool machine_early_input(struct early *e)
         ssize_t n = read(STDIN_FILENO, e->bytes.at + e->bytes.count, PART);
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && errno == EAGAIN)
+            break;
         if (n <= 0) {
             e->all = true;
             break;
@@ -163,25 +237,27 @@ bool machine_early_input(struct early *e)
 
 static void queue(struct link *l, u8 byte)
 {
-    if (byte == DLE)
-        l->out[l->out_size++] = DLE;
     l->out[l->out_size++] = byte;
 }
 
 static void take_input(struct link *l)
 {
     u8 part[PART];
-    ssize_t n = read(STDIN_FILENO, part, sizeof part);
-    if (n < 0 && errno == EINTR)
+    ssize_t n = read(STDIN_FILENO, part, l->granted < PART ? l->granted : PART);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
-    l->out_at = l->out_size = 0;
-    for (ssize_t i = 0; i < n; i++)
+    for (ssize_t i = 0; i < n; i++) {
+        if (part[i] == DLE)
+            queue(l, DLE);
         queue(l, part[i]);
-    if (n > 0)
+    }
+    if (n > 0) {
+        l->granted -= (u32)n;
         return;
+    }
     l->input_open = false;
-    l->out[l->out_size++] = DLE;
-    l->out[l->out_size++] = 'Z';
+    queue(l, DLE);
+    queue(l, 'Z');
 }
 
 static void send_input(struct link *l)
@@ -191,61 +267,86 @@ static void send_input(struct link *l)
         l->out_at += (size_t)n;
     else if (errno != EAGAIN && errno != EINTR)
         l->out_at = l->out_size, l->input_open = false;
+    if (l->out_at == l->out_size)
+        l->out_at = l->out_size = 0;
 }
 
-static void put(int fd, const u8 *p, size_t n)
+// Output does not arrive, and the program is to know. When there is no room to say so, it has been
+// said a moment ago.
+static void tell(struct link *l, int error)
 {
-    while (n) {
-        ssize_t done = write(fd, p, n);
-        if (done < 0 && errno != EINTR)
-            return;
-        if (done > 0)
-            p += done, n -= (size_t)done;
-    }
+    l->closed[l->stream] = error == EPIPE;
+    if (l->out_size + 3 > sizeof l->out - 2) // input's end fits, too
+        return;
+    queue(l, DLE);
+    queue(l, (u8)('0' + l->stream));
+    queue(l, (u8)host_error(error));
+}
+
+// Writes data, as far as that does not wait; how much is done with.
+static size_t put(struct link *l, const u8 *p, size_t n)
+{
+    struct pollfd to = {.fd = l->stream, .events = POLLOUT};
+    if (l->closed[l->stream])
+        return n;
+    l->blocked = poll(&to, 1, 0) <= 0; // where there is room, a part this small fits
+    if (l->blocked)
+        return 0;
+    ssize_t done = write(l->stream, p, n);
+    if (done >= 0)
+        return (size_t)done;
+    if (errno == EINTR)
+        return 0;
+    l->blocked = errno == EAGAIN;
+    if (!l->blocked)
+        tell(l, errno);
+    return l->blocked ? 0 : n;
 }
 
 static void control(struct link *l, u8 byte)
 {
+    l->control = 0;
     switch (byte) {
     case '1':
     case '2': l->stream = byte - '0'; break;
-    case 'E': l->wants_code = true; break;
-    case 'R': l->ready = true; break;
-    default: put(l->stream, &byte, 1);
+    case 'E': l->control = 'E'; break;
+    case 'R': l->granted += CONSOLE_GRANT; break;
     }
 }
 
-static void sort_output(struct link *l, const u8 *p, size_t n)
+static void sort_one(struct link *l)
 {
-    for (size_t start = 0, i = 0; i <= n; i++) {
-        bool plain = i < n && !l->escape && !l->wants_code && p[i] != DLE;
-        if (plain)
-            continue;
-        put(l->stream, p + start, i - start);
-        start = i + 1;
-        if (i == n)
-            break;
-        if (l->wants_code) {
-            // The worst of several programs, as the kernel has it: the latest failure.
-            l->code = p[i] || l->code < 0 ? p[i] : l->code;
-            l->wants_code = false;
-        } else if (l->escape) {
-            l->escape = false;
-            control(l, p[i]);
-        } else {
-            l->escape = true;
-        }
+    const u8 *p = l->in + l->in_at, *end = l->in + l->in_size;
+    if (l->control == 'E') {
+        // The worst of several programs, as the kernel has it: the latest failure.
+        l->code = *p || l->code < 0 ? *p : l->code;
+        l->control = 0;
+    } else if (l->control == DLE && *p != DLE) {
+        control(l, *p);
+    } else if (l->control == DLE || (*p != DLE)) {
+        const u8 *next = p + 1;
+        while (!l->control && next < end && *next != DLE)
+            next++;
+        size_t done = put(l, p, (size_t)(next - p));
+        l->in_at += done;
+        if (done)
+            l->control = 0;
+        return;
+    } else {
+        l->control = DLE;
     }
+    l->in_at++;
 }
 
-// False when QEMU has closed its output.
+// False when QEMU has closed its output and all of it is out.
 static bool move(struct link *l)
 {
-    bool pending = l->out_at < l->out_size;
+    bool pending = l->out_at < l->out_size, sorted = l->in_at == l->in_size;
     struct pollfd fds[] = {
-        {.fd = l->from, .events = POLLIN},
+        {.fd = sorted ? l->from : -1, .events = POLLIN},
         {.fd = pending ? l->to : -1, .events = POLLOUT},
-        {.fd = !pending && l->ready && l->input_open ? STDIN_FILENO : -1, .events = POLLIN},
+        {.fd = !pending && l->granted && l->input_open ? STDIN_FILENO : -1, .events = POLLIN},
+        {.fd = sorted ? -1 : l->stream, .events = POLLOUT},
     };
     if (poll(fds, countof(fds), -1) < 0)
         return errno == EINTR;
@@ -253,13 +354,17 @@ static bool move(struct link *l)
         send_input(l);
     if (fds[2].revents)
         take_input(l);
-    if (!fds[0].revents)
-        return true;
-    u8 part[PART];
-    ssize_t n = read(l->from, part, sizeof part);
-    if (n > 0)
-        sort_output(l, part, (size_t)n);
-    return n > 0 || (n < 0 && errno == EINTR);
+    if (fds[0].revents) {
+        ssize_t n = read(l->from, l->in, sizeof l->in);
+        if (n <= 0)
+            return n < 0 && errno == EINTR;
+        l->in_at = 0;
+        l->in_size = (size_t)n;
+    }
+    l->blocked = false;
+    while (l->in_at < l->in_size && !l->blocked)
+        sort_one(l);
+    return true;
 }
 
 int machine_run(const struct machine *m)

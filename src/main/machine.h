@@ -12,10 +12,11 @@ struct machine {
     u64 memory;       // bytes
     u64 cpus;
     const char *type; // microvm or q35
+    bool kvm, tcg;    // how it may run: the first of them that does
     bool no_input;    // there is none to pass on
 };
 
-// From --memory, --cpus and --machine; false after a message.
+// From --memory, --cpus, --machine and --accel; false after a message.
 bool machine_options(const struct options *o, struct machine *m);
 // Reads standard input as long as it comes without delay: what is there already need not go through
 // the machine's slow port. Sets *all when that was its end, and then machine_run reads no more of

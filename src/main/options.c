@@ -53,6 +53,8 @@ static const struct option table[] = {
      "CPUs to use (run: all; in a machine of its own: 1)"},
     {"--machine", "TYPE", OPTION_TEXT, FIELD(machine), FOR_BOOT | FOR_WAST,
      "microvm (the default) or q35"},
+    {"--accel", "HOW", OPTION_TEXT, FIELD(accel), FOR_BOOT | FOR_WAST,
+     "kvm, or tcg, which emulates the machine (kvm where it can be used)"},
     {"--boot", NULL, OPTION_FLAG, FIELD(boot), FOR_WAST, "run them in the kernel, under QEMU"},
     {"--trace", NULL, OPTION_FLAG, FIELD(trace), FOR_RUN | FOR_BOOT,
      "print every call to the system on stderr"},

@@ -32,6 +32,7 @@ struct options {
     u64 max_time;        // nanoseconds; 0: no limit
     u64 repeat;          // at least 1
     const char *machine; // boot: NULL, or as given
+    const char *accel;   // boot: NULL, or as given
     u64 memory;          // boot: 0 when not given
     u64 cpus;            // 0 when not given
     bool trace, stats, verbose, time, validate_only, no_simd_exec, boot, help;

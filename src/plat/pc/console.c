@@ -11,10 +11,16 @@ enum { DLE = 0x10 };
 
 static bool multiplexed; // set before there is anybody else
 
+// What the port has brought that is not data. Its reader writes it, others look.
+static struct {
+    u8 control;                // of which bytes are to come: 0, DLE, or '1' or '2'
+    bool ended;                // nothing comes behind what the port's reader has
+    u8 error[CONSOLE_STREAMS]; // enum fs_error; a closed pipe's stays, another one is told once
+} told;
+
 static struct {
     spinlock lock;
-    bool ended;
-    bool escape; // the last byte read was DLE
+    u32 taken; // since more was granted
     const u8 *preloaded;
     u64 left; // of it
     bool all; // nothing comes behind it
@@ -58,10 +64,12 @@ static void control(u8 a, u8 b, u32 n)
     serial_write(text, n);
 }
 
-// What was sent before the port was set up is lost, so the other side waits for this.
+// What was sent before the port was set up is lost, so the other side waits for this. The port's
+// reader has room for two grants.
 void console_multiplex(void)
 {
     multiplexed = true;
+    control('R', 0, 2);
     control('R', 0, 2);
 }
 
@@ -101,22 +109,21 @@ void plat_console_write(const char *p, size_t n)
     give_output(taken);
 }
 
-// Takes the control bytes out of what has been read; how many bytes are left.
-static size_t decode(u8 *p, size_t n)
+bool console_is_data(u8 byte)
 {
-    size_t to = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!input.escape && p[i] == DLE) {
-            input.escape = true;
-            continue;
-        }
-        if (input.escape && p[i] == 'Z')
-            input.ended = true;
-        else
-            p[to++] = p[i];
-        input.escape = false;
-    }
-    return to;
+    u8 before = told.control;
+    if (!multiplexed || (!before && byte != DLE))
+        return true;
+    told.control = 0;
+    if (!before)
+        told.control = DLE;
+    else if (before != DLE)
+        __atomic_store_n(&told.error[before - '0'], byte, __ATOMIC_RELAXED);
+    else if (byte == '1' || byte == '2')
+        told.control = byte;
+    else if (byte == 'Z')
+        __atomic_store_n(&told.ended, true, __ATOMIC_RELEASE);
+    return before == DLE && byte == DLE;
 }
 
 void console_preload(const u8 *p, u64 size, bool all)
@@ -125,7 +132,6 @@ void console_preload(const u8 *p, u64 size, bool all)
     input.preloaded = p;
     input.left = size;
     input.all = all;
-    input.ended = all && !size;
     spin_release(&input.lock);
 }
 
@@ -138,21 +144,33 @@ static size_t read_preloaded(u8 *p, size_t n)
     return part;
 }
 
-static size_t read_some(u8 *p, size_t n)
+// *end: there is none, and none comes.
+static size_t read_some(u8 *p, size_t n, bool *end)
 {
     if (input.left)
         return read_preloaded(p, n);
-    if (input.all)
-        input.ended = true;
-    if (input.ended)
-        return 0;
-    size_t got = serial_read(p, n);
-    return multiplexed ? decode(p, got) : got;
+    *end = input.all || __atomic_load_n(&told.ended, __ATOMIC_ACQUIRE);
+    size_t got = input.all ? 0 : serial_read(p, n);
+    input.taken += (u32)got;
+    *end &= !got;
+    return got;
 }
 
 static bool has_input(void)
 {
-    return input.ended || input.all || input.left || serial_has_input();
+    return input.all || input.left || serial_has_input() ||
+           __atomic_load_n(&told.ended, __ATOMIC_ACQUIRE);
+}
+
+// The other side may send so many times CONSOLE_GRANT bytes more.
+static void grant(u32 times)
+{
+    if (!multiplexed || !times)
+        return;
+    bool taken = take_output();
+    while (times--)
+        control('R', 0, 2);
+    give_output(taken);
 }
 
 // --- Who waits for input
@@ -219,20 +237,35 @@ static enum fs_error console_read(struct vfs_file *f, const struct vfs_iov *v, u
         i++;
     if (i == n)
         return E_SUCCESS;
+    bool end = false;
     spin_acquire(&input.lock);
-    *done = read_some(v[i].p, v[i].n);
-    bool ended = input.ended;
+    *done = read_some(v[i].p, v[i].n, &end);
+    u32 room = input.taken / CONSOLE_GRANT;
+    input.taken %= CONSOLE_GRANT;
     spin_release(&input.lock);
-    return *done || ended ? E_SUCCESS : E_AGAIN;
+    grant(room);
+    return *done || end ? E_SUCCESS : E_AGAIN;
 }
 
 static u32 stream_of(const struct vfs_file *f);
+
+// What the other side has said of that output.
+static enum fs_error failure(u32 stream)
+{
+    u8 e = __atomic_load_n(&told.error[stream], __ATOMIC_RELAXED);
+    if (e && e != E_PIPE)
+        __atomic_store_n(&told.error[stream], 0, __ATOMIC_RELAXED);
+    return (enum fs_error)e;
+}
 
 static enum fs_error console_write(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
                                    u64 *done)
 {
     (void)offset;
     *done = 0;
+    enum fs_error e = failure(stream_of(f));
+    if (e)
+        return e;
     bool taken = take_output();
     for (u32 i = 0; i < n; i++) {
         write_stream(stream_of(f), v[i].p, v[i].n);
@@ -260,6 +293,12 @@ static void console_ready(struct vfs_poll *p)
         p->ready = has_input();
 }
 
+static void console_out_ready(struct vfs_poll *p)
+{
+    p->hangup =
+        p->write && __atomic_load_n(&told.error[stream_of(p->file)], __ATOMIC_RELAXED) == E_PIPE;
+}
+
 static void console_close(struct vfs_file *f)
 {
     (void)f; // console_file's own reference is never given back
@@ -279,6 +318,7 @@ static const struct vfs_ops out_ops = {
     .write = console_write,
     .stat = console_stat,
     .set_flags = console_set_flags,
+    .ready = console_out_ready,
 };
 
 static struct vfs_file files[] = {
@@ -290,6 +330,12 @@ static struct vfs_file files[] = {
 static u32 stream_of(const struct vfs_file *f)
 {
     return (u32)(f - files);
+}
+
+void console_terminal(u32 stream)
+{
+    files[stream].type = VFS_CHARACTER_DEVICE;
+    files[stream].terminal = true;
 }
 
 struct vfs_file *console_file(u32 stream)

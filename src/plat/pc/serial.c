@@ -3,11 +3,12 @@
 // waits in a ring until somebody reads it. The interrupt is an edge, and the next one comes only
 // after the port was read empty; so when the ring was full, whoever reads from it reads the port,
 // too. What does not fit stays with the sender.
+#include "plat/pc/console.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
 enum { DATA = 0x3f8, ENABLE, FIFO, LINE, MODEM, STATUS };
-enum { STATUS_INPUT = 1, STATUS_OUTPUT_EMPTY = 0x20, FIFO_SIZE = 16, RING = 4096 };
+enum { STATUS_INPUT = 1, STATUS_OUTPUT_EMPTY = 0x20, FIFO_SIZE = 16, RING = 2 * CONSOLE_GRANT };
 
 static struct {
     u32 lock; // taken with interrupts off
@@ -42,8 +43,11 @@ void serial_write(const void *p, size_t n)
 
 static void read_port(void)
 {
-    while (in.written - in.read < RING && in8(STATUS) & STATUS_INPUT)
-        in.bytes[in.written++ % RING] = in8(DATA);
+    while (in.written - in.read < RING && in8(STATUS) & STATUS_INPUT) {
+        u8 byte = in8(DATA);
+        if (console_is_data(byte))
+            in.bytes[in.written++ % RING] = byte;
+    }
 }
 
 void serial_interrupt(void)
