@@ -100,9 +100,8 @@ static int link_program(struct program *p)
         return EXIT_OK;
     complain("%s: %s: %s", p->file.name, status_text(s), *e.text ? e.text : status_text(s));
     if (s == ERR_UNLINKABLE)
-        hint(
-            "programs get WASI preview 1 (wasi_snapshot_preview1; build for wasm32-wasip1) and the "
-            "module nebulet");
+        hint("programs get WASI preview 1 (wasi_snapshot_preview1; build for " WASI_TARGET
+             ") and the module nebulet");
     else if (s == ERR_NO_MEMORY && p->o->max_memory)
         hint("--max-memory allows %llu bytes", (unsigned long long)p->o->max_memory);
     return s == ERR_TRAP ? EXIT_TRAP : EXIT_ERROR;

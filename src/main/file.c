@@ -119,7 +119,7 @@ static void hint_module(const struct file *f, const struct error *e)
     if (looks_like_text(f))
         hint("this is WebAssembly text; make a module of it: wat2wasm %s -o FILE.wasm", f->name);
     else if (f->size >= 8 && !memcmp(f->bytes, component, 8))
-        hint("this is a component; nebulet runs core modules (build for wasm32-wasip1)");
+        hint("this is a component; nebulet runs core modules (build for " WASI_TARGET ")");
     else if (f->size >= 2 && !memcmp(f->bytes, gzip, 2))
         hint("this is a compressed file; unpack it first");
     else

@@ -10,6 +10,9 @@
 #include "rt/rt.h"
 #include <stdio.h>
 
+// What compilers call what programs are built for, as hints say it.
+#define WASI_TARGET "wasm32-wasip1, or wasm32-wasi where that is its name"
+
 enum exit_code {
     EXIT_OK = 0,
     EXIT_ERROR = 1, // no such file, invalid module, failed tests
