@@ -33,11 +33,12 @@ wat copies <<'END'
       (memory.copy (i32.const 1) (i32.const 0) (i32.const -65536)) (br 0))))
 END
 for program in loop calls fills draws draw copies; do
-    start=$(date +%s)
-    run_within 20 run --engine "$ENGINE" --max-time 0.5 $program.wasm
+    code=0
+    shown="run --max-time 0.5 $program.wasm, within 5 s of CPU time"
+    ( ulimit -t 5; exec timeout -s KILL 200 "$NEBULET" run --engine "$ENGINE" --max-time 0.5 $program.wasm ) \
+        >out 2>err </dev/null || code=$?
     exits 134
     says 'time|interrupt|deadline'
-    [ $(($(date +%s) - start)) -lt 10 ] || fail "took too long"
 done
-run_within 20 run --engine "$ENGINE" --max-time 60 "$GUESTS/hello.wasm"
+run_within 200 run --engine "$ENGINE" --max-time 60 "$GUESTS/hello.wasm"
 exits 0

@@ -304,11 +304,11 @@ static void toy_time(void)
     struct thread *t = thread_create(s);
     struct bytes b = toy_module();
     struct instance *i = make(s, &b);
-    u64 start = plat_now(), r;
+    u64 start = plat_now(), cpu = plat_cpu_time(), r;
     thread_deadline(t, start + 20000000);
     CHECK_IS(trap_of(t, func(i, "f"), 0, 0), TRAP_TIME);
-    u64 took = plat_now() - start;
-    CHECK(took >= 20000000 && took < 2000000000);
+    CHECK(plat_now() - start >= 20000000);
+    CHECK(plat_cpu_time() - cpu < 2000000000); // for it computes all the while
     thread_deadline(t, UINT64_MAX);
     CHECK_IS(call(t, func(i, "a"), 0, 0, &r), OK);
     thread_interrupt(t, TRAP_TIME); // before the call: ends it at once
@@ -964,7 +964,7 @@ static void other_cpu(void *argument)
 
 static void cpus(void)
 {
-    u64 result = 0, deadline = plat_now() + 5000000000ull;
+    u64 result = 0, deadline = plat_now() + 100000000000ull;
     CHECK_IS(plat_cpu_start(1, other_cpu, &result), OK);
     while (!__atomic_load_n(&result, __ATOMIC_ACQUIRE) && plat_now() < deadline)
         plat_wait(deadline);

@@ -199,7 +199,7 @@ static void times(void)
     struct pair p = new_pipe();
     plat_wait(start + 3000000);
     took = plat_now() - start;
-    CHECK(took >= 3000000 && took < 500000000);
+    CHECK(took >= 3000000);
     CHECK(watch(&x, p.f[0], false) == E_SUCCESS);
     start = plat_now();
     plat_wait(start + 300000); // finer than a millisecond
