@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "main/host.h"
+#include "plat/linux/hostfile.h"
 
 enum { BLOCK = 512, NAME = 100, PREFIX = 155 };
 
@@ -190,6 +191,21 @@ static void put_entry(struct archive *a, const char *name, const FTSENT *e)
     }
 }
 
+// /proc is no part of a folder above it (plat/linux/hostpath.c): there is but its place.
+static bool begins_proc(const FTSENT *e)
+{
+    int fd = -1;
+    bool is = false;
+    if (e->fts_info == FTS_D && e->fts_level > 0 &&
+        e->fts_statp->st_dev != e->fts_parent->fts_statp->st_dev)
+        fd = open(e->fts_path, O_PATH | O_CLOEXEC);
+    if (fd >= 0) {
+        is = host_of_processes(fd);
+        close(fd);
+    }
+    return is;
+}
+
 static int by_name(const FTSENT **a, const FTSENT **b)
 {
     return strcmp((*a)->fts_name, (*b)->fts_name);
@@ -205,6 +221,8 @@ void archive_folder(struct archive *a, const char *name, const char *path)
     }
     size_t skip = strlen(path);
     for (FTSENT *e; !a->failed && (e = fts_read(walk));) {
+        if (begins_proc(e))
+            fts_set(walk, e, FTS_SKIP);
         char *full;
         if (asprintf(&full, "%s%s%s", name, e->fts_path[skip] && path[skip - 1] == '/' ? "/" : "",
                      e->fts_path + skip) < 0) {

@@ -6,7 +6,6 @@
 // the start section, then `_start` of a command; a reactor's `_initialize`, and then the function
 // that --invoke names. With --invoke a command's `_start` is not called, as in wasmtime. Start-up
 // time counts here: nothing is opened, mapped or allocated that the program does not need.
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 #include "main/guest.h"
 #include "main/host.h"
 #include "main/job.h"
-#include "plat/plat.h"
+#include "plat/linux/linux.h"
 
 struct program {
     const struct options *o;
@@ -62,15 +61,7 @@ static void print_stats(const struct process *p, const struct nebulet_info *i)
 
 static void print_text_out(const u8 *text, size_t n)
 {
-    while (n) {
-        ssize_t done = write(STDOUT_FILENO, text, n);
-        if (done < 0 && errno == EINTR)
-            continue; // a tick
-        if (done <= 0)
-            return;
-        text += done;
-        n -= (size_t)done;
-    }
+    linux_write(STDOUT_FILENO, text, n);
 }
 
 // --- A program

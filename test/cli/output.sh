@@ -32,6 +32,15 @@ while data := read():
 print(total, digest.hexdigest())
 sys.exit(child.wait())
 END
+wat prints <<'END'
+(module (import "nebulet" "print" (func $print (param i32 i32) (result i64)))
+  (memory (export "memory") 1)
+  (func (export "_start") (local $i i32)
+    (memory.fill (i32.const 0) (i32.const 0x61) (i32.const 10000))
+    (loop $l
+      (drop (call $print (i32.const 0) (i32.const 10000)))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 30))))))
+END
 for how in run boot; do
     for fd in 1 2; do
         # The reader goes away.
@@ -60,6 +69,12 @@ for how in run boot; do
         [ ! -f wanted ] || cmp wanted out || fail "not what was written"
         cp out wanted
     done
+
+    shown="$how prints.wasm, a pipe that is nonblocking"
+    code=0
+    timeout 60 python3 pipes.py nonblocking "$NEBULET" $how --engine "$ENGINE" prints.wasm >out 2>err || code=$?
+    exits 0
+    prints '^300000 '
 
     # It is full.
     run_within 60 $how --engine "$ENGINE" output.wasm 1 2

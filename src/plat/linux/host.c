@@ -6,6 +6,7 @@
 #include "base/heap.h"
 #include "plat/linux/linux.h"
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -45,17 +46,22 @@ status plat_entropy(void *p, size_t n)
     return OK;
 }
 
+void linux_write(int fd, const void *p, size_t n)
+{
+    for (const u8 *at = p; n;) {
+        ssize_t done = write(fd, at, n);
+        if (done < 0 && errno == EAGAIN)
+            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+        else if (done <= 0 && errno != EINTR)
+            return;
+        if (done > 0)
+            at += done, n -= (size_t)done;
+    }
+}
+
 void plat_console_write(const char *p, size_t n)
 {
-    while (n) {
-        ssize_t done = write(2, p, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return;
-        p += done;
-        n -= (size_t)done;
-    }
+    linux_write(2, p, n);
 }
 
 void plat_exit(int code)

@@ -19,5 +19,8 @@ struct timespec;
 void linux_sleep(const struct timespec *timeout, const sigset_t *mask);
 void linux_kick_others(void); // CPUs that were started
 
+// Writes all of it, also where it is taken slowly; an error ends that.
+void linux_write(int fd, const void *p, size_t n);
+
 // Prints "nebulet: ..." and exits at once.
 __attribute__((noreturn, format(printf, 1, 2))) void linux_die(const char *format, ...);
