@@ -7,7 +7,7 @@ clang-22 --target=wasm32-wasi -Wno-deprecated -O2 --no-wasm-opt "$HERE/descripto
 for closed in '<&-' '>&-' '2>&-' '<&- >&- 2>&-'; do
     shown="boot descriptors.wasm $closed"
     code=0
-    eval "timeout 60 \"\$NEBULET\" boot --engine $ENGINE descriptors.wasm $closed" || code=$?
+    eval "timeout 300 \"\$NEBULET\" boot --engine $ENGINE descriptors.wasm $closed" || code=$?
     exits 0
 done
 

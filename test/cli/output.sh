@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# engines: each
 # Output that nobody reads any more, that is read slowly, that cannot be written: a program sees the
 # same of it in a machine as here.
 command -v qemu-system-x86_64 >/dev/null || { echo "no QEMU here" >&2; exit 77; }
@@ -46,10 +45,10 @@ for how in run boot; do
         # The reader goes away.
         shown="$how output.wasm 100000 $fd | head -c 10"
         if [ $fd = 1 ]; then
-            { { code=0; timeout 60 "$NEBULET" $how --engine "$ENGINE" output.wasm 100000 1 2>other || code=$?; echo $code >code; } |
+            { { code=0; timeout 300 "$NEBULET" $how output.wasm 100000 1 2>other || code=$?; echo $code >code; } |
                 head -c 10 >out; } 2>err
         else
-            { { code=0; timeout 60 "$NEBULET" $how --engine "$ENGINE" output.wasm 100000 2 2>&3 >other || code=$?; echo $code >code; } 3>&1 |
+            { { code=0; timeout 300 "$NEBULET" $how output.wasm 100000 2 2>&3 >other || code=$?; echo $code >code; } 3>&1 |
                 head -c 10 >out; } 2>err
         fi
         code=$(cat code)
@@ -62,7 +61,7 @@ for how in run boot; do
     for kind in blocking nonblocking socket; do
         shown="$how output.wasm 3000, a pipe that is $kind"
         code=0
-        timeout 60 python3 pipes.py $kind "$NEBULET" $how --engine "$ENGINE" output.wasm 3000 >out 2>err || code=$?
+        timeout 300 python3 pipes.py $kind "$NEBULET" $how output.wasm 3000 >out 2>err || code=$?
         exits 0
         says '^all: written$'
         prints "^300000 [0-9a-f]+$"
@@ -72,30 +71,30 @@ for how in run boot; do
 
     shown="$how prints.wasm, a pipe that is nonblocking"
     code=0
-    timeout 60 python3 pipes.py nonblocking "$NEBULET" $how --engine "$ENGINE" prints.wasm >out 2>err || code=$?
+    timeout 300 python3 pipes.py nonblocking "$NEBULET" $how prints.wasm >out 2>err || code=$?
     exits 0
     prints '^300000 '
 
     # It is full.
-    run_within 60 $how --engine "$ENGINE" output.wasm 1 2
+    run_within 300 $how output.wasm 1 2
     exits 0
     code=0
     shown="$how output.wasm >/dev/full"
-    timeout 60 "$NEBULET" $how --engine "$ENGINE" output.wasm 100000 >/dev/full 2>err || code=$?
+    timeout 300 "$NEBULET" $how output.wasm 100000 >/dev/full 2>err || code=$?
     exits 51 # NOSPC
     says 'less: No space left on device'
 
     # Errors that cannot be written do not keep output from being.
     code=0
-    timeout 60 "$NEBULET" $how --engine "$ENGINE" output.wasm 10 1 >out 2>/dev/full || code=$?
+    timeout 300 "$NEBULET" $how output.wasm 10 1 >out 2>/dev/full || code=$?
     exits 0
     [ "$(wc -c <out)" = 1000 ] || fail "output is missing"
 
     # Which of them are terminals.
     if command -v script >/dev/null; then
-        script -qec "'$NEBULET' $how --engine $ENGINE output.wasm 1 1 >out 2>err" /dev/null </dev/null >/dev/null
+        script -qec "'$NEBULET' $how output.wasm 1 1 >out 2>err" /dev/null </dev/null >/dev/null
         says '^terminals: 100$'
-        script -qec "'$NEBULET' $how --engine $ENGINE output.wasm 1 1 </dev/null >out" /dev/null </dev/null >err
+        script -qec "'$NEBULET' $how output.wasm 1 1 </dev/null >out" /dev/null </dev/null >err
         says '^terminals: 001'
     fi
 done

@@ -94,8 +94,9 @@ class Bench:
         return run([self.program, *args], **how)
 
 
-def run(command, stdin=b"", cwd=None, env=None, limit=60):
-    """Runs a command to its end or to `limit` seconds, whichever comes first."""
+def run(command, stdin=b"", cwd=None, env=None, limit=300):
+    """Runs a command to its end or to `limit` seconds, whichever comes first: far more than it takes,
+    for the machine may be busy."""
     command = [str(part) for part in command]
     try:
         done = subprocess.run(command, input=stdin, cwd=cwd, env=env, capture_output=True,

@@ -86,7 +86,7 @@ class Waits:
         return sum(self.ns.values()) // 1000 + stolen_us() - self.stolen
 
 
-def run_watched(command, late=None, limit=60):
+def run_watched(command, late=None, limit=300):
     """Runs it, with input that comes half a second late and without an end of it, or none. Returns
     its Result and for how long it had to wait, in us."""
     command = [str(part) for part in command]
@@ -130,7 +130,7 @@ def take_blame(result, waited):
     return base.Result(result.code, result.out, BLAME.sub(b"", result.err))
 
 
-def run_program(bench, command, engine, cpus, source, *args, limit=60):
+def run_program(bench, command, engine, cpus, source, *args, limit=300):
     def beside(suffix):
         return source.with_suffix(suffix)
 
@@ -173,7 +173,7 @@ def answer_times(process, outlets, waits):
     return sorted(late)
 
 
-def run_parking(bench, command, engine, cpus, source, limit=60):
+def run_parking(bench, command, engine, cpus, source, limit=300):
     wasm = build(source)
     words = [bench.program, command, "--engine", engine, "--cpus", cpus, "--dir", f"{wasm.parent}::/"]
     with tempfile.TemporaryDirectory(prefix="nebulet-parking-") as scratch:
