@@ -138,7 +138,7 @@ build/probe/probe.o: test/probe/probe.c Makefile | $(TOOLS)
 build/test/kernel/probe.elf: $(PROBE_OBJ) src/plat/pc/kernel.ld
 	@mkdir -p $(@D)
 	$(call say,LD $@)
-	$Q$(KERNEL_LINK) -Wl,--wrap=plat_exit $(PROBE_OBJ) -o $@
+	$Q$(KERNEL_LINK) -Wl,--wrap=plat_exit -Wl,--wrap=rt_init $(PROBE_OBJ) -o $@
 -include build/probe/probe.d
 
 # Kernels that are tests: src/main/kernel.c is a file of theirs.

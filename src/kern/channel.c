@@ -300,20 +300,25 @@ static status check_reach(struct process *p, const struct channel *c, const nebu
 static status check_handles(struct process *p, const struct channel *c,
                             const nebulet_handle *handles, u32 n)
 {
-    search_begin();
     for (u32 i = 0; i < n; i++) {
-        struct handle *h = handle_find(&p->handles, handles[i]);
+        const struct handle *h = handle_find(&p->handles, handles[i]);
         if (!h)
             return ERR_BAD_HANDLE;
         if (!(h->rights & NEBULET_TRANSFER))
             return ERR_ACCESS_DENIED;
         if (h->object == &c->object || h->object == &c->peer->object)
             return ERR_INVALID_ARG;
-        for (u32 k = 0; k < i; k++)
-            if (handles[k] == handles[i])
-                return ERR_INVALID_ARG;
     }
     return c->peer->kept ? check_reach(p, c, handles, n) : OK;
+}
+
+static bool twice(const nebulet_handle *handles, u32 n)
+{
+    for (u32 i = 0; i < n; i++)
+        for (u32 k = 0; k < i; k++)
+            if (handles[k] == handles[i])
+                return true;
+    return false;
 }
 
 // After a wait a sibling may have closed one of the handles, so they are looked at then.
@@ -321,6 +326,8 @@ static status send_kept(struct kthread *me, struct channel *c, const u8 *bytes, 
                         const nebulet_handle *handles, u32 nhandles, u64 deadline)
 {
     struct process *p = me->process;
+    if (twice(handles, nhandles))
+        return ERR_INVALID_ARG;
     struct message *m = message_new(bytes, size, nhandles);
     if (!m)
         return ERR_NO_MEMORY;
@@ -339,7 +346,7 @@ static status send_kept(struct kthread *me, struct channel *c, const u8 *bytes, 
         wake_sender(c->peer); // the room that we were woken for is somebody else's
     }
     object_unref(&c->object);
-    kern_release();
+    kern_release_slowly(me->vm);
     if (s)
         heap_free(m);
     return s;

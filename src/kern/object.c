@@ -4,6 +4,7 @@
 #include "kern/channel.h"
 #include "kern/process.h"
 #include "kern/sched.h"
+#include "wasm/runtime.h"
 
 bool kern_work;
 struct object *kern_dead;
@@ -52,17 +53,34 @@ static bool wake_called(void)
     return true;
 }
 
+// A few of them. False: there are none left.
+static bool work(void)
+{
+    return kern_work = wake_called() || process_stop_some() || bury_one();
+}
+
+static u32 slow; // threads that will come back to it: others only help
+
 // Others get the lock in between.
 void kern_work_off(void)
 {
-    while (kern_work) {
-        if (wake_called() || process_stop_some() || bury_one()) {
-            spin_release(&rt_switch_lock);
-            spin_acquire(&rt_switch_lock);
-        } else {
-            kern_work = false;
-        }
+    while (kern_work && work() && !slow) {
+        spin_release(&rt_switch_lock);
+        spin_acquire(&rt_switch_lock);
     }
+}
+
+void kern_release_slowly(struct vmctx *vm)
+{
+    slow++;
+    while (kern_work && work()) {
+        spin_release(&rt_switch_lock);
+        if (__atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED))
+            rt_interrupted(vm);
+        spin_acquire(&rt_switch_lock);
+    }
+    slow--;
+    spin_release(&rt_switch_lock);
 }
 
 void object_release(struct object *o)
@@ -74,7 +92,7 @@ void object_release(struct object *o)
 
 // --- Reachability
 
-enum { LOOKS_MAX = 500 };
+enum { LOOKS_MAX = 300 };
 
 static struct {
     u64 mark;

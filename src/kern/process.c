@@ -310,7 +310,7 @@ bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
     return true;
 }
 
-bool process_stop(struct process *p, enum nebulet_end how, u32 code)
+bool process_stop(struct process *p, enum nebulet_end how, u32 code, struct vmctx *vm)
 {
     kern_acquire();
     bool done = process_stop_locked(p, how, code), unborn = done && !p->begun;
@@ -318,7 +318,10 @@ bool process_stop(struct process *p, enum nebulet_end how, u32 code)
         p->begun = true; // so to speak
         object_ref(&p->object);
     }
-    kern_release();
+    if (vm)
+        kern_release_slowly(vm);
+    else
+        kern_release();
     if (unborn)
         process_over(p);
     return done;

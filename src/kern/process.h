@@ -151,8 +151,8 @@ status process_new(struct module_object *m, const struct process_config *config,
 // Makes the main thread: the start function, then _start, or _initialize and `invoke`, which may be
 // NULL, with p->slots. BAD_STATE: it has begun already. NOT_FOUND: there is nothing to call.
 status process_begin(struct process *p, const struct vm_func *invoke);
-// Ends it from anywhere. False: it is over, or ends already.
-bool process_stop(struct process *p, enum nebulet_end how, u32 code);
+// Ends it from anywhere; in a call of `vm`, or NULL. False: it is over, or ends already.
+bool process_stop(struct process *p, enum nebulet_end how, u32 code, struct vmctx *vm);
 bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code);
 // Asks some threads of some process that was stopped. False: there are none left. With the lock.
 bool process_stop_some(void);

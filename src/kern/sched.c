@@ -47,6 +47,8 @@ const struct kern_hooks *kern_hooks(void)
 // none.
 static struct kthread *choose(struct cpu *c, struct process *was)
 {
+    if (unlikely(c->ticked))
+        pace_charge(c, was); // who stops before it has seen a tick may have used its slice up
     if (was->ring && !c->handover && (was->slice > 0 || !c->first))
         return was->ring;
     pace_charge(c, was);
@@ -238,10 +240,12 @@ static void preempt(struct vmctx *vm)
     pace_measure(now);
     pace_charge(c, p);
     c->tick_until = 0;
+    bool busy = kern_work; // somebody is at it
     u64 next = pace_ring(c, now);
     if (unlikely(p->limits.cpu_ns) && p->state == NEBULET_LIVES)
         pace_check_limit(p);
-    kern_work_off(); // what alarms have begun: others may run first, and forget it
+    if (!busy)
+        kern_work_off(); // what alarms have begun: who runs next may not do it
     if (has_company(t))
         t->vm->poll = 1;
     requeue_handover(c);

@@ -242,16 +242,16 @@ static void judge(struct kthread *t)
     if (s == ERR_EXIT && t->exits_alone) {
         // thread_exit: the process goes on
     } else if (s == ERR_EXIT) {
-        process_stop(p, NEBULET_EXITED, thread_vm(t->rt)->exit_code);
+        process_stop(p, NEBULET_EXITED, thread_vm(t->rt)->exit_code, NULL);
     } else if (s == OK && t->id == 1) {
-        process_stop(p, NEBULET_EXITED, 0);
+        process_stop(p, NEBULET_EXITED, 0, NULL);
     } else if (s == ERR_TRAP && trap != TRAP_KILLED) {
-        process_stop(p, NEBULET_TRAPPED, trap);
+        process_stop(p, NEBULET_TRAPPED, trap, NULL);
         if (!p->reported && kern_hooks()->trapped)
             kern_hooks()->trapped(p, t->rt);
         p->reported = true;
     } else if (s != OK && s != ERR_TRAP && s != ERR_CANCELLED) {
-        process_stop(p, NEBULET_TRAPPED, TRAP_INTERNAL);
+        process_stop(p, NEBULET_TRAPPED, TRAP_INTERNAL, NULL);
     }
 }
 
