@@ -7,6 +7,7 @@
 // rest is trimmed; pages that were never written cost nothing.
 #include "rt/code.h"
 #include "base/heap.h"
+#include "base/lock.h"
 #include "plat/plat.h"
 
 enum { WINDOW = 1 << 30 };
@@ -20,19 +21,8 @@ struct range {
 static struct {
     struct plat_code code;
     struct range *first;
-    u32 lock; // protects the list
+    spinlock lock; // protects the list
 } window;
-
-static void lock(void)
-{
-    while (__atomic_exchange_n(&window.lock, 1, __ATOMIC_ACQUIRE))
-        ;
-}
-
-static void unlock(void)
-{
-    __atomic_store_n(&window.lock, 0, __ATOMIC_RELEASE);
-}
 
 status code_init(void)
 {
@@ -107,10 +97,10 @@ status code_alloc(size_t size, size_t least, struct code_space *out)
     struct range *rest = heap_alloc(sizeof *rest);
     if (!rest)
         return ERR_NO_MEMORY;
-    lock();
+    spin_acquire(&window.lock);
     struct range *r = find(size);
     if (!r || r->size < least) {
-        unlock();
+        spin_release(&window.lock);
         heap_free(rest);
         return ERR_NO_RESOURCES;
     }
@@ -122,7 +112,7 @@ status code_alloc(size_t size, size_t least, struct code_space *out)
         .run = window.code.run + r->offset,
         .capacity = (u32)r->size,
     };
-    unlock();
+    spin_release(&window.lock);
     heap_free(rest);
     *out = space;
     status s =
@@ -141,11 +131,11 @@ void code_trim(struct code_space *space)
         return; // it stays larger than it need be
     size_t start = (size_t)(space->run - window.code.run);
     plat_code_decommit(&window.code, start + keep, space->capacity - keep);
-    lock();
+    spin_acquire(&window.lock);
     struct range *r = range_of(space);
     split(r, keep, rest);
     merge_next(rest);
-    unlock();
+    spin_release(&window.lock);
     space->capacity = (u32)keep;
 }
 
@@ -154,7 +144,7 @@ void code_free(struct code_space *space)
     if (!space->run)
         return;
     plat_code_decommit(&window.code, (size_t)(space->run - window.code.run), space->capacity);
-    lock();
+    spin_acquire(&window.lock);
     struct range *r = range_of(space);
     r->used = false;
     merge_next(r);
@@ -164,7 +154,7 @@ void code_free(struct code_space *space)
             break;
         }
     }
-    unlock();
+    spin_release(&window.lock);
     *space = (struct code_space){0};
 }
 

@@ -65,28 +65,16 @@ static status compile(struct realm *s, struct module_record *r, struct error *e)
     return OK;
 }
 
-// Keeps realm->code sorted: inserting into a short array is cheap beside a compilation.
-static bool enlist_code(struct realm *s, struct module_record *r)
+// A few at a time.
+static void drop_types(struct realm *s, struct module_record *r)
 {
-    const struct code_space *c = &r->pub.compiled.space;
-    if (!s->engine->code)
-        return true;
-    if (!vec_reserve(&s->code, 1))
-        return false;
-    u32 i = s->code.count++;
-    for (; i > 0 && s->code.at[i - 1].start > c->run; i--)
-        s->code.at[i] = s->code.at[i - 1];
-    s->code.at[i] = (struct code_range){c->run, c->run + c->capacity, r};
-    return true;
-}
-
-static void delist_code(struct realm *s, const struct module_record *r)
-{
-    u32 kept = 0;
-    for (u32 i = 0; i < s->code.count; i++)
-        if (s->code.at[i].module != r)
-            s->code.at[kept++] = s->code.at[i];
-    s->code.count = kept;
+    enum { AT_ONCE = 64 };
+    while (r->ntypes) {
+        spin_acquire(&s->lock);
+        for (u32 i = 0; i < AT_ONCE && r->ntypes; i++)
+            type_drop(&s->types, r->pub.m->types[--r->ntypes].id);
+        spin_release(&s->lock);
+    }
 }
 
 // Also of a record that loading has left half done.
@@ -97,10 +85,8 @@ static void destroy(struct module_record *r)
     spin_acquire(&s->lock);
     if (r->self)
         LIST_REMOVE(r);
-    delist_code(s, r);
-    while (r->ntypes)
-        type_drop(&s->types, r->pub.m->types[--r->ntypes].id);
     spin_release(&s->lock);
+    drop_types(s, r);
     if (c->engine)
         c->engine->free(c);
     code_free(&c->space);
@@ -113,14 +99,11 @@ static void destroy(struct module_record *r)
     heap_free(r);
 }
 
-static bool enlist(struct realm *s, struct module_record *r)
+static void enlist(struct realm *s, struct module_record *r)
 {
     spin_acquire(&s->lock);
-    bool done = enlist_code(s, r);
-    if (done)
-        LIST_ADD(&s->modules, r);
+    LIST_ADD(&s->modules, r);
     spin_release(&s->lock);
-    return done;
 }
 
 static status load(struct realm *s, struct module_record *r, const u8 *bytes, size_t size,
@@ -136,7 +119,8 @@ static status load(struct realm *s, struct module_record *r, const u8 *bytes, si
         (result = compile(s, r, e)))
         return result;
     r->pub.compile_ns = plat_now() - decoded;
-    return enlist(s, r) ? OK : error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory");
+    enlist(s, r);
+    return OK;
 }
 
 status rt_module_load(struct store *s, const u8 *bytes, size_t size, struct rt_module **out,

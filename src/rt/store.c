@@ -53,7 +53,6 @@ static void realm_free(struct realm *r)
     threads_release(r);
     memories_release(r);
     types_free(&r->types);
-    vec_free(&r->code);
     heap_free(r);
 }
 

@@ -40,11 +40,14 @@ struct rt_type {
     u8 bytes[];
 };
 
+// Both arrays are in segments, each twice as long as the one before, so that they grow without
+// being copied while the lock is held.
+enum { TYPE_SEGMENTS = 24 };
 struct type_table {
-    VEC(struct rt_type *) by_id; // [0] is NULL
-    u32 *buckets;
-    u32 nbuckets; // power of two, or 0
-    u64 key;      // of the hash
+    struct rt_type **by_id[TYPE_SEGMENTS]; // 0 is no id
+    u32 *buckets[TYPE_SEGMENTS];
+    u32 ids, nbuckets; // how many there are of each, id 0 included
+    u64 key;           // of the hash
     u32 used;
     u32 unused; // a free id, 0: none
 };
@@ -52,7 +55,8 @@ struct type_table {
 // The record for a type, with a user more; NULL: no memory.
 struct rt_type *type_intern(struct type_table *t, const struct functype *f);
 void type_drop(struct type_table *t, u32 id);
-void types_free(struct type_table *t); // with whatever is still in it
+struct rt_type **type_at(struct type_table *t, u32 id); // that was given out
+void types_free(struct type_table *t);                  // with whatever is still in it
 
 // --- Names that imports are looked up by (names.c).
 struct host_item {
@@ -120,12 +124,6 @@ void module_unused(struct module_record *m); // an instance less
 // What memory 0 of a new instance begins as, all active data written; NULL: write them.
 struct plat_image *module_image(struct module_record *m);
 
-// A piece of the code window that belongs to a module, for the way back from a pc.
-struct code_range {
-    const u8 *start, *end;
-    struct module_record *module;
-};
-
 struct thunk_space {
     struct thunk_space *next;
     struct code_space space;
@@ -139,7 +137,6 @@ struct realm {
     struct type_table types;
     struct host_module *hosts;
     struct module_record *modules;
-    VEC(struct code_range) code; // sorted
     struct thunk_space *thunks;
     struct memory_slot *free_slots; // the pool
     u32 nfree_slots;

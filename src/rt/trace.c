@@ -43,28 +43,36 @@ struct walk {
 
 // --- pc -> function
 
-static struct module_record *find_module(const struct realm *s, const u8 *pc)
+static bool has_code(const struct module_record *m, const u8 *pc)
 {
-    u32 low = 0, high = s->code.count;
-    while (low < high) {
-        u32 middle = low + (high - low) / 2;
-        if (s->code.at[middle].start <= pc)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (!low || pc >= s->code.at[low - 1].end)
-        return NULL;
-    return s->code.at[low - 1].module;
+    const struct code_space *c = &m->pub.compiled.space;
+    return (u64)(pc - c->run) < c->capacity;
 }
 
-// The frames of a thread keep their modules alive, so one that is found stays.
+// The frames of a thread keep their modules alive, so one that is found stays. The list may be
+// long: while others have the lock, the place in it is kept by a use of the module there.
 static struct module_record *module_at(const struct store *s, const u8 *pc)
 {
-    spin_acquire(&s->realm->lock);
-    struct module_record *r = find_module(s->realm, pc);
-    spin_release(&s->realm->lock);
-    return r;
+    enum { AT_ONCE = 500 };
+    spinlock *lock = &s->realm->lock;
+    struct module_record *kept = NULL;
+    spin_acquire(lock);
+    struct module_record *m = s->realm->modules;
+    for (u32 i = 1; m && !has_code(m, pc); i++) {
+        m = m->next;
+        if (!m || i % AT_ONCE)
+            continue;
+        m->ninstances++;
+        spin_release(lock);
+        if (kept)
+            module_unused(kept);
+        kept = m;
+        spin_acquire(lock);
+    }
+    spin_release(lock);
+    if (kept)
+        module_unused(kept);
+    return m;
 }
 
 // The function whose code has the byte at that offset, as an index among the own ones; count: none.

@@ -28,41 +28,75 @@ static bool same_type(const struct functype *a, const struct functype *b)
            !memcmp(a->types, b->types, a->nparams + a->nresults);
 }
 
-static u32 *bucket(struct type_table *t, u32 hash)
+// --- The arrays. Segment s has 64 << s elements.
+
+static u32 segment_of(u32 i)
 {
-    return &t->buckets[hash & (t->nbuckets - 1)];
+    return 31 - (u32)__builtin_clz(i / 64 + 1);
 }
 
+static u32 place_of(u32 i)
+{
+    return i - (64u << segment_of(i)) + 64;
+}
+
+struct rt_type **type_at(struct type_table *t, u32 id)
+{
+    return &t->by_id[segment_of(id)][place_of(id)];
+}
+
+static u32 *at_bucket(struct type_table *t, u32 i)
+{
+    return &t->buckets[segment_of(i)][place_of(i)];
+}
+
+// Linear hashing: with n buckets, a hash is taken modulo the power of two that n does not exceed,
+// or half of that where there is no such bucket yet.
+static u32 *bucket(struct type_table *t, u32 hash)
+{
+    u32 n = t->nbuckets, mask = n < 2 ? 0 : UINT32_MAX >> __builtin_clz(n - 1), i = hash & mask;
+    return at_bucket(t, i < n ? i : i & mask >> 1);
+}
+
+static void enlist(struct type_table *t, struct rt_type *r)
+{
+    u32 *b = bucket(t, r->hash);
+    r->next = *b;
+    *b = r->t.id;
+}
+
+// A bucket more: what belongs there comes out of the one that stood for both.
 static bool grow(struct type_table *t)
 {
-    u32 n = t->nbuckets ? t->nbuckets * 2 : 64;
-    if (!t->nbuckets)
+    u32 n = t->nbuckets, s = segment_of(n);
+    if (!n)
         choose_key(t);
-    u32 *buckets = heap_array(n, sizeof *buckets);
-    if (!buckets)
+    if (s == TYPE_SEGMENTS ||
+        (!t->buckets[s] && !(t->buckets[s] = heap_array(64u << s, sizeof **t->buckets))))
         return false;
-    heap_free(t->buckets);
-    t->buckets = buckets;
-    t->nbuckets = n;
-    for (u32 id = 1; id < t->by_id.count; id++) {
-        struct rt_type *r = t->by_id.at[id];
-        if (!r->users)
-            continue;
-        u32 *b = bucket(t, r->hash);
-        r->next = *b;
-        *b = id;
+    t->nbuckets = n + 1;
+    if (!n)
+        return true;
+    u32 *from = at_bucket(t, n ^ 1u << (31 - __builtin_clz(n))), id = *from;
+    *from = 0;
+    while (id) {
+        struct rt_type *r = *type_at(t, id);
+        id = r->next;
+        enlist(t, r);
     }
     return true;
 }
 
-// Room for one more id; 0: no memory. The slot holds a record without users, or NULL if it is new.
+// Room for one more id; 0: no memory.
 static u32 next_id(struct type_table *t)
 {
     if (t->unused)
         return t->unused;
-    if (!t->by_id.count && !vec_push(&t->by_id, NULL))
+    u32 id = t->ids ? t->ids : 1, s = segment_of(id);
+    if (s == TYPE_SEGMENTS ||
+        (!t->by_id[s] && !(t->by_id[s] = heap_array(64u << s, sizeof **t->by_id))))
         return 0;
-    return vec_reserve(&t->by_id, 1) ? t->by_id.count : 0;
+    return id;
 }
 
 static struct rt_type *add(struct type_table *t, const struct functype *f, u32 hash)
@@ -73,17 +107,15 @@ static struct rt_type *add(struct type_table *t, const struct functype *f, u32 h
     if (!r)
         return NULL;
     if (id == t->unused) {
-        t->unused = t->by_id.at[id]->next;
-        heap_free(t->by_id.at[id]);
+        t->unused = (*type_at(t, id))->next;
+        heap_free(*type_at(t, id));
     } else {
-        t->by_id.count++;
+        t->ids = id + 1;
     }
     *r = (struct rt_type){.t = {f->nparams, f->nresults, r->bytes, id}, .hash = hash, .users = 1};
     memcpy(r->bytes, f->types, n);
-    t->by_id.at[id] = r;
-    u32 *b = bucket(t, hash);
-    r->next = *b;
-    *b = id;
+    *type_at(t, id) = r;
+    enlist(t, r);
     t->used++;
     return r;
 }
@@ -93,8 +125,8 @@ struct rt_type *type_intern(struct type_table *t, const struct functype *f)
     if (t->used >= t->nbuckets && !grow(t))
         return NULL;
     u32 hash = hash_type(t->key, f);
-    for (u32 id = *bucket(t, hash); id; id = t->by_id.at[id]->next) {
-        struct rt_type *r = t->by_id.at[id];
+    for (u32 id = *bucket(t, hash); id; id = (*type_at(t, id))->next) {
+        struct rt_type *r = *type_at(t, id);
         if (r->hash == hash && same_type(&r->t, f)) {
             r->users++;
             return r;
@@ -105,12 +137,12 @@ struct rt_type *type_intern(struct type_table *t, const struct functype *f)
 
 void type_drop(struct type_table *t, u32 id)
 {
-    struct rt_type *r = t->by_id.at[id];
+    struct rt_type *r = *type_at(t, id);
     if (--r->users)
         return;
     u32 *at = bucket(t, r->hash);
     while (*at != id)
-        at = &t->by_id.at[*at]->next;
+        at = &(*type_at(t, *at))->next;
     *at = r->next;
     r->next = t->unused;
     t->unused = id;
@@ -119,9 +151,11 @@ void type_drop(struct type_table *t, u32 id)
 
 void types_free(struct type_table *t)
 {
-    for (u32 id = 1; id < t->by_id.count; id++)
-        heap_free(t->by_id.at[id]);
-    vec_free(&t->by_id);
-    heap_free(t->buckets);
+    for (u32 id = 1; id < t->ids; id++)
+        heap_free(*type_at(t, id));
+    for (u32 s = 0; s < TYPE_SEGMENTS; s++) {
+        heap_free(t->by_id[s]);
+        heap_free(t->buckets[s]);
+    }
     *t = (struct type_table){0};
 }
