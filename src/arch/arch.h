@@ -40,6 +40,14 @@ __attribute__((noreturn)) void arch_unwind(struct vm_thread *t);
 // interpreter's entry.
 u64 arch_protect(struct vm_thread *t, void (*body)(void *), void *argument);
 
+#define ARCH_PAGE 4096ull
+
+// These may end the call like rt_trap, with "call stack exhausted", where there is no memory:
+// touches the pages of [from, to), of the running thread's stacks; sees to it that so many bytes of
+// the stack below are ready (vm_thread.ready).
+void arch_touch(void *from, void *to);
+void arch_ready(struct vm_thread *t, size_t bytes);
+
 // Base of memory 0 for compiled code; called when the thread changes hands (a coroutine switch).
 static inline void arch_set_gs(u64 base);
 // For platforms on which the instruction for it is not allowed: a routine that does it instead, set

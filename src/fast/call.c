@@ -541,12 +541,13 @@ void call_stubs(struct fast *f)
     // R11 = C function: checks that there is stack for it, and notes where it was called.
     f->stub_helper = here(f);
     x64_mem(a, I_MOV_LOAD, true, RAX, x64_at(INSTANCE, offsetof(struct vmctx, thread)));
-    x64_mem(a, I_CMP, true, RSP, x64_at(RAX, offsetof(struct vm_thread, host_limit)));
+    x64_mem(a, I_CMP, true, RSP, x64_at(RAX, offsetof(struct vm_thread, direct_limit)));
     u8 *overflow = x64_jcc8(a, CC_B);
     x64_mem(a, I_MOV_STORE, true, RSP, x64_at(RAX, offsetof(struct vm_thread, last_sp)));
     x64_jmp_reg(a, R11);
     x64_bind8(a, overflow);
-    x64_trap(a, TRAP_STACK);
+    x64_mov_imm(a, RAX, (u64)arch_stub_runtime);
+    x64_jmp_reg(a, RAX);
 
     f->stub_trap = here(f); // eax = enum trap
     x64_mem(a, I_MOV_LOAD, true, RCX, x64_at(INSTANCE, offsetof(struct vmctx, thread)));
@@ -601,10 +602,14 @@ status fast_host_thunk(struct code_space *space, const struct functype *t, u32 *
     s32 frame = (s32)ALIGN_UP(cells * 8, 16u) + 8;
     struct abi_stack area = abi_stack_of(t);
     x64_mem(a, I_MOV_LOAD, true, RAX, x64_at(INSTANCE, offsetof(struct vmctx, thread)));
-    x64_mem(a, I_CMP, true, RSP, x64_at(RAX, offsetof(struct vm_thread, host_limit)));
-    u8 *overflow = x64_jcc8(a, CC_AE);
-    x64_trap(a, TRAP_STACK);
-    x64_bind8(a, overflow);
+    x64_mem(a, I_LEA, true, R10, x64_at(RSP, -frame));
+    x64_mem(a, I_CMP, true, R10, x64_at(RAX, offsetof(struct vm_thread, host_limit)));
+    u8 *enough = x64_jcc8(a, CC_AE);
+    x64_imm(a, G1_SUB, true, R10, VM_READY_CELLS);
+    x64_mov_imm(a, RAX, (u64)arch_stub_room);
+    x64_call_reg(a, RAX);
+    x64_mem(a, I_MOV_LOAD, true, RAX, x64_at(INSTANCE, offsetof(struct vmctx, thread)));
+    x64_bind8(a, enough);
     x64_mem(a, I_MOV_STORE, true, RSP, x64_at(RAX, offsetof(struct vm_thread, last_sp)));
     x64_imm(a, G1_SUB, true, RSP, frame);
     struct abi_state abi = {0};

@@ -104,6 +104,18 @@ static void interp_free(struct compiled *c)
     c->data = NULL;
 }
 
+void interp_room(struct vm_thread *t, u64 *end, struct frame *frames)
+{
+    if (end > t->cells_ready) {
+        arch_touch(t->cells_ready, end);
+        t->cells_ready = (u64 *)ALIGN_UP((uintptr_t)end, (uintptr_t)ARCH_PAGE);
+    }
+    if ((u64 *)frames < t->frames_ready) {
+        arch_touch(frames, t->frames_ready);
+        t->frames_ready = (u64 *)((uintptr_t)frames & ~(uintptr_t)(ARCH_PAGE - 1));
+    }
+}
+
 // A call from outside. It may happen inside of another one, in a host function: run.c has then
 // narrowed the thread's cells to the free ones.
 struct entry {
@@ -134,9 +146,11 @@ static void enter(void *argument)
         entry->result = ERR_TRAP;
         return;
     }
+    struct frame *bottom = (struct frame *)(void *)t->cells_end - 1;
+    interp_room(t, cells + most, bottom);
     for (u32 i = 0; i < type->nparams; i++)
         cells[i] = cell_of_slot(type->types[i], entry->slots[i]);
-    entry->result = interp_run(entry->f, cells, (struct frame *)(void *)t->cells_end - 1);
+    entry->result = interp_run(entry->f, cells, bottom);
     if (entry->result == OK)
         memcpy(entry->slots, cells, type->nresults * sizeof *cells);
 }

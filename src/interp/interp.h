@@ -52,6 +52,9 @@ static inline struct program *vm_program(const struct vmctx *vm)
     return vm->engine_data;
 }
 
+// Sees to it that the thread's cells are there, up to `end` and from `frames` on; may end the call.
+void interp_room(struct vm_thread *t, u64 *end, struct frame *frames);
+
 // Runs f, whose arguments lie at `cells`, until it returns (OK; its results lie there) or traps
 // (ERR_TRAP). `bottom` is the end of the space.
 status interp_run(const struct vm_func *f, u64 *cells, struct frame *bottom);

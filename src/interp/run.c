@@ -362,6 +362,12 @@ static HANDLER_CC status enter_code(STATE)
     u64 *base = sp - code->nparams;
     if (unlikely((u64)((u64 *)frame - base) < code->need))
         TRAP_CALL(TRAP_STACK);
+    struct vm_thread *thread = frame->vm->thread;
+    if (unlikely(base + code->need > thread->cells_ready) ||
+        unlikely((u64 *)(frame - 1) < thread->frames_ready)) {
+        thread->last_sp = (u8 *)frame;
+        interp_room(thread, base + code->need, frame - 1);
+    }
     fp = base;
     base += code->nlocals;
     for (; sp < base; sp += 2)

@@ -15,10 +15,13 @@
 // first touch. What is committed of one is in one piece.
 void *plat_reserve(size_t size); // NULL: no room
 status plat_commit(void *p, size_t size);
-// The same for a stack, of which most will never be touched: no memory is set aside for it, but for
-// the page of `first`, and a touch for which there is none is a FAULT_MEMORY there. In its
-// reservation it lies below anything else that is committed.
-status plat_commit_stack(void *p, size_t size, const void *first);
+// The same for a stack, of which most will never be touched: memory is set aside for `ready_size`
+// bytes from `ready` on, and for no others. A touch of those by compiled code or its stubs
+// (arch/arch.h) for which there is none is a FAULT_MEMORY there; C code touches only what they have
+// touched before. In its reservation it lies below anything else that is committed.
+status plat_commit_stack(void *p, size_t size, const void *ready, size_t ready_size);
+// C code may read the page, of a stack: it has been touched, or needs no memory.
+bool plat_touched(const void *p);
 // Takes the pages back: unmapped or inaccessible, and zero when committed again.
 void plat_decommit(void *p, size_t size);
 void plat_release(void *p, size_t size); // the whole of a reservation

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The instructions that are calls into the runtime (wasm/runtime.h). Each checks all bounds first,
 // in 64 bits, and then does its work, which cannot fail.
-//
-// Compiled code calls these with as little stack as it has left. Those that take memory from the
-// heap or the platform first see to it that there is room: a fault in the guard may end them
-// anywhere, and must not do so there.
 #include "wasm/runtime.h"
 #include "base/lookup.h"
 #include "rt/instance.h"
@@ -15,21 +11,10 @@ static bool in_bounds(u64 start, u64 n, u64 length)
     return n <= length && start <= length - n;
 }
 
-static void need_stack(struct vmctx *vm)
-{
-    u8 *sp = __builtin_frame_address(0);
-    struct vm_thread *t = vm->thread;
-    if (t && unlikely(t->interrupt))
-        rt_check_interrupt(vm);
-    if (t && t->entry_sp && sp < t->host_limit && sp >= t->stack_limit)
-        rt_trap(vm, rt_pending(t) ? rt_pending(t) : TRAP_STACK);
-}
-
 // --- Memory
 
 s32 rt_memory_grow(struct vmctx *vm, u32 pages)
 {
-    need_stack(vm);
     return memory_grow(vm_store(vm), vm->mem, pages);
 }
 
@@ -133,7 +118,6 @@ static enum trap fill(const struct vm_table *t, u64 start, u32 n, u64 ref)
 
 s32 rt_table_grow(struct vmctx *vm, u32 table, u64 ref, u32 n)
 {
-    need_stack(vm);
     struct vm_table *t = vm_table(vm, table);
     u64 old = t->length;
     if (!table_resize((struct rt_table *)t, old + n))

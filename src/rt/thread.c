@@ -5,8 +5,11 @@
 //
 // The guard is never accessible; a fault there ends the call with "call stack exhausted". The other
 // two have checks. Pages come at first touch, and an idle thread has one, with the top of its stack
-// and its record. All that is a reservation of its own, or lies in front of a memory (memory.c).
-// Threads that are given back are kept where they are for the next one.
+// and its record. A touch may find no memory, and must be one that can end the call, which C's are
+// not: so what C touches is there before it begins. The top of the stack is promised, and what is
+// deeper the stubs touch before they call C, as far as it may need (vm_thread.ready). All that is a
+// reservation of its own, or lies in front of a memory (memory.c). Threads that are given back are
+// kept where they are for the next one.
 //
 // The coroutine's own code is one loop, thread_main: run a call, switch away, and be called again.
 //
@@ -28,14 +31,19 @@ enum {
     LINKS = 4096,
     CELLS = 1 << 20,
     POOL_MAX = 64,
-    KEEP = 64 << 10, // of the stack of a thread that nobody uses; what lies deeper is given back
-    DEEP_MAX = 2,    // but of so many threads, where that takes longer than all the rest of a
-                     // short life
+    KEEP = 64 << 10,  // of the stack of a thread that nobody uses; what lies deeper is given back
+    READY = 16 << 10, // of it that is there from the beginning: for what C does before the call and
+                      // after it, and for host functions that are called by few frames
+    READY_INTERPRETED = VM_READY_CELLS + (8 << 10), // all of it that C will ever need
+    DEEP_MAX = 2, // but of so many threads, where that takes longer than all the rest of a
+                  // short life
     CPUS = 64,
 };
 
 _Static_assert((GUARD + STACK) % (2 << 20) == KEEP,
                "what is kept of a stack shares a page table with the memory behind it");
+
+_Static_assert(ARCH_PAGE == PLAT_PAGE, "what arch_touch touches");
 
 #define LINK_BYTES (LINKS * sizeof(struct vm_link))
 #define CELL_BYTES (CELLS * sizeof(u64))
@@ -97,6 +105,7 @@ static status run(struct thread *t)
 static void call_host(void *argument)
 {
     struct thread *t = argument;
+    arch_ready(&t->vm, VM_READY_CELLS);
     t->func->host(t->at, t->slots);
 }
 
@@ -316,6 +325,11 @@ struct vm_thread *thread_vm(struct thread *t)
 
 // --- Made and given back
 
+static size_t ready_bytes(const struct realm *r)
+{
+    return r->engine->code ? READY : READY_INTERPRETED;
+}
+
 static void lay_out(struct thread *t)
 {
     u8 *stack = t->reservation + GUARD;
@@ -323,11 +337,14 @@ static void lay_out(struct thread *t)
         .stack_limit = stack,
         .link = thread_links(t),
         .link_end = thread_links(t) + LINKS,
+        .ready = (u8 *)(t + 1) - ready_bytes(t->store->realm),
     };
     allow_host(&t->vm);
     if (!t->store->engine->code) {
         t->vm.cells = (u64 *)t->vm.link_end;
         t->vm.cells_end = t->vm.cells + CELLS;
+        t->vm.cells_ready = t->vm.cells;
+        t->vm.frames_ready = t->vm.cells_end;
     }
     t->vm.sp = arch_prepare((u8 *)t, thread_main, t);
     t->own_stack = (struct plat_stack){.low = stack, .size = (size_t)((u8 *)t - stack)};
@@ -341,9 +358,10 @@ static void lay_out(struct thread *t)
 // One that lies there from now on; NULL: no memory.
 static struct thread *settle(const struct realm *r, u8 *reservation)
 {
-    u8 *stack = reservation + GUARD;
-    struct thread *t = (struct thread *)(stack + STACK) - 1;
-    if (plat_commit_stack(stack, thread_room(r) - GUARD, t))
+    u8 *stack = reservation + GUARD, *end = stack + STACK;
+    size_t ready = ready_bytes(r);
+    struct thread *t = (struct thread *)end - 1;
+    if (plat_commit_stack(stack, thread_room(r) - GUARD, end - ready, ready))
         return NULL;
     t->reservation = reservation;
     return t;

@@ -58,7 +58,7 @@ static inline struct vm_link *thread_links(const struct thread *t)
 {
     return (struct vm_link *)(t + 1);
 }
-// Where a thread's stack may fault: in its guards, and anywhere when memory is out.
+// Where a thread's stacks may fault: in their guards, and anywhere when memory is out.
 bool thread_guards(const struct thread *t, u64 address);
 
 // Notes where a trap happened, for thread_trace. pc NULL: in the latest call to the host. In signal
@@ -74,7 +74,8 @@ static inline void trace_note(struct thread *t, const u8 *pc, const u8 *sp)
 
 static inline void allow_host(struct vm_thread *t)
 {
-    t->host_limit = t->direct_limit = t->stack_limit + VM_HOST_STACK;
+    t->host_limit = t->ready + VM_READY_CELLS;
+    t->direct_limit = t->ready + VM_READY;
 }
 
 // The stubs lie in one piece from arch_stub_import to arch_stubs_end.

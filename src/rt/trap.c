@@ -4,8 +4,8 @@
 // to its entry.
 //
 // The hook judges a fault by where it happened. In compiled code or its stubs, every fault that the
-// compiler can have meant is a trap; anything else there, and any fault in C but one in a stack's
-// guard, is a bug of ours, which the platform reports.
+// compiler can have meant is a trap; anything else there, and any fault in C, is a bug of ours,
+// which the platform reports. So a fault never takes C apart, which may hold anything, locks too.
 #include "arch/arch.h"
 #include "plat/plat.h"
 #include "rt/code.h"
@@ -134,13 +134,13 @@ static enum trap illegal_trap(const u8 *pc)
 
 static enum trap memory_trap(const struct thread *t, const struct plat_fault *f)
 {
+    if (thread_guards(t, f->address))
+        return TRAP_STACK; // in arch_touch, `instance` is anything
     const struct vmctx *vm = (const struct vmctx *)(uintptr_t)*f->instance;
     // An access that begins in the reservation's last bytes ends behind it, and the processor may
     // name either page.
     u64 reach = MEMORY_RESERVATION + sizeof(union vm_global);
-    if (f->address - (u64)(uintptr_t)vm->mem_base < reach)
-        return TRAP_MEMORY;
-    return thread_guards(t, f->address) ? TRAP_STACK : TRAP_NONE;
+    return f->address - (u64)(uintptr_t)vm->mem_base < reach ? TRAP_MEMORY : TRAP_NONE;
 }
 
 static bool in_guest(const struct plat_fault *f)
@@ -149,13 +149,9 @@ static bool in_guest(const struct plat_fault *f)
     return code_contains(pc) || trap_in_stubs(pc);
 }
 
-static enum trap classify(const struct thread *t, const struct plat_fault *f, bool guest)
+static enum trap classify(const struct thread *t, const struct plat_fault *f)
 {
     const u8 *pc = (const u8 *)(uintptr_t)*f->pc;
-    if (!guest) {
-        bool guard = f->kind == FAULT_MEMORY && thread_guards(t, f->address);
-        return guard ? TRAP_STACK : TRAP_NONE;
-    }
     switch (f->kind) {
     case FAULT_MEMORY: return memory_trap(t, f);
     case FAULT_DIVIDE: return divide_trap(pc);
@@ -165,7 +161,7 @@ static enum trap classify(const struct thread *t, const struct plat_fault *f, bo
     return TRAP_NONE;
 }
 
-static void resume_in_unwind(struct thread *t, struct plat_fault *f, enum trap trap, bool guest)
+static void resume_in_unwind(struct thread *t, struct plat_fault *f, enum trap trap)
 {
     const u8 *pc = (const u8 *)(uintptr_t)*f->pc;
     u8 *sp = (u8 *)(uintptr_t)*f->sp;
@@ -173,25 +169,21 @@ static void resume_in_unwind(struct thread *t, struct plat_fault *f, enum trap t
     t->vm.trap_pc = pc;
     t->vm.trap_sp = sp;
     t->vm.trap_address = f->kind == FAULT_MEMORY ? f->address : 0;
-    if (guest)
-        trace_note(t, pc, sp);
+    trace_note(t, pc, sp);
     forget_frames(t, sp);
     *f->pc = (u64)(uintptr_t)arch_unwind;
     *f->argument = (u64)(uintptr_t)&t->vm;
 }
 
-// Makes the thread call rt_preempted as if from where it is: the return address goes to its own
-// stack, which has room for that and for what the stub saves; compiled code keeps nothing below its
-// stack pointer. False: it has not.
+// Makes the thread call rt_preempted as if from where it is: compiled code keeps nothing below its
+// stack pointer. False: it has no stack for that.
 static bool preempt_here(struct thread *t, struct plat_fault *f)
 {
     u8 *sp = (u8 *)(uintptr_t)*f->sp;
     if (!code_contains((const void *)(uintptr_t)*f->pc) || sp - VM_HOST_STACK < t->vm.stack_limit ||
         sp > (u8 *)t)
         return false;
-    sp -= sizeof(u64);
-    store_u64(sp, *f->pc);
-    *f->sp = (u64)(uintptr_t)sp;
+    t->vm.resume = (const u8 *)(uintptr_t)*f->pc;
     *f->pc = (u64)(uintptr_t)arch_stub_preempt;
     return true;
 }
@@ -221,7 +213,7 @@ static void on_timer(struct thread *t, struct plat_fault *f)
         return;
     }
     if (t->vm.entry_sp && code_contains((const void *)(uintptr_t)*f->pc)) {
-        resume_in_unwind(t, f, rt_pending(&t->vm), true);
+        resume_in_unwind(t, f, rt_pending(&t->vm));
         return;
     }
     if (wanted)
@@ -241,13 +233,12 @@ bool trap_on_fault(struct plat_fault *f)
             on_timer(t, f);
         return true;
     }
-    if (!t || !t->vm.entry_sp)
+    if (!t || !t->vm.entry_sp || !in_guest(f))
         return false;
-    bool guest = in_guest(f);
-    enum trap trap = classify(t, f, guest);
+    enum trap trap = classify(t, f);
     if (trap == TRAP_STACK && rt_pending(&t->vm))
         trap = rt_pending(&t->vm);
     if (trap)
-        resume_in_unwind(t, f, trap, guest);
+        resume_in_unwind(t, f, trap);
     return trap != TRAP_NONE;
 }

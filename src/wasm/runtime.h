@@ -45,10 +45,15 @@ void rt_check_interrupt(struct vmctx *vm);
 // switch to another thread and come back. TRAP_NONE: go on.
 enum trap rt_interrupted(struct vmctx *vm);
 
-// The stub that a timer interrupt sends compiled code through, with the return address on the
-// stack: saves all registers, calls rt_preempted, and goes on as if nothing had been.
+// The stub that a timer interrupt sends compiled code through, with the place to go on at in
+// vm_thread.resume: saves all registers, calls rt_preempted, and goes on as if nothing had been.
 extern const u8 arch_stub_preempt[];
 void rt_preempted(struct vmctx *vm);
+
+// What compiled code calls C through when its stack pointer is below a limit of the thread: for a
+// function of the runtime in R11; and for a thunk, before its call, R10 is how far down the stack
+// is to be there.
+extern const u8 arch_stub_runtime[], arch_stub_room[];
 
 // The stub that compiled code calls functions of other instances through (arch/arch.h): R11 = the
 // vm_func.

@@ -100,14 +100,15 @@ struct vm_link {
 struct vm_thread {
     void *sp;        // while it does not run; first (arch_switch)
     u8 *stack_limit; // frames of compiled code stay above; the guard page lies below
-    u8 *host_limit;  // a host function starts above: it has VM_HOST_STACK bytes. Beyond any stack
-                    // when an interrupt waits for the next call of a host function by compiled code
+    u8 *host_limit;  // a host function with cells starts above: there VM_READY_CELLS bytes are
+                     // ready. Beyond any stack when an interrupt waits for the next call of a host
+                     // function by compiled code
     u8 *last_sp; // stack pointer of compiled code at its latest call to the host: [last_sp] is the
                  // return address
     struct vm_link *link, *link_end;
     u8 *entry_sp;     // where a trap unwinds to; 0 outside of compiled code
-    u8 *direct_limit; // as host_limit, for calls with arguments in registers: beyond any stack
-                      // also when an interrupt to switch waits
+    u8 *direct_limit; // as host_limit, for calls with arguments in registers and VM_READY bytes:
+                      // beyond any stack also when an interrupt to switch waits
     u64 *cells, *cells_end; // operand stack of the interpreter
     u32 interrupt; // set asynchronously: an enum trap, and VM_INTERRUPT_SWITCH. The interpreter
                    // looks at back edges and calls, C code at look_up()
@@ -120,11 +121,20 @@ struct vm_thread {
     struct vm_thread *turn; // which runs when this one passes its turn (arch_stub_pass): it is
                             // parked in the same instance. NULL: the scheduler must look
     u64 result;             // of the call in which it has handed over (arch_stub_hand), unless
-    u64 (*then)(struct vmctx *vm); // this, if it is not NULL, has another: it is called with the
-                                   // lock held, which it releases
-    void *user;                    // the scheduler's
+    u64 (*then)(struct vmctx *vm);   // this, if it is not NULL, has another: it is called with the
+                                     // lock held, which it releases
+    void *user;                      // the scheduler's
+    u8 *ready;                       // the stack is there from here on: to touch it needs no memory
+    const u8 *resume;                // where arch_stub_preempt goes on
+    u64 *cells_ready, *frames_ready; // the interpreter's cells are there up to the first, and from
+                                     // the second on
 };
+// A host function may use so much of the stack,
 #define VM_HOST_STACK (64u << 10)
+// of which so much is ready, more than any needs: the kernel's functions, and those with cells,
+// WASI's among them, which have paths and lists of buffers on their stacks.
+#define VM_READY (8u << 10)
+#define VM_READY_CELLS (32u << 10)
 #define VM_INTERRUPT_SWITCH 0x100u // let another thread run
 
 // The trap that the thread is asked to end with.

@@ -79,9 +79,10 @@ static void use_block(struct item *i, u64 *r)
     i->size = i->p ? size : 0;
 }
 
+// This is C, so all of it must be promised.
 static status commit_stack(void *p, size_t size)
 {
-    return plat_commit_stack(p, size, p);
+    return plat_commit_stack(p, size, p, size);
 }
 
 // Before what is above it, or after, and with everything in it written to or its first page only.
@@ -116,7 +117,8 @@ static void renew(struct item *i, u64 *r)
 
 static void recommit(struct item *i, u64 *r)
 {
-    size_t kept = i->image || random(r) % 2 ? 0 : i->size / 2 & ~(PLAT_PAGE - 1);
+    bool whole = i->image || i->commit == commit_stack || random(r) % 2;
+    size_t kept = whole ? 0 : i->size / 2 & ~(PLAT_PAGE - 1);
     plat_decommit(i->p + kept, i->size - kept);
     if (kept)
         plat_zero(i->p, kept);

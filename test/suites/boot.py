@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 
-from . import base, guest, kern, real, sdk, spec, wasi
+from . import base, guest, kern, real, sdk, spec, stack, wasi
 
 QEMU = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-accel", "tcg", "-cpu", "max", "-serial", "stdio",
@@ -227,6 +227,33 @@ def hostile(bench, engine):
     return base.Counts(passed=len(found))
 
 
+DEPTHS = range(60, 400, 12)  # of frames of 32 bytes: over several pages
+
+
+def stacks(bench, engine):
+    """Every way into C with the stack, or memory for it, at its end; one after another in a machine
+    that hangs, or misses a page, when one of them is not ended cleanly."""
+    programs = {f"deep {what}, greedy {greedy}": stack.deep(what, greedy)
+                for what in stack.DEEP for greedy in (False, True)}
+    programs |= {f"waits for {what} at {depth}": stack.waiting(what, depth)
+                 for what in stack.WAITING for depth in DEPTHS}
+    files, words = {}, [f"engine={engine}"]
+    with tempfile.TemporaryDirectory(prefix="nebulet-stack-") as scratch:
+        for i, text in enumerate(programs.values()):
+            with open(stack.assemble(scratch, str(i), text), "rb") as wasm:
+                files[f"{i}.wasm"] = wasm.read()
+            words += ["time=0", f"init=/{i}.wasm", "--"]
+    found, rest = run_many(bench, words, files, memory=24)
+    for name, (out, err, code) in zip(programs, found):
+        wanted = [base.TRAP] if name.startswith("deep") else [0, base.TRAP]
+        if code not in wanted or (code and b"wasm trap: call stack exhausted" not in err):
+            raise base.Failed(f"{name}: exit code {code}\n{base.excerpt(out + err)}")
+    if len(found) != len(programs):
+        raise base.Failed(f"after {len(found)} of {len(programs)} programs nothing came any more\n"
+                          + base.excerpt(rest))
+    return base.Counts(passed=len(found))
+
+
 def interrupted(bench, engine):
     """All guests that take nothing but themselves, with a timer interrupt every 30 us that does
     nothing: wherever it comes, it must not show."""
@@ -359,6 +386,7 @@ def cases(bench):
     for engine in bench.engines:
         yield base.Case(f"{HOSTILE_RUNS} hostile programs", engine,
                         lambda e=engine: hostile(bench, e))
+        yield base.Case("the end of the stack", engine, lambda e=engine: stacks(bench, e))
         yield base.Case("guests, interrupted", engine, lambda e=engine: interrupted(bench, e))
     yield from others(bench, machine)
 

@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 
-from . import base, guest, section
+from . import base, guest, section, stack
 
 SOURCES = base.ROOT / "test/kern"
 BUILT = base.ROOT / "build/kern"
@@ -222,3 +222,5 @@ def programs(bench, command):
 
 def cases(bench):
     yield from programs(bench, "run")
+    for engine in bench.engines:
+        yield base.Case("the end of the stack", engine, lambda e=engine: stack.exhausted(bench, e))

@@ -44,15 +44,17 @@
     .endm
 
     // GS base = memory 0 of the instance in r14. The slow path, for machines whose kernel does not allow wrgsbase, keeps
-    // the argument registers that it uses. Clobbers rax.
+    // the argument registers that it uses, and lies behind the stubs; the stack for the setter is there before it is called.
+    // Clobbers rax.
     .macro load_gs
     mov VMCTX_MEM_BASE(%r14), %rax
     cmpq $0, arch_gs_setter(%rip)
     jne 7f
     wrgsbase %rax
 6:
-    .pushsection .text.unlikely, "ax", @progbits
-7:  push %rdi
+    .subsection 1
+7:  orb $0, -256(%rsp)
+    push %rdi
     push %rcx
     push %r11
     mov %rax, %rdi
@@ -61,7 +63,7 @@
     pop %rcx
     pop %rdi
     jmp 6b
-    .popsection
+    .previous
     .endm
 
     // Gives rt_switch_lock back.
@@ -360,10 +362,108 @@ endfunc \name
     .endr
     .endm
 
-// Between two instructions of compiled code, with where to go on on the stack. Not a place where anything may change.
+// --- C runs on stack that is there: below the stack pointer that it begins with it never meets a page that is missing, so
+// no fault ends it in the middle. What is there begins at VM_THREAD_READY. A stub finds with one comparison that this will
+// do; if not, it touches what lies further down, here, where a page for which there is no memory is the guest's fault.
+
+// rax = thread, r10 = how far down it is to be there. Keeps everything but r10 and the flags.
+    .type stack_ready, @function
+stack_ready:
+    push %rcx
+    lea -HOST_STACK + 64(%rsp), %rcx
+    cmp VM_THREAD_STACK_LIMIT(%rax), %rcx
+    jb 9f
+    mov VM_THREAD_READY(%rax), %rcx
+    cmp %rcx, %r10
+    jae 2f
+    and $-PAGE, %r10
+    push %r10
+1:  orb $0, (%r10)
+    add $PAGE, %r10
+    cmp %rcx, %r10
+    jb 1b
+    pop %rcx
+    mov %rcx, VM_THREAD_READY(%rax)
+2:  add $READY, %rcx
+    mov %rcx, VM_THREAD_DIRECT_LIMIT(%rax)
+    add $READY_CELLS - READY, %rcx
+    mov %rcx, VM_THREAD_HOST_LIMIT(%rax)
+    pop %rcx
+    ret
+9:  ud2
+    .byte TRAP_STACK_NUMBER
+    .size stack_ready, . - stack_ready
+
+// void arch_touch(u8 *from, u8 *to)
+func arch_touch
+1:  orb $0, (%rdi)
+    and $-PAGE, %rdi
+    add $PAGE, %rdi
+    cmp %rsi, %rdi
+    jb 1b
+    ret
+endfunc arch_touch
+
+// void arch_ready(struct vm_thread *t, size_t bytes)
+func arch_ready
+    mov %rdi, %rax
+    mov %rsp, %r10
+    sub %rsi, %r10
+    jmp stack_ready
+endfunc arch_ready
+
+// For a stub or thunk that has found its limit above the stack pointer, with r10 as above and the return address of
+// compiled code above its own: there is less stack, the call is to end, or another thread should run, which is looked at
+// here. What is the sixth argument lies where others of the process may put theirs. Keeps everything but rax and r10.
+func arch_stub_room
+    mov VMCTX_THREAD(%r14), %rax
+    call stack_ready
+    mov VM_THREAD_INTERRUPT(%rax), %r10d
+    test %r10d, %r10d
+    jnz 1f
+    ret
+1:  cmp $INTERRUPT_SWITCH, %r10d
+    jne 9f
+    push %r11
+    push VMCTX_SCRATCH(%r14)
+    lea 24(%rsp), %r11
+    mov %r11, VM_THREAD_LAST_SP(%rax)
+    call_keeping_all rt_preempted
+    pop VMCTX_SCRATCH(%r14)
+    pop %r11
+    ret
+9:  ud2
+    .byte TRAP_STACK_NUMBER
+endfunc arch_stub_room
+
+// From arch_stub_direct and the like, before their call: again, when there is room.
+8:  lea -READY(%rsp), %r10
+    call arch_stub_room
+    jmp *VM_FUNC_CODE(%r11)
+
+// The same for a function of the runtime, whose address is in r11.
+func arch_stub_runtime
+    lea -READY(%rsp), %r10
+    call arch_stub_room
+    mov VMCTX_THREAD(%r14), %rax
+    mov %rsp, VM_THREAD_LAST_SP(%rax)
+    jmp *%r11
+endfunc arch_stub_runtime
+
+// Between two instructions of compiled code; where to go on is in the thread. Not a place where anything may change.
 func arch_stub_preempt
+    lea -8(%rsp), %rsp
     pushfq
     push %r11
+    push %r10
+    push %rax
+    mov VMCTX_THREAD(%r14), %rax
+    mov VM_THREAD_RESUME(%rax), %r10
+    mov %r10, 32(%rsp)
+    lea -READY(%rsp), %r10
+    call stack_ready
+    pop %rax
+    pop %r10
     cld
     call_keeping_all rt_preempted
     pop %r11
@@ -371,34 +471,21 @@ func arch_stub_preempt
     ret
 endfunc arch_stub_preempt
 
-// From arch_stub_direct, before its call: there is no stack, or another thread should run, which is looked at here when
-// there is room. What is the sixth argument lies where others of the process may put theirs.
-8:  cmpl $INTERRUPT_SWITCH, VM_THREAD_INTERRUPT(%rax)
-    jne 9f
-    mov VM_THREAD_STACK_LIMIT(%rax), %rax
-    add $HOST_STACK, %rax
-    cmp %rax, %rsp
-    jb 9f
-    push %r11
-    push VMCTX_SCRATCH(%r14)
-    mov VMCTX_THREAD(%r14), %rax
-    lea 16(%rsp), %r11
-    mov %r11, VM_THREAD_LAST_SP(%rax)
-    call_keeping_all rt_preempted
-    pop VMCTX_SCRATCH(%r14)
-    pop %r11
-    jmp *VM_FUNC_CODE(%r11)
-9:  ud2
-    .byte TRAP_STACK_NUMBER
-
 // A poll has found that another thread should run. r11 is where to go on; every other register is live. Where less stack
 // is left than host functions want, the request stays for a later poll: a trap here would depend on when the request came.
 func arch_stub_poll
     mov %rax, VMCTX_SCRATCH(%r14)
     mov VMCTX_THREAD(%r14), %rax
-    cmp VM_THREAD_HOST_LIMIT(%rax), %rsp
+    mov VM_THREAD_STACK_LIMIT(%rax), %rax
+    add $HOST_STACK, %rax
+    cmp %rax, %rsp
     jb 4f
     push %r11
+    push %r10
+    mov VMCTX_THREAD(%r14), %rax
+    lea -READY(%rsp), %r10
+    call stack_ready
+    pop %r10
     mov %rsp, VM_THREAD_LAST_SP(%rax)
     mov VMCTX_SCRATCH(%r14), %rax
     call_keeping_all rt_poll
@@ -407,8 +494,10 @@ func arch_stub_poll
     jmp *%r11
 endfunc arch_stub_poll
 
+    .subsection 2
     .globl arch_stubs_end
     .hidden arch_stubs_end
 arch_stubs_end:
+    .previous
 
     .section .note.GNU-stack, "", @progbits

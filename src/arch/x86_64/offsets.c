@@ -23,6 +23,8 @@ AT(vm_thread, interrupt, VM_THREAD_INTERRUPT);
 AT(vm_thread, turn, VM_THREAD_TURN);
 AT(vm_thread, result, VM_THREAD_RESULT);
 AT(vm_thread, then, VM_THREAD_THEN);
+AT(vm_thread, ready, VM_THREAD_READY);
+AT(vm_thread, resume, VM_THREAD_RESUME);
 AT(vm_func, code, VM_FUNC_CODE);
 AT(vm_func, vm, VM_FUNC_VM);
 AT(vm_func, ref, VM_FUNC_REF);
@@ -41,6 +43,8 @@ AT(arch_call, nresults_stack, CALL_NRESULTS);
 _Static_assert(TRAP_STACK == TRAP_STACK_NUMBER, "the byte behind the stubs' ud2");
 _Static_assert(VM_INTERRUPT_SWITCH == INTERRUPT_SWITCH, "interrupt");
 _Static_assert(VM_HOST_STACK == HOST_STACK, "stack of host functions");
+_Static_assert(VM_READY == READY && VM_READY_CELLS == READY_CELLS, "of that, what is there");
+_Static_assert(ARCH_PAGE == PAGE, "pages");
 _Static_assert(VM_FUNC_HOST == UINT32_MAX, "the stubs compare with -1");
 
 const void *arch_gs_setter;

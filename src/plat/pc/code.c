@@ -42,7 +42,7 @@ status plat_code_commit(const struct plat_code *w, size_t offset, size_t size)
     spin_lock(&window.lock);
     u64 have = window.highest, end = offset + size > have ? offset + size : have;
     u64 pages = size / PLAT_PAGE, tables = 2 * (tables_needed(0, end) - tables_needed(0, have));
-    bool done = prepare(have, end) && pages_promise(pages + tables, PAGES_RESERVE);
+    bool done = prepare(have, end) && pages_promise(pages + tables);
     if (done)
         window.highest = end;
     spin_unlock(&window.lock);

@@ -159,31 +159,23 @@ static u64 alloc_locked(u32 order)
     return page;
 }
 
-static bool available(u64 count, u64 kept)
+static bool available(u64 count)
 {
-    return pages.free >= pages.promised + kept && pages.free - pages.promised - kept >= count;
+    return pages.free >= pages.promised && pages.free - pages.promised >= count;
 }
 
 u64 page_alloc(u32 order)
 {
     spin_lock_deep(&pages.lock);
-    u64 page = available(1ull << order, PAGES_RESERVE) ? alloc_locked(order) : 0;
+    u64 page = available(1ull << order) ? alloc_locked(order) : 0;
     spin_unlock(&pages.lock);
     return page;
 }
 
-u64 page_take(u64 kept)
+bool pages_promise(u64 count)
 {
     spin_lock_deep(&pages.lock);
-    u64 page = available(1, kept) ? alloc_locked(0) : 0;
-    spin_unlock(&pages.lock);
-    return page;
-}
-
-bool pages_promise(u64 count, u64 kept)
-{
-    spin_lock_deep(&pages.lock);
-    bool done = available(count, kept);
+    bool done = available(count);
     if (done)
         pages.promised += count;
     spin_unlock(&pages.lock);

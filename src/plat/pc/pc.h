@@ -41,12 +41,8 @@ void pages_add(u64 from, u64 to); // early, in any order
 u64 page_alloc(u32 order);        // 2^order pages, contents undefined; 0: none left
 void page_free(u64 page, u32 order);
 void page_free_run(u64 page, u64 count); // any part of what was allocated
-// Sets pages aside for page_claim, of which `kept` are left for others; false: there are not
-// enough.
-bool pages_promise(u64 count, u64 kept);
+bool pages_promise(u64 count); // sets pages aside for page_claim; false: there are not enough
 void pages_unpromise(u64 count);
-enum { PAGES_RESERVE = 32 }; // kept back for the stacks of host functions
-u64 page_take(u64 kept);     // a page, of which so many are left for others
 u64 page_claim(void);        // one that was promised
 void page_unclaim(u64 page); // it is free and promised again
 void page_clear(u64 page);

@@ -9,19 +9,22 @@
 // A fault must not fail for want of memory, for C code may be in the middle of anything. So to
 // commit is to promise: the pages, and the tables they may need, are set aside from what others may
 // take, and a commit that cannot be kept fails. Stacks alone are not promised (plat_commit_stack),
-// since they are large and almost never used: there, the fault that finds no memory is reported to
-// the hook, which ends the call. But a host function must not be ended in the middle, so the last
-// pages are kept back for its stack.
+// but for a part at their top, since they are large and almost never used: there, the fault that
+// finds no memory is reported to the hook, which ends the call. So it must be compiled code that
+// touches them first, or its stubs. When it is C, nobody has seen to its stack, and the machine
+// says so at once, whether there is memory or not.
 //
 // A reservation belongs to whoever has it: calls about the same one, and faults in it, may come
 // from any CPU, but not at the same time. Only the heap's are touched, for the first time, by
 // several.
+#include "arch/arch.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
 struct slot {
     u64 from, to;                   // committed
     u64 stack_end;                  // from `from` to here it is a stack; 0: there is none
+    u64 ready, ready_end;           // of that, what is promised
     u64 lowest;                     // of that: from here on, its tables are promised
     const struct plat_image *image; // that what is not stack begins with; NULL: none
     u32 next;                       // free slot + 1
@@ -170,58 +173,73 @@ static u64 memory_start(const struct slot *s)
     return s->stack_end ? s->stack_end : s->from;
 }
 
-// What is promised for it as a whole, beside its pages.
 static u64 tables_of(const struct slot *s)
 {
     return tables_needed(s->stack_end ? s->lowest : s->from, s->to);
 }
 
-// Whether it stays one interval, with the stack below everything else.
-static bool fits(const struct slot *s, u64 from, u64 to, bool stack)
+// All that is promised for it, whether it has been touched or not.
+static u64 promised_for(const struct slot *s)
 {
-    bool above = from == s->to, below = to == s->from;
-    if (s->from == s->to)
-        return true;
-    return stack ? below || (above && s->stack_end == s->to) : above || (below && !s->stack_end);
+    return tables_of(s) + (s->ready_end - s->ready + s->to - memory_start(s)) / PLAT_PAGE;
 }
 
-static void extend(struct slot *s, u64 from, u64 to, bool stack)
+// Whether it stays one interval, with the stack, which is committed at once, below everything else.
+static bool fits(const struct slot *s, u64 from, u64 to, bool stack)
+{
+    if (s->from == s->to)
+        return true;
+    return stack ? to == s->from && !s->stack_end
+                 : from == s->to || (to == s->from && !s->stack_end);
+}
+
+static void extend(struct slot *s, u64 from, u64 to)
 {
     bool first = s->from == s->to;
     s->from = first || from < s->from ? from : s->from;
     s->to = first || to > s->to ? to : s->to;
-    if (stack && !s->stack_end)
-        s->lowest = to;
-    if (stack && to > s->stack_end)
-        s->stack_end = to;
 }
 
-static bool commit(struct slot *s, u64 from, u64 to, bool stack)
+static status change(struct slot *s, const struct slot *to)
 {
-    stack_reach(2048); // the stack that this runs on may be in this slot: its faults change it, too
-    if (!fits(s, from, to, stack))
-        return false;
-    struct slot now = *s;
-    extend(&now, from, to, stack);
-    u64 pages = stack ? 0 : (to - from) / PLAT_PAGE;
-    if (!pages_promise(pages + tables_of(&now) - tables_of(s), PAGES_RESERVE))
-        return false;
-    *s = now;
-    return true;
+    if (!pages_promise(promised_for(to) - promised_for(s)))
+        return ERR_NO_MEMORY;
+    *s = *to;
+    return OK;
 }
 
-static status commit_as(void *p, size_t size, bool stack)
+static bool whole_pages(const void *p, size_t size)
 {
-    if (((u64)p | size) & (PLAT_PAGE - 1))
-        return ERR_INVALID_ARG;
-    if (!size)
-        return OK;
-    return commit(find_or_die(p), (u64)p, (u64)p + size, stack) ? OK : ERR_NO_MEMORY;
+    return !(((u64)p | size) & (PLAT_PAGE - 1));
 }
 
 status plat_commit(void *p, size_t size)
 {
-    return commit_as(p, size, false);
+    struct slot *s = find_or_die(p), now = *s;
+    u64 from = (u64)p, to = from + size;
+    if (!whole_pages(p, size))
+        return ERR_INVALID_ARG;
+    if (!size)
+        return OK;
+    if (!fits(s, from, to, false))
+        return ERR_NO_MEMORY;
+    extend(&now, from, to);
+    return change(s, &now);
+}
+
+status plat_commit_stack(void *p, size_t size, const void *ready, size_t ready_size)
+{
+    struct slot *s = find_or_die(p), now = *s;
+    u64 from = (u64)p, to = from + size;
+    if (!whole_pages(p, size) || !whole_pages(ready, ready_size))
+        return ERR_INVALID_ARG;
+    if (!fits(s, from, to, true))
+        return ERR_NO_MEMORY;
+    extend(&now, from, to);
+    now.stack_end = to;
+    now.lowest = now.ready = (u64)ready;
+    now.ready_end = now.ready + ready_size;
+    return change(s, &now);
 }
 
 static void drop_stack_page(u64 page)
@@ -229,18 +247,30 @@ static void drop_stack_page(u64 page)
     page_free(page, 0);
 }
 
+static u64 min(u64 a, u64 b)
+{
+    return a < b ? a : b;
+}
+
+// What is promised stays so. Tables are not any more, below what is left.
 static void drop_stack(struct slot *s, u64 from, u64 to)
 {
     if (from < s->lowest)
         from = s->lowest; // nothing was ever below
     if (from >= to)
         return;
-    table_unmap(from, to - from, drop_stack_page);
+    u64 ready = min(to, from > s->ready ? from : s->ready), end = min(to, s->ready_end);
+    table_unmap(from, ready - from, drop_stack_page);
+    if (ready < end)
+        table_unmap(ready, end - ready, page_unclaim);
+    else
+        end = ready;
+    table_unmap(end, to - end, drop_stack_page);
     if (from > s->lowest)
         return;
-    u64 promised = tables_of(s);
-    s->lowest = to;
-    pages_unpromise(promised - tables_of(s));
+    u64 tables = tables_of(s);
+    s->lowest = min(to, s->ready);
+    pages_unpromise(tables - tables_of(s));
 }
 
 static void drop_pages(struct slot *s, u64 from, u64 to)
@@ -254,12 +284,13 @@ static void drop_pages(struct slot *s, u64 from, u64 to)
 static void cut(struct slot *s, u64 from, u64 to)
 {
     *(from == s->from ? &s->from : &s->to) = from == s->from ? to : from;
-    if (s->stack_end > s->to)
-        s->stack_end = s->to;
-    if (s->lowest > s->to)
-        s->lowest = s->to;
-    if (s->stack_end <= s->from)
-        s->stack_end = 0;
+    if (s->stack_end) {
+        u64 *const marks[] = {&s->stack_end, &s->ready, &s->ready_end, &s->lowest};
+        for (u32 i = 0; i < countof(marks); i++)
+            *marks[i] = min(*marks[i] > s->from ? *marks[i] : s->from, s->to);
+        if (s->stack_end == s->from)
+            s->stack_end = s->ready = s->ready_end = 0;
+    }
     if (memory_start(s) == s->to)
         s->image = NULL;
 }
@@ -272,14 +303,14 @@ static void decommit(struct slot *s, u64 from, u64 to)
         to = s->to;
     if (from >= to)
         return;
-    u64 memory = memory_start(s), plain = from > memory ? from : memory;
+    u64 memory = memory_start(s);
     bool cuts = s->image && from > memory && from - memory < image_size(s->image);
     if (cuts || (from != s->from && to != s->to))
         pc_panic(NULL, "a hole in a reservation at 0x%lx", (unsigned long)from);
     drop_pages(s, from, to);
-    u64 promised = tables_of(s) + (to > plain ? (to - plain) / PLAT_PAGE : 0);
+    u64 promised = promised_for(s);
     cut(s, from, to);
-    pages_unpromise(promised - tables_of(s));
+    pages_unpromise(promised - promised_for(s));
 }
 
 void plat_decommit(void *p, size_t size)
@@ -348,32 +379,24 @@ static void fill(u64 address)
         page_unclaim(page); // another CPU was faster
 }
 
-// Stacks grow at their pointer; anything else in a stack's reservation is data of the interpreter.
-// An interrupt in compiled code writes to the stack of that.
-static bool may_use_reserve(u64 address, const u64 *saved)
+static bool in_guest(u64 pc)
 {
-    bool plain_c = saved[1] - WINDOW_CODE >= CODE_WINDOW_MAX;
-    bool on_stack = address - (saved[4] - 65536) < 2 * 65536;
-    bool interrupt = this_cpu()->tss.ist[IST_INTERRUPT - 1] - saved[4] < HOOK_STACK_SIZE;
-    return plain_c && (on_stack || interrupt);
+    u64 stubs = (u64)arch_stub_import;
+    return pc - WINDOW_CODE < CODE_WINDOW_MAX || pc - stubs < (u64)arch_stubs_end - stubs;
 }
 
 // Promises the tables from there up; as far down as they reach.
-static bool deepen(struct slot *s, u64 address, u64 kept)
+static bool deepen(struct slot *s, u64 address)
 {
-    u64 before = s->lowest, promised = tables_of(s), table = address & ~((2ull << 20) - 1);
-    s->lowest = table > s->from ? table : s->from;
-    if (pages_promise(tables_of(s) - promised, kept))
-        return true;
-    s->lowest = before;
-    return false;
+    struct slot deeper = *s;
+    u64 table = address & ~((2ull << 20) - 1);
+    deeper.lowest = table > s->from ? table : s->from;
+    return address >= s->lowest || !change(s, &deeper);
 }
 
-static bool fill_stack(struct slot *s, u64 address, u64 kept)
+static bool fill_stack(struct slot *s, u64 address)
 {
-    if (address < s->lowest && !deepen(s, address, kept))
-        return false;
-    u64 page = page_take(kept);
+    u64 page = deepen(s, address) ? page_alloc(0) : 0;
     if (!page)
         return false;
     page_clear(page);
@@ -382,23 +405,14 @@ static bool fill_stack(struct slot *s, u64 address, u64 kept)
     return true;
 }
 
-status plat_commit_stack(void *p, size_t size, const void *first)
-{
-    status s = commit_as(p, size, true);
-    u64 page = (u64)first & ~(PLAT_PAGE - 1);
-    if (s || fill_stack(find_or_die(p), page, PAGES_RESERVE))
-        return s;
-    plat_decommit(p, size);
-    return ERR_NO_MEMORY;
-}
-
 // What is not plain, out of line.
 __attribute__((noinline)) static bool fill_other(struct slot *s, u64 address, const u64 *saved)
 {
     u64 page = address & ~(PLAT_PAGE - 1);
-    if (address < s->stack_end)
-        return fill_stack(s, page, may_use_reserve(address, saved) ? 0 : PAGES_RESERVE);
-    if (!image_fault(s->image, page - memory_start(s), page, saved[0] & ERROR_WRITE))
+    if (address < s->stack_end && address - s->ready >= s->ready_end - s->ready)
+        return in_guest(saved[1]) && fill_stack(s, page);
+    if (address < s->stack_end ||
+        !image_fault(s->image, page - memory_start(s), page, saved[0] & ERROR_WRITE))
         fill(page);
     return true;
 }
@@ -420,6 +434,11 @@ bool vm_fault(u64 address, const u64 *saved)
         return false;
     bool plain = address >= s->stack_end && !s->image;
     return plain ? fill_plain(address) : fill_other(s, address, saved);
+}
+
+bool plat_touched(const void *p)
+{
+    return table_entry((u64)p) != 0;
 }
 
 bool vm_write_fault(u64 address)

@@ -55,10 +55,16 @@ status plat_commit(void *p, size_t size)
     return ERR_NO_MEMORY;
 }
 
-status plat_commit_stack(void *p, size_t size, const void *first)
+status plat_commit_stack(void *p, size_t size, const void *ready, size_t ready_size)
 {
-    (void)first;
+    (void)ready, (void)ready_size;
     return plat_commit(p, size);
+}
+
+bool plat_touched(const void *p)
+{
+    (void)p;
+    return true;
 }
 
 void plat_decommit(void *p, size_t size)
