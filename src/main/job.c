@@ -85,7 +85,11 @@ status jobs_init(const struct engine *engine, u32 cpus, bool trace, job_report_f
         s = kern_init(engine, cpus, &hooks);
     if (!s)
         s = nebulet_register(kern_store(), trace);
-    return s ? s : wasi_register(kern_store());
+    if (!s)
+        s = wasi_register(kern_store());
+    if (s)
+        kern_free();
+    return s;
 }
 
 void jobs_print(void (*print)(const u8 *text, size_t n))

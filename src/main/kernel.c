@@ -17,6 +17,7 @@
 //   input=/PATH             console input begins with that file; input.all=/PATH: and ends there
 //   argc=N                  exactly N words behind init= are arguments, whatever they are
 //   time=NS                 end it after that many nanoseconds
+//   refuse=N, refuse.all=N  for tests: the Nth request for memory finds none, and those after it
 //   tick=NS                 for tests: timer interrupts that often, which do nothing
 //   memory=BYTES            its memories may take so much
 //   trace, stats, -v        as for `nebulet run`
@@ -50,7 +51,8 @@ struct launch {
     const char *init, *name, *stdin_path;
     bool wast, verbose, trace, stats, keep, no_dirs, simd_validate, counted;
     bool more; // another one is to run at the same time
-    u64 argc, time, memory;
+    bool refuse_all;
+    u64 argc, time, memory, refuse;
     VEC(const char *) args, env;
     VEC(char *) dirs; // GUEST::PATH, to be cut
 };
@@ -196,6 +198,10 @@ static bool setting(struct launch *l, struct words *w, const char *word)
         l->argc = number(v), l->counted = true;
     else if ((v = after(word, "time=")))
         l->time = number(v);
+    else if ((v = after(word, "refuse=")))
+        l->refuse = number(v), l->refuse_all = false;
+    else if ((v = after(word, "refuse.all=")))
+        l->refuse = number(v), l->refuse_all = true;
     else if ((v = after(word, "tick=")))
         time_tick(number(v));
     else if ((v = after(word, "memory=")))
@@ -486,7 +492,9 @@ static struct usage usage_now(void)
 static void run_next(struct launch *l, struct words *w)
 {
     struct usage before = usage_now();
+    memory_refuse(l->refuse, l->refuse_all);
     int code = l->wast ? run_scripts(l) : run_programs(l, w);
+    memory_refuse(0, false);
     if (root && !l->keep) {
         vfs_close(root);
         root = NULL;

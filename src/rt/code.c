@@ -88,6 +88,21 @@ static struct range *range_of(const struct code_space *space)
     return r;
 }
 
+static void give_range_back(const struct code_space *space)
+{
+    spin_acquire(&window.lock);
+    struct range *r = range_of(space);
+    r->used = false;
+    merge_next(r);
+    for (struct range *p = window.first; p != r; p = p->next) {
+        if (p->next == r) {
+            merge_next(p);
+            break;
+        }
+    }
+    spin_release(&window.lock);
+}
+
 status code_alloc(size_t size, size_t least, struct code_space *out)
 {
     *out = (struct code_space){0};
@@ -114,11 +129,12 @@ status code_alloc(size_t size, size_t least, struct code_space *out)
     };
     spin_release(&window.lock);
     heap_free(rest);
-    *out = space;
     status s =
         plat_code_commit(&window.code, (size_t)(space.run - window.code.run), space.capacity);
     if (s)
-        code_free(out);
+        give_range_back(&space);
+    else
+        *out = space;
     return s;
 }
 
@@ -144,17 +160,7 @@ void code_free(struct code_space *space)
     if (!space->run)
         return;
     plat_code_decommit(&window.code, (size_t)(space->run - window.code.run), space->capacity);
-    spin_acquire(&window.lock);
-    struct range *r = range_of(space);
-    r->used = false;
-    merge_next(r);
-    for (struct range *p = window.first; p != r; p = p->next) {
-        if (p->next == r) {
-            merge_next(p);
-            break;
-        }
-    }
-    spin_release(&window.lock);
+    give_range_back(space);
     *space = (struct code_space){0};
 }
 

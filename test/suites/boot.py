@@ -227,6 +227,7 @@ def hostile(bench, engine):
     return base.Counts(passed=len(found))
 
 
+REQUESTS = 450  # more than test/kern/missing.c leads to
 DEPTHS = range(60, 400, 12)  # of frames of 32 bytes: over several pages
 
 
@@ -251,6 +252,26 @@ def stacks(bench, engine):
     if len(found) != len(programs):
         raise base.Failed(f"after {len(found)} of {len(programs)} programs nothing came any more\n"
                           + base.excerpt(rest))
+    return base.Counts(passed=len(found))
+
+
+def refused(bench, engine, word, steps):
+    """test/kern/missing.c, over and over, each time with the next request for memory refused:
+    pages, promises of pages and blocks of the heap, until a run has none left to refuse. Whatever
+    that leads to, the program ends, and the kernel finds all its pages again."""
+    wasm = kern.build(kern.SOURCES / "missing.c")
+    words, numbers = [f"engine={engine}", f"time={2_000_000_000}"], list(steps)
+    for n in numbers:
+        words += [f"{word}={n}", f"init=/{wasm.name}", "--"]
+    found, rest = run_many(bench, words, {wasm.name: wasm.read_bytes()})
+    if len(found) != len(numbers):
+        raise base.Failed(f"{word}={numbers[len(found)]}: it has not come to an end\n"
+                          + base.excerpt(rest))
+    for n, (out, err, code) in zip(numbers, found):
+        if code not in (0, 1, base.TRAP) or (code == base.TRAP and b"nebulet: " not in err):
+            raise base.Failed(f"{word}={n}: exit code {code}\n{base.excerpt(out + err)}")
+    if found[0][2] == 0 or found[-1] != (b"missing\n", b"", 0):
+        raise base.Failed(f"what was refused is not all there is\n{base.excerpt(found[-1][1])}")
     return base.Counts(passed=len(found))
 
 
@@ -387,6 +408,10 @@ def cases(bench):
         yield base.Case(f"{HOSTILE_RUNS} hostile programs", engine,
                         lambda e=engine: hostile(bench, e))
         yield base.Case("the end of the stack", engine, lambda e=engine: stacks(bench, e))
+        yield base.Case("every request for memory refused", engine,
+                        lambda e=engine: refused(bench, e, "refuse", range(1, REQUESTS)))
+        yield base.Case("every request for memory refused from one on", engine,
+                        lambda e=engine: refused(bench, e, "refuse.all", range(1, REQUESTS, 3)))
         yield base.Case("guests, interrupted", engine, lambda e=engine: interrupted(bench, e))
     yield from others(bench, machine)
 

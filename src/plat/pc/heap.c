@@ -178,6 +178,8 @@ static void large_free(void *p)
 
 void *heap_alloc(size_t size)
 {
+    if (unlikely(memory_refused()))
+        return NULL;
     if (size > RUN_MAX)
         return large_alloc(size);
     spin_lock(&lock);

@@ -159,8 +159,31 @@ static u64 alloc_locked(u32 order)
     return page;
 }
 
+static struct {
+    u64 n; // requests, until one is refused; 0: never
+    bool all;
+} refuse;
+
+void memory_refuse(u64 n, bool all)
+{
+    refuse.all = all;
+    __atomic_store_n(&refuse.n, n, __ATOMIC_RELAXED);
+}
+
+bool memory_refused(void)
+{
+    u64 n = __atomic_load_n(&refuse.n, __ATOMIC_RELAXED);
+    if (likely(!n))
+        return false;
+    if (n > 1 || !refuse.all)
+        __atomic_fetch_sub(&refuse.n, 1, __ATOMIC_RELAXED);
+    return n == 1;
+}
+
 static bool available(u64 count)
 {
+    if (unlikely(memory_refused()))
+        return false;
     return pages.free >= pages.promised && pages.free - pages.promised >= count;
 }
 
