@@ -90,6 +90,7 @@ void linux_kick_others(void)
 
 void assert_failed(const char *where)
 {
+    linux_backtrace((u64)__builtin_frame_address(0));
     linux_die("fatal: %s", where);
 }
 

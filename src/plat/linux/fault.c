@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -52,6 +53,47 @@ static struct plat_fault fault_of(ucontext_t *u, int kind, u64 address)
     };
 }
 
+// --- The end: what may be called in a signal handler, and no more
+
+extern const u8 __executable_start[], etext[];
+
+static void print_registers(const greg_t *g)
+{
+    static const struct {
+        const char *name;
+        int at;
+    } all[] = {
+        {"rip", REG_RIP}, {"rsp", REG_RSP}, {"rax", REG_RAX}, {"rbx", REG_RBX}, {"rcx", REG_RCX},
+        {"rdx", REG_RDX}, {"rsi", REG_RSI}, {"rdi", REG_RDI}, {"rbp", REG_RBP}, {"r8 ", REG_R8},
+        {"r9 ", REG_R9},  {"r10", REG_R10}, {"r11", REG_R11}, {"r12", REG_R12}, {"r13", REG_R13},
+        {"r14", REG_R14}, {"r15", REG_R15}, {"flg", REG_EFL}, {"err", REG_ERR},
+    };
+    char line[64];
+    for (size_t i = 0; i < countof(all); i++)
+        plat_console_write(line, fmt(line, sizeof line, "  %s %016lx%s", all[i].name,
+                                     (unsigned long)g[all[i].at], i % 4 == 3 ? "\n" : ""));
+    plat_console_write("\n", 1);
+}
+
+// There are no frame pointers: whatever on the stack points into the text may be a return address.
+// The kernel reads it for us, since nothing says that it is there.
+void linux_backtrace(u64 sp)
+{
+    enum { WORDS = 128, FOUND = 24, LOOKS = 16 };
+    u64 words[WORDS], base = (u64)__executable_start, found = 0;
+    char line[64];
+    for (u32 look = 0; look < LOOKS; look++, sp += sizeof words) {
+        struct iovec to = {words, sizeof words}, from = {(void *)sp, sizeof words};
+        ssize_t n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+        for (ssize_t i = 0; i < n / 8 && found < FOUND; i++)
+            if (words[i] > base && words[i] < (u64)etext && ++found)
+                plat_console_write(line, fmt(line, sizeof line, "  from nebulet+%lx\n",
+                                             (unsigned long)(words[i] - base)));
+        if (n < (ssize_t)sizeof words)
+            break;
+    }
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
     size_t i = 0;
@@ -69,6 +111,8 @@ static void on_fault(int signal, siginfo_t *info, void *context)
                    what[signals[i].kind], (unsigned long)f.address, (unsigned long)*f.pc,
                    (unsigned long)*f.sp);
     plat_console_write(text, n);
+    print_registers(((ucontext_t *)context)->uc_mcontext.gregs);
+    linux_backtrace(*f.sp);
     sigaction(signal, &previous[i], NULL);
     if (!real)
         pthread_kill(pthread_self(), signal);

@@ -22,5 +22,7 @@ void linux_kick_others(void); // CPUs that were started
 // Writes all of it, also where it is taken slowly; an error ends that.
 void linux_write(int fd, const void *p, size_t n);
 
+// Prints what may be return addresses, from that stack pointer on; in signal handlers, too.
+void linux_backtrace(u64 sp);
 // Prints "nebulet: ..." and exits at once.
 __attribute__((noreturn, format(printf, 1, 2))) void linux_die(const char *format, ...);

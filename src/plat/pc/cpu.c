@@ -75,6 +75,7 @@ static void enable_features(void)
         cr4 |= CR4_FSGSBASE;
     else
         arch_gs_setter = gs_set_slowly;
+    cr4 |= one.d >> 7 & 1 ? CR4_MCE : 0; // otherwise a machine check is a shutdown without a word
     cr4 |= seven.b >> 7 & 1 ? CR4_SMEP : 0;
     cr4 |= seven.b >> 20 & 1 ? CR4_SMAP : 0;
     cr4 |= seven.c >> 2 & 1 ? CR4_UMIP : 0;

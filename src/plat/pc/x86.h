@@ -17,6 +17,7 @@
 #define PTE_ADDRESS 0x000ffffffffff000ull
 
 #define FLAG_IF (1ull << 9)
+#define CR4_MCE (1ull << 6)
 #define CR4_UMIP (1ull << 11)
 #define CR4_FSGSBASE (1ull << 16)
 #define CR4_OSXSAVE (1ull << 18)
