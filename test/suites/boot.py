@@ -8,6 +8,7 @@ src/main/kernel.c reads them, and their output is sorted by the marks of src/pla
 """
 import io
 import shutil
+import socket
 import subprocess
 import tarfile
 import tempfile
@@ -132,6 +133,34 @@ def boot_silent_input(bench, text):
             watchdog.cancel()
     if machine.returncode != base.TRAP or b"time limit" not in err:
         raise base.Failed(f"exit code {machine.returncode}\n{base.excerpt(err)}")
+
+
+def boot_machine_check(bench):
+    """QEMU's monitor reports an uncorrected error; the machine says so, with registers."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-check-") as scratch:
+        with open(f"{scratch}/endless.wat", "w", encoding="ascii") as source:
+            source.write(ENDLESS)
+        wasm, monitor = f"{scratch}/endless.wasm", f"{scratch}/monitor"
+        base.run(["wat2wasm", source.name, "-o", wasm]).check()
+        with open(wasm, "rb") as code, open(f"{scratch}/archive", "wb") as archive:
+            archive.write(pack({"endless.wasm": code.read()}))
+        with subprocess.Popen(
+                [*QEMU, *MACHINES["q35"], "-m", "64", "-kernel", str(bench.program.parent / "nebulet.elf"),
+                 "-initrd", archive.name, "-append", "init=/endless.wasm", "-monitor",
+                 f"unix:{monitor},server,nowait"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as machine:
+            end = time.monotonic() + 60
+            while machine.poll() is None and time.monotonic() < end:
+                time.sleep(1)
+                with socket.socket(socket.AF_UNIX) as control:
+                    try:
+                        control.connect(monitor)
+                        control.sendall(b"mce 0 1 0xbe00000000000135 0x5 0xdead 0x8c\n")
+                    except OSError:
+                        pass  # not yet, or over
+            machine.kill()
+            out = machine.stdout.read()
+    if b"fatal: machine check" not in out or b"rip " not in out:
+        raise base.Failed(f"it does not say so\n{base.excerpt(out)}")
 
 
 def stress(bench, cpus, threads, rounds):
@@ -369,6 +398,7 @@ def boots(bench):
             yield base.Case(" ".join(["boots", machine, *flags]), "",
                             lambda f=flags, m=machine: boot_one(bench, "--machine", m, *f))
     yield base.Case("boots from CD, by GRUB", "", lambda: boot_grub(bench))
+    yield base.Case("machine check", "", lambda: boot_machine_check(bench))
     for flags in (["--machine", "microvm"], ["--machine", "q35", "--cpus", "2"]):
         yield base.Case(" ".join(["slow input", *flags]), "",
                         lambda f=flags: boot_slow_input(bench, *f))

@@ -46,7 +46,7 @@ void pages_unpromise(u64 count);
 // For tests: of the requests for pages or blocks of the heap that come from now on, the nth is
 // refused, and with `all`, those after it, too. 0: none.
 void memory_refuse(u64 n, bool all);
-bool memory_refused(void); // this one
+bool memory_refused(void);   // this one
 u64 page_claim(void);        // one that was promised
 void page_unclaim(u64 page); // it is free and promised again
 void page_clear(u64 page);
