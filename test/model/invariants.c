@@ -76,6 +76,34 @@ static void look_at_channel(const struct channel *c)
     }
 }
 
+// How often it is kept, as it says itself: in messages, and in tables of processes that do not live
+// yet, which may be about to say so.
+static struct {
+    const struct object *of;
+    u32 sent, tables;
+} kept;
+
+static void count_kept(void *block, size_t size)
+{
+    const struct object *o = block;
+    if (size == sizeof(struct channel) && o->type == OBJECT_channel)
+        for (const struct message *m = ((struct channel *)block)->first; m; m = m->next)
+            for (u32 i = 0; i < m->nhandles; i++)
+                kept.sent += m->handles[i].object == kept.of;
+    const struct process *p = block;
+    if (size == sizeof *p && o->type == OBJECT_process && p->state == NEBULET_CREATED)
+        for (u32 i = 0; i < p->handles.capacity; i++)
+            kept.tables += handle_at(&p->handles, i) && p->handles.at[i].object == kept.of;
+}
+
+static void look_at_keepers(const struct channel *c)
+{
+    kept.of = &c->object;
+    kept.sent = kept.tables = 0;
+    model_each_block(count_kept);
+    MUST(kept.sent <= c->kept && c->kept <= kept.sent + kept.tables);
+}
+
 static void look_at_stream(const struct stream *s)
 {
     MUST(s->count <= NEBULET_STREAM_SIZE && (!s->count || s->ring));
@@ -86,9 +114,10 @@ static void look_at_stream(const struct stream *s)
 
 static void look_at_object(const struct object *o)
 {
-    const struct waiter *w = o->waiters;
-    for (u32 i = 0; w; w = w->next, i++) {
-        MUST(i < MANY && w->object == o && *w->self == w);
+    const struct link *l = o->waiters.next;
+    for (u32 i = 0; l != &o->waiters; l = l->next, i++) {
+        const struct waiter *w = container_of(l, struct waiter, link);
+        MUST(i < MANY && w->object == o && l->next->last == l && l->last->next == l);
         // Who waits for what is there has been woken.
         MUST(!(w->signals & o->signals) || w->thread->status != THREAD_WAITS);
     }
@@ -102,7 +131,7 @@ static void look_at_block(void *block, size_t size)
     if (o->type == OBJECT_process && size == sizeof(struct process))
         look_at_process(block);
     else if (o->type == OBJECT_channel && size == sizeof(struct channel))
-        look_at_channel(block);
+        look_at_channel(block), look_at_keepers(block);
     else if (o->type == OBJECT_stream && size == sizeof(struct stream))
         look_at_stream(block);
     else if (o->type != OBJECT_event || size != sizeof(struct event))

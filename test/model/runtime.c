@@ -435,15 +435,19 @@ static bool take_request(struct vm_thread *t)
     return true;
 }
 
-void rt_check_interrupt(struct vmctx *vm)
+enum trap rt_interrupted(struct vmctx *vm)
 {
     struct vm_thread *t = vm->thread;
-    if (!t->interrupt)
-        return;
     if (take_request(t))
         scheduler->preempt(vm);
-    if (rt_pending(vm->thread))
-        rt_trap(vm, rt_pending(vm->thread));
+    return rt_pending(t);
+}
+
+void rt_check_interrupt(struct vmctx *vm)
+{
+    enum trap trap = vm->thread->interrupt ? rt_interrupted(vm) : TRAP_NONE;
+    if (trap)
+        rt_trap(vm, trap);
 }
 
 u64 rt_passed(struct vmctx *vm)
@@ -632,6 +636,12 @@ void guest_poll(struct vmctx *vm)
 }
 
 // --- What the calls need besides, and scenarios do not use
+
+bool arch_random(void *p, size_t n)
+{
+    memset(p, 7, n);
+    return true;
+}
 
 void trace_print(struct trace_line *l, const char *format, ...)
 {

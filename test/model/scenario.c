@@ -49,8 +49,17 @@ struct process *scenario_process(const struct program *p, const struct process_c
     return processes[nprocesses++] = out;
 }
 
+// What a process has before it lives counts as kept (process_keeps), as whoever makes one sees to.
+static void equipped(struct process *p)
+{
+    kern_acquire();
+    process_keeps(p, 1);
+    kern_release();
+}
+
 void scenario_begin(struct process *p)
 {
+    equipped(p);
     status s = process_begin(p, NULL);
     if (s)
         model_fail("a process does not begin: %d", s);
@@ -60,6 +69,7 @@ void scenario_forget(struct process *p)
 {
     for (u32 i = 0; i < nprocesses; i++)
         if (processes[i] == p) {
+            equipped(p);
             processes[i] = processes[--nprocesses];
             object_release(&p->object);
             return;
@@ -97,6 +107,9 @@ void model_run_scenario(void *nothing)
     if (kern_init(&model_engine, s->cpus, &hooks) || nebulet_register(kern_store(), false))
         model_fail("the kernel does not start");
     s->begin();
+    for (u32 i = 0; i < nprocesses; i++)
+        if (!processes[i]->begun)
+            equipped(processes[i]);
     running = true;
     kern_run();
     running = false;
