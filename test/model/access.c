@@ -77,7 +77,7 @@ PLAIN(16)
 static void *before(const void *p, size_t n, const char *what, const void *pc)
 {
     model_point(what, pc);
-    model_access(p, n, false, pc);
+    model_alive(p, n, false, pc);
     return (void *)(uintptr_t)p;
 }
 

@@ -28,8 +28,9 @@ static struct machine {
         void *sp;
         u64 timer, until;
         const spinlock *lock;
-        bool kicked; // and not interrupted yet
-        bool awake;  // its next sleep ends at once
+        u16 seen[MODEL_CPUS]; // what whoever has kicked or started it had
+        bool kicked;          // and not interrupted yet
+        bool awake;           // its next sleep ends at once
         void (*entry)(void *);
         void *argument;
     } cpu[MODEL_CPUS];
@@ -180,6 +181,7 @@ void model_acquire(spinlock *l)
         model_point("waits for a lock", __builtin_return_address(0));
     }
     l->held = m.now_on + 1;
+    order_take(l->seen);
 }
 
 void model_release(spinlock *l)
@@ -189,6 +191,7 @@ void model_release(spinlock *l)
     if (l == &rt_switch_lock)
         model_invariants();
     l->held = 0;
+    order_give(l->seen);
     model_point("gives the lock back", __builtin_return_address(0));
 }
 
@@ -217,13 +220,14 @@ u32 plat_cpu_id(void)
 
 static u8 *cpu_stack_top(u32 cpu)
 {
-    static u8 stacks[MODEL_CPUS][STACK] __attribute__((aligned(64), section("model_stacks")));
+    static u8 stacks[MODEL_CPUS][STACK] __attribute__((aligned(64), section(".bss.stacks")));
     return stacks[cpu] + STACK;
 }
 
 static void run_cpu(void *cpu)
 {
     u32 i = (u32)(uintptr_t)cpu;
+    order_take(m.cpu[i].seen);
     m.cpu[i].entry(m.cpu[i].argument);
     model_fail("CPU %u comes back", i);
 }
@@ -236,6 +240,7 @@ status plat_cpu_start(u32 cpu, void (*entry)(void *), void *argument)
     m.cpu[cpu].timer = m.cpu[cpu].until = UINT64_MAX;
     m.cpu[cpu].entry = entry;
     m.cpu[cpu].argument = argument;
+    order_give(m.cpu[cpu].seen);
     m.cpu[cpu].sp = arch_prepare(cpu_stack_top(cpu), run_cpu, (void *)(uintptr_t)cpu);
     return OK;
 }
@@ -323,7 +328,7 @@ status plat_entropy(void *p, size_t n)
 // --- The heap. A block's place is its own until the execution ends, so that who looks at one that
 // is gone is found out.
 
-enum { HEAP = 1 << 20, GONE = 0xdb, RAW = 0xa5 };
+enum { GONE = 0xdb, RAW = 0xa5 };
 
 struct block {
     size_t size;
@@ -331,19 +336,19 @@ struct block {
     struct block *next, **self;
 } __attribute__((aligned(16)));
 
-static u8 arena[HEAP] __attribute__((aligned(64), section("model_heap")));
+static u8 arena[MODEL_HEAP] __attribute__((aligned(64), section(".bss.arena")));
 static struct {
     size_t used;
     struct block *first;
 } heap;
 // Of each 16 bytes of the arena, what they are; beyond what is used: of an execution before.
-static u8 kinds[HEAP / 16] __attribute__((section("model_kinds")));
+static u8 kinds[MODEL_HEAP / 16] __attribute__((section(".bss.kinds")));
 enum kind { BETWEEN, LIVES, WENT };
 
 static void *take(size_t size, const void *pc)
 {
     size_t whole = ALIGN_UP(sizeof(struct block) + size, (size_t)16) + 16;
-    if (whole > HEAP - heap.used)
+    if (whole > MODEL_HEAP - heap.used)
         model_fail("the model's heap is too small");
     if (model_heap_fails() && model_choose(2, 1)) {
         model_note(pc, "an allocation fails");
@@ -356,6 +361,7 @@ static void *take(size_t size, const void *pc)
         b->next->self = &b->next;
     heap.first = b;
     memset(b + 1, RAW, whole - sizeof *b);
+    order_forget_heap((size_t)((u8 *)b - arena), whole);
     memset(kinds + ((u8 *)b - arena) / 16, BETWEEN, whole / 16);
     memset(kinds + ((u8 *)(b + 1) - arena) / 16, LIVES, (size + 15) / 16);
     return b + 1;
@@ -377,6 +383,7 @@ static void give_back(void *p)
     struct block *b = (struct block *)p - 1;
     if ((u8 *)p < arena || (u8 *)p >= arena + heap.used || !b->self)
         model_fail("a block is freed that is none");
+    model_access(p, b->size, true, __builtin_return_address(0));
     *b->self = b->next;
     if (b->next)
         b->next->self = b->self;
@@ -402,12 +409,12 @@ void heap_free(void *p)
         give_back(p);
 }
 
-void model_access(const void *p, size_t n, bool write, const void *pc)
+bool model_alive(const void *p, size_t n, bool write, const void *pc)
 {
     size_t at = (size_t)((const u8 *)p - arena);
-    if (at >= HEAP) {
+    if (at >= MODEL_HEAP) {
         model_access_stack(p, pc);
-        return;
+        return false;
     }
     for (size_t i = at / 16; i <= (at + (n ? n - 1 : 0)) / 16; i++) {
         if (likely(kinds[i] == LIVES) && likely(at < heap.used))
@@ -416,6 +423,18 @@ void model_access(const void *p, size_t n, bool write, const void *pc)
         model_fail("a heap block that is %s is %s", kinds[i] == WENT ? "gone" : "none",
                    write ? "written" : "read");
     }
+    return true;
+}
+
+void model_access(const void *p, size_t n, bool write, const void *pc)
+{
+    bool in_heap = model_alive(p, n, write, pc);
+    if (model_in_tick)
+        return;
+    if (in_heap)
+        order_access_heap((size_t)((const u8 *)p - arena), n, write, pc);
+    else
+        order_access_other(p, n, write, pc);
 }
 
 const u8 *model_sp(u32 cpu)

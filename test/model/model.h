@@ -4,6 +4,7 @@
 //   explore.c     which execution comes next, and what is said about one that fails
 //   machine.c     the machine contract: CPUs, time, locks, heap; every choice is made here
 //   access.c      each access of the kernel to memory
+//   order.c       which of two accesses comes first, and whether anything says so
 //   runtime.c     the runtime as the kernel sees it: stores, instances, threads, stubs
 //   guest.c       what programs of scenarios are written with
 //   scenarios.c   the scenarios
@@ -15,7 +16,7 @@
 #include "kern/sched.h"
 #include "kern/stream.h"
 
-enum { MODEL_CPUS = 4 };
+enum { MODEL_CPUS = 4, MODEL_HEAP = 1 << 20, MODEL_GLOBALS = 16 << 10 };
 
 // --- explore.c
 
@@ -60,7 +61,19 @@ void model_no_blocks(void);             // fails if there are any
 void model_where(char *text, size_t n); // "CPU 1, process 2, thread 1"
 // The kernel accesses these bytes.
 void model_access(const void *p, size_t n, bool write, const void *pc);
+// Fails unless all of it lives; true: it is in the heap.
+bool model_alive(const void *p, size_t n, bool write, const void *pc);
+extern bool model_in_tick;   // whose accesses are in no order with others
 const u8 *model_sp(u32 cpu); // of a CPU that another goes on in front of
+
+// --- order.c
+
+void order_take(const u16 *of); // this CPU has seen what `of` has
+void order_give(u16 *of);       // and the other way round
+// The kernel accesses bytes of the heap, or of variables, on this CPU.
+void order_access_heap(size_t at, size_t n, bool write, const void *pc);
+void order_access_other(const u8 *p, size_t n, bool write, const void *pc);
+void order_forget_heap(size_t at, size_t n); // a block begins; multiples of 8
 
 // --- runtime.c
 

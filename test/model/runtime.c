@@ -225,7 +225,7 @@ static u32 nstacks;
 spinlock rt_switch_lock;
 
 static struct thread *owners[STACKS]; // of stacks; NULL: nobody any more
-static u8 stacks[STACKS][STACK] __attribute__((aligned(64), section("model_stacks")));
+static u8 stacks[STACKS][STACK] __attribute__((aligned(64), section(".bss.stacks")));
 
 struct rt_cpu *thread_cpu(u32 cpu)
 {
@@ -426,6 +426,8 @@ void rt_exit(struct vmctx *vm, u32 code)
     rt_trap(vm, TRAP_EXIT);
 }
 
+bool model_in_tick;
+
 static bool take_request(struct vm_thread *t)
 {
     if (t->interrupt != VM_INTERRUPT_SWITCH)
@@ -474,7 +476,9 @@ void model_interrupt(void)
     struct thread *t = thread_running();
     if (!t)
         return;
+    model_in_tick = true;
     bool wanted = t->ended && scheduler && scheduler->tick(t);
+    model_in_tick = false;
     if (rt_pending(&t->vm) && t->in_guest)
         rt_trap(t->at, rt_pending(&t->vm));
     if (rt_pending(&t->vm)) {

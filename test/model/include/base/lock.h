@@ -5,7 +5,8 @@
 #include "base/types.h"
 
 typedef struct {
-    u32 held; // 0: free; else the CPU's number and 1
+    u32 held;    // 0: free; else the CPU's number and 1
+    u16 seen[4]; // what whoever takes it has seen (order.c)
 } spinlock;
 
 void spinlock_wait(const spinlock *l);
