@@ -10,6 +10,7 @@ FORMAT = clang-format-22
 OBJCOPY = llvm-objcopy-22
 PREFIX = /usr/local
 FUZZ_SECONDS = 60
+MODEL_SECONDS = 20
 LIVES = 500000
 CALLS = 100000000
 TIMES = 1000000
@@ -68,7 +69,7 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $1")
 
 soak abi-fuzz: SHELL = bash
-.PHONY: all userspace run iso test unit check bench fuzz soak abi-fuzz asan expand install clean help
+.PHONY: all userspace run iso test unit model check bench fuzz soak abi-fuzz asan expand install clean help
 .DELETE_ON_ERROR:
 all: build/nebulet build/nebulet.elf ## build/nebulet and the kernel, build/nebulet.elf (the default)
 
@@ -154,6 +155,39 @@ build/test/kernel/%.elf: build/kernel/test/%.o $(KERNEL_OBJ) src/plat/pc/kernel.
 -include $(patsubst test/kernel/%.c,build/kernel/test/%.d,$(wildcard test/kernel/*.c))
 TEST_KERNELS = $(patsubst test/kernel/%.c,build/test/kernel/%.elf,$(wildcard test/kernel/*.c))
 UNIT = $(patsubst test/unit/%.c,build/test/%,$(UNIT_SRC))
+
+# The model checker: the kernel's own files, with a lock, a clock and smaller limits that are the model's. What an
+# execution changes lies in sections of its own (state.h).
+MODEL_SRC = $(wildcard src/kern/*.c src/abi/nebulet*.c src/base/*.c test/model/*.c) src/arch/x86_64/switch.S
+MODEL_OBJ = $(patsubst %,build/model/obj/%.o,$(basename $(MODEL_SRC)))
+MODEL_TYPES = build/model/include/abi/nebulet_types.h
+MODEL_FLAGS = $(filter-out -O2 -Isrc -ffunction-sections -fdata-sections,$(CFLAGS)) -O1 -fno-pie \
+	-Itest/model/include -Ibuild/model/include -Isrc -Itest/model
+MODEL_KERN = $(MODEL_FLAGS) $(FREESTANDING) -include state.h -fsanitize=thread -mllvm -tsan-instrument-func-entry-exit=0
+MODEL_MUTANTS = $(patsubst test/model/mutants/%,build/model/mutants/%,$(wildcard test/model/mutants/*))
+$(MODEL_TYPES): src/abi/nebulet_types.h Makefile
+	@mkdir -p $(@D)
+	$Qsed 's/\(NEBULET_QUEUE_MAX =\) 1000/\1 2/; s/\(NEBULET_STREAM_SIZE =\) 65536/\1 8/' $< >$@
+build/model/obj/%.o: %.c Makefile $(MODEL_TYPES) | $(TOOLS)
+	@mkdir -p $(@D)
+	$(call say,CC $@)
+	$Q$(CC) $(if $(filter src/kern/% src/abi/%,$<),$(MODEL_KERN),$(MODEL_FLAGS) $(if $(filter src/%,$<),$(FREESTANDING),$(HOSTED))) -c $< -o $@
+build/model/obj/%.o: %.S Makefile | $(TOOLS)
+	@mkdir -p $(@D)
+	$Q$(CC) -Isrc -MMD -MP -g -c $< -o $@
+build/model/model: $(MODEL_OBJ)
+	$(call say,LD $@)
+	$Q$(CC) -fuse-ld=lld-22 -no-pie $^ -o $@
+build/model/mutants/%: test/model/mutants/% test/model/mutate $(MODEL_OBJ)
+	@mkdir -p $(@D)
+	$(call say,MUTANT $@)
+	$Qname=$$(test/model/mutate $< $@.c) && \
+		$(CC) $(filter-out -MMD -MP,$(MODEL_KERN)) -c $@.c -o $@.o && \
+		$(CC) -fuse-ld=lld-22 -no-pie $@.o $$(echo $(MODEL_OBJ) | sed "s,[^ ]*/src/kern/$$name\.o,,") -o $@
+-include $(MODEL_OBJ:.o=.d)
+
+model: build/model/model $(MODEL_MUTANTS) ## kern/ in every order of events, up to 3 deviations, then MODEL_SECONDS=20 by chance
+	@MODEL_SECONDS=$(MODEL_SECONDS) test/model/run
 
 build/.tools: check/install
 	@mkdir -p $(@D)
@@ -241,7 +275,7 @@ build/nebulet.iso: build/nebulet.elf build/guest/wordfreq.wasm test/make_iso
 
 unit: $(UNIT) $(TEST_KERNELS) build/test/kernel/probe.elf ## the unit tests and the kernels that are tests, built
 
-test: all unit build/fuzz/differ ## all tests; ends with N passed, N failed
+test: all unit build/fuzz/differ build/model/model $(firstword $(MODEL_MUTANTS)) ## all tests; ends with N passed, N failed
 	@check/install test
 	test/run
 

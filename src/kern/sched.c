@@ -351,6 +351,8 @@ static void rest(struct cpu *c)
         if (work || c->first || queue_steal(c))
             return;
     }
+    if (kern_work || c->first)
+        return; // to work it off may bring something for here, of which nobody tells
     u64 until = c->alarms ? c->alarms->at : UINT64_MAX;
     c->sleeping = true;
     kern.sleepers++;
