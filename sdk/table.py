@@ -91,7 +91,7 @@ def calls():
 #define NORETURN(number, name, args, doc) (number, #name, "PLAIN", "FREE", [args], [], doc, False),
 #include "abi/nebulet.def"
 """)
-    return [Call(number, name, waits != "PLAIN", "" if privilege == "FREE" else privilege,
+    return [Call(number, name, waits not in ("PLAIN", "SLOW"), "" if privilege == "FREE" else privilege,
                  [argument(*a) for a in args], errors, doc, returns)
             for number, name, waits, privilege, args, errors, doc, returns in rows]
 

@@ -174,6 +174,7 @@ static __attribute__((noinline)) void finish(struct vmctx *vm, const char *name,
     if (unlikely(__atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED)))                       \
     rt_check_interrupt(vm)
 #define AFTER_PLAIN(vm) ((void)0)
+#define AFTER_SLOW AFTER_WAITS
 #define AFTER_PASSES AFTER_WAITS
 #define AFTER_HANDS AFTER_WAITS
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
@@ -204,6 +205,7 @@ static __attribute__((noinline)) void finish(struct vmctx *vm, const char *name,
     OUTCOME_##waits(name, privilege, args)
 #define OUTCOME_WAITS(name, privilege, args)
 #define OUTCOME_PLAIN(name, privilege, args)
+#define OUTCOME_SLOW(name, privilege, args)
 #define OUTCOME_PASSES(name, privilege, args)
 #define OUTCOME_HANDS(name, privilege, args)                                                       \
     static __attribute__((preserve_none)) struct vm_outcome outcome_##name(                        \
@@ -308,14 +310,17 @@ static const struct host_func wasi_threads[] = {
 #define NORETURN(number, name, args, doc) {#name, args ":", shim_##name, NULL},
 #define MOST_WAITS CELLS_DIRECT
 #define MOST_PLAIN CELLS_DIRECT
+#define MOST_SLOW CELLS_DIRECT
 #define MOST_PASSES CELLS_DIRECT
 #define MOST_HANDS CELLS_MAX
 #define DIRECT_WAITS(name) direct_##name
 #define DIRECT_PLAIN(name) direct_##name
+#define DIRECT_SLOW(name) direct_##name
 #define DIRECT_PASSES(name) direct_##name
 #define DIRECT_HANDS(name) (vm_direct_fn *)(void *)(vm_hand_fn *)outcome_##name
 #define TYPE_WAITS
 #define TYPE_PLAIN
+#define TYPE_SLOW
 #define TYPE_PASSES "!"
 #define TYPE_HANDS ">"
 static const struct host_func calls[] = {

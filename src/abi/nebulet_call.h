@@ -60,6 +60,7 @@ typedef struct module_object object_module;
 #define CALL(number, name, waits, privilege, args, errors, doc) HAND_##waits(name)
 #define HAND_WAITS(name)
 #define HAND_PLAIN(name)
+#define HAND_SLOW(name)
 #define HAND_PASSES(name)
 #define HAND_HANDS(name)                                                                           \
     struct vm_thread *hand_##name(struct vmctx *vm, const struct call_##name *a);

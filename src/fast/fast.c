@@ -7,9 +7,10 @@
 // functions that come later are chained through their rel32 fields and patched when the function is
 // there.
 //
-// There is no table from machine code to wasm: offset_of compiles the function again and watches.
+// There is no table from machine code to wasm: site_of compiles the function again and watches.
 // Compilation depends on nothing but the bytes, so it comes out the same.
 #include "fast/fast.h"
+#include "base/lookup.h"
 #include "fast/state.h"
 #include "wasm/runtime.h"
 
@@ -81,11 +82,58 @@ static u32 prologue_space(const struct body *b)
     return frame > FRAME_UNCHECKED ? 48 : 16;
 }
 
+// --- Looking up, every so many bytes of a body or of its code
+enum { LOOK_BODY = 4096, LOOK_CODE = 32 << 10 };
+
+static void limit_code(struct fast *f, u8 *hard)
+{
+    f->hard_limit = hard;
+    f->limit = hard - f->a.p > LOOK_CODE ? f->a.p + LOOK_CODE : hard;
+}
+
+void fast_pause(struct fast *f)
+{
+    f->oom |= look_up() != 0; // whatever the reason: no code
+}
+
+bool fast_look(struct fast *f, size_t n)
+{
+    bool more = !f->cold_return && f->a.p <= f->hard_limit &&
+                (size_t)(f->hard_limit - f->a.p) >= n && f->limit != f->hard_limit;
+    f->full |= !more;
+    if (!more)
+        return false;
+    fast_pause(f);
+    limit_code(f, f->hard_limit);
+    if ((size_t)(f->limit - f->a.p) < n)
+        f->limit = f->a.p + n;
+    return true;
+}
+
+void fast_note(struct fast *f, const u8 *op)
+{
+    struct where w = {here(f), (u32)(op - f->m->bytes), f->rsp_adjust};
+    if (f->locate && !vec_push(f->locate, w))
+        f->oom = true;
+    fast_look_at(f, op);
+}
+
+void fast_look_at(struct fast *f, const u8 *op)
+{
+    if (likely(op < f->look_at))
+        return;
+    fast_pause(f);
+    f->look_at = op + LOOK_BODY;
+    f->notes_from = f->locate ? op : f->look_at;
+}
+
 static void function_once(struct fast *f, u32 func, const struct body *body)
 {
     f->func = func;
     f->body = body;
     f->pc = f->op = body->code;
+    f->look_at = body->code + LOOK_BODY;
+    f->notes_from = f->locate ? body->code : f->look_at;
     f->polling = module_polls(f->m, func);
     if (f->locate)
         f->locate->count = 0;
@@ -112,20 +160,20 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
 // of the code space. Then it gets no pins.
 static void function(struct fast *f, u32 func, const struct body *body)
 {
-    u8 *start = f->a.p, *limit = f->limit;
+    u8 *start = f->a.p, *limit = f->hard_limit;
     u64 share = (u64)(body->end - body->code) * CODE_PER_BYTE + CODE_FREE;
     bool shares = share < (u64)(limit - start);
     f->no_pins = false;
-    if (shares)
-        f->limit = start + share;
+    limit_code(f, shares ? start + share : limit);
     function_once(f, func, body);
-    f->limit = limit;
+    limit_code(f, limit);
     // That the space comes to its end is no reason: locate, with other limits, would not know.
     if (!f->full || (!shares && !f->locate))
         return;
     f->full = false;
     f->no_pins = true;
     f->a.p = start;
+    limit_code(f, limit);
     function_once(f, func, body);
 }
 
@@ -134,7 +182,10 @@ static void function(struct fast *f, u32 func, const struct body *body)
 static void link_calls(struct fast *f)
 {
     u8 *code = f->space->write;
+    enum { AT_ONCE = 1 << 15 };
     for (u32 i = 0; i < f->calls.count; i++) {
+        if (i % AT_ONCE == AT_ONCE - 1)
+            fast_pause(f);
         const struct call_site *c = &f->calls.at[i];
         u8 *rel32 = f->start + c->site;
         if (c->func <= f->func) {
@@ -150,7 +201,11 @@ static void link_calls(struct fast *f)
 static void bind_calls(struct fast *f, u32 func)
 {
     const u8 *entry = f->space->write + f->code.entry;
+    enum { AT_ONCE = 1 << 15 };
+    u32 n = 0;
     for (u32 at = f->func_chain[func]; at;) {
+        if (++n % AT_ONCE == 0)
+            fast_pause(f);
         u8 *rel32 = f->space->write + at - 1;
         at = load_u32(rel32);
         x64_patch(rel32, entry);
@@ -188,8 +243,9 @@ static struct fast *prepare(const struct module *m, struct code_space *space,
     f->space = space;
     f->funcs = funcs;
     f->a.p = f->start = space->write + space->used;
-    f->limit = space->write + space->capacity -
-               (space->capacity > FAST_STEP ? FAST_STEP : space->capacity);
+    f->hard_limit = space->write + space->capacity -
+                    (space->capacity > FAST_STEP ? FAST_STEP : space->capacity);
+    f->limit = f->hard_limit;
     return f;
 }
 
@@ -257,7 +313,7 @@ static u32 first_instruction(const struct module *m, u32 func)
 
 // The function has been compiled into scratch memory, noting where each instruction starts. Ahead
 // of the first one, parameters and locals are put into their places.
-static void look_up(struct fast *f, struct locating *l, u32 at)
+static void find_place(const struct fast *f, struct locating *l, u32 at)
 {
     l->wasm = first_instruction(f->m, f->func);
     l->adjust = 0;
@@ -265,19 +321,32 @@ static void look_up(struct fast *f, struct locating *l, u32 at)
     if (at >= f->poll_start && poll < f->polls.count)
         at = f->polls.at[poll];
     if (at < f->code.cold - f->code.start) {
-        for (u32 i = 0; i < l->wheres.count && l->wheres.at[i].code <= at; i++) {
-            l->wasm = l->wheres.at[i].wasm;
-            l->adjust = l->wheres.at[i].adjust;
+        u32 low = 0, high = l->wheres.count; // the last that does not lie behind it
+        while (low < high) {
+            u32 middle = low + (high - low) / 2;
+            if (l->wheres.at[middle].code <= at)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        if (low) {
+            l->wasm = l->wheres.at[low - 1].wasm;
+            l->adjust = l->wheres.at[low - 1].adjust;
         }
         return;
     }
+    enum { AT_ONCE = 1 << 15 };
     for (u32 i = 0; i < f->colds.count; i++) {
+        if (i % AT_ONCE == AT_ONCE - 1)
+            look_up();
         if (at >= f->colds.at[i].final) {
             l->wasm = f->colds.at[i].wasm;
             l->adjust = f->colds.at[i].adjust;
         }
     }
     for (u32 i = 0; i < f->traps.count; i++) {
+        if (i % AT_ONCE == AT_ONCE - 1)
+            look_up();
         u32 trap = f->traps.at[i].site + 4 + load_u32(f->start + f->traps.at[i].site);
         if (trap == at) {
             l->wasm = f->traps.at[i].wasm;
@@ -286,8 +355,9 @@ static void look_up(struct fast *f, struct locating *l, u32 at)
     }
 }
 
-// `at` is relative to the start of the function's space.
-static bool locate(const struct compiled *c, u32 func, u32 at, struct locating *l)
+// The instruction at `at`, relative to the start of the function's space, and how far the stack
+// pointer has moved, so many bytes further.
+static bool locate(const struct compiled *c, u32 func, u32 at, u32 further, struct locating *l)
 {
     *l = (struct locating){0};
     const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
@@ -307,8 +377,12 @@ static bool locate(const struct compiled *c, u32 func, u32 at, struct locating *
     f->locate = &l->wheres;
     function(f, func, &body);
     found = !f->full && !f->oom;
-    if (found)
-        look_up(f, l, at);
+    if (found) {
+        find_place(f, l, at + further);
+        u32 adjust = l->adjust;
+        find_place(f, l, at);
+        l->adjust = adjust;
+    }
 out:
     vec_free(&l->wheres);
     if (f)
@@ -348,17 +422,6 @@ static bool in_overflow(const struct compiled *c, const struct func_code *code, 
     return code->frame - saved > FRAME_UNCHECKED && pc >= run + code->end - TRAP_BYTES;
 }
 
-static u32 fast_offset_of(const struct compiled *c, u32 func, const u8 *pc, bool return_address)
-{
-    const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
-    u32 offset = (u32)(pc - c->space.run);
-    // In the prologue: the stack is full, say the function's first instruction.
-    if (offset < code->body || in_overflow(c, code, pc))
-        return first_instruction(c->module, func);
-    struct locating l;
-    return locate(c, func, code_offset(c, code, pc) - return_address, &l) ? l.wasm : 0;
-}
-
 static u32 popped_from(const u8 *p)
 {
     u32 bytes = 0;
@@ -374,18 +437,25 @@ static u32 popped_from(const u8 *p)
     return bytes;
 }
 
-static u32 fast_frame_at(const struct compiled *c, u32 func, const u8 *pc)
+static struct code_site fast_site_of(const struct compiled *c, u32 func, const u8 *pc,
+                                     bool return_address, bool exact)
 {
     const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
-    u32 offset = (u32)(pc - c->space.run);
-    if (offset < code->body)
-        return pushed_by(c->space.run + code->entry, pc);
-    if (in_overflow(c, code, pc))
-        return pushed_by(c->space.run + code->entry, c->space.run + code->body);
+    const u8 *run = c->space.run;
+    u32 offset = (u32)(pc - run);
+    struct code_site site = {.frame = code->frame};
+    struct locating l = {0};
+    // In the prologue: the stack is full, say the function's first instruction.
+    if (offset < code->body || in_overflow(c, code, pc)) {
+        const u8 *reached = offset < code->body ? pc : run + code->body;
+        return (struct code_site){first_instruction(c->module, func),
+                                  pushed_by(run + code->entry, reached)};
+    }
+    if (exact && locate(c, func, code_offset(c, code, pc) - return_address, return_address, &l))
+        site = (struct code_site){l.wasm, code->frame + l.adjust};
     if (offset >= code->epilogue && offset < code->cold)
-        return popped_from(pc);
-    struct locating l;
-    return code->frame + (locate(c, func, code_offset(c, code, pc), &l) ? l.adjust : 0);
+        site.frame = popped_from(pc);
+    return site;
 }
 
 const struct engine fast_engine = {
@@ -394,6 +464,5 @@ const struct engine fast_engine = {
     .compile = fast_compile,
     .free = fast_free,
     .call = fast_call,
-    .offset_of = fast_offset_of,
-    .frame_at = fast_frame_at,
+    .site_of = fast_site_of,
 };

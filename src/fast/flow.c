@@ -397,7 +397,7 @@ void flow_br_table(struct fast *f)
     dirty_store(f, region_of(f, f->region)->pins);
     const u8 *last = f->pc;
     for (u32 i = 0; i < n; i++)
-        leb_u32(&last);
+        leb_u32(&last); // of 65,520 at most
     // The index may be in rax, and a float constant comes through the scratch register.
     bool settles = ctl_at(f, leb_u32(&last))->arity == 1;
     bool fp = settles && ty_fp(f->slots[f->sp - 1].type);
@@ -440,6 +440,7 @@ void flow_skip(struct fast *f)
     for (;;) {
         const u8 *at = f->pc;
         u32 op = *f->pc++;
+        fast_look_at(f, at);
         if (op == OP_end || op == OP_else) {
             if (!nesting) {
                 f->pc = at;

@@ -35,7 +35,10 @@ static u32 weigh(struct fast *f, u32 start, u32 end, u32 depth)
     // With more uses than that, which nobody writes, the sum might overflow.
     u32 deepest = end - start < 1u << 20 ? 4 : 0;
     u32 n = 0, *touched = f->touched, *weight = f->weight;
+    enum { AT_ONCE = 1 << 16 };
     for (const local_use *u = f->body->uses + start, *last = f->body->uses + end; u < last; u++) {
+        if (unlikely((u - f->body->uses) % AT_ONCE == 0))
+            fast_pause(f);
         u32 local = *u & 0xffff, deeper = (*u >> 16 & 0xff) - depth;
         touched[n] = local; // there is room for one more than can be
         n += !weight[local];
@@ -154,7 +157,7 @@ void pins_loop(struct fast *f, const struct loop_note *note, const struct region
     assign(f, &c, note->calls ? PIN_CALLEE : PIN_CALLEE | PIN_CALLER, out);
     unweigh(f, touched);
 
-    for (u32 i = note->uses_start; i < note->uses_end; i++)
+    for (u32 i = note->uses_start; i < note->uses_end; i++) // as many as there
         if (f->body->uses[i] & LOCAL_USE_WRITE)
             f->weight[f->body->uses[i] & 0xffff] = 1;
     *written = 0;

@@ -108,7 +108,7 @@ struct jump_table {
 #define JUMP_COLD 0x80000000u // an entry is an index into colds, not a label
 
 struct where { // code offset -> byte offset in the module and bytes pushed, only when asked for
-               // (offset_of)
+               // (site_of)
     u32 code, wasm, adjust;
 };
 struct where_vec {
@@ -179,7 +179,9 @@ struct fast {
     bool reachable;
     bool polling;   // loops of this function poll
     u32 poll_start; // offset of the code out of line for the first poll, POLL_BYTES for each
-    u8 *cold_return, *cold_limit; // of the hot code, while the cold buffer is being written
+    u8 *hard_limit; // that of the code; f->limit comes before it, to look up on the way there
+    const u8 *notes_from, *look_at; // fast_note wants to know of the instructions from there on
+    u8 *cold_return, *cold_limit;   // of the hot code, while the cold buffer is being written
     struct func_code code;
 
     // The module's: offsets in the code space
@@ -242,12 +244,14 @@ static inline u32 here(const struct fast *f)
 }
 
 // False, and sticky, when fewer than n + FAST_STEP bytes are left.
+// The limit may only say that it is time to look up. Then it moves on; if not, the code is full.
+bool fast_look(struct fast *f, size_t n);
+
 static inline bool fast_room(struct fast *f, size_t n)
 {
     if (likely((size_t)(f->limit - f->a.p) >= n && f->a.p <= f->limit))
         return true;
-    f->full = true;
-    return false;
+    return fast_look(f, n);
 }
 
 static inline u32 wasm_offset(const struct fast *f)
@@ -255,14 +259,14 @@ static inline u32 wasm_offset(const struct fast *f)
     return (u32)(f->op - f->m->bytes);
 }
 
-// That code for the instruction `op` starts here.
+// That code for the instruction `op` starts here: for locate, or it is time to look up.
+void fast_note(struct fast *f, const u8 *op);
+void fast_look_at(struct fast *f, const u8 *op); // the latter alone
+void fast_pause(struct fast *f);                 // looks up
 static inline void locate_note(struct fast *f, const u8 *op)
 {
-    if (unlikely(f->locate)) {
-        struct where w = {here(f), (u32)(op - f->m->bytes), f->rsp_adjust};
-        if (!vec_push(f->locate, w))
-            f->oom = true;
-    }
+    if (unlikely(op >= f->notes_from))
+        fast_note(f, op);
 }
 
 // --- regs.c: the less frequent halves

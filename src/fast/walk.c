@@ -254,7 +254,7 @@ void ops_walk(struct fast *f)
     f->hint.reg = NO_REG;
     enum step s;
     do {
-        if (unlikely(f->a.p > f->limit || f->stopped)) {
+        if (unlikely(f->a.p > f->limit || f->stopped) && (f->stopped || !fast_room(f, 0))) {
             f->full = !f->oom;
             return;
         }

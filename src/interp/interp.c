@@ -7,6 +7,7 @@
 // (Titzer, "A fast in-place interpreter for WebAssembly", OOPSLA 2022).
 #include "interp/interp.h"
 #include "arch/arch.h"
+#include "base/lookup.h"
 #include "base/vec.h"
 #include "wasm/runtime.h"
 
@@ -171,7 +172,10 @@ static u32 interp_trace(const struct vm_thread *t, struct trace_frame *out, u32 
 {
     const struct frame *frame = (const void *)t->last_sp;
     u32 n = 0;
+    enum { AT_ONCE = 1 << 14 };
     for (; frame && frame->code && n < max; frame++, n++) {
+        if (n % AT_ONCE == AT_ONCE - 1 && look_up())
+            break;
         const struct module *m = frame->vm->module;
         out[n] = (struct trace_frame){m, frame->code->index, (u32)(frame->call - m->bytes)};
     }

@@ -3,6 +3,7 @@
 #include "kern/process.h"
 #include "base/fmt.h"
 #include "base/heap.h"
+#include "base/lookup.h"
 #include "kern/channel.h"
 #include "kern/sched.h"
 #include "kern/word.h"
@@ -36,6 +37,17 @@ static void find_exports(struct module_object *o)
     o->initialize = func_named(m, "_initialize");
 }
 
+static status copy_bytes(u8 *to, const u8 *from, size_t size)
+{
+    for (size_t n; size; to += n, from += n, size -= n) {
+        n = size < LOOK_UP ? size : LOOK_UP;
+        memcpy(to, from, n);
+        if (look_up())
+            return ERR_CANCELLED;
+    }
+    return OK;
+}
+
 status module_new(const u8 *bytes, size_t size, bool copy, struct module_object **out,
                   struct error *e)
 {
@@ -43,11 +55,13 @@ status module_new(const u8 *bytes, size_t size, bool copy, struct module_object 
     if (!m)
         return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory");
     object_init(&m->object, OBJECT_module);
-    if (copy && (m->bytes = heap_alloc(size)))
-        memcpy(m->bytes, bytes, size);
-    status s = copy && !m->bytes
-                   ? error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for the bytes")
-                   : rt_module_load(kern_store(), copy ? m->bytes : bytes, size, &m->module, e);
+    status s = OK;
+    if (copy && !(m->bytes = heap_alloc(size)))
+        s = error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for the bytes");
+    else if (copy)
+        s = copy_bytes(m->bytes, bytes, size);
+    if (!s)
+        s = rt_module_load(kern_store(), copy ? m->bytes : bytes, size, &m->module, e);
     if (s) {
         heap_free(m->bytes);
         heap_free(m);
@@ -291,10 +305,22 @@ bool process_stop_some(void)
     return true;
 }
 
+// It ends already, but may take its time to tell why.
+static void stop_mourning(struct process *p)
+{
+    if (!p->mourner)
+        return;
+    thread_request(p->mourner->rt, TRAP_KILLED);
+    sched_wake(p->mourner, ERR_CANCELLED);
+    sched_kick(p);
+}
+
 bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
 {
-    if (p->state >= NEBULET_ENDS)
+    if (p->state >= NEBULET_ENDS) {
+        stop_mourning(p);
         return false;
+    }
     p->how = (u8)how;
     p->code = code;
     if (p->state == NEBULET_CREATED)

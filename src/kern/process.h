@@ -81,6 +81,7 @@ struct process {
     u32 nthreads, next_thread;
     struct kthread *to_stop; // since it ends: the first that has not been asked yet, of the list
     struct process *next_to_stop;
+    struct kthread *mourner; // that tells of its trap; NULL: there is none, or it is done
     struct kthread *ring; // threads that can run, in a circle: whose turn it is, but that runs now
                           // who runs; NULL: none. A thread that is over is there until it is gone
     struct cpu *home;     // where it runs, or ran last
@@ -134,6 +135,7 @@ struct kthread {
     u32 ncalls, call;
     u64 slots[2];                  // of the last one, or p->slots
     struct instance *own_instance; // of a WASI thread
+    struct kthread *mourns;        // a thread that has trapped, and lies as it was; NULL: none
 };
 
 // --- Made and ended. Without the lock.
@@ -175,7 +177,12 @@ s64 thread_new_wasi(struct process *p, u32 arg);
 // --- For the scheduler. The first on the thread's own stack: sets its next call up, if there is
 // one; the second on the CPU's, without the lock: buries it, and its process with the last one.
 bool thread_next_call(struct kthread *t);
+// Of a process that ends: it mourns, and nobody has told it to stop.
+bool thread_may_wait(const struct kthread *t);
 void thread_over(struct kthread *t);
+// Between the two, on the thread's own stack, without the lock: the last of a process gives back
+// what takes long, while others may run.
+void thread_ending(struct kthread *t);
 void process_over(struct process *p); // by the former
 extern bool (*const sched_on_ended)(struct thread *rt);
 
@@ -188,7 +195,9 @@ void process_discharge(struct process *p, u64 bytes); // from anywhere
 
 // What whoever joins everything wants to know (main/).
 struct kern_hooks {
-    // A thread's call has trapped, and the process ends for it; the frames are still there.
+    // A thread's call has trapped, and the process ends for it; the frames are still there. On a
+    // thread of the process, which may wait; or, when there is no memory for one, on the CPU's
+    // stack: then sched_self() is NULL.
     void (*trapped)(struct process *p, struct thread *t);
     // All threads are over, nothing is given back yet.
     void (*ending)(struct process *p);

@@ -91,7 +91,7 @@ status sched_wait(u64 deadline)
 {
     struct cpu *c = sched_cpu();
     struct kthread *t = self_on(c);
-    if (unlikely(t->process->state != NEBULET_LIVES))
+    if (unlikely(t->process->state != NEBULET_LIVES) && !thread_may_wait(t))
         return ERR_CANCELLED;
     if (deadline == NEBULET_AT_ONCE)
         return ERR_SHOULD_WAIT;
@@ -139,7 +139,8 @@ void sched_begin(struct kthread *t)
     struct cpu *c = sched_cpu();
     t->status = THREAD_FRESH;
     if (cpu_of(p)) {
-        p->ring = self_on(c); // its sibling
+        if (self_on(c)) // its sibling; who mourns is begun by nobody
+            p->ring = self_on(c);
         turn_add(p, t);
         queue_notify(c);
         return;
@@ -276,6 +277,9 @@ static bool on_ended(struct thread *rt)
         kern_release();
         return true;
     }
+    kern_release();
+    thread_ending(t);
+    kern_acquire();
     struct cpu *c = sched_cpu();
     pace_charge(c, t->process);
     t->status = THREAD_OVER;
@@ -311,7 +315,7 @@ static void enter(struct cpu *c, struct kthread *t)
     c->since = cpu_ticks();
     if (c->first && kern.started < kern.ncpus)
         queue_start_cpu();
-    if (fresh && t->process->state != NEBULET_LIVES) {
+    if (fresh && t->process->state != NEBULET_LIVES && !thread_may_wait(t)) {
         t->status = THREAD_OVER;
         c->over = t;
         return;

@@ -232,6 +232,44 @@ static u32 value_of(const struct kthread *t, status s)
     return module_func_type(f->vm->module, f->index)->nresults ? (u32)t->slots[0] : 0;
 }
 
+// --- Telling of a trap. That takes time, for functions may have to be compiled again, and the
+// console may be slow; so a further thread of the process does it, while the one that has trapped
+// lies as it was.
+
+static void mourn(struct vmctx *vm, u64 *slots)
+{
+    const struct kthread *m = sched_self();
+    (void)vm, (void)slots;
+    kern_hooks()->trapped(m->process, m->mourns->rt);
+}
+
+static const struct vm_func mourning = {.host = mourn, .ref = &mourning, .index = VM_FUNC_HOST};
+
+static void tell_of(struct kthread *t)
+{
+    struct process *p = t->process;
+    struct kthread *m = new_thread(p);
+    p->reported = true;
+    if (!m) {
+        kern_hooks()->trapped(p, t->rt);
+        return;
+    }
+    add_call(m, &mourning);
+    m->mourns = t;
+    kern_acquire();
+    p->mourner = m;
+    start(m);
+    object_unref(&m->object);
+    kern_release();
+}
+
+bool thread_may_wait(const struct kthread *t)
+{
+    return t->mourns && !rt_pending(thread_vm(t->rt));
+}
+
+// --- The end
+
 // What the end of a thread means for its process.
 static void judge(struct kthread *t)
 {
@@ -248,33 +286,79 @@ static void judge(struct kthread *t)
     } else if (s == ERR_TRAP && trap != TRAP_KILLED) {
         process_stop(p, NEBULET_TRAPPED, trap, NULL);
         if (!p->reported && kern_hooks()->trapped)
-            kern_hooks()->trapped(p, t->rt);
-        p->reported = true;
+            tell_of(t);
     } else if (s != OK && s != ERR_TRAP && s != ERR_CANCELLED) {
         process_stop(p, NEBULET_TRAPPED, TRAP_INTERNAL, NULL);
     }
 }
 
-void thread_over(struct kthread *t)
+static bool alone(const struct kthread *t)
+{
+    for (const struct kthread *other = t->process->threads; other; other = other->next_thread)
+        if (other != t && other->status != THREAD_OVER)
+            return false;
+    return true;
+}
+
+// The frames of one that has trapped are still to be told of, and lie where this would run.
+void thread_ending(struct kthread *t)
 {
     struct process *p = t->process;
-    judge(t);
-    thread_free(t->rt);
-    t->rt = NULL;
-    instance_free(t->own_instance);
-    t->own_instance = NULL;
+    bool told = t->mourns || thread_result(t->rt) != ERR_TRAP || p->reported;
     kern_acquire();
+    bool last = told && alone(t);
+    kern_release();
+    if (!last)
+        return;
+    judge(t); // what comes now is no part of its life
+    store_empty(p->store);
+    if (kern_hooks()->release)
+        kern_hooks()->release(p);
+}
+
+// With the lock. True: it was the last one.
+static bool remove_thread(struct kthread *t)
+{
+    struct process *p = t->process;
     *t->self_thread = t->next_thread;
     if (t->next_thread)
         t->next_thread->self_thread = t->self_thread;
     p->nthreads--;
     if (p->to_stop == t)
         p->to_stop = t->next_thread;
-    bool last = !p->threads;
-    if (last && p->state == NEBULET_LIVES)
-        process_stop_locked(p, NEBULET_EXITED, 0);
     object_set(&t->object, NEBULET_ENDED);
     object_unref(&t->object);
+    return !p->threads;
+}
+
+static void free_stacks(struct kthread *t)
+{
+    thread_free(t->rt);
+    t->rt = NULL;
+    instance_free(t->own_instance);
+    t->own_instance = NULL;
+}
+
+void thread_over(struct kthread *t)
+{
+    struct process *p = t->process;
+    struct kthread *dead = t->mourns;
+    judge(t);
+    if (p->mourner && p->mourner->mourns == t)
+        return;
+    kern_acquire();
+    if (dead)
+        p->mourner = NULL;
+    kern_release();
+    free_stacks(t);
+    if (dead)
+        free_stacks(dead);
+    kern_acquire();
+    if (dead)
+        remove_thread(dead);
+    bool last = remove_thread(t);
+    if (last && p->state == NEBULET_LIVES)
+        process_stop_locked(p, NEBULET_EXITED, 0);
     kern_release();
     if (last)
         process_over(p);

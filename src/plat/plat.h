@@ -32,7 +32,8 @@ void plat_zero(void *p, size_t size);
 // --- Images: immutable runs of pages that many reservations can begin with. Each sees its own
 // writes only, and takes memory for the pages that it has written to.
 struct plat_image;
-// The bytes are copied, and zeros fill the last page up; NULL: no memory.
+// The bytes are copied, and zeros fill the last page up; NULL: no memory, or the process is to
+// end, for it looks up meanwhile, as freeing does (base/lookup.h).
 struct plat_image *plat_image_create(const void *bytes, size_t size);
 void plat_image_free(struct plat_image *i); // mapped nowhere; NULL is fine
 // p: where what is committed of a reservation begins, or its stack ends; it has at least the

@@ -8,6 +8,7 @@
 #include "rt/code.h"
 #include "base/heap.h"
 #include "base/lock.h"
+#include "base/lookup.h"
 #include "plat/plat.h"
 
 enum { WINDOW = 1 << 30 };
@@ -138,6 +139,17 @@ status code_alloc(size_t size, size_t least, struct code_space *out)
     return s;
 }
 
+// As far as it was written to, each page takes its time.
+static void decommit(size_t offset, size_t size)
+{
+    enum { PIECE = 4 << 20 };
+    for (size_t n; size; offset += n, size -= n) {
+        n = size < PIECE ? size : PIECE;
+        plat_code_decommit(&window.code, offset, n);
+        look_up();
+    }
+}
+
 void code_trim(struct code_space *space)
 {
     size_t keep = ALIGN_UP((size_t)space->used, PLAT_PAGE);
@@ -146,7 +158,7 @@ void code_trim(struct code_space *space)
     if (!rest)
         return; // it stays larger than it need be
     size_t start = (size_t)(space->run - window.code.run);
-    plat_code_decommit(&window.code, start + keep, space->capacity - keep);
+    decommit(start + keep, space->capacity - keep);
     spin_acquire(&window.lock);
     struct range *r = range_of(space);
     split(r, keep, rest);
@@ -159,7 +171,7 @@ void code_free(struct code_space *space)
 {
     if (!space->run)
         return;
-    plat_code_decommit(&window.code, (size_t)(space->run - window.code.run), space->capacity);
+    decommit((size_t)(space->run - window.code.run), space->capacity);
     give_range_back(space);
     *space = (struct code_space){0};
 }

@@ -5,6 +5,7 @@
 // Only what every instance would write may be in it: active segments at constant offsets, all
 // within the memory's least size, so that none can trap.
 #include "rt/memory.h"
+#include "base/lookup.h"
 #include "plat/plat.h"
 
 enum { NEW, SEEN, AT_WORK, DONE };
@@ -33,16 +34,26 @@ static u64 image_end(const struct module *m)
     return worth ? end : 0;
 }
 
+static bool write(u8 *bytes, const struct data_segment *s)
+{
+    for (u32 at = 0, n; at < s->size; at += n) {
+        n = s->size - at < LOOK_UP ? s->size - at : LOOK_UP;
+        memcpy(bytes + (u32)s->offset.bits + at, s->bytes + at, n);
+        if (look_up())
+            return false;
+    }
+    return true;
+}
+
 static struct plat_image *make_image(const struct module *m)
 {
     u64 end = image_end(m);
     u8 *bytes = end ? heap_zalloc(end) : NULL;
-    if (!bytes)
-        return NULL;
-    for (u32 i = 0; i < m->ndatas; i++)
+    bool good = bytes;
+    for (u32 i = 0; i < m->ndatas && good; i++)
         if (m->datas[i].mode == SEGMENT_ACTIVE)
-            memcpy(bytes + (u32)m->datas[i].offset.bits, m->datas[i].bytes, m->datas[i].size);
-    struct plat_image *image = plat_image_create(bytes, end);
+            good = write(bytes, &m->datas[i]);
+    struct plat_image *image = good ? plat_image_create(bytes, end) : NULL;
     heap_free(bytes);
     return image;
 }
@@ -59,6 +70,8 @@ struct plat_image *module_image(struct module_record *r)
     if (state == NEW)
         return NULL;
     r->image = make_image(r->pub.m);
-    __atomic_store_n(&r->image_state, DONE, __ATOMIC_RELEASE);
+    // Who is to end has given up, perhaps: another one makes it.
+    u32 now = r->image || !look_up() ? DONE : SEEN;
+    __atomic_store_n(&r->image_state, now, __ATOMIC_RELEASE);
     return r->image;
 }

@@ -6,6 +6,7 @@
 // store goes.
 #include "rt/instance.h"
 #include "base/fmt.h"
+#include "base/lookup.h"
 #include "arch/arch.h"
 #include "wasm/runtime.h"
 
@@ -17,6 +18,15 @@ struct store *vm_store(const struct vmctx *vm)
 struct vmctx *instance_vm(struct instance *i)
 {
     return &i->vm;
+}
+
+// After step i of a loop that the module has the length of.
+static status go_on(u32 i, struct error *e)
+{
+    enum { AT_ONCE = 1024 };
+    if (likely((i + 1) % AT_ONCE) || !look_up() || !e)
+        return OK;
+    return error_set(e, ERR_CANCELLED, ERROR_NO_OFFSET, "the process ends");
 }
 
 static void *at(struct instance *i, u32 offset)
@@ -169,6 +179,7 @@ static void make_refs(struct instance *in)
         const u8 *code = NULL;
         if (c->engine->code)
             code = c->space.run + c->funcs[func - m->nimported_funcs].entry;
+        go_on(i, NULL);
         refs[i] = (struct vm_func){
             .code = code,
             .vm = &in->vm,
@@ -261,6 +272,8 @@ static status write_elems(struct instance *in, struct error *e)
         if (trap)
             return trapped(trap, e);
         rt_elem_drop(&in->vm, i);
+        if (go_on(i, e))
+            return e->code;
     }
     return OK;
 }
@@ -289,6 +302,8 @@ static status write_datas(struct instance *in, struct error *e)
         if (trap)
             return trapped(trap, e);
         rt_data_drop(&in->vm, i);
+        if (go_on(i, e))
+            return e->code;
     }
     return OK;
 }
@@ -326,6 +341,8 @@ static status link(struct instance *in, struct error *e)
     const struct module *m = in->vm.module;
     for (u32 i = 0; i < m->nimports; i++) {
         status s = bind_known(in, i) ? OK : bind_import(in, &m->imports[i], e);
+        if (!s)
+            s = go_on(i, e);
         if (s)
             return s;
     }

@@ -153,12 +153,10 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
     return OK;
 }
 
-// To give pages back takes time for each that was touched: what is large goes in pieces. From then
-// on, it is a small one.
-static void shrink(struct store *s, struct memory_slot *slot)
+void memory_shrink(struct store *s, struct vm_memory *m)
 {
     enum { LARGE = 16 << 20, PIECE = 4 << 20 };
-    struct vm_memory *m = &slot->vm;
+    struct memory_slot *slot = (struct memory_slot *)m;
     if (m->bytes > LARGE)
         unmap_image(slot);
     while (m->bytes > LARGE) {
@@ -183,7 +181,7 @@ void memory_free(struct store *s, struct vm_memory *m)
     if (!m)
         return;
     struct memory_slot *slot = (struct memory_slot *)m;
-    shrink(s, slot);
+    memory_shrink(s, m);
     s->memory -= m->bytes;
     if (s->realm->closing) {
         release_slot(s->realm, slot);
@@ -256,7 +254,7 @@ void memories_free(struct store *s)
 {
     for (struct memory_slot *p; (p = s->owned_memories);) {
         s->owned_memories = p->next;
-        shrink(s, p);
+        memory_shrink(s, &p->vm);
         s->memory -= p->vm.bytes;
         release_slot(s->realm, p);
     }

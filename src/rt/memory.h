@@ -21,6 +21,9 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
                      struct vm_memory **out);
 // Lets one that is new begin with an image. False: it cannot be done.
 bool memory_image(struct vm_memory *m, struct plat_image *image);
+// Gives back what is large of one that nobody uses any more, and looks up between its pieces: to
+// give pages back takes time for each that was touched. From then on it is a small one.
+void memory_shrink(struct store *s, struct vm_memory *m);
 void memory_free(struct store *s, struct vm_memory *m); // back to the pool; NULL is fine
 // Old size in pages, or -1.
 s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages);

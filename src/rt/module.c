@@ -3,8 +3,11 @@
 // compiles all bodies into a range of the code window, and the code is published. Nothing of a
 // module runs before all of it is valid.
 #include "rt/memory.h"
+#include "base/lookup.h"
 #include "plat/plat.h"
 #include "rt/code.h"
+
+enum { AT_ONCE = 256 }; // types, before it looks up
 
 static status intern_types(struct realm *s, struct module_record *r, struct error *e)
 {
@@ -16,6 +19,8 @@ static status intern_types(struct realm *s, struct module_record *r, struct erro
         if (!t)
             return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for types");
         m->types[r->ntypes].id = t->t.id;
+        if (r->ntypes % AT_ONCE == AT_ONCE - 1)
+            look_up();
     }
     return OK;
 }
@@ -74,6 +79,7 @@ static void drop_types(struct realm *s, struct module_record *r)
         for (u32 i = 0; i < AT_ONCE && r->ntypes; i++)
             type_drop(&s->types, r->pub.m->types[--r->ntypes].id);
         spin_release(&s->lock);
+        look_up();
     }
 }
 

@@ -17,6 +17,9 @@ struct instance;
 struct store *store_create(const struct engine *engine);
 struct store *store_share(struct store *of); // a further store of the same realm; NULL: no memory
 void store_free(struct store *s);
+// Nothing of it is called any more: what is large is given back, and looks up meanwhile. The rest
+// goes with store_free.
+void store_empty(struct store *s);
 u64 store_memory_used(const struct store *s, u64 *peak); // bytes that count against the limit
 // Limit for what the memories and tables of its instances may take; 0: none beyond the engine's.
 void store_limit(struct store *s, u64 max_memory_bytes);

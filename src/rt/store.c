@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The store: the root that everything hangs from, made and taken apart here.
 #include "rt/store.h"
+#include "rt/instance.h"
 #include "rt/memory.h"
 #include "rt/thread.h"
 
@@ -54,6 +55,19 @@ static void realm_free(struct realm *r)
     memories_release(r);
     types_free(&r->types);
     heap_free(r);
+}
+
+void store_empty(struct store *s)
+{
+    for (struct instance *i = s->instances; i; i = i->next) {
+        const struct module *m = i->vm.module;
+        for (u32 k = m->nimported_tables; k < m->ntables; k++)
+            table_free(&i->tables[k - m->nimported_tables]);
+        if (i->own_memory)
+            memory_shrink(s, i->own_memory);
+    }
+    for (struct memory_slot *p = s->owned_memories; p; p = p->next)
+        memory_shrink(s, &p->vm);
 }
 
 void store_free(struct store *s)

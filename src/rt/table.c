@@ -2,6 +2,7 @@
 // Tables: arrays of copies of vm_funcs. A small one is a heap block; one that outgrows it moves
 // into a reservation for as many elements as it may ever have, and stays there.
 #include "rt/memory.h"
+#include "base/lookup.h"
 #include "plat/plat.h"
 
 enum { HEAP_ELEMENTS = 1024 };
@@ -87,12 +88,24 @@ status table_create(struct store *s, const struct table_type *type, struct rt_ta
     return table_resize(out, type->limits.min) ? OK : ERR_NO_MEMORY;
 }
 
+// To give pages back takes time for each that was touched: they go in pieces.
+static void release(struct rt_table *t)
+{
+    enum { PIECE = 4 << 20 };
+    u64 bytes = element_bytes(t->capacity);
+    for (; bytes > PIECE; bytes -= PIECE) {
+        plat_decommit((u8 *)t->vm.at + bytes - PIECE, PIECE);
+        look_up();
+    }
+    plat_release(t->vm.at, t->reserved);
+}
+
 void table_free(struct rt_table *t)
 {
     if (t->vm.length)
         tables_discharge(t->store, element_bytes(t->vm.length));
     if (t->reserved)
-        plat_release(t->vm.at, t->reserved);
+        release(t);
     else
         heap_free(t->vm.at);
     *t = (struct rt_table){0};

@@ -17,9 +17,7 @@ struct trapped {
 
 struct noted_frame {
     struct module_record *module;
-    u32 func;
-    bool return_address;
-    const u8 *pc;
+    u32 func, offset;
 };
 
 enum thread_state { THREAD_IDLE, THREAD_RUNNING, THREAD_PARKED };

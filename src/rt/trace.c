@@ -7,9 +7,14 @@
 // was, until the next call on the thread; so the frames are looked for when somebody asks, which
 // may mean to compile functions again. A wrong stack costs frames, never more: every address is
 // checked.
+//
+// What that may cost is bounded by bytes of bodies, so that a trace is the same everywhere. Behind
+// that, frames have names but no offsets, and are as large as they are at most places. And it looks
+// up: who is to end at once tells what it has.
 #include "rt/thread.h"
 #include "arch/arch.h"
 #include "base/fmt.h"
+#include "base/lookup.h"
 #include "target/x64/abi.h"
 
 enum {
@@ -18,15 +23,16 @@ enum {
     CACHE = 256,
     PROBES = 4,
 };
-// To find a frame's size the engine may have to compile the function again: how many bytes of
-// bodies that may come to. Then the walk ends, and the count of frames is a lower bound.
+// To find a frame's place in the module the engine may have to compile the function again: how many
+// bytes of bodies that may come to.
 #define BUDGET (4ll << 20)
+#define BUDGET_LATE (128ll << 10) // where time is what has run out
 
 struct place {
     struct module_record *module;
     u32 func;
-    u32 frame;  // bytes up to the return address
-    u32 popped; // argument bytes above it, which go with it
+    struct code_site site;
+    u32 popped; // argument bytes above the frame, which go with it
 };
 
 struct walk {
@@ -35,6 +41,7 @@ struct walk {
     bool return_address; // pc is one
     struct vm_link *link;
     s64 budget;
+    bool ended; // the process is to end, which is more urgent
     struct cached {
         const u8 *pc;
         struct place place;
@@ -128,14 +135,16 @@ static bool find(struct walk *w, const u8 *pc, bool return_address, struct place
     }
     u32 func;
     struct module_record *r = func_at(w->t->store, minus(pc, return_address), &func);
-    if (!r || w->budget < 0)
+    if (!r || w->ended)
         return false;
     const struct module *m = r->pub.m;
+    const struct compiled *c = &r->pub.compiled;
     w->budget -= m->funcs[func].end - m->funcs[func].start;
+    bool exact = w->budget >= 0;
     *out = (struct place){
         .module = r,
         .func = func,
-        .frame = r->pub.compiled.engine->frame_at(&r->pub.compiled, func, pc),
+        .site = c->engine->site_of(c, func, pc, return_address, exact),
         .popped = abi_stack_of(module_func_type(m, func)).args,
     };
     if (return_address)
@@ -186,11 +195,20 @@ static bool pop_unknown(struct walk *w, const u8 *p)
     struct place here;
     if (is_return_address(w, p) && pop(w, p, 0) && find(w, w->pc, true, &here)) {
         for (u32 i = 0; i < ARGS_MAX; i++, w->sp += 16)
-            if (is_return_address(w, w->sp + here.frame))
+            if (is_return_address(w, w->sp + here.site.frame))
                 return true;
     }
     w->link = link;
     return false;
+}
+
+// After n steps.
+static bool goes_on(struct walk *w, u64 n)
+{
+    enum { STEPS = 256 };
+    if (n % STEPS == STEPS - 1)
+        w->ended |= look_up() != 0;
+    return !w->ended;
 }
 
 // For places whose frame nobody knows (host functions, thunks, the runtime's C code): looks upwards
@@ -198,7 +216,7 @@ static bool pop_unknown(struct walk *w, const u8 *p)
 static bool scan(struct walk *w)
 {
     const u8 *from = (const u8 *)ALIGN_UP((uintptr_t)w->sp, (uintptr_t)8);
-    for (u32 i = 0; i < SCAN_WORDS && readable(w, from + i * 8); i++)
+    for (u32 i = 0; i < SCAN_WORDS && readable(w, from + i * 8) && goes_on(w, i); i++)
         if (pop_unknown(w, from + i * 8))
             return true;
     return false;
@@ -220,30 +238,31 @@ static bool start(struct walk *w)
     return find(w, w->pc, false, &here) || scan(w);
 }
 
-static void note(struct walk *w, const struct place *p)
+static void note(const struct walk *w, const struct place *p)
 {
     struct thread *t = w->t;
     if (t->trace && t->ntrace < TRACE_MAX)
-        t->trace[t->ntrace++] = (struct noted_frame){p->module, p->func, w->return_address, w->pc};
+        t->trace[t->ntrace++] = (struct noted_frame){p->module, p->func, p->site.offset};
     t->depth++;
 }
 
 static void walk_stack(struct thread *t)
 {
     const struct trapped *at = &t->trapped;
-    struct walk w = {.t = t, .pc = at->pc, .sp = at->sp, .link = at->link, .budget = BUDGET};
+    struct walk w = {.t = t, .pc = at->pc, .sp = at->sp, .link = at->link};
+    w.budget = t->vm.trap == TRAP_TIME ? BUDGET_LATE : BUDGET;
     t->trapped.fresh = false;
     if (!t->trace)
         t->trace = heap_array(TRACE_MAX, sizeof *t->trace);
     if (!start(&w))
         return;
     struct place here;
-    while (find(&w, w.pc, w.return_address, &here)) {
+    while (goes_on(&w, t->depth) && find(&w, w.pc, w.return_address, &here)) {
         note(&w, &here);
-        if (!pop(&w, w.sp + here.frame, here.popped))
+        if (!pop(&w, w.sp + here.site.frame, here.popped))
             break;
     }
-    t->cut = w.budget < 0;
+    t->cut = w.ended;
 }
 
 // --- For people
@@ -258,9 +277,7 @@ u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max)
     u32 n = t->ntrace < max ? t->ntrace : max;
     for (u32 i = 0; i < n; i++) {
         const struct noted_frame *f = &t->trace[i];
-        const struct compiled *c = &f->module->pub.compiled;
-        u32 offset = c->engine->offset_of(c, f->func, f->pc, f->return_address);
-        out[i] = (struct trace_frame){c->module, f->func, offset};
+        out[i] = (struct trace_frame){f->module->pub.m, f->func, f->offset};
     }
     return n;
 }
@@ -293,7 +310,8 @@ static struct name func_name(const struct module *m, u32 func)
 {
     if (m->func_names && m->func_names[func].length)
         return m->func_names[func];
-    for (u32 i = 0; i < m->nexports; i++)
+    enum { AT_ONCE = 1 << 16 };
+    for (u32 i = 0; i < m->nexports && (i % AT_ONCE || !look_up()); i++)
         if (m->exports[i].kind == EXTERN_FUNC && m->exports[i].index == func)
             return m->exports[i].name;
     return (struct name){0};

@@ -94,7 +94,7 @@ static const u8 *read_types(struct decode *d, u32 max, u32 *count, const char *w
 {
     *count = read_count(&d->r, 1, max, what);
     const u8 *at = d->r.p;
-    for (u32 i = 0; i < *count && read_ok(&d->r); i++)
+    for (u32 i = 0; i < *count && read_goes_on(&d->r, i); i++)
         read_valtype(&d->r);
     return at;
 }
@@ -132,7 +132,7 @@ static void read_type_section(struct decode *d, u32 size)
     u32 n = read_count(&d->r, 3, MAX_TYPES, "types");
     m->types = take(d, n, sizeof *m->types);
     u8 *pool = take(d, size, 1);
-    for (u32 i = 0; i < n && read_ok(&d->r); i++) {
+    for (u32 i = 0; i < n && read_goes_on(&d->r, i); i++) {
         read_functype(d, &m->types[i], &pool, end);
         m->ntypes = i + 1;
     }
@@ -280,7 +280,7 @@ static void read_constexpr(struct decode *d, struct constexpr_ *c, u8 type)
     struct reader *r = &d->r;
     const u8 *start = r->p;
     u32 values = 0;
-    for (; read_ok(r); values++) {
+    for (; read_goes_on(r, values); values++) {
         const u8 *at = r->p;
         u32 op = read_op(r);
         if (op == OP_end || !read_ok(r))
@@ -388,13 +388,13 @@ static void read_import_section(struct decode *d, u32 size)
     m->nimports = read_count(&d->r, 3, MAX_IMPORTS, "imports");
     m->imports = take(d, m->nimports, sizeof *m->imports);
     const u8 *start = d->r.p;
-    for (u32 i = 0; i < m->nimports && read_ok(&d->r); i++)
+    for (u32 i = 0; i < m->nimports && read_goes_on(&d->r, i); i++)
         read_import(d, &m->imports[i]);
     if (read_ok(&d->r)) {
         d->r.p = start;
         import_arrays(d);
     }
-    for (u32 i = 0; i < m->nimports && read_ok(&d->r); i++)
+    for (u32 i = 0; i < m->nimports && read_goes_on(&d->r, i); i++)
         read_import(d, &m->imports[i]);
     m->nfuncs = m->nimported_funcs;
     m->ntables = m->nimported_tables;
@@ -410,7 +410,7 @@ static void read_function_section(struct decode *d, u32 size)
     struct module *m = d->m;
     u32 n = read_count(&d->r, 1, MAX_FUNCTIONS - m->nfuncs, "functions");
     struct func *funcs = extend(d, m->funcs, m->nfuncs, n, sizeof *funcs);
-    for (u32 i = 0; i < n && read_ok(&d->r); i++)
+    for (u32 i = 0; i < n && read_goes_on(&d->r, i); i++)
         funcs[m->nfuncs + i] = (struct func){.type = read_index(d, m->ntypes, "type")};
     m->funcs = funcs;
     m->nfuncs += n;
@@ -423,7 +423,7 @@ static void read_table_section(struct decode *d, u32 size)
     u32 most = m->ntables < MAX_TABLES ? MAX_TABLES - m->ntables : 0;
     u32 n = read_count(&d->r, 2, most, "tables");
     m->tables = extend(d, m->tables, m->ntables, n, sizeof *m->tables);
-    for (u32 i = 0; i < n && read_ok(&d->r); i++)
+    for (u32 i = 0; i < n && read_goes_on(&d->r, i); i++)
         m->tables[m->ntables + i] = read_table_type(d);
     m->ntables += n;
 }
@@ -435,7 +435,7 @@ static void read_memory_section(struct decode *d, u32 size)
     const u8 *at = d->r.p;
     u32 n = read_count(&d->r, 1, UINT32_MAX, "memories");
     m->memories = extend(d, m->memories, m->nmemories, n, sizeof *m->memories);
-    for (u32 i = 0; i < n && read_ok(&d->r); i++)
+    for (u32 i = 0; i < n && read_goes_on(&d->r, i); i++)
         m->memories[m->nmemories + i] = read_memory_type(d);
     m->nmemories += n;
     if (m->nmemories > 1)
@@ -449,7 +449,7 @@ static void read_global_section(struct decode *d, u32 size)
     u32 n = read_count(&d->r, 3, MAX_GLOBALS - m->nglobals, "globals");
     m->globals = extend(d, m->globals, m->nglobals, n, sizeof *m->globals);
     m->global_init = take(d, n, sizeof *m->global_init);
-    for (u32 i = 0; i < n && read_ok(&d->r); i++) {
+    for (u32 i = 0; i < n && read_goes_on(&d->r, i); i++) {
         struct global_type *g = &m->globals[m->nglobals + i];
         *g = read_global_type(d);
         read_constexpr(d, &m->global_init[i], g->type);
@@ -484,7 +484,7 @@ static void read_export_section(struct decode *d, u32 size)
     struct module *m = d->m;
     m->nexports = read_count(&d->r, 3, MAX_EXPORTS, "exports");
     m->exports = take(d, m->nexports, sizeof *m->exports);
-    for (u32 i = 0; i < m->nexports && read_ok(&d->r); i++)
+    for (u32 i = 0; i < m->nexports && read_goes_on(&d->r, i); i++)
         read_export(d, &m->exports[i]);
     if (read_ok(&d->r) && exports_index(m, d->r.e))
         d->r.p = d->r.end;
@@ -531,7 +531,7 @@ static void elem_funcs(struct decode *d, struct elem_segment *s)
 {
     s->count = read_count(&d->r, 1, MAX_TABLE_SIZE, "elements");
     u32 *funcs = take(d, s->count, sizeof *funcs);
-    for (u32 i = 0; i < s->count && read_ok(&d->r); i++) {
+    for (u32 i = 0; i < s->count && read_goes_on(&d->r, i); i++) {
         funcs[i] = read_index(d, d->m->nfuncs, "function");
         if (read_ok(&d->r))
             declare_func(d->m, funcs[i]);
@@ -543,7 +543,7 @@ static void elem_exprs(struct decode *d, struct elem_segment *s)
 {
     s->count = read_count(&d->r, 3, MAX_TABLE_SIZE, "elements");
     struct constexpr_ *exprs = take(d, s->count, sizeof *exprs);
-    for (u32 i = 0; i < s->count && read_ok(&d->r); i++)
+    for (u32 i = 0; i < s->count && read_goes_on(&d->r, i); i++)
         read_constexpr(d, &exprs[i], s->type);
     s->exprs = exprs;
 }
@@ -577,7 +577,7 @@ static void read_elem_section(struct decode *d, u32 size)
     struct module *m = d->m;
     m->nelems = read_count(&d->r, 3, MAX_ELEM_SEGMENTS, "element segments");
     m->elems = take(d, m->nelems, sizeof *m->elems);
-    for (u32 i = 0; i < m->nelems && read_ok(&d->r); i++)
+    for (u32 i = 0; i < m->nelems && read_goes_on(&d->r, i); i++)
         read_elem(d, &m->elems[i]);
 }
 
@@ -602,7 +602,7 @@ static void read_code_section(struct decode *d, u32 size)
     m->code_start = (u32)(d->r.p - d->r.base);
     m->code_end = m->code_start + size;
     d->ncode = read_count(&d->r, 1, MAX_FUNCTIONS, "functions");
-    for (u32 i = 0; i < d->ncode && read_ok(&d->r); i++) {
+    for (u32 i = 0; i < d->ncode && read_goes_on(&d->r, i); i++) {
         struct func surplus; // counts are compared when all sections have been seen
         read_code(d, i < m->nfuncs - m->nimported_funcs ? &m->funcs[m->nimported_funcs + i]
                                                         : &surplus);
@@ -634,7 +634,7 @@ static void read_data_section(struct decode *d, u32 size)
     struct module *m = d->m;
     m->ndatas = read_count(&d->r, 2, MAX_SEGMENTS, "data segments");
     m->datas = take(d, m->ndatas, sizeof *m->datas);
-    for (u32 i = 0; i < m->ndatas && read_ok(&d->r); i++)
+    for (u32 i = 0; i < m->ndatas && read_goes_on(&d->r, i); i++)
         read_data(d, &m->datas[i]);
 }
 
@@ -680,7 +680,7 @@ static void read_noswitch(struct decode *d)
     m->noswitch = take(d, words, sizeof *m->noswitch);
     if (m->noswitch)
         memset(m->noswitch, 0, words * sizeof *m->noswitch);
-    for (u32 n = read_count(r, 1, MAX_FUNCTIONS, "functions"); n > 0 && read_ok(r); n--) {
+    for (u32 n = read_count(r, 1, MAX_FUNCTIONS, "functions"); n > 0 && read_goes_on(r, n); n--) {
         const u8 *at = r->p;
         u32 func = read_index(d, m->nfuncs, "function");
         if (read_ok(r) && func < m->nimported_funcs)
@@ -805,6 +805,8 @@ static void first_error(const struct module *m, struct error *e)
             *e = earlier;
             break;
         }
+        if (earlier.code == ERR_CANCELLED)
+            break;
     }
     validator_free(v);
 }
@@ -820,7 +822,8 @@ status module_decode(const u8 *bytes, size_t size, struct module **out, struct e
         return error_set(e, ERR_NO_MEMORY, 0, "out of memory");
     struct decode d = {.r = {bytes, bytes + size, bytes, e}, .m = m};
     read_header(&d.r);
-    for (u8 rank = 0; read_ok(&d.r) && d.r.p < d.r.end;)
+    u8 rank = 0;
+    for (u32 i = 0; read_goes_on(&d.r, i) && d.r.p < d.r.end; i++)
         read_section(&d, &rank);
     check_counts(&d);
     read_noswitch(&d);

@@ -30,6 +30,13 @@ struct func_code {
     u32 frame; // bytes from the stack pointer in the body up to the return address
 };
 
+// A place in machine code.
+struct code_site {
+    u32 offset; // in the module's bytes, of the instruction that was executing, or of the call that
+                // is to return there; 0: unknown
+    u32 frame; // bytes from the stack pointer to the return address, prologue and epilogue included
+};
+
 // One module compiled by one engine. `funcs` has an element per own function.
 struct compiled {
     const struct engine *engine;
@@ -53,13 +60,10 @@ struct engine {
     // thread->trap telling which.
     status (*call)(const struct compiled *c, const struct vm_func *f, u64 *slots);
 
-    // Machine code: the byte offset in the module of the instruction that was executing at pc in
-    // function func; for return addresses: of the call. 0 when unknown. May compile the function
-    // again to find out.
-    u32 (*offset_of)(const struct compiled *c, u32 func, const u8 *pc, bool return_address);
-    // Machine code: bytes from the stack pointer to the return address at pc, prologue and epilogue
-    // included.
-    u32 (*frame_at)(const struct compiled *c, u32 func, const u8 *pc);
+    // Machine code: what is known of the place pc in function func. If `exact`, that may mean to
+    // compile the function again; otherwise only the frame is told, as it is at most places.
+    struct code_site (*site_of)(const struct compiled *c, u32 func, const u8 *pc,
+                                bool return_address, bool exact);
     // Interpreter (NULL for machine code): the frames that were live at the thread's trap,
     // innermost first; how many.
     u32 (*trace)(const struct vm_thread *t, struct trace_frame *out, u32 max);

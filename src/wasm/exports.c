@@ -5,6 +5,7 @@
 // to collide cost O(n log n) comparisons instead of O(n^2), and with ordinary ones a bucket holds
 // one or two. Equal names end up side by side. Two arrays of u32 hold the result.
 #include "wasm/decode.h"
+#include "base/lookup.h"
 
 static u32 hash_name(const char *p, size_t n)
 {
@@ -42,11 +43,22 @@ static void sift_down(const struct module *m, u32 *at, u32 root, u32 n)
     }
 }
 
+// Names that all collide make one bucket of all.
+static void look(u32 i)
+{
+    enum { AT_ONCE = 512 };
+    if (i % AT_ONCE == AT_ONCE - 1)
+        look_up();
+}
+
 static void sort_bucket(const struct module *m, u32 *at, u32 n)
 {
-    for (u32 i = n / 2; i-- > 0;)
+    for (u32 i = n / 2; i-- > 0;) {
+        look(i);
         sift_down(m, at, i, n);
+    }
     for (u32 i = n; i-- > 1;) {
+        look(i);
         u32 t = at[0];
         at[0] = at[i];
         at[i] = t;
@@ -60,14 +72,14 @@ static void fill_buckets(struct module *m)
     u32 nbuckets = m->export_mask + 1;
     u32 *start = m->export_bucket;
     memset(start, 0, (nbuckets + 1) * sizeof *start);
-    for (u32 i = 0; i < m->nexports; i++)
+    for (u32 i = 0; i < m->nexports; look(i++))
         start[hash_name(m->exports[i].name.p, m->exports[i].name.length) & m->export_mask]++;
     u32 sum = 0;
     for (u32 b = 0; b <= nbuckets; b++) {
         sum += start[b];
         start[b] = sum; // the end of b: filling counts it down to the start
     }
-    for (u32 i = m->nexports; i-- > 0;)
+    for (u32 i = m->nexports; i-- > 0; look(i))
         m->export_order[--start[hash_name(m->exports[i].name.p, m->exports[i].name.length) &
                                 m->export_mask]] = i;
 }
@@ -95,7 +107,10 @@ status exports_index(struct module *m, struct error *e)
     if (!m->export_order || !m->export_bucket)
         return error_set(e, ERR_NO_MEMORY, 0, "out of memory");
     fill_buckets(m);
+    enum { AT_ONCE = 4096 };
     for (u32 b = 0; b < nbuckets; b++) {
+        if (b % AT_ONCE == AT_ONCE - 1 && look_up())
+            return error_set(e, ERR_CANCELLED, 0, "the process ends");
         u32 *at = m->export_order + m->export_bucket[b];
         u32 n = m->export_bucket[b + 1] - m->export_bucket[b];
         if (n < 2)

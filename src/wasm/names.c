@@ -16,7 +16,7 @@ static status read_func_names(struct module *m, struct reader *r)
         memset(m->func_names, 0, m->nfuncs * sizeof *m->func_names);
     }
     u32 n = read_u32(r);
-    for (u32 i = 0; i < n && read_ok(r); i++) {
+    for (u32 i = 0; i < n && read_goes_on(r, i); i++) {
         u32 func = read_u32(r);
         struct name name = read_name(r);
         if (read_ok(r) && func < m->nfuncs)
@@ -29,7 +29,7 @@ status names_read(struct module *m, const u8 *p, const u8 *end)
 {
     struct error outer = {0};
     struct reader r = {p, end, m->bytes, &outer};
-    while (r.p < r.end) {
+    for (u32 i = 0; r.p < r.end && read_goes_on(&r, i); i++) {
         u8 id = read_byte(&r);
         u32 size = read_u32(&r);
         const u8 *content = read_bytes(&r, size);

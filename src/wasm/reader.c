@@ -7,6 +7,7 @@
 // before "too long", byte by byte.
 #include "wasm/reader.h"
 #include "base/fmt.h"
+#include "base/lookup.h"
 
 // The number at p, which goes on for at least 8 bytes; p is NULL when the number is longer than 5.
 // (Linkers write all numbers that they may have to change with 5 bytes.)
@@ -90,6 +91,11 @@ bool read_error(struct reader *r, status code, const u8 *at, const char *format,
     return false;
 }
 
+bool read_look(struct reader *r)
+{
+    return !look_up() || read_error(r, ERR_CANCELLED, r->p, "the process ends");
+}
+
 u64 read_leb(struct reader *r, u32 bits, bool sign)
 {
     struct leb n = sign ? leb_check_s(r->p, r->end, bits) : leb_check_u(r->p, r->end, bits);
@@ -157,6 +163,9 @@ struct name read_name(struct reader *r)
         read_error(r, ERR_MALFORMED, at, "length out of bounds");
     const u8 *p = read_bytes(r, n);
     if (!p)
+        return (struct name){"", 0};
+    enum { LONG = 4096 };
+    if (n >= LONG && !read_look(r))
         return (struct name){"", 0};
     if (!utf8_valid(p, n))
         read_error(r, ERR_MALFORMED, p, "malformed UTF-8 encoding");

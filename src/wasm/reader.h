@@ -52,6 +52,15 @@ static inline bool read_ok(const struct reader *r)
     return likely(r->e->code == OK);
 }
 
+// The same at step i of a loop over the input, which looks up every so often: what may be read is
+// gone when the process is to end.
+bool read_look(struct reader *r);
+static inline bool read_goes_on(struct reader *r, u32 i)
+{
+    enum { STEPS = 256 };
+    return read_ok(r) && likely((i + 1) % STEPS || read_look(r));
+}
+
 static inline size_t read_left(const struct reader *r)
 {
     return (size_t)(r->end - r->p);

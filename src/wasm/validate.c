@@ -16,6 +16,7 @@
 // An instruction that is malformed after one that is invalid is not reported: the first error ends
 // the walk.
 #include "wasm/validator.h"
+#include "base/lookup.h"
 
 // The walk: handlers ------------------------------------------------------------------------------
 
@@ -42,6 +43,8 @@ static void out_of_bytes(struct validator *v)
         fail(v, ERR_MALFORMED, "END opcode expected");
 }
 
+static status stop(struct validator *v, const u8 *p, u8 *sp, u32 sig);
+
 // The last handler. (A handler, so that going there is a jump, too: without calls, the frequent
 // ones need no registers saved.)
 __attribute__((noinline)) static status finish(struct validator *v, [[maybe_unused]] const u8 *p,
@@ -57,8 +60,8 @@ __attribute__((noinline)) static status finish(struct validator *v, [[maybe_unus
 // Goes on at p. The jump is a tail call on every path, so that the stack does not grow.
 #define NEXT(p, sp)                                                                                \
     do {                                                                                           \
-        if (unlikely((p) >= v->end))                                                               \
-            JUMP(finish, p, sp, 0);                                                                \
+        if (unlikely((p) >= v->stop))                                                              \
+            JUMP(stop, p, sp, 0);                                                                  \
         v->pc = (p);                                                                               \
         const struct row *row_ = &rows[*(p)];                                                      \
         JUMP(row_->handler, (p) + 1, sp, row_->sig);                                               \
@@ -71,6 +74,24 @@ __attribute__((noinline)) static status finish(struct validator *v, [[maybe_unus
             return v->e->code;                                                                     \
         NEXT(c_.p, c_.sp);                                                                         \
     } while (0)
+
+// Every so many bytes the walk looks up.
+enum { LOOK_BYTES = 8192 };
+
+static const u8 *next_stop(const struct validator *v, const u8 *p)
+{
+    return v->end - p > LOOK_BYTES ? p + LOOK_BYTES : v->end;
+}
+
+__attribute__((noinline)) static status stop(struct validator *v, const u8 *p, u8 *sp, u32 sig)
+{
+    if (p >= v->end)
+        JUMP(finish, p, sp, sig);
+    v->stop = next_stop(v, p);
+    if (look_up())
+        return fail(v, ERR_CANCELLED, "the process ends"), v->e->code;
+    NEXT(p, sp);
+}
 
 #define HANDLER(name)                                                                              \
     static status do_##name(struct validator *v, const u8 *p, u8 *sp, [[maybe_unused]] u32 sig)
@@ -458,6 +479,7 @@ static bool clear_bits(struct validator *v, u32 nparams)
 static bool start_body(struct validator *v, const struct functype *t, const u8 *code)
 {
     v->code = code;
+    v->stop = next_stop(v, code);
     v->base = v->high = v->stack;
     v->frames.count = v->inits.count = v->branches.count = v->uses.count = v->loops.count = 0;
     v->max_depth = v->loop_depth = v->depth_bits = 0;

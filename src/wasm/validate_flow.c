@@ -6,6 +6,7 @@
 // list that starts in the frame and runs through the entries themselves, so that fixing them up
 // allocates nothing and touches each once.
 #include "wasm/validator.h"
+#include "base/lookup.h"
 
 // The types of blocks that are not in the type section: [] -> [] and [] -> [t].
 static const struct functype void_functype;
@@ -93,7 +94,11 @@ static void resolve(struct validator *v, s32 index, const u8 *target)
 
 static void resolve_all(struct validator *v, struct frame *f, const u8 *target)
 {
+    enum { AT_ONCE = 1 << 15 };
+    u32 n = 0;
     for (s32 next, i = f->fix; i != NONE; i = next) {
+        if (++n % AT_ONCE == 0)
+            look_up();
         next = v->branches.at[i].dpc;
         resolve(v, i, target);
     }
@@ -335,9 +340,12 @@ struct cursor op_br_table(struct validator *v, struct cursor c)
     c.sp = pop(v, c.sp, TYPE_I32);
     if (!c.sp)
         return failed;
+    enum { AT_ONCE = 1024 };
     struct label last = {NULL, 0};
     for (u32 i = 0; i <= n; i++) {
         struct frame *f;
+        if (i % AT_ONCE == AT_ONCE - 1)
+            look_up();
         c.p = imm_label(v, c.p, &f);
         if (!c.p)
             return failed;

@@ -43,6 +43,143 @@ static void random_ours(void)
         EXPECT(nb_cprng_fill(p, BYTES), 0);
 }
 
+// --- Modules, made byte by byte
+static uint8_t *put_number(uint8_t *p, u32 n)
+{
+    for (; n >= 0x80; n >>= 7)
+        *p++ = (uint8_t)(n | 0x80);
+    *p++ = (uint8_t)n;
+    return p;
+}
+
+// A number of five bytes, for one that is known later.
+static void put_later(uint8_t *p, u32 n)
+{
+    for (u32 i = 0; i < 5; i++, n >>= 7)
+        p[i] = (uint8_t)((n & 0x7f) | (i < 4 ? 0x80 : 0));
+}
+
+static uint8_t *put(uint8_t *p, const void *bytes, size_t n)
+{
+    memcpy(p, bytes, n);
+    return p + n;
+}
+
+// (module (func (param i32)) ... (func (export "_start") (call 0 (i32.const 40)))): functions that
+// begin with `head` and go on with `part`, so many times.
+static u32 make_module(uint8_t *base, u32 funcs, const void *head, size_t head_size,
+                       const void *part, size_t part_size, u32 parts)
+{
+    static const uint8_t start[] = {0, 'a', 's',  'm', 1,    0, 0,    0, 1,
+                                    8, 2,   0x60, 1,   0x7f, 0, 0x60, 0, 0};
+    static const uint8_t main_body[] = {6, 0, 0x41, 40, 0x10, 0, 0x0b};
+    uint8_t *p = put(base, start, sizeof start), *size, *body_size;
+    *p++ = 3;
+    size = p;
+    p = put_number(p + 5, funcs + 1);
+    for (u32 i = 0; i < funcs; i++)
+        *p++ = 0;
+    *p++ = 1;
+    put_later(size, (u32)(p - size) - 5);
+    *p++ = 7;
+    size = p;
+    p = put(p + 5, "\1\6_start\0", 9);
+    p = put_number(p, funcs);
+    put_later(size, (u32)(p - size) - 5);
+    *p++ = 10;
+    size = p;
+    p = put_number(p + 5, funcs + 1);
+    for (u32 i = 0; i < funcs; i++) {
+        body_size = p;
+        p = put(p + 5, "\1\10\177", 3); // eight locals of i32
+        p = put(p, head, head_size);
+        for (u32 k = 0; k < parts; k++)
+            p = put(p, part, part_size);
+        *p++ = 0x0b;
+        put_later(body_size, (u32)(p - body_size) - 5);
+    }
+    p = put(p, main_body, sizeof main_body);
+    put_later(size, (u32)(p - size) - 5);
+    return (u32)(p - base);
+}
+
+static const uint8_t trunc[] = {0x43, 0, 0, 0, 0, 0xfc, 1, 0x1a}; // f32.const, trunc_sat, drop
+static const uint8_t swap[] = {0x20, 1, 0x21, 2};                 // local.get, local.set
+// The parameter is 0: unreachable; else calls itself with one less.
+static const uint8_t sinks[] = {0x20, 0, 0x45, 0x04, 0x40, 0x00, 0x0b,
+                                0x20, 0, 0x41, 1,    0x6b, 0x10, 0};
+
+static void compiles_again(u32 funcs, u32 bytes, const uint8_t *part, u32 part_size)
+{
+    char message[200];
+    uint8_t *base = (uint8_t *)memory(funcs * (bytes + 64) + 4096);
+    u32 n = make_module(base, funcs, "", 0, part, part_size, bytes / part_size);
+    for (;;)
+        EXPECT(nb_handle_close(GOOD(nb_wasm_compile(base, n, message, sizeof message))), 0);
+}
+
+static void compiles_many(void)
+{
+    compiles_again(30, 100000, trunc, sizeof trunc);
+}
+
+static void compiles_one(void)
+{
+    compiles_again(1, 3000000, trunc, sizeof trunc);
+}
+
+static void compiles_locals(void)
+{
+    compiles_again(1, 3000000, swap, sizeof swap);
+}
+
+// A data segment and nothing else.
+static void compiles_data(void)
+{
+    enum { SIZE = 24 << 20 };
+    static const uint8_t start[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 5, 4, 1, 0, 0x80, 4, 11};
+    char message[200];
+    uint8_t *base = (uint8_t *)memory(SIZE + 100), *p = put(base, start, sizeof start), *size = p;
+    p = put(p + 5, "\1\0\101\0\13", 5);
+    put_later(p, SIZE);
+    p += 5 + SIZE;
+    put_later(size, (u32)(p - size) - 5);
+    for (;;) {
+        u32 m = GOOD(nb_wasm_compile(base, (u32)(p - base), message, sizeof message));
+        for (u32 i = 0; i < 4; i++) {
+            struct nebulet_options o = {.cpu = 1};
+            u32 made = GOOD(nb_process_create(m, NEBULET_NO_HANDLE, &o, sizeof o, NULL, 0));
+            EXPECT(nb_handle_close(made), 0);
+        }
+        EXPECT(nb_handle_close(m), 0);
+    }
+}
+
+// Traps 40 calls deep in a large function.
+static u32 trapper(void)
+{
+    enum { BYTES_OF_IT = 300000 };
+    char message[200];
+    uint8_t *base = (uint8_t *)memory(BYTES_OF_IT + 4096);
+    u32 n =
+        make_module(base, 1, sinks, sizeof sinks, trunc, sizeof trunc, BYTES_OF_IT / sizeof trunc);
+    return GOOD(nb_wasm_compile(base, n, message, sizeof message));
+}
+
+static void trap(u32 module)
+{
+    struct nebulet_options o = {.cpu = 1};
+    u32 p = GOOD(nb_process_create(module, NEBULET_NO_HANDLE, &o, sizeof o, NULL, 0));
+    EXPECT(nb_process_start(p), 0);
+    ENDED(p, NEBULET_TRAPPED, 0);
+}
+
+static void traps(void)
+{
+    for (u32 module = trapper();;)
+        trap(module);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -51,6 +188,11 @@ static const struct {
     {"copies", copies},
     {"random_wasi", random_wasi},
     {"random_ours", random_ours},
+    {"compiles_many", compiles_many},
+    {"compiles_one", compiles_one},
+    {"compiles_locals", compiles_locals},
+    {"compiles_data", compiles_data},
+    {"traps", traps},
 };
 
 // --- Who waits
@@ -104,6 +246,7 @@ int main(int argc, char **argv)
         if (argc == 1 || exact_time)
             beside(calls[i].name);
     }
+    trap(trapper());
     puts("lookup");
     return 0;
 }

@@ -477,7 +477,7 @@ static void offsets_of(const struct object *o, u32 func, const u8 *starts, u32 s
     u32 before = 0, wrong = 0;
     for (u32 i = 0; i < samples; i++) {
         u32 at = f->body + (u32)((u64)(f->end - f->body) * i / samples);
-        u32 offset = fast_engine.offset_of(&o->c, func, o->memory + at, false);
+        u32 offset = fast_engine.site_of(&o->c, func, o->memory + at, false, true).offset;
         bool ordered = at >= f->epilogue || offset >= before;
         if (offset < in->start || offset >= in->end || !starts[offset] || !ordered)
             wrong++;

@@ -196,18 +196,15 @@ static status toy_call(const struct compiled *c, const struct vm_func *f, u64 *s
     return OK;
 }
 
-static u32 toy_offset_of(const struct compiled *c, u32 func_index, const u8 *pc,
-                         bool return_address)
-{
-    (void)c, (void)pc;
-    return func_index * 16 + return_address;
-}
-
-static u32 toy_frame_at(const struct compiled *c, u32 func_index, const u8 *pc)
+static struct code_site toy_site_of(const struct compiled *c, u32 func_index, const u8 *pc,
+                                    bool return_address, bool exact)
 {
     u32 entry = c->funcs[func_index - c->module->nimported_funcs].entry;
     u32 toy = toy_of(c->module, func_index);
-    return pc - c->space.run < entry + TOY_PROLOGUE ? 0 : toy_frames[toy];
+    return (struct code_site){
+        .offset = exact ? func_index * 16 + return_address : 0,
+        .frame = pc - c->space.run < entry + TOY_PROLOGUE ? 0 : toy_frames[toy],
+    };
 }
 
 static const struct engine toy_engine = {
@@ -216,8 +213,7 @@ static const struct engine toy_engine = {
     .compile = toy_compile,
     .free = toy_free,
     .call = toy_call,
-    .offset_of = toy_offset_of,
-    .frame_at = toy_frame_at,
+    .site_of = toy_site_of,
 };
 
 // (module (type (func (param i32 i32) (result i32)))

@@ -4,6 +4,7 @@
 // MADV_DONTNEED, which is plat_zero, brings back what is in the file.
 #define _GNU_SOURCE
 #include "base/heap.h"
+#include "base/lookup.h"
 #include "plat/linux/linux.h"
 #include <sys/mman.h>
 #include <unistd.h>
@@ -35,6 +36,8 @@ static bool write_pages(int file, const u8 *bytes, size_t size)
 {
     for (size_t at = 0; at < size; at += PLAT_PAGE) {
         size_t n = size - at < PLAT_PAGE ? size - at : PLAT_PAGE;
+        if (at % LOOK_UP == 0 && look_up())
+            return false;
         if (!is_zero(bytes + at, n) && !write_at(file, bytes + at, n, at))
             return false;
     }

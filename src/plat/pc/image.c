@@ -10,6 +10,7 @@
 // Copies were promised when the reservation was committed; shared pages take nothing from anybody,
 // and table_unmap leaves them alone. Pages of zeros have no page in the image.
 #include "base/heap.h"
+#include "base/lookup.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
@@ -23,6 +24,11 @@ enum { NOTE_WRITTEN = 1 }; // all others are below pages.c's
 static bool all_zero(const u8 *p, size_t n)
 {
     return !n || (!*p && !memcmp(p, p + 1, n - 1));
+}
+
+static bool look_from_time_to_time(u64 at)
+{
+    return at % LOOK_UP == 0 && look_up();
 }
 
 static bool add_page(struct plat_image *i, const u8 *p, size_t n)
@@ -43,7 +49,7 @@ struct plat_image *plat_image_create(const void *bytes, size_t size)
     struct plat_image *i = heap_zalloc(sizeof *i + count * sizeof(u64));
     for (size_t at = 0; i && at < size; at += PLAT_PAGE) {
         size_t n = size - at < PLAT_PAGE ? size - at : PLAT_PAGE;
-        if (!add_page(i, (const u8 *)bytes + at, n)) {
+        if (look_from_time_to_time(at) || !add_page(i, (const u8 *)bytes + at, n)) {
             plat_image_free(i);
             i = NULL;
         }
@@ -53,9 +59,11 @@ struct plat_image *plat_image_create(const void *bytes, size_t size)
 
 void plat_image_free(struct plat_image *i)
 {
-    for (u64 n = 0; i && n < i->count; n++)
+    for (u64 n = 0; i && n < i->count; n++) {
+        look_from_time_to_time(n * PLAT_PAGE);
         if (i->pages[n])
             page_free(i->pages[n], 0);
+    }
     heap_free(i);
 }
 
