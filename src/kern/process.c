@@ -98,6 +98,28 @@ static struct limits_of_process limits_of(const struct process_config *config)
     return l;
 }
 
+// Its maker's account, but one of its own when it is given less of something.
+static status account_for(struct process *p, const struct process_config *config)
+{
+    const struct limits_of_process *own = &config->limits;
+    struct account *maker = config->parent ? config->parent->account : NULL;
+    u64 most[ACCOUNT_KINDS] = {
+        [ACCOUNT_MEMORY] = own->memory,
+        [ACCOUNT_HANDLES] = own->handles,
+        [ACCOUNT_THREADS] = own->threads,
+        [ACCOUNT_MESSAGES] = own->messages,
+    };
+    bool less = !maker;
+    for (u32 i = 0; i < countof(most) && !less; i++)
+        less = most[i] && most[i] < maker->of[i].most;
+    p->account = less ? account_new(maker, most) : maker;
+    if (!less)
+        account_ref(maker);
+    return p->account                                   ? OK
+           : !maker || maker->depth + 1 < ACCOUNT_DEPTH ? ERR_NO_MEMORY
+                                                        : ERR_NO_RESOURCES;
+}
+
 // A module with threads imports its memory, so that all instances have the same: it is the
 // process's.
 static status give_shared_memory(struct process *p, struct error *e)
@@ -127,7 +149,6 @@ static void set_own(const struct process *p, u32 i, const struct export *x)
 
 static status link(struct process *p, struct error *e)
 {
-    store_limit(p->store, p->limits.memory);
     status s = give_shared_memory(p, e);
     if (!s)
         s = instance_create(p->store, p->module->module, p, &p->instance, e);
@@ -151,9 +172,14 @@ status process_new(struct module_object *m, const struct process_config *config,
                    struct process **out, struct error *e)
 {
     struct process *p = heap_zalloc(sizeof *p);
-    if (!p || !(p->store = store_share(kern_store()))) {
+    status s = p ? account_for(p, config) : ERR_NO_MEMORY;
+    if (!s && !(p->store = store_share(kern_store(), p->account)))
+        s = ERR_NO_MEMORY;
+    if (s) {
+        if (p)
+            account_unref(p->account);
         heap_free(p);
-        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for a process");
+        return error_set(e, s, ERROR_NO_OFFSET, "out of memory for a process");
     }
     object_init(&p->object, OBJECT_process);
     p->module = m;
@@ -163,7 +189,7 @@ status process_new(struct module_object *m, const struct process_config *config,
     p->hand_mask = p->limits.cpu_ns ? 0 : UINT32_MAX;
     p->owner = config->owner;
     copy_name(p->name, config->name);
-    status s = handles_reserve(&p->handles, 0);
+    s = handles_reserve(&p->handles, 0);
     if (s)
         error_set(e, s, ERROR_NO_OFFSET, "out of memory for handles");
     else
@@ -171,6 +197,7 @@ status process_new(struct module_object *m, const struct process_config *config,
     if (s) {
         handles_free(&p->handles);
         store_free(p->store);
+        account_unref(p->account);
         heap_free(p);
         return s;
     }
@@ -242,6 +269,7 @@ bool process_destroy(struct object *o)
             kern_hooks()->release(p);
         spin_acquire(&rt_switch_lock);
     }
+    account_unref(p->account);
     heap_free(p);
     return true;
 }
@@ -327,24 +355,9 @@ bool process_stop(struct process *p, enum nebulet_end how, u32 code, struct vmct
     return done;
 }
 
-bool process_charge(struct process *p, u64 bytes)
-{
-    u64 peak, used = store_memory_used(p->store, &peak) + p->stats.heap, most = p->limits.memory;
-    if (most && (used > most || bytes > most - used))
-        return false;
-    p->stats.heap += bytes;
-    return true;
-}
-
-void process_discharge(struct process *p, u64 bytes)
-{
-    p->stats.heap -= bytes;
-}
-
 static u64 kernel_memory(const struct process *p)
 {
-    u64 n = sizeof *p + words_size(&p->words) + p->handles.capacity * sizeof *p->handles.at +
-            p->stats.heap;
+    u64 n = sizeof *p + words_size(&p->words) + p->handles.capacity * sizeof *p->handles.at;
     n += p->instance ? instance_size(p->instance) : 0;
     return n + p->nthreads * (sizeof(struct kthread) + thread_size());
 }

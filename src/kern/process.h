@@ -31,7 +31,8 @@ struct module_object {
     bool without_wasi; // neither it nor what it could start can ask for it
 };
 
-// How a process was asked to be, and what it may take. 0: as the parent, or no limit.
+// How a process was asked to be, and what it may take: a budget out of its maker's, for itself and
+// all that it makes (base/account.h). 0: as the parent, or no limit.
 struct limits_of_process {
     u64 memory, cpu_ns;
     u32 handles, threads, messages, weight, privileges, cpu;
@@ -40,7 +41,6 @@ struct limits_of_process {
 struct statistics {
     u64 ticks; // of the CPU's counter
     u64 switches, preemptions, sent, received;
-    u64 heap; // bytes that the kernel has for it
     u64 memory_peak;
 };
 
@@ -53,8 +53,9 @@ struct word_table {
 };
 
 struct process {
-    struct object object; // signals: NEBULET_ENDED
-    struct wasi *wasi;    // abi/wasi.h; NULL: none
+    struct object object;    // signals: NEBULET_ENDED
+    struct wasi *wasi;       // abi/wasi.h; NULL: none
+    struct account *account; // who pays for it: its own, or its maker's; a reference
 
     // Its own CPU's
     struct handles handles;
@@ -89,7 +90,6 @@ struct process {
     bool begun;    // it has had a thread, or somebody is about to give it one
     bool reported; // why it ended
     s64 slice;     // ticks left
-    u32 queued_messages;
     struct alarm time_limit, watchdog;
     struct statistics stats;
     char name[NEBULET_NAME_MAX + 1];
@@ -180,11 +180,6 @@ void process_over(struct process *p); // by the former
 extern bool (*const sched_on_ended)(struct thread *rt);
 
 void process_info(const struct process *p, struct nebulet_info *out); // with the lock
-
-// What the kernel keeps for the running process counts against its limit of memory. With the lock.
-// False: that would be too much.
-bool process_charge(struct process *p, u64 bytes);
-void process_discharge(struct process *p, u64 bytes); // from anywhere
 
 // What whoever joins everything wants to know (main/).
 struct kern_hooks {

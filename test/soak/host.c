@@ -36,17 +36,17 @@ static void *count(void *block)
     return block;
 }
 
-void *heap_alloc(size_t size)
+void *raw_alloc(size_t size)
 {
     return fails() ? NULL : count(malloc(size ? size : 1));
 }
 
-void *heap_zalloc(size_t size)
+void *raw_zalloc(size_t size)
 {
     return fails() ? NULL : count(calloc(1, size ? size : 1));
 }
 
-void heap_free(void *block)
+void raw_free(void *block)
 {
     if (!block)
         return;
@@ -55,15 +55,20 @@ void heap_free(void *block)
     free(block);
 }
 
-void *heap_resize(void *block, size_t size)
+void *raw_resize(void *block, size_t size)
 {
-    void *moved = heap_alloc(size);
+    void *moved = raw_alloc(size);
     size_t old = block ? malloc_usable_size(block) : 0;
     if (!moved)
         return NULL;
     memcpy(moved, block ? block : moved, old < size ? old : size);
-    heap_free(block);
+    raw_free(block);
     return moved;
+}
+
+size_t raw_size(const void *block)
+{
+    return malloc_usable_size((void *)block) + sizeof(size_t);
 }
 
 static u64 address_space(void)

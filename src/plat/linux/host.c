@@ -6,29 +6,35 @@
 #include "base/heap.h"
 #include "plat/linux/linux.h"
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 
-void *heap_alloc(size_t size)
+void *raw_alloc(size_t size)
 {
     return malloc(size ? size : 1);
 }
 
-void *heap_zalloc(size_t size)
+void *raw_zalloc(size_t size)
 {
     return calloc(1, size ? size : 1);
 }
 
-void *heap_resize(void *block, size_t size)
+void *raw_resize(void *block, size_t size)
 {
     return realloc(block, size ? size : 1);
 }
 
-void heap_free(void *block)
+void raw_free(void *block)
 {
     free(block);
+}
+
+size_t raw_size(const void *block)
+{
+    return malloc_usable_size((void *)block) + sizeof(size_t);
 }
 
 status plat_entropy(void *p, size_t n)
