@@ -240,6 +240,9 @@ static int run_split(struct options *o, struct program *programs, struct operand
     for (int i = 0; i < n; i++)
         programs[i] = (struct program){.o = o, .own = operands[i]};
     int code = run_all(programs, n);
+    if (o->stats)
+        complain("at most %llu KiB of memory in use",
+                 (unsigned long long)(plat_memory_peak() >> 10));
     for (int i = 0; i < n; i++)
         unload(&programs[i]);
     jobs_free();

@@ -422,6 +422,8 @@ static int run_programs(struct launch *l, struct words *w)
     for (u32 i = 0; i < n && code; i++)
         job_stop(&programs[i].job);
     jobs_run();
+    if (l->stats)
+        say("at most %lu KiB of memory in use", (unsigned long)(plat_memory_peak() >> 10));
     for (u32 i = 0; i < n; i++) {
         if (!code)
             code = programs[i].job.code;

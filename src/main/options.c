@@ -44,7 +44,7 @@ static const struct option table[] = {
     {"--invoke", "FUNC", OPTION_TEXT, FIELD(invoke), FOR_RUN,
      "call an exported function with ARGS, and print what it returns"},
     {"--max-memory", "SIZE", OPTION_SIZE, FIELD(max_memory), FOR_RUN | FOR_BOOT,
-     "bytes for its memories, tables, messages and streams: 65536, 64K, 512M"},
+     "bytes for it, all that it starts, and what is kept for them: 65536, 64K, 512M"},
     {"--max-time", "SECONDS", OPTION_TIME, FIELD(max_time), FOR_RUN | FOR_BOOT,
      "end the program with a trap after that time"},
     {"--memory", "SIZE", OPTION_SIZE, FIELD(memory), FOR_BOOT | FOR_WAST,

@@ -37,6 +37,11 @@ size_t raw_size(const void *block)
     return 0;
 }
 
+u64 plat_memory_peak(void)
+{
+    return 0;
+}
+
 void assert_failed(const char *where)
 {
     (void)where;
