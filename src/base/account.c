@@ -49,8 +49,21 @@ void account_discharge(struct account *a, enum account_kind kind, u64 n)
             return;
         a = parent;
         kind = ACCOUNT_KEPT;
-        n = sizeof *a;
+        n = a->size;
     }
+}
+
+void account_take(struct account *a, enum account_kind kind, u64 n)
+{
+    for (; a; a = a->parent)
+        note_peak(&a->of[kind], __atomic_add_fetch(&a->of[kind].used, n, __ATOMIC_RELAXED));
+}
+
+struct account *account_limited(struct account *a, enum account_kind kind)
+{
+    while (a && a->of[kind].most == UINT64_MAX)
+        a = a->parent;
+    return a;
 }
 
 bool account_has_room(const struct account *a, enum account_kind kind, u64 n)
@@ -63,21 +76,22 @@ bool account_has_room(const struct account *a, enum account_kind kind, u64 n)
     return true;
 }
 
-struct account *account_new(struct account *parent, const u64 most[ACCOUNT_KINDS])
+struct account *account_new(struct account *parent, const u64 most[ACCOUNT_KINDS], size_t size)
 {
     u32 depth = parent ? parent->depth + 1 : 0;
-    struct account *a = depth < ACCOUNT_DEPTH ? raw_zalloc(sizeof *a) : NULL;
+    struct account *a = depth < ACCOUNT_DEPTH ? raw_zalloc(size) : NULL;
     if (!a)
         return NULL;
     a->parent = parent;
     a->refs = 1;
     a->depth = depth;
+    a->size = (u32)size;
     for (u32 i = 0; i < ACCOUNT_KINDS; i++)
         a->of[i].most = most[i] ? most[i] : UINT64_MAX;
     u64 memory = most[ACCOUNT_MEMORY], more = parent ? ACCOUNT_ALLOWANCE_CHILD : ACCOUNT_ALLOWANCE;
     if (memory)
         a->of[ACCOUNT_KEPT].most = memory + more < memory ? UINT64_MAX : memory + more;
-    if (!account_charge(a, ACCOUNT_KEPT, sizeof *a)) {
+    if (!account_charge(a, ACCOUNT_KEPT, size)) {
         raw_free(a);
         return NULL;
     }
@@ -94,5 +108,5 @@ void account_ref(struct account *a)
 void account_unref(struct account *a)
 {
     if (a && !__atomic_sub_fetch(&a->refs, 1, __ATOMIC_ACQ_REL))
-        account_discharge(a, ACCOUNT_KEPT, sizeof *a);
+        account_discharge(a, ACCOUNT_KEPT, a->size);
 }

@@ -34,19 +34,25 @@ enum { ACCOUNT_ALLOWANCE = 1 << 20, ACCOUNT_ALLOWANCE_CHILD = 128 << 10, ACCOUNT
 struct account {
     struct account *parent; // NULL: of what was started from outside
     u32 refs, depth;
+    u32 size; // of the record
     struct meter {
         u64 used, peak, most;
     } of[ACCOUNT_KINDS];
 };
 
-// `most`: limits by kind, 0: none; that of ACCOUNT_KEPT follows from that of memory. With a
-// reference. NULL: no memory, or too deep.
-struct account *account_new(struct account *parent, const u64 most[ACCOUNT_KINDS]);
+// A record of `size` bytes that begins with an account, the rest zero. `most`: limits by kind, 0:
+// none; that of ACCOUNT_KEPT follows from that of memory. With a reference. NULL: no memory, or too
+// deep.
+struct account *account_new(struct account *parent, const u64 most[ACCOUNT_KINDS], size_t size);
 void account_ref(struct account *a);
 void account_unref(struct account *a); // NULL is fine
 
 // NULL pays for nobody, without limits. The caller holds the account.
 bool account_charge(struct account *a, enum account_kind kind, u64 n);
 void account_discharge(struct account *a, enum account_kind kind, u64 n);
-// Room for n more now, here and above?
+// For what may not fail: is there room for n more, here and above, and a charge that is not
+// refused. Two CPUs that ask at the same time may both be told so.
 bool account_has_room(const struct account *a, enum account_kind kind, u64 n);
+void account_take(struct account *a, enum account_kind kind, u64 n);
+// The nearest with a limit of that kind; NULL: there is none.
+struct account *account_limited(struct account *a, enum account_kind kind);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What must hold. An assertion that does not is a bug of ours, never a guest's doing: the machine or
-// program says where, with a backtrace, and stops at once, before the bug becomes an escape. They
-// are on in every build, so one belongs where it is cheap, and most of all where guests' bytes turn
-// into the kernel's state: locks held, states of processes, shapes of queues, counts.
+// What must hold. An assertion that does not is a bug of ours, never a guest's doing: the machine
+// or program says where, with a backtrace, and stops at once, before the bug becomes an escape.
+// They are on in every build, so one belongs where it is cheap, and most of all where guests' bytes
+// turn into the kernel's state: locks held, states of processes, shapes of queues, counts.
 #pragma once
 #include "base/types.h"
 

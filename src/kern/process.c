@@ -104,20 +104,33 @@ static status account_for(struct process *p, const struct process_config *config
     const struct limits_of_process *own = &config->limits;
     struct account *maker = config->parent ? config->parent->account : NULL;
     u64 most[ACCOUNT_KINDS] = {
-        [ACCOUNT_MEMORY] = own->memory,
-        [ACCOUNT_HANDLES] = own->handles,
-        [ACCOUNT_THREADS] = own->threads,
-        [ACCOUNT_MESSAGES] = own->messages,
+        [ACCOUNT_MEMORY] = own->memory,       [ACCOUNT_HANDLES] = own->handles,
+        [ACCOUNT_THREADS] = own->threads,     [ACCOUNT_MESSAGES] = own->messages,
+        [ACCOUNT_PROCESSES] = own->processes,
     };
-    bool less = !maker;
+    bool less = !maker || own->cpu_ns || own->wall_ns;
     for (u32 i = 0; i < countof(most) && !less; i++)
         less = most[i] && most[i] < maker->of[i].most;
-    p->account = less ? account_new(maker, most) : maker;
+    p->account = maker;
+    if (less) {
+        struct budget *b = budget_new(maker, most, own->cpu_ns, own->wall_ns);
+        p->account = b ? &b->account : NULL;
+    }
     if (!less)
         account_ref(maker);
-    return p->account                                   ? OK
-           : !maker || maker->depth + 1 < ACCOUNT_DEPTH ? ERR_NO_MEMORY
-                                                        : ERR_NO_RESOURCES;
+    if (!p->account)
+        return maker && maker->depth + 1 == ACCOUNT_DEPTH ? ERR_NO_RESOURCES : ERR_NO_MEMORY;
+    if (account_charge(p->account, ACCOUNT_PROCESSES, 1))
+        return OK;
+    account_unref(p->account);
+    p->account = NULL;
+    return ERR_NO_RESOURCES;
+}
+
+static void leave_account(struct process *p)
+{
+    account_discharge(p->account, ACCOUNT_PROCESSES, 1);
+    account_unref(p->account);
 }
 
 // A module with threads imports its memory, so that all instances have the same: it is the
@@ -176,17 +189,18 @@ status process_new(struct module_object *m, const struct process_config *config,
     if (!s && !(p->store = store_share(kern_store(), p->account)))
         s = ERR_NO_MEMORY;
     if (s) {
-        if (p)
-            account_unref(p->account);
+        if (p && p->account)
+            leave_account(p);
         heap_free(p);
-        return error_set(e, s, ERROR_NO_OFFSET, "out of memory for a process");
+        return error_set(e, s, ERROR_NO_OFFSET, "no more processes");
     }
     object_init(&p->object, OBJECT_process);
     p->module = m;
     p->limits = limits_of(config);
     p->handles.limit = p->limits.handles;
-    p->wall_ns = config->wall_ns;
-    p->hand_mask = p->limits.cpu_ns ? 0 : UINT32_MAX;
+    p->handles.limited = account_limited(p->account, ACCOUNT_HANDLES);
+    p->timed = budget_timed(p->account);
+    p->hand_mask = p->timed ? 0 : UINT32_MAX;
     p->owner = config->owner;
     copy_name(p->name, config->name);
     s = handles_reserve(&p->handles, 0);
@@ -197,7 +211,7 @@ status process_new(struct module_object *m, const struct process_config *config,
     if (s) {
         handles_free(&p->handles);
         store_free(p->store);
-        account_unref(p->account);
+        leave_account(p);
         heap_free(p);
         return s;
     }
@@ -245,7 +259,6 @@ void process_over(struct process *p)
     heap_free(p->words.buckets);
     object_release(&p->module->object);
     kern_acquire();
-    alarm_cancel(&p->time_limit);
     alarm_cancel(&p->watchdog);
     p->state = NEBULET_OVER;
     object_set(&p->object, NEBULET_ENDED);
@@ -269,7 +282,7 @@ bool process_destroy(struct object *o)
             kern_hooks()->release(p);
         spin_acquire(&rt_switch_lock);
     }
-    account_unref(p->account);
+    leave_account(p);
     heap_free(p);
     return true;
 }
@@ -328,6 +341,7 @@ bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
     if (p->state == NEBULET_CREATED)
         process_keeps(p, -1);
     p->state = NEBULET_ENDS;
+    budget_leaves(p);
     if (!p->threads)
         return true;
     p->to_stop = p->threads;

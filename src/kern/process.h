@@ -13,7 +13,7 @@
 // the guest. The CPU on which the last one went takes the process apart, on its own stack, and only
 // then are those told who wait for it.
 #pragma once
-#include "kern/clock.h"
+#include "kern/account.h"
 #include "kern/handle.h"
 #include "rt/rt.h"
 #include "wasm/vmctx.h"
@@ -34,8 +34,8 @@ struct module_object {
 // How a process was asked to be, and what it may take: a budget out of its maker's, for itself and
 // all that it makes (base/account.h). 0: as the parent, or no limit.
 struct limits_of_process {
-    u64 memory, cpu_ns;
-    u32 handles, threads, messages, weight, privileges, cpu;
+    u64 memory, cpu_ns, wall_ns;
+    u32 handles, threads, messages, processes, weight, privileges, cpu;
 };
 
 struct statistics {
@@ -63,7 +63,6 @@ struct process {
     struct instance *instance;
     struct module_object *module;
     struct limits_of_process limits;
-    u64 wall_ns;
     struct word_table words;
     u64 *slots; // of the last call's arguments and results; NULL: it has none
     u64 watchdog_interval;
@@ -90,7 +89,9 @@ struct process {
     bool begun;    // it has had a thread, or somebody is about to give it one
     bool reported; // why it ended
     s64 slice;     // ticks left
-    struct alarm time_limit, watchdog;
+    struct process *next_alive, **self_alive; // of its account
+    struct budget *timed; // the nearest account with a limit of CPU time; NULL: there is none
+    struct alarm watchdog;
     struct statistics stats;
     char name[NEBULET_NAME_MAX + 1];
 };
@@ -140,7 +141,6 @@ struct kthread {
 struct process_config {
     const char *name;
     struct limits_of_process limits;
-    u64 wall_ns;            // from its begin to its end; 0: no limit
     struct process *parent; // whose limits bound it; NULL: no limits but those
     void *owner;
 };

@@ -5,11 +5,6 @@
 #include "kern/word.h"
 #include "plat/plat.h"
 
-static void on_time_limit(struct alarm *a)
-{
-    process_stop_locked(container_of(a, struct process, time_limit), NEBULET_LIMIT, 0);
-}
-
 static status new_thread(struct process *p, struct kthread **out)
 {
     if (p->nthreads >= p->limits.threads || !account_charge(p->account, ACCOUNT_THREADS, 1))
@@ -115,10 +110,7 @@ static void live(struct process *p, struct kthread *t)
 {
     process_keeps(p, -1);
     p->state = NEBULET_LIVES;
-    if (p->wall_ns) {
-        p->time_limit.ring = on_time_limit;
-        alarm_set(&p->time_limit, plat_now() + p->wall_ns);
-    }
+    budget_begins(p);
     start(t);
     object_unref(&t->object);
 }
@@ -130,6 +122,10 @@ status process_begin(struct process *p, const struct vm_func *invoke)
         return ERR_BAD_STATE;
     status s = main_thread(p, invoke, &t);
     kern_acquire();
+    if (budget_is_over(p)) {
+        p->reported = true;
+        process_stop_locked(p, NEBULET_LIMIT, 0);
+    }
     bool killed = p->state != NEBULET_CREATED;
     if (killed) {
         kern_release();

@@ -75,7 +75,7 @@ static int load(struct program *p)
         .name = file_base_name(p->own.argv[0]),
         .bytes = p->file.bytes,
         .size = p->file.size,
-        .config = {.limits = {.memory = p->o->max_memory}, .wall_ns = p->o->max_time},
+        .config = {.limits = options_limits(p->o)},
         .trace = p->o->trace,
     };
     return job_load(&p->job, &e) ? complain_module(&p->file, &e) : EXIT_OK;

@@ -118,7 +118,10 @@ static int run(const u8 *bytes, size_t size, const struct engine *engine, u32 cp
     if (jobs_init(engine, cpus, true, NULL))
         return 2;
     jobs_print(print);
-    struct job j = {.name = args[0], .bytes = bytes, .size = size};
+    struct job j = {.name = args[0],
+                    .bytes = bytes,
+                    .size = size,
+                    .config = {.limits = {.privileges = NEBULET_MAY_ALL}}};
     j.wasi = wasi_of(args, nargs, folder);
     status s = j.wasi ? job_load(&j, &e) : ERR_NO_MEMORY;
     if (!s)
