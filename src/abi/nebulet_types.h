@@ -52,7 +52,7 @@ enum nebulet_privilege {
 
 // process_create. Bytes that the caller's struct does not have count as 0, which is the default.
 struct nebulet_options {
-    uint64_t memory;     // bytes: its memories, tables, unread messages, streams; 0: as the parent
+    uint64_t memory;     // bytes, with all that is kept for it; 0: no limit but the parent's
     uint64_t cpu_ns;     // of processor time; 0: no limit
     uint32_t handles;    // in its table; 0: as the parent
     uint32_t threads;    // 0: as the parent

@@ -61,3 +61,15 @@ struct wasi *wasi_child(const struct wasi *parent, const u8 *args, u32 size, boo
     wasi_free(w);
     return NULL;
 }
+
+void wasi_withhold(struct wasi *w, bool streams, bool files)
+{
+    for (u32 i = 0; i < w->fds.count; i++) {
+        struct wasi_fd *fd = &w->fds.at[i];
+        if (i < 3 ? !streams : !files)
+            continue;
+        vfs_close(fd->file);
+        heap_free(fd->preopen);
+        *fd = (struct wasi_fd){0};
+    }
+}

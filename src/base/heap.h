@@ -1,14 +1,26 @@
 // SPDX-License-Identifier: MIT
-// The heap of the core, given by the platform: malloc on Linux, the kernel's own allocator in ring
-// 0. Every call may fail and return NULL; sizes are checked for overflow by heap_array. Blocks are
-// aligned to 16 bytes.
+// The heap of the core. Every call may fail and return NULL; sizes are checked for overflow by
+// heap_array. Blocks are aligned to 16 bytes.
+//
+// A block is charged to whoever runs when it is made, for as long as it is there and with all that
+// it takes: so nothing that a guest makes us keep can be forgotten (base/account.h). What is
+// allocated while no guest runs is nobody's.
 #pragma once
 #include "base/types.h"
+
+struct account;
 
 void *heap_alloc(size_t size);               // contents undefined
 void *heap_zalloc(size_t size);              // zeroed
 void *heap_resize(void *block, size_t size); // as realloc; the old block stays valid when it fails
 void heap_free(void *block);                 // NULL is fine
+
+// For what is everybody's, though one happens to need it first: nobody pays.
+void *heap_zalloc_unpaid(size_t size);
+struct account *heap_payer(const void *block); // NULL: nobody
+
+// Says who runs, NULL: nobody. From rt, which knows.
+extern struct account *(*heap_who_runs)(void);
 
 // count * size bytes, zeroed; NULL on overflow too.
 static inline void *heap_array(size_t count, size_t size)
@@ -16,3 +28,11 @@ static inline void *heap_array(size_t count, size_t size)
     size_t bytes;
     return __builtin_mul_overflow(count, size, &bytes) ? NULL : heap_zalloc(bytes);
 }
+
+// --- What is underneath, given by the platform: malloc on Linux, the kernel's own allocator in
+// ring 0. Nobody else calls it but account.c, whose records are what is charged to.
+void *raw_alloc(size_t size);
+void *raw_zalloc(size_t size);
+void *raw_resize(void *block, size_t size);
+void raw_free(void *block);
+size_t raw_size(const void *block); // bytes that it takes, whatever was asked for

@@ -47,9 +47,7 @@ static void discharge(struct message *m)
 {
     for (u32 i = 0; i < m->nhandles; i++)
         channel_kept(m->handles[i].object, -1);
-    m->sender->queued_messages--;
-    process_discharge(m->sender, block_size(m->size, m->nhandles));
-    object_unref(&m->sender->object);
+    account_discharge(heap_payer(m), ACCOUNT_MESSAGES, 1);
 }
 
 static void append(struct channel *c, struct message *m)
@@ -260,30 +258,21 @@ static void give_handles(struct process *p, struct message *m, const nebulet_han
 
 static void enqueue(struct kthread *me, struct channel *to, struct message *m)
 {
-    struct process *p = me->process;
-    m->sender = p;
-    object_ref(&p->object);
-    p->queued_messages++;
     append(to, m);
     struct kthread *t = pop_receiver(to, OK); // it has too little room, or there are handles
     if (t)
         sched_hand_over(me, t);
 }
 
-static bool may_queue(const struct process *p)
-{
-    return !p->limits.messages || p->queued_messages < p->limits.messages;
-}
-
 // Waits until there is room for a message more.
-static status room(const struct process *p, struct channel *c, u64 deadline)
+static status room(struct channel *c, u64 deadline)
 {
     status s = OK;
     while (!s && c->peer && c->peer->count >= NEBULET_QUEUE_MAX)
         s = wait_for_room(c->peer, deadline);
     if (!c->peer)
         return ERR_PEER_CLOSED;
-    return s || may_queue(p) ? s : ERR_NO_RESOURCES;
+    return s;
 }
 
 // Only what is kept from those who run can be come to by what is sent.
@@ -333,11 +322,11 @@ static status send_kept(struct kthread *me, struct channel *c, const u8 *bytes, 
         return ERR_NO_MEMORY;
     kern_acquire();
     object_ref(&c->object); // our handle may be closed meanwhile
-    status s = room(p, c, deadline);
+    status s = room(c, deadline);
     if (!s)
         s = check_handles(p, c, handles, nhandles);
-    if (!s && !process_charge(p, block_size(size, nhandles)))
-        s = ERR_NO_MEMORY;
+    if (!s && !account_charge(heap_payer(m), ACCOUNT_MESSAGES, 1))
+        s = ERR_NO_RESOURCES;
     if (!s) {
         give_handles(p, m, handles);
         p->stats.sent++;
@@ -378,12 +367,14 @@ status channel_send(struct kthread *me, struct channel *c, const u8 *bytes, u32 
 status channel_push_object(struct channel *c, struct object *o)
 {
     struct kthread *me = sched_self();
-    if (c->count >= NEBULET_QUEUE_MAX || !may_queue(me->process))
+    if (c->count >= NEBULET_QUEUE_MAX)
         return ERR_NO_RESOURCES;
     struct message *m = heap_alloc(block_size(0, 1));
-    if (!m || !process_charge(me->process, block_size(0, 1))) {
-        heap_free(m);
+    if (!m)
         return ERR_NO_MEMORY;
+    if (!account_charge(heap_payer(m), ACCOUNT_MESSAGES, 1)) {
+        heap_free(m);
+        return ERR_NO_RESOURCES;
     }
     *m = (struct message){.nhandles = 1};
     m->handles[0] = (struct sent_handle){o, HANDLE_ALL_RIGHTS};

@@ -3,13 +3,12 @@
 //
 // Who waits to receive says where the bytes are to go, so a message without handles goes from
 // memory to memory, from the sender's to the receiver's, and is never kept. Others are heap blocks,
-// charged to the process that sent them, until they are taken.
+// and count as messages of whoever pays for the block (the sender), until they are taken.
 #pragma once
 #include "kern/process.h"
 
 struct message {
     struct message *next;
-    struct process *sender; // whose queued_messages counts it; a reference
     u32 size, nhandles;
     struct sent_handle {
         struct object *object; // a reference

@@ -87,6 +87,8 @@ static inline void pace_charge(struct cpu *c, struct process *p)
     p->stats.ticks += used;
     p->slice -= (s64)used;
     c->since = now;
+    if (unlikely(p->timed != NULL))
+        budget_charge(p->timed, used);
 }
 void pace_refill(struct process *p); // a new slice
 // The tick that is to come is for one with a larger slice.
@@ -113,8 +115,6 @@ static inline void pace_catch_up(struct cpu *c, const struct kthread *self)
     if (contended(c, self) || c->alarms)
         pace_contend(c, self);
 }
-// A process over its limit of time ends; its threads notice when they are back in its code.
-void pace_check_limit(struct process *p);
 u64 pace_ring(struct cpu *c, u64 now); // alarms; when the next one is to ring
 
 // --- queue.c

@@ -36,7 +36,7 @@ static bool grow(struct handles *t, u32 need)
 
 status handles_reserve(struct handles *t, u32 n)
 {
-    if (n > t->limit - t->used)
+    if (n > t->limit - t->used || !account_has_room(t->limited, ACCOUNT_HANDLES, n))
         return ERR_NO_RESOURCES;
     if (t->capacity && t->used + n <= t->capacity)
         return OK;
@@ -50,6 +50,8 @@ nebulet_handle handle_add(struct handles *t, struct object *o, u32 rights)
     *e = (struct handle){
         .object = o, .number = e->number ^ FREE, .rights = (u16)rights, .type = o->type};
     t->used++;
+    if (unlikely(t->limited != NULL))
+        account_take(t->limited, ACCOUNT_HANDLES, 1);
     return e->number;
 }
 
@@ -59,6 +61,8 @@ struct object *handle_remove(struct handles *t, struct handle *e)
     u32 next = e->number + HANDLE_LIMIT;
     append_free(t, handle_index(e->number), next == NEBULET_NO_HANDLE ? next + HANDLE_LIMIT : next);
     t->used--;
+    if (unlikely(t->limited != NULL))
+        account_discharge(t->limited, ACCOUNT_HANDLES, 1);
     return o;
 }
 

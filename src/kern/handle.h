@@ -25,7 +25,8 @@ struct handles {
     struct handle *at;
     u32 mask; // its size, a power of two, less one
     u32 capacity, used, limit;
-    u32 first, last; // of the free places; first == UINT32_MAX: none
+    u32 first, last;         // of the free places; first == UINT32_MAX: none
+    struct account *limited; // by how many there may be in all; NULL: nobody is
 };
 
 static inline u32 handle_index(nebulet_handle h)

@@ -10,7 +10,6 @@
 #define POLL_NS 2000000ull     // between looks at I/O while every CPU is busy
 #define TURN_NS 250000ull      // of a thread while its siblings wait: they often need little
 #define TICK_NS 20000ull       // at least, or timers could keep a CPU from all work
-#define LOOK_NS 1000000000ull  // at the time that a process may take at all
 #define HANDOVER_NS 1000000ull // until a process that nobody switched to may run elsewhere
 
 // From all the time there was; good to a few percent after a millisecond.
@@ -90,10 +89,8 @@ void pace_arm(struct cpu *c, const struct kthread *self, u64 now, u64 alarm)
         ns = TURN_NS;
     if (c->handover && ns > HANDOVER_NS && kern.ncpus > 1)
         ns = HANDOVER_NS;
-    if (unlikely(p->limits.cpu_ns)) {
-        u64 used = (u64)((unsigned __int128)p->stats.ticks * kern.ns_per_tick >> 20);
-        u64 left = used < p->limits.cpu_ns ? p->limits.cpu_ns - used : 0;
-        left = left < LOOK_NS ? left : LOOK_NS;
+    if (unlikely(p->timed != NULL)) {
+        u64 left = budget_left_ns(p->timed);
         ns = left < ns ? left : ns;
     }
     if (unlikely(thread_vm(self->rt)->interrupt) && ns > HANDOVER_NS)
@@ -122,13 +119,6 @@ void sched_alarm_earlier(struct cpu *c, u64 at)
         pace_contend(c, self); // nobody knows what the timer was to tell
     else
         arm(c, at);
-}
-
-void pace_check_limit(struct process *p)
-{
-    u64 used = (u64)((unsigned __int128)p->stats.ticks * kern.ns_per_tick >> 20);
-    if (used >= p->limits.cpu_ns)
-        process_stop_locked(p, NEBULET_LIMIT, 0);
 }
 
 u64 pace_ring(struct cpu *c, u64 now)

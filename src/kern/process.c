@@ -112,6 +112,41 @@ static struct limits_of_process limits_of(const struct process_config *config)
     return l;
 }
 
+// Its maker's account, but one of its own when it is given less of something.
+static status account_for(struct process *p, const struct process_config *config)
+{
+    const struct limits_of_process *own = &config->limits;
+    struct account *maker = config->parent ? config->parent->account : NULL;
+    u64 most[ACCOUNT_KINDS] = {
+        [ACCOUNT_MEMORY] = own->memory,       [ACCOUNT_HANDLES] = own->handles,
+        [ACCOUNT_THREADS] = own->threads,     [ACCOUNT_MESSAGES] = own->messages,
+        [ACCOUNT_PROCESSES] = own->processes,
+    };
+    bool less = !maker || own->cpu_ns || own->wall_ns;
+    for (u32 i = 0; i < countof(most) && !less; i++)
+        less = most[i] && most[i] < maker->of[i].most;
+    p->account = maker;
+    if (less) {
+        struct budget *b = budget_new(maker, most, own->cpu_ns, own->wall_ns);
+        p->account = b ? &b->account : NULL;
+    }
+    if (!less)
+        account_ref(maker);
+    if (!p->account)
+        return maker && maker->depth + 1 == ACCOUNT_DEPTH ? ERR_NO_RESOURCES : ERR_NO_MEMORY;
+    if (account_charge(p->account, ACCOUNT_PROCESSES, 1))
+        return OK;
+    account_unref(p->account);
+    p->account = NULL;
+    return ERR_NO_RESOURCES;
+}
+
+static void leave_account(struct process *p)
+{
+    account_discharge(p->account, ACCOUNT_PROCESSES, 1);
+    account_unref(p->account);
+}
+
 // A module with threads imports its memory, so that all instances have the same: it is the
 // process's.
 static status give_shared_memory(struct process *p, struct error *e)
@@ -141,7 +176,6 @@ static void set_own(const struct process *p, u32 i, const struct export *x)
 
 static status link(struct process *p, struct error *e)
 {
-    store_limit(p->store, p->limits.memory);
     status s = give_shared_memory(p, e);
     if (!s)
         s = instance_create(p->store, p->module->module, p, &p->instance, e);
@@ -165,19 +199,25 @@ status process_new(struct module_object *m, const struct process_config *config,
                    struct process **out, struct error *e)
 {
     struct process *p = heap_zalloc(sizeof *p);
-    if (!p || !(p->store = store_share(kern_store()))) {
+    status s = p ? account_for(p, config) : ERR_NO_MEMORY;
+    if (!s && !(p->store = store_share(kern_store(), p->account)))
+        s = ERR_NO_MEMORY;
+    if (s) {
+        if (p && p->account)
+            leave_account(p);
         heap_free(p);
-        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for a process");
+        return error_set(e, s, ERROR_NO_OFFSET, "no more processes");
     }
     object_init(&p->object, OBJECT_process);
     p->module = m;
     p->limits = limits_of(config);
     p->handles.limit = p->limits.handles;
-    p->wall_ns = config->wall_ns;
-    p->hand_mask = p->limits.cpu_ns ? 0 : UINT32_MAX;
+    p->handles.limited = account_limited(p->account, ACCOUNT_HANDLES);
+    p->timed = budget_timed(p->account);
+    p->hand_mask = p->timed ? 0 : UINT32_MAX;
     p->owner = config->owner;
     copy_name(p->name, config->name);
-    status s = handles_reserve(&p->handles, 0);
+    s = handles_reserve(&p->handles, 0);
     if (s)
         error_set(e, s, ERROR_NO_OFFSET, "out of memory for handles");
     else
@@ -185,6 +225,7 @@ status process_new(struct module_object *m, const struct process_config *config,
     if (s) {
         handles_free(&p->handles);
         store_free(p->store);
+        leave_account(p);
         heap_free(p);
         return s;
     }
@@ -232,7 +273,6 @@ void process_over(struct process *p)
     heap_free(p->words.buckets);
     object_release(&p->module->object);
     kern_acquire();
-    alarm_cancel(&p->time_limit);
     alarm_cancel(&p->watchdog);
     p->state = NEBULET_OVER;
     object_set(&p->object, NEBULET_ENDED);
@@ -256,6 +296,7 @@ bool process_destroy(struct object *o)
             kern_hooks()->release(p);
         spin_acquire(&rt_switch_lock);
     }
+    leave_account(p);
     heap_free(p);
     return true;
 }
@@ -326,6 +367,7 @@ bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
     if (p->state == NEBULET_CREATED)
         process_keeps(p, -1);
     p->state = NEBULET_ENDS;
+    budget_leaves(p);
     if (!p->threads)
         return true;
     p->to_stop = p->threads;
@@ -353,24 +395,9 @@ bool process_stop(struct process *p, enum nebulet_end how, u32 code, struct vmct
     return done;
 }
 
-bool process_charge(struct process *p, u64 bytes)
-{
-    u64 peak, used = store_memory_used(p->store, &peak) + p->stats.heap, most = p->limits.memory;
-    if (most && (used > most || bytes > most - used))
-        return false;
-    p->stats.heap += bytes;
-    return true;
-}
-
-void process_discharge(struct process *p, u64 bytes)
-{
-    p->stats.heap -= bytes;
-}
-
 static u64 kernel_memory(const struct process *p)
 {
-    u64 n = sizeof *p + words_size(&p->words) + p->handles.capacity * sizeof *p->handles.at +
-            p->stats.heap;
+    u64 n = sizeof *p + words_size(&p->words) + p->handles.capacity * sizeof *p->handles.at;
     n += p->instance ? instance_size(p->instance) : 0;
     return n + p->nthreads * (sizeof(struct kthread) + thread_size());
 }

@@ -13,7 +13,7 @@
 // the guest. The CPU on which the last one went takes the process apart, on its own stack, and only
 // then are those told who wait for it.
 #pragma once
-#include "kern/clock.h"
+#include "kern/account.h"
 #include "kern/handle.h"
 #include "rt/rt.h"
 #include "wasm/vmctx.h"
@@ -31,16 +31,16 @@ struct module_object {
     bool without_wasi; // neither it nor what it could start can ask for it
 };
 
-// How a process was asked to be, and what it may take. 0: as the parent, or no limit.
+// How a process was asked to be, and what it may take: a budget out of its maker's, for itself and
+// all that it makes (base/account.h). 0: as the parent, or no limit.
 struct limits_of_process {
-    u64 memory, cpu_ns;
-    u32 handles, threads, messages, weight, privileges, cpu;
+    u64 memory, cpu_ns, wall_ns;
+    u32 handles, threads, messages, processes, weight, privileges, cpu;
 };
 
 struct statistics {
     u64 ticks; // of the CPU's counter
     u64 switches, preemptions, sent, received;
-    u64 heap; // bytes that the kernel has for it
     u64 memory_peak;
 };
 
@@ -53,8 +53,9 @@ struct word_table {
 };
 
 struct process {
-    struct object object; // signals: NEBULET_ENDED
-    struct wasi *wasi;    // abi/wasi.h; NULL: none
+    struct object object;    // signals: NEBULET_ENDED
+    struct wasi *wasi;       // abi/wasi.h; NULL: none
+    struct account *account; // who pays for it: its own, or its maker's; a reference
 
     // Its own CPU's
     struct handles handles;
@@ -62,7 +63,6 @@ struct process {
     struct instance *instance;
     struct module_object *module;
     struct limits_of_process limits;
-    u64 wall_ns;
     struct word_table words;
     u64 *slots; // of the last call's arguments and results; NULL: it has none
     u64 watchdog_interval;
@@ -90,8 +90,9 @@ struct process {
     bool begun;    // it has had a thread, or somebody is about to give it one
     bool reported; // why it ended
     s64 slice;     // ticks left
-    u32 queued_messages;
-    struct alarm time_limit, watchdog;
+    struct process *next_alive, **self_alive; // of its account
+    struct budget *timed; // the nearest account with a limit of CPU time; NULL: there is none
+    struct alarm watchdog;
     struct statistics stats;
     char name[NEBULET_NAME_MAX + 1];
 };
@@ -142,7 +143,6 @@ struct kthread {
 struct process_config {
     const char *name;
     struct limits_of_process limits;
-    u64 wall_ns;            // from its begin to its end; 0: no limit
     struct process *parent; // whose limits bound it; NULL: no limits but those
     void *owner;
 };
@@ -187,11 +187,6 @@ void process_over(struct process *p); // by the former
 extern bool (*const sched_on_ended)(struct thread *rt);
 
 void process_info(const struct process *p, struct nebulet_info *out); // with the lock
-
-// What the kernel keeps for the running process counts against its limit of memory. With the lock.
-// False: that would be too much.
-bool process_charge(struct process *p, u64 bytes);
-void process_discharge(struct process *p, u64 bytes); // from anywhere
 
 // What whoever joins everything wants to know (main/).
 struct kern_hooks {

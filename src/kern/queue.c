@@ -148,6 +148,6 @@ void queue_arrive(struct cpu *c, struct kthread *t)
     p->home = c;
     c->process = p;
     p->stats.switches++;
-    if (unlikely(p->limits.cpu_ns) || pace_tick_is_late(c, p))
+    if (unlikely(p->timed != NULL) || pace_tick_is_late(c, p))
         c->tick_until = 0; // look at the clock
 }

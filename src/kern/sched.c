@@ -68,7 +68,7 @@ static void switch_from(struct cpu *c, struct kthread *t)
     turn_keep_own(t);
     struct kthread *next = choose(c, t->process);
     if (next && next->status != THREAD_FRESH) {
-        if (unlikely(!c->tick_until) && (contended(c, next) || next->process->limits.cpu_ns))
+        if (unlikely(!c->tick_until) && (contended(c, next) || next->process->timed))
             pace_contend(c, next);
         pace_catch_up(c, next);
         if (next != t)
@@ -243,8 +243,8 @@ static void preempt(struct vmctx *vm)
     c->tick_until = 0;
     bool busy = kern_work; // somebody is at it
     u64 next = pace_ring(c, now);
-    if (unlikely(p->limits.cpu_ns) && p->state == NEBULET_LIVES)
-        pace_check_limit(p);
+    if (unlikely(p->timed != NULL))
+        budget_look(p->timed);
     if (!busy)
         kern_work_off(); // what alarms have begun: who runs next may not do it
     if (has_company(t))

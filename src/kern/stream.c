@@ -31,10 +31,6 @@ bool stream_destroy(struct object *o)
         object_clear(&s->peer->object, NEBULET_WRITABLE);
         object_set(&s->peer->object, NEBULET_PEER_CLOSED);
     }
-    if (s->payer) {
-        process_discharge(s->payer, NEBULET_STREAM_SIZE);
-        object_unref(&s->payer->object);
-    }
     heap_free(s->ring);
     heap_free(s);
     return true;
@@ -62,20 +58,6 @@ static u32 get(struct stream *r, u8 *bytes, u32 size)
     return n;
 }
 
-static status make_ring(struct stream *r)
-{
-    struct process *p = sched_self()->process;
-    if (!process_charge(p, NEBULET_STREAM_SIZE))
-        return ERR_NO_MEMORY;
-    if (!(r->ring = heap_alloc(NEBULET_STREAM_SIZE))) {
-        process_discharge(p, NEBULET_STREAM_SIZE);
-        return ERR_NO_MEMORY;
-    }
-    object_ref(&p->object);
-    r->payer = p;
-    return OK;
-}
-
 static status write_ready(struct stream *s, u64 deadline)
 {
     s64 seen = OK;
@@ -85,7 +67,8 @@ static status write_ready(struct stream *s, u64 deadline)
         return ERR_PEER_CLOSED;
     if (s->peer->count == NEBULET_STREAM_SIZE)
         return (status)seen;
-    return s->peer->ring ? OK : make_ring(s->peer);
+    struct stream *r = s->peer;
+    return r->ring || (r->ring = heap_alloc(NEBULET_STREAM_SIZE)) ? OK : ERR_NO_MEMORY;
 }
 
 enum { AT_ONCE = 16 << 10 }; // bytes that are copied with the lock held

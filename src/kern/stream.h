@@ -9,7 +9,6 @@ struct stream {
     bool writes;         // this end is written to
     // Of the end that is read; made when it is first written to, and charged to who did.
     u8 *ring;
-    struct process *payer; // a reference
     u32 from, count;
 };
 

@@ -5,24 +5,24 @@
 #include "kern/word.h"
 #include "plat/plat.h"
 
-static void on_time_limit(struct alarm *a)
+static status new_thread(struct process *p, struct kthread **out)
 {
-    process_stop_locked(container_of(a, struct process, time_limit), NEBULET_LIMIT, 0);
-}
-
-static struct kthread *new_thread(struct process *p)
-{
-    struct kthread *t = heap_zalloc(sizeof *t);
+    if (p->nthreads >= p->limits.threads || !account_charge(p->account, ACCOUNT_THREADS, 1))
+        return ERR_NO_RESOURCES;
+    bool no_room = p->nthreads && words_reserve(&p->words, p->nthreads + 1) != OK;
+    struct kthread *t = no_room ? NULL : heap_zalloc(sizeof *t);
     if (!t || !(t->rt = thread_create_beside(p->instance))) {
+        account_discharge(p->account, ACCOUNT_THREADS, 1);
         heap_free(t);
-        return NULL;
+        return ERR_NO_MEMORY;
     }
     object_init(&t->object, OBJECT_thread);
     t->process = p;
     thread_vm(t->rt)->user = t;
     t->vm = instance_vm(p->instance);
     t->next_turn = t->last_turn = t;
-    return t;
+    *out = t;
+    return OK;
 }
 
 // One that was never started.
@@ -30,6 +30,7 @@ static void drop_thread(struct kthread *t)
 {
     thread_free(t->rt);
     instance_free(t->own_instance);
+    account_discharge(t->process->account, ACCOUNT_THREADS, 1);
     heap_free(t);
 }
 
@@ -74,9 +75,10 @@ static void add_start(struct kthread *t, struct instance *in)
 static status main_thread(struct process *p, const struct vm_func *invoke, struct kthread **out)
 {
     const struct module_object *m = p->module;
-    struct kthread *t = new_thread(p);
-    if (!t)
-        return ERR_NO_MEMORY;
+    struct kthread *t;
+    status s = new_thread(p, &t);
+    if (s)
+        return s;
     add_start(t, p->instance);
     const struct export *x = invoke || !m->start ? m->initialize : m->start;
     if (x)
@@ -108,10 +110,7 @@ static void live(struct process *p, struct kthread *t)
 {
     process_keeps(p, -1);
     p->state = NEBULET_LIVES;
-    if (p->wall_ns) {
-        p->time_limit.ring = on_time_limit;
-        alarm_set(&p->time_limit, plat_now() + p->wall_ns);
-    }
+    budget_begins(p);
     start(t);
     object_unref(&t->object);
 }
@@ -123,6 +122,10 @@ status process_begin(struct process *p, const struct vm_func *invoke)
         return ERR_BAD_STATE;
     status s = main_thread(p, invoke, &t);
     kern_acquire();
+    if (budget_is_over(p)) {
+        p->reported = true;
+        process_stop_locked(p, NEBULET_LIMIT, 0);
+    }
     bool killed = p->state != NEBULET_CREATED;
     if (killed) {
         kern_release();
@@ -170,11 +173,10 @@ status thread_new(struct process *p, u32 function, u32 arg, u32 stack, struct kt
     const struct vm_func *f;
     if (!thread_func(p, function, &f) || (stack && !p->module->stack_pointer))
         return ERR_INVALID_ARG;
-    if (p->nthreads >= p->limits.threads)
-        return ERR_NO_RESOURCES;
-    struct kthread *t = words_reserve(&p->words, p->nthreads + 1) ? NULL : new_thread(p);
-    if (!t)
-        return ERR_NO_MEMORY;
+    struct kthread *t;
+    status s = new_thread(p, &t);
+    if (s)
+        return s;
     add_call(t, f);
     t->slots[0] = arg;
     t->own[0] = stack;
@@ -189,12 +191,11 @@ s64 thread_new_wasi(struct process *p, u32 arg)
     struct error e = {0};
     struct extern_ x;
     static const char name[] = "wasi_thread_start";
-    if (p->nthreads >= p->limits.threads)
-        return ERR_NO_RESOURCES;
-    struct kthread *t = words_reserve(&p->words, p->nthreads + 1) ? NULL : new_thread(p);
-    if (!t)
-        return ERR_NO_MEMORY;
-    status s = instance_create(p->store, p->module->module, p, &t->own_instance, &e);
+    struct kthread *t;
+    status s = new_thread(p, &t);
+    if (s)
+        return s;
+    s = instance_create(p->store, p->module->module, p, &t->own_instance, &e);
     if (!s)
         s = instance_export(t->own_instance, name, sizeof name - 1, &x);
     bool fits = !s && x.kind == EXTERN_FUNC && x.func_type->nparams == 2 &&
@@ -326,6 +327,7 @@ static bool remove_thread(struct kthread *t)
     p->nthreads--;
     if (p->to_stop == t)
         p->to_stop = t->next_thread;
+    account_discharge(p->account, ACCOUNT_THREADS, 1);
     object_set(&t->object, NEBULET_ENDED);
     object_unref(&t->object);
     return !p->threads;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kern/process.h"
 #include "main/archive.h"
 #include "main/guest.h"
 #include "main/host.h"
@@ -86,10 +87,18 @@ static void describe_all(struct words *w, const struct options *o)
         add(w, "trace", "", "");
     if (o->stats)
         add(w, "stats", "", "");
-    if (o->max_time)
-        add_number(w, "time=", o->max_time);
-    if (o->max_memory)
-        add_number(w, "memory=", o->max_memory);
+    const struct limits_of_process l = options_limits(o);
+    const struct {
+        const char *word;
+        u64 value;
+    } limits[] = {{"memory=", l.memory},       {"time=", l.wall_ns},    {"cpu=", l.cpu_ns},
+                  {"handles=", l.handles},     {"threads=", l.threads}, {"messages=", l.messages},
+                  {"processes=", l.processes}, {"weight=", l.weight}};
+    for (u32 i = 0; i < countof(limits); i++)
+        if (limits[i].value)
+            add_number(w, limits[i].word, limits[i].value);
+    if (o->may)
+        add_number(w, "may=", l.privileges);
 }
 
 // The name of a program in the archive: no two are the same.

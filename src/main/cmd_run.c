@@ -75,7 +75,7 @@ static int load(struct program *p)
         .name = file_base_name(p->own.argv[0]),
         .bytes = p->file.bytes,
         .size = p->file.size,
-        .config = {.limits = {.memory = p->o->max_memory}, .wall_ns = p->o->max_time},
+        .config = {.limits = options_limits(p->o)},
         .trace = p->o->trace,
     };
     return job_load(&p->job, &e) ? complain_module(&p->file, &e) : EXIT_OK;
@@ -240,6 +240,9 @@ static int run_split(struct options *o, struct program *programs, struct operand
     for (int i = 0; i < n; i++)
         programs[i] = (struct program){.o = o, .own = operands[i]};
     int code = run_all(programs, n);
+    if (o->stats)
+        complain("at most %llu KiB of memory in use",
+                 (unsigned long long)(plat_memory_peak() >> 10));
     for (int i = 0; i < n; i++)
         unload(&programs[i]);
     jobs_free();

@@ -106,10 +106,11 @@ status job_link(struct job *j, struct error *e)
 {
     j->config.name = j->name;
     j->config.owner = j;
-    j->config.limits.privileges = NEBULET_MAY_ALL;
     status s = process_new(j->module, &j->config, &j->process, e);
     if (s)
         return s;
+    u32 may = j->config.limits.privileges;
+    wasi_withhold(j->wasi, !(may & NEBULET_MAY_PRINT), !(may & NEBULET_MAY_FILES));
     j->process->wasi = j->wasi;
     j->process->trace = j->trace;
     j->process->slots = j->slots;

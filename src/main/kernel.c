@@ -16,10 +16,13 @@
 //   stdin=/PATH             standard input is that file
 //   input=/PATH             console input begins with that file; input.all=/PATH: and ends there
 //   argc=N                  exactly N words behind init= are arguments, whatever they are
-//   time=NS                 end it after that many nanoseconds
 //   refuse=N, refuse.all=N  for tests: the Nth request for memory finds none, and those after it
+//   time=NS                 end it, and all that it has started, after that many nanoseconds
+//   cpu=NS                  the same after so many of processors
 //   tick=NS                 for tests: timer interrupts that often, which do nothing
-//   memory=BYTES            its memories may take so much
+//   memory=BYTES            it, all that it starts, and what is kept for them may take so much
+//   handles=N threads=N messages=N processes=N weight=N   as for `nebulet run`
+//   may=BITS                what it may do (enum nebulet_privilege)
 //   trace, stats, -v        as for `nebulet run`
 //   more                    the next program runs at the same time
 //   keep                    files that programs write are there for the next one
@@ -52,7 +55,8 @@ struct launch {
     bool wast, verbose, trace, stats, keep, no_dirs, simd_validate, counted;
     bool more; // another one is to run at the same time
     bool refuse_all;
-    u64 argc, time, memory, refuse;
+    u64 argc, refuse;
+    struct limits_of_process limits;
     VEC(const char *) args, env;
     VEC(char *) dirs; // GUEST::PATH, to be cut
 };
@@ -173,6 +177,29 @@ static void flag(struct launch *l, const char *word)
         console_multiplex();
 }
 
+static bool limit(struct limits_of_process *l, const char *word)
+{
+    const struct {
+        const char *word;
+        u64 *large;
+        u32 *small;
+    } known[] = {{"memory=", &l->memory, NULL},       {"time=", &l->wall_ns, NULL},
+                 {"cpu=", &l->cpu_ns, NULL},          {"handles=", NULL, &l->handles},
+                 {"threads=", NULL, &l->threads},     {"messages=", NULL, &l->messages},
+                 {"processes=", NULL, &l->processes}, {"weight=", NULL, &l->weight},
+                 {"may=", NULL, &l->privileges}};
+    for (u32 i = 0; i < countof(known); i++) {
+        const char *v = after(word, known[i].word);
+        if (v && known[i].large)
+            *known[i].large = number(v);
+        else if (v)
+            *known[i].small = (u32)number(v);
+        if (v)
+            return true;
+    }
+    return false;
+}
+
 // False when the word starts the program.
 static bool setting(struct launch *l, struct words *w, const char *word)
 {
@@ -196,16 +223,14 @@ static bool setting(struct launch *l, struct words *w, const char *word)
             console_terminal((u32)(*v - '0'));
     else if ((v = after(word, "argc=")))
         l->argc = number(v), l->counted = true;
-    else if ((v = after(word, "time=")))
-        l->time = number(v);
     else if ((v = after(word, "refuse=")))
         l->refuse = number(v), l->refuse_all = false;
     else if ((v = after(word, "refuse.all=")))
         l->refuse = number(v), l->refuse_all = true;
+    else if (limit(&l->limits, word))
+        ; // it is set
     else if ((v = after(word, "tick=")))
         time_tick(number(v));
-    else if ((v = after(word, "memory=")))
-        l->memory = number(v);
     else if ((v = after(word, "words=")))
         read_words(v, w);
     else if ((v = after(word, "init=")) || (v = after(word, "wast=")))
@@ -348,7 +373,7 @@ static int load(struct program *p, struct launch *l)
         .name = base_name(l->init),
         .bytes = p->file.bytes,
         .size = p->file.size,
-        .config = {.limits = {.memory = l->memory}, .wall_ns = l->time},
+        .config = {.limits = l->limits},
         .trace = l->trace,
     };
     if (!make_wasi(p, l)) {
@@ -428,6 +453,8 @@ static int run_programs(struct launch *l, struct words *w)
     for (u32 i = 0; i < n && code; i++)
         job_stop(&programs[i].job);
     jobs_run();
+    if (l->stats)
+        say("at most %lu KiB of memory in use", (unsigned long)(plat_memory_peak() >> 10));
     for (u32 i = 0; i < n; i++) {
         if (!code)
             code = programs[i].job.code;
@@ -523,7 +550,7 @@ static void print_stamps(void)
 
 void kernel_main(void)
 {
-    static struct launch l = {.engine = &fast_engine};
+    static struct launch l = {.engine = &fast_engine, .limits = {.privileges = NEBULET_MAY_ALL}};
     size_t n = strlen(boot.command_line);
     char *line = heap_alloc(n + 1);
     if (!line || rt_init())

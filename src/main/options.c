@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kern/process.h"
 #include "main/host.h"
 #include "wasm/engine.h"
 
@@ -20,6 +21,8 @@ enum option_kind {
     OPTION_SIZE,   // u64 bytes: 65536, 64K, 512M, 2G
     OPTION_TIME,   // u64 nanoseconds: seconds, with a fraction if wanted
     OPTION_ENGINE, // const struct engine *
+    OPTION_WEIGHT, // u64, 1 to 1000
+    OPTION_MAY,    // u64: privileges, and MAY_GIVEN
 };
 
 struct option {
@@ -44,9 +47,22 @@ static const struct option table[] = {
     {"--invoke", "FUNC", OPTION_TEXT, FIELD(invoke), FOR_RUN,
      "call an exported function with ARGS, and print what it returns"},
     {"--max-memory", "SIZE", OPTION_SIZE, FIELD(max_memory), FOR_RUN | FOR_BOOT,
-     "bytes for its memories, tables, messages and streams: 65536, 64K, 512M"},
+     "bytes for it, all that it starts, and what is kept for them: 65536, 64K, 512M"},
     {"--max-time", "SECONDS", OPTION_TIME, FIELD(max_time), FOR_RUN | FOR_BOOT,
-     "end the program with a trap after that time"},
+     "end the program and all that it has started after that time"},
+    {"--max-cpu", "SECONDS", OPTION_TIME, FIELD(max_cpu), FOR_RUN | FOR_BOOT,
+     "the same after so much time of processors, taken by all of them together"},
+    {"--max-handles", "N", OPTION_COUNT, FIELD(max_handles), FOR_RUN | FOR_BOOT,
+     "handles that it and all that it starts may have"},
+    {"--max-threads", "N", OPTION_COUNT, FIELD(max_threads), FOR_RUN | FOR_BOOT, "threads"},
+    {"--max-messages", "N", OPTION_COUNT, FIELD(max_messages), FOR_RUN | FOR_BOOT,
+     "messages that nobody has taken yet"},
+    {"--max-processes", "N", OPTION_COUNT, FIELD(max_processes), FOR_RUN | FOR_BOOT,
+     "processes, itself included"},
+    {"--weight", "N", OPTION_WEIGHT, FIELD(weight), FOR_RUN | FOR_BOOT,
+     "its share of a busy processor beside others, 1 to 1000 (100)"},
+    {"--may", "LIST", OPTION_MAY, FIELD(may), FOR_RUN | FOR_BOOT,
+     "of spawn,serve,connect,print,files: only those; none; everything (the default)"},
     {"--memory", "SIZE", OPTION_SIZE, FIELD(memory), FOR_BOOT | FOR_WAST,
      "bytes of memory that the machine has (2G)"},
     {"--cpus", "N", OPTION_COUNT, FIELD(cpus), FOR_RUN | FOR_BOOT | FOR_WAST,
@@ -125,6 +141,59 @@ static bool parse_time(const char *text, u64 *out)
     return true;
 }
 
+static bool parse_weight(const char *text, u64 *out)
+{
+    return parse_count(text, out) && *out <= 1000;
+}
+
+// As in the manifest of init (doc/init.md).
+static bool parse_may(const char *text, u64 *out)
+{
+    static const struct {
+        const char *name;
+        u32 privileges;
+    } known[] = {
+        {"spawn", NEBULET_MAY_SPAWN},
+        {"serve", NEBULET_MAY_SERVE},
+        {"connect", NEBULET_MAY_CONNECT},
+        {"print", NEBULET_MAY_PRINT},
+        {"files", NEBULET_MAY_FILES},
+        {"everything", NEBULET_MAY_ALL},
+        {"nothing", 0},
+        {"none", 0},
+    };
+    *out = MAY_GIVEN;
+    for (size_t n; (n = strcspn(text, ",")); text += n + (text[n] == ',')) {
+        u32 i = 0;
+        while (i < countof(known) && (strlen(known[i].name) != n || memcmp(known[i].name, text, n)))
+            i++;
+        if (i == countof(known))
+            return false;
+        *out |= known[i].privileges;
+    }
+    return !*text;
+}
+
+static u32 small(u64 n)
+{
+    return n < UINT32_MAX ? (u32)n : UINT32_MAX;
+}
+
+struct limits_of_process options_limits(const struct options *o)
+{
+    return (struct limits_of_process){
+        .memory = o->max_memory,
+        .cpu_ns = o->max_cpu,
+        .wall_ns = o->max_time,
+        .handles = small(o->max_handles),
+        .threads = small(o->max_threads),
+        .messages = small(o->max_messages),
+        .processes = small(o->max_processes),
+        .weight = (u32)o->weight,
+        .privileges = o->may ? (u32)o->may & NEBULET_MAY_ALL : NEBULET_MAY_ALL,
+    };
+}
+
 static bool set(const struct option *d, struct options *o, const char *value)
 {
     void *field = (char *)o + d->offset;
@@ -139,6 +208,8 @@ static bool set(const struct option *d, struct options *o, const char *value)
     case OPTION_COUNT: return parse_count(value, field);
     case OPTION_SIZE: return parse_size(value, field);
     case OPTION_TIME: return parse_time(value, field);
+    case OPTION_WEIGHT: return parse_weight(value, field);
+    case OPTION_MAY: return parse_may(value, field);
     case OPTION_ENGINE: return (*(const struct engine **)field = engine_find(value)) != NULL;
     }
     return false;

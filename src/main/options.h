@@ -10,6 +10,8 @@
 #include "base/vec.h"
 
 struct engine;
+struct limits_of_process;
+#define MAY_GIVEN (1ull << 32)
 
 enum command_bit {
     FOR_RUN = 1,
@@ -27,9 +29,11 @@ struct options {
     VEC(const char *) dirs; // HOST[::GUEST]
     VEC(const char *) env;  // K[=V]
     const char *argv0, *invoke;
-    const char *code;    // inspect --code: "" for all functions, NULL when not asked
-    u64 max_memory;      // bytes; 0: no limit
-    u64 max_time;        // nanoseconds; 0: no limit
+    const char *code;      // inspect --code: "" for all functions, NULL when not asked
+    u64 max_memory;        // bytes; 0: no limit
+    u64 max_time, max_cpu; // nanoseconds; 0: no limit
+    u64 max_handles, max_threads, max_messages, max_processes, weight; // 0: not given
+    u64 may;             // enum nebulet_privilege, with MAY_GIVEN; 0: not given
     u64 repeat;          // at least 1
     const char *machine; // boot: NULL, or as given
     const char *accel;   // boot: NULL, or as given
@@ -61,6 +65,7 @@ struct operands {
     char **argv;
 };
 int options_split(const struct options *o, struct operands *out);
+struct limits_of_process options_limits(const struct options *o); // for run and boot
 // The options of a command, a line or more each.
 void options_print(const struct command *c);
 // The nearest of the names that each(context, i) gives until NULL, or NULL if none is near.

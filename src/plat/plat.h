@@ -107,6 +107,8 @@ void plat_stack_enter(struct plat_stack *own, struct plat_stack *from);
 void plat_stack_dropped(void *low, size_t size);
 
 // --- The rest of the world
+u64 plat_memory_peak(
+    void); // bytes that were in use at most, of this process or machine; 0: unknown
 void plat_console_write(const char *p, size_t n); // diagnostics
 status plat_entropy(void *p, size_t n);           // ERR_UNAVAILABLE without a source
 __attribute__((noreturn)) void plat_exit(int code);

@@ -26,7 +26,7 @@ enum {
 
 static struct memory_slot *new_slot(const struct realm *r)
 {
-    struct memory_slot *slot = heap_zalloc(sizeof *slot);
+    struct memory_slot *slot = heap_zalloc_unpaid(sizeof *slot);
     u8 *p = slot ? plat_reserve(thread_room(r) + MEMORY_RESERVATION) : NULL;
     if (!p) {
         heap_free(slot);
@@ -100,36 +100,32 @@ static status fit(struct vm_memory *m, u64 bytes)
     return OK;
 }
 
-static bool account(struct store *s, u64 bytes)
+void store_count(struct store *s, u64 bytes)
 {
-    if (bytes > s->max_memory - s->memory)
-        return false;
     s->memory += bytes;
     if (s->memory > s->peak_memory)
         s->peak_memory = s->memory;
-    return true;
 }
 
-// Of the tables, what goes beyond an allowance that is free: so a limit that is a program's memory
-// to the byte leaves room for the few elements that most programs have.
-static u64 counted(u64 table_bytes)
+// Pages of a memory: the limit of memory holds for them to the byte.
+static bool charge(struct store *s, u64 bytes)
 {
-    enum { FREE = 1 << 20 };
-    return table_bytes > FREE ? table_bytes - FREE : 0;
-}
-
-bool tables_charge(struct store *s, u64 bytes)
-{
-    if (!account(s, counted(s->table_bytes + bytes) - counted(s->table_bytes)))
+    if (!account_charge(s->account, ACCOUNT_MEMORY, bytes))
         return false;
-    s->table_bytes += bytes;
+    if (!account_charge(s->account, ACCOUNT_KEPT, bytes)) {
+        account_discharge(s->account, ACCOUNT_MEMORY, bytes);
+        return false;
+    }
+    store_count(s, bytes);
     return true;
 }
 
-void tables_discharge(struct store *s, u64 bytes)
+// After the pages are gone, so that nobody has them a second time.
+static void discharge(struct store *s, u64 bytes)
 {
-    s->memory -= counted(s->table_bytes) - counted(s->table_bytes - bytes);
-    s->table_bytes -= bytes;
+    s->memory -= bytes;
+    account_discharge(s->account, ACCOUNT_MEMORY, bytes);
+    account_discharge(s->account, ACCOUNT_KEPT, bytes);
 }
 
 status memory_create(struct store *s, const struct limits *limits, struct plat_image *image,
@@ -137,7 +133,7 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
 {
     *out = NULL;
     u64 bytes = limits->min * WASM_PAGE;
-    if (limits->min > MAX_PAGES || !account(s, bytes))
+    if (limits->min > MAX_PAGES || !charge(s, bytes))
         return ERR_NO_MEMORY;
     struct memory_slot *slot = take_slot(s->realm, bytes, image);
     if (slot && !suits(slot, bytes, image))
@@ -145,7 +141,7 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
     if (!slot || fit(&slot->vm, bytes)) {
         if (slot)
             put_slot(s->realm, slot);
-        s->memory -= bytes;
+        discharge(s, bytes);
         return ERR_NO_MEMORY;
     }
     slot->vm.max = (limits->max < MAX_PAGES ? limits->max : MAX_PAGES) * WASM_PAGE;
@@ -163,7 +159,7 @@ void memory_shrink(struct store *s, struct vm_memory *m)
         u64 n = m->bytes - LARGE < PIECE ? m->bytes - LARGE : PIECE;
         plat_decommit(m->base + m->bytes - n, n);
         m->bytes -= n;
-        s->memory -= n;
+        discharge(s, n);
         look_up();
     }
 }
@@ -182,16 +178,17 @@ void memory_free(struct store *s, struct vm_memory *m)
         return;
     struct memory_slot *slot = (struct memory_slot *)m;
     memory_shrink(s, m);
-    s->memory -= m->bytes;
+    u64 bytes = m->bytes;
     if (s->realm->closing) {
         release_slot(s->realm, slot);
-        return;
+    } else {
+        if (bytes < plat_costs.zero && !slot->image && s->realm->nfree_slots < WARM_MAX)
+            memset(m->base, 0, bytes);
+        else
+            plat_zero(m->base, bytes);
+        put_slot(s->realm, slot);
     }
-    if (m->bytes < plat_costs.zero && !slot->image && s->realm->nfree_slots < WARM_MAX)
-        memset(m->base, 0, m->bytes);
-    else
-        plat_zero(m->base, m->bytes);
-    put_slot(s->realm, slot);
+    discharge(s, bytes);
 }
 
 // Slots leave the pool while this works on them, so that the lock is not held for long.
@@ -216,10 +213,10 @@ void memories_forget(struct realm *r, struct plat_image *image)
 s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages)
 {
     u64 delta = pages * WASM_PAGE, old = m->bytes;
-    if (delta > m->max - old || !account(s, delta))
+    if (delta > m->max - old || !charge(s, delta))
         return -1;
     if (plat_commit(m->base + old, delta)) {
-        s->memory -= delta;
+        discharge(s, delta);
         return -1;
     }
     m->bytes = old + delta;
@@ -255,8 +252,9 @@ void memories_free(struct store *s)
     for (struct memory_slot *p; (p = s->owned_memories);) {
         s->owned_memories = p->next;
         memory_shrink(s, &p->vm);
-        s->memory -= p->vm.bytes;
+        u64 bytes = p->vm.bytes;
         release_slot(s->realm, p);
+        discharge(s, bytes);
     }
 }
 

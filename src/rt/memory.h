@@ -31,9 +31,7 @@ status memory_none(struct store *s);                         // makes s->no_memo
 void memories_free(struct store *s);                         // store_memory's
 void memories_release(struct realm *r);                      // the pool
 void memories_forget(struct realm *r, struct plat_image *i); // which is about to go
-// Bytes of tables, against the store's limit. False: past it.
-bool tables_charge(struct store *s, u64 bytes);
-void tables_discharge(struct store *s, u64 bytes);
+void store_count(struct store *s, u64 bytes); // that memories and tables have more, for information
 
 // Tables know how their elements are allocated.
 struct rt_table {

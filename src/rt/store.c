@@ -5,14 +5,14 @@
 #include "rt/memory.h"
 #include "rt/thread.h"
 
-static struct store *create(struct realm *r)
+static struct store *create(struct realm *r, struct account *account)
 {
     struct store *s = heap_zalloc(sizeof *s);
     if (!s)
         return NULL;
     s->realm = r;
     s->engine = r->engine;
-    s->max_memory = UINT64_MAX;
+    s->account = account;
     return s;
 }
 
@@ -22,7 +22,7 @@ struct store *store_create(const struct engine *engine)
     if (!r)
         return NULL;
     r->engine = engine;
-    struct store *s = create(r);
+    struct store *s = create(r, NULL);
     if (s)
         s->owns_realm = true;
     else
@@ -30,14 +30,9 @@ struct store *store_create(const struct engine *engine)
     return s;
 }
 
-struct store *store_share(struct store *of)
+struct store *store_share(struct store *of, struct account *account)
 {
-    return create(of->realm);
-}
-
-void store_limit(struct store *s, u64 max_memory_bytes)
-{
-    s->max_memory = max_memory_bytes ? max_memory_bytes : UINT64_MAX;
+    return create(of->realm, account);
 }
 
 u64 store_memory_used(const struct store *s, u64 *peak)

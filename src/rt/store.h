@@ -148,10 +148,9 @@ struct realm {
 struct store {
     const struct engine *engine;
     struct realm *realm;
-    bool owns_realm;        // the first of its stores
-    u64 max_memory, memory; // bytes that all memories, and large tables, may have and have
-    u64 peak_memory;
-    u64 table_bytes;
+    bool owns_realm;                    // the first of its stores
+    struct account *account;            // who pays for what is in it; NULL: nobody
+    u64 memory, peak_memory;            // bytes of memories and tables
     struct registration *registrations; // newest first
     struct store_item *items;           // store_host_extern, newest first
     struct instance *instances;

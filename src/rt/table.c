@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Tables: arrays of copies of vm_funcs. A small one is a heap block; one that outgrows it moves
-// into a reservation for as many elements as it may ever have, and stays there.
+// into a reservation for as many elements as it may ever have, and stays there. Its pages are
+// charged as the heap's blocks are: they are the kernel's.
 #include "rt/memory.h"
 #include "base/lookup.h"
 #include "plat/plat.h"
@@ -29,6 +30,17 @@ static bool grow_on_heap(struct rt_table *t, u64 length)
     return true;
 }
 
+static bool commit(const struct rt_table *t, void *at, u64 bytes)
+{
+    struct account *a = t->store->account;
+    if (!account_charge(a, ACCOUNT_KEPT, bytes))
+        return false;
+    if (!plat_commit(at, bytes))
+        return true;
+    account_discharge(a, ACCOUNT_KEPT, bytes);
+    return false;
+}
+
 static bool move_to_reservation(struct rt_table *t)
 {
     u64 size = ALIGN_UP(element_bytes(t->vm.max), PLAT_PAGE);
@@ -36,7 +48,7 @@ static bool move_to_reservation(struct rt_table *t)
     struct vm_func *at = plat_reserve(size);
     if (!at)
         return false;
-    if (plat_commit(at, old)) {
+    if (!commit(t, at, old)) {
         plat_release(at, size);
         return false;
     }
@@ -54,7 +66,7 @@ static bool grow_reserved(struct rt_table *t, u64 length)
     if (!t->reserved && !move_to_reservation(t))
         return false;
     u64 have = element_bytes(t->capacity), need = ALIGN_UP(element_bytes(length), PLAT_PAGE);
-    if (need > have && plat_commit((u8 *)t->vm.at + have, need - have))
+    if (need > have && !commit(t, (u8 *)t->vm.at + have, need - have))
         return false;
     if (need > have)
         t->capacity = need / sizeof *t->vm.at;
@@ -70,13 +82,9 @@ static bool make_room(struct rt_table *t, u64 length)
 
 bool table_resize(struct rt_table *t, u64 length)
 {
-    u64 more = element_bytes(length - t->vm.length);
-    if (length > t->vm.max || !tables_charge(t->store, more))
+    if (length > t->vm.max || !make_room(t, length))
         return false;
-    if (!make_room(t, length)) {
-        tables_discharge(t->store, more);
-        return false;
-    }
+    store_count(t->store, element_bytes(length - t->vm.length));
     t->vm.length = length;
     return true;
 }
@@ -103,11 +111,20 @@ static void release(struct rt_table *t)
 void table_free(struct rt_table *t)
 {
     if (t->vm.length)
+<<<<<<< HEAD
         tables_discharge(t->store, element_bytes(t->vm.length));
     if (t->reserved)
         release(t);
     else
+=======
+        t->store->memory -= element_bytes(t->vm.length);
+    if (t->reserved) {
+        plat_release(t->vm.at, t->reserved);
+        account_discharge(t->store->account, ACCOUNT_KEPT, element_bytes(t->capacity));
+    } else {
+>>>>>>> accounts
         heap_free(t->vm.at);
+    }
     *t = (struct rt_table){0};
 }
 

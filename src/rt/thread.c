@@ -84,6 +84,13 @@ struct thread *thread_running(void)
     return thread_running_on(this_cpu());
 }
 
+// The thread that runs now has come from where c->vm says, maybe on its way through others.
+static struct account *who_runs(void)
+{
+    const struct thread *t = thread_running();
+    return t ? t->payer : NULL;
+}
+
 size_t thread_room(const struct realm *r)
 {
     return GUARD + STACK + LINK_BYTES + (r->engine->code ? 0 : CELL_BYTES);
@@ -391,6 +398,7 @@ static struct thread *take_thread(struct realm *r)
 static struct thread *begin(struct thread *t, struct store *s)
 {
     t->store = s;
+    t->payer = s->account;
     LIST_ADD(&s->threads, t);
     lay_out(t);
     return t;
@@ -485,5 +493,6 @@ status rt_init(void)
     look_up_hook = rt_look_up;
     if (!s)
         plat_on_fault(trap_on_fault);
+    heap_who_runs = who_runs;
     return s;
 }

@@ -25,6 +25,7 @@ enum thread_state { THREAD_IDLE, THREAD_RUNNING, THREAD_PARKED };
 struct thread {
     struct vm_thread vm; // first: thread_vm
     struct store *store;
+    struct account *payer; // for what the heap gives while it runs
     struct thread *next, **self;
     enum thread_state state; // of thread_call's call; that of a scheduler's thread is its business
     u32 cpu;                 // that thread_call or thread_resume has come from

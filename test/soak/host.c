@@ -36,17 +36,17 @@ static void *count(void *block)
     return block;
 }
 
-void *heap_alloc(size_t size)
+void *raw_alloc(size_t size)
 {
     return fails() ? NULL : count(malloc(size ? size : 1));
 }
 
-void *heap_zalloc(size_t size)
+void *raw_zalloc(size_t size)
 {
     return fails() ? NULL : count(calloc(1, size ? size : 1));
 }
 
-void heap_free(void *block)
+void raw_free(void *block)
 {
     if (!block)
         return;
@@ -55,15 +55,20 @@ void heap_free(void *block)
     free(block);
 }
 
-void *heap_resize(void *block, size_t size)
+void *raw_resize(void *block, size_t size)
 {
-    void *moved = heap_alloc(size);
+    void *moved = raw_alloc(size);
     size_t old = block ? malloc_usable_size(block) : 0;
     if (!moved)
         return NULL;
     memcpy(moved, block ? block : moved, old < size ? old : size);
-    heap_free(block);
+    raw_free(block);
     return moved;
+}
+
+size_t raw_size(const void *block)
+{
+    return malloc_usable_size((void *)block) + sizeof(size_t);
 }
 
 static u64 address_space(void)
@@ -113,7 +118,10 @@ static int run(const u8 *bytes, size_t size, const struct engine *engine, u32 cp
     if (jobs_init(engine, cpus, true, NULL))
         return 2;
     jobs_print(print);
-    struct job j = {.name = args[0], .bytes = bytes, .size = size};
+    struct job j = {.name = args[0],
+                    .bytes = bytes,
+                    .size = size,
+                    .config = {.limits = {.privileges = NEBULET_MAY_ALL}}};
     j.wasi = wasi_of(args, nargs, folder);
     status s = j.wasi ? job_load(&j, &e) : ERR_NO_MEMORY;
     if (!s)

@@ -426,6 +426,7 @@ def cases(bench):
     machine = Machine(bench)
     yield from renamed("guest", guest.cases(machine))
     yield from renamed("kern", kern.programs(bench, "boot"))
+    yield from renamed("kern", kern.keeps(bench, "boot"))
     if not sdk.build():
         yield from renamed("sdk", sdk.programs(machine))
     yield from boots(bench)

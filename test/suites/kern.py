@@ -204,6 +204,33 @@ def run_parking(bench, command, engine, cpus, source, limit=300):
                           f"{late[len(late) // 2] * 1000:.1f} ms")
 
 
+# --- keeps.c: what a hostile guest makes the kernel keep is what it was given, and no more
+GIVEN, BESIDES = 64 << 10, 8 << 10  # KiB
+KINDS = ["channels", "messages", "handles", "events", "streams", "arguments", "memories"]
+PEAK = re.compile(rb"at most (\d+) KiB of memory in use")
+
+
+def run_keeps(bench, command, engine, kind):
+    wasm = build(SOURCES / "keeps.c")
+    machine = ["--memory", "512M"] if command == "boot" else []
+    result = base.run([bench.program, command, "--engine", engine, "--stats", "--cpus", 1, *machine,
+                       "--max-memory", f"{GIVEN}K", "--max-time", 60, "--dir", f"{wasm.parent}::/",
+                       wasm, kind], limit=180)
+    peak = PEAK.search(result.err)
+    if not peak or not result.out.startswith(b"kept "):
+        raise base.Failed(base.excerpt(result.out + result.err))
+    if int(peak[1]) > GIVEN + BESIDES:
+        raise base.Failed(f"{int(peak[1])} KiB were in use, of {GIVEN} given\n"
+                          + base.excerpt(result.out + result.err))
+
+
+def keeps(bench, command):
+    for kind in KINDS:
+        for engine in bench.engines:
+            yield base.Case(f"keeps {kind}", engine,
+                            lambda e=engine, k=kind: run_keeps(bench, command, e, k))
+
+
 SPECIAL = {"parking": run_parking}
 
 # What a program is told where it is to do more, or less, than it does by itself.
@@ -224,3 +251,4 @@ def cases(bench):
     yield from programs(bench, "run")
     for engine in bench.engines:
         yield base.Case("the end of the stack", engine, lambda e=engine: stack.exhausted(bench, e))
+    yield from keeps(bench, "run")

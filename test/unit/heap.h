@@ -29,31 +29,36 @@ static void *test_heap_count(void *block)
     return block;
 }
 
-void *heap_alloc(size_t size)
+void *raw_alloc(size_t size)
 {
     return test_heap_fails() ? NULL : test_heap_count(malloc(size ? size : 1));
 }
 
-void *heap_zalloc(size_t size)
+void *raw_zalloc(size_t size)
 {
     return test_heap_fails() ? NULL : test_heap_count(calloc(1, size ? size : 1));
 }
 
-void heap_free(void *block)
+void raw_free(void *block)
 {
     test_heap.live -= malloc_usable_size(block);
     free(block);
 }
 
 // Always moves, so that stale pointers show.
-void *heap_resize(void *block, size_t size)
+void *raw_resize(void *block, size_t size)
 {
-    void *moved = heap_alloc(size);
+    void *moved = raw_alloc(size);
     size_t old = malloc_usable_size(block);
     if (!moved)
         return NULL;
     if (block)
         memcpy(moved, block, old < size ? old : size);
-    heap_free(block);
+    raw_free(block);
     return moved;
+}
+
+size_t raw_size(const void *block)
+{
+    return malloc_usable_size((void *)block) + sizeof(size_t);
 }

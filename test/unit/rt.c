@@ -741,8 +741,9 @@ static void segments(const struct engine *engine)
 
 static void memories(void)
 {
-    struct store *s = store_create(&interp_engine);
-    store_limit(s, 3 * WASM_PAGE);
+    u64 most[ACCOUNT_KINDS] = {[ACCOUNT_MEMORY] = 3 * WASM_PAGE};
+    struct account *account = account_new(NULL, most, sizeof *account);
+    struct store *realm = store_create(&interp_engine), *s = store_share(realm, account);
     struct bytes b = exporter();
     struct instance *i = make(s, &b);
     struct vmctx *vm = instance_vm(i);
@@ -777,6 +778,10 @@ static void memories(void)
     CHECK_IS(rt_memory_copy(vm, 0, 2 * WASM_PAGE - 1, 2), TRAP_MEMORY);
     CHECK_IS(rt_memory_copy(vm, 0, 2 * WASM_PAGE, 0), TRAP_NONE);
     store_free(s);
+    store_free(realm);
+    CHECK_IS(account->of[ACCOUNT_MEMORY].used, 0);
+    CHECK_IS(account->of[ACCOUNT_KEPT].used, sizeof *account);
+    account_unref(account);
 }
 
 static void whole_memory(void)

@@ -6,29 +6,49 @@
 #include "base/heap.h"
 #include "plat/linux/linux.h"
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 
-void *heap_alloc(size_t size)
+void *raw_alloc(size_t size)
 {
     return malloc(size ? size : 1);
 }
 
-void *heap_zalloc(size_t size)
+void *raw_zalloc(size_t size)
 {
     return calloc(1, size ? size : 1);
 }
 
-void *heap_resize(void *block, size_t size)
+void *raw_resize(void *block, size_t size)
 {
     return realloc(block, size ? size : 1);
 }
 
-void heap_free(void *block)
+void raw_free(void *block)
 {
     free(block);
+}
+
+size_t raw_size(const void *block)
+{
+    return malloc_usable_size((void *)block) + sizeof(size_t);
+}
+
+// The kernel's own count; what getrusage says includes who has started us.
+u64 plat_memory_peak(void)
+{
+    FILE *f = fopen("/proc/self/status", "re");
+    unsigned long long kib = 0;
+    char line[128];
+    while (f && !kib && fgets(line, sizeof line, f))
+        sscanf(line, "VmHWM: %llu", &kib);
+    if (f)
+        fclose(f);
+    return kib << 10;
 }
 
 status plat_entropy(void *p, size_t n)

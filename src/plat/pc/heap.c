@@ -176,7 +176,7 @@ static void large_free(void *p)
     plat_release(p, 0);
 }
 
-void *heap_alloc(size_t size)
+void *raw_alloc(size_t size)
 {
     if (unlikely(memory_refused()))
         return NULL;
@@ -188,15 +188,15 @@ void *heap_alloc(size_t size)
     return p;
 }
 
-void *heap_zalloc(size_t size)
+void *raw_zalloc(size_t size)
 {
-    void *p = heap_alloc(size);
+    void *p = raw_alloc(size);
     if (p && size <= RUN_MAX)
         memset(p, 0, size);
     return p;
 }
 
-void heap_free(void *p)
+void raw_free(void *p)
 {
     if (!p)
         return;
@@ -212,8 +212,7 @@ void heap_free(void *p)
     spin_unlock(&lock);
 }
 
-// Bytes that a block has room for.
-static size_t room_of(const void *p)
+size_t raw_size(const void *p)
 {
     if (is_reservation(p))
         return vm_size(p);
@@ -222,7 +221,7 @@ static size_t room_of(const void *p)
 
 static bool resize_in_place(void *p, size_t size)
 {
-    size_t room = room_of(p);
+    size_t room = raw_size(p);
     if (!is_reservation(p) || size <= RUN_MAX)
         return size <= room && size >= room / 2;
     if (!vm_resize(p, size))
@@ -231,17 +230,17 @@ static bool resize_in_place(void *p, size_t size)
     return true;
 }
 
-void *heap_resize(void *p, size_t size)
+void *raw_resize(void *p, size_t size)
 {
     if (!p)
-        return heap_alloc(size);
+        return raw_alloc(size);
     if (resize_in_place(p, size))
         return p;
-    size_t room = room_of(p);
-    void *to = heap_alloc(size);
+    size_t room = raw_size(p);
+    void *to = raw_alloc(size);
     if (!to)
         return NULL;
     memcpy(to, p, room < size ? room : size);
-    heap_free(p);
+    raw_free(p);
     return to;
 }

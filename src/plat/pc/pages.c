@@ -29,8 +29,9 @@ static struct {
     u32 orders;                      // bit n: lists[n] is not empty
     struct range ranges[RANGES_MAX]; // that no chunk was taken from yet
     u32 nranges;
-    u8 *notes; // by page number
-    u64 free;  // pages in lists and ranges
+    u8 *notes;        // by page number
+    u64 free;         // pages in lists and ranges
+    u64 first, least; // of those: when the machine began, and at least
     u64 promised;
     u32 lock;
 } pages;
@@ -43,6 +44,11 @@ u8 *page_note(u64 page)
 u64 pages_free_count(void)
 {
     return pages.free;
+}
+
+u64 plat_memory_peak(void)
+{
+    return (pages.first - pages.least) * PLAT_PAGE;
 }
 
 // Keeps them in the order of their addresses.
@@ -70,6 +76,7 @@ void pages_init(u64 top)
         r->to -= size;
         pages.free -= size / PLAT_PAGE;
         pages.notes = (u8 *)r->to;
+        pages.first = pages.least = pages.free;
         return;
     }
     pc_panic(NULL, "no memory");
@@ -156,6 +163,8 @@ static u64 alloc_locked(u32 order)
         put(page + (PLAT_PAGE << have), have);
     }
     pages.free -= 1ull << order;
+    if (pages.free < pages.least)
+        pages.least = pages.free;
     return page;
 }
 

@@ -8,27 +8,38 @@
 #include "base/lock.h"
 #include "plat/plat.h"
 
-void *heap_alloc(size_t size)
+void *raw_alloc(size_t size)
 {
     (void)size;
     return NULL;
 }
 
-void *heap_zalloc(size_t size)
+void *raw_zalloc(size_t size)
 {
     (void)size;
     return NULL;
 }
 
-void *heap_resize(void *block, size_t size)
+void *raw_resize(void *block, size_t size)
 {
     (void)block, (void)size;
     return NULL;
 }
 
-void heap_free(void *block)
+void raw_free(void *block)
 {
     (void)block;
+}
+
+size_t raw_size(const void *block)
+{
+    (void)block;
+    return 0;
+}
+
+u64 plat_memory_peak(void)
+{
+    return 0;
 }
 
 void assert_failed(const char *where)

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Accounts: see account.h. While an account is held its own record is charged to it, so what is
+// kept on its behalf counts all that refers to it, and who brings that to nothing frees it. Those
+// above are held by it, so they cannot go meanwhile.
+#include "base/account.h"
+#include "base/heap.h"
+
+static void note_peak(struct meter *m, u64 used)
+{
+    u64 peak = __atomic_load_n(&m->peak, __ATOMIC_RELAXED);
+    while (used > peak && !__atomic_compare_exchange_n(&m->peak, &peak, used, true,
+                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+// In all accounts from `a` up to, but without, `end`. True: nothing refers to `a` any more.
+static bool take_off(struct account *a, const struct account *end, enum account_kind kind, u64 n)
+{
+    bool last = false;
+    for (struct account *x = a, *parent; x != end; x = parent) {
+        parent = x->parent; // x may be gone as soon as it is nothing
+        u64 left = __atomic_sub_fetch(&x->of[kind].used, n, __ATOMIC_ACQ_REL);
+        last |= x == a && !left && kind == ACCOUNT_KEPT;
+    }
+    return last;
+}
+
+bool account_charge(struct account *a, enum account_kind kind, u64 n)
+{
+    for (struct account *x = a; x; x = x->parent) {
+        struct meter *m = &x->of[kind];
+        u64 used = __atomic_add_fetch(&m->used, n, __ATOMIC_RELAXED);
+        if (unlikely(used > m->most || used < n)) {
+            take_off(a, x->parent, kind, n);
+            return false;
+        }
+        if (unlikely(used > m->peak))
+            note_peak(m, used);
+    }
+    return true;
+}
+
+void account_discharge(struct account *a, enum account_kind kind, u64 n)
+{
+    while (unlikely(take_off(a, NULL, kind, n))) {
+        struct account *parent = a->parent;
+        raw_free(a);
+        if (!parent || __atomic_sub_fetch(&parent->refs, 1, __ATOMIC_ACQ_REL))
+            return;
+        a = parent;
+        kind = ACCOUNT_KEPT;
+        n = a->size;
+    }
+}
+
+void account_take(struct account *a, enum account_kind kind, u64 n)
+{
+    for (; a; a = a->parent)
+        note_peak(&a->of[kind], __atomic_add_fetch(&a->of[kind].used, n, __ATOMIC_RELAXED));
+}
+
+struct account *account_limited(struct account *a, enum account_kind kind)
+{
+    while (a && a->of[kind].most == UINT64_MAX)
+        a = a->parent;
+    return a;
+}
+
+bool account_has_room(const struct account *a, enum account_kind kind, u64 n)
+{
+    for (; a; a = a->parent) {
+        u64 used = __atomic_load_n(&a->of[kind].used, __ATOMIC_RELAXED), most = a->of[kind].most;
+        if (used > most || n > most - used)
+            return false;
+    }
+    return true;
+}
+
+struct account *account_new(struct account *parent, const u64 most[ACCOUNT_KINDS], size_t size)
+{
+    u32 depth = parent ? parent->depth + 1 : 0;
+    struct account *a = depth < ACCOUNT_DEPTH ? raw_zalloc(size) : NULL;
+    if (!a)
+        return NULL;
+    a->parent = parent;
+    a->refs = 1;
+    a->depth = depth;
+    a->size = (u32)size;
+    for (u32 i = 0; i < ACCOUNT_KINDS; i++)
+        a->of[i].most = most[i] ? most[i] : UINT64_MAX;
+    u64 memory = most[ACCOUNT_MEMORY], more = parent ? ACCOUNT_ALLOWANCE_CHILD : ACCOUNT_ALLOWANCE;
+    if (memory)
+        a->of[ACCOUNT_KEPT].most = memory + more < memory ? UINT64_MAX : memory + more;
+    if (!account_charge(a, ACCOUNT_KEPT, size)) {
+        raw_free(a);
+        return NULL;
+    }
+    if (parent)
+        account_ref(parent);
+    return a;
+}
+
+void account_ref(struct account *a)
+{
+    __atomic_add_fetch(&a->refs, 1, __ATOMIC_RELAXED);
+}
+
+void account_unref(struct account *a)
+{
+    if (a && !__atomic_sub_fetch(&a->refs, 1, __ATOMIC_ACQ_REL))
+        account_discharge(a, ACCOUNT_KEPT, a->size);
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Accounts: who pays for what, and how much each may have.
+//
+//   what main starts ── limits of the command line
+//     ├─ its processes, and theirs, unless they are given limits of their own:
+//     └─ account of a child with limits <── processes of that child
+//
+// Whatever is kept on somebody's behalf is charged to an account when it is made and given back
+// when it goes; a charge counts in the account and in all above it, so what a child takes is taken
+// from its maker. A charge that would pass a limit anywhere is refused, and nothing has happened.
+// No lock is needed: counts are atomic, and one that is refused may for a moment make another fail
+// that would just have fitted.
+//
+// An account lives as long as somebody holds it or anything is charged to it: a message may outlive
+// who sent it. ACCOUNT_KEPT, which everything that has bytes counts in, is therefore also the count
+// of what refers to it.
+#pragma once
+#include "base/types.h"
+
+enum account_kind {
+    ACCOUNT_KEPT,   // bytes of everything
+    ACCOUNT_MEMORY, // bytes of linear memories among them: exact, for a program counts on them
+    ACCOUNT_HANDLES,
+    ACCOUNT_THREADS,
+    ACCOUNT_MESSAGES, // sent, and not taken yet
+    ACCOUNT_PROCESSES,
+    ACCOUNT_KINDS,
+};
+
+// Beyond the limit of memory, for what the kernel keeps, so that a program may use its limit to the
+// byte. That of a child is out of its maker's.
+enum { ACCOUNT_ALLOWANCE = 1 << 20, ACCOUNT_ALLOWANCE_CHILD = 128 << 10, ACCOUNT_DEPTH = 16 };
+
+struct account {
+    struct account *parent; // NULL: of what was started from outside
+    u32 refs, depth;
+    u32 size; // of the record
+    struct meter {
+        u64 used, peak, most;
+    } of[ACCOUNT_KINDS];
+};
+
+// A record of `size` bytes that begins with an account, the rest zero. `most`: limits by kind, 0:
+// none; that of ACCOUNT_KEPT follows from that of memory. With a reference. NULL: no memory, or too
+// deep.
+struct account *account_new(struct account *parent, const u64 most[ACCOUNT_KINDS], size_t size);
+void account_ref(struct account *a);
+void account_unref(struct account *a); // NULL is fine
+
+// NULL pays for nobody, without limits. The caller holds the account.
+bool account_charge(struct account *a, enum account_kind kind, u64 n);
+void account_discharge(struct account *a, enum account_kind kind, u64 n);
+// For what may not fail: is there room for n more, here and above, and a charge that is not
+// refused. Two CPUs that ask at the same time may both be told so.
+bool account_has_room(const struct account *a, enum account_kind kind, u64 n);
+void account_take(struct account *a, enum account_kind kind, u64 n);
+// The nearest with a limit of that kind; NULL: there is none.
+struct account *account_limited(struct account *a, enum account_kind kind);

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// A limit is a budget: what a process starts takes of it, however deep, and whoever is left when
+// its maker is gone.
+#include "nebulet.h"
+
+enum { SPINNERS = 4, WAITERS = 150 };
+
+static void spin(void)
+{
+    for (;;)
+        __asm__ volatile("");
+}
+
+static void wait_for_ever(void)
+{
+    nb_object_wait_one(GOOD(nb_event_create()), NEBULET_EVENT_SIGNALED, FOREVER);
+}
+
+// Leaves processes behind that would never end, each with the end of a channel that it was given.
+static void leaves(const char *what, u32 count)
+{
+    for (u32 i = 0; i < count; i++) {
+        u32 e[2];
+        EXPECT(nb_channel_create(&e), 0);
+        u32 p = child(what, e[1], NULL);
+        u32 both[2] = {p, e[0]};
+        EXPECT(nb_channel_send(0, NULL, 0, both, 2, FOREVER), 0);
+    }
+}
+
+// What is left ends, too, when the budget is used up: takes the processes' handles out of a
+// channel.
+static void all_end(u32 from, u32 count, u64 *cpu_ns)
+{
+    struct nebulet_info info;
+    *cpu_ns = 0;
+    for (u32 i = 0; i < count; i++) {
+        u32 got[2];
+        EXPECT(nb_channel_recv(from, NULL, 0, got, 2, NULL, NOW), 0);
+        EXPECT(nb_process_wait(got[0], FOREVER, NULL), 0);
+        EXPECT(nb_process_info(got[0], &info), 0);
+        *cpu_ns += info.cpu_ns;
+        ENDED(got[0], NEBULET_LIMIT, 0);
+        EXPECT(nb_handle_close(got[1]), 0);
+    }
+}
+
+static void cpu_time(void)
+{
+    struct nebulet_options o = {.cpu_ns = 200 * MS, .privileges = NEBULET_MAY_ALL};
+    u32 e[2];
+    u64 used;
+    EXPECT(nb_channel_create(&e), 0);
+    u32 p = child("spinners", e[1], &o);
+    EXPECT(nb_process_wait(p, FOREVER, NULL), 0);
+    all_end(e[0], SPINNERS, &used);
+    TRUE(used > 100 * MS && used < 300 * MS);
+    EXPECT(nb_handle_close(p), 0);
+    EXPECT(nb_handle_close(e[0]), 0);
+}
+
+// A process of the account that runs ends all, also those that wait.
+static void waiters(void)
+{
+    struct nebulet_options o = {.cpu_ns = 400 * MS, .privileges = NEBULET_MAY_ALL};
+    u32 e[2];
+    u64 used;
+    EXPECT(nb_channel_create(&e), 0);
+    u32 p = child("waiters", e[1], &o);
+    EXPECT(nb_process_wait(p, FOREVER, NULL), 0);
+    all_end(e[0], WAITERS + 1, &used);
+    EXPECT(nb_handle_close(p), 0);
+    EXPECT(nb_handle_close(e[0]), 0);
+}
+
+// Counts: the child's and the grandchild's are one.
+static s64 grandchildren(u32 module)
+{
+    s64 p, n = 0;
+    char args[] = "budgets.wasm\0nothing";
+    while ((p = nb_process_create(module, NEBULET_NO_HANDLE, NULL, 0, args, sizeof args)) >= 0)
+        n++;
+    EXPECT(p, ERR_NO_RESOURCES);
+    return n;
+}
+
+static void handles(void)
+{
+    struct nebulet_options o = {.handles = 20, .privileges = NEBULET_MAY_ALL};
+    ENDED(child("counts", NEBULET_NO_HANDLE, &o), NEBULET_EXITED, 0);
+}
+
+static void counts(void)
+{
+    u32 module = own_module(), e[16], n = 0;
+    s64 got;
+    while ((got = nb_event_create()) >= 0 && n < 16)
+        e[n++] = (u32)got;
+    TRUE(n < 16 || got >= 0);
+    for (; n > 12; n--)
+        EXPECT(nb_handle_close(e[n - 1]), 0);
+    TRUE(grandchildren(module) <= 8);
+}
+
+int main(int argc, char **argv)
+{
+    own_name = argv[0];
+    const char *what = argc > 1 ? argv[1] : "";
+    if (!strcmp(what, "spin"))
+        spin();
+    else if (!strcmp(what, "waits"))
+        wait_for_ever();
+    else if (!strcmp(what, "spinners"))
+        leaves("spin", SPINNERS);
+    else if (!strcmp(what, "waiters"))
+        leaves("waits", WAITERS), leaves("spin", 1);
+    else if (!strcmp(what, "counts"))
+        counts();
+    if (*what)
+        return 0;
+    cpu_time();
+    waiters();
+    handles();
+    puts("budgets");
+    return 0;
+}
