@@ -5,6 +5,7 @@
 #include "base/heap.h"
 #include "kern/channel.h"
 #include "kern/sched.h"
+#include "kern/share.h"
 #include "kern/word.h"
 #include "plat/plat.h"
 
@@ -138,6 +139,29 @@ static status link(struct process *p, struct error *e)
     return OK;
 }
 
+// One of its own, if it has a weight: then that counts there, and its own is like all others.
+static bool take_share(struct process *p, const struct process_config *config)
+{
+    struct share *maker = config->parent ? config->parent->share : NULL;
+    if (maker && !config->limits.weight) {
+        kern_acquire();
+        p->share = share_ref(maker);
+        kern_release();
+        return true;
+    }
+    p->share = share_new(maker, p->limits.weight);
+    if (p->share && p->share != maker)
+        p->limits.weight = DEFAULT_WEIGHT;
+    return p->share;
+}
+
+static void drop_share(struct process *p)
+{
+    kern_acquire();
+    share_unref(p->share);
+    kern_release();
+}
+
 // It is for messages, and may come from a guest.
 static void copy_name(char *to, const char *from)
 {
@@ -164,11 +188,14 @@ status process_new(struct module_object *m, const struct process_config *config,
     p->owner = config->owner;
     copy_name(p->name, config->name);
     status s = handles_reserve(&p->handles, 0);
+    if (!s && !take_share(p, config))
+        s = ERR_NO_MEMORY;
     if (s)
         error_set(e, s, ERROR_NO_OFFSET, "out of memory for handles");
     else
         s = link(p, e);
     if (s) {
+        drop_share(p);
         handles_free(&p->handles);
         store_free(p->store);
         heap_free(p);
@@ -242,6 +269,7 @@ bool process_destroy(struct object *o)
             kern_hooks()->release(p);
         spin_acquire(&rt_switch_lock);
     }
+    share_unref(p->share);
     heap_free(p);
     return true;
 }

@@ -110,7 +110,7 @@ static void live(struct process *p, struct kthread *t)
     p->state = NEBULET_LIVES;
     if (p->wall_ns) {
         p->time_limit.ring = on_time_limit;
-        alarm_set(&p->time_limit, plat_now() + p->wall_ns);
+        alarm_set(&p->time_limit, NULL, plat_now() + p->wall_ns);
     }
     start(t);
     object_unref(&t->object);
