@@ -21,6 +21,7 @@ struct cpu {
     u32 id;
     bool started, sleeping;
     bool rests;  // in idle(), with nothing left to do
+    bool urgent; // somebody has come to the front of the queue
     bool rings;  // alarms; the timer is set after that
     bool ticked; // by an interrupt, and nobody has acted upon it yet: seen late, it comes again
                  // (trap.c)

@@ -46,8 +46,8 @@ void queue_leave(struct cpu *c, const struct process *p)
 static void push(struct cpu *c, struct process *p, bool front)
 {
     struct lane *l = share_lane(p->share, c->id);
-    bool listed = l->first, runs = c->process && c->process->lane == l;
-    bool late = l->slice <= 0 && (runs || !lane_has_waited(l));
+    bool listed = l->first, runs = lane_runs(l);
+    bool late = l->slice <= 0 && !lane_has_waited(l);
     if (l->slice <= 0 && !runs)
         lane_refill(l);
     p->next_queued = front ? l->first : NULL;
@@ -55,6 +55,7 @@ static void push(struct cpu *c, struct process *p, bool front)
     if (!p->next_queued)
         l->last = &p->next_queued;
     p->queued = true;
+    c->urgent |= front && !late;
     if (listed && (!front || l == c->first || late))
         return;
     if (listed)

@@ -192,14 +192,13 @@ static void swap_with_first(struct cpu *c, struct kthread *t)
 
 // Whoever was woken by an alarm or by I/O has gone to the front of the queue: it runs now, and the
 // thread that was interrupted after it, if it may. False: that goes on.
-static bool give_way(struct cpu *c, struct kthread *t, const struct process *front)
+static bool give_way(struct cpu *c, struct kthread *t)
 {
     struct process *p = t->process;
-    const struct process *first = c->first ? c->first->first : NULL;
-    bool urgent = first && first != front && first->slice > 0;
-    if (!first && p->slice <= 0)
+    bool urgent = c->urgent && c->first && c->first->first->slice > 0;
+    if (!c->first && p->slice <= 0)
         pace_refill(p);
-    if (!first && p->lane->slice <= 0)
+    if (!c->first && p->lane->slice <= 0)
         lane_refill(p->lane);
     if (!urgent && pace_left(p) > 0)
         return false;
@@ -230,8 +229,9 @@ static void preempt(struct vmctx *vm)
     kern_acquire();
     struct cpu *c = sched_cpu();
     struct kthread *t = self_on(c);
-    struct process *p = t->process, *front = c->first ? c->first->first : NULL;
+    struct process *p = t->process;
     p->ring = t;
+    c->urgent = false;
     u64 now = plat_now();
     pace_measure(now);
     pace_charge(c, p);
@@ -243,7 +243,7 @@ static void preempt(struct vmctx *vm)
     if (has_company(t))
         t->vm->poll = 1;
     requeue_handover(c);
-    if (!give_way(c, t, front))
+    if (!give_way(c, t))
         pace_arm(c, t, now);
     kern_release();
 }

@@ -77,9 +77,14 @@ void lane_refill(struct lane *l)
     l->slice = pace_refilled(l->slice, whole(l->share) * OWN / l->share->total);
 }
 
+bool lane_runs(const struct lane *l)
+{
+    return l->cpu->process && l->cpu->process->lane == l;
+}
+
 bool lane_has_waited(const struct lane *l)
 {
-    return (s64)(cpu_ticks() - l->left) > kern.slice * (s64)(l->cpu->lanes + 1);
+    return !lane_runs(l) && (s64)(cpu_ticks() - l->left) > kern.slice * (s64)(l->cpu->lanes + 1);
 }
 
 // --- Alarms
@@ -88,7 +93,7 @@ bool lane_has_waited(const struct lane *l)
 static bool others_want(const struct lane *l)
 {
     const struct cpu *c = l->cpu;
-    return (c->process && c->process->lane != l) || (c->first && (c->first != l || l->next));
+    return (c->process && !lane_runs(l)) || (c->first && (c->first != l || l->next));
 }
 
 static void on_due(struct alarm *a);

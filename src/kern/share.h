@@ -52,7 +52,8 @@ static inline struct lane *share_lane(struct share *s, u32 cpu)
     return &s->lanes[cpu];
 }
 
-void lane_refill(struct lane *l); // its next turn
+void lane_refill(struct lane *l);     // its next turn
+bool lane_runs(const struct lane *l); // one of its processes has the CPU
 // Whether it has waited so long since its turn was used up that all who wait had theirs.
 bool lane_has_waited(const struct lane *l);
 void lane_expect(struct lane *l); // its alarms have changed: the CPU's rings for the first
