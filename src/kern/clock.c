@@ -55,6 +55,8 @@ static struct alarm *meld(struct alarm *a, struct alarm *b)
 
 static void insert(struct alarm **heap, struct alarm *a)
 {
+    assert_locked();
+    assert(!a->heap);
     a->left = a->right = a->up = NULL;
     a->rank = 1;
     a->heap = heap;
@@ -63,6 +65,8 @@ static void insert(struct alarm **heap, struct alarm *a)
 
 static void take_out(struct alarm *a)
 {
+    assert_locked();
+    assert(a->up ? a->up->left == a || a->up->right == a : *a->heap == a);
     struct alarm *up = a->up, *rest = meld(a->left, a->right);
     if (rest)
         rest->up = up;

@@ -79,6 +79,12 @@ static inline bool contended(const struct cpu *c, const struct kthread *self)
     return c->first || c->handover || has_company(self);
 }
 
+// What all that follows counts on.
+static inline void assert_locked(void)
+{
+    assert(rt_switch_lock.held & 1);
+}
+
 // --- sched.c
 void sched_cpu_entry(void *cpu); // the loop of a further CPU
 

@@ -2,6 +2,7 @@
 // Processes, made and ended: see process.h.
 #include "kern/process.h"
 #include "base/fmt.h"
+#include "base/assert.h"
 #include "base/heap.h"
 #include "kern/channel.h"
 #include "kern/sched.h"
@@ -238,6 +239,7 @@ static void drop_handles(struct process *p)
 
 void process_over(struct process *p)
 {
+    assert(!p->threads && !p->nthreads);
     if (kern_hooks()->ending)
         kern_hooks()->ending(p);
     dismantle(p);

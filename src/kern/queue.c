@@ -5,6 +5,7 @@
 
 static void link_lane(struct cpu *c, struct lane *l, struct lane **at)
 {
+    assert(l->first && l->cpu == c);
     l->next = *at;
     l->self = at;
     if (l->next)
@@ -17,6 +18,7 @@ static void link_lane(struct cpu *c, struct lane *l, struct lane **at)
 
 static void unlink_lane(struct cpu *c, struct lane *l)
 {
+    assert(c->lanes && *l->self == l);
     *l->self = l->next;
     if (l->next)
         l->next->self = l->self;
@@ -67,6 +69,7 @@ static void push(struct cpu *c, struct process *p, bool front)
 static struct process *take(struct cpu *c, struct lane *l)
 {
     struct process *p = l->first;
+    assert(p->queued && p->ring && p->share == l->share);
     l->first = p->next_queued;
     if (!l->first) {
         l->last = &l->first;
@@ -198,6 +201,7 @@ struct process *queue_pick(struct cpu *c)
 void queue_arrive(struct cpu *c, struct kthread *t)
 {
     struct process *p = t->process;
+    assert(p->ring == t && t->status != THREAD_WAITS);
     p->queued = false;
     p->home = c;
     p->lane = share_lane(p->share, c->id);

@@ -84,6 +84,8 @@ status sched_wait(u64 deadline)
 {
     struct cpu *c = sched_cpu();
     struct kthread *t = self_on(c);
+    assert_locked();
+    assert(t->status == THREAD_READY && cpu_of(t->process) == c);
     if (unlikely(t->process->state != NEBULET_LIVES))
         return ERR_CANCELLED;
     if (deadline == NEBULET_AT_ONCE)
@@ -100,6 +102,7 @@ status sched_wait(u64 deadline)
 
 static bool make_ready(struct kthread *t, status why)
 {
+    assert_locked();
     if (t->status != THREAD_WAITS)
         return false;
     if (t->alarm.heap)
