@@ -103,7 +103,7 @@ s64 call_watchdog_setup(struct vmctx *vm, struct process *p, const struct call_w
     kern_acquire();
     p->watchdog_interval = interval;
     p->watchdog.ring = on_silence;
-    alarm_set(&p->watchdog, interval && now + interval > now ? now + interval : UINT64_MAX);
+    alarm_set(&p->watchdog, NULL, interval && now + interval > now ? now + interval : UINT64_MAX);
     kern_release();
     return OK;
 }
@@ -115,7 +115,7 @@ s64 call_watchdog_alive(struct vmctx *vm, struct process *p, const struct call_w
         return ERR_BAD_STATE;
     u64 now = plat_now(), at = now + p->watchdog_interval;
     kern_acquire();
-    alarm_set(&p->watchdog, at > now ? at : UINT64_MAX);
+    alarm_set(&p->watchdog, NULL, at > now ? at : UINT64_MAX);
     kern_release();
     return OK;
 }

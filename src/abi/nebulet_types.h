@@ -57,7 +57,7 @@ struct nebulet_options {
     uint32_t handles;    // in its table; 0: as the parent
     uint32_t threads;    // 0: as the parent
     uint32_t messages;   // queued for it in all its channels; 0: as the parent
-    uint32_t weight;     // share of the processor, 1 to 1000; 0: 100
+    uint32_t weight;     // share of the processor, 1 to 1000, of its own; 0: in its maker's
     uint32_t privileges; // enum nebulet_privilege; without any options: the parent's
     uint32_t cpu;        // 0: any; N: stay on CPU N - 1
     char name[64];       // with a final 0; empty: the parent's

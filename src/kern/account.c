@@ -76,7 +76,7 @@ void budget_begins(struct process *p)
         if (b->wall_ns && !b->ends_at)
             b->ends_at = now + b->wall_ns < now ? UINT64_MAX : now + b->wall_ns;
         if (b->wall_ns)
-            alarm_set(&b->alarm, b->ends_at);
+            alarm_set(&b->alarm, NULL, b->ends_at);
     }
 }
 
@@ -122,7 +122,7 @@ static void end_some(struct budget *b)
         process_stop_locked(p, NEBULET_LIMIT, 0); // which leaves
     }
     if (b->nalive)
-        alarm_set(&b->alarm, plat_now() + AGAIN_NS);
+        alarm_set(&b->alarm, NULL, plat_now() + AGAIN_NS);
 }
 
 static void on_time(struct alarm *alarm)

@@ -12,6 +12,7 @@
 #pragma once
 #include "base/assert.h"
 #include "kern/sched.h"
+#include "kern/share.h"
 #include "plat/plat.h"
 
 enum { CPUS = 64 };
@@ -20,15 +21,18 @@ struct cpu {
     u32 id;
     bool started, sleeping;
     bool rests;  // in idle(), with nothing left to do
+    bool urgent; // somebody has come to the front of the queue
     bool rings;  // alarms; the timer is set after that
     bool ticked; // by an interrupt, and nobody has acted upon it yet: seen late, it comes again
                  // (trap.c)
     struct rt_cpu *rt;
     struct process *process; // that is here; NULL: none
     struct kthread *next, *over;
-    struct process *first, **last; // that wait for their turn
-    struct process *handover;      // whom a message woke
+    struct lane *first, **last; // of shares whose processes wait here, in the order of their turns
+    u32 lanes;                  // how many these are
+    struct process *handover;   // whom a message woke
     struct alarm *alarms;
+    u64 rang;       // when alarms were rung last
     u64 armed;      // when the timer is to run out; UINT64_MAX: it is not armed
     u64 tick_until; // in ticks: until then a tick comes for those who queue
     u64 since;      // in ticks: charged up to here
@@ -40,7 +44,7 @@ struct kern {
     struct store *store;
     u32 ncpus, started, sleepers, io_waiters;
     u64 now0, ticks0, ns_per_tick; // << 20
-    s64 slice;                     // SLICE_NS in ticks
+    s64 slice;                     // PACE_SLICE_NS in ticks
     struct process *all;
     u32 live, next_id;
     bool looping;
@@ -75,10 +79,17 @@ static inline bool contended(const struct cpu *c, const struct kthread *self)
     return c->first || c->handover || has_company(self);
 }
 
+// What all that follows counts on.
+static inline void assert_locked(void)
+{
+    assert(rt_switch_lock.held & 1);
+}
+
 // --- sched.c
 void sched_cpu_entry(void *cpu); // the loop of a further CPU
 
 // --- pace.c
+#define PACE_SLICE_NS 10000000ull
 void pace_init(void);
 void pace_measure(u64 now); // the counter's rate, anew
 static inline void pace_charge(struct cpu *c, struct process *p)
@@ -86,19 +97,27 @@ static inline void pace_charge(struct cpu *c, struct process *p)
     u64 now = cpu_ticks(), used = now - c->since;
     p->stats.ticks += used;
     p->slice -= (s64)used;
+    p->lane->slice -= (s64)used;
     c->since = now;
     if (unlikely(p->timed != NULL))
         budget_charge(p->timed, used);
 }
-void pace_refill(struct process *p); // a new slice
+// A new slice, of `whole` ticks, for who has `slice` left.
+s64 pace_refilled(s64 slice, s64 whole);
+void pace_refill(struct process *p);
+u64 pace_ticks(u64 ns);
+// What is left for a process before others have their turn.
+static inline s64 pace_left(const struct process *p)
+{
+    return p->slice < p->lane->slice ? p->slice : p->lane->slice;
+}
 // The tick that is to come is for one with a larger slice.
 static inline bool pace_tick_is_late(const struct cpu *c, const struct process *p)
 {
-    return (s64)(c->tick_until - c->since) > p->slice;
+    return (s64)(c->tick_until - c->since) > pace_left(p);
 }
-// The timer, for whatever comes first to interrupt the running thread. `alarm` is the time of the
-// next alarm.
-void pace_arm(struct cpu *c, const struct kthread *self, u64 now, u64 alarm);
+// The timer, for whatever comes first to interrupt the running thread.
+void pace_arm(struct cpu *c, const struct kthread *self, u64 now);
 // Somebody wants this CPU, which runs a thread: a tick must come.
 void pace_contend_slow(struct cpu *c, const struct kthread *self);
 static inline void pace_contend(struct cpu *c, const struct kthread *self)
@@ -115,7 +134,8 @@ static inline void pace_catch_up(struct cpu *c, const struct kthread *self)
     if (contended(c, self) || c->alarms)
         pace_contend(c, self);
 }
-u64 pace_ring(struct cpu *c, u64 now); // alarms; when the next one is to ring
+void pace_ring(struct cpu *c, u64 now); // alarms
+void pace_alarm_earlier(struct cpu *c, u64 at);
 
 // --- queue.c
 void queue_add(struct process *p, bool front); // where it is to wait for its turn
@@ -123,7 +143,8 @@ void queue_add(struct process *p, bool front); // where it is to wait for its tu
 void queue_put_back(struct cpu *c, struct process *p);
 // Takes the first one out, and puts another one into its place.
 struct process *queue_swap(struct cpu *c, struct process *p);
-bool queue_steal(struct cpu *to);          // takes over one that waits for another CPU
+bool queue_steal(struct cpu *to); // takes over one that waits for another CPU
+void queue_leave(struct cpu *c, const struct process *p); // charged up to now, it gives up the CPU
 struct process *queue_pick(struct cpu *c); // who is next here, from wherever; NULL: nobody
 struct cpu *queue_start_cpu(void);         // one more; NULL: there is none
 void queue_notify(struct cpu *c);          // it has got something to do

@@ -3,6 +3,8 @@
 #include "kern/event.h"
 #include "base/heap.h"
 #include "kern/channel.h"
+#include "kern/sched.h"
+#include "kern/share.h"
 #include "kern/stream.h"
 #include "plat/plat.h"
 
@@ -31,7 +33,7 @@ static void on_alarm(struct alarm *a)
     struct timer *t = container_of(a, struct timer, alarm);
     u64 now = plat_now(), next = later(a->at, t->period);
     if (t->period)
-        alarm_set(a, next > now ? next : later(now, t->period));
+        alarm_set(a, t->share, next > now ? next : later(now, t->period));
     object_set(&t->object, NEBULET_EVENT_SIGNALED);
 }
 
@@ -50,7 +52,10 @@ void timer_set(struct timer *t, u64 at, u64 period)
     kern_acquire();
     object_clear(&t->object, NEBULET_EVENT_SIGNALED);
     t->period = period && period < TIMER_PERIOD_MIN ? TIMER_PERIOD_MIN : period;
-    alarm_set(&t->alarm, at);
+    alarm_cancel(&t->alarm);
+    share_unref(t->share);
+    t->share = share_ref(sched_self()->process->share);
+    alarm_set(&t->alarm, t->share, at);
     kern_release();
 }
 
@@ -58,6 +63,7 @@ bool timer_destroy(struct object *o)
 {
     struct timer *t = container_of(o, struct timer, object);
     alarm_cancel(&t->alarm);
+    share_unref(t->share);
     heap_free(t);
     return true;
 }

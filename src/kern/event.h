@@ -10,7 +10,8 @@ struct event {
 struct timer {
     struct object object;
     struct alarm alarm;
-    u64 period; // 0: once
+    struct share *share; // of who set it, which pays; a reference. NULL: it has never been set
+    u64 period;          // 0: once
 };
 
 enum { TIMER_PERIOD_MIN = 1000 }; // ns

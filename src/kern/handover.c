@@ -10,7 +10,8 @@ OFTEN void sched_hand_over(const struct kthread *me, struct kthread *t)
     struct process *p = t->process;
     struct cpu *c = me->process->home;
     if (unlikely(p->ring != NULL) || unlikely(c->handover != NULL) || unlikely(p->slice <= 0) ||
-        unlikely(t->alarm.cpu != NULL) || (p->home != c && p->limits.cpu)) {
+        unlikely(share_lane(p->share, c->id)->slice <= 0) || unlikely(t->alarm.heap != NULL) ||
+        (p->home != c && p->limits.cpu)) {
         sched_wake(t, OK);
         return;
     }
@@ -38,7 +39,7 @@ OFTEN bool sched_can_hand(struct kthread *me, const struct kthread *t)
 {
     const struct process *p = t->process, *was = me->process;
     return likely(!has_company(me)) && likely(!p->ring) && likely(p->home == was->home) &&
-           likely(p->slice > 0) && may_leave(me);
+           likely(pace_left(p) > 0) && may_leave(me);
 }
 
 struct kthread *sched_handed_over(struct kthread *me)
@@ -51,6 +52,7 @@ struct kthread *sched_handed_over(struct kthread *me)
     c->handover = NULL;
     p->queued = false;
     p->home = c;
+    p->lane = share_lane(p->share, c->id);
     return p->ring;
 }
 

@@ -6,10 +6,11 @@
 // waits much is served at once, and nobody gets more than its share of a busy CPU.
 #include "kern/cpu.h"
 
-#define SLICE_NS 10000000ull
+enum { RING_MAX = 4 };         // alarms of a CPU, before others get the lock
 #define POLL_NS 2000000ull     // between looks at I/O while every CPU is busy
+#define TICK_NS 20000ull       // between ticks, at least
+#define ALARM_NS 500000ull     // between those for alarms: in a virtual machine one may cost 50 us
 #define TURN_NS 250000ull      // of a thread while its siblings wait: they often need little
-#define TICK_NS 20000ull       // at least, or timers could keep a CPU from all work
 #define HANDOVER_NS 1000000ull // until a process that nobody switched to may run elsewhere
 
 // From all the time there was; good to a few percent after a millisecond.
@@ -23,7 +24,7 @@ void pace_measure(u64 now)
     kern.ns_per_tick = (ns << 20) / (n ? n : 1);
     if (!kern.ns_per_tick)
         kern.ns_per_tick = 1;
-    kern.slice = (s64)((SLICE_NS << 20) / kern.ns_per_tick);
+    kern.slice = (s64)((PACE_SLICE_NS << 20) / kern.ns_per_tick);
 }
 
 void pace_init(void)
@@ -31,7 +32,7 @@ void pace_init(void)
     kern.now0 = plat_now();
     kern.ticks0 = cpu_ticks();
     kern.ns_per_tick = (1 << 20) * 2 / 5;
-    kern.slice = (s64)((SLICE_NS << 20) / kern.ns_per_tick);
+    kern.slice = (s64)((PACE_SLICE_NS << 20) / kern.ns_per_tick);
 }
 
 static u64 ns_of(u64 n)
@@ -63,24 +64,42 @@ static void arm(struct cpu *c, u64 at)
 
 // Less what it took too much of the last one, since a tick may come late; but not what it took
 // while nobody else wanted the CPU, which may be anything.
-void pace_refill(struct process *p)
+s64 pace_refilled(s64 slice, s64 whole)
 {
-    s64 whole = kern.slice * p->limits.weight / 100;
-    s64 owed = p->slice < -whole / 2 ? whole / 2 : p->slice < 0 ? -p->slice : 0;
-    p->slice = whole - owed;
+    s64 most = whole > kern.slice / 2 ? whole / 2 : kern.slice / 4;
+    return whole + (slice < -most ? -most : slice < 0 ? slice : 0);
 }
 
-// What is left of a process's slice, or of the time that it may take at all.
+void pace_refill(struct process *p)
+{
+    p->slice = pace_refilled(p->slice, kern.slice * p->limits.weight / 100);
+}
+
+u64 pace_ticks(u64 ns)
+{
+    return (ns << 20) / kern.ns_per_tick;
+}
+
 static u64 left_ns(const struct process *p)
 {
-    u64 slice = p->slice > 0 ? (u64)((unsigned __int128)p->slice * kern.ns_per_tick >> 20) : 0;
+    s64 left = pace_left(p);
+    u64 slice = left > 0 ? (u64)((unsigned __int128)left * kern.ns_per_tick >> 20) : 0;
     return slice < 1000 ? 1000 : slice;
 }
 
-void pace_arm(struct cpu *c, const struct kthread *self, u64 now, u64 alarm)
+// Not as soon as it may be, behind others: or alarms could keep a CPU from all work. Those of the
+// running thread's own share hurt nobody else.
+static u64 no_sooner(const struct cpu *c, const struct kthread *self, u64 at)
+{
+    bool own = c->alarms == &self->process->lane->due;
+    u64 least = c->rang + (own ? TICK_NS : ALARM_NS);
+    return at < least ? least : at;
+}
+
+void pace_arm(struct cpu *c, const struct kthread *self, u64 now)
 {
     const struct process *p = self->process;
-    u64 at = alarm, ns = UINT64_MAX;
+    u64 at = c->alarms ? no_sooner(c, self, c->alarms->at) : UINT64_MAX, ns = UINT64_MAX;
     if (contended(c, self))
         ns = left_ns(p);
     if (ns > POLL_NS && kern.io_waiters && !kern.sleepers)
@@ -99,7 +118,7 @@ void pace_arm(struct cpu *c, const struct kthread *self, u64 now, u64 alarm)
         at = now + ns;
     if (at < now + 2 * TICK_NS && at < (now = plat_now()) + TICK_NS)
         at = now + TICK_NS;
-    c->tick_until = ns == UINT64_MAX ? 0 : cpu_ticks() + (ns << 20) / kern.ns_per_tick;
+    c->tick_until = ns == UINT64_MAX ? 0 : cpu_ticks() + pace_ticks(ns);
     c->ticked = false;
     arm(c, at);
 }
@@ -107,13 +126,13 @@ void pace_arm(struct cpu *c, const struct kthread *self, u64 now, u64 alarm)
 void pace_contend_slow(struct cpu *c, const struct kthread *self)
 {
     pace_charge(c, self->process);
-    pace_arm(c, self, plat_now(), c->alarms ? c->alarms->at : UINT64_MAX);
+    pace_arm(c, self, plat_now());
 }
 
-void sched_alarm_earlier(struct cpu *c, u64 at)
+void pace_alarm_earlier(struct cpu *c, u64 at)
 {
     const struct kthread *self = self_on(c);
-    if (!self || at >= c->armed || c->rings)
+    if (!self || c->rings || (at = no_sooner(c, self, at)) >= c->armed)
         return;
     if (!c->tick_until)
         pace_contend(c, self); // nobody knows what the timer was to tell
@@ -121,10 +140,11 @@ void sched_alarm_earlier(struct cpu *c, u64 at)
         arm(c, at);
 }
 
-u64 pace_ring(struct cpu *c, u64 now)
+void pace_ring(struct cpu *c, u64 now)
 {
     c->rings = true;
-    u64 next = alarms_ring(&c->alarms, now);
+    struct alarm *a;
+    for (u32 i = 0; i < RING_MAX && (a = alarm_take(&c->alarms, now)); i++)
+        a->ring(a), c->rang = now;
     c->rings = false;
-    return next;
 }

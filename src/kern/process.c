@@ -2,10 +2,12 @@
 // Processes, made and ended: see process.h.
 #include "kern/process.h"
 #include "base/fmt.h"
+#include "base/assert.h"
 #include "base/heap.h"
 #include "base/lookup.h"
 #include "kern/channel.h"
 #include "kern/sched.h"
+#include "kern/share.h"
 #include "kern/word.h"
 #include "plat/plat.h"
 
@@ -186,6 +188,29 @@ static status link(struct process *p, struct error *e)
     return OK;
 }
 
+// One of its own, if it has a weight: then that counts there, and its own is like all others.
+static bool take_share(struct process *p, const struct process_config *config)
+{
+    struct share *maker = config->parent ? config->parent->share : NULL;
+    if (maker && !config->limits.weight) {
+        kern_acquire();
+        p->share = share_ref(maker);
+        kern_release();
+        return true;
+    }
+    p->share = share_new(maker, p->limits.weight);
+    if (p->share && p->share != maker)
+        p->limits.weight = DEFAULT_WEIGHT;
+    return p->share;
+}
+
+static void drop_share(struct process *p)
+{
+    kern_acquire();
+    share_unref(p->share);
+    kern_release();
+}
+
 // It is for messages, and may come from a guest.
 static void copy_name(char *to, const char *from)
 {
@@ -218,11 +243,14 @@ status process_new(struct module_object *m, const struct process_config *config,
     p->owner = config->owner;
     copy_name(p->name, config->name);
     s = handles_reserve(&p->handles, 0);
+    if (!s && !take_share(p, config))
+        s = ERR_NO_MEMORY;
     if (s)
         error_set(e, s, ERROR_NO_OFFSET, "out of memory for handles");
     else
         s = link(p, e);
     if (s) {
+        drop_share(p);
         handles_free(&p->handles);
         store_free(p->store);
         leave_account(p);
@@ -266,6 +294,7 @@ static void drop_handles(struct process *p)
 
 void process_over(struct process *p)
 {
+    assert(!p->threads && !p->nthreads);
     if (kern_hooks()->ending)
         kern_hooks()->ending(p);
     dismantle(p);
@@ -296,6 +325,7 @@ bool process_destroy(struct object *o)
             kern_hooks()->release(p);
         spin_acquire(&rt_switch_lock);
     }
+    share_unref(p->share);
     leave_account(p);
     heap_free(p);
     return true;

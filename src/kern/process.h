@@ -85,6 +85,8 @@ struct process {
     struct kthread *ring; // threads that can run, in a circle: whose turn it is, but that runs now
                           // who runs; NULL: none. A thread that is over is there until it is gone
     struct cpu *home;     // where it runs, or ran last
+    struct share *share;  // a reference
+    struct lane *lane;    // of its share, at home
     struct process *next_queued;
     bool queued;
     bool begun;    // it has had a thread, or somebody is about to give it one

@@ -3,29 +3,78 @@
 // there. A process is placed where nobody runs, and idle CPUs take the first of another's queue.
 #include "kern/cpu.h"
 
-static void push_back(struct cpu *c, struct process *p)
+static void link_lane(struct cpu *c, struct lane *l, struct lane **at)
 {
-    p->next_queued = NULL;
-    *c->last = p;
-    c->last = &p->next_queued;
+    assert(l->first && l->cpu == c);
+    l->next = *at;
+    l->self = at;
+    if (l->next)
+        l->next->self = &l->next;
+    else
+        c->last = &l->next;
+    *at = l;
+    c->lanes++;
 }
 
-static void push_front(struct cpu *c, struct process *p)
+static void unlink_lane(struct cpu *c, struct lane *l)
 {
-    p->next_queued = c->first;
-    c->first = p;
+    assert(c->lanes && *l->self == l);
+    *l->self = l->next;
+    if (l->next)
+        l->next->self = l->self;
+    else
+        c->last = l->self;
+    c->lanes--;
+}
+
+// A share whose turn is used up waits for the next one behind all others. One of whose processes
+// none waits may have it when it has waited as long.
+void queue_leave(struct cpu *c, const struct process *p)
+{
+    struct lane *l = p->lane;
+    c->process = NULL;
+    if (l->slice > 0)
+        return;
+    l->left = c->since;
+    if (!l->first)
+        return;
+    lane_refill(l);
+    if (l->next) {
+        unlink_lane(c, l);
+        link_lane(c, l, c->last);
+    }
+}
+
+static void push(struct cpu *c, struct process *p, bool front)
+{
+    struct lane *l = share_lane(p->share, c->id);
+    bool listed = l->first, runs = lane_runs(l);
+    bool late = l->slice <= 0 && !lane_has_waited(l);
+    if (l->slice <= 0 && !runs)
+        lane_refill(l);
+    p->next_queued = front ? l->first : NULL;
+    *(front ? &l->first : l->last) = p;
     if (!p->next_queued)
-        c->last = &p->next_queued;
+        l->last = &p->next_queued;
+    p->queued = true;
+    c->urgent |= front && !late;
+    if (listed && (!front || l == c->first || late))
+        return;
+    if (listed)
+        unlink_lane(c, l);
+    link_lane(c, l, (front || runs) && !late ? &c->first : c->last);
 }
 
-static struct process *pop_front(struct cpu *c)
+// Takes the first one out of a lane.
+static struct process *take(struct cpu *c, struct lane *l)
 {
-    struct process *p = c->first;
-    if (!p)
-        return NULL;
-    c->first = p->next_queued;
-    if (!c->first)
-        c->last = &c->first;
+    struct process *p = l->first;
+    assert(p->queued && p->ring && p->share == l->share);
+    l->first = p->next_queued;
+    if (!l->first) {
+        l->last = &l->first;
+        unlink_lane(c, l);
+    }
     return p;
 }
 
@@ -87,48 +136,56 @@ void queue_notify(struct cpu *c)
 void queue_add(struct process *p, bool front)
 {
     struct cpu *c = place(p);
-    if (front)
-        push_front(c, p);
-    else
-        push_back(c, p);
-    p->queued = true;
+    push(c, p, front);
     queue_notify(c);
 }
 
 void queue_put_back(struct cpu *c, struct process *p)
 {
     struct cpu *to = place(p);
-    if (p->slice > 0) {
-        push_front(to, p);
-    } else {
+    bool front = p->slice > 0;
+    if (!front)
         pace_refill(p);
-        push_back(to, p);
-    }
-    p->queued = true;
+    push(to, p, front);
     if (to != c)
         queue_notify(to);
 }
 
 struct process *queue_swap(struct cpu *c, struct process *p)
 {
-    struct process *first = pop_front(c);
-    push_front(c, p);
-    p->queued = true;
+    struct process *first = take(c, c->first);
+    push(c, p, true);
     return first;
 }
 
+// Of the first few that wait; those that are to stay where they are cannot be had.
 bool queue_steal(struct cpu *to)
 {
+    enum { LOOKS = 8 };
     for (u32 i = 0; i < kern.started; i++) {
         struct cpu *c = &sched_cpus[i];
-        if (c == to)
-            continue;
-        if (c->first && !c->first->limits.cpu) {
-            push_back(to, pop_front(c));
+        struct lane *l = c == to ? NULL : c->first;
+        for (u32 k = 0; l && l->first->limits.cpu && k < LOOKS; k++)
+            l = l->next;
+        if (l && !l->first->limits.cpu) {
+            push(to, take(c, l), false);
             return true;
         }
     }
     return false;
+}
+
+// Who owes more than a turn lets others have theirs; but somebody must run.
+static struct lane *first_that_may(struct cpu *c)
+{
+    enum { LOOKS = 8 };
+    for (u32 i = 0; i < LOOKS && c->first->slice <= 0 && c->lanes > 1; i++) {
+        struct lane *l = c->first;
+        lane_refill(l);
+        unlink_lane(c, l);
+        link_lane(c, l, c->last);
+    }
+    return c->first;
 }
 
 struct process *queue_pick(struct cpu *c)
@@ -137,15 +194,17 @@ struct process *queue_pick(struct cpu *c)
     if (p)
         c->handover = NULL;
     else if (c->first || queue_steal(c))
-        p = pop_front(c);
+        p = take(c, first_that_may(c));
     return p;
 }
 
 void queue_arrive(struct cpu *c, struct kthread *t)
 {
     struct process *p = t->process;
+    assert(p->ring == t && t->status != THREAD_WAITS);
     p->queued = false;
     p->home = c;
+    p->lane = share_lane(p->share, c->id);
     c->process = p;
     p->stats.switches++;
     if (unlikely(p->timed != NULL) || pace_tick_is_late(c, p))

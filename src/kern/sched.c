@@ -26,11 +26,6 @@ struct kthread *sched_self(void)
     return self_on(sched_cpu());
 }
 
-struct alarm **sched_alarms(struct cpu *c)
-{
-    return &c->alarms;
-}
-
 struct store *kern_store(void)
 {
     return kern.store;
@@ -49,13 +44,13 @@ static struct kthread *choose(struct cpu *c, struct process *was)
 {
     if (unlikely(c->ticked))
         pace_charge(c, was); // who stops before it has seen a tick may have used its slice up
-    if (was->ring && !c->handover && (was->slice > 0 || !c->first))
+    if (was->ring && !c->handover && (pace_left(was) > 0 || !c->first))
         return was->ring;
     pace_charge(c, was);
     if (was->ring)
         queue_put_back(c, was);
+    queue_leave(c, was);
     struct process *p = queue_pick(c);
-    c->process = NULL;
     if (!p)
         return NULL;
     queue_arrive(c, p->ring);
@@ -91,6 +86,8 @@ status sched_wait(u64 deadline)
 {
     struct cpu *c = sched_cpu();
     struct kthread *t = self_on(c);
+    assert_locked();
+    assert(t->status == THREAD_READY && cpu_of(t->process) == c);
     if (unlikely(t->process->state != NEBULET_LIVES) && !thread_may_wait(t))
         return ERR_CANCELLED;
     if (deadline == NEBULET_AT_ONCE)
@@ -99,7 +96,7 @@ status sched_wait(u64 deadline)
     turn_remove(t);
     if (deadline != NEBULET_FOREVER) {
         t->alarm.ring = on_alarm;
-        alarm_set(&t->alarm, deadline);
+        alarm_set(&t->alarm, t->process->share, deadline);
     }
     switch_from(c, t);
     return t->woken;
@@ -107,9 +104,10 @@ status sched_wait(u64 deadline)
 
 static bool make_ready(struct kthread *t, status why)
 {
+    assert_locked();
     if (t->status != THREAD_WAITS)
         return false;
-    if (t->alarm.cpu)
+    if (t->alarm.heap)
         alarm_cancel(&t->alarm);
     t->woken = why;
     t->status = THREAD_READY;
@@ -200,16 +198,18 @@ static void swap_with_first(struct cpu *c, struct kthread *t)
 
 // Whoever was woken by an alarm or by I/O has gone to the front of the queue: it runs now, and the
 // thread that was interrupted after it, if it may. False: that goes on.
-static bool give_way(struct cpu *c, struct kthread *t, const struct process *front)
+static bool give_way(struct cpu *c, struct kthread *t)
 {
     struct process *p = t->process;
-    bool urgent = c->first && c->first != front && c->first->slice > 0;
-    if (!urgent && p->slice <= 0 && !c->first)
+    bool urgent = c->urgent && c->first && c->first->first->slice > 0;
+    if (!c->first && p->slice <= 0)
         pace_refill(p);
-    if (!urgent && p->slice > 0)
+    if (!c->first && p->lane->slice <= 0)
+        lane_refill(p->lane);
+    if (!urgent && pace_left(p) > 0)
         return false;
     p->stats.preemptions++;
-    if (urgent && p->slice > 0)
+    if (urgent && pace_left(p) > 0)
         swap_with_first(c, t);
     else
         switch_from(c, t);
@@ -235,14 +235,15 @@ static void preempt(struct vmctx *vm)
     kern_acquire();
     struct cpu *c = sched_cpu();
     struct kthread *t = self_on(c);
-    struct process *p = t->process, *front = c->first;
+    struct process *p = t->process;
     p->ring = t;
+    c->urgent = false;
     u64 now = plat_now();
     pace_measure(now);
     pace_charge(c, p);
     c->tick_until = 0;
     bool busy = kern_work; // somebody is at it
-    u64 next = pace_ring(c, now);
+    pace_ring(c, now);
     if (unlikely(p->timed != NULL))
         budget_look(p->timed);
     if (!busy)
@@ -250,8 +251,8 @@ static void preempt(struct vmctx *vm)
     if (has_company(t))
         t->vm->poll = 1;
     requeue_handover(c);
-    if (!give_way(c, t, front))
-        pace_arm(c, t, now, next);
+    if (!give_way(c, t))
+        pace_arm(c, t, now);
     kern_release();
 }
 
@@ -301,7 +302,7 @@ static void bury(struct cpu *c)
     c->over = NULL;
     pace_charge(c, p);
     turn_remove(t);
-    c->process = NULL;
+    queue_leave(c, p);
     if (p->ring)
         queue_add(p, true);
     object_unref(&t->object);
@@ -325,7 +326,8 @@ static void enter(struct cpu *c, struct kthread *t)
     thread_arrive(t->rt); // a timer that runs out at once, or a kick, must find whose it is
     u64 now = plat_now();
     c->armed = UINT64_MAX; // it may have run out, a little early even, and nobody took notice
-    pace_arm(c, t, now, pace_ring(c, now));
+    pace_ring(c, now);
+    pace_arm(c, t, now);
     if (fresh) {
         turn_tell(t->last_turn);
         turn_show_own(t);
@@ -367,7 +369,7 @@ static void rest(struct cpu *c)
         kern.sleepers--;
     c->sleeping = false;
     if (c->alarms)
-        alarms_ring(&c->alarms, plat_now());
+        pace_ring(c, plat_now());
 }
 
 static void idle(struct cpu *c)
@@ -463,6 +465,7 @@ void sched_add(struct process *p)
 {
     p->id = ++kern.next_id;
     p->home = sched_cpu();
+    p->lane = share_lane(p->share, p->home->id);
     pace_refill(p);
     p->next_all = kern.all;
     p->self_all = &kern.all;

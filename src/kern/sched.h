@@ -24,8 +24,6 @@ void kern_each_process(void (*each)(struct process *p, void *context), void *con
 
 struct cpu *sched_cpu(void);
 struct kthread *sched_self(void); // the running thread; with or without the lock
-struct alarm **sched_alarms(struct cpu *c);
-void sched_alarm_earlier(struct cpu *c, u64 at);
 
 // Parks the running thread until it is woken, or the deadline: why it was woken, TIMED_OUT, or
 // SHOULD_WAIT if the deadline was NEBULET_AT_ONCE. CANCELLED when its process ends, at once then.

@@ -5,24 +5,31 @@
 #include "kern/word.h"
 #include "plat/plat.h"
 
-static status new_thread(struct process *p, struct kthread **out)
+// One that counts against no limit; NULL: no memory.
+static struct kthread *make_thread(struct process *p)
 {
-    if (p->nthreads >= p->limits.threads || !account_charge(p->account, ACCOUNT_THREADS, 1))
-        return ERR_NO_RESOURCES;
     bool no_room = p->nthreads && words_reserve(&p->words, p->nthreads + 1) != OK;
     struct kthread *t = no_room ? NULL : heap_zalloc(sizeof *t);
     if (!t || !(t->rt = thread_create_beside(p->instance))) {
-        account_discharge(p->account, ACCOUNT_THREADS, 1);
         heap_free(t);
-        return ERR_NO_MEMORY;
+        return NULL;
     }
     object_init(&t->object, OBJECT_thread);
     t->process = p;
     thread_vm(t->rt)->user = t;
     t->vm = instance_vm(p->instance);
     t->next_turn = t->last_turn = t;
-    *out = t;
-    return OK;
+    return t;
+}
+
+static status new_thread(struct process *p, struct kthread **out)
+{
+    if (p->nthreads >= p->limits.threads || !account_charge(p->account, ACCOUNT_THREADS, 1))
+        return ERR_NO_RESOURCES;
+    if ((*out = make_thread(p)))
+        return OK;
+    account_discharge(p->account, ACCOUNT_THREADS, 1);
+    return ERR_NO_MEMORY;
 }
 
 // One that was never started.
@@ -249,7 +256,7 @@ static const struct vm_func mourning = {.host = mourn, .ref = &mourning, .index 
 static void tell_of(struct kthread *t)
 {
     struct process *p = t->process;
-    struct kthread *m = new_thread(p);
+    struct kthread *m = make_thread(p);
     p->reported = true;
     if (!m) {
         kern_hooks()->trapped(p, t->rt);
@@ -327,7 +334,8 @@ static bool remove_thread(struct kthread *t)
     p->nthreads--;
     if (p->to_stop == t)
         p->to_stop = t->next_thread;
-    account_discharge(p->account, ACCOUNT_THREADS, 1);
+    if (!t->mourns)
+        account_discharge(p->account, ACCOUNT_THREADS, 1);
     object_set(&t->object, NEBULET_ENDED);
     object_unref(&t->object);
     return !p->threads;

@@ -16,6 +16,7 @@ void turn_tell(struct kthread *t)
 void turn_add(struct process *p, struct kthread *t)
 {
     struct kthread *first = p->ring;
+    assert(t->next_turn == t && t->last_turn == t && t->process == p);
     if (!first) {
         p->ring = t;
         return;
@@ -31,6 +32,7 @@ void turn_add(struct process *p, struct kthread *t)
 void turn_remove(struct kthread *t)
 {
     struct kthread *next = t->next_turn, *last = t->last_turn;
+    assert(next->last_turn == t && last->next_turn == t && t->process->ring);
     if (next == t) {
         t->process->ring = NULL;
         return;

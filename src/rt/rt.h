@@ -20,17 +20,11 @@ struct store *store_create(const struct engine *engine);
 // the heap gives while one of its threads runs; the caller holds it. NULL: no memory.
 struct store *store_share(struct store *of, struct account *account);
 void store_free(struct store *s);
-<<<<<<< HEAD
 // Nothing of it is called any more: what is large is given back, and looks up meanwhile. The rest
 // goes with store_free.
 void store_empty(struct store *s);
-u64 store_memory_used(const struct store *s, u64 *peak); // bytes that count against the limit
-// Limit for what the memories and tables of its instances may take; 0: none beyond the engine's.
-void store_limit(struct store *s, u64 max_memory_bytes);
-=======
 // Bytes of its memories and tables.
 u64 store_memory_used(const struct store *s, u64 *peak);
->>>>>>> accounts
 
 // --- Modules. Decodes, validates and compiles; the bytes must outlive the module. The code is
 // shared by all instances.

@@ -111,18 +111,11 @@ static void release(struct rt_table *t)
 void table_free(struct rt_table *t)
 {
     if (t->vm.length)
-<<<<<<< HEAD
-        tables_discharge(t->store, element_bytes(t->vm.length));
-    if (t->reserved)
-        release(t);
-    else
-=======
         t->store->memory -= element_bytes(t->vm.length);
     if (t->reserved) {
-        plat_release(t->vm.at, t->reserved);
+        release(t);
         account_discharge(t->store->account, ACCOUNT_KEPT, element_bytes(t->capacity));
     } else {
->>>>>>> accounts
         heap_free(t->vm.at);
     }
     *t = (struct rt_table){0};

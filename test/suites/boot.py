@@ -26,7 +26,7 @@ MACHINES = {"microvm": ["-machine", "microvm,acpi=off"], "q35": ["-machine", "q3
 HOSTILE = ["trap_unreachable", "trap_load", "trap_divide_by_zero", "trap_recursion",
            "trap_call_type", "trap_table_get"]
 HOSTILE_RUNS = 1000
-TIMED = ["lookup", "preempt", "registers", "watchdog"]  # programs of test/kern on a clock of instructions
+TIMED = ["floods", "lookup", "preempt", "registers", "watchdog"]  # programs of test/kern on a clock of instructions
 CLOCKS = ["clocks", "sleep"]  # guests whose output depends on how long things take
 ENDLESS = "(module (memory 1) (func (export \"_start\") (loop $l (i32.store (i32.const 0) " \
           "(i32.add (i32.load (i32.const 0)) (i32.const 1))) (br $l))))"

@@ -308,6 +308,7 @@ static bool begin_service(struct parser *p)
     *s = (struct service){.name = name,
                           .line = p->line,
                           .options.privileges = NEBULET_MAY_PRINT,
+                          .options.weight = 100, // a share of its own, whatever others start
                           .restarts_max = RESTARTS,
                           .back_off = 100 * SIP_MS,
                           .module = NEBULET_NO_HANDLE,
