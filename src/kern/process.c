@@ -215,8 +215,10 @@ static void drop_share(struct process *p)
 static void copy_name(char *to, const char *from)
 {
     size_t n = strlen(from), i = 0;
-    for (; i < n && i < NEBULET_NAME_MAX; i++)
-        to[i] = fmt_shown(from, n, i);
+    for (; i < n && i < NEBULET_NAME_MAX; i++) {
+        u8 c = (u8)from[i];
+        to[i] = c >= 0x20 && c < 0x7f ? (char)c : fmt_shown(from, n, i); // nearly always the former
+    }
     to[i] = 0;
 }
 
