@@ -23,25 +23,20 @@ static bool destroy(struct object *o)
     return true;
 }
 
-static bool bury_one(void)
+static void bury_one(void)
 {
     struct object *o = kern_dead;
-    if (!o)
-        return false;
     kern_dead = o->next;
     if (!destroy(o)) {
         o->next = kern_dead;
         kern_dead = o;
     }
-    return true;
 }
 
 // Whom it is not for goes on waiting.
-static bool wake_called(void)
+static void wake_called(void)
 {
     enum { AT_ONCE = 16 };
-    if (link_alone(&called))
-        return false;
     for (u32 i = 0; i < AT_ONCE && !link_alone(&called); i++) {
         struct waiter *w = container_of(called.next, struct waiter, link);
         link_remove(&w->link);
@@ -50,13 +45,18 @@ static bool wake_called(void)
         else
             link_add(&w->object->waiters, &w->link);
     }
-    return true;
 }
 
 // A few of them. False: there are none left.
 static bool work(void)
 {
-    return kern_work = wake_called() || process_stop_some() || bury_one();
+    if (!link_alone(&called))
+        wake_called();
+    else if (process_to_stop)
+        process_stop_some();
+    else if (kern_dead)
+        bury_one();
+    return kern_work = kern_dead || process_to_stop || !link_alone(&called);
 }
 
 static u32 slow; // threads that will come back to it: others only help

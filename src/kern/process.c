@@ -301,7 +301,8 @@ void process_over(struct process *p)
         kern_hooks()->ending(p);
     dismantle(p);
     handles_free(&p->handles);
-    heap_free(p->words.buckets);
+    if (p->words.buckets)
+        heap_free(p->words.buckets);
     object_release(&p->module->object);
     kern_acquire();
     alarm_cancel(&p->watchdog);
@@ -343,12 +344,12 @@ void process_each_kept(struct process *p, bool (*each)(struct object *o))
 
 void process_keeps(struct process *p, s32 change)
 {
-    for (u32 i = 0; i < p->handles.capacity; i++)
-        if (handle_at(&p->handles, i))
-            channel_kept(p->handles.at[i].object, change);
+    assert(p->handles.used <= 1); // what it was made with
+    if (p->handles.used)
+        channel_kept(p->handles.at[0].object, change);
 }
 
-static struct process *to_stop; // those of which threads have not been asked yet
+struct process *process_to_stop; // those of which threads have not been asked yet
 
 static void ask_to_end(struct kthread *t)
 {
@@ -359,23 +360,26 @@ static void ask_to_end(struct kthread *t)
     sched_wake(t, ERR_CANCELLED);
 }
 
-bool process_stop_some(void)
+// The next few of its threads.
+static void ask_some(struct process *p)
 {
     enum { AT_ONCE = 16 };
-    struct process *p = to_stop;
-    if (!p)
-        return false;
     for (u32 i = 0; i < AT_ONCE && p->to_stop; i++) {
         struct kthread *t = p->to_stop;
         p->to_stop = t->next_thread;
         ask_to_end(t);
     }
     sched_kick(p);
+}
+
+void process_stop_some(void)
+{
+    struct process *p = process_to_stop;
+    ask_some(p);
     if (!p->to_stop) {
-        to_stop = p->next_to_stop;
+        process_to_stop = p->next_to_stop;
         object_unref(&p->object);
     }
-    return true;
 }
 
 // It ends already, but may take its time to tell why.
@@ -403,8 +407,11 @@ bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
     if (!p->threads)
         return true;
     p->to_stop = p->threads;
-    p->next_to_stop = to_stop;
-    to_stop = p;
+    ask_some(p);
+    if (!p->to_stop)
+        return true;
+    p->next_to_stop = process_to_stop;
+    process_to_stop = p;
     object_ref(&p->object);
     kern_work = true;
     return true;

@@ -158,8 +158,9 @@ status process_begin(struct process *p, const struct vm_func *invoke);
 // Ends it from anywhere; in a call of `vm`, or NULL. False: it is over, or ends already.
 bool process_stop(struct process *p, enum nebulet_end how, u32 code, struct vmctx *vm);
 bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code);
-// Asks some threads of some process that was stopped. False: there are none left. With the lock.
-bool process_stop_some(void);
+// Asks some threads of a process that was stopped. With the lock.
+void process_stop_some(void);
+extern struct process *process_to_stop; // the first of these; NULL: none
 // What is in its table before it lives counts as kept from those who run (channel.kept); +1 or -1
 // for all of it. With the lock.
 void process_keeps(struct process *p, s32 change);

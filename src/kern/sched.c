@@ -409,7 +409,8 @@ static void loop(struct cpu *c)
             enter(c, t);
         else
             idle(c);
-        kern_work_off();
+        if (kern_work)
+            kern_work_off();
         if (c->over)
             bury(c);
     }
