@@ -186,7 +186,7 @@ build/model/mutants/%: test/model/mutants/% test/model/mutate $(MODEL_OBJ)
 		$(CC) -fuse-ld=lld-22 -no-pie $@.o $$(echo $(MODEL_OBJ) | sed "s,[^ ]*/src/kern/$$name\.o,,") -o $@
 -include $(MODEL_OBJ:.o=.d)
 
-model: build/model/model $(MODEL_MUTANTS) ## kern/ in every order of events, up to 3 deviations, then MODEL_SECONDS=20 by chance
+model: build/model/model $(MODEL_MUTANTS) ## kern/ in every order of events that 2 deviations make, then MODEL_SECONDS=20 by chance
 	@MODEL_SECONDS=$(MODEL_SECONDS) test/model/run
 
 build/.tools: check/install
