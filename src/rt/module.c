@@ -7,10 +7,9 @@
 #include "plat/plat.h"
 #include "rt/code.h"
 
-enum { AT_ONCE = 256 }; // types, before it looks up
-
 static status intern_types(struct realm *s, struct module_record *r, struct error *e)
 {
+    enum { AT_ONCE = 256 };
     struct module *m = r->pub.m;
     for (; r->ntypes < m->ntypes; r->ntypes++) {
         spin_acquire(&s->lock);
