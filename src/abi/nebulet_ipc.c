@@ -70,7 +70,7 @@ OFTEN s64 call_channel_send(struct vmctx *vm, struct process *p, const struct ca
 {
     struct kthread *me = vm->thread->user;
     (void)p;
-    if (likely(!a->handles_count) && likely(a->bytes_size <= NEBULET_MESSAGE_MAX) &&
+    if (likely(!a->handles_count) && likely(a->bytes_size <= CHANNEL_DIRECT_MAX) &&
         likely(channel_send_at_once(me, a->channel, a->bytes, a->bytes_size)))
         return OK;
     const struct call_channel_send copy = *a; // so that *a itself need not be in memory
@@ -112,7 +112,7 @@ OFTEN struct vm_thread *hand_channel_recv(struct vmctx *vm, const struct call_ch
 
 OFTEN struct vm_thread *hand_channel_call(struct vmctx *vm, const struct call_channel_call *a)
 {
-    if (unlikely(a->bytes_size > NEBULET_MESSAGE_MAX) || unlikely(a->deadline != NEBULET_FOREVER))
+    if (unlikely(a->bytes_size > CHANNEL_DIRECT_MAX) || unlikely(a->deadline != NEBULET_FOREVER))
         return NULL;
     return channel_call_at_once(vm->thread->user, a->channel, a->bytes, a->bytes_size, a->answer,
                                 a->answer_size);

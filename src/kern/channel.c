@@ -197,8 +197,7 @@ __attribute__((noinline, preserve_most)) static void copy_other(u8 *to, const u8
     memmove(to, from, n);
 }
 
-enum { DIRECT_MAX = 16 << 10 }; // bytes that are copied with the lock held
-#define NOTHING UINT64_MAX      // in vm_thread.result: nothing has come
+#define NOTHING UINT64_MAX // in vm_thread.result: nothing has come
 
 // Most messages are as long as a few registers.
 static inline __attribute__((always_inline)) void copy_message(u8 *to, const u8 *from, u32 n)
@@ -346,7 +345,7 @@ OFTEN bool channel_send_at_once(struct kthread *me, struct channel *c, const u8 
     kern_acquire();
     struct channel *to = c->peer;
     struct kthread *t = likely(to) && likely(!to->first) ? first_receiver(to) : NULL;
-    bool fits = likely(t) && likely(size <= t->inbox.direct);
+    bool fits = likely(t) && likely(size <= t->inbox.room);
     if (fits) {
         me->process->stats.sent++;
         deliver(to, t, bytes, size);
@@ -359,7 +358,7 @@ OFTEN bool channel_send_at_once(struct kthread *me, struct channel *c, const u8 
 status channel_send(struct kthread *me, struct channel *c, const u8 *bytes, u32 size,
                     const nebulet_handle *handles, u32 nhandles, u64 deadline)
 {
-    if (!nhandles && channel_send_at_once(me, c, bytes, size))
+    if (!nhandles && size <= CHANNEL_DIRECT_MAX && channel_send_at_once(me, c, bytes, size))
         return OK;
     return send_kept(me, c, bytes, size, handles, nhandles, deadline);
 }
@@ -414,8 +413,7 @@ static inline __attribute__((always_inline)) void stand_in_line(struct kthread *
     me->inbox.at = c;
     me->inbox.bytes = bytes;
     me->inbox.room = room;
-    me->inbox.direct = room < DIRECT_MAX ? room : DIRECT_MAX;
-    me->inbox.at_once = at_once ? (me->inbox.direct + 1) & me->process->hand_mask : 0;
+    me->inbox.at_once = at_once ? (room + 1) & me->process->hand_mask : 0;
     me->inbox.next = me->inbox.last = me;
     if (unlikely(last)) {
         me->inbox.next = last->inbox.next;

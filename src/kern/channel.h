@@ -7,6 +7,9 @@
 #pragma once
 #include "kern/process.h"
 
+// Bytes of a message that goes from memory to memory, for which the lock is held.
+enum { CHANNEL_DIRECT_MAX = 16 << 10 };
+
 struct message {
     struct message *next;
     u32 size, nhandles;

@@ -2,6 +2,9 @@
 // Handing over. Who sends a message often waits for the answer next: the receiver takes the place
 // `handover` in front of the queue, and the sender's wait switches to it. If the sender does not
 // wait, the next tick finds it there.
+//
+// Whose share has had its turn may still be handed the CPU, for what is left of the sender's: the
+// tick that follows is early then.
 #include "kern/channel.h"
 #include "kern/cpu.h"
 
@@ -10,8 +13,7 @@ OFTEN void sched_hand_over(const struct kthread *me, struct kthread *t)
     struct process *p = t->process;
     struct cpu *c = me->process->home;
     if (unlikely(p->ring != NULL) || unlikely(c->handover != NULL) || unlikely(p->slice <= 0) ||
-        unlikely(share_lane(p->share, c->id)->slice <= 0) || unlikely(t->alarm.heap != NULL) ||
-        (p->home != c && p->limits.cpu)) {
+        unlikely(t->alarm.heap != NULL) || (p->home != c && p->limits.cpu)) {
         sched_wake(t, OK);
         return;
     }
@@ -39,7 +41,7 @@ OFTEN bool sched_can_hand(struct kthread *me, const struct kthread *t)
 {
     const struct process *p = t->process, *was = me->process;
     return likely(!has_company(me)) && likely(!p->ring) && likely(p->home == was->home) &&
-           likely(pace_left(p) > 0) && may_leave(me);
+           likely(p->slice > 0) && may_leave(me);
 }
 
 struct kthread *sched_handed_over(struct kthread *me)

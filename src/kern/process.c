@@ -351,25 +351,28 @@ void process_keeps(struct process *p, s32 change)
 
 struct process *process_to_stop; // those of which threads have not been asked yet
 
-static void ask_to_end(struct kthread *t)
+static bool ask_to_end(struct kthread *t)
 {
-    if (t->status == THREAD_OVER)
-        return;
+    if (t->returned || t->status == THREAD_OVER)
+        return false;
     thread_request(t->rt, t->process->how == NEBULET_LIMIT ? TRAP_TIME : TRAP_KILLED);
     thread_vm(t->rt)->then = channel_called; // should it have handed over
     sched_wake(t, ERR_CANCELLED);
+    return true;
 }
 
 // The next few of its threads.
 static void ask_some(struct process *p)
 {
     enum { AT_ONCE = 16 };
+    bool asked = false; // one that ends by itself has nobody to be asked
     for (u32 i = 0; i < AT_ONCE && p->to_stop; i++) {
         struct kthread *t = p->to_stop;
         p->to_stop = t->next_thread;
-        ask_to_end(t);
+        asked |= ask_to_end(t);
     }
-    sched_kick(p);
+    if (asked)
+        sched_kick(p);
 }
 
 void process_stop_some(void)

@@ -115,6 +115,7 @@ struct kthread {
     u8 status;                                  // enum thread_status
     bool begun;
     bool exits_alone; // thread_exit, which is not the process's end
+    bool returned;    // its last call is over, so nobody need ask it to end
     u32 id;
     status woken;                                  // why
     u32 value;                                     // the last call's result
@@ -125,10 +126,9 @@ struct kthread {
         struct kthread *next, *last; // in line, which is a circle; NULL: it is not
         struct channel *at;          // a reference
         u8 *bytes;
-        u32 room, direct; // of `room`, what a message may have that comes straight there
-        u32 at_once;      // a message smaller than that may come with the CPU: 0, none
-        status why;       // it no longer is, although nothing has come; OK: the queue has something
-    } inbox;              // where it wants a message (kern/channel.c)
+        u32 room, at_once; // a message smaller than that may come with the CPU: 0, none
+        status why; // it no longer is, although nothing has come; OK: the queue has something
+    } inbox;        // where it wants a message (kern/channel.c)
     struct waits {
         u64 word; // 0: none
         struct kthread *next, *last, *other;

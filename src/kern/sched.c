@@ -278,6 +278,7 @@ static bool on_ended(struct thread *rt)
         kern_release();
         return true;
     }
+    t->returned = true;
     kern_release();
     thread_ending(t);
     kern_acquire();
