@@ -4,6 +4,7 @@
 #include "abi/wait_files.h"
 
 #include "base/heap.h"
+#include "base/lookup.h"
 #include "kern/sched.h"
 #include "plat/plat.h"
 
@@ -84,6 +85,23 @@ enum fs_error files_wait(struct vfs_poll *items, u32 n, u64 until)
     if (w != few)
         heap_free(w);
     return e;
+}
+
+void files_put(struct vfs_file *f, const void *p, size_t n)
+{
+    enum { PIECE = 64 << 10 };
+    enum fs_error e = E_SUCCESS;
+    for (u64 done; n && !look_up() && (!e || e == E_AGAIN || e == E_INTR); n -= done) {
+        struct vfs_iov v = {(u8 *)p, n < PIECE ? n : PIECE};
+        struct vfs_poll item = {.file = f, .write = true};
+        done = 0;
+        e = vfs_write(f, &v, 1, VFS_HERE, &done);
+        if (e)
+            done = 0;
+        if (e == E_AGAIN && files_wait(&item, 1, UINT64_MAX) == E_INTR)
+            return;
+        p = (const u8 *)p + done;
+    }
 }
 
 void files_yield(struct vmctx *vm)

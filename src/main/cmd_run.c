@@ -15,7 +15,8 @@
 #include "main/guest.h"
 #include "main/host.h"
 #include "main/job.h"
-#include "plat/linux/linux.h"
+#include "plat/linux/hostfs.h"
+#include "plat/plat.h"
 
 struct program {
     const struct options *o;
@@ -57,11 +58,6 @@ static void print_stats(const struct process *p, const struct nebulet_info *i)
             ms(i->cpu_ns), (unsigned long long)i->switches, (unsigned long long)i->preemptions,
             (unsigned long long)i->sent, (unsigned long long)i->received,
             (unsigned long long)(i->memory_peak >> 10), (double)i->kernel_memory / 1024);
-}
-
-static void print_text_out(const u8 *text, size_t n)
-{
-    linux_write(STDOUT_FILENO, text, n);
 }
 
 // --- A program
@@ -234,7 +230,10 @@ static int run_split(struct options *o, struct program *programs, struct operand
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
     if (jobs_init(o->engine, cpus, o->trace, o->stats ? print_stats : NULL))
         return complain_setup();
-    jobs_print(print_text_out);
+    struct vfs_file *out = hostfs_adopt(1), *err = hostfs_adopt(2);
+    if (!out || !err)
+        return complain_setup();
+    jobs_print(out, err);
     signal(SIGPIPE, SIG_IGN); // the program is to see the error, as on its own
     int n = options_split(o, operands);
     for (int i = 0; i < n; i++)
@@ -246,6 +245,8 @@ static int run_split(struct options *o, struct program *programs, struct operand
     for (int i = 0; i < n; i++)
         unload(&programs[i]);
     jobs_free();
+    vfs_close(out);
+    vfs_close(err);
     return code;
 }
 

@@ -2,11 +2,13 @@
 // Jobs: see job.h.
 #include "main/job.h"
 #include "abi/nebulet.h"
+#include "abi/wait_files.h"
 #include "base/fmt.h"
 #include "base/heap.h"
 #include "plat/plat.h"
 
 static job_report_fn *report_to;
+static struct vfs_file *print_to, *tell_to;
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
@@ -38,8 +40,16 @@ static void on_trap(struct process *p, struct thread *t)
     n = n < ROOM - 2 ? n : ROOM - 2;
     if (text[n - 1] != '\n')
         text[n++] = '\n';
-    plat_console_write(text, n);
+    if (sched_self())
+        files_put(tell_to, text, n);
+    else
+        plat_console_write(text, n);
     heap_free(text);
+}
+
+static void print(const u8 *text, size_t n)
+{
+    files_put(print_to, text, n);
 }
 
 static int code_of(const struct process *p)
@@ -92,8 +102,10 @@ status jobs_init(const struct engine *engine, u32 cpus, bool trace, job_report_f
     return s;
 }
 
-void jobs_print(void (*print)(const u8 *text, size_t n))
+void jobs_print(struct vfs_file *out, struct vfs_file *err)
 {
+    print_to = out;
+    tell_to = err;
     hooks.print = print;
 }
 

@@ -33,7 +33,8 @@ typedef void job_report_fn(const struct process *p, const struct nebulet_info *i
 
 // trace: of any of them.
 status jobs_init(const struct engine *engine, u32 cpus, bool trace, job_report_fn *report);
-void jobs_print(void (*print)(const u8 *text, size_t n)); // where the call `print` goes
+// Where the call `print` goes, and what is told of traps; the files must stay.
+void jobs_print(struct vfs_file *out, struct vfs_file *err);
 status job_load(struct job *j, struct error *e);
 status job_link(struct job *j, struct error *e);
 // The export that it would begin with but cannot, for it has parameters or results; NULL: there is

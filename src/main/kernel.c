@@ -415,9 +415,10 @@ static void print_stats(const struct process *p, const struct nebulet_info *i)
 
 static void print_out(const u8 *text, size_t n)
 {
-    u64 done;
-    struct vfs_iov v = {(u8 *)text, n};
-    vfs_write(console_file(CONSOLE_OUT), &v, 1, VFS_HERE, &done);
+    for (u64 done; n; text += done, n -= done) { // nothing else runs that could wait
+        struct vfs_iov v = {(u8 *)text, n};
+        vfs_write(console_file(CONSOLE_OUT), &v, 1, VFS_HERE, &done);
+    }
 }
 
 // The program at hand, and those that are to run with it: when one cannot, none does.
@@ -446,7 +447,7 @@ static int run_programs(struct launch *l, struct words *w)
         say("cannot set the runtime up: out of memory");
         return CODE_ERROR;
     }
-    jobs_print(print_out);
+    jobs_print(console_file(CONSOLE_OUT), console_file(CONSOLE_ERR));
     int code = load_all(l, w, programs, &n);
     if (!first_instruction)
         first_instruction = rdtsc();

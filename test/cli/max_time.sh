@@ -42,3 +42,21 @@ for program in loop calls fills draws draw copies; do
 done
 run_within 200 run --engine "$ENGINE" --max-time 60 "$GUESTS/hello.wasm"
 exits 0
+
+# One write that the console takes minutes for, and that nobody reads; others run meanwhile.
+wat pours <<'END'
+(module (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1025)
+  (data (i32.const 0) "\10\00\00\00\00\00\00\04")
+  (func $pour (export "_start") (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))))
+END
+wat ends <<'END'
+(module (func (export "_start")))
+END
+shown="boot --max-time 0.5 pours.wasm ++ ends.wasm, the reader slow"
+{ code=0; timeout -s KILL 100 "$NEBULET" boot --engine "$ENGINE" --max-time 0.5 --stats pours.wasm ++ \
+    ends.wasm 2>&1 >/dev/null </dev/null || code=$?; echo $code >code; } | { sleep 2; tr -d '\0' >err; }
+code=$(cat code)
+exits 134
+says 'wasm trap: time limit exceeded'
+says 'ends.wasm: cpu '

@@ -82,11 +82,6 @@ static u64 address_space(void)
     return pages;
 }
 
-static void print(const u8 *text, size_t n)
-{
-    fwrite(text, 1, n, stdout);
-}
-
 static struct wasi *wasi_of(char **args, u32 n, const char *folder)
 {
     struct wasi_preopen root = {.name = "/"};
@@ -117,7 +112,10 @@ static int run(const u8 *bytes, size_t size, const struct engine *engine, u32 cp
     struct error e = {0};
     if (jobs_init(engine, cpus, true, NULL))
         return 2;
-    jobs_print(print);
+    struct vfs_file *out = hostfs_adopt(1), *err = hostfs_adopt(2);
+    if (!out || !err)
+        return 2;
+    jobs_print(out, err);
     struct job j = {.name = args[0],
                     .bytes = bytes,
                     .size = size,
@@ -136,6 +134,8 @@ static int run(const u8 *bytes, size_t size, const struct engine *engine, u32 cp
     if (s)
         fprintf(stderr, "%s: %s\n", status_text(s), e.text);
     job_free(&j);
+    vfs_close(out);
+    vfs_close(err);
     jobs_free();
     return s ? 2 : j.code;
 }

@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: MIT
-// The console as files; see console.h. Two locks: the one of input and of those who watch it is
-// this machine's I/O lock (fs/vfs.h), and output has one so that what goes out in one call stays
+// The console as files; see console.h. Two locks: the one of input and of those who watch is this
+// machine's I/O lock (fs/vfs.h), and output has one so that what goes out in one call stays
 // together.
+//
+// Programs do not wait for the port here: what does not fit into the ring in front of it is for a
+// later call, and for that they are told when there is room (console_watch). A part of the ring is
+// kept from them, so that messages of the kernel have room, which come out whole and behind what
+// was written before; where even that is full, the kernel waits.
 #include "plat/pc/console.h"
 
 #include "base/lock.h"
 #include "plat/pc/pc.h"
 
 enum { DLE = 0x10 };
+enum {
+    PROGRAMS = SERIAL_OUT / 2, // bytes of output that wait, from programs
+    WRITE_MAX = 2048,          // bytes of one call of theirs, which go out together
+    PIECE = 64,                // bytes that are made ready for the port at once
+};
 
 static bool multiplexed; // set before there is anybody else
 
@@ -22,9 +32,9 @@ static struct {
     spinlock lock;
     u32 taken; // since more was granted
     const u8 *preloaded;
-    u64 left; // of it
-    bool all; // nothing comes behind it
-    struct vfs_watch *watches;
+    u64 left;                     // of it
+    bool all;                     // nothing comes behind it
+    struct vfs_watch *watches[2]; // those who want to read, to write
 } input;
 
 static struct {
@@ -56,12 +66,20 @@ static void give_output(bool taken)
 void console_seize(void)
 {
     __atomic_store_n(&output.owner, this_cpu()->id + 1, __ATOMIC_RELAXED);
+    serial_seize();
+}
+
+// Waits for room: the kernel's own.
+static void put(const u8 *p, u32 n)
+{
+    serial_drain(SERIAL_OUT - n);
+    serial_put(p, n);
 }
 
 static void control(u8 a, u8 b, u32 n)
 {
     u8 text[3] = {DLE, a, b};
-    serial_write(text, n);
+    put(text, n);
 }
 
 // What was sent before the port was set up is lost, so the other side waits for this. The port's
@@ -78,27 +96,58 @@ void console_ended(u8 exit_code)
     bool taken = take_output();
     if (multiplexed)
         control('E', exit_code, 3);
+    serial_drain(0);
     give_output(taken);
+}
+
+static void select_stream(u32 stream)
+{
+    if (multiplexed && stream != output.stream)
+        control((u8)('0' + stream), 0, 2);
+    output.stream = stream;
+}
+
+// What n bytes may come to on the way out.
+static size_t most_of(size_t n)
+{
+    return 2 * n + 2;
+}
+
+// Of PIECE bytes at most; what lies behind n does not matter.
+static bool has_dle(const u8 *p, u32 n)
+{
+    u64 found = 0, ones = 0x0101010101010101;
+    for (u32 i = 0; i < n; i += 8) {
+        u64 x = load_u64(p + i) ^ DLE * ones; // 0 where there is one
+        found |= (x - ones) & ~x & 0x80 * ones;
+    }
+    return found;
+}
+
+static u32 escape(u8 *to, const u8 *p, u32 n)
+{
+    u32 size = 0;
+    for (u32 i = 0; i < n; i++) {
+        if (p[i] == DLE)
+            to[size++] = DLE;
+        to[size++] = p[i];
+    }
+    return size;
 }
 
 static void write_stream(u32 stream, const u8 *p, size_t n)
 {
-    if (!multiplexed) {
-        serial_write(p, n);
-        return;
-    }
-    if (!n)
-        return;
-    if (stream != output.stream)
-        control((u8)('0' + stream), 0, 2);
-    output.stream = stream;
-    for (size_t start = 0, i = 0; i <= n; i++) {
-        if (i < n && p[i] != DLE)
-            continue;
-        serial_write(p + start, i - start);
-        if (i < n)
-            control(DLE, 0, 2);
-        start = i + 1;
+    u8 out[2 * PIECE];
+    if (n)
+        select_stream(stream);
+    while (n) {
+        u32 part = n < PIECE ? (u32)n : PIECE, size = part;
+        memcpy(out, p, part);
+        if (multiplexed && has_dle(out, part))
+            size = escape(out, p, part);
+        put(out, size);
+        p += part;
+        n -= part;
     }
 }
 
@@ -173,15 +222,26 @@ static void grant(u32 times)
     give_output(taken);
 }
 
-// --- Who waits for input
-bool console_deliver(void)
+// --- Who waits
+static bool has_room(void)
+{
+    return serial_waiting() <= PROGRAMS / 2;
+}
+
+static bool wanted(bool write)
+{
+    return __atomic_load_n(&input.watches[write], __ATOMIC_RELAXED) &&
+           (write ? has_room() : has_input());
+}
+
+static bool deliver(bool write)
 {
     bool any = false;
-    if (!console_pending())
+    if (!wanted(write))
         return false;
     spin_acquire(&input.lock);
-    for (struct vfs_watch *w; (w = input.watches); any = true) {
-        input.watches = w->next;
+    for (struct vfs_watch *w; (w = input.watches[write]); any = true) {
+        input.watches[write] = w->next;
         w->slot = 0;
         w->ready(w);
     }
@@ -189,9 +249,15 @@ bool console_deliver(void)
     return any;
 }
 
+bool console_deliver(void)
+{
+    bool any = deliver(false);
+    return deliver(true) || any;
+}
+
 bool console_pending(void)
 {
-    return __atomic_load_n(&input.watches, __ATOMIC_RELAXED) && has_input();
+    return wanted(false) || wanted(true);
 }
 
 void plat_poll(void)
@@ -205,10 +271,10 @@ static enum fs_error console_watch(struct vfs_file *f, struct vfs_watch *w)
     spin_acquire(&input.lock);
     w->slot = 1; // in the list
     w->previous = NULL;
-    w->next = input.watches;
+    w->next = input.watches[w->write];
     if (w->next)
         w->next->previous = w;
-    __atomic_store_n(&input.watches, w, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&input.watches[w->write], w, __ATOMIC_SEQ_CST);
     spin_release(&input.lock);
     return E_SUCCESS;
 }
@@ -221,7 +287,7 @@ static void console_unwatch(struct vfs_watch *w)
     if (w->slot && w->previous)
         w->previous->next = w->next;
     else if (w->slot)
-        input.watches = w->next;
+        input.watches[w->write] = w->next;
     w->slot = 0;
     spin_release(&input.lock);
 }
@@ -261,18 +327,27 @@ static enum fs_error failure(u32 stream)
 static enum fs_error console_write(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
                                    u64 *done)
 {
+    u64 left, all = 0;
     (void)offset;
     *done = 0;
     enum fs_error e = failure(stream_of(f));
     if (e)
         return e;
+    for (u32 i = 0; i < n && all < WRITE_MAX; i++)
+        all += v[i].n;
     bool taken = take_output();
-    for (u32 i = 0; i < n; i++) {
-        write_stream(stream_of(f), v[i].p, v[i].n);
-        *done += v[i].n;
+    u32 waiting = serial_waiting();
+    left = all < WRITE_MAX ? all : WRITE_MAX;
+    if (waiting + most_of(left) > PROGRAMS)
+        left = 0;
+    for (u32 i = 0; i < n && left; i++) {
+        size_t part = v[i].n < left ? v[i].n : left;
+        write_stream(stream_of(f), v[i].p, part);
+        *done += part;
+        left -= part;
     }
     give_output(taken);
-    return E_SUCCESS;
+    return *done || !all ? E_SUCCESS : E_AGAIN;
 }
 
 static enum fs_error console_stat(struct vfs_file *f, struct vfs_stat *out)
@@ -289,12 +364,12 @@ static enum fs_error console_set_flags(struct vfs_file *f, u32 flags)
 
 static void console_ready(struct vfs_poll *p)
 {
-    if (!p->write)
-        p->ready = has_input();
+    p->ready = p->write ? has_room() : has_input();
 }
 
 static void console_out_ready(struct vfs_poll *p)
 {
+    p->ready = has_room();
     p->hangup =
         p->write && __atomic_load_n(&told.error[stream_of(p->file)], __ATOMIC_RELAXED) == E_PIPE;
 }
@@ -319,6 +394,8 @@ static const struct vfs_ops out_ops = {
     .stat = console_stat,
     .set_flags = console_set_flags,
     .ready = console_out_ready,
+    .watch = console_watch,
+    .unwatch = console_unwatch,
 };
 
 static struct vfs_file files[] = {

@@ -14,6 +14,7 @@ enum { DEBUG_EXIT = 0xf4, KEYBOARD = 0x64, KEYBOARD_RESET = 0xfe };
 void pc_exit(u32 code)
 {
     smp_end();
+    serial_drain(0);
     out32(DEBUG_EXIT, code);
     acpi_power_off();
     out8(KEYBOARD, KEYBOARD_RESET);

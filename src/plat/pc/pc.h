@@ -200,7 +200,11 @@ u64 rtc_read(void);       // ns since 1970
 // --- Console (serial.c, console.c)
 void serial_init(void);
 void serial_interrupt(void);
-void serial_write(const void *p, size_t n); // one CPU at a time
+enum { SERIAL_OUT = 16 << 10 };      // bytes of output that can wait for the port
+u32 serial_waiting(void);            // how many do
+void serial_put(const u8 *p, u32 n); // there is room for them
+void serial_drain(u32 most);         // until no more wait; spins
+void serial_seize(void);             // this CPU is the only one left
 // Up to n bytes that have arrived; 0: none now.
 size_t serial_read(void *p, size_t n);
 bool serial_has_input(void);
