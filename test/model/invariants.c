@@ -141,27 +141,53 @@ static void look_at_block(void *block, size_t size)
 
 // --- CPUs
 
-// Parents come before children; a list of siblings is not deep, but trees are.
-static void look_at_alarms(const struct cpu *c, const struct alarm *a, u64 at, u32 depth)
+// Nobody is later than who is below, and the way right is the shorter one.
+static u32 look_at_alarms(struct alarm **heap, const struct alarm *a, u64 at, u32 depth)
 {
-    for (u32 i = 0; a; a = a->next, i++) {
-        MUST(i < MANY && depth < MANY && a->cpu == c && a->at >= at);
-        look_at_alarms(c, a->child, a->at, depth + 1);
-    }
+    if (!a)
+        return 0;
+    MUST(depth < MANY && a->heap == heap && a->at >= at);
+    MUST(depth ? a->up && (a->up->left == a || a->up->right == a) : !a->up && *heap == a);
+    u32 left = look_at_alarms(heap, a->left, a->at, depth + 1);
+    u32 right = look_at_alarms(heap, a->right, a->at, depth + 1);
+    MUST(left >= right && a->rank == right + 1);
+    return right + 1;
 }
 
-static u32 look_at_cpu(const struct cpu *c)
+static u32 look_at_lane(const struct lane *l)
 {
     u32 n = 0;
-    struct process *const *last = &c->first;
-    for (const struct process *p = c->first; p; last = &p->next_queued, p = p->next_queued, n++)
-        MUST(n < MANY && p->queued);
-    MUST(c->last == last);
+    struct process *const *last = &l->first;
+    for (const struct process *p = l->first; p; last = &p->next_queued, p = p->next_queued, n++)
+        MUST(n < MANY && p->queued && p->share == l->share);
+    MUST(l->last == last);
+    return n;
+}
+
+static u32 look_at_cpu(struct cpu *c)
+{
+    u32 n = 0, lanes = 0;
+    struct lane *const *last = &c->first;
+    for (const struct lane *l = c->first; l; last = &l->next, l = l->next, lanes++) {
+        MUST(lanes < MANY && *l->self == l && l->cpu == c && l->first);
+        n += look_at_lane(l);
+    }
+    MUST(c->last == last && c->lanes == lanes);
     MUST(!c->handover || c->handover->queued);
     MUST(!c->process || c->process->home == c);
     MUST(!model_sleeps(c->id) || !(c->first || c->handover)); // or it would do so for ever
-    look_at_alarms(c, c->alarms, 0, 0);
+    look_at_alarms(&c->alarms, c->alarms, 0, 0);
     return n + (c->handover != NULL);
+}
+
+// What its processes have set on a CPU, of which that has one alarm.
+static void look_at_share(struct share *s)
+{
+    for (u32 i = 0; i < s->nlanes; i++) {
+        struct lane *l = share_lane(s, i);
+        look_at_alarms(&l->alarms, l->alarms, 0, 0);
+        MUST(!l->alarms || l->due.heap || l->cpu->rings);
+    }
 }
 
 void model_invariants(void)
@@ -175,6 +201,7 @@ void model_invariants(void)
     }
     for (const struct process *p = kern.all; p; p = p->next_all, live++) {
         MUST(live < MANY && *p->self_all == p);
+        look_at_share(p->share);
         waiting += p->queued;
     }
     MUST(live == kern.live);

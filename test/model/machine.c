@@ -168,7 +168,7 @@ void model_point(const char *what, const void *pc)
 
 bool model_holds(const spinlock *l)
 {
-    return l->held == m.now_on + 1;
+    return l->held == (1 | m.now_on << 1);
 }
 
 void model_acquire(spinlock *l)
@@ -180,7 +180,7 @@ void model_acquire(spinlock *l)
         m.cpu[m.now_on].lock = l;
         model_point("waits for a lock", __builtin_return_address(0));
     }
-    l->held = m.now_on + 1;
+    l->held = 1 | m.now_on << 1;
     order_take(l->seen);
 }
 
@@ -325,8 +325,8 @@ status plat_entropy(void *p, size_t n)
     return OK;
 }
 
-// --- The heap. A block's place is its own until the execution ends, so that who looks at one that
-// is gone is found out.
+// --- What is underneath the heap. A block's place is its own until the execution ends, so that who
+// looks at one that is gone is found out.
 
 enum { GONE = 0xdb, RAW = 0xa5 };
 
@@ -367,12 +367,12 @@ static void *take(size_t size, const void *pc)
     return b + 1;
 }
 
-void *heap_alloc(size_t size)
+void *raw_alloc(size_t size)
 {
     return take(size, __builtin_return_address(0));
 }
 
-void *heap_zalloc(size_t size)
+void *raw_zalloc(size_t size)
 {
     void *p = take(size, __builtin_return_address(0));
     return p ? memset(p, 0, size) : NULL;
@@ -392,7 +392,7 @@ static void give_back(void *p)
     memset(kinds + ((u8 *)p - arena) / 16, WENT, (b->size + 15) / 16);
 }
 
-void *heap_resize(void *p, size_t size)
+void *raw_resize(void *p, size_t size)
 {
     void *to = take(size, __builtin_return_address(0));
     if (!p || !to)
@@ -403,20 +403,27 @@ void *heap_resize(void *p, size_t size)
     return to;
 }
 
-void heap_free(void *p)
+void raw_free(void *p)
 {
     if (p)
         give_back(p);
 }
 
+size_t raw_size(const void *p)
+{
+    return ((const struct block *)p - 1)->size;
+}
+
 bool model_alive(const void *p, size_t n, bool write, const void *pc)
 {
     size_t at = (size_t)((const u8 *)p - arena);
+    if (!n)
+        return false;
     if (at >= MODEL_HEAP) {
         model_access_stack(p, pc);
         return false;
     }
-    for (size_t i = at / 16; i <= (at + (n ? n - 1 : 0)) / 16; i++) {
+    for (size_t i = at / 16; i <= (at + n - 1) / 16; i++) {
         if (likely(kinds[i] == LIVES) && likely(at < heap.used))
             continue;
         model_note(pc, "%s here", write ? "writes" : "reads");
@@ -442,10 +449,13 @@ const u8 *model_sp(u32 cpu)
     return m.cpu[cpu].sp;
 }
 
+// Without what base/heap.c has in front of them.
 void model_each_block(void (*each)(void *block, size_t size))
 {
+    enum { HEAD = 16 };
     for (struct block *b = heap.first; b; b = b->next)
-        each(b + 1, b->size);
+        if (b->size > HEAD)
+            each((u8 *)(b + 1) + HEAD, b->size - HEAD);
 }
 
 void model_no_blocks(void)

@@ -78,6 +78,8 @@ void order_forget_heap(size_t at, size_t n); // a block begins; multiples of 8
 // --- runtime.c
 
 extern const struct engine model_engine;
+struct account *model_payer(void); // of whoever runs on this CPU
+u32 model_look_up(void);
 void model_interrupt(void); // a tick or a kick has come to this CPU
 // Fails if this is a place in a thread's stack that nobody uses any more.
 void model_access_stack(const u8 *p, const void *pc);

@@ -21,7 +21,8 @@ enum { STACKS = 24, STACK = 64 << 10, CPUS = 64 };
 #define RETRY_NS 1000000ull
 
 struct store {
-    u64 memory, limit;
+    u64 memory;
+    struct account *account;
     struct instance *instances;
 };
 
@@ -35,10 +36,18 @@ struct store *store_create(const struct engine *engine)
     return heap_zalloc(sizeof(struct store));
 }
 
-struct store *store_share(struct store *of)
+struct store *store_share(struct store *of, struct account *account)
 {
+    struct store *s = heap_zalloc(sizeof *s);
     (void)of;
-    return heap_zalloc(sizeof(struct store));
+    if (s)
+        s->account = account;
+    return s;
+}
+
+void store_empty(struct store *s)
+{
+    (void)s;
 }
 
 void store_free(struct store *s)
@@ -52,11 +61,6 @@ u64 store_memory_used(const struct store *s, u64 *peak)
 {
     *peak = s->memory;
     return s->memory;
-}
-
-void store_limit(struct store *s, u64 bytes)
-{
-    s->limit = bytes;
 }
 
 static const u8 takes_and_gives_i32[] = {TYPE_I32, TYPE_I32};
@@ -207,6 +211,7 @@ const struct host_func *guest_call_named(const char *name)
 struct thread {
     struct vm_thread vm; // first
     u32 stack;
+    struct account *payer;
     bool in_guest; // between calls, where a tick can take the CPU away
     struct vmctx *at;
     bool (*ended)(struct thread *t);
@@ -245,6 +250,12 @@ struct thread *thread_running_on(const struct rt_cpu *c)
 struct thread *thread_running(void)
 {
     return thread_running_on(this_cpu());
+}
+
+struct account *model_payer(void)
+{
+    const struct thread *t = thread_running();
+    return t ? t->payer : NULL;
 }
 
 struct vm_thread *thread_vm(struct thread *t)
@@ -348,9 +359,9 @@ static void thread_main(void *argument)
 struct thread *thread_create_beside(struct instance *in)
 {
     struct thread *t = heap_zalloc(sizeof *t);
-    (void)in;
     if (!t)
         return NULL;
+    t->payer = in->store->account;
     if (nstacks == STACKS)
         model_fail("the model has no more stacks");
     t->stack = nstacks++;
@@ -443,6 +454,12 @@ enum trap rt_interrupted(struct vmctx *vm)
     if (take_request(t))
         scheduler->preempt(vm);
     return rt_pending(t);
+}
+
+u32 model_look_up(void)
+{
+    const struct thread *t = thread_running();
+    return t && t->vm.interrupt ? rt_interrupted(this_cpu()->vm) : TRAP_NONE;
 }
 
 void rt_check_interrupt(struct vmctx *vm)

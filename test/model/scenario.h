@@ -4,13 +4,14 @@
 #pragma once
 #include "runtime.h"
 
-// A process that lives when kern_run begins; scenario_process makes one that has not begun. Both
-// are the scenario's, which gives them back at the end.
+// A process, which scenario_begin lets live when all are made; in the order of the calls. It is the
+// scenario's, which gives it back at the end.
 struct process *scenario_process(const struct program *p, const struct process_config *config);
 void scenario_begin(struct process *p);
-void scenario_forget(struct process *p); // gives it back now: others have it
-// A handle of the object in its table; takes the reference over.
+void scenario_forget(struct process *p); // gives it back before anything runs: others have it
+// A handle of the object in its table, from then on; takes the reference over.
 nebulet_handle scenario_give(struct process *p, struct object *o);
+struct object *scenario_given(struct process *p, u32 handle);
 nebulet_handle scenario_give_module(struct process *p, const struct program *of);
 // A channel between two: each has one end as its next handle.
 void scenario_connect(struct process *a, struct process *b);

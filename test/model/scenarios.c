@@ -462,7 +462,7 @@ static void full_queue_two(void)
     struct process *q = scenario_process(&takes_from_both, NULL);
     struct process *r = scenario_process(&sends_too, NULL);
     scenario_connect(p, q);
-    struct object *o = p->handles.at[0].object;
+    struct object *o = scenario_given(p, 0);
     object_ref(o);
     scenario_give(r, o);
     scenario_begin(p);
@@ -834,7 +834,7 @@ PROGRAM(waits_limited)
 
 static void wall_limit(void)
 {
-    struct process_config limited = {.wall_ns = 2000000};
+    struct process_config limited = {.limits = {.wall_ns = 2000000}};
     struct process *p = scenario_process(&burns, &limited);
     struct process *a = scenario_process(&waits_limited, NULL);
     give_process(a, p);

@@ -5,7 +5,7 @@
 #include "base/types.h"
 
 typedef struct {
-    u32 held;    // 0: free; else the CPU's number and 1
+    u32 held;    // 0: free; else 1, and above it the CPU's number
     u16 seen[4]; // what whoever takes it has seen (order.c)
 } spinlock;
 
