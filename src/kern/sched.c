@@ -204,8 +204,8 @@ static bool give_way(struct cpu *c, struct kthread *t)
     bool urgent = c->urgent && c->first && c->first->first->slice > 0;
     if (!c->first && p->slice <= 0)
         pace_refill(p);
-    if (!c->first && p->lane->slice <= 0)
-        lane_refill(p->lane);
+    if (p->lane->slice <= 0 && (!c->first || (c->first == p->lane && c->lanes == 1)))
+        lane_refill(p->lane); // no other share waits
     if (!urgent && pace_left(p) > 0)
         return false;
     p->stats.preemptions++;

@@ -124,6 +124,8 @@ static void processes(void)
             sleep_ms(5);
             EXPECT(nb_process_info(p[i], &info), 0);
         }
+    }
+    for (u32 i = 0; i < 2; i++) { // one that is alone is never preempted
         EXPECT(nb_process_kill(p[i]), 0);
         ENDED(p[i], NEBULET_KILLED, 0);
     }
