@@ -142,7 +142,7 @@ status code_alloc(size_t size, size_t least, struct code_space *out)
 // As far as it was written to, each page takes its time.
 static void decommit(size_t offset, size_t size)
 {
-    enum { PIECE = 4 << 20 };
+    enum { PIECE = 256 << 10 };
     for (size_t n; size; offset += n, size -= n) {
         n = size < PIECE ? size : PIECE;
         plat_code_decommit(&window.code, offset, n);

@@ -70,7 +70,7 @@ def run(bench, engine, source):
     words = [f"engine={engine}", "input.all=/input", f"init=/{wasm.name}", *ARGUMENTS.get(source.stem, base.read_lines(
         source.with_suffix(".args"))), "--"]
     found, rest = boot.run_many(bench, words, files, limit=250, flags=COUNT, kernel=KERNEL,
-                                memory=512)
+                                memory=1536 if engine == "interp" else 512)  # stacks are larger there
     if len(found) != 1:
         raise base.Failed(f"it has not come to an end\n{base.excerpt(rest)}")
     out, err, code = found[0]
