@@ -9,7 +9,7 @@
 enum { RING_MAX = 4 };         // alarms of a CPU, before others get the lock
 #define POLL_NS 2000000ull     // between looks at I/O while every CPU is busy
 #define TICK_NS 20000ull       // between ticks, at least
-#define ALARM_NS 500000ull     // between those for alarms: in a virtual machine one may cost 50 us
+#define ALARM_NS 500000ull     // between those for alarms: a tick may cost more than it brings
 #define TURN_NS 250000ull      // of a thread while its siblings wait: they often need little
 #define HANDOVER_NS 1000000ull // until a process that nobody switched to may run elsewhere
 

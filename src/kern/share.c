@@ -131,7 +131,6 @@ static void on_due(struct alarm *a)
     ring(l, now);
     u64 took = cpu_ticks() - start;
     l->slice -= (s64)(took + pace_ticks(INTERRUPT_NS));
-    l->share->ring_ticks += took;
     c->since += took; // it is not the time of whoever was interrupted
     if (l->slice <= 0)
         l->left = cpu_ticks();

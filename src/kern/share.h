@@ -33,7 +33,6 @@ struct share {
     u32 refs, weight, total;
     u32 nlanes;
     struct share *parent; // a reference; NULL: started from outside
-    u64 ring_ticks;       // what its alarms have taken
     struct lane lanes[];  // by CPU
 };
 
