@@ -225,7 +225,7 @@ static void grant(u32 times)
 // --- Who waits
 static bool has_room(void)
 {
-    return serial_waiting() <= PROGRAMS / 2;
+    return serial_waiting() + most_of(WRITE_MAX) <= PROGRAMS; // for any call
 }
 
 static bool wanted(bool write)
