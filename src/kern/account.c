@@ -6,7 +6,7 @@
 #define LOOK_NS 1000000000ull // at least that often
 #define CLOSE_NS 1000000ull   // to the limit: nobody need look more often because others run, too
 #define AGAIN_NS 50000ull     // between a few processes and the next few
-enum { AT_ONCE = 32 };
+enum { AT_ONCE = 16 };
 
 static struct budget *above(const struct budget *b)
 {
