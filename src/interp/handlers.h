@@ -67,7 +67,8 @@ HANDLER(else)
     BRANCH(side);
 }
 
-HANDLER(br)
+// Not part of the comparisons that go here: they would have to save registers.
+__attribute__((noinline)) HANDLER(br)
 {
     BEGIN;
     BRANCH(side);
@@ -344,17 +345,20 @@ HANDLER(f64_const)
      ((code) >= OP_i32_store && (code) <= OP_i32_store8))
 
 #define IS_COMPARISON(code) ((code) >= OP_i32_eqz && (code) <= OP_f64_ge)
-// A condition: branched on at once, or a value. pc is on the next instruction. A branch that is
+// A condition: branched on at once, or a value. A branch that is
 // taken goes through br, which costs a jump and saves a tenth of the size.
 #define CONDITION(expr)                                                                            \
     do {                                                                                           \
-        if (NEXT_IS_SHORT(br_if)) {                                                                \
-            if (expr)                                                                              \
+        if (pc[1] == OP_br_if && !(pc[2] & 0x80)) {                                                \
+            if (expr) {                                                                            \
+                pc++;                                                                              \
                 GO(BR_AT(depth));                                                                  \
+            }                                                                                      \
             side++;                                                                                \
-            pc += 2;                                                                               \
+            pc += 3;                                                                               \
             NEXT_OR_LOCAL;                                                                         \
         }                                                                                          \
+        pc++;                                                                                      \
         PUSH((u64)(expr));                                                                         \
         NEXT;                                                                                      \
     } while (0)
@@ -364,10 +368,10 @@ HANDLER(f64_const)
     {                                                                                              \
         BEGIN;                                                                                     \
         T_##A a = GET_##A(POP);                                                                    \
-        pc++;                                                                                      \
         if (IS_COMPARISON(code)) {                                                                 \
             CONDITION(expr);                                                                       \
         } else {                                                                                   \
+            pc++;                                                                                  \
             PUSH(PUT_##R(expr));                                                                   \
             NEXT;                                                                                  \
         }                                                                                          \
@@ -393,12 +397,13 @@ HANDLER(f64_const)
         BEGIN;                                                                                     \
         T_##A b = GET_##A(POP);                                                                    \
         T_##A a = GET_##A(POP);                                                                    \
-        pc++;                                                                                      \
         if (IS_COMPARISON(code)) {                                                                 \
             CONDITION(expr);                                                                       \
         } else if (IS_FREQUENT(code)) {                                                            \
+            pc++;                                                                                  \
             RESULT(PUT_##R(expr));                                                                 \
         } else {                                                                                   \
+            pc++;                                                                                  \
             PUSH(PUT_##R(expr));                                                                   \
             NEXT;                                                                                  \
         }                                                                                          \

@@ -78,12 +78,12 @@ static const u8 leave_code[] = {OP_leave};
 // concern.
 #define NEXT                                                                                       \
     do {                                                                                           \
+        handler *next_handler = t->at[depth][*pc];                                                 \
+        APART(next_handler);                                                                       \
         if (depth < 1)                                                                             \
             ANYTHING(r0);                                                                          \
         if (depth < 2)                                                                             \
             ANYTHING(r1);                                                                          \
-        handler *next_handler = t->at[depth][*pc];                                                 \
-        APART(next_handler);                                                                       \
         GO(next_handler);                                                                          \
     } while (0)
 // The compiler is not to join the ends of paths: each has its own jump, which is predicted by
@@ -95,7 +95,7 @@ static const u8 leave_code[] = {OP_leave};
 #define APART_IN(x, place) APART_AT(x, place)
 #define APART(x) APART_IN(x, __COUNTER__)
 #endif
-#define ANYTHING(x) __asm__("" : "=r"(x))
+#define ANYTHING(x) __asm__ volatile("" : "=r"(x))
 #define OPAQUE(x) __asm__("" : "+r"(x)) // the compiler is not to take x apart again
 
 #define POP                                                                                        \
