@@ -29,13 +29,13 @@ PC_FLAGS = -fno-pie -mcmodel=small -fno-asynchronous-unwind-tables -falign-funct
 # platform is not: its files count on calls that the compiler cannot see through, between what they
 # tell a device and what they remember of it, since interrupts come in between.
 PC_WHOLE = $(if $(filter src/plat/%,$1),,-flto)
-PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold=60 unroll-runtime=false \
+PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold=30 unroll-runtime=false \
 	vectorize-loops=false vectorize-slp=false)
 # The image is to be small, and most of it runs once; faults, memory and the compiler are worth more,
 # but for what compiles rare instructions or runs once a function. -Os also makes the interpreter one
 # for little space.
-PC_HOT = src/base/heap.c src/base/account.c $(patsubst %,src/kern/%.c,sched share queue turn handover pace channel object handle) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc) src/rt/trap.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb memory heap)
-PC_RARE = $(patsubst %,src/fast/%.c,convert float atomic runtime cold enter fast)
+PC_HOT = src/base/heap.c src/base/account.c $(patsubst %,src/kern/%.c,sched process thread share queue turn handover pace channel object handle) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc) src/rt/trap.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb memory heap)
+PC_RARE = $(patsubst %,src/fast/%.c,convert float atomic runtime cold fast)
 PC_SIZE = $(if $(filter $(PC_RARE),$1),-Oz,$(if $(filter $(PC_HOT) src/wasm/validate% src/fast/% src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz)))
 PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb)
 
@@ -108,7 +108,7 @@ $(eval $(call variant,build,,-Wl,--icf=safe))
 $(eval $(call variant,build/asan,$(SANITIZE)))
 
 # --- The kernel: the same core once more, and the PC as its platform.
-KERNEL_LINK = $(CC) $(PC_LINK) -fuse-ld=lld-22 -nostdlib -static -Wl,--gc-sections -Wl,--icf=safe \
+KERNEL_LINK = $(CC) $(PC_LINK) -fuse-ld=lld-22 -nostdlib -static -Wl,-O2 -Wl,--gc-sections -Wl,--icf=safe \
 	-Wl,--build-id=none -Wl,-z,max-page-size=64 -T src/plat/pc/kernel.ld
 # One kernel's objects: $1 their folder, $2 its flags, $3 what tells the link-time flags of a file.
 define kernel

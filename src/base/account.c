@@ -13,16 +13,13 @@ static void note_peak(struct meter *m, u64 used)
         ;
 }
 
-// In all accounts from `a` up to, but without, `end`. True: nothing refers to `a` any more.
-static bool take_off(struct account *a, const struct account *end, enum account_kind kind, u64 n)
+// In all accounts from `x` up to, but without, `end`.
+static void take_off(struct account *x, const struct account *end, enum account_kind kind, u64 n)
 {
-    bool last = false;
-    for (struct account *x = a, *parent; x != end; x = parent) {
+    for (struct account *parent; x != end; x = parent) {
         parent = x->parent; // x may be gone as soon as it is nothing
-        u64 left = __atomic_sub_fetch(&x->of[kind].used, n, __ATOMIC_ACQ_REL);
-        last |= x == a && !left && kind == ACCOUNT_KEPT;
+        __atomic_sub_fetch(&x->of[kind].used, n, __ATOMIC_ACQ_REL);
     }
-    return last;
 }
 
 bool account_charge(struct account *a, enum account_kind kind, u64 n)
@@ -40,17 +37,31 @@ bool account_charge(struct account *a, enum account_kind kind, u64 n)
     return true;
 }
 
-void account_discharge(struct account *a, enum account_kind kind, u64 n)
+// True: nothing refers to `a` any more.
+static inline bool is_last(struct account *a, enum account_kind kind, u64 n)
 {
-    while (unlikely(take_off(a, NULL, kind, n))) {
+    struct account *parent = a->parent; // as above
+    u64 left = __atomic_sub_fetch(&a->of[kind].used, n, __ATOMIC_ACQ_REL);
+    if (unlikely(parent != NULL))
+        take_off(parent, NULL, kind, n);
+    return !left && kind == ACCOUNT_KEPT;
+}
+
+// And those above that only it referred to.
+static __attribute__((noinline)) void end(struct account *a)
+{
+    do {
         struct account *parent = a->parent;
         raw_free(a);
-        if (!parent || __atomic_sub_fetch(&parent->refs, 1, __ATOMIC_ACQ_REL))
-            return;
         a = parent;
-        kind = ACCOUNT_KEPT;
-        n = a->size;
-    }
+    } while (a && !__atomic_sub_fetch(&a->refs, 1, __ATOMIC_ACQ_REL) &&
+             is_last(a, ACCOUNT_KEPT, a->size));
+}
+
+void account_discharge(struct account *a, enum account_kind kind, u64 n)
+{
+    if (a && unlikely(is_last(a, kind, n)))
+        end(a);
 }
 
 void account_take(struct account *a, enum account_kind kind, u64 n)

@@ -3,7 +3,7 @@
 #include "kern/handle.h"
 #include "base/heap.h"
 
-enum { FIRST = 4, NONE = UINT32_MAX, FREE = 1 }; // FREE: the bit that is turned
+enum { NONE = UINT32_MAX, FREE = 1 }; // FREE: the bit that is turned
 
 // A free place goes behind those that wait already.
 static void append_free(struct handles *t, u32 i, u32 number)
@@ -16,12 +16,25 @@ static void append_free(struct handles *t, u32 i, u32 number)
     t->last = i;
 }
 
+// Room for `capacity` handles, with those that are there.
+static struct handle *enlarge(struct handles *t, u32 capacity)
+{
+    if (capacity == HANDLES_FIRST)
+        return t->few;
+    if (t->at != t->few)
+        return heap_resize(t->at, capacity * sizeof *t->at);
+    struct handle *at = heap_alloc(capacity * sizeof *at);
+    if (at)
+        memcpy(at, t->few, sizeof t->few);
+    return at;
+}
+
 static bool grow(struct handles *t, u32 need)
 {
-    u32 capacity = t->capacity ? t->capacity : FIRST;
+    u32 capacity = t->capacity ? t->capacity : HANDLES_FIRST;
     while (capacity < need)
         capacity *= 2;
-    struct handle *at = heap_resize(t->at, capacity * sizeof *at);
+    struct handle *at = enlarge(t, capacity);
     if (!at)
         return false;
     t->at = at;
@@ -71,6 +84,7 @@ void handles_free(struct handles *t)
     for (u32 i = 0; i < t->capacity; i++)
         if (handle_at(t, i))
             object_release(handle_remove(t, &t->at[i]));
-    heap_free(t->at);
+    if (t->at != t->few)
+        heap_free(t->at);
     *t = (struct handles){0};
 }

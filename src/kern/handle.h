@@ -8,7 +8,7 @@
 #pragma once
 #include "kern/object.h"
 
-enum { HANDLE_INDEX_BITS = 20, HANDLE_LIMIT = 1 << HANDLE_INDEX_BITS };
+enum { HANDLE_INDEX_BITS = 20, HANDLE_LIMIT = 1 << HANDLE_INDEX_BITS, HANDLES_FIRST = 4 };
 #define HANDLE_ALL_RIGHTS (NEBULET_DUPLICATE | NEBULET_TRANSFER | NEBULET_READ | NEBULET_WRITE)
 
 struct handle {
@@ -25,8 +25,9 @@ struct handles {
     struct handle *at;
     u32 mask; // its size, a power of two, less one
     u32 capacity, used, limit;
-    u32 first, last;         // of the free places; first == UINT32_MAX: none
-    struct account *limited; // by how many there may be in all; NULL: nobody is
+    u32 first, last;                  // of the free places; first == UINT32_MAX: none
+    struct account *limited;          // by how many there may be in all; NULL: nobody is
+    struct handle few[HANDLES_FIRST]; // the table, until it has to be larger
 };
 
 static inline u32 handle_index(nebulet_handle h)
@@ -66,3 +67,8 @@ nebulet_handle handle_add(struct handles *t, struct object *o, u32 rights);
 // Forgets a handle that was found; the reference is the caller's.
 struct object *handle_remove(struct handles *t, struct handle *e);
 void handles_free(struct handles *t); // takes the lock for each
+// Bytes of the table beside the record.
+static inline size_t handles_size(const struct handles *t)
+{
+    return t->at == t->few ? 0 : t->capacity * sizeof *t->at;
+}

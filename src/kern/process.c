@@ -322,7 +322,7 @@ bool process_destroy(struct object *o)
         drop_handles(p);
         object_unref(&p->module->object);
         spin_release(&rt_switch_lock);
-        heap_free(p->handles.at);
+        handles_free(&p->handles);
         store_free(p->store);
         if (kern_hooks()->release)
             kern_hooks()->release(p);
@@ -439,7 +439,7 @@ bool process_stop(struct process *p, enum nebulet_end how, u32 code, struct vmct
 
 static u64 kernel_memory(const struct process *p)
 {
-    u64 n = sizeof *p + words_size(&p->words) + p->handles.capacity * sizeof *p->handles.at;
+    u64 n = sizeof *p + words_size(&p->words) + handles_size(&p->handles);
     n += p->instance ? instance_size(p->instance) : 0;
     return n + p->nthreads * (sizeof(struct kthread) + thread_size());
 }

@@ -490,11 +490,3 @@ void sched_io_waits(s32 change)
 {
     kern.io_waiters += (u32)change;
 }
-
-void kern_each_process(void (*each)(struct process *p, void *context), void *context)
-{
-    kern_acquire();
-    for (struct process *p = kern.all; p; p = p->next_all)
-        each(p, context);
-    kern_release();
-}

@@ -19,8 +19,6 @@ const struct kern_hooks *kern_hooks(void);
 void kern_run(void);
 // Gives everything back; no process is left.
 void kern_free(void);
-// Calls `each` for all processes there are. Without the lock.
-void kern_each_process(void (*each)(struct process *p, void *context), void *context);
 
 struct cpu *sched_cpu(void);
 struct kthread *sched_self(void); // the running thread; with or without the lock

@@ -23,8 +23,28 @@ struct slab {
     u32 class;
 };
 
-static const u16 sizes[CLASSES] = {16,  32,  48,  64,  80,  96,  128,  160,  192,      256,
-                                   320, 400, 496, 576, 672, 800, 1008, 1344, SMALL_MAX};
+// Each class after the one before it.
+// clang-format off
+#define SIZES                                                                                      \
+    C(0, 16) C(16, 32) C(32, 48) C(48, 64) C(64, 80) C(80, 96) C(96, 128) C(128, 160) C(160, 192)  \
+    C(192, 256) C(256, 320) C(320, 400) C(400, 496) C(496, 576) C(576, 672) C(672, 800)            \
+    C(800, 1008) C(1008, 1344) C(1344, 2032)
+// clang-format on
+static const u16 sizes[CLASSES] = {
+#define C(less, size) size,
+    SIZES
+#undef C
+};
+enum {
+#define C(less, size) CLASS_##size,
+    SIZES
+#undef C
+};
+static const u8 classes[SMALL_MAX / 16 + 1] = { // by size in 16 bytes, rounded up
+#define C(less, size) [(less) / 16 + 1 ...(size) / 16] = CLASS_##size,
+    SIZES
+#undef C
+};
 static struct slab *partial[CLASSES];
 static u64 used; // bytes
 static u32 lock;
@@ -36,10 +56,7 @@ u64 heap_used(void)
 
 static u32 class_of(size_t size)
 {
-    u32 c = size <= 96 ? (u32)(size + 15) / 16 - (size != 0) : 6;
-    while (sizes[c] < size)
-        c++;
-    return c;
+    return classes[(size + 15) / 16];
 }
 
 static bool is_reservation(const void *p)
