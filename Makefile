@@ -130,17 +130,24 @@ build/nebulet.elf: $(KERNEL_OBJ) src/plat/pc/kernel.ld
 	$(call say,LD $@)
 	$Q$(KERNEL_LINK) $(KERNEL_OBJ) -o $@
 
-# The kernel, but it finds out for how long locks are held (test/probe/probe.c).
-PROBE_OBJ = $(patsubst build/kernel/%,build/probe/%,$(KERNEL_OBJ)) build/probe/probe.o
-build/probe/probe.o: test/probe/probe.c Makefile | $(TOOLS)
+# The kernel, but it finds out for how long locks are held and C keeps a CPU (test/probe/probe.c).
+PROBE_OBJ = $(patsubst build/kernel/%,build/probe/%,$(KERNEL_OBJ)) build/probe/probe.o build/probe/calls.o
+PROBE_CALLS = $(addprefix rt_memory_,grow copy fill init) rt_data_drop \
+	$(addprefix rt_table_,get set grow fill copy init) rt_elem_drop \
+	$(addprefix rt_atomic_,wait32 wait64 notify) rt_poll rt_preempted rt_passed rt_interrupted \
+	rt_check_interrupt arch_enter arch_protect arch_unwind arch_switch_stacks plat_wait \
+	store_host_module plat_exit rt_init
+build/probe/probe.o: test/probe/probe.c Makefile
+build/probe/calls.o: test/probe/calls.S Makefile
+build/probe/probe.o build/probe/calls.o: | $(TOOLS)
 	@mkdir -p $(@D)
 	$(call say,CC $@)
-	$Q$(CC) -Itest/probe $(CFLAGS) $(FREESTANDING) $(PC_FLAGS) -mgeneral-regs-only -c $< -o $@
+	$Q$(CC) -Itest/probe -DPROBE_HOST_BITS=9 $(CFLAGS) $(FREESTANDING) $(PC_FLAGS) -mgeneral-regs-only -c $< -o $@
 build/test/kernel/probe.elf: $(PROBE_OBJ) src/plat/pc/kernel.ld
 	@mkdir -p $(@D)
 	$(call say,LD $@)
-	$Q$(KERNEL_LINK) -Wl,--wrap=plat_exit -Wl,--wrap=rt_init $(PROBE_OBJ) -o $@
--include build/probe/probe.d
+	$Q$(KERNEL_LINK) $(addprefix -Wl$(comma)--wrap=,$(PROBE_CALLS)) $(PROBE_OBJ) -o $@
+-include build/probe/probe.d build/probe/calls.d
 
 # Kernels that are tests: src/main/kernel.c is a file of theirs.
 build/kernel/test/%.o: test/kernel/%.c Makefile | $(TOOLS)

@@ -19,12 +19,13 @@ s64 call_null_channel(struct vmctx *vm, struct process *p, const struct call_nul
 
 s64 call_handle_close(struct vmctx *vm, struct process *p, const struct call_handle_close *a)
 {
+    (void)vm;
     struct handle *h = handle_find(&p->handles, a->handle);
     if (!h)
         return ERR_BAD_HANDLE;
     kern_acquire();
     object_unref(handle_remove(&p->handles, h));
-    kern_release_slowly(vm);
+    kern_release_slowly();
     return OK;
 }
 
@@ -162,7 +163,7 @@ s64 call_event_rearm(struct vmctx *vm, struct process *p, const struct call_even
 
 s64 call_object_signal(struct vmctx *vm, struct process *p, const struct call_object_signal *a)
 {
-    (void)p;
+    (void)vm, (void)p;
     if (unlikely((a->clear | a->set) & ~object_settable(a->object)))
         return ERR_INVALID_ARG;
     kern_acquire();
@@ -171,7 +172,7 @@ s64 call_object_signal(struct vmctx *vm, struct process *p, const struct call_ob
         object_clear(o, a->clear);
         object_set(o, a->set | (o == a->object ? 0 : NEBULET_PEER_SIGNALED));
     }
-    kern_release_slowly(vm);
+    kern_release_slowly();
     return OK;
 }
 
@@ -251,7 +252,7 @@ static s64 wait_all(struct waiter *w, u32 n, u64 deadline)
     return count ? (s64)count : s;
 }
 
-static s64 wait_with_references(struct vmctx *vm, struct waiter *w, u32 n, u64 deadline)
+static s64 wait_with_references(struct waiter *w, u32 n, u64 deadline)
 {
     kern_acquire();
     for (u32 i = 0; i < n; i++) {
@@ -263,7 +264,7 @@ static s64 wait_with_references(struct vmctx *vm, struct waiter *w, u32 n, u64 d
         object_unref(w[i].object);
         breathe(i);
     }
-    kern_release_slowly(vm);
+    kern_release_slowly();
     return result;
 }
 
@@ -281,6 +282,7 @@ static void tell(const struct process *p, u8 *items, const struct waiter *w, u32
 s64 call_object_wait_many(struct vmctx *vm, struct process *p,
                           const struct call_object_wait_many *a)
 {
+    (void)vm;
     struct waiter few[8], *w = few;
     u32 n = a->items_count;
     if (n > NEBULET_WAIT_MAX)
@@ -289,7 +291,7 @@ s64 call_object_wait_many(struct vmctx *vm, struct process *p,
         return ERR_NO_MEMORY;
     s64 result = find_all(p, a->items, n, w);
     if (!result) {
-        result = wait_with_references(vm, w, n, a->deadline);
+        result = wait_with_references(w, n, a->deadline);
         tell(p, a->items, w, n);
     }
     if (w != few)

@@ -10,7 +10,7 @@
 //
 // Nothing here waits or recurses. What fails has changed nothing, but that a write may have moved a
 // part. Each operation takes the file system's lock for as long as it lasts; those that move data
-// or take space let others in between after a MiB.
+// or take space let others in between after 32 KiB.
 #include "fs/memory.h"
 
 #include "base/heap.h"
@@ -19,7 +19,7 @@
 
 #define BLOCK 4096ull
 #define MAX_SIZE (1ull << 40)
-#define AT_ONCE (1ull << 20) // bytes of data under the lock
+#define AT_ONCE (32ull << 10) // bytes of data under the lock
 
 static struct memfs *lock(struct vfs_file *f)
 {

@@ -334,7 +334,7 @@ static status send_kept(struct kthread *me, struct channel *c, const u8 *bytes, 
         wake_sender(c->peer); // the room that we were woken for is somebody else's
     }
     object_unref(&c->object);
-    kern_release_slowly(me->vm);
+    kern_release_slowly();
     if (s)
         heap_free(m);
     return s;

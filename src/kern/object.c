@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // References, signals, and waiting for them.
 #include "kern/object.h"
+#include "base/lookup.h"
 #include "kern/channel.h"
 #include "kern/process.h"
 #include "kern/sched.h"
@@ -70,13 +71,12 @@ void kern_work_off(void)
     }
 }
 
-void kern_release_slowly(struct vmctx *vm)
+void kern_release_slowly(void)
 {
     slow++;
     while (kern_work && work()) {
         spin_release(&rt_switch_lock);
-        if (__atomic_load_n(&vm->thread->interrupt, __ATOMIC_RELAXED))
-            rt_interrupted(vm);
+        look_up();
         spin_acquire(&rt_switch_lock);
     }
     slow--;

@@ -78,10 +78,9 @@ struct waiter {
 extern bool kern_work; // there is something
 extern struct object *kern_dead;
 void kern_work_off(void);
-// Gives the lock back at the end of a call of `vm`: while it works, other processes have their
+// Gives the lock back at the end of a guest's call: while it works, other processes have their
 // turn, but no thread of this one.
-struct vmctx;
-void kern_release_slowly(struct vmctx *vm);
+void kern_release_slowly(void);
 
 // The kernel lock is the one that is held over switches.
 static inline void kern_acquire(void)

@@ -310,7 +310,7 @@ void process_over(struct process *p)
     object_set(&p->object, NEBULET_ENDED);
     sched_remove(p);
     object_unref(&p->object);
-    kern_release();
+    kern_release_slowly(); // many may have waited for that
 }
 
 bool process_destroy(struct object *o)
@@ -429,7 +429,7 @@ bool process_stop(struct process *p, enum nebulet_end how, u32 code, struct vmct
         object_ref(&p->object);
     }
     if (vm)
-        kern_release_slowly(vm);
+        kern_release_slowly();
     else
         kern_release();
     if (unborn)

@@ -80,7 +80,7 @@ status service_new(const u8 *name, u32 n, struct channel **out)
         object_unref(&exit->object);
         object_unref(&s->entrance->object);
     }
-    kern_release();
+    kern_release_slowly(); // of those who look for a service there may be many
     if (result)
         heap_free(s);
     else

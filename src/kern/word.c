@@ -12,6 +12,7 @@
 // kernel lock tells. The hash multiplies by a key: nobody can make addresses that meet in a bucket.
 #include "kern/word.h"
 #include "base/heap.h"
+#include "base/lookup.h"
 #include "kern/sched.h"
 #include "plat/plat.h"
 #include "wasm/runtime.h"
@@ -135,8 +136,7 @@ u32 word_notify(struct vmctx *vm, u64 address, u32 count)
     u32 woken = 0;
     while (woken < count && *first_at(w, word)) {
         woken += wake_some(w, word, count - woken);
-        if (vm->thread->interrupt)
-            rt_interrupted(vm);
+        look_up();
     }
     return woken;
 }

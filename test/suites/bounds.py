@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Nothing takes long that keeps others from going on. The kernel that measures (test/probe) runs each
 program of test/kern, and those of test/bounds, which want it to take long, on a machine whose time is
-the number of instructions, and says for how long every lock was held.
+the number of instructions, and says for how long every lock was held, and for how long C had the CPU
+without looking up.
 
 One CPU: QEMU's clock counts the instructions of all, so a second one's would show in the first one's
 locks.
@@ -18,13 +19,17 @@ SHIFT = 3
 COUNT = ["-icount", f"shift={SHIFT},sleep=off", "-seed", "1", "-rtc",
          "base=2026-01-01T00:00:00,clock=vm"]
 LONGEST = 20000  # instructions that a lock may be held
-LONGER = {"memory.c": 130000, "console.c": 40000}  # where locks are taken that are still too long
+KEPT = 2000000  # that C may have a CPU without looking whether others want it
+LONGER = {"console.c": 40000}  # where locks are taken that are still too long
+# And from where C still keeps a CPU for too long: where the CPU's loop takes a process of thousands
+# of threads apart, and within the compilation of a body of a million locals' uses.
+KEPT_LONGER = {"to_cpu": 12000000, "fast_pause": 3000000}
 SOURCES = base.ROOT / "test/bounds"
 ARGUMENTS = {"soak": ["300", "1"], "fuzz": ["run", "20000", "1"], "registers": ["exact"],
              "watchdog": ["exact"], "preempt": ["exact"]}
 BESIDE = {"fair": ["notify.wat"]}  # what a program starts
 INPUT = {"parking": bytes(range(65, 105))}
-HELD = re.compile(rb"probe: held (\d+) (\d+) (\w+) (\w+)\n")
+TOLD = re.compile(rb"probe: (held|kept) (\d+) (\d+) (\w+) (\w+)\n")
 WORST = 8  # places that a failure tells of
 
 
@@ -37,20 +42,27 @@ def source_of(kernel, address):
     return " < ".join(f"{name} ({where})" for name, where in names[:4]) or address.decode()
 
 
-def locks_held(bench, rest):
-    """Fails when one was held for too long; says where."""
-    found = [(int(ticks) >> SHIFT, int(count), taken, given)
-             for ticks, count, taken, given in HELD.findall(rest)]
+def told(rest, what):
+    found = [(int(ticks) >> SHIFT, int(count), start, end)
+             for kind, ticks, count, start, end in TOLD.findall(rest) if kind == what]
     if not found:
-        raise base.Failed("it tells of no lock\n" + base.excerpt(rest))
+        raise base.Failed(f"it does not tell what was {what.decode()}\n" + base.excerpt(rest))
+    return found
+
+
+def late(bench, rest):
+    """What took too long, a line each."""
     kernel = bench.program.parent / KERNEL
-    late = [(n, f"held for {n} instructions at most, {count} times: taken in "
+    held = [(n, f"held for {n} instructions at most, {count} times: taken in "
                 f"{source_of(kernel, taken)}; given back in {source_of(kernel, given)}")
-            for n, count, taken, given in found if n > LONGEST]
-    late = [text for n, text in late
-            if n > max((most for where, most in LONGER.items() if f"({where}:" in text), default=0)]
-    if late:
-        raise base.Failed("\n".join(late[:WORST]))
+            for n, count, taken, given in told(rest, b"held") if n > LONGEST]
+    kept = [(n, f"C has the CPU for {n} instructions at most, {count} times: from "
+                f"{source_of(kernel, start)} to {source_of(kernel, end)}")
+            for n, count, start, end in told(rest, b"kept") if n > KEPT]
+    kept = [text for n, text in kept if n > max(
+        (most for where, most in KEPT_LONGER.items() if f" {where} (" in text), default=0)]
+    return kept + [text for n, text in held if n > max(
+        (most for where, most in LONGER.items() if f"({where}:" in text), default=0)]
 
 
 def build(source):
@@ -62,20 +74,44 @@ def build(source):
     return wasm
 
 
-def run(bench, engine, source):
+def boot_probe(bench, engine, source, flags=()):
     wasm = build(source)
     files = {wasm.name: wasm.read_bytes(), "input": INPUT.get(source.stem, b"")}
     for other in BESIDE.get(source.stem, []):
         files[f"{pathlib.Path(other).stem}.wasm"] = build(SOURCES / other).read_bytes()
     words = [f"engine={engine}", "input.all=/input", f"init=/{wasm.name}", *ARGUMENTS.get(source.stem, base.read_lines(
         source.with_suffix(".args"))), "--"]
-    found, rest = boot.run_many(bench, words, files, limit=250, flags=COUNT, kernel=KERNEL,
+    found, rest = boot.run_many(bench, words, files, limit=250, flags=[*COUNT, *flags], kernel=KERNEL,
                                 memory=1536 if engine == "interp" else 512)  # stacks are larger there
+    return found, rest
+
+
+def run(bench, engine, source):
+    found, rest = boot_probe(bench, engine, source)
     if len(found) != 1:
         raise base.Failed(f"it has not come to an end\n{base.excerpt(rest)}")
     out, err, code = found[0]
     base.Result(code, out, err).check(0)
-    locks_held(bench, rest)
+    if lines := late(bench, rest):
+        raise base.Failed("\n".join(lines[:WORST]))
+
+
+def told_to(word):
+    return ["-append", f"console=multiplex words=/words probe={word}"]
+
+
+def deaf(bench, engine):
+    """Were it not for the looks, this would be told of."""
+    _, rest = boot_probe(bench, engine, kern.SOURCES / "lookup.c", told_to("deaf"))
+    if not any(line.startswith("C has the CPU") for line in late(bench, rest)):
+        raise base.Failed("nobody looks up, and nobody notices\n" + base.excerpt(rest))
+
+
+def holds(bench, engine):
+    """A thread that is unwound with a lock held is the end."""
+    _, rest = boot_probe(bench, engine, kern.SOURCES / "lookup.c", told_to("holds"))
+    if b"fatal: a thread is unwound with a lock held" not in rest:
+        raise base.Failed("nobody has noticed\n" + base.excerpt(rest))
 
 
 def cases(bench):
@@ -85,5 +121,8 @@ def cases(bench):
         raise base.Unavailable(f"no {KERNEL} beside {bench.program}: run make unit first")
     for source in sorted([*kern.SOURCES.glob("*.c"), *SOURCES.glob("*.[cw]*")]):
         for engine in bench.engines:
-            yield base.Case(f"{source.stem}, locks", engine,
+            yield base.Case(f"{source.stem}, locks and looks", engine,
                             lambda e=engine, s=source: run(bench, e, s))
+    for engine in bench.engines:
+        yield base.Case("nobody looks up", engine, lambda e=engine: deaf(bench, e))
+        yield base.Case("unwound with a lock", engine, lambda e=engine: holds(bench, e))

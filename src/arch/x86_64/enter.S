@@ -328,7 +328,7 @@ func \name
     ret
 7:  mov 8(%rsp), %rdi // r14
     push %rcx
-    call *%rcx
+    probe_call_guests rcx
     pop %rcx
     jmp 1b
 endfunc \name
