@@ -94,6 +94,14 @@ static inline void kern_release(void)
     spin_release(&rt_switch_lock);
 }
 
+// Between waking up and waiting again: a crowd that is woken for nothing passes the lock from one
+// to the next, which would hold it as long as all of them take.
+static inline void kern_breathe(void)
+{
+    kern_release();
+    kern_acquire();
+}
+
 static inline void object_init(struct object *o, enum object_type type)
 {
     *o = (struct object){.type = (u8)type, .refs = 1};
