@@ -25,15 +25,16 @@ HANDLER(nop)
     NEXT;
 }
 
-// A switch begins with as many blocks as it has cases: they are passed four at a time.
+// A switch begins with as many blocks as it has cases: they are passed eight at a time.
 HANDLER(block)
 {
     BEGIN;
     pc++;
     SKIP_LEB(pc);
     if (NEXT_IS(block)) {
-        while (frame->end - pc > 8 && load_u64(pc) == 0x4002400240024002)
-            pc += 8;
+        const u64 four = 0x4002400240024002;
+        while (frame->end - pc > 16 && !((load_u64(pc) ^ four) | (load_u64(pc + 8) ^ four)))
+            pc += 16;
         while (NEXT_IS(block) && pc[1] == 0x40)
             pc += 2;
     }
@@ -66,7 +67,8 @@ HANDLER(else)
     BRANCH(side);
 }
 
-HANDLER(br)
+// Not part of the comparisons that go here: they would have to save registers.
+__attribute__((noinline)) HANDLER(br)
 {
     BEGIN;
     BRANCH(side);
@@ -176,8 +178,8 @@ HANDLER(local_get)
     IF_LONG(local_get);
     u64 value = fp[pc[1]];
     pc += 2;
-    if (NEXT_IS_SHORT(i32_const)) {
-        u32 constant = SHORT_S32(pc);
+    if (*pc == OP_i32_const && pc[1] < 0x40) {
+        u32 constant = pc[1];
         pc += 2;
         if (NEXT_IS(i32_add)) {
             pc++;
@@ -258,8 +260,17 @@ HANDLER(global_set)
 HANDLER(i32_const_long)
 {
     BEGIN;
-    pc++;
-    u32 value = imm_s32(&pc);
+    u32 value = pc[1];
+    if (value < 0x80) {
+        value -= 0x80;
+        pc += 2;
+    } else if (pc[2] < 0x80) {
+        value = ((value + ((u32)pc[2] << 7) - 0x80) ^ 0x2000) - 0x2000;
+        pc += 3;
+    } else {
+        pc++;
+        value = imm_s32(&pc);
+    }
     if (NEXT_IS(i32_add)) {
         pc++;
         RESULT((u32)(value + POP));
@@ -268,11 +279,13 @@ HANDLER(i32_const_long)
     NEXT;
 }
 
+// The common ones, which are not negative, are their byte.
 HANDLER(i32_const)
 {
     BEGIN;
-    IF_LONG(i32_const);
-    u32 value = SHORT_S32(pc);
+    u32 value = pc[1];
+    if (unlikely(value >= 0x40))
+        GO(SAME_DEPTH(i32_const_long));
     pc += 2;
     if (NEXT_IS(i32_add)) {
         pc++;
@@ -294,8 +307,9 @@ HANDLER(i64_const_long)
 HANDLER(i64_const)
 {
     BEGIN;
-    IF_LONG(i64_const);
-    u64 value = (u64)(s64)(s32)SHORT_S32(pc);
+    u64 value = pc[1];
+    if (unlikely(value >= 0x40))
+        GO(SAME_DEPTH(i64_const_long));
     pc += 2;
     PUSH(value);
     NEXT;
@@ -331,17 +345,20 @@ HANDLER(f64_const)
      ((code) >= OP_i32_store && (code) <= OP_i32_store8))
 
 #define IS_COMPARISON(code) ((code) >= OP_i32_eqz && (code) <= OP_f64_ge)
-// A condition: branched on at once, or a value. pc is on the next instruction. A branch that is
+// A condition: branched on at once, or a value. A branch that is
 // taken goes through br, which costs a jump and saves a tenth of the size.
 #define CONDITION(expr)                                                                            \
     do {                                                                                           \
-        if (NEXT_IS_SHORT(br_if)) {                                                                \
-            if (expr)                                                                              \
+        if (pc[1] == OP_br_if && !(pc[2] & 0x80)) {                                                \
+            if (expr) {                                                                            \
+                pc++;                                                                              \
                 GO(BR_AT(depth));                                                                  \
+            }                                                                                      \
             side++;                                                                                \
-            pc += 2;                                                                               \
+            pc += 3;                                                                               \
             NEXT_OR_LOCAL;                                                                         \
         }                                                                                          \
+        pc++;                                                                                      \
         PUSH((u64)(expr));                                                                         \
         NEXT;                                                                                      \
     } while (0)
@@ -351,10 +368,10 @@ HANDLER(f64_const)
     {                                                                                              \
         BEGIN;                                                                                     \
         T_##A a = GET_##A(POP);                                                                    \
-        pc++;                                                                                      \
         if (IS_COMPARISON(code)) {                                                                 \
             CONDITION(expr);                                                                       \
         } else {                                                                                   \
+            pc++;                                                                                  \
             PUSH(PUT_##R(expr));                                                                   \
             NEXT;                                                                                  \
         }                                                                                          \
@@ -380,12 +397,13 @@ HANDLER(f64_const)
         BEGIN;                                                                                     \
         T_##A b = GET_##A(POP);                                                                    \
         T_##A a = GET_##A(POP);                                                                    \
-        pc++;                                                                                      \
         if (IS_COMPARISON(code)) {                                                                 \
             CONDITION(expr);                                                                       \
         } else if (IS_FREQUENT(code)) {                                                            \
+            pc++;                                                                                  \
             RESULT(PUT_##R(expr));                                                                 \
         } else {                                                                                   \
+            pc++;                                                                                  \
             PUSH(PUT_##R(expr));                                                                   \
             NEXT;                                                                                  \
         }                                                                                          \
@@ -434,14 +452,14 @@ HANDLER(f64_const)
     }
 
 #define LOAD(code, id, text, R, type, align)                                                       \
-    MEMORY_ACCESS(code, id, u64 address = offset + (u32)POP; BOUNDS(address, sizeof(type));        \
-                  type value; __builtin_memcpy(&value, mem + address, sizeof value);               \
+    MEMORY_ACCESS(code, id, u64 end = offset + (u32)POP + sizeof(type); BOUNDS(end); type value;   \
+                  __builtin_memcpy(&value, mem + end - sizeof value, sizeof value);                \
                   PUSH(PUT_##R((T_##R)value)))
 
 #define STORE(code, id, text, A, type, align)                                                      \
-    MEMORY_ACCESS(code, id, type value = (type)GET_##A(POP); u64 address = offset + (u32)POP;      \
-                  BOUNDS(address, sizeof(type));                                                   \
-                  __builtin_memcpy(mem + address, &value, sizeof value))
+    MEMORY_ACCESS(code, id, type value = (type)GET_##A(POP);                                       \
+                  u64 end = offset + (u32)POP + sizeof(type); BOUNDS(end);                         \
+                  __builtin_memcpy(mem + end - sizeof value, &value, sizeof value))
 
 #include "wasm/ops.def"
 

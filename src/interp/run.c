@@ -78,13 +78,24 @@ static const u8 leave_code[] = {OP_leave};
 // concern.
 #define NEXT                                                                                       \
     do {                                                                                           \
+        handler *next_handler = t->at[depth][*pc];                                                 \
+        APART(next_handler);                                                                       \
         if (depth < 1)                                                                             \
             ANYTHING(r0);                                                                          \
         if (depth < 2)                                                                             \
             ANYTHING(r1);                                                                          \
-        GO(t->at[depth][*pc]);                                                                     \
+        GO(next_handler);                                                                          \
     } while (0)
-#define ANYTHING(x) __asm__("" : "=r"(x))
+// The compiler is not to join the ends of paths: each has its own jump, which is predicted by
+// itself.
+#ifdef __OPTIMIZE_SIZE__
+#define APART(x)
+#else
+#define APART_AT(x, place) __asm__ volatile("# " #place : "+r"(x))
+#define APART_IN(x, place) APART_AT(x, place)
+#define APART(x) APART_IN(x, __COUNTER__)
+#endif
+#define ANYTHING(x) __asm__ volatile("" : "=r"(x))
 #define OPAQUE(x) __asm__("" : "+r"(x)) // the compiler is not to take x apart again
 
 #define POP                                                                                        \
@@ -157,10 +168,11 @@ static const u8 leave_code[] = {OP_leave};
         NEXT;                                                                                      \
     } while (0)
 
-// The address is below 2^33: nothing overflows.
-#define BOUNDS(address, size)                                                                      \
+// The end of an access is below 2^34: nothing overflows. The access itself is at mem + end - size.
+#define BOUNDS(end)                                                                                \
     do {                                                                                           \
-        if (unlikely((address) + (size) > bytes))                                                  \
+        OPAQUE(end);                                                                               \
+        if (unlikely((end) > bytes))                                                               \
             GO(trap_memory);                                                                       \
     } while (0)
 
@@ -172,7 +184,6 @@ static const u8 leave_code[] = {OP_leave};
     GO(SAME_DEPTH(id##_long))
 #define NEXT_IS(id) (*pc == OP_##id)
 #define NEXT_IS_SHORT(id) (*pc == OP_##id && !(pc[1] & 0x80)) /* with an immediate of one byte */
-#define SHORT_S32(pc) (((u32)(pc)[1] ^ 0x40) - 0x40)
 
 // Goes on after an instruction that a local.get often follows: a quarter of all instructions are.
 #define NEXT_OR_LOCAL                                                                              \
@@ -185,21 +196,29 @@ static const u8 leave_code[] = {OP_leave};
         NEXT;                                                                                      \
     } while (0)
 
-// Ends an instruction with a result, which may go to a local at once. pc is on the next one.
+// Ends an instruction with a result, which may go to a local at once. pc is on the next one; the
+// instructions of locals are neighbours, so that one comparison tells that it is none of them.
 #define RESULT(value)                                                                              \
     do {                                                                                           \
         u64 result_ = (value);                                                                     \
-        if (NEXT_IS_SHORT(local_set)) {                                                            \
-            fp[pc[1]] = result_;                                                                   \
-            pc += 2;                                                                               \
+        u32 next_ = *pc - OP_local_get;                                                            \
+        if (next_ > OP_local_tee - OP_local_get || unlikely(pc[1] & 0x80)) {                       \
+            PUSH(result_);                                                                         \
+            NEXT;                                                                                  \
+        }                                                                                          \
+        u64 *local_ = &fp[pc[1]];                                                                  \
+        pc += 2;                                                                                   \
+        if (next_ == OP_local_set - OP_local_get) {                                                \
+            *local_ = result_;                                                                     \
             NEXT_OR_LOCAL;                                                                         \
         }                                                                                          \
-        if (NEXT_IS_SHORT(local_tee)) {                                                            \
-            fp[pc[1]] = result_;                                                                   \
-            pc += 2;                                                                               \
-        }                                                                                          \
         PUSH(result_);                                                                             \
-        NEXT_OR_LOCAL;                                                                             \
+        if (next_ == OP_local_tee - OP_local_get) {                                                \
+            *local_ = result_;                                                                     \
+            NEXT;                                                                                  \
+        }                                                                                          \
+        PUSH(*local_);                                                                             \
+        NEXT;                                                                                      \
     } while (0)
 
 // What a type's cell holds as a C value, and back.
@@ -225,16 +244,19 @@ struct number {
     u64 value;
 };
 
-// One of two bytes and more. preserve_most: a handler that calls it has nothing to save.
+// One of two bytes and more: quick for two, and for what linkers leave, below 2^21 in five.
+// preserve_most: a handler that calls it has nothing to save.
 static COMMON_PART __attribute__((preserve_most)) struct number long_number(const u8 *p)
 {
     if (p[1] < 0x80)
-        return (struct number){p + 2, (p[0] & 0x7f) | (u32)p[1] << 7};
+        return (struct number){p + 2, p[0] + ((u32)p[1] << 7) - 0x80};
     u32 w = load_u32(p); // three bytes at least, and an instruction follows
-    u32 v = (w & 0x007f007f) | (w & 0x7f007f00) >> 1;
-    v = (v & 0x3fff) | v >> 16 << 14;
+    u32 v = (w & 0x7f) | (w >> 1 & 0x3f80) | (w >> 2 & 0x1fc000);
+    if (likely((w & 0xff808080) == 0x80808080 && p[4] == 0))
+        return (struct number){p + 5, v};
     if (!(w & 0x800000))
-        return (struct number){p + 3, v & 0x1fffff};
+        return (struct number){p + 3, v};
+    v |= w >> 3 & 0xfe00000;
     if (!(w & 0x80000000))
         return (struct number){p + 4, v};
     return (struct number){p + 5, v | (u32)p[4] << 28};
@@ -254,7 +276,9 @@ static inline u32 imm_s32(const u8 **pp)
 {
     const u8 *p = *pp;
     u32 v = imm_u32(pp);
-    u32 unused = (u32)(*pp - p) < 5 ? 32 - 7 * (u32)(*pp - p) : 0;
+    if (likely(*pp - p == 5))
+        return v;
+    u32 unused = 32 - 7 * (u32)(*pp - p);
     return (u32)((s32)(v << unused) >> unused);
 }
 
