@@ -23,7 +23,7 @@ struct arch_call {
     u64 nresults_stack; // cells of the caller's result area above the arguments, even
 };
 
-// Runs the call on the present stack: sets R14 and the GS base, saves and restores what C wants
+// Runs the call on the present stack: sets R14 and R15, saves and restores what C wants
 // kept, records vm->thread->entry_sp (and restores the outer one). Results: gpr[0], xmm[0]; the
 // result area is copied to stack[0..nresults_stack). Returns 0, or 1 when the call was ended by
 // arch_unwind.
@@ -47,13 +47,6 @@ u64 arch_protect(struct vm_thread *t, void (*body)(void *), void *argument);
 // the stack below are ready (vm_thread.ready).
 void arch_touch(void *from, void *to);
 void arch_ready(struct vm_thread *t, size_t bytes);
-
-// Base of memory 0 for compiled code; called when the thread changes hands (a coroutine switch).
-static inline void arch_set_gs(u64 base);
-// For platforms on which the instruction for it is not allowed: a routine that does it instead, set
-// once before any compiled code runs. Base in rdi; it keeps every other register but rax, r11 and
-// rcx.
-extern const void *arch_gs_setter;
 
 // Bytes from the CPU's own generator of random numbers, slowly: about 1 us for each 8 of them.
 // False: it has none, or none that answers.

@@ -52,7 +52,7 @@ static struct x64_operand atomic_address(struct fast *f, u64 offset, u32 log2)
     if (log2)
         check_alignment(f, &s, offset, (1u << log2) - 1);
     struct x64_operand m = address(f, &s, offset);
-    f->busy = m.base == SCRATCH || m.base == NO_REG ? busy : busy | BIT(m.base);
+    f->busy = m.index == SCRATCH || m.index == NO_REG ? busy : busy | BIT(m.index);
     return m;
 }
 
@@ -71,7 +71,7 @@ static void store_width(struct fast *f, u32 log2, u32 r, struct x64_operand m)
 static void atomic_load(struct fast *f, const struct width *w, u64 offset)
 {
     struct x64_operand m = atomic_address(f, offset, w->log2);
-    u32 reuse = m.base != NO_REG && m.base != SCRATCH ? m.base : NO_REG;
+    u32 reuse = m.index != SCRATCH ? m.index : NO_REG;
     u32 dst = result_begin(f, w->type, reuse);
     load_width(f, w->log2, dst, m);
     result_end(f, w->type, dst);
@@ -86,7 +86,7 @@ static void atomic_store(struct fast *f, const struct width *w, u64 offset)
 // A register for what is computed: see above.
 static u32 work_register(struct fast *f, struct x64_operand m)
 {
-    return m.base == SCRATCH ? reg_alloc(f, GPR_MASK) : SCRATCH;
+    return m.index == SCRATCH ? reg_alloc(f, GPR_MASK) : SCRATCH;
 }
 
 static void result_old(struct fast *f, enum ty t, u32 old)

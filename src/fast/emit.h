@@ -48,8 +48,6 @@ void truncate(struct fast *f, enum ty from, enum ty to, bool is_signed, bool sat
 void load(struct fast *f, u32 op);
 void store(struct fast *f, u32 op);
 void memory_size(struct fast *f);
-// i32.add whose sum is the address of the next instruction, a load; false: not that.
-bool add_load(struct fast *f);
 // The operand for a popped address and a static offset. It may be in the scratch register.
 struct x64_operand address(struct fast *f, const struct slot *s, u64 offset);
 

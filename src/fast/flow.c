@@ -427,8 +427,7 @@ void flow_br_table(struct fast *f)
     x64_byte(&f->a, (base & 7) << 3 | 5);
     t->site = here(f);
     x64_u32(&f->a, 0);
-    x64_mem(&f->a, I_MOVSXD, true, SCRATCH,
-            (struct x64_operand){(u8)base, SCRATCH, 2, false, false, 0});
+    x64_mem(&f->a, I_MOVSXD, true, SCRATCH, (struct x64_operand){(u8)base, SCRATCH, 2, 0});
     x64_reg(&f->a, I_ADD, true, SCRATCH, base);
     x64_jmp_reg(&f->a, SCRATCH);
     f->reachable = false;

@@ -57,7 +57,7 @@ OUT_OF_LINE static void alu_any(struct fast *f, enum ty t, const struct alu *op)
     }
     u32 dst = result_begin(f, t, a);
     if (op->insn == I_ADD && dst != a && dst != b) {
-        x64_mem(&f->a, I_LEA, wide, dst, (struct x64_operand){(u8)a, (u8)b, 0, false, false, 0});
+        x64_mem(&f->a, I_LEA, wide, dst, (struct x64_operand){(u8)a, (u8)b, 0, 0});
     } else {
         if (dst == b && op->commutes) {
             b = a;
@@ -95,7 +95,7 @@ static void multiply_const(struct fast *f, enum ty t, u32 a, u64 imm)
                                      value == 3   ? 1
                                      : value == 5 ? 2
                                                   : 3,
-                                     false, false, 0});
+                                     0});
     } else {
         x64_imul_imm(&f->a, wide, dst, a, (s32)imm);
     }
@@ -212,7 +212,7 @@ static bool divide_const_u32(struct fast *f, u32 d, bool rem)
     x64_mov_imm(s, SCRATCH, m);
     x64_reg(s, I_IMUL, true, SCRATCH, a);
     x64_shift_imm(s, SH_SHR, true, SCRATCH, 32);
-    x64_mem(s, I_LEA, true, q, (struct x64_operand){(u8)a, SCRATCH, 0, false, false, 0});
+    x64_mem(s, I_LEA, true, q, (struct x64_operand){(u8)a, SCRATCH, 0, 0});
     x64_shift_imm(s, SH_SHR, true, q, l);
     if (!rem) {
         u32 dst = result_begin(f, T32, q);

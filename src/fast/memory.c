@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Loads and stores: gs:[index + offset], and no check, because the reservation covers what they can
-// reach.
+// Loads and stores: [memory + index + offset], and no check, because the reservation covers what
+// they can reach.
 #include "fast/emit.h"
 
 static u64 memarg_offset(struct fast *f)
@@ -12,13 +12,13 @@ static u64 memarg_offset(struct fast *f)
 // The operand for the popped address slot plus a static offset.
 struct x64_operand address(struct fast *f, const struct slot *s, u64 offset)
 {
-    struct x64_operand m = {NO_REG, NO_REG, 0, true, false, 0};
+    struct x64_operand m = x64_at(MEMORY, 0);
     if (s->kind == SLOT_CONST && (u32)s->imm + offset < INT32_MAX) {
         m.disp = (s32)((u32)s->imm + offset);
         return m;
     }
     u32 r = value_reg(f, s);
-    m.base = (u8)r;
+    m.index = (u8)r;
     if (offset < VM_MEMORY_GUARD - WASM_PAGE) { // the reservation covers index + offset: it faults
         m.disp = (s32)offset;
         return m;
@@ -30,7 +30,7 @@ struct x64_operand address(struct fast *f, const struct slot *s, u64 offset)
     move_reg(f, T64, high, SCRATCH);
     x64_shift_imm(&f->a, SH_SHR, true, high, 32);
     trap_if(f, CC_NE, TRAP_MEMORY);
-    m.base = SCRATCH;
+    m.index = SCRATCH;
     return m;
 }
 
@@ -59,7 +59,7 @@ static const struct load loads[] = {
 
 static void load_from(struct fast *f, const struct load *l, struct x64_operand m)
 {
-    u32 reuse = !ty_fp(l->type) && m.base != NO_REG && m.base != SCRATCH ? m.base : NO_REG;
+    u32 reuse = !ty_fp(l->type) && m.index != SCRATCH ? m.index : NO_REG;
     u32 dst = result_begin(f, l->type, reuse);
     x64_mem(&f->a, l->insn, l->wide, dst, m);
     result_end(f, l->type, dst);
@@ -70,25 +70,6 @@ void load(struct fast *f, u32 op)
     u64 offset = memarg_offset(f);
     struct slot s = pop(f);
     load_from(f, &loads[op - OP_i32_load], address(f, &s, offset));
-}
-
-// i32.add whose sum is the address of the next instruction, a load at offset 0: gs:[e_a + e_b]
-// wraps at 32 bits as the addition does. False: not that.
-bool add_load(struct fast *f)
-{
-    const u8 *p = f->pc;
-    if (p[0] < OP_i32_load || p[0] > OP_i64_load32_u || p[1] >= 0x80 || p[2] != 0)
-        return false;
-    const struct slot *b = &f->slots[f->sp - 1], *a = &f->slots[f->sp - 2];
-    if (a->kind == SLOT_CONST || b->kind == SLOT_CONST)
-        return false;
-    const struct load *l = &loads[p[0] - OP_i32_load];
-    u32 rb = pop_reg(f), ra = pop_reg(f);
-    f->op = f->pc; // what may trap is the load
-    locate_note(f, f->op);
-    f->pc += 3;
-    load_from(f, l, (struct x64_operand){(u8)ra, (u8)rb, 0, true, true, 0});
-    return true;
 }
 
 static void store_value(struct fast *f, u32 op, u32 r, struct x64_operand m)

@@ -217,8 +217,9 @@ enum {
     SCRATCH = R11, // never handed out: moves between memory, calls through a vm_func
     SCRATCH_XMM = XMM15,
     INSTANCE = R14,
+    MEMORY = R15,
 };
-#define CALLEE_SAVED (BIT(RBX) | BIT(RBP) | BIT(R12) | BIT(R13) | BIT(R15))
+#define CALLEE_SAVED (BIT(RBX) | BIT(RBP) | BIT(R12) | BIT(R13))
 #define CALLER_SAVED                                                                               \
     (BIT(RAX) | BIT(RCX) | BIT(RDX) | BIT(RSI) | BIT(RDI) | BIT(R8) | BIT(R9) | BIT(R10) |         \
      0x7fff0000u)

@@ -222,18 +222,13 @@ static inline enum step step(struct fast *f)
         break;
     case OP_i32_eqz: eqz(f, false); break;
     case OP_i64_eqz: eqz(f, true); break;
-    case OP_i32_add:
-        if (!add_load(f))
-            integer_op(f, op, T32, OP_i32_clz);
-        break;
     case OP_i32_load ... OP_i64_load32_u: load(f, op); break;
     case OP_i32_store ... OP_i64_store32: store(f, op); break;
     case OP_i32_eq ... OP_i32_ge_u: compare(f, T32, compare_cc[op - OP_i32_eq]); break;
     case OP_i64_eq ... OP_i64_ge_u: compare(f, T64, compare_cc[op - OP_i64_eq]); break;
     case OP_f32_eq ... OP_f32_ge: compare_float(f, TF32, op); break;
     case OP_f64_eq ... OP_f64_ge: compare_float(f, TF64, op); break;
-    case OP_i32_clz ... OP_i32_popcnt:
-    case OP_i32_sub ... OP_i32_rotr: integer_op(f, op, T32, OP_i32_clz); break;
+    case OP_i32_clz ... OP_i32_rotr: integer_op(f, op, T32, OP_i32_clz); break;
     case OP_i64_clz ... OP_i64_rotr: integer_op(f, op, T64, OP_i64_clz); break;
     case OP_f32_abs ... OP_f64_copysign: float_op(f, op); break;
     case OP_ref_null:

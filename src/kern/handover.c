@@ -72,7 +72,7 @@ OFTEN struct vm_thread *sched_hand(struct kthread *me, struct kthread *t)
     if (unlikely(c->first || c->handover) && pace_tick_is_late(c, p))
         c->tick_until = 0, pace_contend(c, t);
     pace_catch_up(c, t);
-    return thread_hand(c->rt, me->vm, t->rt);
+    return thread_hand(c->rt, t->rt);
 }
 
 void sched_arrived(struct kthread *me)

@@ -134,9 +134,9 @@ void thread_enter(struct thread *t);
 struct rt_cpu;
 void thread_leave(struct thread *from, struct vmctx *vm);
 void thread_switch(struct rt_cpu *c, struct thread *from, struct vmctx *vm, struct thread *to);
-// All of a switch from `vm` but for the stacks, between threads of compiled code that are in the
+// All of a switch but for the stacks, between threads of compiled code that are in the
 // instance that they were called in: what a vm_hand_fn gives back.
-struct vm_thread *thread_hand(struct rt_cpu *c, const struct vmctx *vm, struct thread *to);
+struct vm_thread *thread_hand(struct rt_cpu *c, struct thread *to);
 struct rt_cpu *thread_cpu(u32 cpu);  // of that number
 struct thread *thread_running(void); // on this CPU, or NULL
 struct thread *thread_running_on(const struct rt_cpu *c);

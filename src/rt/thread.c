@@ -137,20 +137,17 @@ static void arrived(struct thread *t)
     c->left = false;
 }
 
-// The instance that a thread goes on in finds it, and compiled code its memory; `now` is the memory
-// that GS shows.
-static void prepare(struct rt_cpu *c, struct thread *t, const u8 *now, bool code)
+// The instance that a thread goes on in finds it.
+static void prepare(struct rt_cpu *c, struct thread *t)
 {
     struct vmctx *vm = t->at;
     vm->thread = &t->vm;
     __atomic_store_n(&c->vm, vm, __ATOMIC_RELAXED);
-    if (vm->mem_base != now && code)
-        arch_set_gs((u64)(uintptr_t)vm->mem_base);
 }
 
 void thread_arrive(struct thread *t)
 {
-    prepare(this_cpu(), t, NULL, t->code);
+    prepare(this_cpu(), t);
 }
 
 void thread_enter(struct thread *t)
@@ -180,16 +177,16 @@ void thread_leave(struct thread *from, struct vmctx *vm)
     arrived(from);
 }
 
-struct vm_thread *thread_hand(struct rt_cpu *c, const struct vmctx *vm, struct thread *to)
+struct vm_thread *thread_hand(struct rt_cpu *c, struct thread *to)
 {
-    prepare(c, to, vm->mem_base, true);
+    prepare(c, to);
     return &to->vm;
 }
 
 void thread_switch(struct rt_cpu *c, struct thread *from, struct vmctx *vm, struct thread *to)
 {
     from->at = vm;
-    prepare(c, to, vm->mem_base, to->code);
+    prepare(c, to);
     if (PLAT_TRACKS_STACKS)
         plat_stack_leave(&from->own_stack, &to->own_stack);
     arch_switch(&from->vm.sp, &to->vm.sp);
@@ -210,7 +207,7 @@ static void thread_main(void *argument)
     for (;;) {
         arrived(t);
         do {
-            prepare(this_cpu(), t, NULL, false); // arch_enter shows its memory
+            prepare(this_cpu(), t);
             bool host = t->func->index == VM_FUNC_HOST;
             finish(t, host ? run_host(t) : run(t));
         } while (t->ended && t->ended(t));
@@ -356,7 +353,6 @@ static void lay_out(struct thread *t)
     t->vm.sp = arch_prepare((u8 *)t, thread_main, t);
     t->own_stack = (struct plat_stack){.low = stack, .size = (size_t)((u8 *)t - stack)};
     t->state = THREAD_IDLE;
-    t->code = t->store->engine->code;
     t->at = NULL;
     t->ended = NULL;
     t->deadline = UINT64_MAX;

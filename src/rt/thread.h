@@ -32,7 +32,6 @@ struct thread {
     u64 deadline;            // UINT64_MAX: none
     u8 *reservation;
     bool at_front; // of a memory, whose reservation it is
-    bool code;     // compiled code runs on it, which finds memory 0 by GS
     struct plat_stack own_stack;
     struct vmctx *at;                // the instance that it is called in, or was switched away in
     struct vmctx host_vm;            // of a call to the host without an instance around

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What compiled code sees of an instance: fixed layouts, shared by the runtime, the interpreter and
-// the compilers. R14 points to the vmctx, the GS base is the base of memory 0.
+// the compilers. R14 points to the vmctx, R15 to the base of memory 0.
 //
 // One allocation holds the struct and, behind it, arrays whose offsets the decoder has put into
 // module->layout:

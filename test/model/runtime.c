@@ -308,9 +308,8 @@ void thread_leave(struct thread *from, struct vmctx *vm)
     to_cpu(from);
 }
 
-struct vm_thread *thread_hand(struct rt_cpu *c, const struct vmctx *vm, struct thread *to)
+struct vm_thread *thread_hand(struct rt_cpu *c, struct thread *to)
 {
-    (void)vm;
     prepare(c, to);
     return &to->vm;
 }

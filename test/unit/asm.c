@@ -108,23 +108,14 @@ static const char *disp_text(s32 disp)
 static const char *memory(const char *size, struct x64_operand m)
 {
     static char text[128];
-    const char *const *names = gpr_names[m.addr32 ? 2 : 3];
-    int n = snprintf(text, sizeof text, "%s%s%s", size, *size ? " PTR " : "", m.gs ? "gs:" : "");
+    const char *const *names = gpr_names[3];
+    int n = snprintf(text, sizeof text, "%s%s", size, *size ? " PTR " : "");
     char *p = text + n;
     size_t room = sizeof text - (size_t)n;
-    if (m.base == NO_REG && m.index == NO_REG) {
-        if (m.addr32)
-            snprintf(p, room, "[eiz*1+0x%x]", (u32)m.disp);
-        else
-            snprintf(p, room, "%s0x%llx", m.gs ? "" : "ds:", (unsigned long long)(s64)m.disp);
-        return text;
-    }
-    bool shown = m.disp || m.base == NO_REG || (m.base & 7) == RBP;
+    bool shown = m.disp || (m.base & 7) == RBP;
     const char *disp = shown ? disp_text(m.disp) : "";
     if (m.index == NO_REG)
         snprintf(p, room, "[%s%s]", names[m.base], disp);
-    else if (m.base == NO_REG)
-        snprintf(p, room, "[%s*%d%s]", names[m.index], 1 << m.scale, disp);
     else
         snprintf(p, room, "[%s+%s*%d%s]", names[m.base], names[m.index], 1 << m.scale, disp);
     return text;
@@ -138,24 +129,18 @@ static u32 noperands;
 
 static void add_operand(u32 base, u32 index, u32 scale, s32 disp)
 {
-    for (u32 prefixes = 0; prefixes < 4; prefixes++)
-        operands[noperands++] = (struct x64_operand){
-            (u8)base, (u8)index, (u8)scale, prefixes & 1, prefixes & 2, disp,
-        };
+    operands[noperands++] = (struct x64_operand){(u8)base, (u8)index, (u8)scale, disp};
 }
 
 static void make_operands(void)
 {
     for (u32 d = 0; d < COUNT(disps); d++) {
-        add_operand(NO_REG, NO_REG, 0, disps[d]);
         for (u32 base = 0; base < 16; base++)
             add_operand(base, NO_REG, 0, disps[d]);
     }
     for (u32 index = 0; index < 16; index++) {
         if (index == RSP)
             continue; // means none
-        for (u32 scale = 0; scale < 4; scale++)
-            add_operand(NO_REG, index, scale, disps[(index + scale) % COUNT(disps)]);
         for (u32 base = 0; base < 16; base++)
             add_operand(base, index, (base + index) & 3,
                         disps[(base * 7 + index * 4) % COUNT(disps)]);
@@ -313,13 +298,12 @@ static void test_frame(void)
     }
 }
 
-// Bytes of `mov reg, [m]` without prefixes.
+// Bytes of `mov reg, [m]`.
 static u32 load_length(u32 base, u32 index, s32 disp)
 {
     struct assembler b = {(u8[32]){0}};
     u8 *start = b.p;
-    x64_mem(&b, I_MOV_LOAD, false, RAX,
-            (struct x64_operand){(u8)base, (u8)index, 0, false, false, disp});
+    x64_mem(&b, I_MOV_LOAD, false, RAX, (struct x64_operand){(u8)base, (u8)index, 0, disp});
     return (u32)(b.p - start);
 }
 
@@ -340,11 +324,8 @@ static void test_displacements(void)
             CHECK_IS(load_length(base, RDX, edges[i].disp), 3 + edges[i].bytes);
         }
     }
-    CHECK_IS(load_length(NO_REG, NO_REG, 1), 7);
-    CHECK_IS(load_length(NO_REG, RDX, 1), 7);
     struct x64_operand m = x64_at(R13, -5);
-    CHECK_IS(m.base == R13 && m.index == NO_REG && !m.scale && !m.gs && !m.addr32 && m.disp == -5,
-             1);
+    CHECK_IS(m.base == R13 && m.index == NO_REG && !m.scale && m.disp == -5, 1);
 }
 
 // --- Immediates

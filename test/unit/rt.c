@@ -975,20 +975,21 @@ static void cpus(void)
     CHECK(plat_now() - start >= 3000000);
 }
 
-// --- The snippets. Arguments edi, esi; R14 = vmctx, whose imports follow it.
+// --- The snippets. Arguments edi, esi; R14 = vmctx, whose imports follow it; R15 =
+// memory 0.
 
 __asm__(
     ".text\n"
     "toy_0: mov $42, %eax; ret\n"
     "toy_1: ud2; .byte 1\n"
-    "toy_2: mov %edi, %edi; mov %gs:(%rdi), %eax; ret\n"
+    "toy_2: mov %edi, %edi; mov (%r15,%rdi), %eax; ret\n"
     "toy_3: mov %edi, %eax; cdq; idiv %esi; ret\n"
     "toy_4: mov %edi, %eax; xor %edx, %edx; div %esi; ret\n"
     "toy_5: sub $8, %rsp; lea 96(%r14), %r11; call *(%r11); add $8, %rsp; ret\n"
     "toy_6: jmp toy_6\n"
     "toy_7: sub $8, %rsp; call toy_7; add $8, %rsp; ret\n"
     "toy_8: sub $24, %rsp; mov %edi, 4(%rsp); lea 96(%r14), %r11; call *(%r11); mov %eax, (%rsp);"
-    "   mov 4(%rsp), %edi; mov %gs:(%rdi), %eax; add (%rsp), %eax; add $24, %rsp; ret\n"
+    "   mov 4(%rsp), %edi; mov (%r15,%rdi), %eax; add (%rsp), %eax; add $24, %rsp; ret\n"
     "toy_9: mov 8(%rsp), %eax; add 16(%rsp), %eax; add 24(%rsp), %eax; movq %xmm0, %r10;"
     "   mov %r10, 40(%rsp); mov %r9, 48(%rsp); ret $32\n"
     "toy_10: hlt\n"

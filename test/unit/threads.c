@@ -336,7 +336,6 @@ static u32 polls_end; // the poll that ends the call
 // Asks for the next one, and leaves nothing as it was.
 static void seen_poll(struct vmctx *vm)
 {
-    static u64 elsewhere[512];
     CHECK_IS(vm->poll, 0);
     polls++;
     if (polls == polls_end)
@@ -344,7 +343,6 @@ static void seen_poll(struct vmctx *vm)
     vm->poll = --polls_left != 0;
     vm->scratch = UINT64_MAX;
     vm->thread = NULL;
-    arch_set_gs((u64)(uintptr_t)elsewhere);
     __asm__ volatile("pcmpeqd %%xmm0, %%xmm0; movaps %%xmm0, %%xmm1; movaps %%xmm0, %%xmm2;"
                      "movaps %%xmm0, %%xmm3; movaps %%xmm0, %%xmm4; movaps %%xmm0, %%xmm5;"
                      "movaps %%xmm0, %%xmm6; movaps %%xmm0, %%xmm7; movaps %%xmm0, %%xmm8;"

@@ -43,29 +43,6 @@
     mov %rsp, VM_THREAD_ENTRY_SP(%r12)
     .endm
 
-    // GS base = memory 0 of the instance in r14. The slow path, for machines whose kernel does not allow wrgsbase, keeps
-    // the argument registers that it uses, and lies behind the stubs; the stack for the setter is there before it is called.
-    // Clobbers rax.
-    .macro load_gs
-    mov VMCTX_MEM_BASE(%r14), %rax
-    cmpq $0, arch_gs_setter(%rip)
-    jne 7f
-    wrgsbase %rax
-6:
-    .subsection 1
-7:  orb $0, -256(%rsp)
-    push %rdi
-    push %rcx
-    push %r11
-    mov %rax, %rdi
-    call *arch_gs_setter(%rip)
-    pop %r11
-    pop %rcx
-    pop %rdi
-    jmp 6b
-    .previous
-    .endm
-
     // Gives rt_switch_lock back.
     .macro unlock_switches
     probe_given
@@ -82,7 +59,7 @@ func arch_enter
     enter_guest %rsi
     mov %rdi, %rbx
     mov %rax, %r14
-    load_gs
+    mov VMCTX_MEM_BASE(%r14), %r15
 
     mov CALL_NRESULTS(%rbx), %rcx
     shl $3, %rcx
@@ -182,7 +159,7 @@ leave_guest:
 endfunc leave_guest
 
 // Calls into another instance. On entry r11 is the vm_func and everything is as at a call; the callee must find its own
-// instance in r14 and its memory in GS, and its arguments on the stack where the caller has put them: so the return
+// instance in r14 and its memory in r15, and its arguments on the stack where the caller has put them: so the return
 // address leaves the stack for thread->link while the call runs. Neither r10, r11 nor rax carries an argument, and on
 // the way back only rax and xmm0 carry results.
 func arch_stub_import
@@ -204,7 +181,7 @@ arch_stub_link:
     mov %rax, VM_THREAD_LINK(%r10)
     mov VM_FUNC_VM(%r11), %r14
     mov %r10, VMCTX_THREAD(%r14)
-    load_gs
+    mov VMCTX_MEM_BASE(%r14), %r15
     call *VM_FUNC_CODE(%r11)
 
     .globl arch_stub_return
@@ -214,9 +191,7 @@ arch_stub_return:
     mov VM_THREAD_LINK(%rdx), %r11
     mov -VM_LINK_SIZE + VM_LINK_VM(%r11), %r14
     mov %rdx, VMCTX_THREAD(%r14) // others may have run there
-    mov %rax, %r10
-    load_gs
-    mov %r10, %rax
+    mov VMCTX_MEM_BASE(%r14), %r15
     sub $VM_LINK_SIZE, %r11
     mov %r11, VM_THREAD_LINK(%rdx)
     push VM_LINK_RET(%r11)
@@ -352,7 +327,6 @@ endfunc \name
     .endr
     mov %r14, %rdi
     call \function
-    load_gs
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     movaps 16 * \n(%rsp), %xmm\n
     .endr

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Holds the assembler's offsets (offsets.h) to the layouts in vmctx.h and arch.h, and has the
-// variables that the assembler reads. It makes no code.
+// Holds the assembler's offsets (offsets.h) to the layouts in vmctx.h and arch.h. It makes no code.
 #include "arch/arch.h"
 
 #include "arch/x86_64/offsets.h"
@@ -46,5 +45,3 @@ _Static_assert(VM_HOST_STACK == HOST_STACK, "stack of host functions");
 _Static_assert(VM_READY == READY && VM_READY_CELLS == READY_CELLS, "of that, what is there");
 _Static_assert(ARCH_PAGE == PAGE, "pages");
 _Static_assert(VM_FUNC_HOST == UINT32_MAX, "the stubs compare with -1");
-
-const void *arch_gs_setter;

@@ -2,14 +2,6 @@
 // What of arch.h is in line; the rest is in switch.S and enter.S.
 #pragma once
 
-static inline void arch_set_gs(u64 base)
-{
-    if (unlikely(arch_gs_setter != NULL))
-        __asm__ volatile("call *arch_gs_setter(%%rip)" : "+D"(base) : : "rax", "rcx", "r11", "cc");
-    else
-        __asm__ volatile("wrgsbase %0" : : "r"(base));
-}
-
 // Code with a frame pointer cannot give that up, so it is kept here. The floating-point control
 // words are the same everywhere.
 static inline __attribute__((always_inline)) void arch_switch(void **save, void **to)

@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 enum { SIGNAL_STACK = 256 << 10 };
-#define HWCAP2_FSGSBASE_BIT 2ul // the kernel allows wrgsbase in user mode
 
 static const struct {
     int signal, kind;
@@ -32,8 +31,6 @@ static const struct {
 static plat_fault_hook *fault_hook;
 static struct sigaction previous[countof(signals)];
 static pthread_key_t stack_key; // frees the signal stack when its pthread ends
-
-extern const u8 linux_set_gs[];
 
 int linux_kick_signal(void)
 {
@@ -156,8 +153,6 @@ void plat_on_fault(plat_fault_hook *hook)
         return;
     }
     fault_hook = hook;
-    if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT))
-        arch_gs_setter = linux_set_gs;
     if (pthread_key_create(&stack_key, free_signal_stack) || !linux_thread_signals())
         linux_die("no memory for a signal stack");
     struct sigaction a = {.sa_flags = SA_SIGINFO | SA_ONSTACK};

@@ -2,8 +2,8 @@
 // What a CPU needs to run C and compiled code: descriptor tables, stacks for faults, and the
 // features that CPUID says it has.
 //
-// Each CPU has a GDT and a TSS of its own in struct cpu, which FS points to; GS belongs to compiled
-// code. The IDT is shared. No vector runs on the stack that it interrupts.
+// Each CPU has a GDT and a TSS of its own in struct cpu, which FS points to. The IDT is shared. No
+// vector runs on the stack that it interrupts.
 #include "arch/arch.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
@@ -24,7 +24,6 @@ struct table_pointer {
 struct cpu cpu0 = {.timer_at = UINT64_MAX, .runs = true};
 static struct gate idt[VECTORS];
 extern const u64 gdt[6];
-extern const u8 gs_set_slowly[];
 
 static u8 ist_of(u32 vector)
 {
@@ -71,10 +70,6 @@ static void enable_features(void)
         seven = cpuid(7, 0);
     if (!(one.c >> 20 & 1) || !(one.c >> 23 & 1))
         pc_panic(NULL, "this CPU is too old: SSE4.2 and POPCNT are needed");
-    if (seven.b & 1)
-        cr4 |= CR4_FSGSBASE;
-    else
-        arch_gs_setter = gs_set_slowly;
     cr4 |= one.d >> 7 & 1 ? CR4_MCE : 0; // otherwise a machine check is a shutdown without a word
     cr4 |= seven.b >> 7 & 1 ? CR4_SMEP : 0;
     cr4 |= seven.b >> 20 & 1 ? CR4_SMAP : 0;

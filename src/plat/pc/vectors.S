@@ -153,19 +153,4 @@ page_clear:
     ret
     .size page_clear, . - page_clear
 
-// For CPUs without wrgsbase (arch.h: arch_gs_setter): through the MSR.
-    .globl gs_set_slowly
-    .hidden gs_set_slowly
-gs_set_slowly:
-    push %rax
-    push %rdx
-    mov $0xc0000101, %ecx
-    mov %edi, %eax
-    mov %rdi, %rdx
-    shr $32, %rdx
-    wrmsr
-    pop %rdx
-    pop %rax
-    ret
-
     .section .note.GNU-stack, "", @progbits

@@ -19,7 +19,6 @@
 #define FLAG_IF (1ull << 9)
 #define CR4_MCE (1ull << 6)
 #define CR4_UMIP (1ull << 11)
-#define CR4_FSGSBASE (1ull << 16)
 #define CR4_OSXSAVE (1ull << 18)
 #define CR4_SMEP (1ull << 20)
 #define CR4_SMAP (1ull << 21)

@@ -2,14 +2,14 @@
 // The calling convention of compiled code on x86-64. Fast and opt code, stubs and the trace walker
 // all keep to it.
 //
-//   R14 = vmctx, GS base = memory 0. RSP is 16-byte aligned at every call instruction.
+//   R14 = vmctx, R15 = base of memory 0. RSP is 16-byte aligned at every call instruction.
 //   Integer and reference arguments: rdi rsi rdx rcx r8 r9; f32 and f64: xmm0-xmm7; v128: xmm0-xmm7
 //   too. What does not fit goes to the stack from left to right, a cell of 8 bytes each (v128:
 //   two), lowest address first, the whole padded to 16 bytes. The *callee* pops the stack arguments
 //   (tail calls need that). Results: the first in rax or xmm0; the others in a result area that the
 //   caller has put above the stack arguments, a cell each in order, padded to 16 bytes; the
 //   *caller* pops it. i32 values are zero-extended to 64 bits in registers, cells and slots alike.
-//   Callee-saved: rbx rbp r12 r13 r15 (and r14). All xmm are caller-saved. DF = 0, MXCSR at its
+//   Callee-saved: rbx rbp r12 r13 (and r14 r15). All xmm are caller-saved. DF = 0, MXCSR at its
 //   default. R11 = the vm_func for calls through one. r10 and rax are free in stubs.
 //
 // So C functions of the System V ABI can be called directly with up to 6 integer and 8 float

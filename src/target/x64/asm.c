@@ -59,42 +59,30 @@ void x64_reg(struct assembler *a, u32 insn, bool wide, u32 reg, u32 rm)
     a->p = p + 1;
 }
 
-// SIB with an index, or with none because the base needs one, or without a base.
+// SIB with an index, or with none because the base needs one.
 static u8 *with_sib(u8 *p, u32 mod_reg, const struct x64_operand *m)
 {
     u32 index = m->index == NO_REG ? 4 : m->index & 7;
-    u32 base = m->base == NO_REG ? 5 : m->base & 7;
     p[0] = (u8)(mod_reg | 4);
-    p[1] = (u8)(m->scale << 6 | index << 3 | base);
+    p[1] = (u8)(m->scale << 6 | index << 3 | (m->base & 7));
     return p + 2;
 }
 
 __attribute__((noinline)) static void any_mem(struct assembler *a, u32 insn, bool wide, u32 reg,
                                               struct x64_operand m)
 {
-    u8 *p = a->p;
-    if (m.gs)
-        *p++ = 0x65;
-    if (m.addr32)
-        *p++ = 0x67;
-    u32 rex = reg >> 1 & 4;
-    if (m.base != NO_REG)
-        rex |= m.base >> 3;
+    u32 rex = (reg >> 1 & 4) | m.base >> 3;
     if (m.index != NO_REG)
         rex |= m.index >> 2 & 2;
-    p = any_opcode(p, insn, wide, rex, (insn >> 24 & X64_B) && reg >= 4);
+    u8 *p = any_opcode(a->p, insn, wide, rex, (insn >> 24 & X64_B) && reg >= 4);
     reg = (reg & 7) << 3;
-    u32 base = m.base & 7, size = 4;
-    if (m.base == NO_REG) {
-        p = with_sib(p, reg, &m);
-    } else {
-        size = m.disp == (s8)m.disp ? m.disp || base == 5 : 4;
-        u32 mod = size > 1 ? 0x80 : size << 6;
-        if (m.index != NO_REG || base == 4)
-            p = with_sib(p, mod | reg, &m);
-        else
-            *p++ = (u8)(mod | reg | base);
-    }
+    u32 base = m.base & 7;
+    u32 size = m.disp == (s8)m.disp ? m.disp || base == 5 : 4;
+    u32 mod = size > 1 ? 0x80 : size << 6;
+    if (m.index != NO_REG || base == 4)
+        p = with_sib(p, mod | reg, &m);
+    else
+        *p++ = (u8)(mod | reg | base);
     store_u32(p, (u32)m.disp);
     a->p = p + size;
 }
@@ -103,19 +91,24 @@ void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_opera
 {
     u32 base = m.base & 7;
     reg &= 15;
-    if (!plain(insn) || m.index != NO_REG || m.addr32 || m.base == NO_REG || base == 4) {
+    if (!plain(insn) || base == 4) {
         any_mem(a, insn, wide, reg, m);
         return;
     }
-    u8 *p = a->p;
-    *p = 0x65;
-    p = plain_opcode(p + m.gs, insn, wide, (reg >> 1 & 4) | m.base >> 3);
-    u32 size = m.disp || base == 5, modrm = size << 6 | (reg & 7) << 3 | base;
+    u32 rex = (reg >> 1 & 4) | m.base >> 3;
+    u32 size = m.disp || base == 5, modrm = size << 6 | (reg & 7) << 3;
     if (m.disp != (s8)m.disp)
         size = 4, modrm += 0x40;
-    *p = (u8)modrm;
-    store_u32(p + 1, (u32)m.disp);
-    a->p = p + 1 + size;
+    u8 *p;
+    if (m.index == NO_REG) {
+        p = plain_opcode(a->p, insn, wide, rex);
+        *p++ = (u8)(modrm | base);
+    } else {
+        p = plain_opcode(a->p, insn, wide, rex | (m.index >> 2 & 2));
+        p = with_sib(p, modrm, &m);
+    }
+    store_u32(p, (u32)m.disp);
+    a->p = p + size;
 }
 
 void x64_imm(struct assembler *a, enum x64_group1 op, bool wide, u32 rm, s32 imm)

@@ -106,11 +106,9 @@ enum x64_cc {
     CC_G,
 };
 
-// base NO_REG: absolute disp. index NO_REG: none. gs: in memory 0. addr32: the sum wraps at 32 bits
-// before GS is added.
+// base + (index << scale) + disp; index NO_REG: none.
 struct x64_operand {
-    u8 base, index, scale; // scale: log2
-    bool gs, addr32;
+    u8 base, index, scale;
     s32 disp;
 };
 
@@ -165,7 +163,7 @@ void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_opera
 
 static inline struct x64_operand x64_at(u32 base, s32 disp)
 {
-    return (struct x64_operand){(u8)base, NO_REG, 0, false, false, disp};
+    return (struct x64_operand){(u8)base, NO_REG, 0, disp};
 }
 
 // x64_mem for [rsp + disp], which is the most frequent one. The instruction is a constant of map 0
