@@ -216,10 +216,8 @@ static status find_all(const struct process *p, const u8 *items, u32 n, struct w
 enum { AT_ONCE = 64 };
 static void breathe(u32 i)
 {
-    if (i % AT_ONCE != AT_ONCE - 1)
-        return;
-    kern_release();
-    kern_acquire();
+    if (i % AT_ONCE == AT_ONCE - 1)
+        kern_breathe();
 }
 
 // Of all at the same time.

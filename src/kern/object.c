@@ -182,7 +182,6 @@ s64 object_wait(struct object *o, u32 signals, u64 deadline)
         waiter_add(&w, o, signals, sched_self());
         s = sched_wait(deadline);
         waiter_remove(&w);
-        kern_breathe();
     }
     object_unref(o);
     return o->signals & signals ? (s64)o->signals : s;

@@ -94,8 +94,7 @@ static inline void kern_release(void)
     spin_release(&rt_switch_lock);
 }
 
-// Between waking up and waiting again: a crowd that is woken for nothing passes the lock from one
-// to the next, which would hold it as long as all of them take.
+// Lets others have the lock.
 static inline void kern_breathe(void)
 {
     kern_release();

@@ -99,6 +99,10 @@ status sched_wait(u64 deadline)
         alarm_set(&t->alarm, t->process->share, deadline);
     }
     switch_from(c, t);
+    // It comes with the lock, as from whoever was here before. Were that so in a crowd that is
+    // woken for nothing, and waits again, one after the other, nobody would give it back for all of
+    // them.
+    kern_breathe();
     return t->woken;
 }
 

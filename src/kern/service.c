@@ -105,7 +105,6 @@ static status seek(const u8 *name, u32 n, u64 deadline, struct service **out)
         waiter_add(&w, &bucket_of(name, n)->sought, APPEARED, sched_self());
         s = sched_wait(deadline);
         waiter_remove(&w);
-        kern_breathe();
     }
     return *out ? OK : s == ERR_CANCELLED ? s : ERR_NOT_FOUND;
 }

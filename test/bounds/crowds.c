@@ -64,6 +64,39 @@ static void signals(void)
     until_all_are_done();
 }
 
+// All are woken, but before they run what they were woken for is gone, so that they wait again.
+static void waits_for_several(u32 i)
+{
+    struct nebulet_wait w[2] = {{given, NEBULET_EVENT_SIGNALED, 0}, {given, 1u << 24, 0}};
+    (void)i;
+    ready++;
+    done += nb_object_wait_many(w, 2, FOREVER) > 0;
+}
+
+static void woken_for_nothing(void (*waits)(u32))
+{
+    given = GOOD(nb_event_create());
+    gather(waits);
+    for (u32 i = 0; i < 3; i++) {
+        EXPECT(nb_object_signal(given, 0, NEBULET_EVENT_SIGNALED), 0);
+        EXPECT(nb_object_signal(given, NEBULET_EVENT_SIGNALED, 0), 0);
+        nb_object_wait_many(NULL, 0, now() + 200 * MS);
+        EXPECT(done, 0);
+    }
+    EXPECT(nb_object_signal(given, 0, NEBULET_EVENT_SIGNALED), 0);
+    until_all_are_done();
+}
+
+static void nothing(void)
+{
+    woken_for_nothing(waits_for_event);
+}
+
+static void nothing_of_several(void)
+{
+    woken_for_nothing(waits_for_several);
+}
+
 // --- A channel, from both sides, and with a time for each
 static void receives(u32 i)
 {
@@ -167,9 +200,11 @@ static void killed(void)
 static const struct {
     const char *name;
     void (*run)(void);
-} crowds[] = {{"event", event},     {"signals", signals}, {"receivers", receivers},
-              {"senders", senders}, {"service", service}, {"end", end},
-              {"lock", lock},       {"killed", killed}};
+} crowds[] = {{"event", event},         {"signals", signals},
+              {"nothing", nothing},     {"nothing of several", nothing_of_several},
+              {"receivers", receivers}, {"senders", senders},
+              {"service", service},     {"end", end},
+              {"lock", lock},           {"killed", killed}};
 
 int main(int argc, char **argv)
 {
