@@ -345,8 +345,9 @@ HANDLER(f64_const)
      ((code) >= OP_i32_store && (code) <= OP_i32_store8))
 
 #define IS_COMPARISON(code) ((code) >= OP_i32_eqz && (code) <= OP_f64_ge)
-// A condition: branched on at once, or a value. A branch that is
-// taken goes through br, which costs a jump and saves a tenth of the size.
+// A condition: branched on at once, or a value. A branch that is taken goes through br, which costs
+// a jump and saves a tenth of the size. pc is on the comparison still, since whether it moves on by
+// one or by three is known here.
 #define CONDITION(expr)                                                                            \
     do {                                                                                           \
         if (pc[1] == OP_br_if && !(pc[2] & 0x80)) {                                                \

@@ -975,8 +975,7 @@ static void cpus(void)
     CHECK(plat_now() - start >= 3000000);
 }
 
-// --- The snippets. Arguments edi, esi; R14 = vmctx, whose imports follow it; R15 =
-// memory 0.
+// --- The snippets. Arguments edi, esi; R14 = vmctx, whose imports follow it; R15 = memory 0.
 
 __asm__(
     ".text\n"

@@ -45,6 +45,7 @@ static const u8 classes[SMALL_MAX / 16 + 1] = { // by size in 16 bytes, rounded 
     SIZES
 #undef C
 };
+_Static_assert(CLASS_2032 == CLASSES - 1 && SMALL_MAX == 2032, "the last class is the largest");
 static struct slab *partial[CLASSES];
 static u64 used; // bytes
 static u32 lock;
