@@ -111,13 +111,15 @@ static inline s64 pace_left(const struct process *p)
 {
     return p->slice < p->lane->slice ? p->slice : p->lane->slice;
 }
-// The tick that is to come is for one with a larger slice.
+// The tick that is to come is for one with a slice that is larger by more than counts.
 static inline bool pace_tick_is_late(const struct cpu *c, const struct process *p)
 {
-    return (s64)(c->tick_until - c->since) > pace_left(p);
+    return (s64)(c->tick_until - c->since) > pace_left(p) + kern.slice / 64;
 }
 // The timer, for whatever comes first to interrupt the running thread.
 void pace_arm(struct cpu *c, const struct kthread *self, u64 now);
+// A thread comes from the CPU's loop: alarms ring, and the timer is what it must be.
+void pace_enter(struct cpu *c, const struct kthread *self);
 // Somebody wants this CPU, which runs a thread: a tick must come.
 void pace_contend_slow(struct cpu *c, const struct kthread *self);
 static inline void pace_contend(struct cpu *c, const struct kthread *self)

@@ -148,3 +148,20 @@ void pace_ring(struct cpu *c, u64 now)
         a->ring(a), c->rang = now;
     c->rings = false;
 }
+
+// A timer that was set for others stays, if it will do: who makes processes and waits for them would
+// else set it for each. Should it have run out, a little early even, nobody took notice.
+void pace_enter(struct cpu *c, const struct kthread *self)
+{
+    u64 now = plat_now();
+    if (c->armed < now + TICK_NS) {
+        c->armed = UINT64_MAX;
+        c->tick_until = 0;
+    }
+    pace_ring(c, now);
+    bool tick = !contended(c, self) || cpu_ticks() < c->tick_until;
+    bool more = c->ticked || c->alarms || kern.io_waiters || self->process->timed ||
+                thread_vm(self->rt)->interrupt;
+    if (!tick || more)
+        pace_arm(c, self, now);
+}

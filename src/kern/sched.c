@@ -329,10 +329,7 @@ static void enter(struct cpu *c, struct kthread *t)
     t->status = THREAD_READY;
     t->begun = true;
     thread_arrive(t->rt); // a timer that runs out at once, or a kick, must find whose it is
-    u64 now = plat_now();
-    c->armed = UINT64_MAX; // it may have run out, a little early even, and nobody took notice
-    pace_ring(c, now);
-    pace_arm(c, t, now);
+    pace_enter(c, t);
     if (fresh) {
         turn_tell(t->last_turn);
         turn_show_own(t);
