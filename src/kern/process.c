@@ -227,7 +227,7 @@ status process_new(struct module_object *m, const struct process_config *config,
 {
     struct process *p = heap_zalloc(sizeof *p);
     status s = p ? account_for(p, config) : ERR_NO_MEMORY;
-    if (!s && !(p->store = store_share(kern_store(), p->account)))
+    if (!s && !(p->store = store_share(kern_store(), p->account, m->module)))
         s = ERR_NO_MEMORY;
     if (s) {
         if (p && p->account)
@@ -328,6 +328,7 @@ bool process_destroy(struct object *o)
             kern_hooks()->release(p);
         spin_acquire(&rt_switch_lock);
     }
+    assert(p->main.object.refs <= 1);
     share_unref(p->share);
     leave_account(p);
     heap_free(p);
@@ -441,7 +442,8 @@ static u64 kernel_memory(const struct process *p)
 {
     u64 n = sizeof *p + words_size(&p->words) + handles_size(&p->handles);
     n += p->instance ? instance_size(p->instance) : 0;
-    return n + p->nthreads * (sizeof(struct kthread) + thread_size());
+    u32 others = p->nthreads ? p->nthreads - 1 : 0;
+    return n + p->nthreads * thread_size() + others * sizeof(struct kthread);
 }
 
 void process_info(const struct process *p, struct nebulet_info *out)

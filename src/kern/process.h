@@ -52,6 +52,44 @@ struct word_table {
     u32 bits;
 };
 
+enum thread_status { THREAD_FRESH, THREAD_READY, THREAD_WAITS, THREAD_OVER }; // READY: or runs
+
+struct kthread {
+    struct object object; // signals: NEBULET_ENDED
+    struct process *process;
+    struct thread *rt; // NULL: over
+    struct vmctx *vm;
+    struct kthread *next_thread, **self_thread; // of its process
+    struct kthread *next_turn, *last_turn;      // in the process's ring; itself: nobody else
+    u8 status;                                  // enum thread_status
+    bool begun;
+    bool exits_alone; // thread_exit, which is not the process's end
+    bool returned;    // its last call is over, so nobody need ask it to end
+    u32 id;
+    status woken;                                  // why
+    u32 value;                                     // the last call's result
+    struct alarm alarm;                            // the deadline of what it waits for
+    u64 own[countof(((struct vmctx *)NULL)->own)]; // its values of vm->own, before it begins and
+                                                   // while it waits
+    struct inbox {
+        struct kthread *next, *last; // in line, which is a circle; NULL: it is not
+        struct channel *at;          // a reference
+        u8 *bytes;
+        u32 room, at_once; // a message smaller than that may come with the CPU: 0, none
+        status why; // it no longer is, although nothing has come; OK: the queue has something
+    } inbox;        // where it wants a message (kern/channel.c)
+    struct waits {
+        u64 word; // 0: none
+        struct kthread *next, *last, *other;
+    } waits;                        // at an address (kern/word.c)
+    struct vm_func start;           // of the instance
+    const struct vm_func *calls[3]; // what it calls, one after the other
+    u32 ncalls, call;
+    u64 slots[2];                  // of the last one, or p->slots
+    struct instance *own_instance; // of a WASI thread
+    struct kthread *mourns;        // a thread that has trapped, and lies as it was; NULL: none
+};
+
 struct process {
     struct object object;    // signals: NEBULET_ENDED
     struct wasi *wasi;       // abi/wasi.h; NULL: none
@@ -97,49 +135,12 @@ struct process {
     struct alarm watchdog;
     struct statistics stats;
     char name[NEBULET_NAME_MAX + 1];
+    struct kthread main; // its first thread; a reference is the process's, so it stays with it
 };
 
 _Static_assert(offsetof(struct process, state) % 2 == 0 &&
                    offsetof(struct process, polls) == offsetof(struct process, state) + 1,
                "read as one");
-
-enum thread_status { THREAD_FRESH, THREAD_READY, THREAD_WAITS, THREAD_OVER }; // READY: or runs
-
-struct kthread {
-    struct object object; // signals: NEBULET_ENDED
-    struct process *process;
-    struct thread *rt; // NULL: over
-    struct vmctx *vm;
-    struct kthread *next_thread, **self_thread; // of its process
-    struct kthread *next_turn, *last_turn;      // in the process's ring; itself: nobody else
-    u8 status;                                  // enum thread_status
-    bool begun;
-    bool exits_alone; // thread_exit, which is not the process's end
-    bool returned;    // its last call is over, so nobody need ask it to end
-    u32 id;
-    status woken;                                  // why
-    u32 value;                                     // the last call's result
-    struct alarm alarm;                            // the deadline of what it waits for
-    u64 own[countof(((struct vmctx *)NULL)->own)]; // its values of vm->own, before it begins and
-                                                   // while it waits
-    struct inbox {
-        struct kthread *next, *last; // in line, which is a circle; NULL: it is not
-        struct channel *at;          // a reference
-        u8 *bytes;
-        u32 room, at_once; // a message smaller than that may come with the CPU: 0, none
-        status why; // it no longer is, although nothing has come; OK: the queue has something
-    } inbox;        // where it wants a message (kern/channel.c)
-    struct waits {
-        u64 word; // 0: none
-        struct kthread *next, *last, *other;
-    } waits;                        // at an address (kern/word.c)
-    struct vm_func start;           // of the instance
-    const struct vm_func *calls[3]; // what it calls, one after the other
-    u32 ncalls, call;
-    u64 slots[2];                  // of the last one, or p->slots
-    struct instance *own_instance; // of a WASI thread
-    struct kthread *mourns;        // a thread that has trapped, and lies as it was; NULL: none
-};
 
 // --- Made and ended. Without the lock.
 struct process_config {

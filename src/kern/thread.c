@@ -5,21 +5,27 @@
 #include "kern/word.h"
 #include "plat/plat.h"
 
-// One that counts against no limit; NULL: no memory.
-static struct kthread *make_thread(struct process *p)
+static bool set_up(struct process *p, struct kthread *t)
 {
-    bool no_room = p->nthreads && words_reserve(&p->words, p->nthreads + 1) != OK;
-    struct kthread *t = no_room ? NULL : heap_zalloc(sizeof *t);
-    if (!t || !(t->rt = thread_create_beside(p->instance))) {
-        heap_free(t);
-        return NULL;
-    }
+    if (!(t->rt = thread_create_beside(p->instance)))
+        return false;
     object_init(&t->object, OBJECT_thread);
     t->process = p;
     thread_vm(t->rt)->user = t;
     t->vm = instance_vm(p->instance);
     t->next_turn = t->last_turn = t;
-    return t;
+    return true;
+}
+
+// A sibling that counts against no limit; NULL: no memory.
+static struct kthread *make_thread(struct process *p)
+{
+    bool no_room = words_reserve(&p->words, p->nthreads + 1) != OK;
+    struct kthread *t = no_room ? NULL : heap_zalloc(sizeof *t);
+    if (t && set_up(p, t))
+        return t;
+    heap_free(t);
+    return NULL;
 }
 
 static status new_thread(struct process *p, struct kthread **out)
@@ -32,13 +38,24 @@ static status new_thread(struct process *p, struct kthread **out)
     return ERR_NO_MEMORY;
 }
 
+static status new_main(struct process *p)
+{
+    if (!account_charge(p->account, ACCOUNT_THREADS, 1))
+        return ERR_NO_RESOURCES;
+    if (set_up(p, &p->main))
+        return OK;
+    account_discharge(p->account, ACCOUNT_THREADS, 1);
+    return ERR_NO_MEMORY;
+}
+
 // One that was never started.
 static void drop_thread(struct kthread *t)
 {
     thread_free(t->rt);
     instance_free(t->own_instance);
     account_discharge(t->process->account, ACCOUNT_THREADS, 1);
-    heap_free(t);
+    if (t != &t->process->main)
+        heap_free(t);
 }
 
 // A reference for being alive; the lock is held.
@@ -79,11 +96,11 @@ static void add_start(struct kthread *t, struct instance *in)
         add_call(t, &t->start);
 }
 
-static status main_thread(struct process *p, const struct vm_func *invoke, struct kthread **out)
+static status main_thread(struct process *p, const struct vm_func *invoke)
 {
     const struct module_object *m = p->module;
-    struct kthread *t;
-    status s = new_thread(p, &t);
+    struct kthread *t = &p->main;
+    status s = new_main(p);
     if (s)
         return s;
     add_start(t, p->instance);
@@ -96,7 +113,6 @@ static status main_thread(struct process *p, const struct vm_func *invoke, struc
         drop_thread(t);
         return ERR_NOT_FOUND;
     }
-    *out = t;
     return OK;
 }
 
@@ -113,21 +129,19 @@ static bool claim(struct process *p)
     return ours;
 }
 
-static void live(struct process *p, struct kthread *t)
+static void live(struct process *p)
 {
     process_keeps(p, -1);
     p->state = NEBULET_LIVES;
     budget_begins(p);
-    start(t);
-    object_unref(&t->object);
+    start(&p->main);
 }
 
 status process_begin(struct process *p, const struct vm_func *invoke)
 {
-    struct kthread *t = NULL;
     if (!claim(p))
         return ERR_BAD_STATE;
-    status s = main_thread(p, invoke, &t);
+    status s = main_thread(p, invoke);
     kern_acquire();
     if (budget_is_over(p)) {
         p->reported = true;
@@ -136,8 +150,8 @@ status process_begin(struct process *p, const struct vm_func *invoke)
     bool killed = p->state != NEBULET_CREATED;
     if (killed) {
         kern_release();
-        if (t)
-            drop_thread(t);
+        if (!s)
+            drop_thread(&p->main);
         process_over(p);
         return OK;
     }
@@ -145,7 +159,7 @@ status process_begin(struct process *p, const struct vm_func *invoke)
         p->begun = false;
         object_unref(&p->object);
     } else {
-        live(p, t);
+        live(p);
     }
     kern_release();
     return s;

@@ -310,23 +310,41 @@ static status write_datas(struct instance *in, struct error *e)
 
 // --- The whole
 
-// One block: the record with vmctx and its arrays, then what only the runtime looks at.
+// Offsets into the block.
+struct places {
+    size_t tables, table_max, dropped, end;
+};
+
+static struct places places_of(const struct module *m)
+{
+    struct places p;
+    size_t vm_size = m->layout.size > sizeof(struct vmctx) ? m->layout.size : sizeof(struct vmctx);
+    p.tables = ALIGN_UP(offsetof(struct instance, vm) + vm_size, (size_t)16);
+    p.table_max = p.tables + (m->ntables - m->nimported_tables) * sizeof(struct rt_table);
+    p.dropped = p.table_max + m->nimported_tables * sizeof(u64);
+    p.end = p.dropped + m->ndatas + m->nelems;
+    return p;
+}
+
+size_t instance_bytes(const struct module *m)
+{
+    return places_of(m).end;
+}
+
 static struct instance *allocate(struct store *s, struct module_record *r)
 {
     const struct module *m = r->pub.m;
-    size_t vm_size = m->layout.size > sizeof(struct vmctx) ? m->layout.size : sizeof(struct vmctx);
-    size_t own_tables = ALIGN_UP(offsetof(struct instance, vm) + vm_size, (size_t)16);
-    size_t table_max = own_tables + (m->ntables - m->nimported_tables) * sizeof(struct rt_table);
-    size_t dropped = table_max + m->nimported_tables * sizeof(u64);
-    struct instance *in = heap_zalloc(dropped + m->ndatas + m->nelems);
+    struct places p = places_of(m);
+    struct instance *in = s->room == r ? instance_inside(s) : heap_zalloc(p.end);
     if (!in)
         return NULL;
+    s->room = s->room == r ? NULL : s->room;
     in->store = s;
     in->module = r;
-    in->size = dropped + m->ndatas + m->nelems;
-    in->tables = (struct rt_table *)((u8 *)in + own_tables);
-    in->table_max = (u64 *)((u8 *)in + table_max);
-    in->dropped_datas = (u8 *)in + dropped;
+    in->size = p.end;
+    in->tables = (struct rt_table *)((u8 *)in + p.tables);
+    in->table_max = (u64 *)((u8 *)in + p.table_max);
+    in->dropped_datas = (u8 *)in + p.dropped;
     in->dropped_elems = in->dropped_datas + m->ndatas;
     in->vm.module = m;
     in->vm.instance = in;
@@ -390,7 +408,8 @@ void instance_free(struct instance *in)
     memory_free(in->store, in->own_memory);
     LIST_REMOVE(in);
     module_unused(in->module);
-    heap_free(in);
+    if (in != instance_inside(in->store))
+        heap_free(in);
 }
 
 size_t instance_size(const struct instance *in)

@@ -18,5 +18,13 @@ struct instance {
     struct vmctx vm __attribute__((aligned(16)));
 };
 
+// One block: the record with vmctx and its arrays, then what only the runtime looks at.
+size_t instance_bytes(const struct module *m);
+// The place behind a store's record.
+static inline struct instance *instance_inside(struct store *s)
+{
+    return (struct instance *)ALIGN_UP((uintptr_t)(s + 1), (uintptr_t)16);
+}
+
 _Static_assert(offsetof(struct instance, vm) + sizeof(struct vmctx) == sizeof(struct instance),
                "the arrays of the vmctx follow it");

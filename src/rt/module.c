@@ -2,7 +2,7 @@
 // Loading: bytes are decoded, types get their numbers in the realm, the engine validates and
 // compiles all bodies into a range of the code window, and the code is published. Nothing of a
 // module runs before all of it is valid.
-#include "rt/memory.h"
+#include "rt/instance.h"
 #include "base/lookup.h"
 #include "plat/plat.h"
 #include "rt/code.h"
@@ -119,6 +119,7 @@ static status load(struct realm *s, struct module_record *r, const u8 *bytes, si
     if (result)
         return result;
     u64 decoded = plat_now();
+    r->instance_size = instance_bytes(r->pub.m);
     r->pub.decode_ns = decoded - start;
     if ((result = intern_types(s, r, e)) || (result = list_refs(r, e)) ||
         (result = compile(s, r, e)))

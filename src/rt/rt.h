@@ -17,8 +17,10 @@ struct instance;
 // With a realm of its own, which goes with it: free it last. NULL: no memory.
 struct store *store_create(const struct engine *engine);
 // A further store of the same realm, whose memories and tables are charged to `account`, as is what
-// the heap gives while one of its threads runs; the caller holds it. NULL: no memory.
-struct store *store_share(struct store *of, struct account *account);
+// the heap gives while one of its threads runs; the caller holds it. There is room in it for an
+// instance of `first`, or NULL. NULL: no memory.
+struct rt_module;
+struct store *store_share(struct store *of, struct account *account, const struct rt_module *first);
 void store_free(struct store *s);
 // Nothing of it is called any more: what is large is given back, and looks up meanwhile. The rest
 // goes with store_free.

@@ -5,11 +5,14 @@
 #include "rt/memory.h"
 #include "rt/thread.h"
 
-static struct store *create(struct realm *r, struct account *account)
+static struct store *create(struct realm *r, struct account *account,
+                            const struct module_record *first)
 {
-    struct store *s = heap_zalloc(sizeof *s);
+    size_t room = first ? ALIGN_UP(sizeof(struct store), (size_t)16) + first->instance_size : 0;
+    struct store *s = heap_zalloc(room ? room : sizeof *s);
     if (!s)
         return NULL;
+    s->room = first;
     s->realm = r;
     s->engine = r->engine;
     s->account = account;
@@ -22,7 +25,7 @@ struct store *store_create(const struct engine *engine)
     if (!r)
         return NULL;
     r->engine = engine;
-    struct store *s = create(r, NULL);
+    struct store *s = create(r, NULL, NULL);
     if (s)
         s->owns_realm = true;
     else
@@ -30,9 +33,9 @@ struct store *store_create(const struct engine *engine)
     return s;
 }
 
-struct store *store_share(struct store *of, struct account *account)
+struct store *store_share(struct store *of, struct account *account, const struct rt_module *first)
 {
-    return create(of->realm, account);
+    return create(of->realm, account, first ? container_of(first, struct module_record, pub) : NULL);
 }
 
 u64 store_memory_used(const struct store *s, u64 *peak)

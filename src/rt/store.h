@@ -112,6 +112,7 @@ struct module_record {
     bool given_up;            // free it with its last instance
     u32 ntypes;               // how many of its types are interned
     u32 *refs;                // function indices in the order of vmctx refs
+    size_t instance_size;     // bytes of the record of an instance
     struct plat_image *image; // of the memory at first; NULL: none
     u32 image_state;          // see image.c
     // By import, the host function that stores without names of their own have bound it to; NULL:
@@ -154,6 +155,8 @@ struct store {
     struct registration *registrations; // newest first
     struct store_item *items;           // store_host_extern, newest first
     struct instance *instances;
+    const struct module_record *room; // behind this record there is room for an instance of it;
+                                      // NULL: there is none, or it is used
     struct memory_slot *owned_memories; // store_memory
     struct owned_table *owned_tables;   // store_table
     struct vm_memory no_memory;         // of instances without one

@@ -36,10 +36,10 @@ struct store *store_create(const struct engine *engine)
     return heap_zalloc(sizeof(struct store));
 }
 
-struct store *store_share(struct store *of, struct account *account)
+struct store *store_share(struct store *of, struct account *account, const struct rt_module *first)
 {
     struct store *s = heap_zalloc(sizeof *s);
-    (void)of;
+    (void)of, (void)first;
     if (s)
         s->account = account;
     return s;
