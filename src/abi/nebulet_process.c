@@ -63,7 +63,7 @@ static status read_options(const struct call_process_create *a, const struct pro
 static struct process_config config_of(const struct nebulet_options *o, struct process *parent)
 {
     return (struct process_config){
-        .name = o->name[0] ? o->name : parent->name,
+        .name = o->name[0] ? o->name : NULL,
         .parent = parent,
         .owner = parent->owner,
         .limits = {.memory = o->memory,
@@ -91,14 +91,15 @@ static status check_channel(const struct process *p, nebulet_handle channel)
 
 static status equip(struct process *p, struct process *child, const struct call_process_create *a)
 {
-    status s = handles_reserve(&child->handles, 1);
     bool wasi = p->wasi && !a->module->without_wasi;
-    if (!s && wasi &&
-        !(child->wasi = wasi_child(p->wasi, a->args, a->args_size,
-                                   child->limits.privileges & NEBULET_MAY_PRINT,
-                                   child->limits.privileges & NEBULET_MAY_FILES)))
-        s = ERR_NO_MEMORY;
-    if (s || a->channel == NEBULET_NO_HANDLE)
+    if (wasi && !(child->wasi = wasi_child(p->wasi, a->args, a->args_size,
+                                           child->limits.privileges & NEBULET_MAY_PRINT,
+                                           child->limits.privileges & NEBULET_MAY_FILES)))
+        return ERR_NO_MEMORY;
+    if (a->channel == NEBULET_NO_HANDLE)
+        return OK;
+    status s = handles_reserve(&child->handles, 1);
+    if (s)
         return s;
     struct handle *h = handle_find(&p->handles, a->channel);
     u32 rights = h->rights;

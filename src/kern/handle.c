@@ -19,8 +19,6 @@ static void append_free(struct handles *t, u32 i, u32 number)
 // Room for `capacity` handles, with those that are there.
 static struct handle *enlarge(struct handles *t, u32 capacity)
 {
-    if (capacity == HANDLES_FIRST)
-        return t->few;
     if (t->at != t->few)
         return heap_resize(t->at, capacity * sizeof *t->at);
     struct handle *at = heap_alloc(capacity * sizeof *at);
@@ -29,17 +27,25 @@ static struct handle *enlarge(struct handles *t, u32 capacity)
     return at;
 }
 
+void handles_init(struct handles *t)
+{
+    t->at = t->few;
+    t->capacity = HANDLES_FIRST;
+    t->mask = HANDLES_FIRST - 1;
+    t->last = HANDLES_FIRST - 1;
+    for (u32 i = 0; i < HANDLES_FIRST; i++)
+        t->few[i] = (struct handle){.next = i < t->last ? i + 1 : NONE, .number = i ^ FREE};
+}
+
 static bool grow(struct handles *t, u32 need)
 {
-    u32 capacity = t->capacity ? t->capacity : HANDLES_FIRST;
+    u32 capacity = t->capacity;
     while (capacity < need)
         capacity *= 2;
     struct handle *at = enlarge(t, capacity);
     if (!at)
         return false;
     t->at = at;
-    if (!t->capacity)
-        t->first = NONE;
     for (u32 i = t->capacity; i < capacity; i++)
         append_free(t, i, i);
     t->capacity = capacity;
@@ -51,7 +57,7 @@ status handles_reserve(struct handles *t, u32 n)
 {
     if (n > t->limit - t->used || !account_has_room(t->limited, ACCOUNT_HANDLES, n))
         return ERR_NO_RESOURCES;
-    if (t->capacity && t->used + n <= t->capacity)
+    if (t->used + n <= t->capacity)
         return OK;
     return grow(t, t->used + n) ? OK : ERR_NO_MEMORY;
 }
@@ -81,10 +87,11 @@ struct object *handle_remove(struct handles *t, struct handle *e)
 
 void handles_free(struct handles *t)
 {
-    for (u32 i = 0; i < t->capacity; i++)
+    for (u32 i = 0; t->used; i++)
         if (handle_at(t, i))
             object_release(handle_remove(t, &t->at[i]));
     if (t->at != t->few)
         heap_free(t->at);
-    *t = (struct handles){0};
+    t->at = NULL;
+    t->capacity = 0;
 }

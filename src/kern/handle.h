@@ -42,12 +42,15 @@ static inline struct handle *handle_place(const struct handles *t, nebulet_handl
 }
 
 // The entry, or NULL. What lies there has the number if it is the one, so only its place need be
-// within the table. There is always a table (handles_reserve).
+// within the table.
 static inline struct handle *handle_find(const struct handles *t, nebulet_handle h)
 {
     struct handle *e = handle_place(t, h);
     return likely(e->number == h) ? e : NULL;
 }
+
+// A table for HANDLES_FIRST; its limits are set already.
+void handles_init(struct handles *t);
 
 // That of a place; NULL: it is free.
 static inline struct handle *handle_at(const struct handles *t, u32 i)
@@ -55,8 +58,7 @@ static inline struct handle *handle_at(const struct handles *t, u32 i)
     return handle_index(t->at[i].number) == i ? &t->at[i] : NULL;
 }
 
-// Room for n more, so that handle_add cannot fail; the first call makes the table. NO_RESOURCES:
-// past the limit. Without the lock.
+// Room for n more, so that handle_add cannot fail. NO_RESOURCES: past the limit. Without the lock.
 status handles_reserve(struct handles *t, u32 n);
 static inline bool handles_room(const struct handles *t, u32 n)
 {

@@ -149,8 +149,8 @@ void pace_ring(struct cpu *c, u64 now)
     c->rings = false;
 }
 
-// A timer that was set for others stays, if it will do: who makes processes and waits for them would
-// else set it for each. Should it have run out, a little early even, nobody took notice.
+// A timer that was set for others stays, if it will do: who makes processes and waits for them
+// would else set it for each. Should it have run out, a little early even, nobody took notice.
 void pace_enter(struct cpu *c, const struct kthread *self)
 {
     u64 now = plat_now();

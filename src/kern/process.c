@@ -87,31 +87,26 @@ bool module_destroy(struct object *o)
 
 // --- Made
 
-// The smaller of two limits, of which 0 is none.
-static u64 tighter(u64 a, u64 b)
-{
-    return !a || (b && b < a) ? b : a;
-}
-
 enum { DEFAULT_HANDLES = 65536, DEFAULT_THREADS = 10000, DEFAULT_WEIGHT = 100 };
 
-static struct limits_of_process limits_of(const struct process_config *config)
+// What it is given, but not more than its maker has; 0: not said.
+static u32 limit_of(u32 own, u32 makers, u32 otherwise)
 {
-    struct limits_of_process l = config->limits;
-    if (config->parent) {
-        const struct limits_of_process *most = &config->parent->limits;
-        l.memory = tighter(l.memory, most->memory);
-        l.handles = (u32)tighter(l.handles, most->handles);
-        l.threads = (u32)tighter(l.threads, most->threads);
-        l.messages = (u32)tighter(l.messages, most->messages);
-        l.privileges &= most->privileges;
-    }
-    l.handles = (u32)tighter(l.handles, HANDLE_LIMIT - 1);
-    l.handles =
-        l.handles == HANDLE_LIMIT - 1 && !config->limits.handles ? DEFAULT_HANDLES : l.handles;
-    l.threads = l.threads ? l.threads : DEFAULT_THREADS;
-    l.weight = l.weight ? l.weight : DEFAULT_WEIGHT;
-    return l;
+    u32 n = makers && (!own || own > makers) ? makers : own;
+    return n ? n : otherwise;
+}
+
+static void set_limits(struct process *p, const struct process_config *config)
+{
+    const struct limits_of_process *own = &config->limits;
+    const struct process *maker = config->parent;
+    u32 handles = limit_of(own->handles, maker ? maker->handles.limit : 0, DEFAULT_HANDLES);
+    p->handles.limit = handles < HANDLE_LIMIT ? handles : HANDLE_LIMIT - 1;
+    p->handles.limited = account_limited(p->account, ACCOUNT_HANDLES);
+    p->limits.threads = limit_of(own->threads, maker ? maker->limits.threads : 0, DEFAULT_THREADS);
+    p->limits.privileges = own->privileges & (maker ? maker->limits.privileges : UINT32_MAX);
+    p->limits.weight = own->weight ? own->weight : DEFAULT_WEIGHT;
+    p->limits.cpu = own->cpu;
 }
 
 // Its maker's account, but one of its own when it is given less of something.
@@ -125,7 +120,8 @@ static status account_for(struct process *p, const struct process_config *config
         [ACCOUNT_PROCESSES] = own->processes,
     };
     bool less = !maker || own->cpu_ns || own->wall_ns;
-    for (u32 i = 0; i < countof(most) && !less; i++)
+    bool any = own->memory | own->handles | own->threads | own->messages | own->processes;
+    for (u32 i = 0; any && i < countof(most) && !less; i++)
         less = most[i] && most[i] < maker->of[i].most;
     p->account = maker;
     if (less) {
@@ -188,16 +184,13 @@ static status link(struct process *p, struct error *e)
     return OK;
 }
 
-// One of its own, if it has a weight: then that counts there, and its own is like all others.
-static bool take_share(struct process *p, const struct process_config *config)
+// One of its own, if it has a weight: then that counts there, and its own is like all others. Else
+// it will be its maker's.
+static bool make_share(struct process *p, const struct process_config *config)
 {
     struct share *maker = config->parent ? config->parent->share : NULL;
-    if (maker && !config->limits.weight) {
-        kern_acquire();
-        p->share = share_ref(maker);
-        kern_release();
+    if (maker && !config->limits.weight)
         return true;
-    }
     p->share = share_new(maker, p->limits.weight);
     if (p->share && p->share != maker)
         p->limits.weight = DEFAULT_WEIGHT;
@@ -237,29 +230,29 @@ status process_new(struct module_object *m, const struct process_config *config,
     }
     object_init(&p->object, OBJECT_process);
     p->module = m;
-    p->limits = limits_of(config);
-    p->handles.limit = p->limits.handles;
-    p->handles.limited = account_limited(p->account, ACCOUNT_HANDLES);
+    set_limits(p, config);
+    handles_init(&p->handles);
     p->timed = budget_timed(p->account);
     p->hand_mask = p->timed ? 0 : UINT32_MAX;
     p->owner = config->owner;
-    copy_name(p->name, config->name);
-    s = handles_reserve(&p->handles, 0);
-    if (!s && !take_share(p, config))
-        s = ERR_NO_MEMORY;
-    if (s)
-        error_set(e, s, ERROR_NO_OFFSET, "out of memory for handles");
+    if (config->name)
+        copy_name(p->name, config->name);
     else
+        memcpy(p->name, config->parent->name, sizeof p->name);
+    if (make_share(p, config))
         s = link(p, e);
+    else
+        s = error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for a share");
     if (s) {
         drop_share(p);
-        handles_free(&p->handles);
         store_free(p->store);
         leave_account(p);
         heap_free(p);
         return s;
     }
     kern_acquire();
+    if (!p->share)
+        p->share = share_ref(config->parent->share);
     object_ref(&m->object);
     sched_add(p);
     kern_release();

@@ -100,7 +100,9 @@ struct process {
     struct store *store;
     struct instance *instance;
     struct module_object *module;
-    struct limits_of_process limits;
+    struct {
+        u32 threads, weight, privileges, cpu;
+    } limits; // beside those of its account and its handles
     struct word_table words;
     u64 *slots; // of the last call's arguments and results; NULL: it has none
     u64 watchdog_interval;
@@ -144,7 +146,7 @@ _Static_assert(offsetof(struct process, state) % 2 == 0 &&
 
 // --- Made and ended. Without the lock.
 struct process_config {
-    const char *name;
+    const char *name; // NULL: its parent's
     struct limits_of_process limits;
     struct process *parent; // whose limits bound it; NULL: no limits but those
     void *owner;

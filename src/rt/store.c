@@ -35,7 +35,8 @@ struct store *store_create(const struct engine *engine)
 
 struct store *store_share(struct store *of, struct account *account, const struct rt_module *first)
 {
-    return create(of->realm, account, first ? container_of(first, struct module_record, pub) : NULL);
+    return create(of->realm, account,
+                  first ? container_of(first, struct module_record, pub) : NULL);
 }
 
 u64 store_memory_used(const struct store *s, u64 *peak)

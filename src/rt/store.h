@@ -155,8 +155,8 @@ struct store {
     struct registration *registrations; // newest first
     struct store_item *items;           // store_host_extern, newest first
     struct instance *instances;
-    const struct module_record *room; // behind this record there is room for an instance of it;
-                                      // NULL: there is none, or it is used
+    const struct module_record *room;   // behind this record there is room for an instance of it;
+                                        // NULL: there is none, or it is used
     struct memory_slot *owned_memories; // store_memory
     struct owned_table *owned_tables;   // store_table
     struct vm_memory no_memory;         // of instances without one

@@ -98,23 +98,30 @@ void *memmove(void *dst, const void *src, size_t n)
                                                      : move_up(dst, src, n);
 }
 
+#define SET(p, i) (*(v16 *)((p) + (i)) = *(v16 *)((p) + (i) + 16) = v)
+
 void *memset(void *dst, int c, size_t n)
 {
     u8 *d = dst;
     u64 word = (u8)c * 0x0101010101010101ull;
     if (n >= 16) {
         v16 v = {word, word};
-        size_t i = 0;
-        for (; i + 64 <= n; i += 64) {
-            *(v16 *)(d + i) = *(v16 *)(d + i + 16) = v;
-            *(v16 *)(d + i + 32) = *(v16 *)(d + i + 48) = v;
-            OPAQUE(i);
+        u8 *last = d + n - 16;
+        for (; d + 112 < last; d += 128) {
+            SET(d, 0), SET(d, 32), SET(d, 64), SET(d, 96);
+            OPAQUE(d);
         }
-        for (; i + 16 < n; i += 16) {
-            *(v16 *)(d + i) = v;
-            OPAQUE(i);
+        if (d + 48 < last) {
+            SET(d, 0), SET(d, 32);
+            d += 64;
         }
-        *(v16 *)(d + n - 16) = v;
+        if (d + 16 < last) {
+            SET(d, 0);
+            d += 32;
+        }
+        if (d < last)
+            *(v16 *)d = v;
+        *(v16 *)last = v;
     } else if (n >= 8) {
         *(v8 *)d = *(v8 *)(d + n - 8) = word;
     } else if (n >= 4) {
