@@ -13,10 +13,57 @@ struct alu {
     bool commutes;
 };
 
+// The instruction of this type that has the same name: i64.add for OP_i32_add.
+static u32 op_of(enum ty t, u32 op)
+{
+    return t == T32 ? op : op - OP_i32_clz + OP_i64_clz;
+}
+
+// index << scale, or base + index, both popped: takes in what the next instructions add to it, so
+// that one lea is enough. At most one more register and constants.
+static bool sum_extend(struct fast *f, enum ty t, struct x64_operand *m)
+{
+    const u8 *start = f->pc;
+    u32 add = op_of(t, OP_i32_add);
+    if (m->base == NO_REG && *start == add && f->slots[f->sp - 1].kind != SLOT_CONST) {
+        f->pc++;
+        m->base = (u8)pop_reg(f);
+    } else if (m->base == NO_REG && *start == OP_local_get) {
+        const u8 *p = start + 1;
+        struct slot s = {.kind = SLOT_LOCAL, .local = leb_u32(&p)};
+        if (*p != add)
+            return false;
+        s.type = f->local_type[s.local];
+        m->base = (u8)value_reg(f, &s);
+        f->pc = p + 1;
+    }
+    while (m->base != NO_REG && *f->pc == (t == T32 ? OP_i32_const : OP_i64_const)) {
+        const u8 *p = f->pc + 1;
+        s64 sum = (s64)((u64)m->disp + (u64)leb_s64(&p));
+        if (*p != add || (t == T64 && sum != (s32)sum))
+            break;
+        m->disp = (s32)sum;
+        f->pc = p + 1;
+    }
+    return f->pc != start;
+}
+
+static void sum_end(struct fast *f, enum ty t, struct x64_operand m)
+{
+    u32 dst = result_begin(f, t, owned(f, m.index) ? m.index : m.base);
+    x64_mem(&f->a, I_LEA, ty_wide(t), dst, m);
+    result_end(f, t, dst);
+}
+
 // An operand that has been popped, and a constant.
 static void alu_imm(struct fast *f, enum ty t, const struct alu *op, u32 a, s32 imm)
 {
     bool wide = ty_wide(t);
+    struct x64_operand sum = {NO_REG, (u8)a, 0, imm};
+    if (op->insn == I_ADD && sum_extend(f, t, &sum)) {
+        sum_end(f, t, sum);
+        return;
+    }
     u32 dst = result_begin(f, t, a);
     if (dst != a && (op->insn == I_ADD || op->insn == I_SUB) && imm != INT32_MIN) {
         x64_mem(&f->a, I_LEA, wide, dst, x64_at(a, op->insn == I_ADD ? imm : -imm));
@@ -54,6 +101,11 @@ OUT_OF_LINE static void alu_any(struct fast *f, enum ty t, const struct alu *op)
         u32 swap = a;
         a = b;
         b = swap;
+    }
+    struct x64_operand sum = {(u8)a, (u8)b, 0, 0};
+    if (op->insn == I_ADD && sum_extend(f, t, &sum)) {
+        sum_end(f, t, sum);
+        return;
     }
     u32 dst = result_begin(f, t, a);
     if (op->insn == I_ADD && dst != a && dst != b) {
@@ -151,6 +203,11 @@ OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
         u32 mask = wide ? 63 : 31, count = (u32)sb->imm & mask;
         pop(f);
         u32 a = pop_reg(f);
+        struct x64_operand sum = {NO_REG, (u8)a, (u8)count, 0};
+        if (op == SH_SHL && count <= 3 && sum_extend(f, t, &sum)) {
+            sum_end(f, t, sum);
+            return;
+        }
         u32 dst = result_begin(f, t, a);
         if (rotate && dst != a && (f->features & X64_BMI2)) {
             x64_rorx(&f->a, wide, dst, a, op == SH_ROR ? count : (0 - count) & mask);

@@ -12,13 +12,15 @@ void local_set(struct fast *f, u32 local, bool tee)
         return;
     }
     u32 now = f->local_reg[local];
-    if (s.kind == SLOT_CONST && !(now != NO_REG && pinned(f, now))) {
+    if (s.kind == SLOT_CONST) {
         if (f->ref_head[local])
             refs_materialize(f, local);
         u32 r = now != NO_REG ? now : reg_alloc(f, class_of(t));
         const_to_reg(f, t, r, s.imm);
         cache_put(f, r, local, true);
-        if (tee)
+        if (tee && ty_fp(t))
+            push_local(f, local);
+        else if (tee)
             push_const(f, t, s.imm);
         return;
     }
