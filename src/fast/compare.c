@@ -3,7 +3,7 @@
 // stays in the flags (SLOT_FLAGS); between it and its use only moves are emitted.
 #include "fast/emit.h"
 
-static bool flags_wanted(const struct fast *f)
+bool flags_wanted(const struct fast *f)
 {
     u32 op = *f->pc;
     return op == OP_br_if || op == OP_if || op == OP_i32_eqz || op == OP_select;

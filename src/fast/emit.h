@@ -32,6 +32,8 @@ static inline bool fits_s32(enum ty t, u64 imm)
 void integer_op(struct fast *f, u32 op, enum ty t, u32 base); // base: OP_i32_clz or OP_i64_clz
 
 // --- compare.c
+bool flags_wanted(
+    const struct fast *f); // may a condition stay in the flags for the next instruction?
 void compare(struct fast *f, enum ty t, u32 cc);
 void compare_float(struct fast *f, enum ty t, u32 op);
 void eqz(struct fast *f, bool wide);

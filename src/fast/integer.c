@@ -133,6 +133,43 @@ OUT_OF_LINE static void alu(struct fast *f, enum ty t, const struct alu *op)
     alu_imm(f, t, op, pop_reg(f), imm);
 }
 
+// With a constant, popped both. Of a number of bits that an instruction moves, that one; if only
+// whether it is zero matters, a test.
+static void and_imm(struct fast *f, enum ty t, u32 a, u32 imm)
+{
+    bool wide = ty_wide(t);
+    if (wide ? *f->pc == OP_i64_eqz : flags_wanted(f)) {
+        if (imm <= 0xff)
+            x64_test_imm8(&f->a, a, imm);
+        else
+            x64_test_imm(&f->a, false, a, (s32)imm);
+        push(f, SLOT_FLAGS, t)->reg = CC_NE;
+        return;
+    }
+    u32 dst = result_begin(f, t, a);
+    u32 insn = imm == 0xff ? I_MOVZX8 : imm == 0xffff ? I_MOVZX16 : I_MOV_LOAD;
+    if (imm == UINT32_MAX || (dst != a && insn != I_MOV_LOAD)) {
+        x64_reg(&f->a, insn, false, dst, a);
+    } else {
+        move_reg(f, T32, dst, a);
+        x64_imm(&f->a, G1_AND, false, dst, (s32)imm);
+        flags_of(f, dst, wide);
+    }
+    result_end(f, t, dst);
+}
+
+OUT_OF_LINE static void and(struct fast *f, enum ty t, const struct alu *op)
+{
+    const struct slot *b = &f->slots[f->sp - 1];
+    u64 imm = t == T32 ? (u32)b->imm : b->imm;
+    if (b->kind != SLOT_CONST || imm > UINT32_MAX) {
+        alu(f, t, op);
+        return;
+    }
+    f->sp--;
+    and_imm(f, t, pop_reg(f), (u32)imm);
+}
+
 static void multiply_const(struct fast *f, enum ty t, u32 a, u64 imm)
 {
     bool wide = ty_wide(t);
@@ -362,9 +399,24 @@ static const struct alu ADD = {I_ADD, G1_ADD, true}, SUB = {I_SUB, G1_SUB, false
                         AND = {I_AND, G1_AND, true}, OR = {I_OR, G1_OR, true},
                         XOR = {I_XOR, G1_XOR, true};
 
+// Only the lower halves matter where the result is wrapped next.
+static bool narrows(const struct fast *f, u32 op)
+{
+    if (*f->pc != OP_i32_wrap_i64)
+        return false;
+    if (op == OP_i32_shl)
+        return f->slots[f->sp - 1].kind == SLOT_CONST && (f->slots[f->sp - 1].imm & 63) < 32;
+    return op >= OP_i32_add && op <= OP_i32_xor && (op <= OP_i32_mul || op >= OP_i32_and);
+}
+
 void integer_op(struct fast *f, u32 op, enum ty t, u32 base)
 {
-    switch (op - base + OP_i32_clz) {
+    op = op - base + OP_i32_clz;
+    if (t == T64 && narrows(f, op)) {
+        f->pc++;
+        t = T32;
+    }
+    switch (op) {
     case OP_i32_clz: count_bits(f, t, 0); break;
     case OP_i32_ctz: count_bits(f, t, 1); break;
     case OP_i32_popcnt: count_bits(f, t, 2); break;
@@ -375,7 +427,7 @@ void integer_op(struct fast *f, u32 op, enum ty t, u32 base)
     case OP_i32_div_u: divide(f, t, false, false); break;
     case OP_i32_rem_s: divide(f, t, true, true); break;
     case OP_i32_rem_u: divide(f, t, false, true); break;
-    case OP_i32_and: alu(f, t, &AND); break;
+    case OP_i32_and: and(f, t, &AND); break;
     case OP_i32_or: alu(f, t, &OR); break;
     case OP_i32_xor: alu(f, t, &XOR); break;
     case OP_i32_shl: shift(f, t, SH_SHL); break;

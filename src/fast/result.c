@@ -69,6 +69,8 @@ bool in_frame(struct fast *f, const struct slot *s, struct x64_operand *m)
     }
     if (s->kind != SLOT_LOCAL || f->local_reg[s->local] != NO_REG)
         return false;
+    if (s->type != f->local_type[s->local])
+        return false; // the upper half is not there
     if (f->alloc & class_of(s->type) & ~(f->cache | f->temp | f->busy))
         return false;
     *m = frame_at(f, s->local);

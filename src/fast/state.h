@@ -31,7 +31,8 @@ enum ty { T32, T64, TF32, TF64 };
 enum slot_kind { SLOT_MEM, SLOT_CONST, SLOT_REG, SLOT_LOCAL, SLOT_FLAGS };
 
 struct slot {
-    u8 kind, type, reg; // reg: also the condition of SLOT_FLAGS
+    u8 kind, type, reg; // reg: also the condition of SLOT_FLAGS. type: T64 also of an i32's local
+                        // that has been extended
     u32 next;           // SLOT_LOCAL: next older slot + 1 that refers to the same local
     union {
         u64 imm;

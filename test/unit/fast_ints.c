@@ -105,7 +105,197 @@ static void element_wide(struct buf *b)
     op(b, OP_i64_add);
 }
 
+// --- Masks, and halves
+static void masked(struct buf *b, s32 mask)
+{
+    get(b, 0);
+    i32_const(b, mask);
+    op(b, OP_i32_and);
+}
+
+static void masked_wide(struct buf *b, s64 mask)
+{
+    get(b, 0);
+    i64_const(b, mask);
+    op(b, OP_i64_and);
+}
+
+static void mask_byte(struct buf *b)
+{
+    masked(b, 0xff);
+}
+
+static void mask_half(struct buf *b)
+{
+    masked(b, 0xffff);
+}
+
+static void mask_other(struct buf *b)
+{
+    masked(b, 0x80);
+}
+
+static void mask_large(struct buf *b)
+{
+    masked(b, INT32_MIN);
+}
+
+static void mask_word(struct buf *b)
+{
+    masked_wide(b, 0xffffffff);
+}
+
+static void mask_wide(struct buf *b)
+{
+    masked_wide(b, 0xf0000000);
+}
+
+static void mask_wide_byte(struct buf *b)
+{
+    masked_wide(b, 0xff);
+}
+
+static void mask_wide_negative(struct buf *b)
+{
+    masked_wide(b, -256);
+}
+
+static void mask_branch(struct buf *b)
+{
+    op1(b, OP_block, VOID);
+    masked(b, 0x10000);
+    op1(b, OP_br_if, 0);
+    get(b, 1);
+    add_const(b, 3);
+    op1(b, OP_local_set, 1);
+    op(b, OP_end);
+    get(b, 1);
+}
+
+static void mask_if(struct buf *b)
+{
+    masked_wide(b, 0x81);
+    op(b, OP_i64_eqz);
+    op1(b, OP_if, TYPE_I64);
+    i64_const(b, 7);
+    op(b, OP_else);
+    get(b, 1);
+    op(b, OP_end);
+}
+
+static void mask_select(struct buf *b)
+{
+    get(b, 0);
+    get(b, 1);
+    masked(b, 1);
+    op(b, OP_i32_eqz);
+    op(b, OP_select);
+}
+
+static void wrapped(struct buf *b, u32 code)
+{
+    get(b, 0);
+    get(b, 1);
+    op(b, code);
+    op(b, OP_i32_wrap_i64);
+}
+
+static void wrapped_add(struct buf *b)
+{
+    wrapped(b, OP_i64_add);
+}
+
+static void wrapped_sub(struct buf *b)
+{
+    wrapped(b, OP_i64_sub);
+}
+
+static void wrapped_mul(struct buf *b)
+{
+    wrapped(b, OP_i64_mul);
+}
+
+static void wrapped_shr(struct buf *b) // the upper half matters
+{
+    wrapped(b, OP_i64_shr_u);
+}
+
+static void wrapped_shl(struct buf *b, s64 count)
+{
+    get(b, 0);
+    i64_const(b, count);
+    op(b, OP_i64_shl);
+    op(b, OP_i32_wrap_i64);
+}
+
+static void wrapped_shl_31(struct buf *b)
+{
+    wrapped_shl(b, 31);
+}
+
+static void wrapped_shl_32(struct buf *b)
+{
+    wrapped_shl(b, 32);
+}
+
+static void wrapped_xor_const(struct buf *b)
+{
+    get(b, 0);
+    i64_const(b, 0x123456789abcdef);
+    op(b, OP_i64_xor);
+    op(b, OP_i32_wrap_i64);
+}
+
+static void wrapped_local(struct buf *b)
+{
+    get(b, 1);
+    op(b, OP_i32_wrap_i64);
+}
+
+static void extended_product(struct buf *b)
+{
+    get(b, 0);
+    op(b, OP_i64_extend_i32_u);
+    get(b, 1);
+    op(b, OP_i64_extend_i32_u);
+    op(b, OP_i64_mul);
+}
+
+static void extended_later(struct buf *b) // after the local has changed
+{
+    get(b, 0);
+    op(b, OP_i64_extend_i32_u);
+    get(b, 1);
+    op1(b, OP_local_set, 0);
+    get(b, 0);
+    op(b, OP_i64_extend_i32_u);
+    i64_const(b, 32);
+    op(b, OP_i64_shl);
+    op(b, OP_i64_or);
+}
+
 static const struct body_case cases[] = {
+    {"x & 0xff", "ii:i", mask_byte, 4},
+    {"x & 0xffff", "ii:i", mask_half, 4},
+    {"x & 0x80", "ii:i", mask_other, 8},
+    {"x & INT32_MIN", "ii:i", mask_large, 8},
+    {"x & 0xffffffff", "II:I", mask_word, 2},
+    {"x & 0xf0000000", "II:I", mask_wide, 8},
+    {"x & 0xff of 64 bits", "II:I", mask_wide_byte, 4},
+    {"x & -256 of 64 bits", "II:I", mask_wide_negative, 11},
+    {"branch if x & c", "ii:i", mask_branch, 26},
+    {"if !(x & c)", "II:I", mask_if, 33},
+    {"select if !(x & 1)", "ii:i", mask_select, 12},
+    {"wrap x + y", "II:i", wrapped_add, 4},
+    {"wrap x - y", "II:i", wrapped_sub, 4},
+    {"wrap x * y", "II:i", wrapped_mul, 5},
+    {"wrap x >> y", "II:i", wrapped_shr, 8},
+    {"wrap x << 31", "II:i", wrapped_shl_31, 5},
+    {"wrap x << 32", "II:i", wrapped_shl_32, 9},
+    {"wrap x ^ c", "II:i", wrapped_xor_const, 8},
+    {"wrap x", "II:i", wrapped_local, 2},
+    {"extend x * extend y", "ii:I", extended_product, 7},
+    {"extended x, then changed", "ii:I", extended_later, 16},
     {"base + (index << 3)", "ii:i", element_base_first, 4},
     {"(index << 2) + base + c", "ii:i", element_index_first, 4},
     {"(x << 1) + x + c + c", "ii:i", element_twice, 12},
