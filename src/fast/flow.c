@@ -2,6 +2,7 @@
 // Blocks and branches. What holds at a label, and what an edge to it takes, is in join.c; a
 // conditional branch whose edge takes more than is harmless for the other path jumps to code out of
 // line (cold.c).
+#include "fast/emit.h"
 #include "fast/join.h"
 
 static struct ctl *ctl_at(struct fast *f, u32 depth)
@@ -115,10 +116,7 @@ u32 pop_condition(struct fast *f)
     struct slot s = pop(f);
     if (s.kind == SLOT_FLAGS)
         return s.reg;
-    u32 r = value_reg(f, &s);
-    if (!(f->zf_at == f->a.p && f->zf_reg == r && !f->zf_wide))
-        x64_reg(&f->a, I_TEST, false, r, r);
-    return CC_NE;
+    return nonzero(f, value_reg(f, &s), false);
 }
 
 void trap_if(struct fast *f, u32 cc, enum trap trap)
@@ -398,14 +396,13 @@ void flow_br_table(struct fast *f)
     const u8 *last = f->pc;
     for (u32 i = 0; i < n; i++)
         leb_u32(&last); // of 65,520 at most
-    // The index may be in rax, and a float constant comes through the scratch register.
     bool settles = ctl_at(f, leb_u32(&last))->arity == 1;
-    bool fp = settles && ty_fp(f->slots[f->sp - 1].type);
-    if (fp)
-        result_settle(f, XMM0);
-    move_reg(f, T32, SCRATCH, index);
-    if (settles && !fp)
-        result_settle(f, RAX);
+    if (settles && index == RAX) {
+        move_reg(f, T32, SCRATCH, RAX);
+        index = SCRATCH;
+    }
+    if (settles)
+        result_settle(f, ty_fp(f->slots[f->sp - 1].type) ? XMM0 : RAX);
     u32 base = reg_alloc(f, GPR_MASK);
 
     struct jump_table *t = &f->tables.at[f->tables.count++];

@@ -17,6 +17,7 @@ static u32 result_hint(struct fast *f)
         return NO_REG;
     if (f->ref_head[local])
         refs_materialize(f, local);
+    f->busy |= BIT(r);
     f->hint.reg = r;
     f->hint.local = local;
     f->hint.tee = op == OP_local_tee;

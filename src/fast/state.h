@@ -134,9 +134,10 @@ struct fast {
     u32 nhomes;
     u32 prologue; // bytes left for it in front of the body
     u32 saved;    // callee-saved registers in use
-    u32 zf_reg;   // the flags at zf_at are those of a test of this register
+    u32 zf_reg;   // this register is not 0 if the flags at zf_at say zf_cc
     u8 *zf_at;
     bool zf_wide;
+    u8 zf_cc;
 
     struct { // the next instruction takes the result into a pinned local
         u32 reg, local;
