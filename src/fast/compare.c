@@ -3,7 +3,7 @@
 // stays in the flags (SLOT_FLAGS); between it and its use only moves are emitted.
 #include "fast/emit.h"
 
-static bool flags_wanted(const struct fast *f)
+bool flags_wanted(const struct fast *f)
 {
     u32 op = *f->pc;
     return op == OP_br_if || op == OP_if || op == OP_i32_eqz || op == OP_select;
@@ -24,8 +24,10 @@ static void push_condition(struct fast *f, u32 cc)
         x64_reg(s, cc == CC_FEQ ? I_AND : I_OR, false, dst, SCRATCH);
         x64_reg(s, I_MOVZX8, false, dst, dst);
     } else {
+        x64_mov_imm(s, dst, 0);
         x64_setcc(s, (enum x64_cc)cc, dst);
-        x64_reg(s, I_MOVZX8, false, dst, dst);
+        flags_of(f, dst, false);
+        f->zf_cc = (u8)cc;
     }
     result_end(f, T32, dst);
 }
@@ -46,6 +48,15 @@ static u32 cc_swap(u32 cc)
     }
 }
 
+u32 nonzero(struct fast *f, u32 r, bool wide)
+{
+    if (f->zf_at == f->a.p && f->zf_reg == r && f->zf_wide == wide)
+        return f->zf_cc;
+    x64_reg(&f->a, I_TEST, wide, r, r);
+    flags_of(f, r, wide);
+    return CC_NE;
+}
+
 void compare(struct fast *f, enum ty t, u32 cc)
 {
     bool wide = ty_wide(t);
@@ -54,8 +65,7 @@ void compare(struct fast *f, enum ty t, u32 cc)
     if (sb.kind == SLOT_CONST && fits_s32(t, sb.imm)) {
         u32 a = pop_reg(f);
         if ((s32)sb.imm == 0 && (cc == CC_E || cc == CC_NE)) {
-            if (!(f->zf_at == f->a.p && f->zf_reg == a && f->zf_wide == wide))
-                x64_reg(&f->a, I_TEST, wide, a, a);
+            cc = nonzero(f, a, wide) ^ (cc == CC_E);
         } else {
             x64_imm(&f->a, G1_CMP, wide, a, (s32)sb.imm);
         }
@@ -88,9 +98,7 @@ void eqz(struct fast *f, bool wide)
         return;
     }
     u32 a = value_reg(f, &s);
-    if (!(f->zf_at == f->a.p && f->zf_reg == a && f->zf_wide == wide))
-        x64_reg(&f->a, I_TEST, wide, a, a);
-    push_condition(f, CC_E);
+    push_condition(f, nonzero(f, a, wide) ^ 1);
 }
 
 // Orders are tested as "above", which is false for NaN; less-than exchanges the operands.
@@ -148,6 +156,9 @@ void select_op(struct fast *f)
 {
     u32 cc = pop_condition(f);
     enum ty t = f->slots[f->sp - 1].type;
+    bool known = f->zf_at == f->a.p;
     u32 b = pop_reg(f), a = pop_reg(f);
     select_flags(f, t, cc, a, b);
+    if (known && f->slots[f->sp - 1].reg != f->zf_reg)
+        f->zf_at = f->a.p; // the same condition may decide again
 }

@@ -11,19 +11,29 @@ static void convert_int(struct fast *f, u32 insn, bool wide, enum ty to)
     result_end(f, to, dst);
 }
 
-// i64.extend_i32_u: an i32 is zero-extended already.
-static void retype(struct fast *f, enum ty to)
+// i64.extend_i32_u: an i32 is zero-extended already, but not in the frame.
+static void retype(struct fast *f)
 {
     struct slot *s = &f->slots[f->sp - 1];
-    if (s->kind == SLOT_REG || s->kind == SLOT_CONST) {
-        s->type = (u8)to;
-        return;
-    }
-    enum ty from = s->type;
-    u32 a = pop_reg(f);
-    u32 dst = result_begin(f, to, a);
-    move_reg(f, from, dst, a);
-    result_end(f, to, dst);
+    if (s->kind == SLOT_MEM)
+        push_reg(f, T64, pop_reg(f));
+    else
+        s->type = T64;
+}
+
+// i32.wrap_i64 of what is in a register, in a cell of the frame, or in a local.
+static void wrap(struct fast *f)
+{
+    struct slot s = pop(f);
+    struct x64_operand m;
+    bool cell = in_frame(f, &s, &m);
+    u32 a = cell ? NO_REG : value_reg(f, &s);
+    u32 dst = result_begin(f, T32, a);
+    if (cell)
+        x64_mem(&f->a, I_MOV_LOAD, false, dst, m);
+    else
+        x64_reg(&f->a, I_MOV_LOAD, false, dst, a);
+    result_end(f, T32, dst);
 }
 
 // dst = op a, for instructions that merge into dst: break the dependency first.
@@ -223,19 +233,13 @@ static void reinterpret(struct fast *f, enum ty from, enum ty to)
 void conversion(struct fast *f, u32 op)
 {
     switch (op) {
-    case OP_i32_wrap_i64: {
-        u32 a = pop_reg(f);
-        u32 dst = result_begin(f, T32, a);
-        x64_reg(&f->a, I_MOV_LOAD, false, dst, a);
-        result_end(f, T32, dst);
-        break;
-    }
+    case OP_i32_wrap_i64: wrap(f); break;
     case OP_i32_trunc_f32_s: truncate(f, TF32, T32, true, false); break;
     case OP_i32_trunc_f32_u: truncate(f, TF32, T32, false, false); break;
     case OP_i32_trunc_f64_s: truncate(f, TF64, T32, true, false); break;
     case OP_i32_trunc_f64_u: truncate(f, TF64, T32, false, false); break;
     case OP_i64_extend_i32_s: convert_int(f, I_MOVSXD, true, T64); break;
-    case OP_i64_extend_i32_u: retype(f, T64); break;
+    case OP_i64_extend_i32_u: retype(f); break;
     case OP_i64_trunc_f32_s: truncate(f, TF32, T64, true, false); break;
     case OP_i64_trunc_f32_u: truncate(f, TF32, T64, false, false); break;
     case OP_i64_trunc_f64_s: truncate(f, TF64, T64, true, false); break;

@@ -21,6 +21,15 @@ static inline void flags_of(struct fast *f, u32 r, bool wide)
     f->zf_at = f->a.p;
     f->zf_reg = r;
     f->zf_wide = wide;
+    f->zf_cc = CC_NE;
+}
+
+// From `before` on there was nothing but moves, into registers that are busy: what the flags say
+// still holds, if it was not of one of those.
+static inline void flags_kept(struct fast *f, const u8 *before)
+{
+    if (f->zf_at == before && !(f->busy & BIT(f->zf_reg)))
+        f->zf_at = f->a.p;
 }
 
 static inline bool fits_s32(enum ty t, u64 imm)
@@ -32,6 +41,9 @@ static inline bool fits_s32(enum ty t, u64 imm)
 void integer_op(struct fast *f, u32 op, enum ty t, u32 base); // base: OP_i32_clz or OP_i64_clz
 
 // --- compare.c
+u32 nonzero(struct fast *f, u32 r, bool wide); // sets the flags; the condition that r is not 0
+bool flags_wanted(
+    const struct fast *f); // may a condition stay in the flags for the next instruction?
 void compare(struct fast *f, enum ty t, u32 cc);
 void compare_float(struct fast *f, enum ty t, u32 op);
 void eqz(struct fast *f, bool wide);

@@ -2,6 +2,7 @@
 // Blocks and branches. What holds at a label, and what an edge to it takes, is in join.c; a
 // conditional branch whose edge takes more than is harmless for the other path jumps to code out of
 // line (cold.c).
+#include "fast/emit.h"
 #include "fast/join.h"
 
 static struct ctl *ctl_at(struct fast *f, u32 depth)
@@ -115,10 +116,7 @@ u32 pop_condition(struct fast *f)
     struct slot s = pop(f);
     if (s.kind == SLOT_FLAGS)
         return s.reg;
-    u32 r = value_reg(f, &s);
-    if (!(f->zf_at == f->a.p && f->zf_reg == r && !f->zf_wide))
-        x64_reg(&f->a, I_TEST, false, r, r);
-    return CC_NE;
+    return nonzero(f, value_reg(f, &s), false);
 }
 
 void trap_if(struct fast *f, u32 cc, enum trap trap)
@@ -386,6 +384,15 @@ static u32 table_edge(struct fast *f, struct ctl *c)
     return index | JUMP_COLD;
 }
 
+// The jump of an index beyond the table. It is better predicted than the entry that it would have.
+static void table_beyond(struct fast *f, struct ctl *c)
+{
+    if (c->jump & JUMP_COLD)
+        f->colds.at[c->jump & ~JUMP_COLD].site = (u32)(x64_jcc(&f->a, CC_AE) - f->start);
+    else
+        jcc_to(f, c, CC_AE);
+}
+
 void flow_br_table(struct fast *f)
 {
     u32 n = leb_u32(&f->pc);
@@ -398,18 +405,19 @@ void flow_br_table(struct fast *f)
     const u8 *last = f->pc;
     for (u32 i = 0; i < n; i++)
         leb_u32(&last); // of 65,520 at most
-    // The index may be in rax, and a float constant comes through the scratch register.
     bool settles = ctl_at(f, leb_u32(&last))->arity == 1;
     bool fp = settles && ty_fp(f->slots[f->sp - 1].type);
-    if (fp)
-        result_settle(f, XMM0);
-    move_reg(f, T32, SCRATCH, index);
-    if (settles && !fp)
-        result_settle(f, RAX);
+    if (settles && !fp && index == RAX) {
+        move_reg(f, T32, SCRATCH, RAX);
+        index = SCRATCH;
+    }
+    if (settles)
+        result_settle(f, fp ? XMM0 : RAX);
     u32 base = reg_alloc(f, GPR_MASK);
 
     struct jump_table *t = &f->tables.at[f->tables.count++];
-    *t = (struct jump_table){0, f->jumps.count, n + 1};
+    *t = (struct jump_table){0, f->jumps.count, n};
+    struct ctl *beyond = NULL;
     f->stamp++;
     for (u32 i = 0; i <= n; i++) {
         struct ctl *c = ctl_at(f, leb_u32(&f->pc));
@@ -417,17 +425,20 @@ void flow_br_table(struct fast *f)
             c->stamp = f->stamp;
             c->jump = table_edge(f, c);
         }
-        f->jumps.at[f->jumps.count++] = c->jump;
+        if (i < n)
+            f->jumps.at[f->jumps.count++] = c->jump;
+        else
+            beyond = c;
     }
-    // Beyond the end: the last entry. r11 = min(index, n), then the address to go to.
-    x64_mov_imm(&f->a, base, n);
-    x64_reg(&f->a, I_CMP, false, SCRATCH, base);
-    x64_cmov(&f->a, CC_A, false, SCRATCH, base);
+    if (f->stopped)
+        return; // an entry may not be there
+    x64_imm(&f->a, G1_CMP, false, index, (s32)n);
+    table_beyond(f, beyond);
     x64_opcode(&f->a, I_LEA, true, base, 0, 0, false); // lea base, [rip + table]
     x64_byte(&f->a, (base & 7) << 3 | 5);
     t->site = here(f);
     x64_u32(&f->a, 0);
-    x64_mem(&f->a, I_MOVSXD, true, SCRATCH, (struct x64_operand){(u8)base, SCRATCH, 2, 0});
+    x64_mem(&f->a, I_MOVSXD, true, SCRATCH, (struct x64_operand){(u8)base, (u8)index, 2, 0});
     x64_reg(&f->a, I_ADD, true, SCRATCH, base);
     x64_jmp_reg(&f->a, SCRATCH);
     f->reachable = false;

@@ -13,10 +13,57 @@ struct alu {
     bool commutes;
 };
 
+// The instruction of this type that has the same name: i64.add for OP_i32_add.
+static u32 op_of(enum ty t, u32 op)
+{
+    return t == T32 ? op : op - OP_i32_clz + OP_i64_clz;
+}
+
+// index << scale, or base + index, both popped: takes in what the next instructions add to it, so
+// that one lea is enough. At most one more register and constants.
+static bool sum_extend(struct fast *f, enum ty t, struct x64_operand *m)
+{
+    const u8 *start = f->pc;
+    u32 add = op_of(t, OP_i32_add);
+    if (m->base == NO_REG && *start == add && f->slots[f->sp - 1].kind != SLOT_CONST) {
+        f->pc++;
+        m->base = (u8)pop_reg(f);
+    } else if (m->base == NO_REG && *start == OP_local_get) {
+        const u8 *p = start + 1;
+        struct slot s = {.kind = SLOT_LOCAL, .local = leb_u32(&p)};
+        if (*p != add)
+            return false;
+        s.type = f->local_type[s.local];
+        m->base = (u8)value_reg(f, &s);
+        f->pc = p + 1;
+    }
+    while (m->base != NO_REG && *f->pc == (t == T32 ? OP_i32_const : OP_i64_const)) {
+        const u8 *p = f->pc + 1;
+        s64 sum = (s64)((u64)m->disp + (u64)leb_s64(&p));
+        if (*p != add || (t == T64 && sum != (s32)sum))
+            break;
+        m->disp = (s32)sum;
+        f->pc = p + 1;
+    }
+    return f->pc != start;
+}
+
+static void sum_end(struct fast *f, enum ty t, struct x64_operand m)
+{
+    u32 dst = result_begin(f, t, owned(f, m.index) ? m.index : m.base);
+    x64_mem(&f->a, I_LEA, ty_wide(t), dst, m);
+    result_end(f, t, dst);
+}
+
 // An operand that has been popped, and a constant.
 static void alu_imm(struct fast *f, enum ty t, const struct alu *op, u32 a, s32 imm)
 {
     bool wide = ty_wide(t);
+    struct x64_operand sum = {NO_REG, (u8)a, 0, imm};
+    if (op->insn == I_ADD && sum_extend(f, t, &sum)) {
+        sum_end(f, t, sum);
+        return;
+    }
     u32 dst = result_begin(f, t, a);
     if (dst != a && (op->insn == I_ADD || op->insn == I_SUB) && imm != INT32_MIN) {
         x64_mem(&f->a, I_LEA, wide, dst, x64_at(a, op->insn == I_ADD ? imm : -imm));
@@ -55,6 +102,11 @@ OUT_OF_LINE static void alu_any(struct fast *f, enum ty t, const struct alu *op)
         a = b;
         b = swap;
     }
+    struct x64_operand sum = {(u8)a, (u8)b, 0, 0};
+    if (op->insn == I_ADD && sum_extend(f, t, &sum)) {
+        sum_end(f, t, sum);
+        return;
+    }
     u32 dst = result_begin(f, t, a);
     if (op->insn == I_ADD && dst != a && dst != b) {
         x64_mem(&f->a, I_LEA, wide, dst, (struct x64_operand){(u8)a, (u8)b, 0, 0});
@@ -79,6 +131,43 @@ OUT_OF_LINE static void alu(struct fast *f, enum ty t, const struct alu *op)
     f->sp--;
     s32 imm = (s32)b->imm;
     alu_imm(f, t, op, pop_reg(f), imm);
+}
+
+// With a constant, popped both. Of a number of bits that an instruction moves, that one; if only
+// whether it is zero matters, a test.
+static void and_imm(struct fast *f, enum ty t, u32 a, u32 imm)
+{
+    bool wide = ty_wide(t);
+    if (wide ? *f->pc == OP_i64_eqz : flags_wanted(f)) {
+        if (imm <= 0xff)
+            x64_test_imm8(&f->a, a, imm);
+        else
+            x64_test_imm(&f->a, false, a, (s32)imm);
+        push(f, SLOT_FLAGS, t)->reg = CC_NE;
+        return;
+    }
+    u32 dst = result_begin(f, t, a);
+    u32 insn = imm == 0xff ? I_MOVZX8 : imm == 0xffff ? I_MOVZX16 : I_MOV_LOAD;
+    if (imm == UINT32_MAX || (dst != a && insn != I_MOV_LOAD)) {
+        x64_reg(&f->a, insn, false, dst, a);
+    } else {
+        move_reg(f, T32, dst, a);
+        x64_imm(&f->a, G1_AND, false, dst, (s32)imm);
+        flags_of(f, dst, wide);
+    }
+    result_end(f, t, dst);
+}
+
+OUT_OF_LINE static void and(struct fast *f, enum ty t, const struct alu *op)
+{
+    const struct slot *b = &f->slots[f->sp - 1];
+    u64 imm = t == T32 ? (u32)b->imm : b->imm;
+    if (b->kind != SLOT_CONST || imm > UINT32_MAX) {
+        alu(f, t, op);
+        return;
+    }
+    f->sp--;
+    and_imm(f, t, pop_reg(f), (u32)imm);
 }
 
 static void multiply_const(struct fast *f, enum ty t, u32 a, u64 imm)
@@ -151,6 +240,11 @@ OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
         u32 mask = wide ? 63 : 31, count = (u32)sb->imm & mask;
         pop(f);
         u32 a = pop_reg(f);
+        struct x64_operand sum = {NO_REG, (u8)a, (u8)count, 0};
+        if (op == SH_SHL && count <= 3 && sum_extend(f, t, &sum)) {
+            sum_end(f, t, sum);
+            return;
+        }
         u32 dst = result_begin(f, t, a);
         if (rotate && dst != a && (f->features & X64_BMI2)) {
             x64_rorx(&f->a, wide, dst, a, op == SH_ROR ? count : (0 - count) & mask);
@@ -305,9 +399,24 @@ static const struct alu ADD = {I_ADD, G1_ADD, true}, SUB = {I_SUB, G1_SUB, false
                         AND = {I_AND, G1_AND, true}, OR = {I_OR, G1_OR, true},
                         XOR = {I_XOR, G1_XOR, true};
 
+// Only the lower halves matter where the result is wrapped next.
+static bool narrows(const struct fast *f, u32 op)
+{
+    if (*f->pc != OP_i32_wrap_i64)
+        return false;
+    if (op == OP_i32_shl)
+        return f->slots[f->sp - 1].kind == SLOT_CONST && (f->slots[f->sp - 1].imm & 63) < 32;
+    return op >= OP_i32_add && op <= OP_i32_xor && (op <= OP_i32_mul || op >= OP_i32_and);
+}
+
 void integer_op(struct fast *f, u32 op, enum ty t, u32 base)
 {
-    switch (op - base + OP_i32_clz) {
+    op = op - base + OP_i32_clz;
+    if (t == T64 && narrows(f, op)) {
+        f->pc++;
+        t = T32;
+    }
+    switch (op) {
     case OP_i32_clz: count_bits(f, t, 0); break;
     case OP_i32_ctz: count_bits(f, t, 1); break;
     case OP_i32_popcnt: count_bits(f, t, 2); break;
@@ -318,7 +427,7 @@ void integer_op(struct fast *f, u32 op, enum ty t, u32 base)
     case OP_i32_div_u: divide(f, t, false, false); break;
     case OP_i32_rem_s: divide(f, t, true, true); break;
     case OP_i32_rem_u: divide(f, t, false, true); break;
-    case OP_i32_and: alu(f, t, &AND); break;
+    case OP_i32_and: and(f, t, &AND); break;
     case OP_i32_or: alu(f, t, &OR); break;
     case OP_i32_xor: alu(f, t, &XOR); break;
     case OP_i32_shl: shift(f, t, SH_SHL); break;

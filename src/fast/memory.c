@@ -24,6 +24,7 @@ struct x64_operand address(struct fast *f, const struct slot *s, u64 offset)
         return m;
     }
     // Beyond what the guard covers: add in 64 bits; from 4 GiB on it is out of bounds.
+    f->zf_at = NULL;
     x64_mov_imm(&f->a, SCRATCH, offset);
     x64_reg(&f->a, I_ADD, true, SCRATCH, r);
     u32 high = reg_alloc(f, GPR_MASK);
@@ -68,8 +69,10 @@ static void load_from(struct fast *f, const struct load *l, struct x64_operand m
 void load(struct fast *f, u32 op)
 {
     u64 offset = memarg_offset(f);
+    const u8 *before = f->a.p;
     struct slot s = pop(f);
     load_from(f, &loads[op - OP_i32_load], address(f, &s, offset));
+    flags_kept(f, before);
 }
 
 static void store_value(struct fast *f, u32 op, u32 r, struct x64_operand m)
@@ -103,6 +106,7 @@ static u32 store_log2(u32 op)
 void store(struct fast *f, u32 op)
 {
     u64 offset = memarg_offset(f);
+    const u8 *before = f->a.p;
     struct slot value = pop(f);
     u32 log2 = store_log2(op);
     bool constant = value.kind == SLOT_CONST && (log2 < 3 || (s64)value.imm == (s32)value.imm);
@@ -113,6 +117,7 @@ void store(struct fast *f, u32 op)
         x64_mov_mem_imm(&f->a, log2, m, (s32)value.imm);
     else
         store_value(f, op, r, m);
+    flags_kept(f, before);
 }
 
 void memory_size(struct fast *f)

@@ -43,7 +43,7 @@ u32 value_load(struct fast *f, const struct slot *s)
     switch ((enum slot_kind)s->kind) {
     case SLOT_CONST: const_to_reg(f, t, r, s->imm); break;
     case SLOT_LOCAL:
-        load_frame(f, t, r, s->local);
+        load_frame(f, f->local_type[s->local], r, s->local);
         cache_put(f, r, s->local, false);
         break;
     case SLOT_MEM:
@@ -123,7 +123,7 @@ void slot_to_reg(struct fast *f, u32 index, u32 reg)
         if (f->local_reg[s->local] != NO_REG)
             move_reg(f, t, reg, f->local_reg[s->local]);
         else
-            load_frame(f, t, reg, s->local);
+            load_frame(f, f->local_type[s->local], reg, s->local);
         break;
     case SLOT_MEM:
     case SLOT_FLAGS: load_frame(f, t, reg, stack_cell(f, index)); break;
@@ -164,6 +164,7 @@ void refs_materialize(struct fast *f, u32 local)
         s->kind = SLOT_REG;
         s->reg = (u8)r;
         f->temp |= BIT(r);
+        f->busy |= BIT(r);
         f->reg_slot[r] = index;
     }
 }

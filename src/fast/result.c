@@ -17,6 +17,7 @@ static u32 result_hint(struct fast *f)
         return NO_REG;
     if (f->ref_head[local])
         refs_materialize(f, local);
+    f->busy |= BIT(r);
     f->hint.reg = r;
     f->hint.local = local;
     f->hint.tee = op == OP_local_tee;
@@ -69,6 +70,8 @@ bool in_frame(struct fast *f, const struct slot *s, struct x64_operand *m)
     }
     if (s->kind != SLOT_LOCAL || f->local_reg[s->local] != NO_REG)
         return false;
+    if (s->type != f->local_type[s->local])
+        return false; // the upper half is not there
     if (f->alloc & class_of(s->type) & ~(f->cache | f->temp | f->busy))
         return false;
     *m = frame_at(f, s->local);

@@ -31,7 +31,8 @@ enum ty { T32, T64, TF32, TF64 };
 enum slot_kind { SLOT_MEM, SLOT_CONST, SLOT_REG, SLOT_LOCAL, SLOT_FLAGS };
 
 struct slot {
-    u8 kind, type, reg; // reg: also the condition of SLOT_FLAGS
+    u8 kind, type, reg; // reg: also the condition of SLOT_FLAGS. type: T64 also of an i32's local
+                        // that has been extended
     u32 next;           // SLOT_LOCAL: next older slot + 1 that refers to the same local
     union {
         u64 imm;
@@ -133,9 +134,10 @@ struct fast {
     u32 nhomes;
     u32 prologue; // bytes left for it in front of the body
     u32 saved;    // callee-saved registers in use
-    u32 zf_reg;   // the flags at zf_at are those of a test of this register
+    u32 zf_reg;   // this register is not 0 if the flags at zf_at say zf_cc
     u8 *zf_at;
     bool zf_wide;
+    u8 zf_cc;
 
     struct { // the next instruction takes the result into a pinned local
         u32 reg, local;

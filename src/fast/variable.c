@@ -2,7 +2,7 @@
 // Locals and globals.
 #include "fast/emit.h"
 
-void local_set(struct fast *f, u32 local, bool tee)
+static void set(struct fast *f, u32 local, bool tee)
 {
     enum ty t = f->local_type[local];
     struct slot s = pop(f);
@@ -12,13 +12,16 @@ void local_set(struct fast *f, u32 local, bool tee)
         return;
     }
     u32 now = f->local_reg[local];
-    if (s.kind == SLOT_CONST && !(now != NO_REG && pinned(f, now))) {
+    if (s.kind == SLOT_CONST) {
         if (f->ref_head[local])
             refs_materialize(f, local);
         u32 r = now != NO_REG ? now : reg_alloc(f, class_of(t));
+        f->busy |= BIT(r);
         const_to_reg(f, t, r, s.imm);
         cache_put(f, r, local, true);
-        if (tee)
+        if (tee && ty_fp(t))
+            push_local(f, local);
+        else if (tee)
             push_const(f, t, s.imm);
         return;
     }
@@ -28,12 +31,14 @@ void local_set(struct fast *f, u32 local, bool tee)
     now = f->local_reg[local];
     if (now != NO_REG && pinned(f, now)) {
         move_reg(f, t, now, v);
+        f->busy |= BIT(now);
         f->dirty |= BIT(now);
     } else {
         if (now != NO_REG)
             cache_remove(f, now);
         if (!owned(f, v)) { // another local's: copy
             u32 copy = now != NO_REG ? now : reg_alloc(f, class_of(t));
+            f->busy |= BIT(copy);
             move_reg(f, t, copy, v);
             v = copy;
         }
@@ -41,6 +46,13 @@ void local_set(struct fast *f, u32 local, bool tee)
     }
     if (tee)
         push_local(f, local);
+}
+
+void local_set(struct fast *f, u32 local, bool tee)
+{
+    const u8 *before = f->a.p;
+    set(f, local, tee);
+    flags_kept(f, before);
 }
 
 static struct x64_operand global_at(struct fast *f, u32 global)

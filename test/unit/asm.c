@@ -441,6 +441,10 @@ static void test_test_imm(void)
         expect("test %s,0x%llx", gpr(wide, i & 15),
                (unsigned long long)extended(wide ? 3 : 2, imms[i >> 5]));
     }
+    for (u32 r = 0; r < 16; r++) {
+        x64_test_imm8(&a, r, 0x80 | r);
+        expect("test %s,0x%x", gpr_names[0][r], 0x80 | r);
+    }
 }
 
 // --- Shifts, one-operand instructions, conditions

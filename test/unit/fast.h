@@ -91,7 +91,7 @@ static void op1(struct buf *b, u32 code, u32 immediate)
     put_u(b, immediate);
 }
 
-static void op2(struct buf *b, u32 code, u32 first, u32 second)
+__attribute__((unused)) static void op2(struct buf *b, u32 code, u32 first, u32 second)
 {
     op1(b, code, first);
     put_u(b, second);
@@ -171,7 +171,7 @@ __attribute__((unused)) static u32 mod_import(struct mod *m, const char *module,
 }
 
 // A body with n locals besides the parameters.
-static struct buf body(u32 n, u8 type)
+__attribute__((unused)) static struct buf body(u32 n, u8 type)
 {
     struct buf b = {0};
     put_byte(&b, n != 0);

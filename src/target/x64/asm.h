@@ -225,6 +225,13 @@ static inline void x64_test_imm(struct assembler *a, bool wide, u32 rm, s32 imm)
     x64_u32(a, (u32)imm);
 }
 
+static inline void x64_test_imm8(struct assembler *a, u32 rm, u32 imm)
+{
+    x64_opcode(a, 0xf6 << 16, false, 0, 0, rm, rm >= 4);
+    x64_byte(a, 0xc0 | (rm & 7));
+    x64_byte(a, imm);
+}
+
 static inline void x64_cdq(struct assembler *a, bool wide)
 {
     x64_opcode(a, 0x99 << 16, wide, 0, 0, 0, false);
