@@ -15,6 +15,14 @@ static void float_binary(struct fast *f, enum ty t, u32 insn)
         result_end(f, t, dst);
         return;
     }
+    if (sb.kind == SLOT_CONST) {
+        u32 a = pop_reg(f);
+        u32 dst = result_begin(f, t, a);
+        move_reg(f, t, dst, a);
+        constant_operand(f, insn, dst, sb.imm);
+        result_end(f, t, dst);
+        return;
+    }
     u32 b = value_reg(f, &sb), a = pop_reg(f);
     u32 dst = result_begin(f, t, a);
     two_operand(f, insn, t, dst, a, b);

@@ -423,10 +423,7 @@ void flow_br_table(struct fast *f)
     x64_mov_imm(&f->a, base, n);
     x64_reg(&f->a, I_CMP, false, SCRATCH, base);
     x64_cmov(&f->a, CC_A, false, SCRATCH, base);
-    x64_opcode(&f->a, I_LEA, true, base, 0, 0, false); // lea base, [rip + table]
-    x64_byte(&f->a, (base & 7) << 3 | 5);
-    t->site = here(f);
-    x64_u32(&f->a, 0);
+    t->site = (u32)(x64_rip(&f->a, I_LEA, true, base) - f->start); // the table's address
     x64_mem(&f->a, I_MOVSXD, true, SCRATCH, (struct x64_operand){(u8)base, SCRATCH, 2, 0});
     x64_reg(&f->a, I_ADD, true, SCRATCH, base);
     x64_jmp_reg(&f->a, SCRATCH);

@@ -111,6 +111,16 @@ void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_opera
     a->p = p + size;
 }
 
+u8 *x64_rip(struct assembler *a, u32 insn, bool wide, u32 reg)
+{
+    reg &= 15;
+    u8 *p = any_opcode(a->p, insn, wide, reg >> 1 & 4, (insn >> 24 & X64_B) && reg >= 4);
+    *p++ = (u8)((reg & 7) << 3 | 5);
+    store_u32(p, 0);
+    a->p = p + 4;
+    return p;
+}
+
 void x64_imm(struct assembler *a, enum x64_group1 op, bool wide, u32 rm, s32 imm)
 {
     if (imm == (s8)imm) {

@@ -161,6 +161,9 @@ void x64_reg(struct assembler *a, u32 insn, bool wide, u32 reg, u32 rm);
 // insn reg, [m].
 void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_operand m);
 
+// insn reg, [rip + ...]: returns the disp32, to be filled in by x64_patch (no immediate follows).
+u8 *x64_rip(struct assembler *a, u32 insn, bool wide, u32 reg);
+
 static inline struct x64_operand x64_at(u32 base, s32 disp)
 {
     return (struct x64_operand){(u8)base, NO_REG, 0, disp};
