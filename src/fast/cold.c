@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Code out of line: collected in a buffer of its own while the body is compiled, and placed behind
-// it, together with polls, traps and the tables of br_table. What it refers to in the body is known
-// by then.
+// What lies behind a function's body: code out of line, which is collected in a buffer of its own
+// while the body is compiled, polls, traps, the tables of br_table, and constants. What they refer
+// to in the body is known by then.
 #include "fast/state.h"
 
 struct cold *cold_begin(struct fast *f, u8 *site, size_t size)
@@ -33,6 +33,18 @@ void cold_end(struct fast *f, struct cold *c)
     f->cold_return = NULL;
 }
 
+// --- Constants
+void constant_operand(struct fast *f, u32 insn, u32 reg, u64 imm)
+{
+    enum { LATEST = 16 }; // of those before, as many are looked at
+    u32 n = f->constants.count, i = n > LATEST ? n - LATEST : 0;
+    while (i < n && f->constants.at[i] != imm)
+        i++;
+    struct constant_site s = {(u32)(x64_rip(&f->a, insn, false, reg) - f->start), i};
+    if ((i == n && !vec_push(&f->constants, imm)) || !vec_push(&f->constant_sites, s))
+        f->oom = true;
+}
+
 // --- Behind the body
 static void place_polls(struct fast *f)
 {
@@ -40,10 +52,7 @@ static void place_polls(struct fast *f)
     for (u32 i = 0; i < f->polls.count && fast_room(f, POLL_BYTES); i++) {
         u8 *site = f->start + f->polls.at[i];
         x64_patch(site, f->a.p);
-        x64_opcode(&f->a, I_LEA, true, R11, 0, 0, false); // lea r11, [rip + back]
-        x64_byte(&f->a, (R11 & 7) << 3 | 5);
-        x64_u32(&f->a, 0);
-        x64_patch(f->a.p - 4, site + 4);
+        x64_patch(x64_rip(&f->a, I_LEA, true, R11), site + 4); // where to go on
         u8 *stub = x64_jmp(&f->a);
         if (f->func_chain)
             x64_patch(stub, f->space->write + f->stub_poll);
@@ -92,10 +101,28 @@ static void place_tables(struct fast *f)
     }
 }
 
+static void place_constants(struct fast *f)
+{
+    while (here(f) & 7)
+        x64_byte(&f->a, 0xcc);
+    u32 base = here(f);
+    for (u32 i = 0; i < f->constants.count && fast_room(f, 8); i++)
+        x64_u64(&f->a, f->constants.at[i]);
+    enum { AT_ONCE = 1 << 15 };
+    for (u32 i = 0; i < f->constant_sites.count; i++) {
+        if (i % AT_ONCE == AT_ONCE - 1)
+            fast_pause(f);
+        const struct constant_site *s = &f->constant_sites.at[i];
+        x64_patch(f->start + s->site, f->start + base + s->index * 8);
+    }
+}
+
 void cold_place(struct fast *f)
 {
     place_polls(f);
     place_colds(f);
     place_traps(f);
     place_tables(f);
+    if (f->constants.count)
+        place_constants(f);
 }

@@ -104,11 +104,17 @@ void eqz(struct fast *f, bool wide)
 // Orders are tested as "above", which is false for NaN; less-than exchanges the operands.
 void compare_float(struct fast *f, enum ty t, u32 op)
 {
-    u32 b = pop_reg(f), a = pop_reg(f);
     static const u8 cc[] = {[OP_f32_eq - OP_f32_eq] = CC_FEQ, CC_FNE, CC_A, CC_A, CC_AE, CC_AE};
     u32 which = op - (t == TF32 ? OP_f32_eq : OP_f64_eq);
     bool swap = which == OP_f32_lt - OP_f32_eq || which == OP_f32_le - OP_f32_eq;
-    x64_reg(&f->a, t == TF32 ? I_UCOMISS : I_UCOMISD, false, swap ? b : a, swap ? a : b);
+    u32 insn = t == TF32 ? I_UCOMISS : I_UCOMISD;
+    struct slot sb = pop(f);
+    if (sb.kind == SLOT_CONST && !swap) {
+        constant_operand(f, insn, pop_reg(f), sb.imm);
+    } else {
+        u32 b = value_reg(f, &sb), a = pop_reg(f);
+        x64_reg(&f->a, insn, false, swap ? b : a, swap ? a : b);
+    }
     push_condition(f, cc[which]);
 }
 

@@ -36,14 +36,11 @@ static void wrap(struct fast *f)
     result_end(f, T32, dst);
 }
 
-// dst = op a, for instructions that merge into dst: break the dependency first.
-static void float_unary(struct fast *f, enum ty to, u32 insn)
+static void float_to_float(struct fast *f, enum ty to, u32 insn)
 {
     u32 a = pop_reg(f);
     u32 dst = result_begin(f, to, a);
-    if (dst != a)
-        x64_reg(&f->a, I_XORPS, false, dst, dst);
-    x64_reg(&f->a, insn, false, dst, a);
+    float_unary(f, insn, dst, a);
     result_end(f, to, dst);
 }
 
@@ -248,12 +245,12 @@ void conversion(struct fast *f, u32 op)
     case OP_f32_convert_i32_u: int_to_float(f, TF32, true); break;
     case OP_f32_convert_i64_s: int_to_float(f, TF32, true); break;
     case OP_f32_convert_i64_u: u64_to_float(f, TF32); break;
-    case OP_f32_demote_f64: float_unary(f, TF32, I_CVTSD2SS); break;
+    case OP_f32_demote_f64: float_to_float(f, TF32, I_CVTSD2SS); break;
     case OP_f64_convert_i32_s: int_to_float(f, TF64, false); break;
     case OP_f64_convert_i32_u: int_to_float(f, TF64, true); break;
     case OP_f64_convert_i64_s: int_to_float(f, TF64, true); break;
     case OP_f64_convert_i64_u: u64_to_float(f, TF64); break;
-    case OP_f64_promote_f32: float_unary(f, TF64, I_CVTSS2SD); break;
+    case OP_f64_promote_f32: float_to_float(f, TF64, I_CVTSS2SD); break;
     case OP_i32_reinterpret_f32: reinterpret(f, TF32, T32); break;
     case OP_i64_reinterpret_f64: reinterpret(f, TF64, T64); break;
     case OP_f32_reinterpret_i32: reinterpret(f, T32, TF32); break;

@@ -12,6 +12,10 @@ u32 result_begin(struct fast *f, enum ty t, u32 a);
 void result_end(struct fast *f, enum ty t, u32 r);
 // dst = a op b for an instruction whose operands cannot be exchanged; dst = b is allowed.
 void two_operand(struct fast *f, u32 insn, enum ty t, u32 dst, u32 a, u32 b);
+// Of an instruction between xmm registers: what to write for dst = a op (what follows).
+u32 with_first(struct fast *f, u32 insn, u32 dst, u32 a);
+// dst = op a, of an instruction that leaves the upper half of dst: without a dependency on that.
+void float_unary(struct fast *f, u32 insn, u32 dst, u32 a);
 // Is the popped slot an operand that instructions can read where it is, in the frame?
 bool in_frame(struct fast *f, const struct slot *s, struct x64_operand *m);
 

@@ -56,6 +56,7 @@ static void reset(struct fast *f)
     f->states.count = f->free_state = 0;
     f->cold.count = f->colds.count = f->traps.count = f->calls.count = f->labels.count = 0;
     f->jumps.count = f->tables.count = f->incoming.count = f->polls.count = 0;
+    f->constants.count = f->constant_sites.count = 0;
     f->loop = f->loop_depth = f->stamp = f->rotor = 0;
     f->reachable = true;
 }
@@ -226,6 +227,8 @@ static void release(struct fast *f)
     vec_free(&f->tables);
     vec_free(&f->incoming);
     vec_free(&f->polls);
+    vec_free(&f->constants);
+    vec_free(&f->constant_sites);
     vec_free(&f->storage);
     vec_free(&f->slot_storage);
     heap_free(f->func_chain);

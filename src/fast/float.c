@@ -10,8 +10,14 @@ static void float_binary(struct fast *f, enum ty t, u32 insn)
     if (in_frame(f, &sb, &m)) {
         u32 a = pop_reg(f);
         u32 dst = result_begin(f, t, a);
-        move_reg(f, t, dst, a);
-        x64_mem(&f->a, insn, false, dst, m);
+        x64_mem(&f->a, with_first(f, insn, dst, a), false, dst, m);
+        result_end(f, t, dst);
+        return;
+    }
+    if (sb.kind == SLOT_CONST) {
+        u32 a = pop_reg(f);
+        u32 dst = result_begin(f, t, a);
+        constant_operand(f, with_first(f, insn, dst, a), dst, sb.imm);
         result_end(f, t, dst);
         return;
     }
@@ -46,15 +52,12 @@ static void float_min_max(struct fast *f, enum ty t, bool max)
     result_end(f, t, dst);
 }
 
-// Merges into dst: break the dependency first.
-static void square_root(struct fast *f, enum ty to, u32 insn)
+static void square_root(struct fast *f, enum ty t, u32 insn)
 {
     u32 a = pop_reg(f);
-    u32 dst = result_begin(f, to, a);
-    if (dst != a)
-        x64_reg(&f->a, I_XORPS, false, dst, dst);
-    x64_reg(&f->a, insn, false, dst, a);
-    result_end(f, to, dst);
+    u32 dst = result_begin(f, t, a);
+    float_unary(f, insn, dst, a);
+    result_end(f, t, dst);
 }
 
 static u64 sign_bit(enum ty t)
@@ -68,8 +71,7 @@ static void sign_op(struct fast *f, enum ty t, u32 insn, u64 mask)
     u32 a = pop_reg(f);
     u32 dst = result_begin(f, t, a);
     const_to_reg(f, t, SCRATCH_XMM, mask);
-    move_reg(f, t, dst, a);
-    x64_reg(&f->a, insn, false, dst, SCRATCH_XMM);
+    x64_reg(&f->a, with_first(f, insn, dst, a), false, dst, SCRATCH_XMM);
     result_end(f, t, dst);
 }
 
@@ -92,7 +94,7 @@ static void float_round(struct fast *f, enum ty t, u32 mode)
 {
     u32 a = pop_reg(f);
     u32 dst = result_begin(f, t, a);
-    x64_reg(&f->a, t == TF32 ? I_ROUNDSS : I_ROUNDSD, false, dst, a);
+    float_unary(f, t == TF32 ? I_ROUNDSS : I_ROUNDSD, dst, a);
     x64_byte(&f->a, mode);
     result_end(f, t, dst);
 }

@@ -434,10 +434,7 @@ void flow_br_table(struct fast *f)
         return; // an entry may not be there
     x64_imm(&f->a, G1_CMP, false, index, (s32)n);
     table_beyond(f, beyond);
-    x64_opcode(&f->a, I_LEA, true, base, 0, 0, false); // lea base, [rip + table]
-    x64_byte(&f->a, (base & 7) << 3 | 5);
-    t->site = here(f);
-    x64_u32(&f->a, 0);
+    t->site = (u32)(x64_rip(&f->a, I_LEA, true, base) - f->start); // the table's address
     x64_mem(&f->a, I_MOVSXD, true, SCRATCH, (struct x64_operand){(u8)base, (u8)index, 2, 0});
     x64_reg(&f->a, I_ADD, true, SCRATCH, base);
     x64_jmp_reg(&f->a, SCRATCH);

@@ -82,6 +82,10 @@ bool in_frame(struct fast *f, const struct slot *s, struct x64_operand *m)
 void two_operand(struct fast *f, u32 insn, enum ty t, u32 dst, u32 a, u32 b)
 {
     bool wide = ty_wide(t);
+    if (ty_fp(t) && (f->features & X64_AVX)) {
+        x64_reg(&f->a, x64_three(insn, a), false, dst, b);
+        return;
+    }
     if (dst == b && a != b) {
         u32 scratch = ty_fp(t) ? SCRATCH_XMM : SCRATCH;
         move_reg(f, t, scratch, a);
@@ -91,4 +95,21 @@ void two_operand(struct fast *f, u32 insn, enum ty t, u32 dst, u32 a, u32 b)
     }
     move_reg(f, t, dst, a);
     x64_reg(&f->a, insn, wide, dst, b);
+}
+
+u32 with_first(struct fast *f, u32 insn, u32 dst, u32 a)
+{
+    if (f->features & X64_AVX)
+        return x64_three(insn, a);
+    move_reg(f, TF64, dst, a);
+    return insn;
+}
+
+void float_unary(struct fast *f, u32 insn, u32 dst, u32 a)
+{
+    if (f->features & X64_AVX)
+        insn = x64_three(insn, a);
+    else if (dst != a)
+        x64_reg(&f->a, I_XORPS, false, dst, dst);
+    x64_reg(&f->a, insn, false, dst, a);
 }

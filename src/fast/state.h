@@ -108,6 +108,11 @@ struct jump_table {
 };
 #define JUMP_COLD 0x80000000u // an entry is an index into colds, not a label
 
+struct constant_site {
+    u32 site; // disp32 of an instruction whose operand is a constant
+    u32 index;
+};
+
 struct where { // code offset -> byte offset in the module and bytes pushed, only when asked for
                // (site_of)
     u32 code, wasm, adjust;
@@ -166,6 +171,8 @@ struct fast {
     VEC(u32) labels; // label id -> code offset
     VEC(u32) jumps;  // jump table entries
     VEC(struct jump_table) tables;
+    VEC(u64) constants; // floating-point ones, read where they lie
+    VEC(struct constant_site) constant_sites;
     VEC(u32) polls;    // rel32 of the jumps that polls take
     VEC(u32) incoming; // disp32 that want the distance from rsp to the first stack argument added
     VEC(u64) storage;  // behind local_reg, ..., weight
@@ -334,6 +341,9 @@ static inline u32 stack_cell(const struct fast *f, u32 slot_index)
     return f->nlocals + slot_index;
 }
 
+// cold.c: insn reg, [constant], of as many bytes as the instruction reads. Not in code out of line.
+void constant_operand(struct fast *f, u32 insn, u32 reg, u64 imm);
+
 // A constant into a register; the flags survive.
 static inline void const_to_reg(struct fast *f, enum ty t, u32 dst, u64 imm)
 {
@@ -341,6 +351,8 @@ static inline void const_to_reg(struct fast *f, enum ty t, u32 dst, u64 imm)
         x64_mov_imm(&f->a, dst, imm);
     } else if (imm == 0) {
         x64_reg(&f->a, I_XORPS, false, dst, dst);
+    } else if (!f->cold_return) {
+        constant_operand(f, ty_wide(t) ? I_MOVSD_LOAD : I_MOVSS_LOAD, dst, imm);
     } else {
         x64_mov_imm(&f->a, SCRATCH, imm);
         x64_reg(&f->a, I_MOVD_TO_XMM, ty_wide(t), dst, SCRATCH);

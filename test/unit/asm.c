@@ -493,6 +493,33 @@ static void test_vex(void)
     }
 }
 
+// Three operands: of the rows between xmm registers, one of two prefixes by the registers.
+static void test_three(void)
+{
+    for (u32 i = 0; i < COUNT(rows); i++) {
+        const struct row *r = &rows[i];
+        if (!(r->flags & X64_XR && r->flags & X64_XM) || begins_with(r->text, "mov") ||
+            begins_with(r->text, "ucomi"))
+            continue;
+        const char *mode = begins_with(r->text, "round") ? ",0x3" : "";
+        for (u32 k = 0; k < 16 * 16 * 16 + noperands; k += 5) {
+            u32 reg = k & 15, first = k >> 4 & 15, rm = k >> 8 & 15;
+            bool in_memory = k >= 16 * 16 * 16;
+            struct x64_operand m = operands[in_memory ? k - 16 * 16 * 16 : 0];
+            if (in_memory)
+                x64_mem(&a, x64_three(r->insn, XMM0 + first), false, XMM0 + reg, m);
+            else
+                x64_reg(&a, x64_three(r->insn, XMM0 + first), false, XMM0 + reg, XMM0 + rm);
+            if (*mode)
+                x64_byte(&a, 3);
+            else if (!in_memory && (r->insn >> 8 & 0xff) == 1)
+                CHECK_IS(length(), rm < 8 ? 4 : 5);
+            expect("v%s %s,%s,%s%s", r->text, xmm_names[reg], xmm_names[first],
+                   in_memory ? memory(rm_size(r, false), m) : xmm_names[rm], mode);
+        }
+    }
+}
+
 static void test_group3(void)
 {
     static const struct {
@@ -787,6 +814,7 @@ int main(void)
     test_test_imm();
     test_shifts();
     test_vex();
+    test_three();
     test_group3();
     test_conditions();
     test_one_register();

@@ -317,6 +317,28 @@ static void run_float_pair(f64 x, f64 y)
     CHECK_IS(((fn_from_f64 *)finish())(x, y), x > y);
 }
 
+// xmm0 = xmm2 op xmm1, with xmm2 = x and nothing of xmm0.
+static u64 run_three(u32 insn, f64 x, f64 y)
+{
+    x64_reg(&a, I_MOVAPS, false, XMM2, XMM0);
+    x64_reg(&a, I_XORPS, false, XMM0, XMM0);
+    x64_reg(&a, x64_three(insn, XMM2), false, XMM0, XMM1);
+    return bits64(((fn_f64 *)finish())(x, y));
+}
+
+static void run_float_three(f64 x, f64 y)
+{
+    if (!(x64_features() & X64_AVX))
+        return;
+    CHECK_IS(run_three(I_ADDSD, x, y), bits64(x + y));
+    CHECK_IS(run_three(I_SUBSD, x, y), bits64(x - y));
+    CHECK_IS(run_three(I_MULSD, x, y), bits64(x * y));
+    CHECK_IS(run_three(I_DIVSD, x, y), bits64(x / y));
+    CHECK_IS(run_three(I_SQRTSD, x, fabs(y)), bits64(sqrt(fabs(y))));
+    CHECK_IS(run_three(I_ANDPS, x, y), bits64(x) & bits64(y));
+    CHECK_IS(run_three(I_XORPS, x, y), bits64(x) ^ bits64(y));
+}
+
 static void run_float_one(f64 x)
 {
     // ROUNDSD's modes: nearest even, down, up, towards zero.
@@ -367,7 +389,7 @@ static void run_floats(void)
     for (u32 i = 0; i < COUNT(floats); i++) {
         run_float_one(floats[i]);
         for (u32 k = 0; k < COUNT(floats); k++)
-            run_float_pair(floats[i], floats[k]);
+            run_float_pair(floats[i], floats[k]), run_float_three(floats[i], floats[k]);
     }
     for (u32 i = 0; i < COUNT(values); i++)
         for (u32 wide = 0; wide < 2; wide++)

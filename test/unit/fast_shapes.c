@@ -272,6 +272,38 @@ static void shape_calls(struct mod *m, u32 n)
     mod_func(m, type, &callee);
 }
 
+// Constants of both widths, most of them different, some again after few others or many; NaNs too.
+static void shape_constants(struct mod *m, u32 n)
+{
+    struct buf b = {0};
+    put(&b, (u8[]){2, 1, TYPE_F64, 1, TYPE_F32}, 5);
+    op1(&b, OP_local_get, 0);
+    op(&b, OP_f64_convert_i32_u);
+    op1(&b, OP_local_set, 1);
+    for (u32 i = 0; i < n; i++) {
+        u32 k = i % 7 ? i : i / 2;
+        op1(&b, OP_local_get, 1);
+        f64_const(&b, i % 1000 == 999 ? __builtin_nan("") : k + 0.5);
+        op(&b, i & 1 ? OP_f64_sub : OP_f64_add);
+        op1(&b, OP_local_set, 1);
+        op1(&b, OP_local_get, 2);
+        op(&b, OP_f32_const);
+        put(&b, &(f32){k * 0.25f}, 4);
+        op(&b, i & 2 ? OP_f32_sub : OP_f32_add);
+        op1(&b, OP_local_set, 2);
+    }
+    op1(&b, OP_local_get, 1);
+    op(&b, OP_i64_reinterpret_f64);
+    op1(&b, OP_local_get, 2);
+    op(&b, OP_i32_reinterpret_f32);
+    op(&b, OP_i64_extend_i32_u);
+    op(&b, OP_i64_xor);
+    i64_const(&b, 11);
+    op(&b, OP_i64_rotl);
+    op(&b, OP_i32_wrap_i64);
+    mod_func(m, mod_type(m, "i:i"), &b);
+}
+
 struct shape {
     const char *name;
     void (*make)(struct mod *m, u32 n);
@@ -290,6 +322,7 @@ static const struct shape shapes[] = {
     {"locals", shape_locals, MAX_LOCALS, MAX_LOCALS / 2},
     {"functions", shape_functions, 20000, 10000},
     {"calls", shape_calls, 50000, 25000},
+    {"constants", shape_constants, 100000, 50000},
 };
 
 #define LOOP_EXITS (&shapes[5])

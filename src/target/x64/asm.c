@@ -19,8 +19,28 @@ static inline u8 *plain_opcode(u8 *p, u32 insn, bool wide, u32 rex)
     return p + 1;
 }
 
+// The VEX prefix says what legacy prefix, REX, map and a first operand do. W has no use here.
+static u8 *vex_opcode(u8 *p, u32 insn, u32 rex)
+{
+    u32 prefix = insn & 0xff, map = insn >> 8 & 3;
+    u32 pp = prefix == 0xf2 ? 3 : prefix == 0xf3 ? 2 : prefix == 0x66;
+    u32 last = (~insn >> 10 & 15) << 3 | pp;
+    if (map == 1 && !(rex & 3)) {
+        *p++ = 0xc5;
+        last |= rex ? 0 : 0x80;
+    } else {
+        *p++ = 0xc4;
+        *p++ = (u8)((~rex & 7) << 5 | map);
+    }
+    *p++ = (u8)last;
+    *p = (u8)(insn >> 16);
+    return p + 1;
+}
+
 static u8 *any_opcode(u8 *p, u32 insn, bool wide, u32 rex, bool force_rex)
 {
+    if (insn & X64_VEX)
+        return vex_opcode(p, insn, rex);
     u32 flags = insn >> 24, map = insn >> 8 & 0xff;
     if (insn & 0xff)
         *p++ = (u8)insn;
@@ -109,6 +129,16 @@ void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_opera
     }
     store_u32(p, (u32)m.disp);
     a->p = p + size;
+}
+
+u8 *x64_rip(struct assembler *a, u32 insn, bool wide, u32 reg)
+{
+    reg &= 15;
+    u8 *p = any_opcode(a->p, insn, wide, reg >> 1 & 4, (insn >> 24 & X64_B) && reg >= 4);
+    *p++ = (u8)((reg & 7) << 3 | 5);
+    store_u32(p, 0);
+    a->p = p + 4;
+    return p;
 }
 
 void x64_imm(struct assembler *a, enum x64_group1 op, bool wide, u32 rm, s32 imm)

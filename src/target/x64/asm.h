@@ -64,7 +64,7 @@ enum x64_flag {
     X64_N = 64
 };
 
-// prefix | map << 8 | opcode << 16 | flags << 24
+// prefix | map << 8 | opcode << 16 | flags << 24; with three operands also first << 10 | X64_VEX
 enum x64_insn {
 #define W X64_W
 #define B X64_B
@@ -160,6 +160,16 @@ void x64_reg(struct assembler *a, u32 insn, bool wide, u32 reg, u32 rm);
 
 // insn reg, [m].
 void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_operand m);
+
+// The same with three operands (AVX), for instructions with xmm registers: reg = first insn r/m.
+#define X64_VEX 0x8000u
+static inline u32 x64_three(u32 insn, u32 first)
+{
+    return insn | X64_VEX | (first & 15) << 10;
+}
+
+// insn reg, [rip + ...]: returns the disp32, to be filled in by x64_patch (no immediate follows).
+u8 *x64_rip(struct assembler *a, u32 insn, bool wide, u32 reg);
 
 static inline struct x64_operand x64_at(u32 base, s32 disp)
 {
