@@ -36,6 +36,8 @@ void rt_poll(struct vmctx *vm);
 // ERR_TRAP. To be called by host functions and by compiled code's stubs; holds nothing, frees
 // nothing: whoever calls it has let go of everything first.
 __attribute__((noreturn)) void rt_trap(struct vmctx *vm, enum trap trap);
+// Charges bytes that the thread will keep until it ends; a trap if nobody pays.
+void rt_pay_stack(struct vmctx *vm, size_t bytes);
 // The same, with the exit code of the program.
 __attribute__((noreturn)) void rt_exit(struct vmctx *vm, u32 code);
 // For host functions that can block: raises the trap that thread_interrupt has asked for, if any.

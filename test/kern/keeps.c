@@ -111,12 +111,108 @@ static void fills(void)
     sleep_ms(1000);
 }
 
+// --- In a tree of processes
+
+enum { DESCENDANTS = 1000 };
+
+// Processes outlive who made them.
+static void waits(void)
+{
+    sleep_ms(2000);
+}
+
+static void wide(void)
+{
+    s64 s = 0, n = 0;
+    u32 module = own_module();
+    char args[] = "keeps.wasm\0waits";
+    for (; n < DESCENDANTS && s >= 0; n += s >= 0) {
+        s = nb_process_create(module, NEBULET_NO_HANDLE, NULL, 0, args, sizeof args);
+        if (s >= 0 && nb_process_start((u32)s) == 0)
+            nb_thread_yield();
+    }
+    print(n, s);
+}
+
+// Makes the next of the chain, which is sent what it takes to go on; the last one says how deep
+// that is. `done` closes when somebody has ended instead.
+static void next(u32 depth, u32 module, u32 done)
+{
+    char args[] = "keeps.wasm\0link";
+    u32 ends[2], sent[2] = {0, done};
+    s64 p = depth < DESCENDANTS ? nb_channel_create(&ends) : ERR_NO_RESOURCES;
+    if (p >= 0)
+        p = nb_process_create(module, ends[1], NULL, 0, args, sizeof args);
+    s64 again = p >= 0 ? nb_handle_duplicate(module, NEBULET_SAME_RIGHTS) : p;
+    sent[0] = (u32)again;
+    depth++;
+    if (again < 0 || nb_channel_send(ends[0], &depth, sizeof depth, sent, 2, NOW) ||
+        nb_process_start((u32)p))
+        nb_channel_send(done, &depth, sizeof depth, NULL, 0, NOW);
+}
+
+static void goes_on(void)
+{
+    u32 depth, got[2];
+    if (nb_channel_recv(0, &depth, sizeof depth, got, 2, NULL, FOREVER) == sizeof depth)
+        next(depth, got[0], got[1]);
+    waits();
+}
+
+static void chain(void)
+{
+    u32 near, far;
+    pair(&near, &far);
+    next(0, own_module(), far);
+    s64 n = recv_word(near, FOREVER);
+    print(n, n > 1 ? 0 : n);
+}
+
+// --- In threads: each goes some 400 KiB down its stack and waits there
+
+static __attribute__((noinline)) u64 down(u32 n, u64 a, u64 b, u64 c, u64 d)
+{
+    if (!n)
+        return (u64)nb_object_wait_many(NULL, 0, FOREVER);
+    u64 below = down(n - 1, b, c, d, a ^ n);
+    __asm__ volatile("" : "+r"(below));
+    return below + a + b * c + d;
+}
+
+static void goes_down(u32 n)
+{
+    nb_thread_exit((u32)down(n, 1, 2, 3, 4));
+}
+
+enum { FRAMES = 8000, MANY = 2000 };
+
+static void sits(void)
+{
+    for (u32 i = 0; i < MANY; i++) {
+        THREAD(goes_down, FRAMES);
+        nb_thread_yield();
+    }
+    sleep_ms(1000);
+    exit(0);
+}
+
+static void stacks(void)
+{
+    struct nebulet_exit e;
+    u32 p = child("sits", NEBULET_NO_HANDLE, NULL);
+    EXPECT(nb_process_wait(p, FOREVER, &e), 0);
+    TRUE(e.how != NEBULET_EXITED || e.code); // it was refused something
+    print(1, e.how);
+}
+
 static const struct kind {
     const char *name;
     void (*fn)(void);
 } kinds[] = {
     {"channels", channels}, {"messages", messages},   {"handles", handles},   {"events", events},
     {"streams", streams},   {"arguments", arguments}, {"memories", memories}, {"fills", fills},
+    {"stacks", stacks},     {"sits", sits},           {"wide", wide},         {"waits", waits},
+    {"chain", chain},       {"link", goes_on},
 };
 
 int main(int argc, char **argv)
