@@ -205,6 +205,75 @@ static void stacks(void)
     print(1, e.how);
 }
 
+// --- In modules
+
+// Five bytes for every number.
+static uint8_t *put_number(uint8_t *p, u32 n)
+{
+    for (u32 i = 0; i < 5; i++)
+        *p++ = (uint8_t)(n >> 7 * i & 0x7f) | (i < 4 ? 0x80 : 0);
+    return p;
+}
+
+static uint8_t *put(uint8_t *p, const void *bytes, u32 n)
+{
+    memcpy(p, bytes, n);
+    return p + n;
+}
+
+enum { BODY = 100000, DATA = 1 << 20 };
+
+// A function that calls itself a great many times: machine code is larger than that.
+static u32 a_function(uint8_t *to)
+{
+    static const uint8_t start[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0};
+    uint8_t *p = put(to, start, sizeof start);
+    *p++ = 10;
+    p = put_number(p, 1 + 5 + 2 + BODY);
+    *p++ = 1;
+    p = put_number(p, 2 + BODY);
+    *p++ = 0; // locals
+    for (u32 i = 0; i < BODY; i += 2)
+        p = put(p, "\x10\0", 2);
+    *p++ = 0x0b;
+    return (u32)(p - to);
+}
+
+// A memory that begins with data.
+static u32 data(uint8_t *to)
+{
+    static const uint8_t start[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 5, 3, 1, 0, 20, 11};
+    uint8_t *p = put(to, start, sizeof start);
+    p = put_number(p, 1 + 4 + 5 + DATA);
+    p = put(p, "\1\0\x41\0\x0b", 5);
+    p = put_number(p, DATA);
+    memset(p, 1, DATA);
+    return (u32)(p + DATA - to);
+}
+
+static void modules(u32 (*make)(uint8_t *to), u32 instances)
+{
+    char message[100];
+    uint8_t *bytes = malloc(2 << 20);
+    u32 n = make(bytes);
+    s64 s, made = 0, p;
+    for (; (s = nb_wasm_compile(bytes, n, message, sizeof message)) >= 0; made++)
+        for (u32 i = 0; i < instances; i++)
+            if ((p = nb_process_create((u32)s, NEBULET_NO_HANDLE, NULL, 0, "", 1)) >= 0)
+                nb_handle_close((u32)p);
+    print(made, s);
+}
+
+static void code(void)
+{
+    modules(a_function, 0);
+}
+
+static void images(void)
+{
+    modules(data, 3);
+}
+
 static const struct kind {
     const char *name;
     void (*fn)(void);
@@ -212,7 +281,7 @@ static const struct kind {
     {"channels", channels}, {"messages", messages},   {"handles", handles},   {"events", events},
     {"streams", streams},   {"arguments", arguments}, {"memories", memories}, {"fills", fills},
     {"stacks", stacks},     {"sits", sits},           {"wide", wide},         {"waits", waits},
-    {"chain", chain},       {"link", goes_on},
+    {"chain", chain},       {"link", goes_on},        {"code", code},         {"images", images},
 };
 
 int main(int argc, char **argv)
