@@ -53,8 +53,9 @@ void arch_ready(struct vm_thread *t, size_t bytes);
 bool arch_random(void *p, size_t n);
 
 // Stubs that compiled code calls, in assembler (see target/x64/abi.h for the registers they keep).
-extern const u8 arch_stub_link[];   // call through a vm_func of another instance, R11 = the vm_func
-extern const u8 arch_stub_import[]; // the same for an import cell: goes through R11->ref first
+extern const u8 arch_stub_link[]; // call through a vm_func of another instance, R11 = the vm_func
+extern const u8 arch_stub_links_full[]; // where that has found no place for its link
+extern const u8 arch_stub_import[];     // the same for an import cell: goes through R11->ref first
 extern const u8 arch_stub_return[]; // where the callee of such a call returns to; the true address
                                     // is on thread->link
 extern const u8 arch_stubs_end[];

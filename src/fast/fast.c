@@ -86,10 +86,14 @@ static u32 prologue_space(const struct body *b)
 // --- Looking up, every so many bytes of a body or of its code
 enum { LOOK_BODY = 4096, LOOK_CODE = 32 << 10 };
 
-static void limit_code(struct fast *f, u8 *hard)
+// For so many bytes at least, which are there. What will be written must have been paid.
+static void limit_code(struct fast *f, u8 *hard, size_t n)
 {
+    s64 more = n < LOOK_CODE ? LOOK_CODE : (s64)n;
     f->hard_limit = hard;
-    f->limit = hard - f->a.p > LOOK_CODE ? f->a.p + LOOK_CODE : hard;
+    f->limit = hard - f->a.p > more ? f->a.p + more : hard;
+    u64 end = (u64)(f->limit - f->space->write) + FAST_STEP;
+    f->oom |= f->space->run && !rt_pay_code(f->space, end);
 }
 
 void fast_pause(struct fast *f)
@@ -105,10 +109,8 @@ bool fast_look(struct fast *f, size_t n)
     if (!more)
         return false;
     fast_pause(f);
-    limit_code(f, f->hard_limit);
-    if ((size_t)(f->limit - f->a.p) < n)
-        f->limit = f->a.p + n;
-    return true;
+    limit_code(f, f->hard_limit, n);
+    return !f->oom;
 }
 
 void fast_note(struct fast *f, const u8 *op)
@@ -139,7 +141,7 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
     if (f->locate)
         f->locate->count = 0;
     reset(f);
-    if (!arrays(f, body) || !push_function_label(f)) {
+    if (f->oom || !arrays(f, body) || !push_function_label(f)) {
         f->oom = true;
         return;
     }
@@ -165,16 +167,16 @@ static void function(struct fast *f, u32 func, const struct body *body)
     u64 share = (u64)(body->end - body->code) * CODE_PER_BYTE + CODE_FREE;
     bool shares = share < (u64)(limit - start);
     f->no_pins = false;
-    limit_code(f, shares ? start + share : limit);
+    limit_code(f, shares ? start + share : limit, 0);
     function_once(f, func, body);
-    limit_code(f, limit);
+    limit_code(f, limit, 0);
     // That the space comes to its end is no reason: locate, with other limits, would not know.
     if (!f->full || (!shares && !f->locate))
         return;
     f->full = false;
     f->no_pins = true;
     f->a.p = start;
-    limit_code(f, limit);
+    limit_code(f, limit, 0);
     function_once(f, func, body);
 }
 
@@ -246,9 +248,10 @@ static struct fast *prepare(const struct module *m, struct code_space *space,
     f->space = space;
     f->funcs = funcs;
     f->a.p = f->start = space->write + space->used;
-    f->hard_limit = space->write + space->capacity -
-                    (space->capacity > FAST_STEP ? FAST_STEP : space->capacity);
-    f->limit = f->hard_limit;
+    limit_code(f,
+               space->write + space->capacity -
+                   (space->capacity > FAST_STEP ? FAST_STEP : space->capacity),
+               0);
     return f;
 }
 

@@ -105,15 +105,20 @@ static void interp_free(struct compiled *c)
     c->data = NULL;
 }
 
-void interp_room(struct vm_thread *t, u64 *end, struct frame *frames)
+void interp_room(struct vmctx *vm, u64 *end, struct frame *frames)
 {
+    struct vm_thread *t = vm->thread;
     if (end > t->cells_ready) {
+        u64 *ready = (u64 *)ALIGN_UP((uintptr_t)end, (uintptr_t)ARCH_PAGE);
+        rt_pay_stack(vm, (size_t)((u8 *)ready - (u8 *)t->cells_ready));
         arch_touch(t->cells_ready, end);
-        t->cells_ready = (u64 *)ALIGN_UP((uintptr_t)end, (uintptr_t)ARCH_PAGE);
+        t->cells_ready = ready;
     }
     if ((u64 *)frames < t->frames_ready) {
+        u64 *ready = (u64 *)((uintptr_t)frames & ~(uintptr_t)(ARCH_PAGE - 1));
+        rt_pay_stack(vm, (size_t)((u8 *)t->frames_ready - (u8 *)ready));
         arch_touch(frames, t->frames_ready);
-        t->frames_ready = (u64 *)((uintptr_t)frames & ~(uintptr_t)(ARCH_PAGE - 1));
+        t->frames_ready = ready;
     }
 }
 
@@ -148,7 +153,7 @@ static void enter(void *argument)
         return;
     }
     struct frame *bottom = (struct frame *)(void *)t->cells_end - 1;
-    interp_room(t, cells + most, bottom);
+    interp_room(entry->f->vm, cells + most, bottom);
     for (u32 i = 0; i < type->nparams; i++)
         cells[i] = cell_of_slot(type->types[i], entry->slots[i]);
     entry->result = interp_run(entry->f, cells, bottom);

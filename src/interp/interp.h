@@ -53,7 +53,7 @@ static inline struct program *vm_program(const struct vmctx *vm)
 }
 
 // Sees to it that the thread's cells are there, up to `end` and from `frames` on; may end the call.
-void interp_room(struct vm_thread *t, u64 *end, struct frame *frames);
+void interp_room(struct vmctx *vm, u64 *end, struct frame *frames);
 
 // Runs f, whose arguments lie at `cells`, until it returns (OK; its results lie there) or traps
 // (ERR_TRAP). `bottom` is the end of the space.

@@ -390,7 +390,7 @@ static HANDLER_CC status enter_code(STATE)
     if (unlikely(base + code->need > thread->cells_ready) ||
         unlikely((u64 *)(frame - 1) < thread->frames_ready)) {
         thread->last_sp = (u8 *)frame;
-        interp_room(thread, base + code->need, frame - 1);
+        interp_room(frame->vm, base + code->need, frame - 1);
     }
     fp = base;
     base += code->nlocals;

@@ -14,6 +14,7 @@
 // --- Address space. A reservation is unmapped and costs nothing; committed pages read as zero at
 // first touch. What is committed of one is in one piece.
 void *plat_reserve(size_t size); // NULL: no room
+// What is committed right below a stack is stack, too: the fault hook may do that.
 status plat_commit(void *p, size_t size);
 // The same for a stack, of which most will never be touched: memory is set aside for `ready_size`
 // bytes from `ready` on, and for no others. A touch of those by compiled code or its stubs

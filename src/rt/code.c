@@ -4,12 +4,15 @@
 // memory and cannot fail. Modules are few and compilation is slow against a walk of the list.
 //
 // A compiler does not know how much code it will make, so it gets far more than it can need and the
-// rest is trimmed; pages that were never written cost nothing.
+// rest is trimmed; pages that were never written cost nothing. What it is about to write is charged
+// a piece at a time (rt_pay_code), and what stays is charged until it is freed.
 #include "rt/code.h"
+#include "base/account.h"
 #include "base/heap.h"
 #include "base/lock.h"
 #include "base/lookup.h"
 #include "plat/plat.h"
+#include "wasm/runtime.h"
 
 enum { WINDOW = 1 << 30 };
 
@@ -104,7 +107,7 @@ static void give_range_back(const struct code_space *space)
     spin_release(&window.lock);
 }
 
-status code_alloc(size_t size, size_t least, struct code_space *out)
+status code_alloc(size_t size, size_t least, struct account *payer, struct code_space *out)
 {
     *out = (struct code_space){0};
     if (size > WINDOW)
@@ -127,6 +130,7 @@ status code_alloc(size_t size, size_t least, struct code_space *out)
         .write = window.code.write + r->offset,
         .run = window.code.run + r->offset,
         .capacity = (u32)r->size,
+        .payer = payer,
     };
     spin_release(&window.lock);
     heap_free(rest);
@@ -150,6 +154,26 @@ static void decommit(size_t offset, size_t size)
     }
 }
 
+bool rt_pay_code(struct code_space *space, u64 bytes)
+{
+    bytes = bytes < space->capacity ? ALIGN_UP(bytes, PLAT_PAGE) : space->capacity;
+    if (bytes <= space->paid)
+        return true;
+    if (!account_charge(space->payer, ACCOUNT_KEPT, bytes - space->paid))
+        return false;
+    space->paid = (u32)bytes;
+    return true;
+}
+
+// After the pages are gone.
+static void pay_less(struct code_space *space, u32 bytes)
+{
+    if (bytes >= space->paid)
+        return;
+    account_discharge(space->payer, ACCOUNT_KEPT, space->paid - bytes);
+    space->paid = bytes;
+}
+
 void code_trim(struct code_space *space)
 {
     size_t keep = ALIGN_UP((size_t)space->used, PLAT_PAGE);
@@ -165,6 +189,7 @@ void code_trim(struct code_space *space)
     merge_next(rest);
     spin_release(&window.lock);
     space->capacity = (u32)keep;
+    pay_less(space, space->capacity);
 }
 
 void code_free(struct code_space *space)
@@ -173,6 +198,7 @@ void code_free(struct code_space *space)
         return;
     decommit((size_t)(space->run - window.code.run), space->capacity);
     give_range_back(space);
+    pay_less(space, 0);
     *space = (struct code_space){0};
 }
 

@@ -7,8 +7,9 @@
 
 status code_init(void);
 // A range of at least `size` bytes, or the largest free one if none is that large; never below
-// `least`. ERR_NO_RESOURCES: the window is full.
-status code_alloc(size_t size, size_t least, struct code_space *out);
+// `least`. ERR_NO_RESOURCES: the window is full. Who pays for what will be written (NULL: nobody)
+// pays for something else at least as long.
+status code_alloc(size_t size, size_t least, struct account *payer, struct code_space *out);
 // Gives back what lies behind space->used.
 void code_trim(struct code_space *space);
 void code_free(struct code_space *space); // a zeroed one is fine

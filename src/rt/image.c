@@ -16,20 +16,24 @@ static bool is_constant(const struct module *m, const struct data_segment *s)
     return s->offset.kind == CONST_VALUE && offset + s->size <= m->memories[0].min * WASM_PAGE;
 }
 
-// The end of the last segment; 0: there cannot be an image, or it is not worth while.
-static u64 image_end(const struct module *m)
+// The end of the last segment; 0: there cannot be an image, or it is not worth while. `pages`:
+// bytes of the pages that it may have.
+static u64 image_end(const struct module *m, u64 *pages)
 {
     u64 end = 0, sum = 0;
+    *pages = 0;
     for (u32 i = 0; i < m->ndatas; i++) {
         const struct data_segment *s = &m->datas[i];
         if (s->mode != SEGMENT_ACTIVE)
             continue;
         if (!is_constant(m, s))
             return 0;
-        u64 to = (u32)s->offset.bits + s->size;
+        u64 from = (u32)s->offset.bits, to = from + s->size;
         end = to > end ? to : end;
         sum += s->size;
+        *pages += ALIGN_UP(to, PLAT_PAGE) - from / PLAT_PAGE * PLAT_PAGE;
     }
+    *pages = *pages < end ? *pages : ALIGN_UP(end, PLAT_PAGE);
     bool worth = sum >= plat_costs.image && m->memories[0].min * WASM_PAGE >= plat_costs.zero;
     return worth ? end : 0;
 }
@@ -45,16 +49,25 @@ static bool write(u8 *bytes, const struct data_segment *s)
     return true;
 }
 
-static struct plat_image *make_image(const struct module *m)
+// Paid by who pays for the module. NULL: it cannot be, or nobody has the memory.
+static struct plat_image *make_image(struct module_record *r)
 {
-    u64 end = image_end(m);
-    u8 *bytes = end ? heap_zalloc(end) : NULL;
+    const struct module *m = r->pub.m;
+    struct account *payer = heap_payer(r);
+    u64 pages, end = image_end(m, &pages);
+    if (!end || !account_charge(payer, ACCOUNT_KEPT, pages))
+        return NULL;
+    u8 *bytes = heap_zalloc(end);
     bool good = bytes;
     for (u32 i = 0; i < m->ndatas && good; i++)
         if (m->datas[i].mode == SEGMENT_ACTIVE)
             good = write(bytes, &m->datas[i]);
     struct plat_image *image = good ? plat_image_create(bytes, end) : NULL;
     heap_free(bytes);
+    if (image)
+        r->image_bytes = pages;
+    else
+        account_discharge(payer, ACCOUNT_KEPT, pages);
     return image;
 }
 
@@ -69,7 +82,7 @@ struct plat_image *module_image(struct module_record *r)
         return NULL;
     if (state == NEW)
         return NULL;
-    r->image = make_image(r->pub.m);
+    r->image = make_image(r);
     // Who is to end has given up, perhaps: another one makes it.
     u32 now = r->image || !look_up() ? DONE : SEEN;
     __atomic_store_n(&r->image_state, now, __ATOMIC_RELEASE);

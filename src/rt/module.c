@@ -43,7 +43,8 @@ static status allocate_code(struct module_record *r, struct error *e)
 {
     const struct module *m = r->pub.m;
     u64 bytes = m->code_end - m->code_start, count = m->nfuncs - m->nimported_funcs;
-    if (code_alloc(bytes * 24 + count * 256 + (64 << 10), PLAT_PAGE, &r->pub.compiled.space))
+    u64 size = bytes * 24 + count * 256 + (64 << 10);
+    if (code_alloc(size, PLAT_PAGE, heap_payer(r), &r->pub.compiled.space))
         return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of code memory");
     return OK;
 }
@@ -98,6 +99,7 @@ static void destroy(struct module_record *r)
     heap_free(c->funcs);
     memories_forget(s, r->image);
     plat_image_free(r->image);
+    account_discharge(heap_payer(r), ACCOUNT_KEPT, r->image_bytes);
     heap_free(r->refs);
     heap_free(r->bound);
     module_free(r->pub.m);

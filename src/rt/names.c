@@ -250,10 +250,10 @@ static const struct host_func *offer_find(const struct host_module *m, const cha
 
 static struct code_space *new_thunk_space(struct realm *s)
 {
-    struct thunk_space *space = heap_zalloc(sizeof *space);
+    struct thunk_space *space = heap_zalloc_unpaid(sizeof *space);
     if (!space)
         return NULL;
-    if (code_alloc(THUNK_SPACE, THUNK_SPACE, &space->space)) {
+    if (code_alloc(THUNK_SPACE, THUNK_SPACE, NULL, &space->space)) {
         heap_free(space);
         return NULL;
     }

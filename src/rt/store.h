@@ -114,6 +114,7 @@ struct module_record {
     u32 *refs;                // function indices in the order of vmctx refs
     size_t instance_size;     // bytes of the record of an instance
     struct plat_image *image; // of the memory at first; NULL: none
+    u64 image_bytes;          // what is charged for it
     u32 image_state;          // see image.c
     // By import, the host function that stores without names of their own have bound it to; NULL:
     // none has yet.

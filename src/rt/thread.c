@@ -4,7 +4,10 @@
 //   guard | stack, growing down | struct thread | link stack | interpreter's cells
 //
 // The guard is never accessible; a fault there ends the call with "call stack exhausted". The other
-// two have checks. Pages come at first touch, and an idle thread has one, with the top of its stack
+// two have checks. All of it is charged to the account of the store before it can be touched: what
+// an idle thread has when it begins, deeper stack in steps that become accessible when a fault asks
+// for them (thread_deepen), the rest of the link stack when the first page of it is full, cells by
+// the pages. Pages come at first touch, and an idle thread has one, with the top of its stack
 // and its record. A touch may find no memory, and must be one that can end the call, which C's are
 // not: so what C touches is there before it begins. The top of the stack is promised, and what is
 // deeper the stubs touch before they call C, as far as it may need (vm_thread.ready). All that is a
@@ -31,17 +34,20 @@ enum {
     LINKS = 4096,
     CELLS = 1 << 20,
     POOL_MAX = 64,
-    KEEP = 64 << 10,  // of the stack of a thread that nobody uses; what lies deeper is given back
+    STEP = 64 << 10,
     READY = 16 << 10, // of it that is there from the beginning: for what C does before the call and
                       // after it, and for host functions that are called by few frames
     READY_INTERPRETED = VM_READY_CELLS + (8 << 10), // all of it that C will ever need
-    DEEP_MAX = 2, // but of so many threads, where that takes longer than all the rest of a
-                  // short life
+    LINKS_FIRST = PLAT_PAGE / sizeof(struct vm_link),
+    DEEP_MAX = 2, // so many threads that nobody uses keep their cells, if they are few, where to
+                  // give them back takes longer than all the rest of a short life
+    CELLS_KEPT = 256 << 10,
     CPUS = 64,
 };
 
-_Static_assert((GUARD + STACK) % (2 << 20) == KEEP,
+_Static_assert((GUARD + STACK) % (2 << 20) >= READY,
                "what is kept of a stack shares a page table with the memory behind it");
+_Static_assert(GUARD % STEP == 0 && STACK % STEP == 0, "the last step ends at the guard");
 
 _Static_assert(ARCH_PAGE == PLAT_PAGE, "what arch_touch touches");
 
@@ -340,12 +346,12 @@ static void lay_out(struct thread *t)
     t->vm = (struct vm_thread){
         .stack_limit = stack,
         .link = thread_links(t),
-        .link_end = thread_links(t) + LINKS,
-        .ready = (u8 *)(t + 1) - ready_bytes(t->store->realm),
+        .link_end = thread_links(t) + LINKS_FIRST,
+        .ready = t->low,
     };
     allow_host(&t->vm);
     if (!t->store->engine->code) {
-        t->vm.cells = (u64 *)t->vm.link_end;
+        t->vm.cells = (u64 *)(thread_links(t) + LINKS);
         t->vm.cells_end = t->vm.cells + CELLS;
         t->vm.cells_ready = t->vm.cells;
         t->vm.frames_ready = t->vm.cells_end;
@@ -361,12 +367,13 @@ static void lay_out(struct thread *t)
 // One that lies there from now on; NULL: no memory.
 static struct thread *settle(const struct realm *r, u8 *reservation)
 {
-    u8 *stack = reservation + GUARD, *end = stack + STACK;
+    u8 *end = reservation + GUARD + STACK;
     size_t ready = ready_bytes(r);
     struct thread *t = (struct thread *)end - 1;
-    if (plat_commit_stack(stack, thread_room(r) - GUARD, end - ready, ready))
+    if (plat_commit_stack(end - ready, thread_room(r) - GUARD - STACK + ready, end - ready, ready))
         return NULL;
     t->reservation = reservation;
+    t->low = end - ready;
     return t;
 }
 
@@ -391,21 +398,75 @@ static struct thread *take_thread(struct realm *r)
     return t;
 }
 
+// What one has that has just begun, its first page of links among it.
+static size_t first_charge(const struct realm *r)
+{
+    return ready_bytes(r) + PLAT_PAGE;
+}
+
+// Of a store that pays for it already; t may be NULL.
 static struct thread *begin(struct thread *t, struct store *s)
 {
+    if (!t) {
+        account_discharge(s->account, ACCOUNT_KEPT, first_charge(s->realm));
+        return NULL;
+    }
     t->store = s;
     t->payer = s->account;
+    t->charged = first_charge(s->realm);
     LIST_ADD(&s->threads, t);
     lay_out(t);
     return t;
 }
 
+static bool pay(struct thread *t, size_t bytes)
+{
+    if (!account_charge(t->payer, ACCOUNT_KEPT, bytes))
+        return false;
+    t->charged += bytes;
+    return true;
+}
+
+bool thread_deepen(struct thread *t, u64 address)
+{
+    u8 *limit = t->vm.stack_limit;
+    u64 depth = address - (u64)(uintptr_t)limit; // from the guard up
+    if (depth >= (u64)(t->low - limit))
+        return false;
+    u8 *low = limit + (depth & -(u64)STEP);
+    size_t more = (size_t)(t->low - low);
+    if (!pay(t, more))
+        return false;
+    if (plat_commit(low, more)) {
+        account_discharge(t->payer, ACCOUNT_KEPT, more);
+        t->charged -= more;
+        return false;
+    }
+    t->low = low;
+    return true;
+}
+
+bool thread_more_links(struct thread *t)
+{
+    struct vm_link *end = thread_links(t) + LINKS;
+    if (t->vm.link_end == end || !pay(t, LINK_BYTES - PLAT_PAGE))
+        return false;
+    t->vm.link_end = end;
+    return true;
+}
+
+void rt_pay_stack(struct vmctx *vm, size_t bytes)
+{
+    if (!pay((struct thread *)vm->thread, bytes))
+        rt_trap(vm, TRAP_STACK);
+}
+
 struct thread *thread_create(struct store *s)
 {
-    struct thread *t = take_thread(s->realm);
-    if (!t && !(t = new_thread(s->realm)))
+    if (!account_charge(s->account, ACCOUNT_KEPT, first_charge(s->realm)))
         return NULL;
-    return begin(t, s);
+    struct thread *t = take_thread(s->realm);
+    return begin(t ? t : new_thread(s->realm), s);
 }
 
 struct thread *thread_create_beside(struct instance *i)
@@ -414,17 +475,31 @@ struct thread *thread_create_beside(struct instance *i)
     struct memory_slot *m = i->vm.mem == &s->no_memory ? NULL : (struct memory_slot *)i->vm.mem;
     if (!m || (m->thread && m->thread->store))
         return thread_create(s);
-    if (!m->thread && !(m->thread = settle(s->realm, m->vm.base - thread_room(s->realm))))
+    if (!account_charge(s->account, ACCOUNT_KEPT, first_charge(s->realm)))
         return NULL;
-    m->thread->at_front = true;
+    if (!m->thread && (m->thread = settle(s->realm, m->vm.base - thread_room(s->realm))))
+        m->thread->at_front = true;
     return begin(m->thread, s);
 }
 
-static void trim(struct thread *t)
+static size_t cells_used(const struct thread *t)
 {
-    plat_zero(t->reservation + GUARD, STACK - KEEP);
-    if (!t->store->engine->code)
-        plat_zero(thread_links(t) + LINKS, CELL_BYTES);
+    const struct vm_thread *v = &t->vm;
+    return (size_t)((v->cells_ready - v->cells) + (v->cells_end - v->frames_ready)) * sizeof(u64);
+}
+
+// Gives back what it has got since it began; `whole`: but a few cells.
+static void trim(struct thread *t, bool whole)
+{
+    u8 *low = (u8 *)(t + 1) - ready_bytes(t->store->realm), *links = (u8 *)thread_links(t);
+    if (t->low < low)
+        plat_decommit(t->low, (size_t)(low - t->low));
+    t->low = low;
+    if (t->vm.link_end != thread_links(t) + LINKS_FIRST)
+        plat_zero(links + PLAT_PAGE, LINK_BYTES - PLAT_PAGE);
+    if (!t->store->engine->code && (!whole || cells_used(t) > CELLS_KEPT))
+        plat_zero(links + LINK_BYTES, CELL_BYTES);
+    account_discharge(t->payer, ACCOUNT_KEPT, t->charged);
 }
 
 static bool stays_whole(u32 others)
@@ -440,11 +515,13 @@ static void put_thread(struct realm *r, struct thread *t)
     r->nfree_threads += room;
     spin_release(&r->lock);
     if (!room) {
+        struct account *payer = t->payer;
+        size_t charged = t->charged;
         plat_release(t->reservation, thread_room(r));
+        account_discharge(payer, ACCOUNT_KEPT, charged);
         return;
     }
-    if (!whole)
-        trim(t);
+    trim(t, whole);
     spin_acquire(&r->lock);
     LIST_ADD(&r->free_threads, t);
     spin_release(&r->lock);
@@ -463,8 +540,7 @@ void thread_free(struct thread *t)
         put_thread(r, t);
         return;
     }
-    if (!stays_whole(__atomic_load_n(&r->nfree_slots, __ATOMIC_RELAXED)))
-        trim(t);
+    trim(t, stays_whole(__atomic_load_n(&r->nfree_slots, __ATOMIC_RELAXED)));
     t->store = NULL;
 }
 

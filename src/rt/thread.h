@@ -31,7 +31,9 @@ struct thread {
     u32 cpu;                 // that thread_call or thread_resume has come from
     u64 deadline;            // UINT64_MAX: none
     u8 *reservation;
-    bool at_front; // of a memory, whose reservation it is
+    u8 *low;        // of the stack, what is accessible begins here
+    size_t charged; // to the payer
+    bool at_front;  // of a memory, whose reservation it is
     struct plat_stack own_stack;
     struct vmctx *at;                // the instance that it is called in, or was switched away in
     struct vmctx host_vm;            // of a call to the host without an instance around
@@ -58,6 +60,12 @@ static inline struct vm_link *thread_links(const struct thread *t)
 }
 // Where a thread's stacks may fault: in their guards, and anywhere when memory is out.
 bool thread_guards(const struct thread *t, u64 address);
+
+// In signal context, for a fault in the guest there, or because its links are full: makes more of
+// the stack accessible, or more links valid. False: that is not its stack, there is no more, or
+// nobody pays.
+bool thread_deepen(struct thread *t, u64 address);
+bool thread_more_links(struct thread *t);
 
 // Notes where a trap happened, for thread_trace. pc NULL: in the latest call to the host. In signal
 // context.

@@ -156,7 +156,7 @@ static bool find(struct walk *w, const u8 *pc, bool return_address, struct place
 
 static bool readable(const struct walk *w, const u8 *p)
 {
-    const u8 *low = w->t->vm.stack_limit, *high = w->t->trapped.entry_sp;
+    const u8 *low = w->t->low, *high = w->t->trapped.entry_sp;
     return p >= low && p + 8 <= high && !((uintptr_t)p & 7) && plat_touched(p);
 }
 

@@ -225,6 +225,17 @@ static void on_timer(struct thread *t, struct plat_fault *f)
     plat_timer(plat_now() + RETRY_NS);
 }
 
+// The guest may go on: it has got the stack that it wants.
+static bool has_more(struct thread *t, struct plat_fault *f)
+{
+    if (f->kind == FAULT_MEMORY)
+        return thread_deepen(t, f->address);
+    if (*f->pc != (u64)(uintptr_t)arch_stub_links_full || !thread_more_links(t))
+        return false;
+    *f->pc = (u64)(uintptr_t)arch_stub_link;
+    return true;
+}
+
 bool trap_on_fault(struct plat_fault *f)
 {
     struct thread *t = thread_running();
@@ -233,7 +244,13 @@ bool trap_on_fault(struct plat_fault *f)
             on_timer(t, f);
         return true;
     }
-    if (!t || !t->vm.entry_sp || !in_guest(f))
+    if (!t || !t->vm.entry_sp)
+        return false;
+    // The frames of C that is watched are larger than what is ready for them.
+    bool guest = in_guest(f);
+    if ((guest || PLAT_TRACKS_STACKS) && has_more(t, f))
+        return true;
+    if (!guest)
         return false;
     enum trap trap = classify(t, f);
     if (trap == TRAP_STACK && rt_pending(&t->vm))

@@ -8,12 +8,14 @@
 
 // Memory that code is written to. The bytes are written through `write` and run at `run` once
 // published; they are the same memory, mapped twice. Nothing is written past `capacity`: emitters
-// check before each instruction.
+// check before each instruction. Nor past `paid`, but where nobody pays (rt_pay_code).
 struct code_space {
     u8 *write;
-    const u8 *run;
+    const u8 *run; // NULL: it is only looked at
     u32 capacity;
     u32 used;
+    u32 paid;
+    struct account *payer; // NULL: nobody
 };
 
 // A frame of a stack trace.

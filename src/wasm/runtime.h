@@ -6,6 +6,8 @@
 #pragma once
 #include "wasm/vmctx.h"
 
+struct code_space;
+
 // Old size in pages, or -1. Never traps.
 s32 rt_memory_grow(struct vmctx *vm, u32 pages);
 enum trap rt_memory_copy(struct vmctx *vm, u32 dst, u32 src, u32 n);
@@ -38,6 +40,10 @@ void rt_poll(struct vmctx *vm);
 __attribute__((noreturn)) void rt_trap(struct vmctx *vm, enum trap trap);
 // The same, with the exit code of the program.
 __attribute__((noreturn)) void rt_exit(struct vmctx *vm, u32 code);
+// Charges bytes that the thread will keep until it ends; a trap if nobody pays.
+void rt_pay_stack(struct vmctx *vm, size_t bytes);
+// Charges the first `bytes` of the space to its payer, before they are written to. False: refused.
+bool rt_pay_code(struct code_space *space, u64 bytes);
 // For host functions that can block: raises the trap that thread_interrupt has asked for, if any.
 // To be called when a blocking call was interrupted (EINTR), and before one that may take long.
 void rt_check_interrupt(struct vmctx *vm);

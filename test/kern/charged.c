@@ -49,7 +49,7 @@ static void keeps(void)
         n = nb_stream_write(e[0], bytes, 1, NOW);
         TRUE(n == 1 || n == ERR_NO_MEMORY);
     }
-    TRUE(streams >= sent - 1 && streams <= sent);
+    TRUE(streams >= sent - 2 && streams <= sent); // one takes a little more than a message
     EXPECT(nb_handle_close(first[0]), 0);
     EXPECT(nb_handle_close(first[1]), 0);
     pair(&mine, &other);

@@ -111,12 +111,177 @@ static void fills(void)
     sleep_ms(1000);
 }
 
+// --- In a tree of processes
+
+enum { DESCENDANTS = 1000 };
+
+// Processes outlive who made them.
+static void waits(void)
+{
+    sleep_ms(2000);
+}
+
+static void wide(void)
+{
+    s64 s = 0, n = 0;
+    u32 module = own_module();
+    char args[] = "keeps.wasm\0waits";
+    for (; n < DESCENDANTS && s >= 0; n += s >= 0) {
+        s = nb_process_create(module, NEBULET_NO_HANDLE, NULL, 0, args, sizeof args);
+        if (s >= 0 && nb_process_start((u32)s) == 0)
+            nb_thread_yield();
+    }
+    print(n, s);
+}
+
+// Makes the next of the chain, which is sent what it takes to go on; the last one says how deep
+// that is. `done` closes when somebody has ended instead.
+static void next(u32 depth, u32 module, u32 done)
+{
+    char args[] = "keeps.wasm\0link";
+    u32 ends[2], sent[2] = {0, done};
+    s64 p = depth < DESCENDANTS ? nb_channel_create(&ends) : ERR_NO_RESOURCES;
+    if (p >= 0)
+        p = nb_process_create(module, ends[1], NULL, 0, args, sizeof args);
+    s64 again = p >= 0 ? nb_handle_duplicate(module, NEBULET_SAME_RIGHTS) : p;
+    sent[0] = (u32)again;
+    depth++;
+    if (again < 0 || nb_channel_send(ends[0], &depth, sizeof depth, sent, 2, NOW) ||
+        nb_process_start((u32)p))
+        nb_channel_send(done, &depth, sizeof depth, NULL, 0, NOW);
+}
+
+static void goes_on(void)
+{
+    u32 depth, got[2];
+    if (nb_channel_recv(0, &depth, sizeof depth, got, 2, NULL, FOREVER) == sizeof depth)
+        next(depth, got[0], got[1]);
+    waits();
+}
+
+static void chain(void)
+{
+    u32 near, far;
+    pair(&near, &far);
+    next(0, own_module(), far);
+    s64 n = recv_word(near, FOREVER);
+    print(n, n > 1 ? 0 : n);
+}
+
+// --- In threads: each goes some 400 KiB down its stack and waits there
+
+static __attribute__((noinline)) u64 down(u32 n, u64 a, u64 b, u64 c, u64 d)
+{
+    if (!n)
+        return (u64)nb_object_wait_many(NULL, 0, FOREVER);
+    u64 below = down(n - 1, b, c, d, a ^ n);
+    __asm__ volatile("" : "+r"(below));
+    return below + a + b * c + d;
+}
+
+static void goes_down(u32 n)
+{
+    nb_thread_exit((u32)down(n, 1, 2, 3, 4));
+}
+
+enum { FRAMES = 8000, MANY = 2000 };
+
+static void sits(void)
+{
+    for (u32 i = 0; i < MANY; i++) {
+        THREAD(goes_down, FRAMES);
+        nb_thread_yield();
+    }
+    sleep_ms(1000);
+    exit(0);
+}
+
+static void stacks(void)
+{
+    struct nebulet_exit e;
+    u32 p = child("sits", NEBULET_NO_HANDLE, NULL);
+    EXPECT(nb_process_wait(p, FOREVER, &e), 0);
+    TRUE(e.how != NEBULET_EXITED || e.code); // it was refused something
+    print(1, e.how);
+}
+
+// --- In modules
+
+// Five bytes for every number.
+static uint8_t *put_number(uint8_t *p, u32 n)
+{
+    for (u32 i = 0; i < 5; i++)
+        *p++ = (uint8_t)(n >> 7 * i & 0x7f) | (i < 4 ? 0x80 : 0);
+    return p;
+}
+
+static uint8_t *put(uint8_t *p, const void *bytes, u32 n)
+{
+    memcpy(p, bytes, n);
+    return p + n;
+}
+
+enum { BODY = 100000, DATA = 1 << 20 };
+
+// A function that calls itself a great many times: machine code is larger than that.
+static u32 a_function(uint8_t *to)
+{
+    static const uint8_t start[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0};
+    uint8_t *p = put(to, start, sizeof start);
+    *p++ = 10;
+    p = put_number(p, 1 + 5 + 2 + BODY);
+    *p++ = 1;
+    p = put_number(p, 2 + BODY);
+    *p++ = 0; // locals
+    for (u32 i = 0; i < BODY; i += 2)
+        p = put(p, "\x10\0", 2);
+    *p++ = 0x0b;
+    return (u32)(p - to);
+}
+
+// A memory that begins with data.
+static u32 data(uint8_t *to)
+{
+    static const uint8_t start[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 5, 3, 1, 0, 20, 11};
+    uint8_t *p = put(to, start, sizeof start);
+    p = put_number(p, 1 + 4 + 5 + DATA);
+    p = put(p, "\1\0\x41\0\x0b", 5);
+    p = put_number(p, DATA);
+    memset(p, 1, DATA);
+    return (u32)(p + DATA - to);
+}
+
+static void modules(u32 (*make)(uint8_t *to), u32 instances)
+{
+    char message[100];
+    uint8_t *bytes = malloc(2 << 20);
+    u32 n = make(bytes);
+    s64 s, made = 0, p;
+    for (; (s = nb_wasm_compile(bytes, n, message, sizeof message)) >= 0; made++)
+        for (u32 i = 0; i < instances; i++)
+            if ((p = nb_process_create((u32)s, NEBULET_NO_HANDLE, NULL, 0, "", 1)) >= 0)
+                nb_handle_close((u32)p);
+    print(made, s);
+}
+
+static void code(void)
+{
+    modules(a_function, 0);
+}
+
+static void images(void)
+{
+    modules(data, 3);
+}
+
 static const struct kind {
     const char *name;
     void (*fn)(void);
 } kinds[] = {
     {"channels", channels}, {"messages", messages},   {"handles", handles},   {"events", events},
     {"streams", streams},   {"arguments", arguments}, {"memories", memories}, {"fills", fills},
+    {"stacks", stacks},     {"sits", sits},           {"wide", wide},         {"waits", waits},
+    {"chain", chain},       {"link", goes_on},        {"code", code},         {"images", images},
 };
 
 int main(int argc, char **argv)

@@ -422,7 +422,7 @@ static status object_compile(struct object *o, u32 capacity, struct error *e)
     memset(o->memory + capacity, 0xa5, CANARY);
     o->c = (struct compiled){.module = o->m,
                              .funcs = calloc(n + 1, sizeof *o->c.funcs),
-                             .space = {o->memory, o->memory, capacity, 0}};
+                             .space = {.write = o->memory, .run = o->memory, .capacity = capacity}};
     status s = fast_engine.compile(&o->c, e);
     if (!s)
         o->c.engine = &fast_engine;

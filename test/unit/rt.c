@@ -870,10 +870,10 @@ static void types(void)
 static void code_ranges(void)
 {
     struct code_space a, b, c, all;
-    CHECK_IS(code_alloc(100, 100, &a), OK);
+    CHECK_IS(code_alloc(100, 100, NULL, &a), OK);
     CHECK_IS(a.capacity, 4096);
-    CHECK_IS(code_alloc(1 << 20, 1 << 20, &b), OK);
-    CHECK_IS(code_alloc(100, 100, &c), OK);
+    CHECK_IS(code_alloc(1 << 20, 1 << 20, NULL, &b), OK);
+    CHECK_IS(code_alloc(100, 100, NULL, &c), OK);
     b.used = 5000;
     memset(b.write, 0xc3, b.used);
     code_publish(&b, 0);
@@ -883,15 +883,15 @@ static void code_ranges(void)
     CHECK(code_contains(b.run) && !code_contains(b.write) && !code_contains(&a));
     const u8 *was = b.run;
     code_free(&b);
-    CHECK_IS(code_alloc(1 << 20, 1 << 20, &b), OK);
+    CHECK_IS(code_alloc(1 << 20, 1 << 20, NULL, &b), OK);
     CHECK(b.run == was);
     CHECK_IS(b.write[0], 0); // the pages were given back
     code_free(&a);
     code_free(&c);
     code_free(&b);
-    CHECK_IS(code_alloc(SIZE_MAX / 2, 1 << 29, &all), OK);
+    CHECK_IS(code_alloc(SIZE_MAX / 2, 1 << 29, NULL, &all), OK);
     CHECK_IS(all.capacity, 1 << 30);
-    CHECK_IS(code_alloc(1, 1, &a), ERR_NO_RESOURCES);
+    CHECK_IS(code_alloc(1, 1, NULL, &a), ERR_NO_RESOURCES);
     code_free(&all);
 }
 

@@ -198,6 +198,9 @@ arch_stub_return:
     ret
 
 2:  jmp *VM_FUNC_CODE(%r11)
+    .globl arch_stub_links_full
+    .hidden arch_stub_links_full
+arch_stub_links_full: // goes on at arch_stub_link, if there are more
 3:  ud2
     .byte TRAP_STACK_NUMBER
     .size arch_stub_link, . - arch_stub_link

@@ -123,9 +123,10 @@ void plat_code_decommit(const struct plat_code *w, size_t offset, size_t size)
 }
 
 // x86 keeps instruction fetch coherent with stores, through any mapping; jumping to the code orders
-// the two.
+// the two. Written pages would be resident a second time where they run: they are forgotten here.
 void plat_code_publish(const struct plat_code *w, size_t offset, size_t size)
 {
-    (void)w, (void)offset, (void)size;
+    size_t from = offset & ~(size_t)(PLAT_PAGE - 1);
     __asm__ volatile("" ::: "memory");
+    madvise(w->write + from, ALIGN_UP(offset + size, (size_t)PLAT_PAGE) - from, MADV_DONTNEED);
 }

@@ -7,16 +7,13 @@
 // goes to the hook, which may take such page faults of its own: as long as it works on a fault, the
 // next one finds another stack. Another fault that is more than a missing page is then fatal.
 //
-// Compiled code may have been interrupted anywhere, so the vector registers are saved for
-// interrupts. Faults that are not fatal end in an unwinding, which wants its argument and the flags;
-// all other registers are saved only to be printed.
+// Compiled code may have been interrupted anywhere, and may go on after a fault, so all registers
+// are saved, and what the hook changes among them comes back.
 #include "plat/pc/layout.h"
 
 #define VECTORS 48
 #define PAGE 14
 #define FIRST_INTERRUPT 32
-#define FRAME_RDI 80
-#define FRAME_RIP 136
 #define FRAME_ERROR 80 // before the last six registers are saved
 
     .text
@@ -78,6 +75,29 @@ vectors:
     mov %rsp, %rdi
     .endm
 
+// The frame is in rdi. Keeps nothing.
+    .macro with_vectors function
+    mov %rsp, %rbp
+    sub $512, %rsp
+    and $-16, %rsp
+    fxsave (%rsp)
+    call \function
+    fxrstor (%rsp)
+    mov %rbp, %rsp
+    .endm
+
+    .macro go_back
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbp
+    pop %rbx
+    restore_scratch
+    add $16, %rsp
+    iretq
+    .endm
+
     .p2align 4
 page_fault:
     push $PAGE
@@ -101,33 +121,17 @@ other_fault:
     mov %fs:CPU_NESTED_STACK, %rax
     xchg %rax, %fs:CPU_FAULT_STACK
     mov %rax, %rbx
-    call fault_trap
+    with_vectors fault_trap
     mov %rbx, %fs:CPU_FAULT_STACK
     movb $0, %fs:CPU_IN_HOOK
-    mov FRAME_RDI(%rsp), %rdi
-    add $FRAME_RIP, %rsp
-    iretq
+    go_back
 1:  call fault_nested // does not return
 
 interrupt:
     save_scratch
     save_others
-    mov %rsp, %rbx
-    sub $512, %rsp
-    and $-16, %rsp
-    fxsave (%rsp)
-    call fault_interrupt
-    fxrstor (%rsp)
-    mov %rbx, %rsp
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
-    restore_scratch
-    add $16, %rsp
-    iretq
+    with_vectors fault_interrupt
+    go_back
 
 // void page_clear(u64 page): keeps every vector register
     .globl page_clear

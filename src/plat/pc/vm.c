@@ -184,13 +184,12 @@ static u64 promised_for(const struct slot *s)
     return tables_of(s) + (s->ready_end - s->ready + s->to - memory_start(s)) / PLAT_PAGE;
 }
 
-// Whether it stays one interval, with the stack, which is committed at once, below everything else.
+// Whether it stays one interval, with the stack below everything else.
 static bool fits(const struct slot *s, u64 from, u64 to, bool stack)
 {
     if (s->from == s->to)
         return true;
-    return stack ? to == s->from && !s->stack_end
-                 : from == s->to || (to == s->from && !s->stack_end);
+    return to == s->from ? !stack || !s->stack_end : from == s->to && !stack;
 }
 
 static void extend(struct slot *s, u64 from, u64 to)
