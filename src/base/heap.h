@@ -10,10 +10,12 @@
 
 struct account;
 
-void *heap_alloc(size_t size);               // contents undefined
-void *heap_zalloc(size_t size);              // zeroed
-void *heap_resize(void *block, size_t size); // as realloc; the old block stays valid when it fails
-void heap_free(void *block);                 // NULL is fine
+void *heap_alloc(size_t size);  // contents undefined
+void *heap_zalloc(size_t size); // zeroed
+// As realloc; the old block stays valid when it fails. Looks up where there is much to copy: nobody
+// who does that holds a lock.
+void *heap_resize(void *block, size_t size);
+void heap_free(void *block); // NULL is fine
 
 // For what is everybody's, though one happens to need it first: nobody pays.
 void *heap_zalloc_unpaid(size_t size);

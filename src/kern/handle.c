@@ -2,6 +2,7 @@
 // Handle tables: see handle.h.
 #include "kern/handle.h"
 #include "base/heap.h"
+#include "base/lookup.h"
 
 enum { NONE = UINT32_MAX, FREE = 1 }; // FREE: the bit that is turned
 
@@ -87,9 +88,16 @@ struct object *handle_remove(struct handles *t, struct handle *e)
 
 void handles_free(struct handles *t)
 {
-    for (u32 i = 0; t->used; i++)
-        if (handle_at(t, i))
-            object_release(handle_remove(t, &t->at[i]));
+    enum { AT_ONCE = 256 };
+    for (u32 i = 0; t->used; i++) {
+        if (handle_at(t, i)) {
+            kern_acquire();
+            object_unref(handle_remove(t, &t->at[i]));
+            kern_release_slowly(); // what was in it may be much
+        }
+        if (i % AT_ONCE == AT_ONCE - 1)
+            look_up();
+    }
     if (t->at != t->few)
         heap_free(t->at);
     t->at = NULL;

@@ -68,7 +68,7 @@ static inline bool handles_room(const struct handles *t, u32 n)
 nebulet_handle handle_add(struct handles *t, struct object *o, u32 rights);
 // Forgets a handle that was found; the reference is the caller's.
 struct object *handle_remove(struct handles *t, struct handle *e);
-void handles_free(struct handles *t); // takes the lock for each
+void handles_free(struct handles *t); // takes the lock for each, and looks up
 // Bytes of the table beside the record.
 static inline size_t handles_size(const struct handles *t)
 {

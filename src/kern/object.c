@@ -62,10 +62,16 @@ static bool work(void)
 
 static u32 slow; // threads that will come back to it: others only help
 
-// Others get the lock in between.
+// Others get the lock in between. Nobody else gets this CPU, so it is not for long: the next to
+// come here goes on, and a tick sees to it that there is one.
 void kern_work_off(void)
 {
-    while (kern_work && work() && !slow) {
+    enum { AT_ONCE = 64 };
+    for (u32 i = 0; kern_work && work() && !slow; i++) {
+        if (i == AT_ONCE) {
+            sched_work_waits();
+            return;
+        }
         spin_release(&rt_switch_lock);
         spin_acquire(&rt_switch_lock);
     }

@@ -112,8 +112,10 @@ void pace_arm(struct cpu *c, const struct kthread *self, u64 now)
         u64 left = budget_left_ns(p->timed);
         ns = left < ns ? left : ns;
     }
-    if (unlikely(thread_vm(self->rt)->interrupt) && ns > HANDOVER_NS)
-        ns = HANDOVER_NS; // a request that the thread has not seen yet; it may be in C now
+    // A request that the thread has not seen yet, for it may be in C now; or nobody else works it
+    // off.
+    if (unlikely(thread_vm(self->rt)->interrupt || kern_work) && ns > HANDOVER_NS)
+        ns = HANDOVER_NS;
     if (ns != UINT64_MAX && now + ns < at)
         at = now + ns;
     if (at < now + 2 * TICK_NS && at < (now = plat_now()) + TICK_NS)

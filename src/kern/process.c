@@ -303,7 +303,7 @@ void process_over(struct process *p)
     object_set(&p->object, NEBULET_ENDED);
     sched_remove(p);
     object_unref(&p->object);
-    kern_release_slowly(); // many may have waited for that
+    kern_release();
 }
 
 bool process_destroy(struct object *o)

@@ -65,6 +65,7 @@ struct kthread {
     bool begun;
     bool exits_alone; // thread_exit, which is not the process's end
     bool returned;    // its last call is over, so nobody need ask it to end
+    bool undertakes;  // it is over, and begins once more to give back what its process has
     u32 id;
     status woken;                                  // why
     u32 value;                                     // the last call's result
@@ -131,6 +132,7 @@ struct process {
     bool queued;
     bool begun;    // it has had a thread, or somebody is about to give it one
     bool reported; // why it ended
+    bool emptied;  // what may be much is given back
     s64 slice;     // ticks left
     struct process *next_alive, **self_alive; // of its account
     struct budget *timed; // the nearest account with a limit of CPU time; NULL: there is none
@@ -182,23 +184,25 @@ s64 thread_new_wasi(struct process *p, u32 arg);
 
 // --- For the scheduler. The first on the thread's own stack: sets its next call up, if there is
 // one; the second on the CPU's, without the lock: buries it, and its process with the last one.
+// False: it is to begin once more first, as a fresh one.
 bool thread_next_call(struct kthread *t);
-// Of a process that ends: it mourns, and nobody has told it to stop.
-bool thread_may_wait(const struct kthread *t);
-void thread_over(struct kthread *t);
+bool thread_over(struct kthread *t);
 // Between the two, on the thread's own stack, without the lock: the last of a process gives back
 // what takes long, while others may run.
 void thread_ending(struct kthread *t);
-void process_over(struct process *p); // by the former
+// Of a process that ends: it mourns, and nobody has told it to stop.
+bool thread_may_wait(const struct kthread *t);
+bool thread_may_begin(const struct kthread *t); // a fresh one
+void process_over(struct process *p);           // by the former
 extern bool (*const sched_on_ended)(struct thread *rt);
 
 void process_info(const struct process *p, struct nebulet_info *out); // with the lock
 
 // What whoever joins everything wants to know (main/).
 struct kern_hooks {
-    // A thread's call has trapped, and the process ends for it; the frames are still there. On a
-    // thread of the process, which may wait; or, when there is no memory for one, on the CPU's
-    // stack: then sched_self() is NULL.
+    // A thread's call has trapped, and the process ends for it. On a thread of the process, which
+    // may wait; or, when there is no memory for one, on the CPU's stack, without the frames: then
+    // sched_self() is NULL.
     void (*trapped)(struct process *p, struct thread *t);
     // All threads are over, nothing is given back yet.
     void (*ending)(struct process *p);

@@ -63,7 +63,7 @@ static void switch_from(struct cpu *c, struct kthread *t)
     turn_keep_own(t);
     struct kthread *next = choose(c, t->process);
     if (next && next->status != THREAD_FRESH) {
-        if (unlikely(!c->tick_until) && (contended(c, next) || next->process->timed))
+        if (unlikely(!c->tick_until) && (contended(c, next) || next->process->timed || kern_work))
             pace_contend(c, next);
         pace_catch_up(c, next);
         if (next != t)
@@ -163,6 +163,14 @@ void sched_kick(struct process *p)
         plat_cpu_kick(p->home->id);
 }
 
+void sched_work_waits(void)
+{
+    struct cpu *c = sched_cpu();
+    const struct kthread *t = self_on(c);
+    if (t && !c->over && !c->rings)
+        pace_contend_slow(c, t);
+}
+
 void sched_pass(void)
 {
     struct cpu *c = sched_cpu();
@@ -246,12 +254,10 @@ static void preempt(struct vmctx *vm)
     pace_measure(now);
     pace_charge(c, p);
     c->tick_until = 0;
-    bool busy = kern_work; // somebody is at it
     pace_ring(c, now);
     if (unlikely(p->timed != NULL))
         budget_look(p->timed);
-    if (!busy)
-        kern_work_off(); // what alarms have begun: who runs next may not do it
+    kern_work_off(); // what alarms have begun, too: who runs next may not do it
     if (has_company(t))
         t->vm->poll = 1;
     requeue_handover(c);
@@ -302,11 +308,14 @@ static void bury(struct cpu *c)
     object_ref(&p->object);
     object_ref(&t->object);
     kern_release();
-    thread_over(t);
+    bool over = thread_over(t);
     kern_acquire();
     c->over = NULL;
     pace_charge(c, p);
-    turn_remove(t);
+    if (over)
+        turn_remove(t);
+    else
+        t->status = THREAD_FRESH;
     queue_leave(c, p);
     if (p->ring)
         queue_add(p, true);
@@ -321,13 +330,13 @@ static void enter(struct cpu *c, struct kthread *t)
     c->since = cpu_ticks();
     if (c->first && kern.started < kern.ncpus)
         queue_start_cpu();
-    if (fresh && t->process->state != NEBULET_LIVES && !thread_may_wait(t)) {
+    if (fresh && !thread_may_begin(t)) {
         t->status = THREAD_OVER;
         c->over = t;
         return;
     }
     t->status = THREAD_READY;
-    t->begun = true;
+    t->begun |= !t->undertakes;
     thread_arrive(t->rt); // a timer that runs out at once, or a kick, must find whose it is
     pace_enter(c, t);
     if (fresh) {

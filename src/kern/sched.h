@@ -43,6 +43,7 @@ struct kthread *sched_handed_over(struct kthread *me);
 void sched_arrived(struct kthread *me);
 void sched_begin(struct kthread *t); // a fresh one
 void sched_kick(struct process *p);  // its threads look up, if one of them runs
+void sched_work_waits(void);         // kern_work is to go on soon
 // Others run first: threads of the process, then processes.
 void sched_pass(void);
 void sched_add(struct process *p); // to the list of all

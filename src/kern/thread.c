@@ -258,6 +258,12 @@ static u32 value_of(const struct kthread *t, status s)
 // console may be slow; so a further thread of the process does it, while the one that has trapped
 // lies as it was.
 
+static bool must_tell(const struct kthread *t)
+{
+    return !t->mourns && !t->process->reported && thread_result(t->rt) == ERR_TRAP &&
+           thread_vm(t->rt)->trap != TRAP_KILLED && kern_hooks()->trapped;
+}
+
 static void mourn(struct vmctx *vm, u64 *slots)
 {
     const struct kthread *m = sched_self();
@@ -273,6 +279,7 @@ static void tell_of(struct kthread *t)
     struct kthread *m = make_thread(p);
     p->reported = true;
     if (!m) {
+        thread_forget_frames(t->rt); // it takes long to find them
         kern_hooks()->trapped(p, t->rt);
         return;
     }
@@ -288,6 +295,11 @@ static void tell_of(struct kthread *t)
 bool thread_may_wait(const struct kthread *t)
 {
     return t->mourns && !rt_pending(thread_vm(t->rt));
+}
+
+bool thread_may_begin(const struct kthread *t)
+{
+    return t->process->state == NEBULET_LIVES || t->undertakes || thread_may_wait(t);
 }
 
 // --- The end
@@ -306,8 +318,9 @@ static void judge(struct kthread *t)
     } else if (s == OK && t->id == 1) {
         process_stop(p, NEBULET_EXITED, 0, NULL);
     } else if (s == ERR_TRAP && trap != TRAP_KILLED) {
+        bool tell = must_tell(t);
         process_stop(p, NEBULET_TRAPPED, trap, NULL);
-        if (!p->reported && kern_hooks()->trapped)
+        if (tell)
             tell_of(t);
     } else if (s != OK && s != ERR_TRAP && s != ERR_CANCELLED) {
         process_stop(p, NEBULET_TRAPPED, TRAP_INTERNAL, NULL);
@@ -326,16 +339,37 @@ static bool alone(const struct kthread *t)
 void thread_ending(struct kthread *t)
 {
     struct process *p = t->process;
-    bool told = t->mourns || thread_result(t->rt) != ERR_TRAP || p->reported;
     kern_acquire();
-    bool last = told && alone(t);
+    bool last = !must_tell(t) && alone(t);
     kern_release();
     if (!last)
         return;
     judge(t); // what comes now is no part of its life
+    p->emptied = true;
     store_empty(p->store);
+    handles_free(&p->handles);
     if (kern_hooks()->release)
         kern_hooks()->release(p);
+}
+
+// The CPU's stack is no place for what takes long: nobody else has the CPU meanwhile. So the last
+// thread, if it has never begun, or could not have its trap told of, runs once more for that.
+static void nothing(struct vmctx *vm, u64 *slots)
+{
+    (void)vm, (void)slots;
+}
+
+static const struct vm_func undertaking = {
+    .host = nothing, .ref = &undertaking, .index = VM_FUNC_HOST};
+
+static bool must_undertake(struct kthread *t)
+{
+    kern_acquire();
+    t->undertakes = !t->process->emptied && alone(t);
+    kern_release();
+    if (t->undertakes)
+        thread_prepare(t->rt, &undertaking, t->slots, sched_on_ended);
+    return t->undertakes;
 }
 
 // With the lock. True: it was the last one.
@@ -363,13 +397,16 @@ static void free_stacks(struct kthread *t)
     t->own_instance = NULL;
 }
 
-void thread_over(struct kthread *t)
+bool thread_over(struct kthread *t)
 {
     struct process *p = t->process;
     struct kthread *dead = t->mourns;
-    judge(t);
+    if (!t->undertakes)
+        judge(t);
     if (p->mourner && p->mourner->mourns == t)
-        return;
+        return true;
+    if (!p->emptied && must_undertake(t))
+        return false;
     kern_acquire();
     if (dead)
         p->mourner = NULL;
@@ -386,4 +423,5 @@ void thread_over(struct kthread *t)
     kern_release();
     if (last)
         process_over(p);
+    return true;
 }

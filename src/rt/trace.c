@@ -265,6 +265,11 @@ static void walk_stack(struct thread *t)
     t->cut = w.ended;
 }
 
+void thread_forget_frames(struct thread *t)
+{
+    t->trapped.fresh = false;
+}
+
 // --- For people
 
 u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max)

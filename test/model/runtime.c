@@ -212,8 +212,8 @@ struct thread {
     struct vm_thread vm; // first
     u32 stack;
     struct account *payer;
-    bool in_guest; // between calls, where a tick can take the CPU away
-    struct vmctx *at;
+    bool in_guest;             // between calls, where a tick can take the CPU away
+    struct vmctx *at, host_vm; // in which a host function runs
     bool (*ended)(struct thread *t);
     const struct vm_func *func;
     u64 *slots;
@@ -266,6 +266,11 @@ struct vm_thread *thread_vm(struct thread *t)
 size_t thread_size(void)
 {
     return sizeof(struct thread);
+}
+
+void thread_forget_frames(struct thread *t)
+{
+    (void)t;
 }
 
 status thread_result(const struct thread *t)
@@ -324,6 +329,10 @@ void thread_switch(struct rt_cpu *c, struct thread *from, struct vmctx *vm, stru
 static status run(struct thread *t)
 {
     struct instance *in = t->at->instance;
+    if (t->func->index == VM_FUNC_HOST) {
+        t->func->host(t->at, t->slots);
+        return OK;
+    }
     const struct program *p = container_of(in->vm.module, struct model_module, m)->program;
     if (__builtin_setjmp(t->entry))
         return ERR_TRAP;
@@ -398,7 +407,7 @@ void thread_prepare(struct thread *t, const struct vm_func *f, u64 *slots,
 {
     t->vm.trap = TRAP_NONE;
     t->func = f->ref;
-    t->at = t->func->vm;
+    t->at = t->func->index == VM_FUNC_HOST ? &t->host_vm : t->func->vm;
     t->slots = slots;
     t->ended = ended;
 }

@@ -8,8 +8,9 @@
 //   probe: kept TICKS of the counter at most, COUNT times, from ADDRESS to ADDRESS
 //
 // the longest first. C has a CPU from when a guest calls it, or when it has looked up, or has been
-// switched to, up to when it returns to the guest, looks up, or switches. The interpreter counts as
-// the guest; it has looks of its own.
+// switched to, up to when it returns to the guest, looks up, or switches. On the CPU's own stack
+// there is nobody who could be left for others, so looks count only on threads. The interpreter
+// counts as the guest; it has looks of its own.
 //
 // Under QEMU's -icount the counter tells instructions, of all CPUs together: so what is kept is
 // only told on a machine with one. It runs where page faults and stubs do, so it keeps to general
@@ -185,9 +186,13 @@ static u32 call_look_up(void *argument)
     return real_look_up();
 }
 
+// On the CPU's own stack that lets nobody in.
 static u32 looks_up(void)
 {
-    return deaf ? 0 : look(call_look_up, NULL, __builtin_return_address(0));
+    if (deaf)
+        return 0;
+    return thread_running() ? look(call_look_up, NULL, __builtin_return_address(0))
+                            : real_look_up();
 }
 
 enum trap __real_rt_interrupted(struct vmctx *vm);

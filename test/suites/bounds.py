@@ -20,10 +20,6 @@ COUNT = ["-icount", f"shift={SHIFT},sleep=off", "-seed", "1", "-rtc",
          "base=2026-01-01T00:00:00,clock=vm"]
 LONGEST = 20000  # instructions that a lock may be held
 KEPT = 2000000  # that C may have a CPU without looking whether others want it
-LONGER = {"console.c": 40000}  # where locks are taken that are still too long
-# And from or to where C still keeps a CPU for too long: on the CPU's own stack (10,300,000 in fair) and
-# between two looks of the compiler (2,840,000 in lookup). What takes the time has not been found.
-KEPT_LONGER = {"to_cpu": 12000000, "fast_pause": 3000000}
 SOURCES = base.ROOT / "test/bounds"
 ARGUMENTS = {"soak": ["300", "1"], "fuzz": ["run", "20000", "1"], "registers": ["exact"],
              "watchdog": ["exact"], "preempt": ["exact"]}
@@ -53,16 +49,12 @@ def told(rest, what):
 def late(bench, rest):
     """What took too long, a line each."""
     kernel = bench.program.parent / KERNEL
-    held = [(n, f"held for {n} instructions at most, {count} times: taken in "
-                f"{source_of(kernel, taken)}; given back in {source_of(kernel, given)}")
-            for n, count, taken, given in told(rest, b"held") if n > LONGEST]
-    kept = [(n, f"C has the CPU for {n} instructions at most, {count} times: from "
-                f"{source_of(kernel, start)} to {source_of(kernel, end)}")
+    kept = [f"C has the CPU for {n} instructions at most, {count} times: from "
+            f"{source_of(kernel, start)} to {source_of(kernel, end)}"
             for n, count, start, end in told(rest, b"kept") if n > KEPT]
-    kept = [text for n, text in kept if n > max(
-        (most for where, most in KEPT_LONGER.items() if f" {where} (" in text), default=0)]
-    return kept + [text for n, text in held if n > max(
-        (most for where, most in LONGER.items() if f"({where}:" in text), default=0)]
+    return kept + [f"held for {n} instructions at most, {count} times: taken in "
+                   f"{source_of(kernel, taken)}; given back in {source_of(kernel, given)}"
+                   for n, count, taken, given in told(rest, b"held") if n > LONGEST]
 
 
 def build(source):

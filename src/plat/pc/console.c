@@ -15,7 +15,7 @@
 enum { DLE = 0x10 };
 enum {
     PROGRAMS = SERIAL_OUT / 2, // bytes of output that wait, from programs
-    WRITE_MAX = 2048,          // bytes of one call of theirs, which go out together
+    WRITE_MAX = 1024,          // bytes of one call of theirs, which go out together
     PIECE = 64,                // bytes that are made ready for the port at once
 };
 

@@ -10,6 +10,7 @@
 // Pages without a block in use go back at once, so that what is free after a program is what was
 // free before. One lock, for small blocks, runs and the count.
 #include "base/heap.h"
+#include "base/lookup.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
@@ -248,6 +249,16 @@ static bool resize_in_place(void *p, size_t size)
     return true;
 }
 
+// Large blocks may take long.
+static void copy(u8 *to, const u8 *from, size_t size)
+{
+    for (size_t n; size > LOOK_UP; to += n, from += n, size -= n) {
+        memcpy(to, from, n = LOOK_UP);
+        look_up();
+    }
+    memcpy(to, from, size);
+}
+
 void *raw_resize(void *p, size_t size)
 {
     if (!p)
@@ -258,7 +269,7 @@ void *raw_resize(void *p, size_t size)
     void *to = raw_alloc(size);
     if (!to)
         return NULL;
-    memcpy(to, p, room < size ? room : size);
+    copy(to, p, room < size ? room : size);
     raw_free(p);
     return to;
 }
