@@ -64,6 +64,7 @@ struct process {
     struct module_object *module;
     struct limits_of_process limits;
     struct word_table words;
+    struct mapping *mappings; // kern/memory.h; newest first
     u64 *slots; // of the last call's arguments and results; NULL: it has none
     u64 watchdog_interval;
     bool trace;
