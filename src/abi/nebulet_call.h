@@ -24,6 +24,7 @@ typedef struct stream object_stream;
 typedef struct event object_event;
 typedef struct timer object_timer;
 typedef struct module_object object_module;
+typedef struct memory_object object_memory;
 
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
     struct call_##name {                                                                           \

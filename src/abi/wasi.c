@@ -149,14 +149,15 @@ static enum fs_error check_path(const u8 *p, u32 n)
 
 static enum fs_error take_path(const struct call *c, const u64 *slots, char out[VFS_PATH])
 {
-    u32 n = (u32)slots[1];
+    u32 n = (u32)slots[1], copied = n < VFS_PATH ? n : VFS_PATH;
     const u8 *p = guest(c, (u32)slots[0], n);
-    enum fs_error e = p ? check_path(p, n) : E_FAULT;
-    if (e)
-        return e;
-    memcpy(out, p, n);
-    out[n] = 0;
-    return E_SUCCESS;
+    if (!p)
+        return E_FAULT;
+    memcpy(out, p, copied); // first, for another process may change it (kern/memory.h)
+    enum fs_error e = check_path((const u8 *)out, n);
+    if (!e)
+        out[n] = 0;
+    return e;
 }
 
 static enum fs_error take_iovs(const struct call *c, const u64 *slots, struct vfs_iov *out,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Atomics. A process runs on one CPU at a time, and its threads switch only in calls and polls: so
 // these are plain instructions, without a lock prefix, and with a check of the alignment.
-// Misaligned comes before out of bounds, for then the access itself can do the rest.
+// Misaligned comes before out of bounds, for then the access itself can do the rest. Only where a
+// module can map memory that other processes have, too, they are locked ones, and stores and fences
+// wait until what was stored before is seen (SDM 3A 9.2).
 //
 // Registers: an instruction may find no more than four that it can have. Address, two operands and
 // the old value take them all; what is computed goes through the scratch register, unless that has
@@ -68,6 +70,12 @@ static void store_width(struct fast *f, u32 log2, u32 r, struct x64_operand m)
     x64_mem(&f->a, insn[log2], log2 == 3, r, m);
 }
 
+void atomic_fence(struct fast *f)
+{
+    x64_lock(&f->a);
+    x64_imm_mem(&f->a, G1_OR, false, x64_at(RSP, 0), 0);
+}
+
 static void atomic_load(struct fast *f, const struct width *w, u64 offset)
 {
     struct x64_operand m = atomic_address(f, offset, w->log2);
@@ -81,6 +89,8 @@ static void atomic_store(struct fast *f, const struct width *w, u64 offset)
 {
     u32 r = pop_reg(f);
     store_width(f, w->log2, r, atomic_address(f, offset, w->log2));
+    if (f->m->maps)
+        atomic_fence(f);
 }
 
 // A register for what is computed: see above.
@@ -132,6 +142,77 @@ static void atomic_compare(struct fast *f, const struct width *w, u64 offset)
     result_old(f, w->type, old);
 }
 
+// --- Locked. What is read replaces what is in `reg`.
+
+static void locked(struct fast *f, const u32 insn[3], u32 log2, u32 reg, struct x64_operand m)
+{
+    x64_lock(&f->a);
+    x64_mem(&f->a, insn[log2 < 2 ? log2 : 2], log2 == 3, reg, m);
+}
+
+static void widen(struct fast *f, u32 log2, u32 r)
+{
+    if (log2 < 2)
+        x64_reg(&f->a, log2 ? I_MOVZX16 : I_MOVZX8, false, r, r);
+}
+
+static const u32 compare_exchange[] = {I_CMPXCHG8, I_CMPXCHG16, I_CMPXCHG};
+
+// By the instructions that give the old value back.
+static void locked_exchange(struct fast *f, const struct width *w, u64 offset, u32 kind)
+{
+    static const u32 add[] = {I_XADD8, I_XADD16, I_XADD}, exchange[] = {I_XCHG8, I_XCHG16, I_XCHG};
+    u32 b = pop_reg(f);
+    struct x64_operand m = atomic_address(f, offset, w->log2);
+    u32 old = reg_alloc(f, GPR_MASK);
+    move_reg(f, w->type, old, b);
+    if (kind == SUB)
+        x64_group3_reg(&f->a, G3_NEG, w->log2 == 3, old);
+    locked(f, kind == EXCHANGE ? exchange : add, w->log2, old, m);
+    widen(f, w->log2, old);
+    result_old(f, w->type, old);
+}
+
+// Until nobody has come in between.
+static void locked_modify(struct fast *f, const struct width *w, u64 offset, u32 kind)
+{
+    static const u32 insn[] = {[AND] = I_AND, [OR] = I_OR, [XOR] = I_XOR};
+    reg_take(f, RAX);
+    u32 b = pop_reg(f);
+    struct x64_operand m = atomic_address(f, offset, w->log2);
+    load_width(f, w->log2, RAX, m);
+    u32 new = work_register(f, m);
+    u8 *again = f->a.p;
+    move_reg(f, w->type, new, RAX);
+    x64_reg(&f->a, insn[kind], w->log2 == 3, new, b);
+    locked(f, compare_exchange, w->log2, new, m);
+    x64_jcc_back(&f->a, CC_NE, again);
+    widen(f, w->log2, RAX);
+    result_old(f, w->type, RAX);
+}
+
+static void locked_compare(struct fast *f, const struct width *w, u64 offset)
+{
+    reg_take(f, RAX);
+    u32 replacement = pop_reg(f), expected = pop_reg(f);
+    struct x64_operand m = atomic_address(f, offset, w->log2);
+    move_reg(f, w->log2 == 3 ? T64 : T32, RAX, expected);
+    locked(f, compare_exchange, w->log2, replacement, m);
+    widen(f, w->log2, RAX);
+    result_old(f, w->type, RAX);
+}
+
+static void locked_op(struct fast *f, const struct width *w, u64 offset, u32 kind)
+{
+    switch (kind) {
+    case ADD:
+    case SUB:
+    case EXCHANGE: locked_exchange(f, w, offset, kind); break;
+    case COMPARE: locked_compare(f, w, offset); break;
+    default: locked_modify(f, w, offset, kind); break;
+    }
+}
+
 void atomic_op(struct fast *f, u32 op)
 {
     u32 kind = (op - OP_i32_atomic_load) / WIDTHS;
@@ -139,8 +220,15 @@ void atomic_op(struct fast *f, u32 op)
     leb_u32(&f->pc); // alignment: the natural one
     u64 offset = leb_u32(&f->pc);
     switch (kind) {
-    case LOAD: atomic_load(f, w, offset); break;
-    case STORE: atomic_store(f, w, offset); break;
+    case LOAD: atomic_load(f, w, offset); return;
+    case STORE: atomic_store(f, w, offset); return;
+    default: break;
+    }
+    if (f->m->maps) {
+        locked_op(f, w, offset, kind);
+        return;
+    }
+    switch (kind) {
     case COMPARE: atomic_compare(f, w, offset); break;
     default: atomic_modify(f, w, offset, kind); break;
     }

@@ -68,6 +68,7 @@ void memory_size(struct fast *f);
 struct x64_operand address(struct fast *f, const struct slot *s, u64 offset);
 
 // --- atomic.c
+void atomic_fence(struct fast *f);
 void atomic_op(struct fast *f, u32 op); // loads, stores, and what does both
 
 // --- variable.c

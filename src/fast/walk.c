@@ -130,9 +130,11 @@ static void prefixed(struct fast *f)
 static void atomic(struct fast *f)
 {
     u32 op = 0xfe00 | leb_u32(&f->pc);
-    if (op == OP_atomic_fence)
-        f->pc++; // everything is in order already
-    else if (op < OP_i32_atomic_load)
+    if (op == OP_atomic_fence) {
+        f->pc++;
+        if (f->m->maps) // else everything is in order already
+            atomic_fence(f);
+    } else if (op < OP_i32_atomic_load)
         runtime_op(f, op);
     else
         atomic_op(f, op);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The atomics, which run.c includes once: all operands are in memory. A process runs on one CPU at
-// a time, so they are plain accesses that insist on alignment; only those that wait or wake are
-// calls.
+// a time, but another one may have a page of its memory, too (kern/memory.h), so they are atomic
+// and sequentially consistent; those that wait or wake are calls.
 //
 // frame->call is at the prefix, pc behind the memarg, and r0 is its offset.
 
@@ -12,17 +12,14 @@
     if (unlikely(address + (size) > bytes))                                                        \
     TRAP_CALL(TRAP_MEMORY)
 
-#define ATOMIC_LOAD(to) __builtin_memcpy(&(to), mem + address, sizeof(to))
-#define ATOMIC_STORE(from) __builtin_memcpy(mem + address, &(from), sizeof(from))
+#define ATOMIC_PLACE(type) ((type *)(void *)(mem + address))
 
 #define ALOAD(code, id, text, R, type, align)                                                      \
     HANDLER(id)                                                                                    \
     {                                                                                              \
         BEGIN;                                                                                     \
         ATOMIC_ADDRESS(1, sizeof(type));                                                           \
-        type value;                                                                                \
-        ATOMIC_LOAD(value);                                                                        \
-        sp[-1] = value;                                                                            \
+        sp[-1] = __atomic_load_n(ATOMIC_PLACE(type), __ATOMIC_SEQ_CST);                            \
         NEXT;                                                                                      \
     }
 
@@ -31,8 +28,7 @@
     {                                                                                              \
         BEGIN;                                                                                     \
         ATOMIC_ADDRESS(2, sizeof(type));                                                           \
-        type value = (type)sp[-1];                                                                 \
-        ATOMIC_STORE(value);                                                                       \
+        __atomic_store_n(ATOMIC_PLACE(type), (type)sp[-1], __ATOMIC_SEQ_CST);                      \
         sp -= 2;                                                                                   \
         NEXT;                                                                                      \
     }
@@ -42,10 +38,10 @@
     {                                                                                              \
         BEGIN;                                                                                     \
         ATOMIC_ADDRESS(2, sizeof(type));                                                           \
-        type a, b = (type)sp[-1];                                                                  \
-        ATOMIC_LOAD(a);                                                                            \
-        type value = (type)(expr);                                                                 \
-        ATOMIC_STORE(value);                                                                       \
+        type a = *ATOMIC_PLACE(volatile type), b = (type)sp[-1];                                   \
+        while (!__atomic_compare_exchange_n(ATOMIC_PLACE(type), &a, (type)(expr), false,           \
+                                            __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))                   \
+            ;                                                                                      \
         sp--;                                                                                      \
         sp[-1] = a;                                                                                \
         NEXT;                                                                                      \
@@ -56,10 +52,9 @@
     {                                                                                              \
         BEGIN;                                                                                     \
         ATOMIC_ADDRESS(3, sizeof(type));                                                           \
-        type a, expected = (type)sp[-2], value = (type)sp[-1];                                     \
-        ATOMIC_LOAD(a);                                                                            \
-        if (a == expected)                                                                         \
-            ATOMIC_STORE(value);                                                                   \
+        type a = (type)sp[-2];                                                                     \
+        __atomic_compare_exchange_n(ATOMIC_PLACE(type), &a, (type)sp[-1], false, __ATOMIC_SEQ_CST, \
+                                    __ATOMIC_SEQ_CST);                                             \
         sp -= 2;                                                                                   \
         sp[-1] = a;                                                                                \
         NEXT;                                                                                      \
@@ -71,6 +66,7 @@ HANDLER(atomic_fence)
 {
     BEGIN;
     pc++;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     NEXT;
 }
 

@@ -6,6 +6,7 @@
 #include "base/heap.h"
 #include "base/lookup.h"
 #include "kern/channel.h"
+#include "kern/memory.h"
 #include "kern/sched.h"
 #include "kern/share.h"
 #include "kern/word.h"
@@ -292,6 +293,7 @@ void process_over(struct process *p)
     assert(!p->threads && !p->nthreads);
     if (kern_hooks()->ending)
         kern_hooks()->ending(p);
+    mappings_drop(p);
     dismantle(p);
     handles_free(&p->handles);
     if (p->words.buckets)

@@ -105,6 +105,7 @@ struct process {
         u32 threads, weight, privileges, cpu;
     } limits; // beside those of its account and its handles
     struct word_table words;
+    struct mapping *mappings; // kern/memory.h; newest first
     u64 *slots; // of the last call's arguments and results; NULL: it has none
     u64 watchdog_interval;
     bool trace;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Threads, from the first, which begins a process, to the last, which ends it: see process.h.
 #include "base/heap.h"
+#include "kern/memory.h"
 #include "kern/sched.h"
 #include "kern/word.h"
 #include "plat/plat.h"
@@ -346,6 +347,7 @@ void thread_ending(struct kthread *t)
         return;
     judge(t); // what comes now is no part of its life
     p->emptied = true;
+    mappings_drop(p);
     store_empty(p->store);
     handles_free(&p->handles);
     if (kern_hooks()->release)

@@ -42,6 +42,18 @@ void plat_image_free(struct plat_image *i); // mapped nowhere; NULL is fine
 status plat_image_map(struct plat_image *i, void *p);
 void plat_image_unmap(struct plat_image *i, void *p); // its pages are zero again
 
+// --- Shared memory: pages that several reservations have at once, which all see each other's
+// writes. They are there from the beginning, zero.
+struct plat_shared;
+// NULL: no memory, or the process is to end, for it looks up meanwhile.
+struct plat_shared *plat_shared_create(size_t size);
+// Gives back a part of what is mapped nowhere, in bounded time: true when nothing is left.
+bool plat_shared_free(struct plat_shared *m);
+// `size` bytes of it, from `offset` on, in the place of committed pages at p, which are gone. A
+// failure leaves zeros there, and anything else than this and its undoing needs them unmapped.
+status plat_shared_map(struct plat_shared *m, size_t offset, void *p, size_t size);
+void plat_shared_unmap(void *p, size_t size); // committed pages are there again, as new
+
 // From how many bytes on it is worth while
 extern const struct plat_costs {
     size_t zero;  // to leave zeroing to plat_zero

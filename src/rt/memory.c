@@ -172,11 +172,28 @@ bool memory_image(struct vm_memory *m, struct plat_image *image)
     return slot->image;
 }
 
+status memory_share(struct vm_memory *m, u64 address, struct plat_shared *s, u64 offset, u64 size)
+{
+    ((struct memory_slot *)m)->patched = true;
+    return plat_shared_map(s, offset, m->base + address, size);
+}
+
+// Where an image is mapped, its pages would come back.
+void memory_unshare(struct vm_memory *m, u64 address, u64 size)
+{
+    plat_shared_unmap(m->base + address, size);
+    if (((struct memory_slot *)m)->image)
+        memset(m->base + address, 0, size);
+}
+
 void memory_free(struct store *s, struct vm_memory *m)
 {
     if (!m)
         return;
     struct memory_slot *slot = (struct memory_slot *)m;
+    if (slot->patched)
+        unmap_image(slot);
+    slot->patched = false;
     memory_shrink(s, m);
     u64 bytes = m->bytes;
     if (s->realm->closing) {

@@ -11,6 +11,7 @@ struct memory_slot {
     struct vm_memory vm; // first: vm_memory pointers of the runtime are slot pointers
     struct memory_slot *next;
     struct plat_image *image; // it begins with; NULL: none
+    bool patched;             // memory_share: what it began with is not all there any more
     struct thread *thread;    // in front of it, in use or not; NULL: there has been none yet
 };
 

@@ -99,6 +99,13 @@ bool instance_start(struct instance *i, struct vm_func *out);
 // Looks up an export of any kind. ERR_NOT_FOUND.
 status instance_export(struct instance *i, const char *name, size_t length, struct extern_ *out);
 
+// --- Memory that several stores have at once (plat/plat.h): takes the place of what a memory has
+// there. All numbers are multiples of PLAT_PAGE and lie within both. Pages that a memory has so are
+// unmapped before its store is emptied. In bounded time only for a few hundred pages.
+struct plat_shared;
+status memory_share(struct vm_memory *m, u64 address, struct plat_shared *s, u64 offset, u64 size);
+void memory_unshare(struct vm_memory *m, u64 address, u64 size); // zeros are there then
+
 // --- Threads: a coroutine with its stack, on which guest code runs.
 struct thread;
 struct thread *thread_create(struct store *s); // NULL: no memory

@@ -305,19 +305,25 @@ static bool name_is(struct name n, const char *text)
     return n.length == strlen(text) && memcmp(n.p, text, n.length) == 0;
 }
 
-static bool starts_threads(const struct import *im)
+static bool is_call(const struct import *im, const char *name)
 {
-    if (name_is(im->module, "wasi"))
-        return name_is(im->field, "thread-spawn");
-    return name_is(im->field, "thread_spawn") &&
+    return name_is(im->field, name) &&
            (name_is(im->module, "nebulet") || name_is(im->module, "abi") ||
             name_is(im->module, "env"));
+}
+
+static bool starts_threads(const struct import *im)
+{
+    return (name_is(im->module, "wasi") && name_is(im->field, "thread-spawn")) ||
+           is_call(im, "thread_spawn");
 }
 
 static void import_func(struct decode *d, struct import *im)
 {
     if (read_ok(&d->r) && starts_threads(im))
         d->m->threads = true;
+    if (read_ok(&d->r) && is_call(im, "memory_map"))
+        d->m->maps = true;
     struct module *m = d->m;
     u32 type = read_index(d, m->ntypes, "type");
     if (m->funcs)

@@ -124,6 +124,7 @@ struct module {
     // It can have a second thread, for it imports a function that starts one: loops poll, but for
     // those of functions whose bit is set in noswitch (NULL: none is).
     bool threads;
+    bool maps; // it can have memory that other processes have, too: its atomics are locked
     u64 *noswitch;
 
     // Names for traces, from the "name" section, which may be wrong or missing: func_names is NULL

@@ -319,6 +319,17 @@ void model_pause(void)
 
 // --- The rest
 
+struct plat_shared *plat_shared_create(size_t size)
+{
+    return heap_zalloc(size);
+}
+
+bool plat_shared_free(struct plat_shared *shared)
+{
+    heap_free(shared);
+    return true;
+}
+
 status plat_entropy(void *p, size_t n)
 {
     memset(p, 7, n);

@@ -623,6 +623,17 @@ void guest_burn(void)
 }
 
 // A loop's poll (arch_stub_poll, rt_poll).
+status memory_share(struct vm_memory *m, u64 address, struct plat_shared *s, u64 offset, u64 size)
+{
+    (void)m, (void)address, (void)s, (void)offset, (void)size;
+    return OK;
+}
+
+void memory_unshare(struct vm_memory *m, u64 address, u64 size)
+{
+    (void)m, (void)address, (void)size;
+}
+
 static const struct rt_waiting *waiting;
 
 void rt_set_waiting(const struct rt_waiting *w)

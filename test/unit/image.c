@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Unit test of images (plat/plat.h): every reservation sees the image and its own writes, and what
-// plat_zero, plat_image_unmap and plat_decommit bring back.
+// Unit test of images and shared memory (plat/plat.h): every reservation sees the image and its own
+// writes, and what plat_zero, plat_image_unmap and plat_decommit bring back; of shared memory all
+// see all writes, also where an image was.
 #include "base/types.h"
 #include "plat/plat.h"
 #include <stdio.h>
@@ -76,6 +77,32 @@ static void test_ends(struct plat_image *image)
     plat_release(p, 1 << 30);
 }
 
+static void test_shared(struct plat_image *image)
+{
+    u8 *a = reserve(), *b = reserve();
+    struct plat_shared *m = plat_shared_create(3 * PLAT_PAGE);
+    CHECK(m);
+    CHECK(plat_image_map(image, a) == OK);
+    memset(b, 1, COMMITTED);
+    CHECK(plat_shared_map(m, 0, a + PLAT_PAGE, 3 * PLAT_PAGE) == OK);
+    CHECK(plat_shared_map(m, PLAT_PAGE, b + 8 * PLAT_PAGE, PLAT_PAGE) == OK);
+    CHECK(zero(a + PLAT_PAGE, 3 * PLAT_PAGE) && zero(b + 8 * PLAT_PAGE, PLAT_PAGE));
+    CHECK(a[PLAT_PAGE - 1] == bytes[PLAT_PAGE - 1] && a[4 * PLAT_PAGE] == bytes[4 * PLAT_PAGE]);
+    CHECK(b[8 * PLAT_PAGE - 1] == 1 && b[9 * PLAT_PAGE] == 1);
+    a[2 * PLAT_PAGE + 9] = 42;
+    CHECK(b[8 * PLAT_PAGE + 9] == 42);
+    plat_shared_unmap(b + 8 * PLAT_PAGE, PLAT_PAGE);
+    CHECK(zero(b + 8 * PLAT_PAGE, PLAT_PAGE) && a[2 * PLAT_PAGE + 9] == 42);
+    plat_shared_unmap(a + PLAT_PAGE, 3 * PLAT_PAGE);
+    plat_image_unmap(image, a);
+    plat_zero(a, COMMITTED);
+    CHECK(zero(a, COMMITTED));
+    plat_release(a, 1 << 30);
+    plat_release(b, 1 << 30);
+    while (!plat_shared_free(m))
+        ;
+}
+
 int main(void)
 {
     for (size_t i = 0; i < SIZE; i++)
@@ -87,6 +114,7 @@ int main(void)
         bytes[i] = i / PLAT_PAGE == 3 ? 0 : (u8)(i * 7 + i / PLAT_PAGE);
     test_sharing(image);
     test_ends(image);
+    test_shared(image);
     plat_image_free(image);
     plat_image_free(NULL);
     printf("%d passed, %d failed\n", passed, failed);

@@ -65,6 +65,8 @@ u64 table_entry(u64 address);               // 0: not mapped
 void table_protect(u64 address, u64 flags); // a page that is mapped
 // For all CPUs, if that page is still there; likewise.
 bool table_replace(u64 address, u64 page, u64 entry);
+// Pages of somebody else's, where nothing is mapped: all of them, as table_map would one.
+void table_share(u64 address, const u64 *pages, u64 count);
 // Calls `each` for those pages that have been written to and are not shared; stops when `most` such
 // are there, and returns how far it came.
 u64 table_each_written(u64 address, u64 end, u32 most,
@@ -83,6 +85,7 @@ bool vm_write_fault(u64 address); // one that is there, and not writable; true: 
 bool code_fault(u64 address);
 extern u64 vm_kept_pages;    // never to come back: records of slots, tables of all
 u64 vm_keep_page(void);      // one of those, all zero; 0: no memory
+void vm_drop(void *p, size_t size); // makes committed pages, above any stack, new again
 void *vm_alloc(size_t size); // a reservation with its front committed, for the heap
 bool vm_resize(void *p, size_t size);
 size_t vm_size(const void *p); // bytes committed from the front on

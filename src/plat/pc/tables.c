@@ -160,6 +160,21 @@ bool table_map(u64 address, u64 page, u64 flags)
     return fresh;
 }
 
+void table_share(u64 address, const u64 *pages, u64 count)
+{
+    enum { AT_ONCE = 32 };
+    u64 *path[4];
+    for (u64 n; count; address += n * PLAT_PAGE, pages += n, count -= n) {
+        n = min(min(count, AT_ONCE), 512 - index_at(address, 0));
+        spin_lock_deep(&lock);
+        walk_make(address, path);
+        for (u64 i = 0; i < n; i++)
+            path[0][i] = pages[i] | PTE_SHARED | PTE_PRESENT | PTE_WRITE | PTE_NX;
+        *path[1] += n * COUNT_ONE;
+        spin_unlock(&lock);
+    }
+}
+
 // The entries on the way to an address, down to the one for its last table; false: there is none.
 // Either way, up to where the next one could be.
 static bool walk(u64 address, u64 end, u64 *path[4], u64 *next)

@@ -18,6 +18,7 @@
 // from any CPU, but not at the same time. Only the heap's are touched, for the first time, by
 // several.
 #include "arch/arch.h"
+#include "base/assert.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
@@ -329,6 +330,14 @@ void plat_release(void *p, size_t size)
     s->next = w->unused;
     w->unused = slot_number(w, (u64)p) + 1;
     spin_unlock(&lock);
+}
+
+void vm_drop(void *p, size_t size)
+{
+    const struct slot *s = find_or_die(p);
+    u64 from = (u64)p, to = from + size;
+    assert(from >= memory_start(s) && to <= s->to);
+    table_unmap(from, to - from, page_unclaim);
 }
 
 static void renew(const void *slot, u64 address, u64 page)

@@ -117,6 +117,29 @@ void plat_image_unmap(struct plat_image *i, void *p)
     (void)i, (void)p;
 }
 
+struct plat_shared *plat_shared_create(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+bool plat_shared_free(struct plat_shared *m)
+{
+    (void)m;
+    return true;
+}
+
+status plat_shared_map(struct plat_shared *m, size_t offset, void *p, size_t size)
+{
+    (void)m, (void)offset, (void)p, (void)size;
+    return ERR_NOT_SUPPORTED;
+}
+
+void plat_shared_unmap(void *p, size_t size)
+{
+    (void)p, (void)size;
+}
+
 status plat_code_window(size_t size, struct plat_code *out)
 {
     (void)size, (void)out;

@@ -383,6 +383,12 @@ static inline void x64_ret(struct assembler *a, u32 pop)
         x64_byte(a, 0xc3);
 }
 
+// Of the instruction that follows.
+static inline void x64_lock(struct assembler *a)
+{
+    x64_byte(a, 0xf0);
+}
+
 // ud2 and the trap's number: how compiled code raises one (abi.h).
 static inline void x64_trap(struct assembler *a, u32 trap)
 {
