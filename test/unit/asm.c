@@ -229,7 +229,8 @@ static const char *row_reg(const struct row *r, bool wide, u32 reg)
         return xmm_names[reg];
     if (r->flags & X64_B)
         return gpr_names[0][reg];
-    return !strcmp(r->id, "MOV_STORE16") ? gpr_names[1][reg] : gpr(is_wide(r, wide), reg);
+    bool word = r->flags & X64_ST && ends_with(r->id, "16");
+    return word ? gpr_names[1][reg] : gpr(is_wide(r, wide), reg);
 }
 
 static const char *row_rm(const struct row *r, bool wide, u32 rm)
