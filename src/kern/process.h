@@ -106,7 +106,7 @@ struct process {
     } limits; // beside those of its account and its handles
     struct word_table words;
     struct mapping *mappings; // kern/memory.h; newest first
-    u64 *slots; // of the last call's arguments and results; NULL: it has none
+    u64 *slots;               // of the last call's arguments and results; NULL: it has none
     u64 watchdog_interval;
     bool trace;
     void *owner; // of whoever started it from outside; see kern_hooks

@@ -307,9 +307,8 @@ static bool name_is(struct name n, const char *text)
 
 static bool is_call(const struct import *im, const char *name)
 {
-    return name_is(im->field, name) &&
-           (name_is(im->module, "nebulet") || name_is(im->module, "abi") ||
-            name_is(im->module, "env"));
+    return name_is(im->field, name) && (name_is(im->module, "nebulet") ||
+                                        name_is(im->module, "abi") || name_is(im->module, "env"));
 }
 
 static bool starts_threads(const struct import *im)
