@@ -40,6 +40,9 @@ static inline bool fits_s32(enum ty t, u64 imm)
 // --- integer.c
 void integer_op(struct fast *f, u32 op, enum ty t, u32 base); // base: OP_i32_clz or OP_i64_clz
 
+// --- divide.c
+void divide(struct fast *f, enum ty t, bool is_signed, bool rem);
+
 // --- compare.c
 u32 nonzero(struct fast *f, u32 r, bool wide); // sets the flags; the condition that r is not 0
 bool flags_wanted(

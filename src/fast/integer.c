@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Integer arithmetic. Two-operand instructions, with lea, rorx and the shifts of BMI2 where they
 // save a move; constants as immediates, multiplications and unsigned divisions by constants without
-// either.
+// either (divide.c).
 #include "fast/emit.h"
 
 // Where integer_op() jumps to, and what need not save the registers of others.
@@ -266,112 +266,6 @@ OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
     u32 b = pop_reg(f), a = pop_reg(f);
     u32 dst = result_begin(f, t, a);
     x64_shiftx(&f->a, op, wide, dst, a, b);
-    result_end(f, t, dst);
-}
-
-// Division by a power of two, unsigned. False: not that.
-static bool divide_shift(struct fast *f, enum ty t, u64 d, bool rem)
-{
-    bool wide = ty_wide(t);
-    if (!wide)
-        d = (u32)d;
-    if (!d || (d & (d - 1)) || (rem && d > 1u << 31))
-        return false;
-    pop(f);
-    u32 a = pop_reg(f);
-    u32 dst = result_begin(f, t, a);
-    move_reg(f, t, dst, a);
-    if (rem)
-        x64_imm(&f->a, G1_AND, wide, dst, (s32)(d - 1));
-    else if (d > 1)
-        x64_shift_imm(&f->a, SH_SHR, wide, dst, (u32)__builtin_ctzll(d));
-    result_end(f, t, dst);
-    return true;
-}
-
-// Unsigned 32-bit division by a constant: multiply by the rounded-up reciprocal (Granlund and
-// Montgomery, "Division by invariant integers using multiplication", PLDI 1994; Hacker's Delight
-// 10-9). The 33-bit multiplier is split into 2^32 + m, and the sum taken in 64 bits.
-static bool divide_const_u32(struct fast *f, u32 d, bool rem)
-{
-    if (d < 3)
-        return false;
-    u32 l = 32 - (u32)__builtin_clz(d - 1);      // ceil(log2 d)
-    u64 m = ((((1ull << l) - d) << 32) / d) + 1; // multiplier less 2^32
-    pop(f);
-    u32 a = pop_reg(f);
-    u32 q = reg_alloc(f, GPR_MASK);
-    struct assembler *s = &f->a;
-    // q = ((a * m >> 32) + a) >> l, the sum having 33 bits
-    x64_mov_imm(s, SCRATCH, m);
-    x64_reg(s, I_IMUL, true, SCRATCH, a);
-    x64_shift_imm(s, SH_SHR, true, SCRATCH, 32);
-    x64_mem(s, I_LEA, true, q, (struct x64_operand){(u8)a, SCRATCH, 0, 0});
-    x64_shift_imm(s, SH_SHR, true, q, l);
-    if (!rem) {
-        u32 dst = result_begin(f, T32, q);
-        move_reg(f, T32, dst, q);
-        result_end(f, T32, dst);
-        return true;
-    }
-    x64_imul_imm(s, false, q, q, (s32)d);
-    move_reg(f, T32, SCRATCH, a);
-    x64_reg(s, I_SUB, false, SCRATCH, q);
-    u32 dst = result_begin(f, T32, q);
-    move_reg(f, T32, dst, SCRATCH);
-    result_end(f, T32, dst);
-    return true;
-}
-
-OUT_OF_LINE static void divide(struct fast *f, enum ty t, bool is_signed, bool rem)
-{
-    struct assembler *s = &f->a;
-    bool wide = ty_wide(t);
-    const struct slot *sb = &f->slots[f->sp - 1];
-    bool constant = sb->kind == SLOT_CONST;
-    u64 d = constant ? sb->imm : 0;
-    if (constant && !is_signed &&
-        (divide_shift(f, t, d, rem) || (t == T32 && divide_const_u32(f, (u32)d, rem))))
-        return;
-    struct slot b = pop(f);
-    if (constant)
-        x64_mov_imm(s, SCRATCH, wide ? d : (u32)d);
-    else
-        move_reg(f, t, SCRATCH, value_reg(f, &b));
-    u32 a = pop_reg(f);
-    if (a != RAX) {
-        reg_take(f, RAX);
-        move_reg(f, t, RAX, a);
-    } else if (!owned(f, RAX)) {
-        local_drop(f, RAX);
-    }
-    if (a != RDX || !owned(f, RDX))
-        reg_take(f, RDX);
-    if (is_signed && !constant) {
-        x64_reg(s, I_TEST, wide, SCRATCH, SCRATCH);
-        trap_if(f, CC_E, TRAP_DIV_ZERO);
-    } else if (is_signed && (wide ? d : (u32)d) == 0) {
-        x64_reg(s, I_TEST, wide, SCRATCH, SCRATCH);
-        trap_if(f, CC_E, TRAP_DIV_ZERO);
-    }
-    u8 *minus_one = NULL;
-    if (is_signed && rem) { // the quotient of INT_MIN / -1 overflows, the remainder is 0
-        x64_imm(s, G1_CMP, wide, SCRATCH, -1);
-        u8 *no = x64_jcc8(s, CC_NE);
-        x64_reg(s, I_XOR, false, RDX, RDX);
-        minus_one = x64_jmp8(s);
-        x64_bind8(s, no);
-    }
-    if (is_signed)
-        x64_cdq(s, wide);
-    else
-        x64_reg(s, I_XOR, false, RDX, RDX);
-    x64_group3_reg(s, is_signed ? G3_IDIV : G3_DIV, wide, SCRATCH);
-    if (minus_one)
-        x64_bind8(s, minus_one);
-    u32 from = rem ? RDX : RAX;
-    u32 dst = result_begin(f, t, from);
-    move_reg(f, t, dst, from);
     result_end(f, t, dst);
 }
 

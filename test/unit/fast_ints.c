@@ -274,7 +274,66 @@ static void extended_later(struct buf *b) // after the local has changed
     op(b, OP_i64_or);
 }
 
+// --- Division by constants
+#define DIVIDE(name, code, prefix, d)                                                              \
+    static void name(struct buf *b)                                                                \
+    {                                                                                              \
+        get(b, 0);                                                                                 \
+        prefix##_const(b, d);                                                                      \
+        op(b, OP_##prefix##_##code);                                                               \
+    }
+#define DIVIDE4(name, prefix, d)                                                                   \
+    DIVIDE(name##_div_u, div_u, prefix, d)                                                         \
+    DIVIDE(name##_rem_u, rem_u, prefix, d)                                                         \
+    DIVIDE(name##_div_s, div_s, prefix, d)                                                         \
+    DIVIDE(name##_rem_s, rem_s, prefix, d)
+DIVIDE4(three, i32, 3)
+DIVIDE4(seven, i32, 7)
+DIVIDE4(ten, i32, 10)
+DIVIDE4(large, i32, INT32_MAX)
+DIVIDE4(least, i32, INT32_MIN)
+DIVIDE4(less, i32, -10)
+DIVIDE4(one, i32, 1)
+DIVIDE4(minus, i32, -1)
+DIVIDE4(eight, i32, 8)
+DIVIDE4(wide_three, i64, 3)
+DIVIDE4(wide_seven, i64, 7)
+DIVIDE4(wide_ten, i64, 10)
+DIVIDE4(wide_prime, i64, 2013265921)
+DIVIDE4(wide_word, i64, 0x100000001)
+DIVIDE4(wide_large, i64, INT64_MAX)
+DIVIDE4(wide_least, i64, INT64_MIN)
+DIVIDE4(wide_less, i64, -1000)
+DIVIDE4(wide_minus, i64, -1)
+DIVIDE4(wide_eight, i64, 8)
+
 static const struct body_case cases[] = {
+#define ROWS(name, type, bytes)                                                                    \
+    {#name " /", type, name##_div_u, bytes}, {#name " %", type, name##_rem_u, bytes},              \
+        {#name " / signed", type, name##_div_s, bytes},                                            \
+    {                                                                                              \
+        #name " % signed", type, name##_rem_s, bytes                                               \
+    }
+    ROWS(three, "ii:i", 60),
+    ROWS(seven, "ii:i", 60),
+    ROWS(ten, "ii:i", 60),
+    ROWS(large, "ii:i", 60),
+    ROWS(least, "ii:i", 60),
+    ROWS(less, "ii:i", 60),
+    ROWS(one, "ii:i", 60),
+    ROWS(minus, "ii:i", 60),
+    ROWS(eight, "ii:i", 60),
+    ROWS(wide_three, "II:I", 60),
+    ROWS(wide_seven, "II:I", 60),
+    ROWS(wide_ten, "II:I", 60),
+    ROWS(wide_prime, "II:I", 60),
+    ROWS(wide_word, "II:I", 60),
+    ROWS(wide_large, "II:I", 60),
+    ROWS(wide_least, "II:I", 60),
+    ROWS(wide_less, "II:I", 60),
+    ROWS(wide_minus, "II:I", 60),
+    ROWS(wide_eight, "II:I", 60),
+#undef ROWS
     {"x & 0xff", "ii:i", mask_byte, 4},
     {"x & 0xffff", "ii:i", mask_half, 4},
     {"x & 0x80", "ii:i", mask_other, 8},
@@ -511,6 +570,56 @@ static void test_length(const struct body_case *c)
     free(bytes.at);
 }
 
+// Many divisors, and dividends beside their multiples.
+static u64 random_bits(u64 *seed)
+{
+    *seed = *seed * 6364136223846793005 + 1442695040888963407;
+    return *seed >> (*seed >> 58) | *seed << 40;
+}
+
+static void divisors(struct mod *m, const u64 *d, u32 n, bool wide)
+{
+    static const u32 codes[] = {OP_i32_div_u, OP_i32_rem_u, OP_i32_div_s, OP_i32_rem_s};
+    u32 type = mod_type(m, wide ? "I:I" : "i:i");
+    for (u32 i = 0; i < n; i++) {
+        for (u32 k = 0; k < COUNT(codes); k++) {
+            struct buf b = body(0, 0);
+            get(&b, 0);
+            if (wide)
+                i64_const(&b, (s64)d[i]);
+            else
+                i32_const(&b, (s32)d[i]);
+            op(&b, wide ? codes[k] - OP_i32_clz + OP_i64_clz : codes[k]);
+            mod_func(m, type, &b);
+        }
+    }
+}
+
+static void test_divisors(bool wide)
+{
+    enum { DIVISORS = 100, DIVIDENDS = 12 };
+    u64 seed = 1, d[DIVISORS];
+    for (u32 i = 0; i < DIVISORS; i++) {
+        d[i] = wide ? random_bits(&seed) : (u32)random_bits(&seed) >> i % 28;
+        d[i] += !d[i];
+    }
+    struct mod m = {0};
+    divisors(&m, d, DIVISORS, wide);
+    struct buf bytes = mod_finish(&m);
+    struct pair p;
+    if (pair_start(&p, &bytes)) {
+        for (u32 i = 0; i < DIVISORS * 4 * DIVIDENDS; i++) {
+            u32 func = i / DIVIDENDS;
+            u64 times = random_bits(&seed) % ((wide ? UINT64_MAX : UINT32_MAX) / d[func / 4] + 1);
+            u64 n = i % 6 ? times * d[func / 4] - i % 2 : -times * d[func / 4] - i % 2;
+            n = wide ? n : (u32)n;
+            agree(&p, func, &n, 1, 1);
+        }
+        pair_end(&p);
+    }
+    free(bytes.at);
+}
+
 int main(void)
 {
     if (rt_init()) {
@@ -522,6 +631,9 @@ int main(void)
         test_same(&cases[i]);
         test_length(&cases[i]);
     }
+    about = "divisors";
+    test_divisors(false);
+    test_divisors(true);
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }
