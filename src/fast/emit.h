@@ -44,10 +44,13 @@ void integer_op(struct fast *f, u32 op, enum ty t, u32 base); // base: OP_i32_cl
 void divide(struct fast *f, enum ty t, bool is_signed, bool rem);
 
 // --- compare.c
-u32 nonzero(struct fast *f, u32 r, bool wide); // sets the flags; the condition that r is not 0
-bool flags_wanted(
-    const struct fast *f); // may a condition stay in the flags for the next instruction?
-void compare(struct fast *f, enum ty t, u32 cc);
+// May a condition stay in the flags for the instruction at pc?
+bool flags_wanted(const u8 *pc);
+// Sets the flags; the condition under which r is not 0.
+u32 nonzero(struct fast *f, u32 r, bool wide);
+void push_condition(struct fast *f, u32 cc); // the flags as an i32
+u32 condition_of(u32 op);                    // of an integer comparison
+void compare(struct fast *f, enum ty t, u32 op);
 void compare_float(struct fast *f, enum ty t, u32 op);
 void eqz(struct fast *f, bool wide);
 void select_op(struct fast *f);

@@ -138,7 +138,7 @@ OUT_OF_LINE static void alu(struct fast *f, enum ty t, const struct alu *op)
 static void and_imm(struct fast *f, enum ty t, u32 a, u32 imm)
 {
     bool wide = ty_wide(t);
-    if (wide ? *f->pc == OP_i64_eqz : flags_wanted(f)) {
+    if (wide ? *f->pc == OP_i64_eqz : flags_wanted(f->pc)) {
         if (imm <= 0xff)
             x64_test_imm8(&f->a, a, imm);
         else

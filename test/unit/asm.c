@@ -445,6 +445,15 @@ static void test_test_imm(void)
         x64_test_imm8(&a, r, 0x80 | r);
         expect("test %s,0x%x", gpr_names[0][r], 0x80 | r);
     }
+    for (u32 i = 0; i < noperands; i++) {
+        u32 imm = 0x80 | i % 64;
+        x64_cmp8_mem(&a, operands[i], imm);
+        expect("cmp %s,0x%x", memory("BYTE", operands[i]), imm);
+        x64_test_mem(&a, true, operands[i], imm);
+        expect("test %s,0x%x", memory("BYTE", operands[i]), imm);
+        x64_test_mem(&a, false, operands[i], imm << 24 | imm);
+        expect("test %s,0x%x", memory("DWORD", operands[i]), imm << 24 | imm);
+    }
 }
 
 // --- Shifts, one-operand instructions, conditions

@@ -274,6 +274,132 @@ static void extended_later(struct buf *b) // after the local has changed
     op(b, OP_i64_or);
 }
 
+// --- Loads that only decide. The second argument is stored, and read again.
+static void stored(struct buf *b, u32 code)
+{
+    get(b, 0);
+    i32_const(b, 0xf8);
+    op(b, OP_i32_and);
+    get(b, 1);
+    op2(b, OP_i32_store, 2, 0);
+    get(b, 0);
+    i32_const(b, 0xf8);
+    op(b, OP_i32_and);
+    op2(b, code, 0, 0);
+}
+
+#define DECIDE(name, load, prefix, imm, code)                                                      \
+    static void name(struct buf *b)                                                                \
+    {                                                                                              \
+        stored(b, OP_##load);                                                                      \
+        prefix##_const(b, imm);                                                                    \
+        op(b, OP_##prefix##_##code);                                                               \
+    }
+#define DECIDE3(name, load, prefix, imm)                                                           \
+    DECIDE(name##_eq, load, prefix, imm, eq)                                                       \
+    DECIDE(name##_lt_s, load, prefix, imm, lt_s)                                                   \
+    DECIDE(name##_ge_u, load, prefix, imm, ge_u)
+DECIDE3(byte, i32_load8_u, i32, 0x80)
+DECIDE3(byte_small, i32_load8_u, i32, 7)
+DECIDE3(byte_beyond, i32_load8_u, i32, 0x100)
+DECIDE3(byte_negative, i32_load8_u, i32, -1)
+DECIDE3(signed_byte, i32_load8_s, i32, -1)
+DECIDE3(signed_beyond, i32_load8_s, i32, 0x80)
+DECIDE3(half, i32_load16_u, i32, 1)
+DECIDE3(word, i32_load, i32, INT32_MIN)
+DECIDE3(wide_byte, i64_load8_u, i64, 255)
+DECIDE3(wide_signed, i64_load8_s, i64, -128)
+DECIDE3(wide, i64_load, i64, 0x7fffffff)
+DECIDE3(wide_beyond, i64_load, i64, 0x80000000)
+DECIDE3(wide_part, i64_load32_u, i64, 100)
+
+static void branch_on(struct buf *b)
+{
+    op1(b, OP_br_if, 0);
+    get(b, 1);
+    add_const(b, 1);
+    op1(b, OP_local_set, 1);
+    op(b, OP_end);
+    get(b, 1);
+}
+
+static void branch_on_byte(struct buf *b)
+{
+    op1(b, OP_block, VOID);
+    stored(b, OP_i32_load8_u);
+    branch_on(b);
+}
+
+static void branch_on_no_word(struct buf *b)
+{
+    op1(b, OP_block, VOID);
+    stored(b, OP_i32_load);
+    op(b, OP_i32_eqz);
+    branch_on(b);
+}
+
+static void branch_on_bits(struct buf *b, u32 code, s32 mask)
+{
+    op1(b, OP_block, VOID);
+    stored(b, code);
+    i32_const(b, mask);
+    op(b, OP_i32_and);
+    branch_on(b);
+}
+
+static void branch_on_bit_of_byte(struct buf *b)
+{
+    branch_on_bits(b, OP_i32_load8_u, 0x80);
+}
+
+static void branch_on_sign(struct buf *b)
+{
+    branch_on_bits(b, OP_i32_load8_s, 0x100);
+}
+
+static void branch_on_bits_of_word(struct buf *b)
+{
+    branch_on_bits(b, OP_i32_load, INT32_MIN);
+}
+
+static void branch_on_low_bit(struct buf *b)
+{
+    branch_on_bits(b, OP_i32_load, 1);
+}
+
+static void select_on_wide_bits(struct buf *b)
+{
+    get(b, 0);
+    get(b, 1);
+    stored(b, OP_i64_load);
+    i64_const(b, 0xf0000000);
+    op(b, OP_i64_and);
+    op(b, OP_i64_eqz);
+    op(b, OP_select);
+}
+
+static void compare_with_word(struct buf *b)
+{
+    get(b, 0);
+    stored(b, OP_i32_load);
+    op(b, OP_i32_lt_s);
+}
+
+static void compare_const_with_word(struct buf *b)
+{
+    i32_const(b, 10);
+    stored(b, OP_i32_load);
+    op(b, OP_i32_lt_s);
+}
+
+static void compare_with_wide(struct buf *b)
+{
+    get(b, 0);
+    op(b, OP_i64_extend_i32_u);
+    stored(b, OP_i64_load);
+    op(b, OP_i64_gt_u);
+}
+
 // --- Division by constants
 #define DIVIDE(name, code, prefix, d)                                                              \
     static void name(struct buf *b)                                                                \
@@ -334,6 +460,35 @@ static const struct body_case cases[] = {
     ROWS(wide_minus, "II:I", 60),
     ROWS(wide_eight, "II:I", 60),
 #undef ROWS
+#define ROWS(name, bytes)                                                                          \
+    {#name " ==", "ii:i", name##_eq, bytes}, {#name " <", "ii:i", name##_lt_s, bytes},             \
+    {                                                                                              \
+        #name " >= unsigned", "ii:i", name##_ge_u, bytes                                           \
+    }
+    ROWS(byte, 33),
+    ROWS(byte_small, 33),
+    ROWS(byte_beyond, 39),
+    ROWS(byte_negative, 39),
+    ROWS(signed_byte, 33),
+    ROWS(signed_beyond, 39),
+    ROWS(half, 39),
+    ROWS(word, 39),
+    ROWS(wide_byte, 33),
+    ROWS(wide_signed, 33),
+    ROWS(wide, 39),
+    ROWS(wide_beyond, 45),
+    ROWS(wide_part, 39),
+#undef ROWS
+    {"branch if byte", "ii:i", branch_on_byte, 45},
+    {"branch if no word", "ii:i", branch_on_no_word, 45},
+    {"branch if bit of byte", "ii:i", branch_on_bit_of_byte, 45},
+    {"branch if sign of byte", "ii:i", branch_on_sign, 60},
+    {"branch if bits of word", "ii:i", branch_on_bits_of_word, 48},
+    {"branch if low bit", "ii:i", branch_on_low_bit, 45},
+    {"select if no bits", "ii:i", select_on_wide_bits, 48},
+    {"x < word", "ii:i", compare_with_word, 36},
+    {"c < word", "ii:i", compare_const_with_word, 40},
+    {"x > wide", "ii:i", compare_with_wide, 36},
     {"x & 0xff", "ii:i", mask_byte, 4},
     {"x & 0xffff", "ii:i", mask_half, 4},
     {"x & 0x80", "ii:i", mask_other, 8},
