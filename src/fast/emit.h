@@ -10,6 +10,12 @@
 u32 result_begin(struct fast *f, enum ty t, u32 a);
 // The result is in r, which result_begin chose.
 void result_end(struct fast *f, enum ty t, u32 r);
+// The result that result_end pushed, if it did, has no more than so many bits.
+static inline void result_bits(struct fast *f, u32 sp, u32 bits)
+{
+    if (f->sp > sp)
+        f->slots[sp].bits = (u8)bits;
+}
 // dst = a op b for an instruction whose operands cannot be exchanged; dst = b is allowed.
 void two_operand(struct fast *f, u32 insn, enum ty t, u32 dst, u32 a, u32 b);
 // Is the popped slot an operand that instructions can read where it is, in the frame?
@@ -65,6 +71,9 @@ void truncate(struct fast *f, enum ty from, enum ty to, bool is_signed, bool sat
 // --- memory.c
 void load(struct fast *f, u32 op);
 void store(struct fast *f, u32 op);
+// The load that comes next, if one does: of the address index << scale, popped, which does not
+// wrap.
+bool load_scaled(struct fast *f, u32 index, u32 scale);
 void memory_size(struct fast *f);
 // The operand for a popped address and a static offset. It may be in the scratch register.
 struct x64_operand address(struct fast *f, const struct slot *s, u64 offset);

@@ -146,7 +146,7 @@ static void and_imm(struct fast *f, enum ty t, u32 a, u32 imm)
         push(f, SLOT_FLAGS, t)->reg = CC_NE;
         return;
     }
-    u32 dst = result_begin(f, t, a);
+    u32 sp = f->sp, dst = result_begin(f, t, a);
     u32 insn = imm == 0xff ? I_MOVZX8 : imm == 0xffff ? I_MOVZX16 : I_MOV_LOAD;
     if (imm == UINT32_MAX || (dst != a && insn != I_MOV_LOAD)) {
         x64_reg(&f->a, insn, false, dst, a);
@@ -156,6 +156,7 @@ static void and_imm(struct fast *f, enum ty t, u32 a, u32 imm)
         flags_of(f, dst, wide);
     }
     result_end(f, t, dst);
+    result_bits(f, sp, imm ? 32 - (u32)__builtin_clz(imm) : 1);
 }
 
 OUT_OF_LINE static void and(struct fast *f, enum ty t, const struct alu *op)
@@ -231,6 +232,16 @@ static void shift_by_cl(struct fast *f, enum ty t, enum x64_shift op)
     result_end(f, t, dst);
 }
 
+// Does a mask come next, of `bits` bits at most? What lies above does not matter then.
+static bool masked(const struct fast *f, enum ty t, u32 bits)
+{
+    const u8 *p = f->pc;
+    if (*p++ != (t == T32 ? OP_i32_const : OP_i64_const))
+        return false;
+    u64 mask = (u64)leb_s64(&p);
+    return *p == op_of(t, OP_i32_and) && bits < 64 && mask >> bits == 0;
+}
+
 OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
 {
     bool wide = ty_wide(t);
@@ -239,15 +250,23 @@ OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
     if (sb->kind == SLOT_CONST) {
         u32 mask = wide ? 63 : 31, count = (u32)sb->imm & mask;
         pop(f);
+        u32 bits = f->slots[f->sp - 1].bits;
         u32 a = pop_reg(f);
         struct x64_operand sum = {NO_REG, (u8)a, (u8)count, 0};
-        if (op == SH_SHL && count <= 3 && sum_extend(f, t, &sum)) {
-            sum_end(f, t, sum);
-            return;
+        if (op == SH_SHL && count <= 3) {
+            if (bits && bits + count <= 32 && load_scaled(f, a, count))
+                return;
+            if (sum_extend(f, t, &sum)) {
+                sum_end(f, t, sum);
+                return;
+            }
         }
-        u32 dst = result_begin(f, t, a);
-        if (rotate && dst != a && (f->features & X64_BMI2)) {
-            x64_rorx(&f->a, wide, dst, a, op == SH_ROR ? count : (0 - count) & mask);
+        u32 sp = f->sp, dst = result_begin(f, t, a);
+        bool rotated = rotate || (op == SH_SHR && masked(f, t, mask + 1 - count));
+        if (rotated && dst != a && (f->features & X64_BMI2)) {
+            x64_rorx(&f->a, wide, dst, a, op == SH_ROL ? (0 - count) & mask : count);
+        } else if (op == SH_SHL && count - 1 < 3 && dst != a) {
+            x64_lea_scaled(&f->a, wide, dst, a, count);
         } else {
             move_reg(f, t, dst, a);
             if (count) {
@@ -257,6 +276,8 @@ OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
             }
         }
         result_end(f, t, dst);
+        if (op == SH_SHR)
+            result_bits(f, sp, mask + 1 - count);
         return;
     }
     if (rotate || !(f->features & X64_BMI2)) {

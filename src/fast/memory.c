@@ -61,9 +61,11 @@ static const struct load loads[] = {
 static void load_from(struct fast *f, const struct load *l, struct x64_operand m)
 {
     u32 reuse = !ty_fp(l->type) && m.index != SCRATCH ? m.index : NO_REG;
-    u32 dst = result_begin(f, l->type, reuse);
+    u32 sp = f->sp, dst = result_begin(f, l->type, reuse);
     x64_mem(&f->a, l->insn, l->wide, dst, m);
     result_end(f, l->type, dst);
+    if (l->insn == I_MOVZX8 || l->insn == I_MOVZX16)
+        result_bits(f, sp, l->insn == I_MOVZX8 ? 8 : 16);
 }
 
 // --- Loads that only decide: the value is compared where it lies, or bits of it are tested, and
@@ -126,17 +128,36 @@ static bool load_compare(struct fast *f, const struct load *l, struct x64_operan
     return true;
 }
 
+static void load_at(struct fast *f, const struct load *l, struct x64_operand m)
+{
+    if (ty_fp(l->type) || !load_compare(f, l, m))
+        load_from(f, l, m);
+}
+
 void load(struct fast *f, u32 op)
 {
     u64 offset = memarg_offset(f);
     const u8 *before = f->a.p;
     struct slot s = pop(f);
-    const struct load *l = &loads[op - OP_i32_load];
-    struct x64_operand m = address(f, &s, offset);
-    if (!ty_fp(l->type) && load_compare(f, l, m))
-        return;
-    load_from(f, l, m);
+    load_at(f, &loads[op - OP_i32_load], address(f, &s, offset));
     flags_kept(f, before);
+}
+
+bool load_scaled(struct fast *f, u32 index, u32 scale)
+{
+    const u8 *op = f->pc, *p = op + 1;
+    if (*op < OP_i32_load || *op > OP_i64_load32_u)
+        return false;
+    leb_u32(&p);
+    u64 offset = leb_u32(&p);
+    if (offset >= VM_MEMORY_GUARD - WASM_PAGE)
+        return false;
+    f->op = op;
+    locate_note(f, op);
+    f->pc = p;
+    load_at(f, &loads[*op - OP_i32_load],
+            (struct x64_operand){MEMORY, (u8)index, (u8)scale, (s32)offset});
+    return true;
 }
 
 static void store_value(struct fast *f, u32 op, u32 r, struct x64_operand m)

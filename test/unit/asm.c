@@ -433,6 +433,18 @@ static void test_imul_imm(void)
     }
 }
 
+static void test_lea_scaled(void)
+{
+    for (u32 i = 0; i < 16 * 16 * 4 * 2; i++) {
+        u32 reg = i & 15, index = i >> 4 & 15, scale = i >> 8 & 3;
+        bool wide = i >> 10;
+        if (index == RSP)
+            continue;
+        x64_lea_scaled(&a, wide, reg, index, scale);
+        expect("lea %s,[%s*%d+0x0]", gpr(wide, reg), gpr(true, index), 1 << scale);
+    }
+}
+
 static void test_test_imm(void)
 {
     for (u32 i = 0; i < COUNT(imms) * 32; i++) {
@@ -793,6 +805,7 @@ int main(void)
     test_mov_imm();
     test_mov_mem_imm();
     test_imul_imm();
+    test_lea_scaled();
     test_test_imm();
     test_shifts();
     test_vex();

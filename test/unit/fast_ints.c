@@ -274,6 +274,115 @@ static void extended_later(struct buf *b) // after the local has changed
     op(b, OP_i64_or);
 }
 
+// --- Table look-ups
+static void store_pair(struct buf *b)
+{
+    i32_const(b, 0);
+    get(b, 1);
+    op2(b, OP_i32_store, 2, 1016);
+    i32_const(b, 0);
+    get(b, 0);
+    op2(b, OP_i32_store, 2, 8);
+}
+
+static void look_up_byte(struct buf *b)
+{
+    store_pair(b);
+    masked(b, 0xff);
+    shl(b, 2);
+    op2(b, OP_i32_load, 2, 0);
+}
+
+static void look_up_half(struct buf *b)
+{
+    store_pair(b);
+    get(b, 0);
+    i32_const(b, 20);
+    op(b, OP_i32_shr_u);
+    shl(b, 3);
+    op2(b, OP_i32_load16_s, 1, 8);
+}
+
+static void look_up_decides(struct buf *b)
+{
+    store_pair(b);
+    masked(b, 127);
+    op2(b, OP_i32_load8_u, 0, 0);
+    shl(b, 3);
+    op2(b, OP_i32_load8_u, 0, 1);
+    i32_const(b, 10);
+    op(b, OP_i32_lt_u);
+}
+
+static void look_up_wraps(struct buf *b) // 30 bits and 3: an i32 does not hold the address
+{
+    store_pair(b);
+    masked(b, 0x20000001);
+    shl(b, 3);
+    op2(b, OP_i32_load, 2, 0);
+}
+
+static void look_up_beyond(struct buf *b)
+{
+    store_pair(b);
+    masked(b, 0xff);
+    shl(b, 3);
+    op2(b, OP_i32_load, 2, UINT32_MAX);
+}
+
+static void field(struct buf *b)
+{
+    get(b, 0);
+    i32_const(b, 14);
+    op(b, OP_i32_shr_u);
+    i32_const(b, 0x3fc);
+    op(b, OP_i32_and);
+}
+
+static void field_of_top(struct buf *b)
+{
+    get(b, 0);
+    i32_const(b, 22);
+    op(b, OP_i32_shr_u);
+    i32_const(b, 0x3fc);
+    op(b, OP_i32_and);
+}
+
+static void field_beyond(struct buf *b)
+{
+    get(b, 0);
+    i32_const(b, 24);
+    op(b, OP_i32_shr_u);
+    i32_const(b, 0x1ff);
+    op(b, OP_i32_and);
+}
+
+static void field_wide(struct buf *b)
+{
+    get(b, 0);
+    i64_const(b, 40);
+    op(b, OP_i64_shr_u);
+    i64_const(b, 0xfffff0);
+    op(b, OP_i64_and);
+}
+
+static void field_unshifted(struct buf *b)
+{
+    get(b, 0);
+    i64_const(b, 64);
+    op(b, OP_i64_shr_u);
+    i64_const(b, -1);
+    op(b, OP_i64_and);
+}
+
+static void eightfold(struct buf *b)
+{
+    get(b, 0);
+    shl(b, 3);
+    get(b, 0);
+    op(b, OP_i32_xor);
+}
+
 // --- Loads that only decide. The second argument is stored, and read again.
 static void stored(struct buf *b, u32 code)
 {
@@ -479,6 +588,17 @@ static const struct body_case cases[] = {
     ROWS(wide_beyond, 45),
     ROWS(wide_part, 39),
 #undef ROWS
+    {"look up a byte", "ii:i", look_up_byte, 48},
+    {"look up bits above", "ii:i", look_up_half, 56},
+    {"look up, and decide", "ii:i", look_up_decides, 64},
+    {"look up what wraps", "ii:i", look_up_wraps, 60},
+    {"look up beyond", "ii:i", look_up_beyond, 90},
+    {"field", "ii:i", field, 11},
+    {"field at the top", "ii:i", field_of_top, 11},
+    {"field beyond the top", "ii:i", field_beyond, 11},
+    {"field of 64 bits", "II:I", field_wide, 13},
+    {"field of all", "II:I", field_unshifted, 16},
+    {"x * 8 ^ x", "ii:i", eightfold, 12},
     {"branch if byte", "ii:i", branch_on_byte, 45},
     {"branch if no word", "ii:i", branch_on_no_word, 45},
     {"branch if bit of byte", "ii:i", branch_on_bit_of_byte, 45},

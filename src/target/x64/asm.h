@@ -177,6 +177,15 @@ static inline void x64_frame(struct assembler *a, u32 insn, bool wide, u32 reg, 
     a->p = p + (small ? 3 : 6);
 }
 
+// lea reg, [index << scale]: no register besides.
+static inline void x64_lea_scaled(struct assembler *a, bool wide, u32 reg, u32 index, u32 scale)
+{
+    x64_opcode(a, 0x8d << 16, wide, reg, index, 0, false);
+    x64_byte(a, (reg & 7) << 3 | 4);
+    x64_byte(a, scale << 6 | (index & 7) << 3 | 5);
+    x64_u32(a, 0);
+}
+
 // --- Immediates. The group-1 operations: ADD OR ADC SBB AND SUB XOR CMP = 0..7.
 enum x64_group1 { G1_ADD, G1_OR, G1_AND = 4, G1_SUB, G1_XOR, G1_CMP };
 
