@@ -3,16 +3,15 @@
 // stays in the flags (SLOT_FLAGS); between it and its use only moves are emitted.
 #include "fast/emit.h"
 
-bool flags_wanted(const struct fast *f)
+bool flags_wanted(const u8 *pc)
 {
-    u32 op = *f->pc;
+    u32 op = *pc;
     return op == OP_br_if || op == OP_if || op == OP_i32_eqz || op == OP_select;
 }
 
-// Pushes the flags as an i32.
-static void push_condition(struct fast *f, u32 cc)
+void push_condition(struct fast *f, u32 cc)
 {
-    if (flags_wanted(f)) {
+    if (flags_wanted(f->pc)) {
         push(f, SLOT_FLAGS, T32)->reg = (u8)cc;
         return;
     }
@@ -48,6 +47,12 @@ static u32 cc_swap(u32 cc)
     }
 }
 
+u32 condition_of(u32 op)
+{
+    static const u8 cc[] = {CC_E, CC_NE, CC_L, CC_B, CC_G, CC_A, CC_LE, CC_BE, CC_GE, CC_AE};
+    return cc[op - (op < OP_i64_eq ? OP_i32_eq : OP_i64_eq)];
+}
+
 u32 nonzero(struct fast *f, u32 r, bool wide)
 {
     if (f->zf_at == f->a.p && f->zf_reg == r && f->zf_wide == wide)
@@ -57,8 +62,9 @@ u32 nonzero(struct fast *f, u32 r, bool wide)
     return CC_NE;
 }
 
-void compare(struct fast *f, enum ty t, u32 cc)
+void compare(struct fast *f, enum ty t, u32 op)
 {
+    u32 cc = condition_of(op);
     bool wide = ty_wide(t);
     struct slot sb = pop(f);
     struct x64_operand m;

@@ -10,6 +10,12 @@
 u32 result_begin(struct fast *f, enum ty t, u32 a);
 // The result is in r, which result_begin chose.
 void result_end(struct fast *f, enum ty t, u32 r);
+// The result that result_end pushed, if it did, has no more than so many bits.
+static inline void result_bits(struct fast *f, u32 sp, u32 bits)
+{
+    if (f->sp > sp)
+        f->slots[sp].bits = (u8)bits;
+}
 // dst = a op b for an instruction whose operands cannot be exchanged; dst = b is allowed.
 void two_operand(struct fast *f, u32 insn, enum ty t, u32 dst, u32 a, u32 b);
 // Of an instruction between xmm registers: what to write for dst = a op (what follows).
@@ -44,11 +50,17 @@ static inline bool fits_s32(enum ty t, u64 imm)
 // --- integer.c
 void integer_op(struct fast *f, u32 op, enum ty t, u32 base); // base: OP_i32_clz or OP_i64_clz
 
+// --- divide.c
+void divide(struct fast *f, enum ty t, bool is_signed, bool rem);
+
 // --- compare.c
-u32 nonzero(struct fast *f, u32 r, bool wide); // sets the flags; the condition that r is not 0
-bool flags_wanted(
-    const struct fast *f); // may a condition stay in the flags for the next instruction?
-void compare(struct fast *f, enum ty t, u32 cc);
+// May a condition stay in the flags for the instruction at pc?
+bool flags_wanted(const u8 *pc);
+// Sets the flags; the condition under which r is not 0.
+u32 nonzero(struct fast *f, u32 r, bool wide);
+void push_condition(struct fast *f, u32 cc); // the flags as an i32
+u32 condition_of(u32 op);                    // of an integer comparison
+void compare(struct fast *f, enum ty t, u32 op);
 void compare_float(struct fast *f, enum ty t, u32 op);
 void eqz(struct fast *f, bool wide);
 void select_op(struct fast *f);
@@ -63,6 +75,9 @@ void truncate(struct fast *f, enum ty from, enum ty to, bool is_signed, bool sat
 // --- memory.c
 void load(struct fast *f, u32 op);
 void store(struct fast *f, u32 op);
+// The load that comes next, if one does: of the address index << scale, popped, which does not
+// wrap.
+bool load_scaled(struct fast *f, u32 index, u32 scale);
 void memory_size(struct fast *f);
 // The operand for a popped address and a static offset. It may be in the scratch register.
 struct x64_operand address(struct fast *f, const struct slot *s, u64 offset);

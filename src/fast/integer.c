@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Integer arithmetic. Two-operand instructions, with lea, rorx and the shifts of BMI2 where they
 // save a move; constants as immediates, multiplications and unsigned divisions by constants without
-// either.
+// either (divide.c).
 #include "fast/emit.h"
 
 // Where integer_op() jumps to, and what need not save the registers of others.
@@ -138,7 +138,7 @@ OUT_OF_LINE static void alu(struct fast *f, enum ty t, const struct alu *op)
 static void and_imm(struct fast *f, enum ty t, u32 a, u32 imm)
 {
     bool wide = ty_wide(t);
-    if (wide ? *f->pc == OP_i64_eqz : flags_wanted(f)) {
+    if (wide ? *f->pc == OP_i64_eqz : flags_wanted(f->pc)) {
         if (imm <= 0xff)
             x64_test_imm8(&f->a, a, imm);
         else
@@ -146,7 +146,7 @@ static void and_imm(struct fast *f, enum ty t, u32 a, u32 imm)
         push(f, SLOT_FLAGS, t)->reg = CC_NE;
         return;
     }
-    u32 dst = result_begin(f, t, a);
+    u32 sp = f->sp, dst = result_begin(f, t, a);
     u32 insn = imm == 0xff ? I_MOVZX8 : imm == 0xffff ? I_MOVZX16 : I_MOV_LOAD;
     if (imm == UINT32_MAX || (dst != a && insn != I_MOV_LOAD)) {
         x64_reg(&f->a, insn, false, dst, a);
@@ -156,6 +156,7 @@ static void and_imm(struct fast *f, enum ty t, u32 a, u32 imm)
         flags_of(f, dst, wide);
     }
     result_end(f, t, dst);
+    result_bits(f, sp, imm ? 32 - (u32)__builtin_clz(imm) : 1);
 }
 
 OUT_OF_LINE static void and(struct fast *f, enum ty t, const struct alu *op)
@@ -231,6 +232,16 @@ static void shift_by_cl(struct fast *f, enum ty t, enum x64_shift op)
     result_end(f, t, dst);
 }
 
+// Does a mask come next, of `bits` bits at most? What lies above does not matter then.
+static bool masked(const struct fast *f, enum ty t, u32 bits)
+{
+    const u8 *p = f->pc;
+    if (*p++ != (t == T32 ? OP_i32_const : OP_i64_const))
+        return false;
+    u64 mask = (u64)leb_s64(&p);
+    return *p == op_of(t, OP_i32_and) && bits < 64 && mask >> bits == 0;
+}
+
 OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
 {
     bool wide = ty_wide(t);
@@ -239,15 +250,23 @@ OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
     if (sb->kind == SLOT_CONST) {
         u32 mask = wide ? 63 : 31, count = (u32)sb->imm & mask;
         pop(f);
+        u32 bits = f->slots[f->sp - 1].bits;
         u32 a = pop_reg(f);
         struct x64_operand sum = {NO_REG, (u8)a, (u8)count, 0};
-        if (op == SH_SHL && count <= 3 && sum_extend(f, t, &sum)) {
-            sum_end(f, t, sum);
-            return;
+        if (op == SH_SHL && count <= 3) {
+            if (bits && bits + count <= 32 && load_scaled(f, a, count))
+                return;
+            if (sum_extend(f, t, &sum)) {
+                sum_end(f, t, sum);
+                return;
+            }
         }
-        u32 dst = result_begin(f, t, a);
-        if (rotate && dst != a && (f->features & X64_BMI2)) {
-            x64_rorx(&f->a, wide, dst, a, op == SH_ROR ? count : (0 - count) & mask);
+        u32 sp = f->sp, dst = result_begin(f, t, a);
+        bool rotated = rotate || (op == SH_SHR && masked(f, t, mask + 1 - count));
+        if (rotated && dst != a && (f->features & X64_BMI2)) {
+            x64_rorx(&f->a, wide, dst, a, op == SH_ROL ? (0 - count) & mask : count);
+        } else if (op == SH_SHL && count - 1 < 3 && dst != a) {
+            x64_lea_scaled(&f->a, wide, dst, a, count);
         } else {
             move_reg(f, t, dst, a);
             if (count) {
@@ -257,6 +276,8 @@ OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
             }
         }
         result_end(f, t, dst);
+        if (op == SH_SHR)
+            result_bits(f, sp, mask + 1 - count);
         return;
     }
     if (rotate || !(f->features & X64_BMI2)) {
@@ -266,112 +287,6 @@ OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
     u32 b = pop_reg(f), a = pop_reg(f);
     u32 dst = result_begin(f, t, a);
     x64_shiftx(&f->a, op, wide, dst, a, b);
-    result_end(f, t, dst);
-}
-
-// Division by a power of two, unsigned. False: not that.
-static bool divide_shift(struct fast *f, enum ty t, u64 d, bool rem)
-{
-    bool wide = ty_wide(t);
-    if (!wide)
-        d = (u32)d;
-    if (!d || (d & (d - 1)) || (rem && d > 1u << 31))
-        return false;
-    pop(f);
-    u32 a = pop_reg(f);
-    u32 dst = result_begin(f, t, a);
-    move_reg(f, t, dst, a);
-    if (rem)
-        x64_imm(&f->a, G1_AND, wide, dst, (s32)(d - 1));
-    else if (d > 1)
-        x64_shift_imm(&f->a, SH_SHR, wide, dst, (u32)__builtin_ctzll(d));
-    result_end(f, t, dst);
-    return true;
-}
-
-// Unsigned 32-bit division by a constant: multiply by the rounded-up reciprocal (Granlund and
-// Montgomery, "Division by invariant integers using multiplication", PLDI 1994; Hacker's Delight
-// 10-9). The 33-bit multiplier is split into 2^32 + m, and the sum taken in 64 bits.
-static bool divide_const_u32(struct fast *f, u32 d, bool rem)
-{
-    if (d < 3)
-        return false;
-    u32 l = 32 - (u32)__builtin_clz(d - 1);      // ceil(log2 d)
-    u64 m = ((((1ull << l) - d) << 32) / d) + 1; // multiplier less 2^32
-    pop(f);
-    u32 a = pop_reg(f);
-    u32 q = reg_alloc(f, GPR_MASK);
-    struct assembler *s = &f->a;
-    // q = ((a * m >> 32) + a) >> l, the sum having 33 bits
-    x64_mov_imm(s, SCRATCH, m);
-    x64_reg(s, I_IMUL, true, SCRATCH, a);
-    x64_shift_imm(s, SH_SHR, true, SCRATCH, 32);
-    x64_mem(s, I_LEA, true, q, (struct x64_operand){(u8)a, SCRATCH, 0, 0});
-    x64_shift_imm(s, SH_SHR, true, q, l);
-    if (!rem) {
-        u32 dst = result_begin(f, T32, q);
-        move_reg(f, T32, dst, q);
-        result_end(f, T32, dst);
-        return true;
-    }
-    x64_imul_imm(s, false, q, q, (s32)d);
-    move_reg(f, T32, SCRATCH, a);
-    x64_reg(s, I_SUB, false, SCRATCH, q);
-    u32 dst = result_begin(f, T32, q);
-    move_reg(f, T32, dst, SCRATCH);
-    result_end(f, T32, dst);
-    return true;
-}
-
-OUT_OF_LINE static void divide(struct fast *f, enum ty t, bool is_signed, bool rem)
-{
-    struct assembler *s = &f->a;
-    bool wide = ty_wide(t);
-    const struct slot *sb = &f->slots[f->sp - 1];
-    bool constant = sb->kind == SLOT_CONST;
-    u64 d = constant ? sb->imm : 0;
-    if (constant && !is_signed &&
-        (divide_shift(f, t, d, rem) || (t == T32 && divide_const_u32(f, (u32)d, rem))))
-        return;
-    struct slot b = pop(f);
-    if (constant)
-        x64_mov_imm(s, SCRATCH, wide ? d : (u32)d);
-    else
-        move_reg(f, t, SCRATCH, value_reg(f, &b));
-    u32 a = pop_reg(f);
-    if (a != RAX) {
-        reg_take(f, RAX);
-        move_reg(f, t, RAX, a);
-    } else if (!owned(f, RAX)) {
-        local_drop(f, RAX);
-    }
-    if (a != RDX || !owned(f, RDX))
-        reg_take(f, RDX);
-    if (is_signed && !constant) {
-        x64_reg(s, I_TEST, wide, SCRATCH, SCRATCH);
-        trap_if(f, CC_E, TRAP_DIV_ZERO);
-    } else if (is_signed && (wide ? d : (u32)d) == 0) {
-        x64_reg(s, I_TEST, wide, SCRATCH, SCRATCH);
-        trap_if(f, CC_E, TRAP_DIV_ZERO);
-    }
-    u8 *minus_one = NULL;
-    if (is_signed && rem) { // the quotient of INT_MIN / -1 overflows, the remainder is 0
-        x64_imm(s, G1_CMP, wide, SCRATCH, -1);
-        u8 *no = x64_jcc8(s, CC_NE);
-        x64_reg(s, I_XOR, false, RDX, RDX);
-        minus_one = x64_jmp8(s);
-        x64_bind8(s, no);
-    }
-    if (is_signed)
-        x64_cdq(s, wide);
-    else
-        x64_reg(s, I_XOR, false, RDX, RDX);
-    x64_group3_reg(s, is_signed ? G3_IDIV : G3_DIV, wide, SCRATCH);
-    if (minus_one)
-        x64_bind8(s, minus_one);
-    u32 from = rem ? RDX : RAX;
-    u32 dst = result_begin(f, t, from);
-    move_reg(f, t, dst, from);
     result_end(f, t, dst);
 }
 

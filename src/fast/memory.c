@@ -61,9 +61,77 @@ static const struct load loads[] = {
 static void load_from(struct fast *f, const struct load *l, struct x64_operand m)
 {
     u32 reuse = !ty_fp(l->type) && m.index != SCRATCH ? m.index : NO_REG;
-    u32 dst = result_begin(f, l->type, reuse);
+    u32 sp = f->sp, dst = result_begin(f, l->type, reuse);
     x64_mem(&f->a, l->insn, l->wide, dst, m);
     result_end(f, l->type, dst);
+    if (l->insn == I_MOVZX8 || l->insn == I_MOVZX16)
+        result_bits(f, sp, l->insn == I_MOVZX8 ? 8 : 16);
+}
+
+// --- Loads that only decide: the value is compared where it lies, or bits of it are tested, and
+// what follows the load is stepped over.
+
+// Of a value that has been extended from 8 bits, and a constant that could have been.
+static bool byte_compare(const struct load *l, s64 imm, u32 *cc)
+{
+    if (l->insn == I_MOVSX8)
+        return imm == (s8)imm;
+    static const u8 unsigned_cc[] = {
+        [CC_L] = CC_B, [CC_G] = CC_A, [CC_LE] = CC_BE, [CC_GE] = CC_AE};
+    if (*cc >= CC_L)
+        *cc = unsigned_cc[*cc];
+    return imm == (u8)imm;
+}
+
+static bool load_compare(struct fast *f, const struct load *l, struct x64_operand m)
+{
+    enum ty t = l->type;
+    bool byte = l->insn == I_MOVZX8 || l->insn == I_MOVSX8;
+    if (!byte && (l->insn != I_MOV_LOAD || l->wide != ty_wide(t)))
+        return false;
+    u32 least = t == T32 ? OP_i32_eq : OP_i64_eq, cc = CC_NE;
+    const u8 *p = f->pc;
+    s64 imm = 0;
+    if (t == T32 && flags_wanted(p)) {
+        p--;
+    } else if (*p == (t == T32 ? OP_i32_const : OP_i64_const)) {
+        p++;
+        imm = leb_s64(&p);
+        bool decides = t == T32 ? flags_wanted(p + 1) : p[1] == OP_i64_eqz;
+        if (*p == (t == T32 ? OP_i32_and : OP_i64_and) && decides) {
+            if ((u64)imm > 0xff && (byte || (t == T64 && (u64)imm > UINT32_MAX)))
+                return false;
+            f->pc = p + 1;
+            x64_test_mem(&f->a, (u64)imm <= 0xff, m, (u32)imm);
+            push(f, SLOT_FLAGS, t)->reg = CC_NE;
+            return true;
+        }
+        if (*p - least > OP_i32_ge_u - OP_i32_eq)
+            return false;
+        cc = condition_of(*p);
+    } else {
+        if (byte || *p - least > OP_i32_ge_u - OP_i32_eq || f->slots[f->sp - 1].kind == SLOT_CONST)
+            return false;
+        f->pc = p + 1;
+        x64_mem(&f->a, I_CMP, l->wide, pop_reg(f), m);
+        push_condition(f, condition_of(*p));
+        return true;
+    }
+    if (byte ? !byte_compare(l, imm, &cc) : !fits_s32(t, (u64)imm))
+        return false;
+    f->pc = p + 1;
+    if (byte)
+        x64_cmp8_mem(&f->a, m, (u32)imm);
+    else
+        x64_imm_mem(&f->a, G1_CMP, l->wide, m, (s32)imm);
+    push_condition(f, cc);
+    return true;
+}
+
+static void load_at(struct fast *f, const struct load *l, struct x64_operand m)
+{
+    if (ty_fp(l->type) || !load_compare(f, l, m))
+        load_from(f, l, m);
 }
 
 void load(struct fast *f, u32 op)
@@ -71,8 +139,25 @@ void load(struct fast *f, u32 op)
     u64 offset = memarg_offset(f);
     const u8 *before = f->a.p;
     struct slot s = pop(f);
-    load_from(f, &loads[op - OP_i32_load], address(f, &s, offset));
+    load_at(f, &loads[op - OP_i32_load], address(f, &s, offset));
     flags_kept(f, before);
+}
+
+bool load_scaled(struct fast *f, u32 index, u32 scale)
+{
+    const u8 *op = f->pc, *p = op + 1;
+    if (*op < OP_i32_load || *op > OP_i64_load32_u)
+        return false;
+    leb_u32(&p);
+    u64 offset = leb_u32(&p);
+    if (offset >= VM_MEMORY_GUARD - WASM_PAGE)
+        return false;
+    f->op = op;
+    locate_note(f, op);
+    f->pc = p;
+    load_at(f, &loads[*op - OP_i32_load],
+            (struct x64_operand){MEMORY, (u8)index, (u8)scale, (s32)offset});
+    return true;
 }
 
 static void store_value(struct fast *f, u32 op, u32 r, struct x64_operand m)

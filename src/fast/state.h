@@ -33,6 +33,7 @@ enum slot_kind { SLOT_MEM, SLOT_CONST, SLOT_REG, SLOT_LOCAL, SLOT_FLAGS };
 struct slot {
     u8 kind, type, reg; // reg: also the condition of SLOT_FLAGS. type: T64 also of an i32's local
                         // that has been extended
+    u8 bits;            // the value has no more than these; 0: not known
     u32 next;           // SLOT_LOCAL: next older slot + 1 that refers to the same local
     union {
         u64 imm;
@@ -401,6 +402,7 @@ static inline struct slot *push(struct fast *f, enum slot_kind kind, enum ty t)
     struct slot *s = &f->slots[f->sp++];
     s->kind = (u8)kind;
     s->type = (u8)t;
+    s->bits = 0;
     return s;
 }
 

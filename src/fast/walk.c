@@ -140,8 +140,6 @@ static void atomic(struct fast *f)
         atomic_op(f, op);
 }
 
-static const u8 compare_cc[] = {CC_E, CC_NE, CC_L, CC_B, CC_G, CC_A, CC_LE, CC_BE, CC_GE, CC_AE};
-
 // Everything behind a jump that is always taken, up to where code can be reached again. False: the
 // function ended.
 static bool dead_code(struct fast *f)
@@ -226,8 +224,8 @@ static inline enum step step(struct fast *f)
     case OP_i64_eqz: eqz(f, true); break;
     case OP_i32_load ... OP_i64_load32_u: load(f, op); break;
     case OP_i32_store ... OP_i64_store32: store(f, op); break;
-    case OP_i32_eq ... OP_i32_ge_u: compare(f, T32, compare_cc[op - OP_i32_eq]); break;
-    case OP_i64_eq ... OP_i64_ge_u: compare(f, T64, compare_cc[op - OP_i64_eq]); break;
+    case OP_i32_eq ... OP_i32_ge_u: compare(f, T32, op); break;
+    case OP_i64_eq ... OP_i64_ge_u: compare(f, T64, op); break;
     case OP_f32_eq ... OP_f32_ge: compare_float(f, TF32, op); break;
     case OP_f64_eq ... OP_f64_ge: compare_float(f, TF64, op); break;
     case OP_i32_clz ... OP_i32_rotr: integer_op(f, op, T32, OP_i32_clz); break;

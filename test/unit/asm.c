@@ -434,6 +434,18 @@ static void test_imul_imm(void)
     }
 }
 
+static void test_lea_scaled(void)
+{
+    for (u32 i = 0; i < 16 * 16 * 4 * 2; i++) {
+        u32 reg = i & 15, index = i >> 4 & 15, scale = i >> 8 & 3;
+        bool wide = i >> 10;
+        if (index == RSP)
+            continue;
+        x64_lea_scaled(&a, wide, reg, index, scale);
+        expect("lea %s,[%s*%d+0x0]", gpr(wide, reg), gpr(true, index), 1 << scale);
+    }
+}
+
 static void test_test_imm(void)
 {
     for (u32 i = 0; i < COUNT(imms) * 32; i++) {
@@ -445,6 +457,15 @@ static void test_test_imm(void)
     for (u32 r = 0; r < 16; r++) {
         x64_test_imm8(&a, r, 0x80 | r);
         expect("test %s,0x%x", gpr_names[0][r], 0x80 | r);
+    }
+    for (u32 i = 0; i < noperands; i++) {
+        u32 imm = 0x80 | i % 64;
+        x64_cmp8_mem(&a, operands[i], imm);
+        expect("cmp %s,0x%x", memory("BYTE", operands[i]), imm);
+        x64_test_mem(&a, true, operands[i], imm);
+        expect("test %s,0x%x", memory("BYTE", operands[i]), imm);
+        x64_test_mem(&a, false, operands[i], imm << 24 | imm);
+        expect("test %s,0x%x", memory("DWORD", operands[i]), imm << 24 | imm);
     }
 }
 
@@ -812,6 +833,7 @@ int main(void)
     test_mov_imm();
     test_mov_mem_imm();
     test_imul_imm();
+    test_lea_scaled();
     test_test_imm();
     test_shifts();
     test_vex();

@@ -274,7 +274,341 @@ static void extended_later(struct buf *b) // after the local has changed
     op(b, OP_i64_or);
 }
 
+// --- Table look-ups
+static void store_pair(struct buf *b)
+{
+    i32_const(b, 0);
+    get(b, 1);
+    op2(b, OP_i32_store, 2, 1016);
+    i32_const(b, 0);
+    get(b, 0);
+    op2(b, OP_i32_store, 2, 8);
+}
+
+static void look_up_byte(struct buf *b)
+{
+    store_pair(b);
+    masked(b, 0xff);
+    shl(b, 2);
+    op2(b, OP_i32_load, 2, 0);
+}
+
+static void look_up_half(struct buf *b)
+{
+    store_pair(b);
+    get(b, 0);
+    i32_const(b, 20);
+    op(b, OP_i32_shr_u);
+    shl(b, 3);
+    op2(b, OP_i32_load16_s, 1, 8);
+}
+
+static void look_up_decides(struct buf *b)
+{
+    store_pair(b);
+    masked(b, 127);
+    op2(b, OP_i32_load8_u, 0, 0);
+    shl(b, 3);
+    op2(b, OP_i32_load8_u, 0, 1);
+    i32_const(b, 10);
+    op(b, OP_i32_lt_u);
+}
+
+static void look_up_wraps(struct buf *b) // 30 bits and 3: an i32 does not hold the address
+{
+    store_pair(b);
+    masked(b, 0x20000001);
+    shl(b, 3);
+    op2(b, OP_i32_load, 2, 0);
+}
+
+static void look_up_beyond(struct buf *b)
+{
+    store_pair(b);
+    masked(b, 0xff);
+    shl(b, 3);
+    op2(b, OP_i32_load, 2, UINT32_MAX);
+}
+
+static void field(struct buf *b)
+{
+    get(b, 0);
+    i32_const(b, 14);
+    op(b, OP_i32_shr_u);
+    i32_const(b, 0x3fc);
+    op(b, OP_i32_and);
+}
+
+static void field_of_top(struct buf *b)
+{
+    get(b, 0);
+    i32_const(b, 22);
+    op(b, OP_i32_shr_u);
+    i32_const(b, 0x3fc);
+    op(b, OP_i32_and);
+}
+
+static void field_beyond(struct buf *b)
+{
+    get(b, 0);
+    i32_const(b, 24);
+    op(b, OP_i32_shr_u);
+    i32_const(b, 0x1ff);
+    op(b, OP_i32_and);
+}
+
+static void field_wide(struct buf *b)
+{
+    get(b, 0);
+    i64_const(b, 40);
+    op(b, OP_i64_shr_u);
+    i64_const(b, 0xfffff0);
+    op(b, OP_i64_and);
+}
+
+static void field_unshifted(struct buf *b)
+{
+    get(b, 0);
+    i64_const(b, 64);
+    op(b, OP_i64_shr_u);
+    i64_const(b, -1);
+    op(b, OP_i64_and);
+}
+
+static void eightfold(struct buf *b)
+{
+    get(b, 0);
+    shl(b, 3);
+    get(b, 0);
+    op(b, OP_i32_xor);
+}
+
+// --- Loads that only decide. The second argument is stored, and read again.
+static void stored(struct buf *b, u32 code)
+{
+    get(b, 0);
+    i32_const(b, 0xf8);
+    op(b, OP_i32_and);
+    get(b, 1);
+    op2(b, OP_i32_store, 2, 0);
+    get(b, 0);
+    i32_const(b, 0xf8);
+    op(b, OP_i32_and);
+    op2(b, code, 0, 0);
+}
+
+#define DECIDE(name, load, prefix, imm, code)                                                      \
+    static void name(struct buf *b)                                                                \
+    {                                                                                              \
+        stored(b, OP_##load);                                                                      \
+        prefix##_const(b, imm);                                                                    \
+        op(b, OP_##prefix##_##code);                                                               \
+    }
+#define DECIDE3(name, load, prefix, imm)                                                           \
+    DECIDE(name##_eq, load, prefix, imm, eq)                                                       \
+    DECIDE(name##_lt_s, load, prefix, imm, lt_s)                                                   \
+    DECIDE(name##_ge_u, load, prefix, imm, ge_u)
+DECIDE3(byte, i32_load8_u, i32, 0x80)
+DECIDE3(byte_small, i32_load8_u, i32, 7)
+DECIDE3(byte_beyond, i32_load8_u, i32, 0x100)
+DECIDE3(byte_negative, i32_load8_u, i32, -1)
+DECIDE3(signed_byte, i32_load8_s, i32, -1)
+DECIDE3(signed_beyond, i32_load8_s, i32, 0x80)
+DECIDE3(half, i32_load16_u, i32, 1)
+DECIDE3(word, i32_load, i32, INT32_MIN)
+DECIDE3(wide_byte, i64_load8_u, i64, 255)
+DECIDE3(wide_signed, i64_load8_s, i64, -128)
+DECIDE3(wide, i64_load, i64, 0x7fffffff)
+DECIDE3(wide_beyond, i64_load, i64, 0x80000000)
+DECIDE3(wide_part, i64_load32_u, i64, 100)
+
+static void branch_on(struct buf *b)
+{
+    op1(b, OP_br_if, 0);
+    get(b, 1);
+    add_const(b, 1);
+    op1(b, OP_local_set, 1);
+    op(b, OP_end);
+    get(b, 1);
+}
+
+static void branch_on_byte(struct buf *b)
+{
+    op1(b, OP_block, VOID);
+    stored(b, OP_i32_load8_u);
+    branch_on(b);
+}
+
+static void branch_on_no_word(struct buf *b)
+{
+    op1(b, OP_block, VOID);
+    stored(b, OP_i32_load);
+    op(b, OP_i32_eqz);
+    branch_on(b);
+}
+
+static void branch_on_bits(struct buf *b, u32 code, s32 mask)
+{
+    op1(b, OP_block, VOID);
+    stored(b, code);
+    i32_const(b, mask);
+    op(b, OP_i32_and);
+    branch_on(b);
+}
+
+static void branch_on_bit_of_byte(struct buf *b)
+{
+    branch_on_bits(b, OP_i32_load8_u, 0x80);
+}
+
+static void branch_on_sign(struct buf *b)
+{
+    branch_on_bits(b, OP_i32_load8_s, 0x100);
+}
+
+static void branch_on_bits_of_word(struct buf *b)
+{
+    branch_on_bits(b, OP_i32_load, INT32_MIN);
+}
+
+static void branch_on_low_bit(struct buf *b)
+{
+    branch_on_bits(b, OP_i32_load, 1);
+}
+
+static void select_on_wide_bits(struct buf *b)
+{
+    get(b, 0);
+    get(b, 1);
+    stored(b, OP_i64_load);
+    i64_const(b, 0xf0000000);
+    op(b, OP_i64_and);
+    op(b, OP_i64_eqz);
+    op(b, OP_select);
+}
+
+static void compare_with_word(struct buf *b)
+{
+    get(b, 0);
+    stored(b, OP_i32_load);
+    op(b, OP_i32_lt_s);
+}
+
+static void compare_const_with_word(struct buf *b)
+{
+    i32_const(b, 10);
+    stored(b, OP_i32_load);
+    op(b, OP_i32_lt_s);
+}
+
+static void compare_with_wide(struct buf *b)
+{
+    get(b, 0);
+    op(b, OP_i64_extend_i32_u);
+    stored(b, OP_i64_load);
+    op(b, OP_i64_gt_u);
+}
+
+// --- Division by constants
+#define DIVIDE(name, code, prefix, d)                                                              \
+    static void name(struct buf *b)                                                                \
+    {                                                                                              \
+        get(b, 0);                                                                                 \
+        prefix##_const(b, d);                                                                      \
+        op(b, OP_##prefix##_##code);                                                               \
+    }
+#define DIVIDE4(name, prefix, d)                                                                   \
+    DIVIDE(name##_div_u, div_u, prefix, d)                                                         \
+    DIVIDE(name##_rem_u, rem_u, prefix, d)                                                         \
+    DIVIDE(name##_div_s, div_s, prefix, d)                                                         \
+    DIVIDE(name##_rem_s, rem_s, prefix, d)
+DIVIDE4(three, i32, 3)
+DIVIDE4(seven, i32, 7)
+DIVIDE4(ten, i32, 10)
+DIVIDE4(large, i32, INT32_MAX)
+DIVIDE4(least, i32, INT32_MIN)
+DIVIDE4(less, i32, -10)
+DIVIDE4(one, i32, 1)
+DIVIDE4(minus, i32, -1)
+DIVIDE4(eight, i32, 8)
+DIVIDE4(wide_three, i64, 3)
+DIVIDE4(wide_seven, i64, 7)
+DIVIDE4(wide_ten, i64, 10)
+DIVIDE4(wide_prime, i64, 2013265921)
+DIVIDE4(wide_word, i64, 0x100000001)
+DIVIDE4(wide_large, i64, INT64_MAX)
+DIVIDE4(wide_least, i64, INT64_MIN)
+DIVIDE4(wide_less, i64, -1000)
+DIVIDE4(wide_minus, i64, -1)
+DIVIDE4(wide_eight, i64, 8)
+
 static const struct body_case cases[] = {
+#define ROWS(name, type, bytes)                                                                    \
+    {#name " /", type, name##_div_u, bytes}, {#name " %", type, name##_rem_u, bytes},              \
+        {#name " / signed", type, name##_div_s, bytes},                                            \
+    {                                                                                              \
+        #name " % signed", type, name##_rem_s, bytes                                               \
+    }
+    ROWS(three, "ii:i", 60),
+    ROWS(seven, "ii:i", 60),
+    ROWS(ten, "ii:i", 60),
+    ROWS(large, "ii:i", 60),
+    ROWS(least, "ii:i", 60),
+    ROWS(less, "ii:i", 60),
+    ROWS(one, "ii:i", 60),
+    ROWS(minus, "ii:i", 60),
+    ROWS(eight, "ii:i", 60),
+    ROWS(wide_three, "II:I", 60),
+    ROWS(wide_seven, "II:I", 60),
+    ROWS(wide_ten, "II:I", 60),
+    ROWS(wide_prime, "II:I", 60),
+    ROWS(wide_word, "II:I", 60),
+    ROWS(wide_large, "II:I", 60),
+    ROWS(wide_least, "II:I", 60),
+    ROWS(wide_less, "II:I", 60),
+    ROWS(wide_minus, "II:I", 60),
+    ROWS(wide_eight, "II:I", 60),
+#undef ROWS
+#define ROWS(name, bytes)                                                                          \
+    {#name " ==", "ii:i", name##_eq, bytes}, {#name " <", "ii:i", name##_lt_s, bytes},             \
+    {                                                                                              \
+        #name " >= unsigned", "ii:i", name##_ge_u, bytes                                           \
+    }
+    ROWS(byte, 33),
+    ROWS(byte_small, 33),
+    ROWS(byte_beyond, 39),
+    ROWS(byte_negative, 39),
+    ROWS(signed_byte, 33),
+    ROWS(signed_beyond, 39),
+    ROWS(half, 39),
+    ROWS(word, 39),
+    ROWS(wide_byte, 33),
+    ROWS(wide_signed, 33),
+    ROWS(wide, 39),
+    ROWS(wide_beyond, 45),
+    ROWS(wide_part, 39),
+#undef ROWS
+    {"look up a byte", "ii:i", look_up_byte, 48},
+    {"look up bits above", "ii:i", look_up_half, 56},
+    {"look up, and decide", "ii:i", look_up_decides, 64},
+    {"look up what wraps", "ii:i", look_up_wraps, 60},
+    {"look up beyond", "ii:i", look_up_beyond, 90},
+    {"field", "ii:i", field, 11},
+    {"field at the top", "ii:i", field_of_top, 11},
+    {"field beyond the top", "ii:i", field_beyond, 11},
+    {"field of 64 bits", "II:I", field_wide, 13},
+    {"field of all", "II:I", field_unshifted, 16},
+    {"x * 8 ^ x", "ii:i", eightfold, 12},
+    {"branch if byte", "ii:i", branch_on_byte, 45},
+    {"branch if no word", "ii:i", branch_on_no_word, 45},
+    {"branch if bit of byte", "ii:i", branch_on_bit_of_byte, 45},
+    {"branch if sign of byte", "ii:i", branch_on_sign, 60},
+    {"branch if bits of word", "ii:i", branch_on_bits_of_word, 48},
+    {"branch if low bit", "ii:i", branch_on_low_bit, 45},
+    {"select if no bits", "ii:i", select_on_wide_bits, 48},
+    {"x < word", "ii:i", compare_with_word, 36},
+    {"c < word", "ii:i", compare_const_with_word, 40},
+    {"x > wide", "ii:i", compare_with_wide, 36},
     {"x & 0xff", "ii:i", mask_byte, 4},
     {"x & 0xffff", "ii:i", mask_half, 4},
     {"x & 0x80", "ii:i", mask_other, 8},
@@ -511,6 +845,56 @@ static void test_length(const struct body_case *c)
     free(bytes.at);
 }
 
+// Many divisors, and dividends beside their multiples.
+static u64 random_bits(u64 *seed)
+{
+    *seed = *seed * 6364136223846793005 + 1442695040888963407;
+    return *seed >> (*seed >> 58) | *seed << 40;
+}
+
+static void divisors(struct mod *m, const u64 *d, u32 n, bool wide)
+{
+    static const u32 codes[] = {OP_i32_div_u, OP_i32_rem_u, OP_i32_div_s, OP_i32_rem_s};
+    u32 type = mod_type(m, wide ? "I:I" : "i:i");
+    for (u32 i = 0; i < n; i++) {
+        for (u32 k = 0; k < COUNT(codes); k++) {
+            struct buf b = body(0, 0);
+            get(&b, 0);
+            if (wide)
+                i64_const(&b, (s64)d[i]);
+            else
+                i32_const(&b, (s32)d[i]);
+            op(&b, wide ? codes[k] - OP_i32_clz + OP_i64_clz : codes[k]);
+            mod_func(m, type, &b);
+        }
+    }
+}
+
+static void test_divisors(bool wide)
+{
+    enum { DIVISORS = 100, DIVIDENDS = 12 };
+    u64 seed = 1, d[DIVISORS];
+    for (u32 i = 0; i < DIVISORS; i++) {
+        d[i] = wide ? random_bits(&seed) : (u32)random_bits(&seed) >> i % 28;
+        d[i] += !d[i];
+    }
+    struct mod m = {0};
+    divisors(&m, d, DIVISORS, wide);
+    struct buf bytes = mod_finish(&m);
+    struct pair p;
+    if (pair_start(&p, &bytes)) {
+        for (u32 i = 0; i < DIVISORS * 4 * DIVIDENDS; i++) {
+            u32 func = i / DIVIDENDS;
+            u64 times = random_bits(&seed) % ((wide ? UINT64_MAX : UINT32_MAX) / d[func / 4] + 1);
+            u64 n = i % 6 ? times * d[func / 4] - i % 2 : -times * d[func / 4] - i % 2;
+            n = wide ? n : (u32)n;
+            agree(&p, func, &n, 1, 1);
+        }
+        pair_end(&p);
+    }
+    free(bytes.at);
+}
+
 int main(void)
 {
     if (rt_init()) {
@@ -522,6 +906,9 @@ int main(void)
         test_same(&cases[i]);
         test_length(&cases[i]);
     }
+    about = "divisors";
+    test_divisors(false);
+    test_divisors(true);
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }

@@ -168,6 +168,21 @@ void x64_imm_mem(struct assembler *a, enum x64_group1 op, bool wide, struct x64_
         x64_u32(a, (u32)imm);
 }
 
+void x64_cmp8_mem(struct assembler *a, struct x64_operand m, u32 imm)
+{
+    x64_mem(a, 0x80 << 16, false, G1_CMP, m);
+    x64_byte(a, imm);
+}
+
+void x64_test_mem(struct assembler *a, bool byte, struct x64_operand m, u32 imm)
+{
+    x64_mem(a, (byte ? 0xf6u : 0xf7u) << 16, false, 0, m);
+    if (byte)
+        x64_byte(a, imm);
+    else
+        x64_u32(a, imm);
+}
+
 void x64_mov_imm(struct assembler *a, u32 reg, u64 imm)
 {
     if (imm == (u32)imm) {

@@ -187,12 +187,25 @@ static inline void x64_frame(struct assembler *a, u32 insn, bool wide, u32 reg, 
     a->p = p + (small ? 3 : 6);
 }
 
+// lea reg, [index << scale]: no register besides.
+static inline void x64_lea_scaled(struct assembler *a, bool wide, u32 reg, u32 index, u32 scale)
+{
+    x64_opcode(a, 0x8d << 16, wide, reg, index, 0, false);
+    x64_byte(a, (reg & 7) << 3 | 4);
+    x64_byte(a, scale << 6 | (index & 7) << 3 | 5);
+    x64_u32(a, 0);
+}
+
 // --- Immediates. The group-1 operations: ADD OR ADC SBB AND SUB XOR CMP = 0..7.
 enum x64_group1 { G1_ADD, G1_OR, G1_AND = 4, G1_SUB, G1_XOR, G1_CMP };
 
 void x64_imm(struct assembler *a, enum x64_group1 op, bool wide, u32 rm, s32 imm);
 
 void x64_imm_mem(struct assembler *a, enum x64_group1 op, bool wide, struct x64_operand m, s32 imm);
+
+// cmp byte [m], imm; test byte [m], imm; test dword [m], imm.
+void x64_cmp8_mem(struct assembler *a, struct x64_operand m, u32 imm);
+void x64_test_mem(struct assembler *a, bool byte, struct x64_operand m, u32 imm);
 
 // mov reg, imm; the flags survive.
 void x64_mov_imm(struct assembler *a, u32 reg, u64 imm);
