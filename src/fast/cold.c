@@ -6,8 +6,11 @@
 
 struct cold *cold_begin(struct fast *f, u8 *site, size_t size)
 {
-    if (!fast_room(f, f->cold.count)) // it is going to be there, too
+    // It is going to be there, too.
+    if (f->a.p > f->hard_limit || (size_t)(f->hard_limit - f->a.p) < f->cold.count) {
+        f->full = true;
         return NULL;
+    }
     if (size > 1u << 20 || !vec_reserve(&f->cold, (u32)size + 64) || !vec_reserve(&f->colds, 1)) {
         f->oom = true;
         return NULL;
@@ -89,11 +92,9 @@ static void place_tables(struct fast *f)
         x64_byte(&f->a, 0xcc);
     for (u32 i = 0; i < f->tables.count; i++) {
         const struct jump_table *t = &f->tables.at[i];
-        if (!fast_room(f, (size_t)t->count * 4))
-            return;
         u32 base = here(f);
         x64_patch(f->start + t->site, f->a.p);
-        for (u32 k = 0; k < t->count; k++) {
+        for (u32 k = 0; k < t->count && fast_room(f, 4); k++) {
             u32 e = f->jumps.at[t->first + k];
             u32 target = e & JUMP_COLD ? f->colds.at[e & ~JUMP_COLD].final : f->labels.at[e];
             x64_u32(&f->a, target - base);

@@ -61,7 +61,8 @@ extern const struct plat_costs {
 } plat_costs;
 
 // --- Code memory. One window of address space, so that calls within it are direct, mapped twice:
-// `run` executable and read-only, `write` writable and never executable.
+// `run` executable and read-only, `write` writable and never executable. What is published cannot
+// be written to, by whatever address.
 struct plat_code {
     u8 *write;
     const u8 *run;
@@ -71,8 +72,11 @@ status plat_code_window(size_t size, struct plat_code *out); // once
 // Makes bytes [offset, offset + size) of the window usable for writing, gives them back.
 status plat_code_commit(const struct plat_code *w, size_t offset, size_t size);
 void plat_code_decommit(const struct plat_code *w, size_t offset, size_t size);
-// Called when code is complete, before the first run.
+// Called when code is complete, before the first run. Whole pages.
 void plat_code_publish(const struct plat_code *w, size_t offset, size_t size);
+// Makes pages that are published writable once more, until they are published again; they may be
+// run meanwhile.
+status plat_code_open(const struct plat_code *w, size_t offset, size_t size);
 
 // --- CPUs
 u32 plat_cpu_count(void);

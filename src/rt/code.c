@@ -14,7 +14,7 @@
 #include "plat/plat.h"
 #include "wasm/runtime.h"
 
-enum { WINDOW = 1 << 30 };
+enum { WINDOW = 1 << 30, PIECE = 256 << 10 };
 
 struct range {
     struct range *next;
@@ -146,7 +146,6 @@ status code_alloc(size_t size, size_t least, struct account *payer, struct code_
 // As far as it was written to, each page takes its time.
 static void decommit(size_t offset, size_t size)
 {
-    enum { PIECE = 256 << 10 };
     for (size_t n; size; offset += n, size -= n) {
         n = size < PIECE ? size : PIECE;
         plat_code_decommit(&window.code, offset, n);
@@ -202,8 +201,19 @@ void code_free(struct code_space *space)
     *space = (struct code_space){0};
 }
 
-void code_publish(const struct code_space *space, u32 offset)
+status code_open(const struct code_space *space)
 {
     size_t start = (size_t)(space->run - window.code.run);
-    plat_code_publish(&window.code, start + offset, space->used - offset);
+    return plat_code_open(&window.code, start, space->capacity);
+}
+
+void code_publish(const struct code_space *space)
+{
+    size_t at = (size_t)(space->run - window.code.run), size = space->capacity;
+    for (size_t n; size; at += n, size -= n) {
+        n = size < PIECE ? size : PIECE;
+        plat_code_publish(&window.code, at, n);
+        if (n < size)
+            look_up();
+    }
 }

@@ -13,7 +13,9 @@ status code_alloc(size_t size, size_t least, struct account *payer, struct code_
 // Gives back what lies behind space->used.
 void code_trim(struct code_space *space);
 void code_free(struct code_space *space); // a zeroed one is fine
-// What was written into the space from `offset` to `used` can run from now on.
-void code_publish(const struct code_space *space, u32 offset);
+// What was written into the space can run from now on, and cannot be written to.
+void code_publish(const struct code_space *space);
+// Lets it be written to once more, for a further code_publish, while others run what is there.
+status code_open(const struct code_space *space);
 // From signal context too.
 bool code_contains(const void *pc);

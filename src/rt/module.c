@@ -64,8 +64,8 @@ static status compile(struct realm *s, struct module_record *r, struct error *e)
         return error_set(e, result, ERROR_NO_OFFSET, "%s", status_text(result));
     c->engine = s->engine; // from now on there is something to free
     if (s->engine->code) {
-        code_publish(&c->space, 0);
         code_trim(&c->space);
+        code_publish(&c->space);
     }
     return OK;
 }

@@ -265,12 +265,13 @@ static struct code_space *new_thunk_space(struct realm *s)
 static const void *write_thunk(struct code_space *space, const struct functype *type)
 {
     u32 offset, before = space->used;
-    if (fast_host_thunk(space, type, &offset)) {
-        space->used = before;
+    if (code_open(space))
         return NULL;
-    }
-    code_publish(space, before);
-    return space->run + offset;
+    bool made = !fast_host_thunk(space, type, &offset);
+    if (!made)
+        space->used = before;
+    code_publish(space);
+    return made ? space->run + offset : NULL;
 }
 
 // Gives a host function the code for its type: made when the first import of it is bound, since

@@ -164,16 +164,37 @@ static void use_memory(struct item *i, u64 *r)
         check(i, i->p);
 }
 
+// No page is both written to and run, at whatever address; the direct map is one.
+static void check_alias(u64 address)
+{
+    u64 entry = table_entry(address), writes = table_entry(address + CODE_WINDOW_MAX);
+    if (!(entry & PTE_PRESENT))
+        return;
+    u64 page = entry & PTE_ADDRESS, direct = table_entry(page);
+    if (entry & PTE_NX || entry & PTE_WRITE || writes || !direct || direct & PTE_WRITE)
+        pc_panic(NULL, "CPU %u: code at %lx is written to: %lx %lx %lx", plat_cpu_id(),
+                 (long)address, (long)entry, (long)writes, (long)direct);
+}
+
+// Published, maybe opened and published once more, and given back.
 static void use_code(struct item *i, u64 *r)
 {
     size_t at = (size_t)(i->p - code.write);
-    (void)r;
+    plat_code_publish(&code, at, i->size);
+    if (random(r) % 2) {
+        plat_code_open(&code, at, i->size);
+        check(i, code.run + at);
+        check(i, i->p);
+        plat_code_publish(&code, at, i->size);
+    }
     check(i, code.run + at);
+    for (size_t k = 0; k < i->size; k += PLAT_PAGE)
+        check_alias((u64)code.run + at + k);
     plat_code_decommit(&code, at, i->size);
     if (plat_code_commit(&code, at, i->size))
         pc_panic(NULL, "no memory");
     i->seed = 0;
-    check(i, code.run + at);
+    check(i, i->p);
 }
 
 static void use(struct item *i, u64 *r)

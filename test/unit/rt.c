@@ -14,6 +14,7 @@
 #include "target/x64/abi.h"
 #include "wasm/runtime.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -867,6 +868,14 @@ static void types(void)
     types_free(&t);
 }
 
+static bool writable(const u8 *p)
+{
+    int zeros = open("/dev/zero", O_RDONLY);
+    bool done = read(zeros, (u8 *)(uintptr_t)p, 1) == 1;
+    close(zeros);
+    return done;
+}
+
 static void code_ranges(void)
 {
     struct code_space a, b, c, all;
@@ -876,10 +885,18 @@ static void code_ranges(void)
     CHECK_IS(code_alloc(100, 100, NULL, &c), OK);
     b.used = 5000;
     memset(b.write, 0xc3, b.used);
-    code_publish(&b, 0);
-    ((void (*)(void))(uintptr_t)b.run)();
     code_trim(&b);
     CHECK_IS(b.capacity, 8192);
+    CHECK(writable(b.write + b.used));
+    code_publish(&b);
+    CHECK(!writable(b.write) && !writable(b.write + 8191) && !writable(b.run));
+    ((void (*)(void))(uintptr_t)b.run)();
+    CHECK_IS(code_open(&b), OK);
+    CHECK(writable(b.write + b.used) && !writable(b.run));
+    b.write[4999] = 0xc3;
+    code_publish(&b);
+    CHECK(!writable(b.write));
+    ((void (*)(void))(uintptr_t)(b.run + 4999))();
     CHECK(code_contains(b.run) && !code_contains(b.write) && !code_contains(&a));
     const u8 *was = b.run;
     code_free(&b);

@@ -10,7 +10,10 @@
 // nothing until it is written to, and a hole is punched into it when its code is gone.
 #define _GNU_SOURCE
 #include "plat/linux/linux.h"
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -91,7 +94,7 @@ status plat_code_window(size_t size, struct plat_code *out)
     void *run = MAP_FAILED, *write = MAP_FAILED;
     if (!ftruncate(file, (off_t)size)) {
         run = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, file, 0);
-        write = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0);
+        write = mmap(NULL, size, PROT_NONE, MAP_SHARED | MAP_NORESERVE, file, 0);
     }
     if (run == MAP_FAILED || write == MAP_FAILED) {
         if (run != MAP_FAILED)
@@ -111,15 +114,30 @@ status plat_code_window(size_t size, struct plat_code *out)
 status plat_code_commit(const struct plat_code *w, size_t offset, size_t size)
 {
     bool inside = offset <= w->size && size <= w->size - offset;
-    return inside && whole_pages((void *)offset, size) ? OK : ERR_INVALID_ARG;
+    if (!inside || !whole_pages((void *)offset, size))
+        return ERR_INVALID_ARG;
+    return mprotect(w->write + offset, size, PROT_READ | PROT_WRITE) ? ERR_NO_MEMORY : OK;
+}
+
+status plat_code_open(const struct plat_code *w, size_t offset, size_t size)
+{
+    return plat_code_commit(w, offset, size);
+}
+
+// This makes fewer ranges out of more, so it cannot fail, unless somebody opens and closes others
+// beside it at that moment, and there are as many as Linux allows.
+static void protect(const struct plat_code *w, size_t offset, size_t size)
+{
+    if (mprotect(w->write + offset, size, PROT_NONE))
+        fprintf(stderr, "nebulet: code cannot be protected: %s\n", strerror(errno));
 }
 
 void plat_code_decommit(const struct plat_code *w, size_t offset, size_t size)
 {
-    (void)w;
-    if (size)
-        fallocate(code_file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-                  (off_t)size);
+    if (!size)
+        return;
+    protect(w, offset, size);
+    fallocate(code_file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
 }
 
 // x86 keeps instruction fetch coherent with stores, through any mapping; jumping to the code orders
@@ -127,6 +145,7 @@ void plat_code_decommit(const struct plat_code *w, size_t offset, size_t size)
 void plat_code_publish(const struct plat_code *w, size_t offset, size_t size)
 {
     size_t from = offset & ~(size_t)(PLAT_PAGE - 1);
-    __asm__ volatile("" ::: "memory");
-    madvise(w->write + from, ALIGN_UP(offset + size, (size_t)PLAT_PAGE) - from, MADV_DONTNEED);
+    size_t whole = ALIGN_UP(offset + size, (size_t)PLAT_PAGE) - from;
+    protect(w, from, whole);
+    madvise(w->write + from, whole, MADV_DONTNEED);
 }

@@ -5,8 +5,8 @@
 //
 // Programs do not wait for the port here: what does not fit into the ring in front of it is for a
 // later call, and for that they are told when there is room (console_watch). A part of the ring is
-// kept from them, so that messages of the kernel have room, which come out whole and behind what
-// was written before; where even that is full, the kernel waits.
+// kept from them, so that messages of the kernel have room, which come out in one piece and behind
+// what was written before; where even that is full, the kernel waits.
 #include "plat/pc/console.h"
 
 #include "base/lock.h"
@@ -15,7 +15,7 @@
 enum { DLE = 0x10 };
 enum {
     PROGRAMS = SERIAL_OUT / 2, // bytes of output that wait, from programs
-    WRITE_MAX = 1024,          // bytes of one call of theirs, which go out together
+    WRITE_MAX = 768,           // bytes that go out together, for which the lock is held
     PIECE = 64,                // bytes that are made ready for the port at once
 };
 
@@ -96,8 +96,8 @@ void console_ended(u8 exit_code)
     bool taken = take_output();
     if (multiplexed)
         control('E', exit_code, 3);
-    serial_drain(0);
     give_output(taken);
+    serial_drain(0);
 }
 
 static void select_stream(u32 stream)
@@ -153,9 +153,12 @@ static void write_stream(u32 stream, const u8 *p, size_t n)
 
 void plat_console_write(const char *p, size_t n)
 {
-    bool taken = take_output();
-    write_stream(CONSOLE_ERR, (const u8 *)p, n);
-    give_output(taken);
+    for (size_t part; n; p += part, n -= part) {
+        part = n < WRITE_MAX ? n : WRITE_MAX;
+        bool taken = take_output();
+        write_stream(CONSOLE_ERR, (const u8 *)p, part);
+        give_output(taken);
+    }
 }
 
 bool console_is_data(u8 byte)

@@ -54,8 +54,16 @@ u64 pages_free_count(void);
 u8 *page_note(u64 page); // a byte for whoever has allocated the page
 
 // --- Page tables (tables.c)
+struct mapped {
+    u64 address, page;
+};
 void direct_map(u64 address, u64 size); // RAM, read and write
 void direct_map_device(u64 address);    // a page, uncached
+// Of this map no page that is closed can be written to. (Other CPUs may not know yet.) To close one
+// takes pages for tables, which are promised: direct_pages are enough for all.
+void direct_close(u64 page);
+void direct_open(const struct mapped *m, u32 n);
+extern u64 direct_pages;
 // Some tables stay for ever, once they are made; false: no memory. The others are claimed, so
 // whoever maps has promised them (tables_needed). False: something is mapped there already.
 bool table_prepare(u64 address);
@@ -72,6 +80,8 @@ void table_share(u64 address, const u64 *pages, u64 count);
 u64 table_each_written(u64 address, u64 end, u32 most,
                        void (*each)(const void *context, u64 address, u64 page),
                        const void *context);
+// How many pages are there, `most` at most, which they are, and how far it came.
+u32 table_mapped(u64 address, u64 end, struct mapped *out, u32 most, u64 *to);
 // Unmaps a range, and when no CPU knows of it any more, calls `drop` for each page that was there
 // and gives empty tables back. Without `drop`, that is left to the next call.
 void table_unmap(u64 address, u64 size, void (*drop)(u64 page));

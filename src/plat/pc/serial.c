@@ -14,7 +14,7 @@
 enum { DATA = 0x3f8, ENABLE, FIFO, LINE, MODEM, STATUS };
 enum { ENABLE_INPUT = 1, ENABLE_OUTPUT = 2 };
 enum { STATUS_INPUT = 1, STATUS_OUTPUT_EMPTY = 0x20, FIFO_SIZE = 16, RING = 2 * CONSOLE_GRANT };
-enum { AT_ONCE = 256 }; // bytes of output, with interrupts off
+enum { AT_ONCE = 64 }; // bytes of output, with interrupts off: as much as is put in at once
 
 // One lock for the port, taken with interrupts off.
 static struct {

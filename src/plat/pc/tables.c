@@ -63,7 +63,7 @@ static void direct_large(u64 address, u64 end, u64 flags)
     u64 *directory = boot_table(entry), page = address & ~(LARGE - 1);
     for (u32 i = index_at(page, 1); page < end; page += LARGE, i++)
         if (!directory[i])
-            directory[i] = page | flags | PTE_LARGE | PTE_NX;
+            directory[i] = page | flags | PTE_LARGE | PTE_NX, direct_pages++;
 }
 
 // Maps a whole GiB as one page, if the CPU can and nothing is there yet.
@@ -73,6 +73,7 @@ static bool direct_giant(u64 address, u64 end)
     if (!gigabyte_pages || address & (GIB - 1) || end - address < GIB || *entry)
         return false;
     *entry = address | TABLE_FLAGS | PTE_LARGE | PTE_NX;
+    direct_pages += 1 + 512;
     return true;
 }
 
@@ -95,6 +96,92 @@ void direct_map(u64 address, u64 size)
 void direct_map_device(u64 address)
 {
     direct_large(address, address + PLAT_PAGE, TABLE_FLAGS | PTE_UNCACHED);
+}
+
+static void wait_in(u64 *list, u64 page)
+{
+    *(u64 *)page = *list;
+    *list = page;
+}
+
+// --- Single pages of the direct map that must not be written to. Where it has a larger one, a
+// table takes its place, until the last page in that is open again. What points to such a table
+// counts what is closed in it, or the tables.
+
+u64 direct_pages;
+
+static u64 *split(u64 *entry, u64 span)
+{
+    u64 was = *entry;
+    if (!(was & PTE_LARGE))
+        return table_of(was);
+    u64 page = page_claim(), *table = (u64 *)page;
+    if (span == PLAT_PAGE)
+        was &= ~PTE_LARGE;
+    for (u32 i = 0; i < 512; i++)
+        table[i] = was + i * span;
+    *entry = page | TABLE_FLAGS | PTE_SPLIT;
+    return table;
+}
+
+// The entries on the way to a page.
+static void direct_walk(u64 page, u64 *path[3])
+{
+    path[2] = &table_of(page_root[index_at(page, 3)])[index_at(page, 2)];
+    path[1] = &split(path[2], LARGE)[index_at(page, 1)];
+    path[0] = &split(path[1], PLAT_PAGE)[index_at(page, 0)];
+}
+
+void direct_close(u64 page)
+{
+    u64 *path[3];
+    spin_lock_deep(&lock);
+    direct_walk(page, path);
+    *path[0] &= ~PTE_WRITE;
+    if (!(*path[1] & COUNT_MASK))
+        *path[2] += COUNT_ONE;
+    *path[1] += COUNT_ONE;
+    invlpg(page);
+    spin_unlock(&lock);
+}
+
+// One less in the table that an entry points to.
+static u64 join(u64 *entry)
+{
+    u64 table = *entry & PTE_ADDRESS;
+    *entry -= COUNT_ONE;
+    if (*entry & COUNT_MASK || !(*entry & PTE_SPLIT))
+        return 0;
+    *entry = *(u64 *)table | PTE_LARGE;
+    return table;
+}
+
+static void open_one(u64 page, u64 *tables)
+{
+    u64 *path[3];
+    spin_lock_deep(&lock);
+    direct_walk(page, path);
+    *path[0] |= PTE_WRITE;
+    for (u32 level = 1; level <= 2 && (level == 1 || !(*path[1] & COUNT_MASK)); level++) {
+        u64 table = join(path[level]);
+        if (table)
+            wait_in(tables, table);
+    }
+    invlpg(page);
+    spin_unlock(&lock);
+}
+
+void direct_open(const struct mapped *m, u32 n)
+{
+    u64 tables = 0;
+    for (u32 i = 0; i < n; i++)
+        open_one(m[i].page, &tables);
+    if (tlb_cpus > 1)
+        tlb_flush_others(true);
+    for (u64 page; (page = tables);) {
+        tables = *(u64 *)page;
+        page_unclaim(page);
+    }
 }
 
 // --- Single pages
@@ -215,6 +302,28 @@ u64 table_each_written(u64 address, u64 end, u32 most,
     return end;
 }
 
+// Without the lock, likewise.
+u32 table_mapped(u64 address, u64 end, struct mapped *out, u32 most, u64 *to)
+{
+    u64 *path[4], next;
+    u32 n = 0;
+    for (*to = end; address < end; address = next) {
+        if (!walk(address, end, path, &next))
+            continue;
+        for (; address < next; address += PLAT_PAGE) {
+            u64 entry = table_of(*path[1])[index_at(address, 0)];
+            if (!(entry & PTE_PRESENT))
+                continue;
+            if (n == most) {
+                *to = address;
+                return n;
+            }
+            out[n++] = (struct mapped){address, entry & PTE_ADDRESS};
+        }
+    }
+    return n;
+}
+
 u64 table_entry(u64 address)
 {
     u64 *table = page_root;
@@ -257,12 +366,6 @@ struct removal {
     bool shared, any;
     u64 pages, tables;
 };
-
-static void wait_in(u64 *list, u64 page)
-{
-    *(u64 *)page = *list;
-    *list = page;
-}
 
 static void remove_page(struct removal *r, u64 page)
 {

@@ -13,6 +13,7 @@
 #define PTE_DIRTY (1ull << 6)
 #define PTE_LARGE (1ull << 7)
 #define PTE_SHARED (1ull << 9) // ignored by the CPU: of an image (image.c)
+#define PTE_SPLIT (1ull << 10) // likewise: a table in place of a large page (tables.c)
 #define PTE_NX (1ull << 63)
 #define PTE_ADDRESS 0x000ffffffffff000ull
 

@@ -162,6 +162,12 @@ void plat_code_publish(const struct plat_code *w, size_t offset, size_t size)
     (void)w, (void)offset, (void)size;
 }
 
+status plat_code_open(const struct plat_code *w, size_t offset, size_t size)
+{
+    (void)w, (void)offset, (void)size;
+    return ERR_NO_MEMORY;
+}
+
 u32 plat_cpu_count(void)
 {
     return 1;
