@@ -65,6 +65,7 @@ struct kthread {
     bool begun;
     bool exits_alone; // thread_exit, which is not the process's end
     bool returned;    // its last call is over, so nobody need ask it to end
+    bool judged;      // what its end means for its process has been seen to
     u32 id;
     status woken;                                  // why
     u32 value;                                     // the last call's result

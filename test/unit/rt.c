@@ -743,7 +743,7 @@ static void memories(void)
 {
     u64 most[ACCOUNT_KINDS] = {[ACCOUNT_MEMORY] = 3 * WASM_PAGE};
     struct account *account = account_new(NULL, most, sizeof *account);
-    struct store *realm = store_create(&interp_engine), *s = store_share(realm, account);
+    struct store *realm = store_create(&interp_engine), *s = store_share(realm, account, NULL);
     struct bytes b = exporter();
     struct instance *i = make(s, &b);
     struct vmctx *vm = instance_vm(i);
