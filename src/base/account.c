@@ -5,8 +5,10 @@
 #include "base/account.h"
 #include "base/heap.h"
 
+// Never more than the limit: account_charge relies on it.
 static void note_peak(struct meter *m, u64 used)
 {
+    used = used < m->most ? used : m->most;
     u64 peak = __atomic_load_n(&m->peak, __ATOMIC_RELAXED);
     while (used > peak && !__atomic_compare_exchange_n(&m->peak, &peak, used, true,
                                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
@@ -22,19 +24,21 @@ static void take_off(struct account *x, const struct account *end, enum account_
     }
 }
 
-bool account_charge(struct account *a, enum account_kind kind, u64 n)
+bool account_charged(struct account *a, enum account_kind kind, u64 n, u64 used)
 {
-    for (struct account *x = a; x; x = x->parent) {
+    struct account *x = a;
+    while (true) {
         struct meter *m = &x->of[kind];
-        u64 used = __atomic_add_fetch(&m->used, n, __ATOMIC_RELAXED);
         if (unlikely(used > m->most || used < n)) {
             take_off(a, x->parent, kind, n);
             return false;
         }
         if (unlikely(used > m->peak))
             note_peak(m, used);
+        if (!(x = x->parent))
+            return true;
+        used = __atomic_add_fetch(&x->of[kind].used, n, __ATOMIC_RELAXED);
     }
-    return true;
 }
 
 // True: nothing refers to `a` any more.

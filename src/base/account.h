@@ -36,7 +36,7 @@ struct account {
     u32 refs, depth;
     u32 size; // of the record
     struct meter {
-        u64 used, peak, most;
+        u64 used, peak, most; // peak <= most
     } of[ACCOUNT_KINDS];
 };
 
@@ -47,8 +47,18 @@ struct account *account_new(struct account *parent, const u64 most[ACCOUNT_KINDS
 void account_ref(struct account *a);
 void account_unref(struct account *a); // NULL is fine
 
+// The rest of account_charge: `a` has been charged, which makes `used`.
+bool account_charged(struct account *a, enum account_kind kind, u64 n, u64 used);
 // NULL pays for nobody, without limits. The caller holds the account.
-bool account_charge(struct account *a, enum account_kind kind, u64 n);
+static inline bool account_charge(struct account *a, enum account_kind kind, u64 n)
+{
+    if (!a)
+        return true;
+    struct meter *m = &a->of[kind];
+    u64 used = __atomic_add_fetch(&m->used, n, __ATOMIC_RELAXED);
+    bool plain = !a->parent && used <= m->peak && used >= n;
+    return likely(plain) || account_charged(a, kind, n, used);
+}
 void account_discharge(struct account *a, enum account_kind kind, u64 n);
 // For what may not fail: is there room for n more, here and above, and a charge that is not
 // refused. Two CPUs that ask at the same time may both be told so.

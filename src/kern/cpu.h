@@ -114,7 +114,7 @@ static inline s64 pace_left(const struct process *p)
 // The tick that is to come is for one with a slice that is larger by more than counts.
 static inline bool pace_tick_is_late(const struct cpu *c, const struct process *p)
 {
-    return (s64)(c->tick_until - c->since) > pace_left(p) + kern.slice / 64;
+    return (s64)(c->tick_until - c->since) > pace_left(p) + (kern.slice >> 6);
 }
 // The timer, for whatever comes first to interrupt the running thread.
 void pace_arm(struct cpu *c, const struct kthread *self, u64 now);

@@ -30,12 +30,16 @@ static struct handle *enlarge(struct handles *t, u32 capacity)
 
 void handles_init(struct handles *t)
 {
+    static const struct handle few[HANDLES_FIRST] = {
+        {.next = 1, .number = 0 ^ FREE},
+        {.next = 2, .number = 1 ^ FREE},
+        {.next = 3, .number = 2 ^ FREE},
+        {.next = NONE, .number = 3 ^ FREE},
+    };
+    memcpy(t->few, few, sizeof few);
     t->at = t->few;
     t->capacity = HANDLES_FIRST;
-    t->mask = HANDLES_FIRST - 1;
-    t->last = HANDLES_FIRST - 1;
-    for (u32 i = 0; i < HANDLES_FIRST; i++)
-        t->few[i] = (struct handle){.next = i < t->last ? i + 1 : NONE, .number = i ^ FREE};
+    t->mask = t->last = HANDLES_FIRST - 1;
 }
 
 static bool grow(struct handles *t, u32 need)
@@ -54,7 +58,7 @@ static bool grow(struct handles *t, u32 need)
     return true;
 }
 
-status handles_reserve(struct handles *t, u32 n)
+status handles_make_room(struct handles *t, u32 n)
 {
     if (n > t->limit - t->used || !account_has_room(t->limited, ACCOUNT_HANDLES, n))
         return ERR_NO_RESOURCES;

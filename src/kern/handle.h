@@ -59,10 +59,14 @@ static inline struct handle *handle_at(const struct handles *t, u32 i)
 }
 
 // Room for n more, so that handle_add cannot fail. NO_RESOURCES: past the limit. Without the lock.
-status handles_reserve(struct handles *t, u32 n);
+status handles_make_room(struct handles *t, u32 n); // where there is none, or the number is limited
 static inline bool handles_room(const struct handles *t, u32 n)
 {
     return n <= t->limit - t->used && t->used + n <= t->capacity;
+}
+static inline status handles_reserve(struct handles *t, u32 n)
+{
+    return likely(!t->limited && handles_room(t, n)) ? OK : handles_make_room(t, n);
 }
 // Takes over a reference. There is room.
 nebulet_handle handle_add(struct handles *t, struct object *o, u32 rights);

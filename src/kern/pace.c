@@ -160,7 +160,8 @@ void pace_enter(struct cpu *c, const struct kthread *self)
         c->armed = UINT64_MAX;
         c->tick_until = 0;
     }
-    pace_ring(c, now);
+    if (c->alarms)
+        pace_ring(c, now);
     bool tick = !contended(c, self) || cpu_ticks() < c->tick_until;
     bool more = c->ticked || c->alarms || kern.io_waiters || self->process->timed ||
                 thread_vm(self->rt)->interrupt;

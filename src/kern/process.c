@@ -110,26 +110,36 @@ static void set_limits(struct process *p, const struct process_config *config)
     p->limits.cpu = own->cpu;
 }
 
-// Its maker's account, but one of its own when it is given less of something.
-static status account_for(struct process *p, const struct process_config *config)
+// With a reference. NULL: no memory, or too deep.
+static struct account *account_with(struct account *maker, const struct limits_of_process *own)
 {
-    const struct limits_of_process *own = &config->limits;
-    struct account *maker = config->parent ? config->parent->account : NULL;
     u64 most[ACCOUNT_KINDS] = {
         [ACCOUNT_MEMORY] = own->memory,       [ACCOUNT_HANDLES] = own->handles,
         [ACCOUNT_THREADS] = own->threads,     [ACCOUNT_MESSAGES] = own->messages,
         [ACCOUNT_PROCESSES] = own->processes,
     };
     bool less = !maker || own->cpu_ns || own->wall_ns;
-    bool any = own->memory | own->handles | own->threads | own->messages | own->processes;
-    for (u32 i = 0; any && i < countof(most) && !less; i++)
+    for (u32 i = 0; i < countof(most) && !less; i++)
         less = most[i] && most[i] < maker->of[i].most;
-    p->account = maker;
-    if (less) {
-        struct budget *b = budget_new(maker, most, own->cpu_ns, own->wall_ns);
-        p->account = b ? &b->account : NULL;
+    if (!less) {
+        account_ref(maker);
+        return maker;
     }
-    if (!less)
+    struct budget *b = budget_new(maker, most, own->cpu_ns, own->wall_ns);
+    return b ? &b->account : NULL;
+}
+
+// Its maker's account, but one of its own when it is given less of something.
+static status account_for(struct process *p, const struct process_config *config)
+{
+    const struct limits_of_process *own = &config->limits;
+    struct account *maker = config->parent ? config->parent->account : NULL;
+    bool asks = own->memory | own->handles | own->threads | own->messages | own->processes |
+                own->cpu_ns | own->wall_ns;
+    p->account = maker;
+    if (asks || !maker)
+        p->account = account_with(maker, own);
+    else
         account_ref(maker);
     if (!p->account)
         return maker && maker->depth + 1 == ACCOUNT_DEPTH ? ERR_NO_RESOURCES : ERR_NO_MEMORY;
@@ -208,10 +218,10 @@ static void drop_share(struct process *p)
 // It is for messages, and may come from a guest.
 static void copy_name(char *to, const char *from)
 {
-    size_t n = strlen(from), i = 0;
-    for (; i < n && i < NEBULET_NAME_MAX; i++) {
-        u8 c = (u8)from[i];
-        to[i] = c >= 0x20 && c < 0x7f ? (char)c : fmt_shown(from, n, i); // nearly always the former
+    size_t i = 0;
+    for (; from[i] && i < NEBULET_NAME_MAX; i++) {
+        u8 c = (u8)from[i]; // nearly always the former:
+        to[i] = c >= 0x20 && c < 0x7f ? (char)c : fmt_shown(from, strlen(from), i);
     }
     to[i] = 0;
 }

@@ -25,12 +25,9 @@ void services_init(void)
 {
     if (plat_entropy(&key, sizeof key))
         key = plat_now() * 0x9e3779b97f4a7c15ull;
-    for (u32 i = 0; i < countof(buckets); i++) {
-        object_init(&buckets[i].sought, OBJECT_event);
-        buckets[i].sought.signals = APPEARED; // for ever: who waits looks for the name
-    }
 }
 
+// With the lock.
 static struct bucket *bucket_of(const u8 *name, u32 n)
 {
     u64 h = key ^ n;
@@ -38,7 +35,12 @@ static struct bucket *bucket_of(const u8 *name, u32 n)
         h = (h ^ name[i]) * 0x9e3779b97f4a7c15ull;
         h ^= h >> 32;
     }
-    return &buckets[h % countof(buckets)];
+    struct bucket *b = &buckets[h % countof(buckets)];
+    if (!b->sought.refs) {
+        object_init(&b->sought, OBJECT_event);
+        b->sought.signals = APPEARED; // for ever: who waits looks for the name
+    }
+    return b;
 }
 
 static struct service *find(const u8 *name, u32 n)

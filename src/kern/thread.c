@@ -309,6 +309,9 @@ bool thread_may_begin(const struct kthread *t)
 static void judge(struct kthread *t)
 {
     struct process *p = t->process;
+    if (t->judged)
+        return;
+    t->judged = true;
     status s = t->begun ? thread_result(t->rt) : ERR_CANCELLED;
     enum trap trap = (enum trap)thread_vm(t->rt)->trap;
     t->value = value_of(t, s);

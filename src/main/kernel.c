@@ -366,7 +366,7 @@ static bool make_wasi(struct program *p, struct launch *l)
 static int load(struct program *p, struct launch *l)
 {
     struct error e = {0};
-    p->init = l->init;
+    *p = (struct program){.init = l->init};
     if (!archive_file(l->init, &p->file))
         return CODE_ERROR;
     p->job = (struct job){
@@ -442,7 +442,6 @@ static int run_programs(struct launch *l, struct words *w)
 {
     static struct program programs[TOGETHER];
     u32 n = 0;
-    memset(programs, 0, sizeof programs);
     if (jobs_init(l->engine, plat_cpu_count(), l->trace, l->stats ? print_stats : NULL)) {
         say("cannot set the runtime up: out of memory");
         return CODE_ERROR;

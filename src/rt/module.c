@@ -139,6 +139,7 @@ status rt_module_load(struct store *s, const u8 *bytes, size_t size, struct rt_m
     if (!r)
         return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for the module");
     r->realm = s->realm;
+    r->users = 1;
     status result = load(s->realm, r, bytes, size, e);
     if (result) {
         destroy(r);
@@ -150,17 +151,12 @@ status rt_module_load(struct store *s, const u8 *bytes, size_t size, struct rt_m
 
 void module_used(struct module_record *m)
 {
-    spin_acquire(&m->realm->lock);
-    m->ninstances++;
-    spin_release(&m->realm->lock);
+    __atomic_add_fetch(&m->users, 1, __ATOMIC_RELAXED);
 }
 
 void module_unused(struct module_record *m)
 {
-    spin_acquire(&m->realm->lock);
-    bool last = !--m->ninstances && m->given_up;
-    spin_release(&m->realm->lock);
-    if (last)
+    if (!__atomic_sub_fetch(&m->users, 1, __ATOMIC_ACQ_REL))
         destroy(m);
 }
 
@@ -168,11 +164,5 @@ void module_unused(struct module_record *m)
 // functions are in: the module then goes with it.
 void rt_module_free(struct rt_module *m)
 {
-    struct module_record *r = container_of(m, struct module_record, pub);
-    spin_acquire(&r->realm->lock);
-    r->given_up = true;
-    bool last = !r->ninstances;
-    spin_release(&r->realm->lock);
-    if (last)
-        destroy(r);
+    module_unused(container_of(m, struct module_record, pub));
 }

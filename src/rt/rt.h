@@ -159,7 +159,8 @@ extern spinlock rt_switch_lock;
 
 struct rt_scheduler {
     // A timer or a kick has hit this CPU while t ran: is another one to run? In interrupt context,
-    // so it may take no lock. If so, preempt follows as soon as t is at a place where it can.
+    // so it may take no lock. If so, preempt follows as soon as t is at a place where it can. NULL:
+    // nobody ran.
     bool (*tick)(struct thread *t);
     void (*preempt)(struct vmctx *vm); // switches, and comes back
 };

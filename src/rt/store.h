@@ -108,8 +108,7 @@ struct module_record {
     struct rt_module pub;
     struct realm *realm;
     struct module_record *next, **self;
-    u32 ninstances;
-    bool given_up;            // free it with its last instance
+    u32 users;                // instances, and whoever has loaded it
     u32 ntypes;               // how many of its types are interned
     u32 *refs;                // function indices in the order of vmctx refs
     size_t instance_size;     // bytes of the record of an instance
@@ -122,7 +121,7 @@ struct module_record {
 };
 
 void module_used(struct module_record *m);   // an instance more
-void module_unused(struct module_record *m); // an instance less
+void module_unused(struct module_record *m); // a user less; the last one frees it
 // What memory 0 of a new instance begins as, all active data written; NULL: write them.
 struct plat_image *module_image(struct module_record *m);
 

@@ -56,6 +56,17 @@ static bool has_code(const struct module_record *m, const u8 *pc)
     return (u64)(pc - c->run) < c->capacity;
 }
 
+// With the realm's lock, which keeps one that nobody uses any more from going. False: it is about
+// to.
+static bool take_if_used(struct module_record *m)
+{
+    u32 n = __atomic_load_n(&m->users, __ATOMIC_RELAXED);
+    while (n && !__atomic_compare_exchange_n(&m->users, &n, n + 1, true, __ATOMIC_RELAXED,
+                                             __ATOMIC_RELAXED))
+        ;
+    return n;
+}
+
 // The frames of a thread keep their modules alive, so one that is found stays. The list may be
 // long: while others have the lock, the place in it is kept by a use of the module there.
 static struct module_record *module_at(const struct store *s, const u8 *pc)
@@ -65,11 +76,11 @@ static struct module_record *module_at(const struct store *s, const u8 *pc)
     struct module_record *kept = NULL;
     spin_acquire(lock);
     struct module_record *m = s->realm->modules;
-    for (u32 i = 1; m && !has_code(m, pc); i++) {
+    for (u32 looked = 1; m && !has_code(m, pc); looked++) {
         m = m->next;
-        if (!m || i % AT_ONCE)
+        if (!m || looked < AT_ONCE || !take_if_used(m))
             continue;
-        m->ninstances++;
+        looked = 0;
         spin_release(lock);
         if (kept)
             module_unused(kept);

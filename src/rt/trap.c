@@ -242,6 +242,8 @@ bool trap_on_fault(struct plat_fault *f)
     if (f->kind == FAULT_TIMER) {
         if (t)
             on_timer(t, f);
+        else if (scheduler)
+            scheduler->tick(NULL);
         return true;
     }
     if (!t || !t->vm.entry_sp)

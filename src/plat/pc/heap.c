@@ -7,8 +7,9 @@
 // whose pages come when they are touched, and which grow in place. Which of the three a block is
 // shows in its address: reservations lie high, runs begin at a page, small blocks never do.
 //
-// Pages without a block in use go back at once, so that what is free after a program is what was
-// free before. One lock, for small blocks, runs and the count.
+// A page without a block in use goes back at once, but when its class has no other with room: who
+// makes something and gives it back, again and again, would else make a page each time. One lock,
+// for small blocks, runs and the count.
 #include "base/heap.h"
 #include "base/lookup.h"
 #include "plat/pc/pc.h"
@@ -106,6 +107,7 @@ static struct slab *new_slab(u32 class)
         s->fresh += sizes[class];
     s->fresh = ALIGN_UP(s->fresh, 16);
     enlist(s);
+    vm_keep(1);
     return s;
 }
 
@@ -119,6 +121,8 @@ static void *small_alloc(u32 class)
     struct slab *s = partial[class];
     if (!s && !(s = new_slab(class)))
         return NULL;
+    if (!s->used)
+        vm_keep(-1);
     void *p = s->free;
     if (p) {
         s->free = *(void **)p;
@@ -143,9 +147,13 @@ static void small_free(void *p)
     s->used--;
     if (full)
         enlist(s);
-    if (!s->used) {
+    if (s->used)
+        return;
+    if (s->next || partial[s->class] != s) {
         delist(s);
         page_free((u64)s, 0);
+    } else {
+        vm_keep(1);
     }
 }
 

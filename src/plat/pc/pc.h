@@ -93,7 +93,11 @@ enum { ERROR_PRESENT = 1, ERROR_WRITE = 2 }; // of a page fault
 bool vm_fault(u64 address, const u64 *saved);
 bool vm_write_fault(u64 address); // one that is there, and not writable; true: it is now
 bool code_fault(u64 address);
-extern u64 vm_kept_pages;           // never to come back: records of slots, tables of all
+extern u64 vm_kept_pages; // that nobody has: records of slots, tables of all, the heap's last ones
+static inline void vm_keep(s64 pages)
+{
+    __atomic_fetch_add(&vm_kept_pages, (u64)pages, __ATOMIC_RELAXED);
+}
 u64 vm_keep_page(void);             // one of those, all zero; 0: no memory
 void vm_drop(void *p, size_t size); // makes committed pages, above any stack, new again
 void *vm_alloc(size_t size);        // a reservation with its front committed, for the heap

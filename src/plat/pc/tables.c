@@ -279,6 +279,17 @@ static bool walk(u64 address, u64 end, u64 *path[4], u64 *next)
     return *path[level] & PTE_PRESENT;
 }
 
+// The first entry of a page that was written, or `last`; four at a time, for most were not.
+static const u64 *written(const u64 *entry, const u64 *last)
+{
+    for (; entry + 4 <= last; entry += 4)
+        if ((entry[0] | entry[1] | entry[2] | entry[3]) & PTE_DIRTY)
+            break;
+    while (entry < last && !(*entry & PTE_DIRTY))
+        entry++;
+    return entry;
+}
+
 // Without the lock: what is there belongs to the caller.
 u64 table_each_written(u64 address, u64 end, u32 most,
                        void (*each)(const void *context, u64 address, u64 page),
@@ -290,8 +301,8 @@ u64 table_each_written(u64 address, u64 end, u32 most,
             continue;
         const u64 *first = &table_of(*path[1])[index_at(address, 0)];
         const u64 *last = first + (next - address) / PLAT_PAGE;
-        for (const u64 *entry = first; entry < last; entry++) {
-            if (likely(!(*entry & PTE_DIRTY)) || *entry & PTE_SHARED)
+        for (const u64 *entry = first; (entry = written(entry, last)) < last; entry++) {
+            if (*entry & PTE_SHARED)
                 continue;
             u64 page = address + (u64)(entry - first) * PLAT_PAGE;
             if (!most--)

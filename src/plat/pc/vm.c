@@ -62,7 +62,7 @@ u64 vm_keep_page(void)
     u64 page = page_alloc(0);
     if (page) {
         page_clear(page);
-        __atomic_fetch_add(&vm_kept_pages, 1, __ATOMIC_RELAXED);
+        vm_keep(1);
     }
     return page;
 }
