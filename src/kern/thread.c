@@ -305,6 +305,16 @@ bool thread_may_begin(const struct kthread *t)
 
 // --- The end
 
+// One of its own threads does. Who ends already is not asked again, for that would cut short what is
+// told of it.
+static void stop(struct process *p, enum nebulet_end how, u32 code)
+{
+    kern_acquire();
+    if (p->state < NEBULET_ENDS)
+        process_stop_locked(p, how, code);
+    kern_release();
+}
+
 // What the end of a thread means for its process.
 static void judge(struct kthread *t)
 {
@@ -318,16 +328,16 @@ static void judge(struct kthread *t)
     if (s == ERR_EXIT && t->exits_alone) {
         // thread_exit: the process goes on
     } else if (s == ERR_EXIT) {
-        process_stop(p, NEBULET_EXITED, thread_vm(t->rt)->exit_code, NULL);
+        stop(p, NEBULET_EXITED, thread_vm(t->rt)->exit_code);
     } else if (s == OK && t->id == 1) {
-        process_stop(p, NEBULET_EXITED, 0, NULL);
+        stop(p, NEBULET_EXITED, 0);
     } else if (s == ERR_TRAP && trap != TRAP_KILLED) {
         bool tell = must_tell(t);
-        process_stop(p, NEBULET_TRAPPED, trap, NULL);
+        stop(p, NEBULET_TRAPPED, trap);
         if (tell)
             tell_of(t);
     } else if (s != OK && s != ERR_TRAP && s != ERR_CANCELLED) {
-        process_stop(p, NEBULET_TRAPPED, TRAP_INTERNAL, NULL);
+        stop(p, NEBULET_TRAPPED, TRAP_INTERNAL);
     }
 }
 

@@ -9,7 +9,9 @@
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
-enum { AT_ONCE = 32 }; // pages under the lock
+// Pages under the lock, each of which may be the first of a table of the direct map; and bytes in
+// which they are looked for.
+enum { AT_ONCE = 4, SPAN = 2 << 20 };
 
 #define RUN WINDOW_CODE
 #define WRITE (WINDOW_CODE + CODE_WINDOW_MAX)
@@ -109,7 +111,7 @@ static void for_all(u64 (*some)(u64 from, u64 end), u64 at, u64 size)
 {
     for (u64 end = at + size; at < end;) {
         spin_lock(&window.lock);
-        at = some(at, end);
+        at = some(at, end - at < SPAN ? end : at + SPAN);
         spin_unlock(&window.lock);
     }
 }
