@@ -30,7 +30,7 @@ PC_FLAGS = -fno-pie -mcmodel=small -fno-asynchronous-unwind-tables -falign-funct
 # tell a device and what they remember of it, since interrupts come in between.
 PC_WHOLE = $(if $(filter src/plat/%,$1),,-flto)
 PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold=30 unroll-runtime=false \
-	vectorize-loops=false vectorize-slp=false)
+	vectorize-loops=false vectorize-slp=false align-loops=1 align-all-functions=1)
 # The image is to be small, and most of it runs once; faults, memory and the compiler are worth more,
 # but for what compiles rare instructions or runs once a function. -Os also makes the interpreter one
 # for little space.
@@ -108,7 +108,8 @@ $(eval $(call variant,build,,-Wl,--icf=safe))
 $(eval $(call variant,build/asan,$(SANITIZE)))
 
 # --- The kernel: the same core once more, and the PC as its platform.
-KERNEL_LINK = $(CC) $(PC_LINK) -fuse-ld=lld-22 -nostdlib -static -Wl,-O2 -Wl,--gc-sections -Wl,--icf=safe \
+# Functions whose code is the same become one: none asks whether another is itself.
+KERNEL_LINK = $(CC) $(PC_LINK) -fuse-ld=lld-22 -nostdlib -static -Wl,-O2 -Wl,--gc-sections -Wl,--icf=all \
 	-Wl,--build-id=none -Wl,-z,max-page-size=64 -T src/plat/pc/kernel.ld
 # One kernel's objects: $1 their folder, $2 its flags, $3 what tells the link-time flags of a file.
 define kernel

@@ -390,16 +390,20 @@ static const struct host_func preview1[] = {
 #define IOVS(x) "ii"
 #define OUT(x, type) "i"
 #define ADDR(x) "i"
-#define SHIM_SAME(name) new_##name
-#define SHIM_DIFFERS(name) old_##name
-#define CALL(name, versions, args) {#name, args ":i", SHIM_##versions(name), NULL},
-#define NORETURN(name, args) {#name, args ":", new_##name, NULL},
+#define ROW_SAME(name, args)
+#define ROW_DIFFERS(name, args) {#name, args ":i", old_##name, NULL},
+#define CALL(name, versions, args) ROW_##versions(name, args)
+#define NORETURN(name, args)
 static const struct host_func unstable[] = {
+    // what differs
 #include "abi/wasi.def"
 };
 
 status wasi_register(struct store *s)
 {
     status e = store_host_module(s, "wasi_snapshot_preview1", preview1, countof(preview1));
-    return e ? e : store_host_module(s, "wasi_unstable", unstable, countof(unstable));
+    static const char older[] = "wasi_unstable"; // of two offers the later one counts
+    if (!e)
+        e = store_host_module(s, older, preview1, countof(preview1));
+    return e ? e : store_host_module(s, older, unstable, countof(unstable));
 }

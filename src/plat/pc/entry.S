@@ -178,7 +178,8 @@ ap_stack: .skip 8
 ap_cpu: .skip 8
     .skip 8
 ap_lock: .skip 4
-    .p2align 12
+
+    .section .bss.4096, "aw", @nobits
 page_root: .skip 4096
 page_pointers: .skip 4096
 page_directory: .skip 4096

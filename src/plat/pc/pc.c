@@ -8,7 +8,7 @@ __attribute__((noreturn)) void pc_start(u64 info);
 
 extern const u64 boot_stamp;
 extern u8 boot_stack_guard[];
-static u8 stacks[CPU_STACKS] __attribute__((aligned(4096)));
+static u8 stacks[CPU_STACKS] WHOLE_PAGES;
 
 // A stack that is used up must not run into what lies below it.
 static void guard_stacks(void)

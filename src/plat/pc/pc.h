@@ -9,6 +9,10 @@
 
 #include "plat/pc/layout.h"
 
+// For what is whole pages: kernel.ld puts them one behind the other, the first where a page begins.
+// Had each an alignment, so would the segment have one, in the file too.
+#define WHOLE_PAGES __attribute__((section(".bss.4096")))
+
 enum { CPUS_MAX = 64 };
 
 #define GIB (1ull << 30)

@@ -35,7 +35,7 @@ static u32 index_at(u64 address, u32 level)
 static u64 *boot_table(u64 *entry)
 {
     if (!*entry) {
-        static u8 spare[8][4096] __attribute__((aligned(4096)));
+        static u8 spare[8][4096] WHOLE_PAGES;
         static u32 used;
         if (used == countof(spare))
             pc_panic(NULL, "too much memory for the boot tables");

@@ -119,7 +119,7 @@ static inline struct slot *find(u64 address)
     return w ? record(w, address - place_of(w)->base, place_of(w)->shift) : NULL;
 }
 
-static struct slot *find_or_die(const void *p)
+__attribute__((noinline)) static struct slot *find_or_die(const void *p)
 {
     struct slot *s = find((u64)p);
     if (!s || !s->used)
