@@ -7,6 +7,7 @@
 // error that POSIX has for it, so that programs see what they know: E_ISDIR, E_NOTDIR, E_SPIPE,
 // E_NOTSOCK.
 #include "abi/wasi_call.h"
+#include "base/lookup.h"
 
 #define RIGHT(bit, name, kinds) | ((kinds) & F ? 1ull << (bit) : 0)
 static const u64 file_rights = 0
@@ -367,12 +368,15 @@ static u32 put_part(u8 *to, u32 room, const void *from, u32 size)
 
 enum fs_error wasi_fd_readdir(struct call *c, struct args_fd_readdir *a)
 {
+    enum { AT_ONCE = 64 };
     struct vfs_dirent d;
-    u32 used = 0;
+    u32 used = 0, n = 0;
     u64 cookie = a->cookie;
     if (cookie > INT64_MAX)
         return E_INVAL;
     while (used < a->buf_size) {
+        if (++n % AT_ONCE == 0 && look_up())
+            return E_INTR;
         enum fs_error e = vfs_readdir(a->fd->file, cookie, &d);
         if (e == E_NOENT)
             break;

@@ -10,16 +10,18 @@
 //
 // Nothing here waits or recurses. What fails has changed nothing, but that a write may have moved a
 // part. Each operation takes the file system's lock for as long as it lasts; those that move data
-// or take space let others in between after 32 KiB.
+// or take space let others in between after 8 KiB.
 #include "fs/memory.h"
 
 #include "base/heap.h"
+#include "base/lookup.h"
 #include "fs/memory_node.h"
 #include "plat/plat.h"
 
 #define BLOCK 4096ull
 #define MAX_SIZE (1ull << 40)
-#define AT_ONCE (32ull << 10) // bytes of data under the lock
+#define AT_ONCE (8ull << 10) // bytes of data under the lock
+enum { IOVS_AT_ONCE = 64 };
 
 static struct memfs *lock(struct vfs_file *f)
 {
@@ -28,8 +30,17 @@ static struct memfs *lock(struct vfs_file *f)
     return fs;
 }
 
+static void bury_some(struct memfs *fs);
+
+// Whoever is here buries the dead.
 static enum fs_error unlock(struct memfs *fs, enum fs_error e)
 {
+    while (unlikely(fs->dead != NULL)) {
+        bury_some(fs);
+        spin_release(&fs->lock);
+        look_up();
+        spin_acquire(&fs->lock);
+    }
     spin_release(&fs->lock);
     return e;
 }
@@ -66,21 +77,60 @@ struct mem_node *mem_node_new(struct memfs *fs, enum vfs_type type)
     return n;
 }
 
-static void free_blocks(struct mem_node *n)
+enum { FREED_AT_ONCE = 32 }; // blocks or names, under the lock
+
+// Frees blocks from the last one down to `keep`; *most is how many it may look at.
+static void drop_blocks(struct mem_node *n, u64 keep, u64 *top, u32 most)
 {
-    for (u64 i = 0; i < n->blocks.count; i++)
-        mem_release(n->fs, n->blocks.at[i], BLOCK);
-    mem_release(n->fs, n->blocks.at, n->blocks.count * sizeof *n->blocks.at);
+    for (; *top > keep && most; most--) {
+        u8 **block = &n->blocks.at[--*top];
+        mem_release(n->fs, *block, BLOCK);
+        *block = NULL;
+    }
 }
 
-static void free_content(struct mem_node *n)
+static void release_blocks(struct mem_node *n)
+{
+    mem_release(n->fs, n->blocks.at, n->blocks.count * sizeof *n->blocks.at);
+    n->blocks.at = NULL;
+    n->blocks.count = 0;
+}
+
+// Its size says how far this has come.
+static bool free_blocks(struct mem_node *n)
+{
+    drop_blocks(n, 0, &n->blocks.dead, FREED_AT_ONCE);
+    if (n->blocks.dead)
+        return false;
+    release_blocks(n);
+    return true;
+}
+
+static bool free_some(struct mem_node *n)
 {
     if (n->type == VFS_DIRECTORY)
-        mem_dir_free(n->fs, &n->dir);
-    else if (n->type == VFS_SYMBOLIC_LINK)
-        mem_release(n->fs, n->target, n->size);
-    else
-        free_blocks(n);
+        return mem_dir_free(n->fs, &n->dir, FREED_AT_ONCE);
+    if (n->type == VFS_REGULAR_FILE)
+        return free_blocks(n);
+    mem_release(n->fs, n->target, n->size);
+    return true;
+}
+
+static void bury_some(struct memfs *fs)
+{
+    struct mem_node *n = fs->dead;
+    if (!free_some(n))
+        return;
+    fs->dead = n->next;
+    mem_release(fs, n, sizeof *n);
+}
+
+static void put_to_dead(struct mem_node *n)
+{
+    if (n->type == VFS_REGULAR_FILE)
+        n->blocks.dead = n->blocks.count;
+    n->next = n->fs->dead;
+    n->fs->dead = n;
 }
 
 void mem_node_drop(struct mem_node *n)
@@ -88,14 +138,13 @@ void mem_node_drop(struct mem_node *n)
     struct memfs *fs = n->fs;
     if (n->nlink || n->refs)
         return;
-    free_content(n);
     if (n->prev)
         n->prev->next = n->next;
     else
         fs->all = n->next;
     if (n->next)
         n->next->prev = n->prev;
-    mem_release(fs, n, sizeof *n);
+    put_to_dead(n);
 }
 
 void mem_touch(struct mem_node *n)
@@ -143,10 +192,13 @@ enum fs_error mem_open(struct mem_node *n, u32 flags, struct vfs_file **out)
 
 static void end_of_fs(struct memfs *fs)
 {
-    for (struct mem_node *n = fs->all, *next; n; n = next) {
-        next = n->next;
-        free_content(n);
-        heap_free(n);
+    for (struct mem_node *n; (n = fs->all);) {
+        fs->all = n->next;
+        put_to_dead(n);
+        while (fs->dead) {
+            bury_some(fs);
+            look_up();
+        }
     }
     heap_free(fs);
 }
@@ -157,9 +209,11 @@ static void mem_close(struct vfs_file *f)
     struct memfs *fs = lock(f);
     n->refs--;
     mem_node_drop(n);
-    bool last = --fs->handles == 0;
     unlock(fs, E_SUCCESS);
     heap_free(mem_file(f));
+    spin_acquire(&fs->lock);
+    bool last = --fs->handles == 0;
+    spin_release(&fs->lock);
     if (last)
         end_of_fs(fs);
 }
@@ -279,7 +333,8 @@ static void advance(struct progress *p, u64 size)
 // Each moves what may be moved under the lock at once.
 static void read_some(const struct mem_node *n, struct progress *p)
 {
-    for (u64 room = AT_ONCE, size, left; room && p->v < p->end; room -= size) {
+    const struct vfs_iov *most = p->v + IOVS_AT_ONCE;
+    for (u64 room = AT_ONCE, size, left; room && p->v < p->end && p->v < most; room -= size) {
         left = *p->at < n->size ? n->size - *p->at : 0;
         size = next_size(p, room < left ? room : left);
         copy_out(n, *p->at, p->v->p + p->moved, size);
@@ -291,7 +346,8 @@ static void read_some(const struct mem_node *n, struct progress *p)
 
 static enum fs_error write_some(struct mem_node *n, struct progress *p)
 {
-    for (u64 room = AT_ONCE, size, put; room && p->v < p->end; room -= put) {
+    const struct vfs_iov *most = p->v + IOVS_AT_ONCE;
+    for (u64 room = AT_ONCE, size, put; room && p->v < p->end && p->v < most; room -= put) {
         size = next_size(p, room);
         if (*p->at > MAX_SIZE || size > MAX_SIZE - *p->at)
             return E_FBIG;
@@ -368,42 +424,43 @@ static enum fs_error mem_fstat(struct vfs_file *f, struct vfs_stat *out)
     return unlock(fs, E_SUCCESS);
 }
 
-// What lies behind the new end is given back, and reads as zero should the file grow again.
-static void cut(struct mem_node *n, u64 size)
+// What lies behind the new end is given back, and reads as zero should the file grow again. That is
+// done from the end, so the file becomes shorter a little at a time. False: there is more.
+static bool cut(struct mem_node *n, u64 size)
 {
-    u64 keep = (size + BLOCK - 1) / BLOCK;
+    u64 keep = (size + BLOCK - 1) / BLOCK, top = (n->size + BLOCK - 1) / BLOCK;
+    if (top > n->blocks.count)
+        top = n->blocks.count;
+    drop_blocks(n, keep, &top, FREED_AT_ONCE);
+    if (top > keep) {
+        n->size = top * BLOCK;
+        return false;
+    }
     if (n->blocks.backing_size > size)
         n->blocks.backing_size = size;
-    for (u64 i = keep; i < n->blocks.count; i++) {
-        mem_release(n->fs, n->blocks.at[i], BLOCK);
-        n->blocks.at[i] = NULL;
-    }
     if (size % BLOCK && keep <= n->blocks.count && n->blocks.at[keep - 1])
         memset(n->blocks.at[keep - 1] + size % BLOCK, 0, BLOCK - size % BLOCK);
-    if (keep == 0) {
-        mem_release(n->fs, n->blocks.at, n->blocks.count * sizeof *n->blocks.at);
-        n->blocks.at = NULL;
-        n->blocks.count = 0;
-    }
-}
-
-enum fs_error mem_resize(struct mem_node *n, u64 size)
-{
-    if (n->type == VFS_DIRECTORY)
-        return E_ISDIR;
-    if (size > MAX_SIZE)
-        return E_FBIG;
-    if (size < n->size)
-        cut(n, size);
-    n->size = size;
-    mem_touch(n);
-    return E_SUCCESS;
+    if (keep == 0)
+        release_blocks(n);
+    return true;
 }
 
 static enum fs_error mem_set_size(struct vfs_file *f, u64 size)
 {
+    struct mem_node *n = mem_file(f)->node;
+    if (n->type == VFS_DIRECTORY)
+        return E_ISDIR;
+    if (size > MAX_SIZE)
+        return E_FBIG;
     struct memfs *fs = lock(f);
-    return unlock(fs, mem_resize(mem_file(f)->node, size));
+    while (size < n->size && !cut(n, size)) {
+        spin_release(&fs->lock);
+        look_up();
+        spin_acquire(&fs->lock);
+    }
+    n->size = size;
+    mem_touch(n);
+    return unlock(fs, E_SUCCESS);
 }
 
 static enum fs_error mem_times(struct vfs_file *f, const struct vfs_times *t)
@@ -488,6 +545,13 @@ PATH_CALL(symlink, (struct vfs_file * d, const char *target, const char *path), 
 PATH_CALL(readlink, (struct vfs_file * d, const char *path, char *buffer, u32 size, u32 *length), d,
           path, buffer, size, length)
 
+static enum fs_error mem_open_path(struct vfs_file *d, const char *path, u32 how, u32 flags,
+                                   struct vfs_file **out)
+{
+    enum fs_error e = locked_open(d, path, how, flags, out);
+    return e || !(how & VFS_TRUNCATE) ? e : mem_set_size(*out, 0);
+}
+
 // Two trees have two locks, and there is nothing to be done between them.
 static bool other_tree(struct vfs_file *a, struct vfs_file *b)
 {
@@ -525,7 +589,7 @@ const struct vfs_ops memfs_ops = {
     .advise = mem_advise,
     .ready = mem_ready,
     .readdir = locked_readdir,
-    .open = locked_open,
+    .open = mem_open_path,
     .path_stat = locked_stat,
     .path_times = locked_times,
     .mkdir = locked_mkdir,

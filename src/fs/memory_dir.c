@@ -112,14 +112,20 @@ void mem_dir_remove(struct mem_node *dir, struct mem_entry *e)
     e->name = NULL;
     e->node = NULL;
     dir->dir.live--;
+    dir->fs->taken++;
     mem_touch(dir);
 }
 
-void mem_dir_free(struct memfs *fs, struct mem_dir *d)
+bool mem_dir_free(struct memfs *fs, struct mem_dir *d, u32 most)
 {
-    for (u32 i = 0; i < d->count; i++)
-        mem_release(fs, d->at[i].name, d->at[i].length);
+    for (; d->count && most; most--) {
+        struct mem_entry *e = &d->at[--d->count];
+        mem_release(fs, e->name, e->length);
+    }
+    if (d->count)
+        return false;
     release(fs, d);
+    return true;
 }
 
 // The first entry that is alive and has that serial or a later one.

@@ -9,10 +9,12 @@
 struct mem_node;
 
 struct memfs {
-    spinlock lock;        // guards the whole: what is below, the nodes, positions of files
-    struct mem_node *all; // every node, so that the end needs no walk of the tree
-    u64 used, limit;      // bytes
+    spinlock lock;         // guards the whole: what is below, the nodes, positions of files
+    struct mem_node *all;  // every node, so that the end needs no walk of the tree
+    struct mem_node *dead; // those that nothing refers to any more, but for their content
+    u64 used, limit;       // bytes
     u64 next_ino;
+    u64 taken; // names away from their nodes, so far
     u64 dev;
     u32 handles; // open files; the file system ends with the last
 };
@@ -44,8 +46,8 @@ struct mem_node {
     u64 atime, mtime, ctime;
     union {
         struct {
-            u8 **at; // NULL: a hole, reads as zero
-            u64 count;
+            u8 **at;           // NULL: a hole, reads as zero
+            u64 count, dead;   // in a dead file, how many of them are left
             const u8 *backing; // what holes below backing_size read as
             u64 backing_size;
         } blocks;
@@ -73,9 +75,8 @@ void *mem_alloc(struct memfs *fs, u64 size);
 void mem_release(struct memfs *fs, void *p, u64 size);
 
 struct mem_node *mem_node_new(struct memfs *fs, enum vfs_type type); // without names or references
-void mem_node_drop(struct mem_node *n); // frees it if nothing refers to it any more
+void mem_node_drop(struct mem_node *n); // it goes if nothing refers to it any more
 void mem_touch(struct mem_node *n);     // data changed now
-enum fs_error mem_resize(struct mem_node *n, u64 size);
 void mem_stat(const struct mem_node *n, struct vfs_stat *out);
 void mem_set_times(struct mem_node *n, const struct vfs_times *t);
 enum fs_error mem_open(struct mem_node *n, u32 flags, struct vfs_file **out);
@@ -85,7 +86,7 @@ struct mem_entry *mem_dir_find(const struct mem_dir *d, const char *name, u32 le
 enum fs_error mem_dir_add(struct mem_node *dir, const char *name, u32 length,
                           struct mem_node *node);
 void mem_dir_remove(struct mem_node *dir, struct mem_entry *e);
-void mem_dir_free(struct memfs *fs, struct mem_dir *d);
+bool mem_dir_free(struct memfs *fs, struct mem_dir *d, u32 most); // false: there is more
 enum fs_error memdir_readdir(struct vfs_file *f, u64 cookie, struct vfs_dirent *out);
 
 // The operations by path; memory_path.c.

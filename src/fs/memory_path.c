@@ -5,6 +5,11 @@
 // it, so that neither long paths nor chains of links take stack. ".." goes to a directory's parent,
 // and is refused in the directory that the path started from: whatever the walk has entered since
 // lies below it, so it cannot get out.
+//
+// A path may be long, and links make it longer, so the walk lets others have the lock in between.
+// If one of them has taken a name away meanwhile, it begins anew: what it has come to may be
+// elsewhere.
+#include "base/lookup.h"
 #include "fs/memory_node.h"
 
 enum last {
@@ -22,7 +27,7 @@ struct where {
 
     struct mem_node *start;
     const char *rest;
-    u32 links;
+    u32 links, cost;
     char buffer[2 * VFS_PATH]; // holds rest and name
 };
 
@@ -105,20 +110,45 @@ static enum fs_error step(struct where *w, enum last last, bool *done)
     return E_SUCCESS;
 }
 
-static enum fs_error find(struct vfs_file *f, const char *path, enum last last, struct where *w)
+static void begin(struct where *w, const char *path)
 {
-    size_t length = strlen(path);
-    bool done = false;
-    enum fs_error e = E_SUCCESS;
-    w->dir = w->start = mem_file(f)->node;
+    w->dir = w->start;
     w->links = 0;
     w->slash = false;
-    if (w->dir->type != VFS_DIRECTORY)
-        return E_NOTDIR;
-    memcpy(w->buffer, path, length + 1);
+    memcpy(w->buffer, path, strlen(path) + 1);
     w->rest = w->buffer;
+}
+
+// E_INTR: the process is to end.
+static enum fs_error let_others(struct where *w, const char *path)
+{
+    struct memfs *fs = w->start->fs;
+    u64 was = fs->taken;
+    spin_release(&fs->lock);
+    bool ends = look_up();
+    spin_acquire(&fs->lock);
+    w->cost = 0;
+    if (fs->taken != was)
+        begin(w, path);
+    return ends ? E_INTR : E_SUCCESS;
+}
+
+static enum fs_error find(struct vfs_file *f, const char *path, enum last last, struct where *w)
+{
+    enum { A_NAME = 16, AT_ONCE = 1024 }; // bytes of names, and what a name costs beside them
+    bool done = false;
+    enum fs_error e = E_SUCCESS;
+    w->start = mem_file(f)->node;
+    w->cost = 0;
+    if (w->start->type != VFS_DIRECTORY)
+        return E_NOTDIR;
+    begin(w, path);
     while (!e && !done) {
-        if (!next_name(w)) { // the path, or the last link, ended in dots
+        if (unlikely(w->cost > AT_ONCE) && (e = let_others(w, path)))
+            break;
+        bool more = next_name(w);
+        w->cost += w->length + A_NAME;
+        if (!more) { // the path, or the last link, ended in dots
             w->name = NULL;
             w->node = w->dir;
             return E_SUCCESS;
@@ -188,13 +218,8 @@ enum fs_error memdir_open(struct vfs_file *f, const char *path, u32 how, u32 fla
     e = find(f, path, how & VFS_FOLLOW && !exclusive ? LAST_FOLLOW : LAST_SELF, &w);
     if (e)
         return e;
-    bool fresh = !w.node;
-    e = fresh ? open_new(&w, how) : check_open(w.node, how);
-    if (!e)
-        e = mem_open(w.node, flags, out);
-    if (!e && (how & VFS_TRUNCATE) && !fresh)
-        mem_resize(w.node, 0);
-    return e;
+    e = !w.node ? open_new(&w, how) : check_open(w.node, how);
+    return e ? e : mem_open(w.node, flags, out);
 }
 
 // --- By path.
@@ -320,9 +345,15 @@ enum fs_error memdir_unlink(struct vfs_file *f, const char *path)
 static enum fs_error find_two(struct vfs_file *f, const char *path, struct vfs_file *to_dir,
                               const char *to, struct where *a, struct where *b)
 {
-    enum fs_error e = find_node(f, path, LAST_NAME, a);
-    if (!e)
-        e = find(to_dir, to, LAST_NAME, b);
+    const struct memfs *fs = mem_file(f)->node->fs;
+    enum fs_error e;
+    u64 was;
+    do { // until the first is still there when the second is found
+        was = fs->taken;
+        e = find_node(f, path, LAST_NAME, a);
+        if (!e)
+            e = find(to_dir, to, LAST_NAME, b);
+    } while (!e && fs->taken != was);
     return e ? e : a->dir->fs != b->dir->fs ? E_XDEV : E_SUCCESS;
 }
 
@@ -347,11 +378,17 @@ enum fs_error memdir_link(struct vfs_file *f, const char *path, struct vfs_file 
     return E_SUCCESS;
 }
 
-static bool is_below(const struct mem_node *n, const struct mem_node *ancestor)
+// A tree may be of any depth, made by names relative to open directories; here it is looked at up
+// to some.
+static enum fs_error check_below(const struct mem_node *n, const struct mem_node *ancestor)
 {
-    while (n != ancestor && n != n->dir.parent)
+    enum { DEEPEST = 1000 };
+    for (u32 i = 0; n != ancestor && n != n->dir.parent; i++) {
+        if (i == DEEPEST)
+            return E_NAMETOOLONG;
         n = n->dir.parent;
-    return n == ancestor;
+    }
+    return n == ancestor ? E_INVAL : E_SUCCESS;
 }
 
 static enum fs_error check_rename(const struct where *a, const struct where *b)
@@ -363,8 +400,9 @@ static enum fs_error check_rename(const struct where *a, const struct where *b)
         return E_NOENT;
     if (!directory && (a->slash || b->slash))
         return E_NOTDIR;
-    if (directory && is_below(b->dir, a->node))
-        return E_INVAL;
+    enum fs_error below = directory ? check_below(b->dir, a->node) : E_SUCCESS;
+    if (below)
+        return below;
     if (!b->node || b->node == a->node)
         return E_SUCCESS;
     if (b->node->type != VFS_DIRECTORY)
@@ -379,6 +417,7 @@ static enum fs_error put_name(struct where *b, struct mem_node *n)
         return mem_dir_add(b->dir, b->name, b->length, n);
     struct mem_entry *e = mem_dir_find(&b->dir->dir, b->name, b->length);
     e->node = n;
+    b->dir->fs->taken++;
     if (b->node->type == VFS_DIRECTORY) {
         b->node->nlink = 0;
         b->dir->nlink--;

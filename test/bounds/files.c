@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// Files in memory of any shape that takes long: large ones cut and freed, directories with many
+// names, trees that are deep, paths that are long. (That nothing keeps a lock or a CPU for long
+// meanwhile, whoever runs this sees.)
+#include "../kern/nebulet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <wasi/api.h>
+
+enum { LARGE = 24 << 20, PIECE = 1 << 20, NAMES = 400, DEEP = 1500, MANY = 1024, PATH = 4000 };
+
+static char piece[PIECE];
+
+static int large(void)
+{
+    int f = open("/large", O_CREAT | O_RDWR, 0666);
+    TRUE(f >= 0);
+    for (u32 i = 0; i < LARGE / PIECE; i++)
+        EXPECT(write(f, piece, PIECE), PIECE);
+    return f;
+}
+
+static void files(void)
+{
+    struct stat s;
+    int f = large();
+    EXPECT(ftruncate(f, 5000), 0);
+    EXPECT(fstat(f, &s), 0);
+    EXPECT(s.st_size, 5000);
+    EXPECT(close(f), 0);
+    EXPECT(close(large()), 0);
+    f = open("/large", O_TRUNC | O_RDWR);
+    EXPECT(fstat(f, &s), 0);
+    EXPECT(s.st_size, 0);
+    EXPECT(close(f), 0);
+    f = large();
+    EXPECT(unlink("/large"), 0);
+    EXPECT(pread(f, piece, 8, LARGE - 8), 8);
+    EXPECT(close(f), 0);
+}
+
+// Buffers of no length cost time, too.
+static void vectors(void)
+{
+    static struct iovec v[MANY];
+    int f = open("/vectors", O_CREAT | O_RDWR, 0666);
+    TRUE(f >= 0);
+    for (u32 i = 0; i < MANY; i++)
+        v[i].iov_base = piece;
+    EXPECT(writev(f, v, MANY), 0);
+    v[MANY - 1].iov_len = 3;
+    EXPECT(writev(f, v, MANY), 3);
+    EXPECT(lseek(f, 0, SEEK_SET), 0);
+    EXPECT(readv(f, v, MANY), 3);
+    EXPECT(writev(1, v, MANY - 1), 0);
+    EXPECT(close(f), 0);
+    EXPECT(unlink("/vectors"), 0);
+}
+
+static void names(void)
+{
+    static uint8_t all[NAMES * 64];
+    char name[40];
+    size_t used;
+    EXPECT(mkdir("/names", 0777), 0);
+    int d = open("/names", O_RDONLY | O_DIRECTORY);
+    for (u32 i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "/names/%u", i);
+        EXPECT(mkdir(name, 0777), 0);
+    }
+    EXPECT(__wasi_fd_readdir((__wasi_fd_t)d, all, sizeof all, 0, &used), 0);
+    TRUE(used > NAMES * 24);
+    for (u32 i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "/names/%u", i);
+        EXPECT(rmdir(name), 0);
+    }
+    EXPECT(__wasi_fd_readdir((__wasi_fd_t)d, all, sizeof all, 0, &used), 0);
+    EXPECT(close(d), 0);
+    EXPECT(rmdir("/names"), 0);
+}
+
+// Made from inside, so that no path says how deep it is.
+static void trees(void)
+{
+    EXPECT(mkdir("/deep", 0777), 0);
+    int d = open("/deep", O_RDONLY | O_DIRECTORY);
+    for (u32 i = 0; i < DEEP; i++) {
+        EXPECT(mkdirat(d, "d", 0777), 0);
+        int below = openat(d, "d", O_RDONLY | O_DIRECTORY);
+        TRUE(below >= 0);
+        EXPECT(close(d), 0);
+        d = below;
+    }
+    EXPECT(mkdir("/moves", 0777), 0);
+    EXPECT(renameat(AT_FDCWD, "/moves", d, "in"), -1);
+    EXPECT(errno, ENAMETOOLONG);
+    EXPECT(rename("/deep", "/moves/deep"), 0);
+    EXPECT(renameat(AT_FDCWD, "/moves/deep", d, "in"), -1);
+    EXPECT(close(d), 0);
+}
+
+static void paths(void)
+{
+    static char path[PATH + 1], target[PATH / 4 + 1];
+    struct stat s;
+    EXPECT(mkdir("/p", 0777), 0);
+    EXPECT(mkdir("/p/a", 0777), 0);
+    memcpy(path, "/p", 2);
+    path[2] = '/';
+    for (u32 i = 3; i + 5 <= PATH; i += 5)
+        memcpy(path + i, "a/../", 5);
+    path[PATH - PATH % 5 - 2] = 0;
+    EXPECT(stat(path, &s), 0);
+    for (u32 i = 0; i + 5 <= PATH / 4; i += 5)
+        memcpy(target + i, "a/../", 5);
+    strcpy(target + PATH / 4 / 5 * 5 - 5, "m");
+    EXPECT(symlink(target, "/p/m"), 0);
+    EXPECT(stat("/p/m", &s), -1);
+    EXPECT(errno, ELOOP);
+}
+
+int main(void)
+{
+    files();
+    vectors();
+    names();
+    trees();
+    paths();
+    puts("files");
+    return 0;
+}
