@@ -364,12 +364,32 @@ void flow_br(struct fast *f, u32 depth)
     f->reachable = false;
 }
 
-void flow_br_if(struct fast *f, u32 depth)
+// A branch out of a loop that goes back next: back if the condition does not hold, so that a round
+// takes one jump. False: it is not that.
+static bool branch_back_unless(struct fast *f, u32 depth, u32 cc)
+{
+    const u8 *p = f->pc;
+    if (*p++ != OP_br || cc >= CC_FEQ)
+        return false;
+    struct ctl *loop = ctl_at(f, leb_u32(&p));
+    if (loop->kind != CTL_LOOP || loop->arity || loop->region != f->region)
+        return false;
+    dirty_store(f, region_of(f, f->region)->pins);
+    jcc_to(f, loop, cc ^ 1);
+    f->pc = p;
+    flow_br(f, depth);
+    return true;
+}
+
+bool flow_br_if(struct fast *f, u32 depth)
 {
     struct ctl *c = ctl_at(f, depth);
     u32 cc = pop_condition(f);
+    if (branch_back_unless(f, depth, cc))
+        return false;
     settle(f, c);
     branch_if(f, c, cc);
+    return true;
 }
 
 // The edge of one label of a br_table: an entry for the table.
