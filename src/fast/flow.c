@@ -450,6 +450,7 @@ void flow_br_table(struct fast *f)
         else
             beyond = c;
     }
+    f->reachable = false;
     if (f->stopped)
         return; // an entry may not be there
     x64_imm(&f->a, G1_CMP, false, index, (s32)n);
@@ -461,7 +462,6 @@ void flow_br_table(struct fast *f)
     x64_mem(&f->a, I_MOVSXD, true, SCRATCH, (struct x64_operand){(u8)base, (u8)index, 2, 0});
     x64_reg(&f->a, I_ADD, true, SCRATCH, base);
     x64_jmp_reg(&f->a, SCRATCH);
-    f->reachable = false;
 }
 
 void flow_skip(struct fast *f)
