@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -134,6 +135,24 @@ void WASI(proc_exit)(wasi *w, u32 code)
     (void)w;
     exit((int)code);
 }
+
+#ifdef BOUND_MEMORY
+/* Where the program has been told that its memory is. */
+void bound_memory(wasm_rt_memory_t *memory, u32 pages, u32 max_pages);
+void bound_memory(wasm_rt_memory_t *memory, u32 pages, u32 max_pages)
+{
+    void *wanted = (void *)BOUND_MEMORY;
+    size_t size = (size_t)pages << 16;
+    void *data = mmap(wanted, (size_t)8 << 30, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+
+    if (data != wanted || mprotect(data, size, PROT_READ | PROT_WRITE) != 0) {
+        perror("memory");
+        exit(1);
+    }
+    *memory = (wasm_rt_memory_t){data, pages, max_pages, (u32)size};
+}
+#endif
 
 int main(int argc, char **argv)
 {

@@ -47,6 +47,9 @@ class Dirs:
     def wizer(self):
         return self.npm / "node_modules/@bytecodealliance/wizer-linux-x64/wizer"
 
+    def bound(self, name):
+        return self.out / f"{name}.bound"
+
     def measure(self):
         return self.out / "measure"
 
@@ -98,6 +101,30 @@ def wasm2c(dirs, name):
     proc.check(["wasm2c", "-n", "prog", module, "-o", f"{base}.c"])
     proc.check(["gcc", "-O2", f"-I{WASM2C_RUNTIME}", f'-DPROGRAM_H="{base}.h"', f"{base}.c", main,
                 WASM2C_RUNTIME / "wasm-rt-impl.c", "-lm", "-o", target])
+
+
+def bound(dirs, name):
+    """The same through clang -O2, the memory at a constant address, which addresses then contain, and
+    without what makes wasm2c's loads happen: about the best that a compiler can do with a module."""
+    module, target, main = dirs.wasm(name), dirs.bound(name), BENCH / "wasm2c_main.c"
+    if not stale(target, module, main):
+        return
+    base = dirs.out / "bound" / name
+    base.parent.mkdir(exist_ok=True)
+    proc.check(["wasm2c", "-n", "prog", module, "-o", f"{base}.c"])
+    source = Path(f"{base}.c")
+    text = source.read_text()
+    for old, new in [("&mem->data[addr]", "(u8 *)BOUND_MEMORY + addr"),
+                     ('wasm_asm("" ::"r"(result));', ""),
+                     ("wasm_rt_allocate_memory(",
+                      "void bound_memory(wasm_rt_memory_t *, u32, u32); bound_memory(")]:
+        if old not in text:
+            raise proc.Failed(f"bound: wasm2c does not write {old!r}")
+        text = text.replace(old, new)
+    source.write_text(text)
+    proc.check([CC, "-O2", "-w", "-fPIE", "-pie", "-DBOUND_MEMORY=0x10000000", f"-I{WASM2C_RUNTIME}",
+                f'-DPROGRAM_H="{base}.h"', source, main, WASM2C_RUNTIME / "wasm-rt-impl.c", "-lm",
+                "-o", target])
 
 
 def measure(dirs):

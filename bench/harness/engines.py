@@ -89,6 +89,14 @@ class Wasm2c(Engine):
         return [self.dirs.wasm2c(program), *args]
 
 
+class Bound(Wasm2c):
+    def prepare(self, program):
+        build.bound(self.dirs, program)
+
+    def command(self, program, args):
+        return [self.dirs.bound(program), *args]
+
+
 def all_engines(dirs):
     """Native first, then in the order of the table's columns."""
     return [
@@ -100,4 +108,6 @@ def all_engines(dirs):
              dirs=dirs),
         Wizer("cranelift", "wasmtime's optimizing compiler, inside wizer", dirs=dirs),
         Wasm2c("wasm2c", "wabt's wasm2c, then gcc -O2, bounds by guard pages", dirs=dirs),
+        Bound("bound", "LLVM's best: wasm2c, then clang-22 -O2, the memory at a constant address",
+              dirs=dirs),
     ]

@@ -364,12 +364,32 @@ void flow_br(struct fast *f, u32 depth)
     f->reachable = false;
 }
 
-void flow_br_if(struct fast *f, u32 depth)
+// A branch out of a loop that goes back next: back if the condition does not hold, so that a round
+// takes one jump. False: it is not that.
+static bool branch_back_unless(struct fast *f, u32 depth, u32 cc)
+{
+    const u8 *p = f->pc;
+    if (*p++ != OP_br || cc >= CC_FEQ)
+        return false;
+    struct ctl *loop = ctl_at(f, leb_u32(&p));
+    if (loop->kind != CTL_LOOP || loop->arity || loop->region != f->region)
+        return false;
+    dirty_store(f, region_of(f, f->region)->pins);
+    jcc_to(f, loop, cc ^ 1);
+    f->pc = p;
+    flow_br(f, depth);
+    return true;
+}
+
+bool flow_br_if(struct fast *f, u32 depth)
 {
     struct ctl *c = ctl_at(f, depth);
     u32 cc = pop_condition(f);
+    if (branch_back_unless(f, depth, cc))
+        return false;
     settle(f, c);
     branch_if(f, c, cc);
+    return true;
 }
 
 // The edge of one label of a br_table: an entry for the table.
@@ -430,6 +450,7 @@ void flow_br_table(struct fast *f)
         else
             beyond = c;
     }
+    f->reachable = false;
     if (f->stopped)
         return; // an entry may not be there
     x64_imm(&f->a, G1_CMP, false, index, (s32)n);
@@ -438,7 +459,6 @@ void flow_br_table(struct fast *f)
     x64_mem(&f->a, I_MOVSXD, true, SCRATCH, (struct x64_operand){(u8)base, (u8)index, 2, 0});
     x64_reg(&f->a, I_ADD, true, SCRATCH, base);
     x64_jmp_reg(&f->a, SCRATCH);
-    f->reachable = false;
 }
 
 void flow_skip(struct fast *f)

@@ -466,7 +466,7 @@ void flow_if(struct fast *f);
 void flow_else(struct fast *f);
 bool flow_end(struct fast *f); // false: that was the function's
 void flow_br(struct fast *f, u32 depth);
-void flow_br_if(struct fast *f, u32 depth);
+bool flow_br_if(struct fast *f, u32 depth); // false: a br that follows has been compiled, too
 void flow_br_table(struct fast *f);
 void flow_skip(struct fast *f); // to the else or end that closes the innermost open block; nothing
                                 // runs in between

@@ -183,7 +183,7 @@ static inline enum step step(struct fast *f)
     case OP_else: flow_else(f); break;
     case OP_end: return flow_end(f) ? STEP_ON : STEP_END;
     case OP_br: flow_br(f, leb_u32(&f->pc)); return jumped(f);
-    case OP_br_if: flow_br_if(f, leb_u32(&f->pc)); break;
+    case OP_br_if: return flow_br_if(f, leb_u32(&f->pc)) ? STEP_ON : jumped(f);
     case OP_br_table: flow_br_table(f); return jumped(f);
     case OP_return: flow_br(f, f->ctls.count - 1); return jumped(f);
     case OP_call: call_function(f, leb_u32(&f->pc)); break;
