@@ -58,8 +58,53 @@ static const struct load loads[] = {
     [OP_i64_load32_u - OP_i32_load] = {I_MOV_LOAD, T64, false},
 };
 
+// The instruction for what comes next, if that is arithmetic with the loaded value as its second
+// operand; 0 if not, or if that is no better in memory: addition and such then take the other
+// operand from where it stays.
+static u32 taker(const struct fast *f, enum ty t)
+{
+    static const u8 first[] = {OP_i32_add, OP_i64_add, OP_f32_add, OP_f64_add};
+    enum { MOST = 10 };
+    static const u32 insns[][MOST] = {
+        {I_ADD, I_SUB, I_IMUL, 0, 0, 0, 0, I_AND, I_OR, I_XOR},
+        {I_ADDSS, I_SUBSS, I_MULSS, I_DIVSS},
+        {I_ADDSD, I_SUBSD, I_MULSD, I_DIVSD},
+    };
+    u32 k = *f->pc - first[t];
+    u32 insn = k < MOST ? insns[ty_fp(t) + (t == TF64)][k] : 0;
+    if (!insn || ty_fp(t) || insn == I_SUB)
+        return insn;
+    return f->slots[f->sp - 1].kind == SLOT_REG ? insn : 0;
+}
+
+// Both in one: dst = a op [m]. What follows the load is stepped over.
+static void load_and(struct fast *f, enum ty t, u32 insn, struct x64_operand m)
+{
+    f->pc++;
+    u32 a = pop_reg(f);
+    u32 dst = result_begin(f, t, a);
+    if (ty_fp(t)) {
+        x64_mem(&f->a, with_first(f, insn, dst, a), false, dst, m);
+    } else if (dst == m.index) {
+        x64_mem(&f->a, I_MOV_LOAD, ty_wide(t), SCRATCH, m);
+        two_operand(f, insn, t, dst, a, SCRATCH);
+    } else {
+        move_reg(f, t, dst, a);
+        x64_mem(&f->a, insn, ty_wide(t), dst, m);
+    }
+    if (!ty_fp(t) && insn != I_IMUL)
+        flags_of(f, dst, ty_wide(t));
+    result_end(f, t, dst);
+}
+
 static void load_from(struct fast *f, const struct load *l, struct x64_operand m)
 {
+    bool whole = ty_fp(l->type) || (l->insn == I_MOV_LOAD && l->wide == ty_wide(l->type));
+    u32 insn = whole && m.index != SCRATCH ? taker(f, l->type) : 0;
+    if (insn) {
+        load_and(f, l->type, insn, m);
+        return;
+    }
     u32 reuse = !ty_fp(l->type) && m.index != SCRATCH ? m.index : NO_REG;
     u32 sp = f->sp, dst = result_begin(f, l->type, reuse);
     x64_mem(&f->a, l->insn, l->wide, dst, m);
