@@ -305,8 +305,8 @@ bool thread_may_begin(const struct kthread *t)
 
 // --- The end
 
-// One of its own threads does. Who ends already is not asked again, for that would cut short what is
-// told of it.
+// One of its own threads does. Who ends already is not asked again, for that would cut short what
+// is told of it.
 static void stop(struct process *p, enum nebulet_end how, u32 code)
 {
     kern_acquire();
