@@ -21,7 +21,7 @@
 #define BLOCK 4096ull
 #define MAX_SIZE (1ull << 40)
 #define AT_ONCE (8ull << 10) // bytes of data under the lock
-enum { IOVS_AT_ONCE = 64 };
+enum { IOVS_AT_ONCE = 32 };
 
 static struct memfs *lock(struct vfs_file *f)
 {

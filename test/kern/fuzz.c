@@ -9,7 +9,7 @@
 
 enum { ARENA = 1 << 18, POOL = 64, FOUND = 1 << 24, DONE = 100 };
 
-static unsigned char arena[ARENA];
+static _Alignas(4096) unsigned char arena[ARENA];
 static u32 pool[POOL], memory_end;
 static bool tame; // a child of a child: nobody would end it if it waited for ever
 static bool supervised;
@@ -226,6 +226,37 @@ static s64 spawn(struct state *s)
     return nb_thread_spawn(function == own ? 0 : function, number(s), number(s));
 }
 
+// Windows lie in the arena, or nowhere. Most numbers are of pages.
+static u32 pages(struct state *s, u32 most)
+{
+    u32 r = next(s);
+    return r & 31 ? (r >> 8) % most * 4096 : number(s);
+}
+
+static s64 mapping(struct state *s, bool maps)
+{
+    u32 r = next(s), at = (u32)(uintptr_t)arena + pages(s, 16), bytes = pages(s, 4);
+    if ((r & 63) == 0)
+        at = memory_end - 4096, bytes = 8192;
+    else if ((r & 63) == 1)
+        at = UINT32_MAX - 4095;
+    if (bytes > ARENA / 2 && at < memory_end)
+        bytes = 0;
+    u64 offset = r & 0x700 ? pages(s, 4) : longer(s);
+    return maps ? nb_memory_map(handle(s), at, offset, bytes) : nb_memory_unmap(at, bytes);
+}
+
+static s64 try_row(const struct row *r, struct state *s)
+{
+    switch (r->number) {
+    case 50: return spawn(s);
+    case 110: return nb_memory_create(next(s) & 7 ? pages(s, 8) : longer(s));
+    case 112: return mapping(s, true);
+    case 113: return mapping(s, false);
+    default: return r->call(s);
+    }
+}
+
 static void calls(struct state *s, u32 n)
 {
     for (u32 i = 0; i < n; i++) {
@@ -233,7 +264,7 @@ static void calls(struct state *s, u32 n)
         if (skipped(r, s))
             continue;
         s->out = 0;
-        s64 value = r->number == 50 ? spawn(s) : r->call(s);
+        s64 value = try_row(r, s);
         if (value < 0 && (value < -31 || !(r->errors >> -value & 1)))
             nb_exit(FOUND | r->number << 8 | (u32)(-value & 255));
         if (value > 0 && value <= UINT32_MAX)

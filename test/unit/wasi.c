@@ -30,7 +30,7 @@ static struct {
     const char *name;
     const struct host_func *funcs;
     size_t count;
-} tables[2];
+} tables[3];
 static size_t ntables;
 static u32 interrupts;
 static struct vm_thread thread;
