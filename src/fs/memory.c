@@ -79,19 +79,39 @@ struct mem_node *mem_node_new(struct memfs *fs, enum vfs_type type)
 
 enum { FREED_AT_ONCE = 32 }; // blocks or names, under the lock
 
+enum { GROUP = 64 }; // blocks: so growing moves one pointer for each
+
+static u8 **place_of(const struct mem_node *n, u64 i)
+{
+    u8 **group = i < n->blocks.count ? n->blocks.at[i / GROUP] : NULL;
+    return group ? &group[i % GROUP] : NULL;
+}
+
+static u8 *block_of(const struct mem_node *n, u64 i)
+{
+    u8 **place = place_of(n, i);
+    return place ? *place : NULL;
+}
+
 // Frees blocks from the last one down to `keep`; *most is how many it may look at.
 static void drop_blocks(struct mem_node *n, u64 keep, u64 *top, u32 most)
 {
     for (; *top > keep && most; most--) {
-        u8 **block = &n->blocks.at[--*top];
-        mem_release(n->fs, *block, BLOCK);
-        *block = NULL;
+        u8 **place = place_of(n, --*top);
+        if (!place)
+            continue;
+        mem_release(n->fs, *place, BLOCK);
+        *place = NULL;
+        if (*top % GROUP == 0) {
+            mem_release(n->fs, place, GROUP * sizeof *place);
+            n->blocks.at[*top / GROUP] = NULL;
+        }
     }
 }
 
 static void release_blocks(struct mem_node *n)
 {
-    mem_release(n->fs, n->blocks.at, n->blocks.count * sizeof *n->blocks.at);
+    mem_release(n->fs, n->blocks.at, n->blocks.count / GROUP * sizeof *n->blocks.at);
     n->blocks.at = NULL;
     n->blocks.count = 0;
 }
@@ -254,31 +274,43 @@ static void copy_out(const struct mem_node *n, u64 offset, u8 *p, u64 size)
     while (size) {
         u64 i = offset / BLOCK, at = offset % BLOCK;
         u64 part = BLOCK - at < size ? BLOCK - at : size;
-        if (i < n->blocks.count && n->blocks.at[i])
-            memcpy(p, n->blocks.at[i] + at, part);
+        const u8 *block = block_of(n, i);
+        if (block)
+            memcpy(p, block + at, part);
         else
             copy_backing(n, offset, p, part);
         offset += part, p += part, size -= part;
     }
 }
 
+static bool grow(struct mem_node *n, u64 blocks)
+{
+    u64 old = n->blocks.count / GROUP, count = (blocks + GROUP - 1) / GROUP;
+    if (count < old * 2)
+        count = old * 2;
+    u8 ***at = mem_alloc(n->fs, count * sizeof *at);
+    if (!at)
+        return false;
+    if (old)
+        memcpy(at, n->blocks.at, old * sizeof *at);
+    mem_release(n->fs, n->blocks.at, old * sizeof *at);
+    n->blocks.at = at;
+    n->blocks.count = count * GROUP;
+    return true;
+}
+
 // Makes block i there to be written.
 static u8 *block_at(struct mem_node *n, u64 i)
 {
-    if (i >= n->blocks.count) {
-        u64 old = n->blocks.count, count = old * 2 > i + 1 ? old * 2 : i + 1;
-        u8 **at = mem_alloc(n->fs, count * sizeof *at);
-        if (!at)
-            return NULL;
-        if (old)
-            memcpy(at, n->blocks.at, old * sizeof *at);
-        mem_release(n->fs, n->blocks.at, old * sizeof *at);
-        n->blocks.at = at;
-        n->blocks.count = count;
-    }
-    if (!n->blocks.at[i] && (n->blocks.at[i] = mem_alloc(n->fs, BLOCK)))
-        copy_backing(n, i * BLOCK, n->blocks.at[i], BLOCK);
-    return n->blocks.at[i];
+    if (i >= n->blocks.count && !grow(n, i + 1))
+        return NULL;
+    u8 ***group = &n->blocks.at[i / GROUP];
+    if (!*group && !(*group = mem_alloc(n->fs, GROUP * sizeof **group)))
+        return NULL;
+    u8 **block = &(*group)[i % GROUP];
+    if (!*block && (*block = mem_alloc(n->fs, BLOCK)))
+        copy_backing(n, i * BLOCK, *block, BLOCK);
+    return *block;
 }
 
 // How much of it was written; less when memory is out.
@@ -438,8 +470,9 @@ static bool cut(struct mem_node *n, u64 size)
     }
     if (n->blocks.backing_size > size)
         n->blocks.backing_size = size;
-    if (size % BLOCK && keep <= n->blocks.count && n->blocks.at[keep - 1])
-        memset(n->blocks.at[keep - 1] + size % BLOCK, 0, BLOCK - size % BLOCK);
+    u8 *last = size % BLOCK ? block_of(n, keep - 1) : NULL;
+    if (last)
+        memset(last + size % BLOCK, 0, BLOCK - size % BLOCK);
     if (keep == 0)
         release_blocks(n);
     return true;

@@ -46,8 +46,8 @@ struct mem_node {
     u64 atime, mtime, ctime;
     union {
         struct {
-            u8 **at;           // NULL: a hole, reads as zero
-            u64 count, dead;   // in a dead file, how many of them are left
+            u8 ***at;          // groups of blocks; NULL, of either: a hole, reads as zero
+            u64 count, dead;   // blocks that there is room for; in a dead file, how many are left
             const u8 *backing; // what holes below backing_size read as
             u64 backing_size;
         } blocks;

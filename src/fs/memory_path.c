@@ -45,6 +45,7 @@ static enum fs_error expand_link(struct where *w, const struct mem_node *link)
     memmove(w->buffer + link->size, w->rest, rest + 1);
     memcpy(w->buffer, link->target, link->size);
     w->rest = w->buffer;
+    w->cost += (u32)(link->size + rest) / 8;
     return E_SUCCESS;
 }
 
@@ -135,7 +136,7 @@ static enum fs_error let_others(struct where *w, const char *path)
 
 static enum fs_error find(struct vfs_file *f, const char *path, enum last last, struct where *w)
 {
-    enum { A_NAME = 16, AT_ONCE = 1024 }; // bytes of names, and what a name costs beside them
+    enum { A_NAME = 16, AT_ONCE = 512 }; // bytes of names, and what a name costs beside them
     bool done = false;
     enum fs_error e = E_SUCCESS;
     w->start = mem_file(f)->node;

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <wasi/api.h>
 
-enum { LARGE = 24 << 20, PIECE = 1 << 20, NAMES = 400, DEEP = 1500, MANY = 1024, PATH = 4000 };
+enum { LARGE = 24 << 20, PIECE = 1 << 20, NAMES = 190, DEEP = 1500, MANY = 1024, PATH = 4000 };
 
 static char piece[PIECE];
 
