@@ -394,7 +394,7 @@ static const struct host_func preview1[] = {
 #define CALL(name, versions, args) ROW_##versions(name, args)
 #define NORETURN(name, args)
 static const struct host_func unstable[] = {
-    // what differs
+// what differs
 #include "abi/wasi.def"
 };
 
