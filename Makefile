@@ -34,7 +34,7 @@ PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold
 # The image is to be small, and most of it runs once; faults, memory and the compiler are worth more,
 # but for what compiles rare instructions or runs once a function. -Os also makes the interpreter one
 # for little space.
-PC_HOT = src/base/heap.c src/base/account.c $(patsubst %,src/kern/%.c,sched process thread share queue turn handover pace channel object handle) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc) src/rt/trap.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb memory heap)
+PC_HOT = src/base/heap.c src/base/slab.c src/base/account.c $(patsubst %,src/kern/%.c,sched process thread share queue turn handover pace channel object handle) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc) src/rt/trap.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb memory heap)
 PC_RARE = $(patsubst %,src/fast/%.c,convert float atomic runtime cold fast)
 PC_SIZE = $(if $(filter $(PC_RARE),$1),-Oz,$(if $(filter $(PC_HOT) src/wasm/validate% src/fast/% src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz)))
 PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb)
@@ -316,7 +316,7 @@ build/fuzz/plain: test/fuzz/differ.c test/fuzz/plain.c src/interp/run.c $(FUZZ_S
 	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) -Os $(HOSTED) -I. $(LDFLAGS) -Wl,-z,muldefs $(filter %.c,$^) build/libnebulet.a $(LDLIBS) -o $@
 
 # libFuzzer wants to see where the code goes, so this one has its own objects.
-build/fuzz/decode: test/fuzz/decode.c $(wildcard src/base/*.[ch] src/wasm/*) test/unit/heap.h
+build/fuzz/decode: test/fuzz/decode.c $(filter-out src/base/slab.c,$(wildcard src/base/*.[ch] src/wasm/*)) test/unit/heap.h
 	@mkdir -p $(@D)
 	$(call say,CC $@)
 	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $(SANITIZE) -fsanitize=fuzzer $(filter %.c,$^) -o $@

@@ -94,7 +94,7 @@ bool account_has_room(const struct account *a, enum account_kind kind, u64 n)
 struct account *account_new(struct account *parent, const u64 most[ACCOUNT_KINDS], size_t size)
 {
     u32 depth = parent ? parent->depth + 1 : 0;
-    struct account *a = depth < ACCOUNT_DEPTH ? raw_zalloc(size) : NULL;
+    struct account *a = depth < ACCOUNT_DEPTH ? raw_zalloc(size, parent) : NULL;
     if (!a)
         return NULL;
     a->parent = parent;

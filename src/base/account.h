@@ -29,7 +29,12 @@ enum account_kind {
 
 // Beyond the limit of memory, for what the kernel keeps, so that a program may use its limit to the
 // byte. That of a child is out of its maker's.
-enum { ACCOUNT_ALLOWANCE = 1 << 20, ACCOUNT_ALLOWANCE_CHILD = 128 << 10, ACCOUNT_DEPTH = 16 };
+enum {
+    ACCOUNT_ALLOWANCE = 1 << 20,
+    ACCOUNT_ALLOWANCE_CHILD = 128 << 10,
+    ACCOUNT_DEPTH = 16,
+    ACCOUNT_SLABS = 19
+};
 
 struct account {
     struct account *parent; // NULL: of what was started from outside
@@ -38,6 +43,7 @@ struct account {
     struct meter {
         u64 used, peak, most; // peak <= most
     } of[ACCOUNT_KINDS];
+    struct slab *partial[ACCOUNT_SLABS]; // see slab.h
 };
 
 // A record of `size` bytes that begins with an account, the rest zero. `most`: limits by kind, 0:

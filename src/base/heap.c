@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The heap: see heap.h. In front of each block stands who pays for it, and how much.
+// The heap: see heap.h. In front of each block stands who pays for it, and how much by itself.
 #include "base/heap.h"
 #include "base/account.h"
 
@@ -29,7 +29,7 @@ static void *charge(struct block *b, struct account *to)
         return NULL;
     b->payer = to;
     b->charged = to ? raw_size(b) : 0;
-    if (account_charge(to, ACCOUNT_KEPT, b->charged))
+    if (!b->charged || account_charge(to, ACCOUNT_KEPT, b->charged))
         return b->bytes;
     raw_free(b);
     return NULL;
@@ -42,17 +42,23 @@ static bool with_header(size_t size, size_t *out)
 
 void *heap_alloc(size_t size)
 {
-    return with_header(size, &size) ? charge(raw_alloc(size), payer()) : NULL;
+    struct account *to = payer();
+    return with_header(size, &size) ? charge(raw_alloc(size, to), to) : NULL;
+}
+
+static void *zalloc(size_t size, struct account *to)
+{
+    return with_header(size, &size) ? charge(raw_zalloc(size, to), to) : NULL;
 }
 
 void *heap_zalloc(size_t size)
 {
-    return with_header(size, &size) ? charge(raw_zalloc(size), payer()) : NULL;
+    return zalloc(size, payer());
 }
 
 void *heap_zalloc_unpaid(size_t size)
 {
-    return with_header(size, &size) ? charge(raw_zalloc(size), NULL) : NULL;
+    return zalloc(size, NULL);
 }
 
 struct account *heap_payer(const void *block)
@@ -68,7 +74,7 @@ void heap_free(void *block)
     struct account *to = b->payer;
     u64 charged = b->charged;
     raw_free(b);
-    if (to)
+    if (charged)
         account_discharge(to, ACCOUNT_KEPT, charged);
 }
 
@@ -84,7 +90,7 @@ void *heap_resize(void *block, size_t size)
     u64 had = b->charged, asked = size > had ? size : had;
     if (!account_charge(to, ACCOUNT_KEPT, asked - had))
         return NULL;
-    struct block *moved = raw_resize(b, size);
+    struct block *moved = raw_resize(b, size, to);
     u64 is = !to ? 0 : moved ? raw_size(moved) : had;
     if (moved && is > asked && !account_charge(to, ACCOUNT_KEPT, is - asked))
         is = asked; // a few bytes more than was asked for

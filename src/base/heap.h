@@ -33,8 +33,13 @@ static inline void *heap_array(size_t count, size_t size)
 
 // --- What is underneath, given by the platform: malloc on Linux, the kernel's own allocator in
 // ring 0. Nobody else calls it but account.c, whose records are what is charged to.
-void *raw_alloc(size_t size);
-void *raw_zalloc(size_t size);
-void *raw_resize(void *block, size_t size);
+// `payer` (NULL: nobody) is who the block will be charged to, with raw_size bytes: those that it
+// takes, whatever was asked for, but none if it lies in a page that has been charged (slab.h).
+void *raw_alloc(size_t size, struct account *payer);
+void *raw_zalloc(size_t size, struct account *payer);
+void *raw_resize(void *block, size_t size, struct account *payer);
 void raw_free(void *block);
-size_t raw_size(const void *block); // bytes that it takes, whatever was asked for
+size_t raw_size(const void *block);
+// Single pages, for small blocks; contents undefined. With the heap's lock, to free without it.
+void *raw_page(void);
+void raw_page_free(void *page);

@@ -378,13 +378,15 @@ static void *take(size_t size, const void *pc)
     return b + 1;
 }
 
-void *raw_alloc(size_t size)
+void *raw_alloc(size_t size, struct account *payer)
 {
+    (void)payer;
     return take(size, __builtin_return_address(0));
 }
 
-void *raw_zalloc(size_t size)
+void *raw_zalloc(size_t size, struct account *payer)
 {
+    (void)payer;
     void *p = take(size, __builtin_return_address(0));
     return p ? memset(p, 0, size) : NULL;
 }
@@ -403,8 +405,9 @@ static void give_back(void *p)
     memset(kinds + ((u8 *)p - arena) / 16, WENT, (b->size + 15) / 16);
 }
 
-void *raw_resize(void *p, size_t size)
+void *raw_resize(void *p, size_t size, struct account *payer)
 {
+    (void)payer;
     void *to = take(size, __builtin_return_address(0));
     if (!p || !to)
         return to;

@@ -36,13 +36,15 @@ static void *count(void *block)
     return block;
 }
 
-void *raw_alloc(size_t size)
+void *raw_alloc(size_t size, struct account *payer)
 {
+    (void)payer;
     return fails() ? NULL : count(malloc(size ? size : 1));
 }
 
-void *raw_zalloc(size_t size)
+void *raw_zalloc(size_t size, struct account *payer)
 {
+    (void)payer;
     return fails() ? NULL : count(calloc(1, size ? size : 1));
 }
 
@@ -55,9 +57,10 @@ void raw_free(void *block)
     free(block);
 }
 
-void *raw_resize(void *block, size_t size)
+void *raw_resize(void *block, size_t size, struct account *payer)
 {
-    void *moved = raw_alloc(size);
+    (void)payer;
+    void *moved = raw_alloc(size, NULL);
     size_t old = block ? malloc_usable_size(block) : 0;
     if (!moved)
         return NULL;

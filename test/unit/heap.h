@@ -29,13 +29,15 @@ static void *test_heap_count(void *block)
     return block;
 }
 
-void *raw_alloc(size_t size)
+void *raw_alloc(size_t size, struct account *payer)
 {
+    (void)payer;
     return test_heap_fails() ? NULL : test_heap_count(malloc(size ? size : 1));
 }
 
-void *raw_zalloc(size_t size)
+void *raw_zalloc(size_t size, struct account *payer)
 {
+    (void)payer;
     return test_heap_fails() ? NULL : test_heap_count(calloc(1, size ? size : 1));
 }
 
@@ -46,9 +48,10 @@ void raw_free(void *block)
 }
 
 // Always moves, so that stale pointers show.
-void *raw_resize(void *block, size_t size)
+void *raw_resize(void *block, size_t size, struct account *payer)
 {
-    void *moved = raw_alloc(size);
+    (void)payer;
+    void *moved = raw_alloc(size, NULL);
     size_t old = malloc_usable_size(block);
     if (!moved)
         return NULL;

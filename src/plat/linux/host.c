@@ -1,42 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The rest of the machine contract on Linux: heap, entropy, console, the end; and what sanitizers
+// The rest of the machine contract on Linux: entropy, console, the end; and what sanitizers
 // must know.
 #define _GNU_SOURCE
 #include "base/fmt.h"
 #include "base/heap.h"
 #include "plat/linux/linux.h"
 #include <errno.h>
-#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
-
-void *raw_alloc(size_t size)
-{
-    return malloc(size ? size : 1);
-}
-
-void *raw_zalloc(size_t size)
-{
-    return calloc(1, size ? size : 1);
-}
-
-void *raw_resize(void *block, size_t size)
-{
-    return realloc(block, size ? size : 1);
-}
-
-void raw_free(void *block)
-{
-    free(block);
-}
-
-size_t raw_size(const void *block)
-{
-    return malloc_usable_size((void *)block) + sizeof(size_t);
-}
 
 // The kernel's own count; what getrusage says includes who has started us.
 u64 plat_memory_peak(void)

@@ -8,20 +8,23 @@
 #include "base/lock.h"
 #include "plat/plat.h"
 
-void *raw_alloc(size_t size)
+void *raw_alloc(size_t size, struct account *payer)
 {
+    (void)payer;
     (void)size;
     return NULL;
 }
 
-void *raw_zalloc(size_t size)
+void *raw_zalloc(size_t size, struct account *payer)
 {
+    (void)payer;
     (void)size;
     return NULL;
 }
 
-void *raw_resize(void *block, size_t size)
+void *raw_resize(void *block, size_t size, struct account *payer)
 {
+    (void)payer;
     (void)block, (void)size;
     return NULL;
 }
@@ -35,6 +38,16 @@ size_t raw_size(const void *block)
 {
     (void)block;
     return 0;
+}
+
+void *raw_page(void)
+{
+    return NULL;
+}
+
+void raw_page_free(void *page)
+{
+    (void)page;
 }
 
 u64 plat_memory_peak(void)
