@@ -13,16 +13,14 @@
 // memories that are gone, with what was accessible left so and zeroed. A small memory is zeroed by
 // hand and its pages stay: the next instance of the same module then costs no system call and no
 // page fault. For a larger one the platform does it, in time that goes with the pages that were
-// touched.
+// touched. Nobody pays for what lies in the pool, so that is so of a few only: the others are mere
+// address space, with the page of their thread's record.
 #include "rt/memory.h"
 #include "base/lookup.h"
 #include "plat/plat.h"
 #include "rt/thread.h"
 
-enum {
-    POOL_MAX = 256,
-    WARM_MAX = 16, // slots keep their pages, which are taken from everybody else
-};
+enum { POOL_MAX = 256 };
 
 static struct memory_slot *new_slot(const struct realm *r)
 {
@@ -199,10 +197,14 @@ void memory_free(struct store *s, struct vm_memory *m)
     if (s->realm->closing) {
         release_slot(s->realm, slot);
     } else {
-        if (bytes < plat_costs.zero && !slot->image && s->realm->nfree_slots < WARM_MAX)
+        if (__atomic_load_n(&s->realm->nfree_slots, __ATOMIC_RELAXED) >= POOL_WARM) {
+            unmap_image(slot);
+            fit(m, 0);
+        } else if (bytes < plat_costs.zero && !slot->image) {
             memset(m->base, 0, bytes);
-        else
+        } else {
             plat_zero(m->base, bytes);
+        }
         put_slot(s->realm, slot);
     }
     discharge(s, bytes);

@@ -130,6 +130,8 @@ struct thunk_space {
     struct code_space space;
 };
 
+enum { POOL_WARM = 16 }; // so many that lie in a pool may keep pages that nobody pays for
+
 struct realm {
     const struct engine *engine;
     bool closing;  // nothing is kept for later

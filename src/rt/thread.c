@@ -488,30 +488,36 @@ static size_t cells_used(const struct thread *t)
     return (size_t)((v->cells_ready - v->cells) + (v->cells_end - v->frames_ready)) * sizeof(u64);
 }
 
-// Gives back what it has got since it began; `whole`: but a few cells.
-static void trim(struct thread *t, bool whole)
-{
-    u8 *low = (u8 *)(t + 1) - ready_bytes(t->store->realm), *links = (u8 *)thread_links(t);
-    if (t->low < low)
-        plat_decommit(t->low, (size_t)(low - t->low));
-    t->low = low;
-    if (t->vm.link_end != thread_links(t) + LINKS_FIRST)
-        plat_zero(links + PLAT_PAGE, LINK_BYTES - PLAT_PAGE);
-    if (!t->store->engine->code && (!whole || cells_used(t) > CELLS_KEPT))
-        plat_zero(links + LINK_BYTES, CELL_BYTES);
-    account_discharge(t->payer, ACCOUNT_KEPT, t->charged);
-}
-
 static bool stays_whole(u32 others)
 {
     return plat_costs.zero && others < DEEP_MAX;
+}
+
+// Gives back what it has got since it began, among so many that nobody uses; if these are few, but
+// a few cells, and if they are many, all but its record.
+static void trim(struct thread *t, u32 others)
+{
+    u8 *low = (u8 *)(t + 1) - ready_bytes(t->store->realm), *links = (u8 *)thread_links(t);
+    u8 *record = (u8 *)((uintptr_t)t & ~(uintptr_t)(PLAT_PAGE - 1));
+    bool whole = stays_whole(others), warm = others < POOL_WARM;
+    if (t->low < low)
+        plat_decommit(t->low, (size_t)(low - t->low));
+    t->low = low;
+    if (!warm)
+        plat_zero(low, (size_t)(record - low));
+    if (!warm || t->vm.link_end != thread_links(t) + LINKS_FIRST)
+        plat_zero(links + warm * PLAT_PAGE, LINK_BYTES - warm * PLAT_PAGE);
+    if (!t->store->engine->code && (!whole || cells_used(t) > CELLS_KEPT))
+        plat_zero(links + LINK_BYTES, CELL_BYTES);
+    account_discharge(t->payer, ACCOUNT_KEPT, t->charged);
 }
 
 // Its place in the pool is claimed before it lies there: nobody may take it half trimmed.
 static void put_thread(struct realm *r, struct thread *t)
 {
     spin_acquire(&r->lock);
-    bool room = !r->closing && r->nfree_threads < POOL_MAX, whole = stays_whole(r->nfree_threads);
+    u32 others = r->nfree_threads;
+    bool room = !r->closing && others < POOL_MAX;
     r->nfree_threads += room;
     spin_release(&r->lock);
     if (!room) {
@@ -521,7 +527,7 @@ static void put_thread(struct realm *r, struct thread *t)
         account_discharge(payer, ACCOUNT_KEPT, charged);
         return;
     }
-    trim(t, whole);
+    trim(t, others);
     spin_acquire(&r->lock);
     LIST_ADD(&r->free_threads, t);
     spin_release(&r->lock);
@@ -540,7 +546,7 @@ void thread_free(struct thread *t)
         put_thread(r, t);
         return;
     }
-    trim(t, stays_whole(__atomic_load_n(&r->nfree_slots, __ATOMIC_RELAXED)));
+    trim(t, __atomic_load_n(&r->nfree_slots, __ATOMIC_RELAXED));
     t->store = NULL;
 }
 

@@ -11,6 +11,12 @@ static void print(s64 n, s64 last)
     printf("kept %lld, then %lld\n", (long long)n, (long long)last);
 }
 
+static void fill(void)
+{
+    for (size_t page; (page = __builtin_wasm_memory_grow(0, 1)) != SIZE_MAX;)
+        memset((void *)(page << 16), 1, 1 << 16);
+}
+
 // --- In the tables and queues of the kernel
 
 static void channels(void)
@@ -90,8 +96,7 @@ static void holes(u32 size)
     for (u32 i = 0; i < PAIRS; i++)
         if (i % KEPT)
             EXPECT(nb_handle_close(ends[i][0]) + nb_handle_close(ends[i][1]), 0);
-    for (size_t page; (page = __builtin_wasm_memory_grow(0, 1)) != SIZE_MAX;)
-        memset((void *)(page << 16), 1, 1 << 16);
+    fill();
     print(n, s);
 }
 
@@ -136,8 +141,7 @@ static void memories(void)
 
 static void fills(void)
 {
-    for (size_t page; (page = __builtin_wasm_memory_grow(0, 1)) != SIZE_MAX;)
-        memset((void *)(page << 16), 1, 1 << 16);
+    fill();
     sleep_ms(1000);
 }
 
@@ -161,6 +165,33 @@ static void wide(void)
         if (s >= 0 && nb_process_start((u32)s) == 0)
             nb_thread_yield();
     }
+    print(n, s);
+}
+
+// A crowd that has gone leaves nothing in pools but a constant.
+static void bides(void)
+{
+    static char touched[100 << 10];
+    memset(touched, 1, sizeof touched);
+    sleep_ms(500);
+}
+
+static void gone(void)
+{
+    static u32 p[DESCENDANTS];
+    u32 n = 0, module = own_module();
+    char args[] = "keeps.wasm\0bides";
+    s64 s = 0;
+    for (; n < DESCENDANTS && s >= 0; n += s >= 0) {
+        s = nb_process_create(module, NEBULET_NO_HANDLE, NULL, 0, args, sizeof args);
+        if (s >= 0 && nb_process_start(p[n] = (u32)s) == 0)
+            nb_thread_yield();
+    }
+    for (u32 i = 0; i < n; i++) {
+        EXPECT(nb_process_wait(p[i], FOREVER, NULL), 0);
+        EXPECT(nb_handle_close(p[i]), 0);
+    }
+    fill();
     print(n, s);
 }
 
@@ -324,6 +355,8 @@ static const struct kind {
     {"link", goes_on},
     {"code", code},
     {"images", images},
+    {"gone", gone},
+    {"bides", bides},
     {"small holes", small_holes},
     {"large holes", large_holes},
 };

@@ -208,7 +208,7 @@ def run_parking(bench, command, engine, cpus, source, limit=300):
 GIVEN, BESIDES = 64 << 10, 8 << 10  # KiB
 KINDS = ["channels", "messages", "handles", "events", "streams", "arguments", "memories",
          "stacks", "wide", "chain", "code", "images",
-         "small holes", "large holes"]
+         "small holes", "large holes", "gone"]
 PEAK = re.compile(rb"at most (\d+) KiB of memory in use")
 
 
