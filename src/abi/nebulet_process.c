@@ -55,7 +55,8 @@ static status read_options(const struct call_process_create *a, const struct pro
     memcpy(o, a->options, n);
     if (!n)
         o->privileges = parent->limits.privileges;
-    if (o->name[NEBULET_NAME_MAX] || o->weight > 1000 || o->privileges & ~(u32)NEBULET_MAY_ALL)
+    if (o->name[NEBULET_NAME_MAX] || o->weight > 1000 || o->reserved ||
+        o->privileges & ~(u32)NEBULET_MAY_ALL)
         return ERR_INVALID_ARG;
     return a->args_size && a->args[a->args_size - 1] ? ERR_INVALID_ARG : OK;
 }
@@ -68,9 +69,11 @@ static struct process_config config_of(const struct nebulet_options *o, struct p
         .owner = parent->owner,
         .limits = {.memory = o->memory,
                    .cpu_ns = o->cpu_ns,
+                   .wall_ns = o->wall_ns,
                    .handles = o->handles,
                    .threads = o->threads,
                    .messages = o->messages,
+                   .processes = o->processes,
                    .weight = o->weight,
                    .privileges = o->privileges,
                    .cpu = o->cpu},

@@ -62,6 +62,9 @@ struct nebulet_options {
     uint32_t privileges; // enum nebulet_privilege; without any options: the parent's
     uint32_t cpu;        // 0: any; N: stay on CPU N - 1
     char name[64];       // with a final 0; empty: the parent's
+    uint64_t wall_ns;    // from when it begins; 0: no limit
+    uint32_t processes;  // that it is and makes; 0: no limit but the parent's
+    uint32_t reserved;   // 0
 };
 
 enum nebulet_end {
@@ -107,7 +110,7 @@ struct nebulet_wait {
 
 enum nebulet_clock { NEBULET_MONOTONIC, NEBULET_REALTIME };
 
-_Static_assert(sizeof(struct nebulet_options) == 104, "ABI");
+_Static_assert(sizeof(struct nebulet_options) == 120, "ABI");
 _Static_assert(sizeof(struct nebulet_exit) == 8, "ABI");
 _Static_assert(sizeof(struct nebulet_info) == 80, "ABI");
 _Static_assert(sizeof(struct nebulet_message) == 8, "ABI");

@@ -239,6 +239,11 @@ static int run_split(struct options *o, struct program *programs, struct operand
     for (int i = 0; i < n; i++)
         programs[i] = (struct program){.o = o, .own = operands[i]};
     int code = run_all(programs, n);
+    for (int i = 0; i < n && o->stats; i++) {
+        char text[JOB_CHARGED_MAX];
+        job_charged(&programs[i].job, text);
+        complain("%s: charged at most %s", programs[i].job.name, text);
+    }
     if (o->stats)
         complain("at most %llu KiB of memory in use",
                  (unsigned long long)(plat_memory_peak() >> 10));

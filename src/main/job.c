@@ -161,6 +161,23 @@ void jobs_run(void)
     kern_run();
 }
 
+void job_charged(const struct job *j, char text[JOB_CHARGED_MAX])
+{
+    static const char *const names[ACCOUNT_KINDS] = {
+        [ACCOUNT_KEPT] = "KiB",          [ACCOUNT_MEMORY] = "KiB of memories among them",
+        [ACCOUNT_HANDLES] = "handles",   [ACCOUNT_THREADS] = "threads",
+        [ACCOUNT_MESSAGES] = "messages", [ACCOUNT_PROCESSES] = "processes",
+    };
+    text[0] = 0;
+    for (u32 i = 0; i < ACCOUNT_KINDS && j->process; i++) {
+        u64 peak = j->process->account->of[i].peak;
+        size_t n = strlen(text);
+        if (peak)
+            fmt(text + n, JOB_CHARGED_MAX - n, "%s%llu %s", n ? ", " : "",
+                (unsigned long long)(i <= ACCOUNT_MEMORY ? peak >> 10 : peak), names[i]);
+    }
+}
+
 void job_free(struct job *j)
 {
     if (j->process)

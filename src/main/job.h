@@ -45,5 +45,8 @@ status job_begin(struct job *j);
 // Ends it, should it have begun or not: for when another one cannot. jobs_run waits for that.
 void job_stop(struct job *j);
 void jobs_run(void);
+// What it and all that it has made were charged at most, as a text; before job_free.
+enum { JOB_CHARGED_MAX = 200 };
+void job_charged(const struct job *j, char text[JOB_CHARGED_MAX]);
 void job_free(struct job *j); // at any point
 void jobs_free(void);

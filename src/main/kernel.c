@@ -453,6 +453,11 @@ static int run_programs(struct launch *l, struct words *w)
     for (u32 i = 0; i < n && code; i++)
         job_stop(&programs[i].job);
     jobs_run();
+    for (u32 i = 0; i < n && l->stats; i++) {
+        char text[JOB_CHARGED_MAX];
+        job_charged(&programs[i].job, text);
+        say("%s: charged at most %s", programs[i].job.name, text);
+    }
     if (l->stats)
         say("at most %lu KiB of memory in use", (unsigned long)(plat_memory_peak() >> 10));
     for (u32 i = 0; i < n; i++) {

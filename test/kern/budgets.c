@@ -102,6 +102,31 @@ static void counts(void)
     TRUE(grandchildren(module) <= 8);
 }
 
+// One that waits for ever ends when its time on the wall is over.
+static void wall_time(void)
+{
+    struct nebulet_options o = {.wall_ns = 20 * MS, .privileges = NEBULET_MAY_ALL};
+    ENDED(child("waits", NEBULET_NO_HANDLE, &o), NEBULET_LIMIT, 0);
+    o.reserved = 1;
+    EXPECT(nb_process_create(own_module(), NEBULET_NO_HANDLE, &o, sizeof o, NULL, 0),
+           ERR_INVALID_ARG);
+}
+
+// It is one, and may make one more.
+static void processes(void)
+{
+    struct nebulet_options o = {.processes = 2, .privileges = NEBULET_MAY_ALL};
+    ENDED(child("makes", NEBULET_NO_HANDLE, &o), NEBULET_EXITED, 0);
+}
+
+static void makes(void)
+{
+    u32 module = own_module();
+    u32 p = GOOD(nb_process_create(module, NEBULET_NO_HANDLE, NULL, 0, NULL, 0));
+    EXPECT(nb_process_create(module, NEBULET_NO_HANDLE, NULL, 0, NULL, 0), ERR_NO_RESOURCES);
+    EXPECT(nb_handle_close(p), 0);
+}
+
 int main(int argc, char **argv)
 {
     own_name = argv[0];
@@ -116,11 +141,15 @@ int main(int argc, char **argv)
         leaves("waits", WAITERS), leaves("spin", 1);
     else if (!strcmp(what, "counts"))
         counts();
+    else if (!strcmp(what, "makes"))
+        makes();
     if (*what)
         return 0;
     cpu_time();
     waiters();
     handles();
+    wall_time();
+    processes();
     puts("budgets");
     return 0;
 }
