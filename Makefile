@@ -35,7 +35,7 @@ PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold
 # but for what compiles rare instructions or runs once a function. -Os also makes the interpreter one
 # for little space.
 PC_HOT = src/base/heap.c src/base/slab.c src/base/account.c $(patsubst %,src/kern/%.c,sched process thread share queue turn handover pace channel object handle) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc) src/rt/trap.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb memory heap)
-PC_RARE = $(patsubst %,src/fast/%.c,convert float atomic runtime cold fast)
+PC_RARE = $(patsubst %,src/fast/%.c,convert float atomic divide compare runtime cold fast)
 PC_SIZE = $(if $(filter $(PC_RARE),$1),-Oz,$(if $(filter $(PC_HOT) src/wasm/validate% src/fast/% src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz)))
 PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb)
 
