@@ -184,7 +184,13 @@ static void gone(void)
     s64 s = 0;
     for (; n < DESCENDANTS && s >= 0; n += s >= 0) {
         s = nb_process_create(module, NEBULET_NO_HANDLE, NULL, 0, args, sizeof args);
-        if (s >= 0 && nb_process_start(p[n] = (u32)s) == 0)
+        if (s < 0)
+            break;
+        p[n] = (u32)s;
+        s = nb_process_start(p[n]);
+        if (s < 0)
+            EXPECT(nb_handle_close(p[n]), 0); // it would be waited for for ever
+        else
             nb_thread_yield();
     }
     for (u32 i = 0; i < n; i++) {
