@@ -52,6 +52,8 @@ ROWS = [
         20000, cpus=2),
     Row("process, made to over", [], "process", 500, 3000, "8000, 5000", "5000, 3000", "spawn",
         200),
+    Row("window of 64 KiB on shared memory, and undone", [], "map", 500, 3000, "2500", "", "mmap",
+        3000),
 ]
 MODE = {"null": "calls", "checked": "calls", "call": "channel"}
 PEERS = {"yield": ("sched_yield, to another process and back", 100000)}

@@ -10,6 +10,7 @@
  *     kern process N       N processes, one after the other: made, started, ended, waited for
  *     kern herd N          N processes that all live at the same time, and answer a message
  *     kern idle N          the same; it goes on when there is input
+ *     kern map N           N windows of 64 KiB on a memory object, one after the other, and undone
  *     kern work N P IDLE   P processes run through a loop of N at the same time, IDLE others wait
  *
  *     kern pinned WORDS... does that in a process of its own, on the first CPU
@@ -46,6 +47,9 @@ CALL(thread_yield)(void);
 CALL(thread_spawn)(uint32_t function, uint32_t arg, uint32_t stack);
 CALL(thread_join)(uint32_t thread, uint64_t deadline);
 CALL(clock_now)(uint32_t clock);
+CALL(memory_create)(uint64_t bytes);
+CALL(memory_map)(uint32_t memory, uint32_t address, uint64_t offset, uint32_t bytes);
+CALL(memory_unmap)(uint32_t address, uint32_t bytes);
 
 static uint64_t now(void)
 {
@@ -232,6 +236,25 @@ static void processes(uint32_t n)
     report("process", now() - begin);
 }
 
+static void map_and_unmap(uint32_t memory, uint32_t n)
+{
+    enum { WINDOW = 65536 };
+    static _Alignas(4096) char window[WINDOW];
+    for (uint32_t i = 0; i < n; i++) {
+        check(nebulet_memory_map(memory, (uint32_t)(uintptr_t)window, 0, WINDOW), "memory_map");
+        check(nebulet_memory_unmap((uint32_t)(uintptr_t)window, WINDOW), "memory_unmap");
+    }
+}
+
+static void maps(uint32_t n)
+{
+    uint32_t memory = (uint32_t)check(nebulet_memory_create(65536), "memory_create");
+    map_and_unmap(memory, 20);
+    uint64_t begin = now();
+    map_and_unmap(memory, n);
+    report("map", now() - begin);
+}
+
 static void herd(uint32_t n, int wait)
 {
     uint32_t module = load("echo");
@@ -324,6 +347,8 @@ int main(int argc, char **argv)
         channel(n[0], n[1]);
     else if (!strcmp(what, "process"))
         processes(n[0]);
+    else if (!strcmp(what, "map"))
+        maps(n[0]);
     else if (!strcmp(what, "idle") || !strcmp(what, "herd"))
         herd(n[0], what[0] == 'i');
     else if (!strcmp(what, "work"))

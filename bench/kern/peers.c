@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * peers: what Linux itself takes for what kern.c measures: a system call, a switch between two
- * processes, round trips through pipes, a hand-over between two threads, a process.
+ * processes, round trips through pipes, a hand-over between two threads, a process, a window on
+ * memory that others can have.
  *
- *     peers WHAT N         getppid, yield, pipe, futex, spawn; work: two processes that compute
+ *     peers WHAT N         getppid, yield, pipe, futex, spawn, mmap; work: two processes that
+ * compute
  *
  * Prints "WHAT VALUE", nanoseconds for all N. One CPU or two: that of whoever starts it.
  */
@@ -17,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -111,6 +114,21 @@ static void spawns(int n, const char *self)
     }
 }
 
+static void mmaps(int n)
+{
+    enum { WINDOW = 65536 };
+    int file = memfd_create("window", MFD_CLOEXEC);
+
+    if (file < 0 || ftruncate(file, WINDOW))
+        exit(1);
+    for (int i = 0; i < n; i++) {
+        void *p = mmap(NULL, WINDOW, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
+        if (p == MAP_FAILED || munmap(p, WINDOW))
+            exit(1);
+    }
+    close(file);
+}
+
 static void work_both(int n)
 {
     pid_t child = fork();
@@ -137,6 +155,8 @@ int main(int argc, char **argv)
         getppids(n);
     else if (!strcmp(what, "yield"))
         yield_both(n / 2);
+    else if (!strcmp(what, "mmap"))
+        mmaps(n);
     else if (!strcmp(what, "pipe"))
         pipes(n);
     else if (!strcmp(what, "futex"))

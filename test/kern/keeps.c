@@ -139,6 +139,16 @@ static void memories(void)
     print(n, s);
 }
 
+// Large ones, then small ones: pages that nobody has mapped.
+static void shared(void)
+{
+    s64 s = 0, n = 0;
+    for (u32 size = 1 << 20; size >= 4096; size /= 16)
+        for (; (s = nb_memory_create(size)) >= 0; n++)
+            ;
+    print(n, s);
+}
+
 static void fills(void)
 {
     fill();
@@ -352,6 +362,7 @@ static const struct kind {
     {"streams", streams},
     {"arguments", arguments},
     {"memories", memories},
+    {"shared", shared},
     {"fills", fills},
     {"stacks", stacks},
     {"sits", sits},

@@ -207,7 +207,7 @@ def run_parking(bench, command, engine, cpus, source, limit=300):
 # --- keeps.c: what a hostile guest makes the kernel keep is what it was given, and no more
 GIVEN, BESIDES = 64 << 10, 8 << 10  # KiB
 KINDS = ["channels", "messages", "handles", "events", "streams", "arguments", "memories",
-         "stacks", "wide", "chain", "code", "images",
+         "shared", "stacks", "wide", "chain", "code", "images",
          "small holes", "large holes", "gone"]
 PEAK = re.compile(rb"at most (\d+) KiB of memory in use")
 
