@@ -128,9 +128,10 @@ static u32 escape(u8 *to, const u8 *p, u32 n)
 {
     u32 size = 0;
     for (u32 i = 0; i < n; i++) {
-        if (p[i] == DLE)
+        u8 b = *(const volatile u8 *)(p + i); // once: another process may change it
+        if (b == DLE)
             to[size++] = DLE;
-        to[size++] = p[i];
+        to[size++] = b;
     }
     return size;
 }
