@@ -152,7 +152,7 @@ void pace_ring(struct cpu *c, u64 now)
 }
 
 // A timer that was set for others stays, if it will do: who makes processes and waits for them
-// would else set it for each. Should it have run out, a little early even, nobody took notice.
+// would else set it for each. What has run out while nobody ran is known by on_tick, or is past.
 void pace_enter(struct cpu *c, const struct kthread *self)
 {
     u64 now = plat_now();

@@ -43,7 +43,7 @@ struct plat_shared *plat_shared_create(size_t size)
     if (fill(m->master, size))
         return m;
     while (!plat_shared_free(m))
-        ;
+        look_up();
     return NULL;
 }
 

@@ -28,7 +28,7 @@ struct plat_shared *plat_shared_create(size_t size)
         if ((at % LOOK_UP || !look_up()) && add_page(m))
             continue;
         while (!plat_shared_free(m))
-            ;
+            look_up();
         m = NULL;
     }
     return m;
