@@ -68,6 +68,22 @@ void account_discharge(struct account *a, enum account_kind kind, u64 n)
         end(a);
 }
 
+bool account_charge_memory(struct account *a, u64 bytes)
+{
+    if (!account_charge(a, ACCOUNT_MEMORY, bytes))
+        return false;
+    if (account_charge(a, ACCOUNT_KEPT, bytes))
+        return true;
+    account_discharge(a, ACCOUNT_MEMORY, bytes);
+    return false;
+}
+
+void account_discharge_memory(struct account *a, u64 bytes)
+{
+    account_discharge(a, ACCOUNT_MEMORY, bytes);
+    account_discharge(a, ACCOUNT_KEPT, bytes);
+}
+
 void account_take(struct account *a, enum account_kind kind, u64 n)
 {
     for (; a; a = a->parent)

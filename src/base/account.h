@@ -66,6 +66,9 @@ static inline bool account_charge(struct account *a, enum account_kind kind, u64
     return likely(plain) || account_charged(a, kind, n, used);
 }
 void account_discharge(struct account *a, enum account_kind kind, u64 n);
+// Bytes of linear memories and memory objects, for which the limit of memory holds to the byte.
+bool account_charge_memory(struct account *a, u64 bytes);
+void account_discharge_memory(struct account *a, u64 bytes);
 // For what may not fail: is there room for n more, here and above, and a charge that is not
 // refused. Two CPUs that ask at the same time may both be told so.
 bool account_has_room(const struct account *a, enum account_kind kind, u64 n);

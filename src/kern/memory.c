@@ -31,29 +31,13 @@ static bool whole_pages(u64 n)
 
 // --- Objects
 
-static bool charge(struct account *a, u64 bytes)
-{
-    if (!account_charge(a, ACCOUNT_MEMORY, bytes))
-        return false;
-    if (account_charge(a, ACCOUNT_KEPT, bytes))
-        return true;
-    account_discharge(a, ACCOUNT_MEMORY, bytes);
-    return false;
-}
-
-static void discharge(struct account *a, u64 bytes)
-{
-    account_discharge(a, ACCOUNT_MEMORY, bytes);
-    account_discharge(a, ACCOUNT_KEPT, bytes);
-}
-
 static status fill(struct memory_object *m, u64 bytes)
 {
-    if (!charge(m->account, bytes))
+    if (!account_charge_memory(m->account, bytes))
         return ERR_NO_MEMORY;
     if ((m->pages = plat_shared_create(bytes)))
         return OK;
-    discharge(m->account, bytes);
+    account_discharge_memory(m->account, bytes);
     return ERR_NO_MEMORY;
 }
 
@@ -86,7 +70,7 @@ bool memory_destroy(struct object *o)
     spin_release(&rt_switch_lock);
     bool gone = plat_shared_free(m->pages);
     if (gone) {
-        discharge(m->account, m->bytes);
+        account_discharge_memory(m->account, m->bytes);
         heap_free(m);
         uncount(&objects);
     }

@@ -105,25 +105,19 @@ void store_count(struct store *s, u64 bytes)
         s->peak_memory = s->memory;
 }
 
-// Pages of a memory: the limit of memory holds for them to the byte.
 static bool charge(struct store *s, u64 bytes)
 {
-    if (!account_charge(s->account, ACCOUNT_MEMORY, bytes))
-        return false;
-    if (!account_charge(s->account, ACCOUNT_KEPT, bytes)) {
-        account_discharge(s->account, ACCOUNT_MEMORY, bytes);
-        return false;
-    }
-    store_count(s, bytes);
-    return true;
+    bool paid = account_charge_memory(s->account, bytes);
+    if (paid)
+        store_count(s, bytes);
+    return paid;
 }
 
 // After the pages are gone, so that nobody has them a second time.
 static void discharge(struct store *s, u64 bytes)
 {
     s->memory -= bytes;
-    account_discharge(s->account, ACCOUNT_MEMORY, bytes);
-    account_discharge(s->account, ACCOUNT_KEPT, bytes);
+    account_discharge_memory(s->account, bytes);
 }
 
 status memory_create(struct store *s, const struct limits *limits, struct plat_image *image,
