@@ -6,7 +6,7 @@
 // waits much is served at once, and nobody gets more than its share of a busy CPU.
 #include "kern/cpu.h"
 
-enum { RING_MAX = 4 };         // alarms of a CPU, before others get the lock
+enum { RING_MAX = 2 };         // alarms of a CPU, before others get the lock
 #define POLL_NS 2000000ull     // between looks at I/O while every CPU is busy
 #define TICK_NS 20000ull       // between ticks, at least
 #define ALARM_NS 500000ull     // between those for alarms: a tick may cost more than it brings

@@ -7,7 +7,8 @@
 enum {
     OWN = 100,     // weight of what a share's maker keeps
     SMALLEST = 64, // no share is cut out that would have less than one part in so many of a slice
-    RING_MAX = 8,  // alarms, before others get the lock
+    RING_MAX = 4,  // alarms, before others get the lock: each is two steps of a heap, of 1,000
+                   // instructions at most
     INTERRUPT_NS = 20000, // what it costs to come here, about
 };
 
@@ -134,6 +135,7 @@ static void on_due(struct alarm *a)
     c->since += took; // it is not the time of whoever was interrupted
     if (l->slice <= 0)
         l->left = cpu_ticks();
+    alarm_cancel(a);    // which those that were set again have set
     expect(l, now + 1); // others first
 }
 
