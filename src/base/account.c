@@ -68,20 +68,20 @@ void account_discharge(struct account *a, enum account_kind kind, u64 n)
         end(a);
 }
 
-bool account_charge_memory(struct account *a, u64 bytes)
+bool account_charge_memory(struct account *a, u64 bytes, u64 tables)
 {
     if (!account_charge(a, ACCOUNT_MEMORY, bytes))
         return false;
-    if (account_charge(a, ACCOUNT_KEPT, bytes))
+    if (account_charge(a, ACCOUNT_KEPT, bytes + tables))
         return true;
     account_discharge(a, ACCOUNT_MEMORY, bytes);
     return false;
 }
 
-void account_discharge_memory(struct account *a, u64 bytes)
+void account_discharge_memory(struct account *a, u64 bytes, u64 tables)
 {
     account_discharge(a, ACCOUNT_MEMORY, bytes);
-    account_discharge(a, ACCOUNT_KEPT, bytes);
+    account_discharge(a, ACCOUNT_KEPT, bytes + tables);
 }
 
 void account_take(struct account *a, enum account_kind kind, u64 n)
@@ -120,6 +120,7 @@ struct account *account_new(struct account *parent, const u64 most[ACCOUNT_KINDS
     for (u32 i = 0; i < ACCOUNT_KINDS; i++)
         a->of[i].most = most[i] ? most[i] : UINT64_MAX;
     u64 memory = most[ACCOUNT_MEMORY], more = parent ? ACCOUNT_ALLOWANCE_CHILD : ACCOUNT_ALLOWANCE;
+    more += memory / ACCOUNT_TABLES;
     if (memory)
         a->of[ACCOUNT_KEPT].most = memory + more < memory ? UINT64_MAX : memory + more;
     if (!account_charge(a, ACCOUNT_KEPT, size)) {

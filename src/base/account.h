@@ -28,10 +28,11 @@ enum account_kind {
 };
 
 // Beyond the limit of memory, for what the kernel keeps, so that a program may use its limit to the
-// byte. That of a child is out of its maker's.
+// byte, and a part of it more for page tables. That of a child is out of its maker's.
 enum {
     ACCOUNT_ALLOWANCE = 1 << 20,
     ACCOUNT_ALLOWANCE_CHILD = 128 << 10,
+    ACCOUNT_TABLES = 256, // so much of it
     ACCOUNT_DEPTH = 16,
     ACCOUNT_SLABS = 19
 };
@@ -66,9 +67,10 @@ static inline bool account_charge(struct account *a, enum account_kind kind, u64
     return likely(plain) || account_charged(a, kind, n, used);
 }
 void account_discharge(struct account *a, enum account_kind kind, u64 n);
-// Bytes of linear memories and memory objects, for which the limit of memory holds to the byte.
-bool account_charge_memory(struct account *a, u64 bytes);
-void account_discharge_memory(struct account *a, u64 bytes);
+// Bytes of linear memories and memory objects, for which the limit of memory holds to the byte, and
+// of the page tables that these take.
+bool account_charge_memory(struct account *a, u64 bytes, u64 tables);
+void account_discharge_memory(struct account *a, u64 bytes, u64 tables);
 // For what may not fail: is there room for n more, here and above, and a charge that is not
 // refused. Two CPUs that ask at the same time may both be told so.
 bool account_has_room(const struct account *a, enum account_kind kind, u64 n);

@@ -2,6 +2,7 @@
 // The heap: see heap.h. In front of each block stands who pays for it, and how much by itself.
 #include "base/heap.h"
 #include "base/account.h"
+#include "base/lookup.h"
 
 struct block {
     struct account *payer; // NULL: nobody
@@ -10,6 +11,8 @@ struct block {
 };
 
 _Static_assert(sizeof(struct block) == 16, "blocks stay aligned");
+
+enum { FREED_AT_ONCE = 16 << 20 }; // bytes
 
 struct account *(*heap_who_runs)(void);
 
@@ -66,6 +69,14 @@ struct account *heap_payer(const void *block)
     return block_of(block)->payer;
 }
 
+// To give pages back takes time for each.
+static __attribute__((noinline)) void shrink(struct block *b)
+{
+    enum { PIECE = 4 << 20 };
+    for (size_t size = raw_room(b); size > FREED_AT_ONCE; look_up())
+        raw_resize(b, size -= PIECE);
+}
+
 void heap_free(void *block)
 {
     if (!block)
@@ -73,31 +84,57 @@ void heap_free(void *block)
     struct block *b = block_of(block);
     struct account *to = b->payer;
     u64 charged = b->charged;
+    if (unlikely(charged > FREED_AT_ONCE))
+        shrink(b);
     raw_free(b);
     if (charged)
         account_discharge(to, ACCOUNT_KEPT, charged);
 }
 
-// It stays with who pays for it, who is asked before.
+static void copy(u8 *to, const u8 *from, size_t size)
+{
+    for (size_t n; size > LOOK_UP; to += n, from += n, size -= n) {
+        memcpy(to, from, n = LOOK_UP);
+        look_up();
+    }
+    memcpy(to, from, size);
+}
+
+// It stays with who pays for it.
+static void *move(struct block *b, size_t size)
+{
+    size_t room = raw_room(b);
+    u8 *to = charge(raw_alloc(size, b->payer), b->payer);
+    if (!to)
+        return NULL;
+    copy(to, b->bytes, (room < size ? room : size) - sizeof *b);
+    heap_free(b->bytes);
+    return to;
+}
+
+// Who pays is asked before.
 void *heap_resize(void *block, size_t size)
 {
     if (!block)
         return heap_alloc(size);
     if (!with_header(size, &size))
         return NULL;
-    struct block *b = block_of(block);
+    struct block *b = block_of(block), *moved;
+    size_t takes = raw_takes(b, size);
+    if (takes == RAW_MOVES)
+        return move(b, size);
     struct account *to = b->payer;
-    u64 had = b->charged, asked = size > had ? size : had;
-    if (!account_charge(to, ACCOUNT_KEPT, asked - had))
+    u64 had = b->charged, more = to && takes > had ? takes - had : 0;
+    if (!account_charge(to, ACCOUNT_KEPT, more))
         return NULL;
-    struct block *moved = raw_resize(b, size, to);
-    u64 is = !to ? 0 : moved ? raw_size(moved) : had;
-    if (moved && is > asked && !account_charge(to, ACCOUNT_KEPT, is - asked))
-        is = asked; // a few bytes more than was asked for
-    if (is < asked)
-        account_discharge(to, ACCOUNT_KEPT, asked - is);
-    if (!moved)
+    if (!(moved = raw_resize(b, size))) {
+        account_discharge(to, ACCOUNT_KEPT, more);
         return NULL;
-    moved->charged = is;
+    }
+    moved->charged = had + more;
+    if (to && takes < had) {
+        account_discharge(to, ACCOUNT_KEPT, had - takes);
+        moved->charged = takes;
+    }
     return moved->bytes;
 }

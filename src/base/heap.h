@@ -12,10 +12,11 @@ struct account;
 
 void *heap_alloc(size_t size);  // contents undefined
 void *heap_zalloc(size_t size); // zeroed
-// As realloc; the old block stays valid when it fails. Looks up where there is much to copy: nobody
-// who does that holds a lock.
+// As realloc; the old block stays valid when it fails. While both are there, both are charged. Looks
+// up where there is much to copy: nobody who does that holds a lock.
 void *heap_resize(void *block, size_t size);
-void heap_free(void *block); // NULL is fine
+// NULL is fine. Looks up if it has more than 16 MiB: nobody who holds a lock frees that much.
+void heap_free(void *block);
 
 // For what is everybody's, though one happens to need it first: nobody pays.
 void *heap_zalloc_unpaid(size_t size);
@@ -34,12 +35,18 @@ static inline void *heap_array(size_t count, size_t size)
 // --- What is underneath, given by the platform: malloc on Linux, the kernel's own allocator in
 // ring 0. Nobody else calls it but account.c, whose records are what is charged to.
 // `payer` (NULL: nobody) is who the block will be charged to, with raw_size bytes: those that it
-// takes, whatever was asked for, but none if it lies in a page that has been charged (slab.h).
+// takes, page tables included and whatever was asked for, but none if it lies in a page that has
+// been charged (slab.h).
 void *raw_alloc(size_t size, struct account *payer);
 void *raw_zalloc(size_t size, struct account *payer);
-void *raw_resize(void *block, size_t size, struct account *payer);
 void raw_free(void *block);
 size_t raw_size(const void *block);
+size_t raw_room(const void *block); // bytes that may be used of it
+// What the block would take with another size; RAW_MOVES: it would have to be copied for that. If
+// not, raw_resize gives it that size; NULL: no memory, which cannot be when it becomes smaller.
+#define RAW_MOVES SIZE_MAX
+size_t raw_takes(const void *block, size_t size);
+void *raw_resize(void *block, size_t size);
 // Single pages, for small blocks; contents undefined. With the heap's lock, to free without it.
 void *raw_page(void);
 void raw_page_free(void *page);

@@ -33,11 +33,11 @@ static bool whole_pages(u64 n)
 
 static status fill(struct memory_object *m, u64 bytes)
 {
-    if (!account_charge_memory(m->account, bytes))
+    if (!account_charge_memory(m->account, bytes, 0))
         return ERR_NO_MEMORY;
     if ((m->pages = plat_shared_create(bytes)))
         return OK;
-    account_discharge_memory(m->account, bytes);
+    account_discharge_memory(m->account, bytes, 0);
     return ERR_NO_MEMORY;
 }
 
@@ -70,7 +70,7 @@ bool memory_destroy(struct object *o)
     spin_release(&rt_switch_lock);
     bool gone = plat_shared_free(m->pages);
     if (gone) {
-        account_discharge_memory(m->account, m->bytes);
+        account_discharge_memory(m->account, m->bytes, 0);
         heap_free(m);
         uncount(&objects);
     }

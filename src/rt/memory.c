@@ -105,19 +105,28 @@ void store_count(struct store *s, u64 bytes)
         s->peak_memory = s->memory;
 }
 
-static bool charge(struct store *s, u64 bytes)
+// Of a memory that has, or had, so many bytes.
+static u64 tables(const struct store *s, u64 bytes)
 {
-    bool paid = account_charge_memory(s->account, bytes);
+    u64 base = thread_room(s->realm);
+    return plat_tables(base, base + bytes);
+}
+
+// For a memory that grows, or begins with nothing.
+static bool charge(struct store *s, u64 old, u64 bytes)
+{
+    u64 more = tables(s, bytes) - tables(s, old);
+    bool paid = account_charge_memory(s->account, bytes - old, more);
     if (paid)
-        store_count(s, bytes);
+        store_count(s, bytes - old);
     return paid;
 }
 
 // After the pages are gone, so that nobody has them a second time.
-static void discharge(struct store *s, u64 bytes)
+static void discharge(struct store *s, u64 old, u64 bytes)
 {
-    s->memory -= bytes;
-    account_discharge_memory(s->account, bytes);
+    s->memory -= old - bytes;
+    account_discharge_memory(s->account, old - bytes, tables(s, old) - tables(s, bytes));
 }
 
 status memory_create(struct store *s, const struct limits *limits, struct plat_image *image,
@@ -125,7 +134,7 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
 {
     *out = NULL;
     u64 bytes = limits->min * WASM_PAGE;
-    if (limits->min > MAX_PAGES || !charge(s, bytes))
+    if (limits->min > MAX_PAGES || !charge(s, 0, bytes))
         return ERR_NO_MEMORY;
     struct memory_slot *slot = take_slot(s->realm, bytes, image);
     if (slot && !suits(slot, bytes, image))
@@ -133,7 +142,7 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
     if (!slot || fit(&slot->vm, bytes)) {
         if (slot)
             put_slot(s->realm, slot);
-        discharge(s, bytes);
+        discharge(s, bytes, 0);
         return ERR_NO_MEMORY;
     }
     slot->vm.max = (limits->max < MAX_PAGES ? limits->max : MAX_PAGES) * WASM_PAGE;
@@ -151,7 +160,7 @@ void memory_shrink(struct store *s, struct vm_memory *m)
         u64 n = m->bytes - LARGE < PIECE ? m->bytes - LARGE : PIECE;
         plat_decommit(m->base + m->bytes - n, n);
         m->bytes -= n;
-        discharge(s, n);
+        discharge(s, m->bytes + n, m->bytes);
         look_up();
     }
 }
@@ -201,7 +210,7 @@ void memory_free(struct store *s, struct vm_memory *m)
         }
         put_slot(s->realm, slot);
     }
-    discharge(s, bytes);
+    discharge(s, bytes, 0);
 }
 
 // Slots leave the pool while this works on them, so that the lock is not held for long.
@@ -226,10 +235,10 @@ void memories_forget(struct realm *r, struct plat_image *image)
 s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages)
 {
     u64 delta = pages * WASM_PAGE, old = m->bytes;
-    if (delta > m->max - old || !charge(s, delta))
+    if (delta > m->max - old || !charge(s, old, old + delta))
         return -1;
     if (plat_commit(m->base + old, delta)) {
-        discharge(s, delta);
+        discharge(s, old + delta, old);
         return -1;
     }
     m->bytes = old + delta;
@@ -267,7 +276,7 @@ void memories_free(struct store *s)
         memory_shrink(s, &p->vm);
         u64 bytes = p->vm.bytes;
         release_slot(s->realm, p);
-        discharge(s, bytes);
+        discharge(s, bytes, 0);
     }
 }
 

@@ -30,14 +30,21 @@ static bool grow_on_heap(struct rt_table *t, u64 length)
     return true;
 }
 
-static bool commit(const struct rt_table *t, void *at, u64 bytes)
+// Of one in a reservation.
+static u64 takes(u64 bytes)
+{
+    return bytes + plat_tables(0, bytes);
+}
+
+static bool commit(const struct rt_table *t, u8 *at, u64 old, u64 bytes)
 {
     struct account *a = t->store->account;
-    if (!account_charge(a, ACCOUNT_KEPT, bytes))
+    u64 more = takes(bytes) - takes(old);
+    if (!account_charge(a, ACCOUNT_KEPT, more))
         return false;
-    if (!plat_commit(at, bytes))
+    if (!plat_commit(at + old, bytes - old))
         return true;
-    account_discharge(a, ACCOUNT_KEPT, bytes);
+    account_discharge(a, ACCOUNT_KEPT, more);
     return false;
 }
 
@@ -48,7 +55,7 @@ static bool move_to_reservation(struct rt_table *t)
     struct vm_func *at = plat_reserve(size);
     if (!at)
         return false;
-    if (!commit(t, at, old)) {
+    if (!commit(t, (u8 *)at, 0, old)) {
         plat_release(at, size);
         return false;
     }
@@ -66,7 +73,7 @@ static bool grow_reserved(struct rt_table *t, u64 length)
     if (!t->reserved && !move_to_reservation(t))
         return false;
     u64 have = element_bytes(t->capacity), need = ALIGN_UP(element_bytes(length), PLAT_PAGE);
-    if (need > have && !commit(t, (u8 *)t->vm.at + have, need - have))
+    if (need > have && !commit(t, (u8 *)t->vm.at, have, need))
         return false;
     if (need > have)
         t->capacity = need / sizeof *t->vm.at;
@@ -114,7 +121,7 @@ void table_free(struct rt_table *t)
         t->store->memory -= element_bytes(t->vm.length);
     if (t->reserved) {
         release(t);
-        account_discharge(t->store->account, ACCOUNT_KEPT, element_bytes(t->capacity));
+        account_discharge(t->store->account, ACCOUNT_KEPT, takes(element_bytes(t->capacity)));
     } else {
         heap_free(t->vm.at);
     }

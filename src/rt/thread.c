@@ -398,10 +398,17 @@ static struct thread *take_thread(struct realm *r)
     return t;
 }
 
+// Page tables of one whose stack is accessible from `offset` in its reservation on.
+static size_t tables_from(const struct realm *r, size_t offset)
+{
+    return plat_tables(offset, thread_room(r));
+}
+
 // What one has that has just begun, its first page of links among it.
 static size_t first_charge(const struct realm *r)
 {
-    return ready_bytes(r) + PLAT_PAGE;
+    size_t ready = ready_bytes(r);
+    return ready + PLAT_PAGE + tables_from(r, GUARD + STACK - ready);
 }
 
 // Of a store that pays for it already; t may be NULL.
@@ -429,17 +436,20 @@ static bool pay(struct thread *t, size_t bytes)
 
 bool thread_deepen(struct thread *t, u64 address)
 {
+    const struct realm *r = t->store->realm;
     u8 *limit = t->vm.stack_limit;
     u64 depth = address - (u64)(uintptr_t)limit; // from the guard up
     if (depth >= (u64)(t->low - limit))
         return false;
     u8 *low = limit + (depth & -(u64)STEP);
-    size_t more = (size_t)(t->low - low);
-    if (!pay(t, more))
+    size_t more = (size_t)(t->low - low), takes = more +
+                                                  tables_from(r, (size_t)(low - t->reservation)) -
+                                                  tables_from(r, (size_t)(t->low - t->reservation));
+    if (!pay(t, takes))
         return false;
     if (plat_commit(low, more)) {
-        account_discharge(t->payer, ACCOUNT_KEPT, more);
-        t->charged -= more;
+        account_discharge(t->payer, ACCOUNT_KEPT, takes);
+        t->charged -= takes;
         return false;
     }
     t->low = low;

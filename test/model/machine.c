@@ -405,18 +405,6 @@ static void give_back(void *p)
     memset(kinds + ((u8 *)p - arena) / 16, WENT, (b->size + 15) / 16);
 }
 
-void *raw_resize(void *p, size_t size, struct account *payer)
-{
-    (void)payer;
-    void *to = take(size, __builtin_return_address(0));
-    if (!p || !to)
-        return to;
-    size_t old = ((struct block *)p - 1)->size;
-    memcpy(to, p, old < size ? old : size);
-    give_back(p);
-    return to;
-}
-
 void raw_free(void *p)
 {
     if (p)
@@ -437,6 +425,23 @@ void raw_page_free(void *page)
 size_t raw_size(const void *p)
 {
     return ((const struct block *)p - 1)->size;
+}
+
+size_t raw_room(const void *p)
+{
+    return raw_size(p);
+}
+
+size_t raw_takes(const void *p, size_t size)
+{
+    (void)p, (void)size;
+    return RAW_MOVES;
+}
+
+void *raw_resize(void *p, size_t size)
+{
+    (void)size;
+    return p;
 }
 
 bool model_alive(const void *p, size_t n, bool write, const void *pc)

@@ -57,21 +57,26 @@ void raw_free(void *block)
     free(block);
 }
 
-void *raw_resize(void *block, size_t size, struct account *payer)
-{
-    (void)payer;
-    void *moved = raw_alloc(size, NULL);
-    size_t old = block ? malloc_usable_size(block) : 0;
-    if (!moved)
-        return NULL;
-    memcpy(moved, block ? block : moved, old < size ? old : size);
-    raw_free(block);
-    return moved;
-}
-
 size_t raw_size(const void *block)
 {
     return malloc_usable_size((void *)block) + sizeof(size_t);
+}
+
+size_t raw_room(const void *block)
+{
+    return malloc_usable_size((void *)block);
+}
+
+size_t raw_takes(const void *block, size_t size)
+{
+    (void)block, (void)size;
+    return RAW_MOVES;
+}
+
+void *raw_resize(void *block, size_t size)
+{
+    (void)size;
+    return block;
 }
 
 static u64 address_space(void)

@@ -47,21 +47,25 @@ void raw_free(void *block)
     free(block);
 }
 
-// Always moves, so that stale pointers show.
-void *raw_resize(void *block, size_t size, struct account *payer)
-{
-    (void)payer;
-    void *moved = raw_alloc(size, NULL);
-    size_t old = malloc_usable_size(block);
-    if (!moved)
-        return NULL;
-    if (block)
-        memcpy(moved, block, old < size ? old : size);
-    raw_free(block);
-    return moved;
-}
-
 size_t raw_size(const void *block)
 {
     return malloc_usable_size((void *)block) + sizeof(size_t);
+}
+
+size_t raw_room(const void *block)
+{
+    return malloc_usable_size((void *)block);
+}
+
+// Always moves, so that stale pointers show.
+size_t raw_takes(const void *block, size_t size)
+{
+    (void)block, (void)size;
+    return RAW_MOVES;
+}
+
+void *raw_resize(void *block, size_t size)
+{
+    (void)size;
+    return block;
 }

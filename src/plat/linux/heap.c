@@ -60,7 +60,8 @@ static bool is_run(const void *p)
 
 static bool begin(void)
 {
-    arena.notes = plat_reserve(ARENA / PLAT_PAGE * sizeof *arena.notes);
+    if (!arena.notes)
+        arena.notes = plat_reserve(ARENA / PLAT_PAGE * sizeof *arena.notes);
     arena.base = arena.notes ? plat_reserve(ARENA) : NULL;
     arena.used = 1;
     return arena.base;
@@ -179,12 +180,6 @@ static void *large_alloc(size_t size)
     return made(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), size);
 }
 
-static void *large_resize(void *p, size_t size)
-{
-    struct large *l = large_of(p);
-    return large_size(size, &size) ? made(mremap(l, l->size, size, MREMAP_MAYMOVE), size) : NULL;
-}
-
 static void large_free(void *p)
 {
     struct large *l = large_of(p);
@@ -231,37 +226,41 @@ void raw_free(void *p)
     }
 }
 
-static size_t room_of(const void *p)
+size_t raw_room(const void *p)
 {
+    if (PLAIN)
+        return malloc_usable_size((void *)(uintptr_t)p);
     if (is_large(p))
         return large_of(p)->size - sizeof(struct large);
     return is_run(p) ? arena.notes[page_of(p)].pages * PLAT_PAGE : slab_size(p);
 }
 
+static size_t large_takes(size_t mapping)
+{
+    return mapping + plat_tables(0, mapping);
+}
+
 size_t raw_size(const void *p)
 {
     if (PLAIN)
-        return malloc_usable_size((void *)(uintptr_t)p) + sizeof(size_t);
+        return raw_room(p) + sizeof(size_t);
     if (is_large(p))
-        return large_of(p)->size;
-    return is_run(p) ? room_of(p) : 0;
+        return large_takes(large_of(p)->size);
+    return is_run(p) ? raw_room(p) : 0;
 }
 
-void *raw_resize(void *p, size_t size, struct account *payer)
+size_t raw_takes(const void *p, size_t size)
 {
-    if (PLAIN)
-        return realloc(p, size ? size : 1);
-    if (!p)
-        return raw_alloc(size, payer);
-    if (is_large(p) && size > RUN_MAX)
-        return large_resize(p, size);
-    size_t room = room_of(p);
-    if (size <= room && size >= room / 2)
+    if (!PLAIN && is_large(p))
+        return size > RUN_MAX && large_size(size, &size) ? large_takes(size) : RAW_MOVES;
+    size_t room = raw_room(p);
+    return size <= room && size >= room / 2 ? raw_size(p) : RAW_MOVES;
+}
+
+void *raw_resize(void *p, size_t size)
+{
+    if (PLAIN || !is_large(p))
         return p;
-    void *to = raw_alloc(size, payer);
-    if (!to)
-        return NULL;
-    memcpy(to, p, room < size ? room : size);
-    raw_free(p);
-    return to;
+    struct large *l = large_of(p);
+    return large_size(size, &size) ? made(mremap(l, l->size, size, MREMAP_MAYMOVE), size) : NULL;
 }

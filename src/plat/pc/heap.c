@@ -9,7 +9,6 @@
 // Pages without a block in use go back at once, so that what is free after a program is what was
 // free before. One lock, for small blocks, runs and the count.
 #include "base/heap.h"
-#include "base/lookup.h"
 #include "base/slab.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
@@ -129,50 +128,41 @@ void raw_free(void *p)
     slab_drop(empty);
 }
 
-static size_t room_of(const void *p)
+size_t raw_room(const void *p)
 {
     if (is_reservation(p))
         return vm_size(p);
     return is_run(p) ? *page_note((u64)p) * PLAT_PAGE : slab_size(p);
 }
 
+static size_t large_takes(size_t size)
+{
+    return size + plat_tables(0, size);
+}
+
 size_t raw_size(const void *p)
 {
-    return is_reservation(p) || is_run(p) ? room_of(p) : 0;
+    if (is_reservation(p))
+        return large_takes(vm_size(p));
+    return is_run(p) ? raw_room(p) : 0;
 }
 
-static bool resize_in_place(void *p, size_t size)
+size_t raw_takes(const void *p, size_t size)
 {
-    size_t room = room_of(p);
-    if (!is_reservation(p) || size <= RUN_MAX)
-        return size <= room && size >= room / 2;
-    if (!vm_resize(p, size))
-        return false;
-    count(vm_size(p) - room);
-    return true;
+    if (is_reservation(p))
+        return size > RUN_MAX && vm_fits(p, size) ? large_takes(ALIGN_UP(size, PLAT_PAGE))
+                                                  : RAW_MOVES;
+    size_t room = raw_room(p);
+    return size <= room && size >= room / 2 ? raw_size(p) : RAW_MOVES;
 }
 
-// Large blocks may take long.
-static void copy(u8 *to, const u8 *from, size_t size)
+void *raw_resize(void *p, size_t size)
 {
-    for (size_t n; size > LOOK_UP; to += n, from += n, size -= n) {
-        memcpy(to, from, n = LOOK_UP);
-        look_up();
-    }
-    memcpy(to, from, size);
-}
-
-void *raw_resize(void *p, size_t size, struct account *payer)
-{
-    if (!p)
-        return raw_alloc(size, payer);
-    if (resize_in_place(p, size))
+    if (!is_reservation(p))
         return p;
-    size_t room = room_of(p);
-    void *to = raw_alloc(size, payer);
-    if (!to)
+    size_t had = vm_size(p);
+    if (!vm_resize(p, size))
         return NULL;
-    copy(to, p, room < size ? room : size);
-    raw_free(p);
-    return to;
+    count(vm_size(p) - had);
+    return p;
 }

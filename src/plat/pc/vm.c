@@ -473,6 +473,11 @@ size_t vm_size(const void *p)
     return s->to - s->from;
 }
 
+bool vm_fits(const void *p, size_t size)
+{
+    return size <= 1ull << place_of(window_of((u64)p))->shift;
+}
+
 bool vm_resize(void *p, size_t size)
 {
     size_t have = vm_size(p);
@@ -481,6 +486,5 @@ bool vm_resize(void *p, size_t size)
         plat_decommit((u8 *)p + size, have - size);
         return true;
     }
-    return size <= 1ull << place_of(window_of((u64)p))->shift &&
-           !plat_commit((u8 *)p + have, size - have);
+    return !plat_commit((u8 *)p + have, size - have);
 }

@@ -22,13 +22,6 @@ void *raw_zalloc(size_t size, struct account *payer)
     return NULL;
 }
 
-void *raw_resize(void *block, size_t size, struct account *payer)
-{
-    (void)payer;
-    (void)block, (void)size;
-    return NULL;
-}
-
 void raw_free(void *block)
 {
     (void)block;
@@ -38,6 +31,24 @@ size_t raw_size(const void *block)
 {
     (void)block;
     return 0;
+}
+
+size_t raw_room(const void *block)
+{
+    (void)block;
+    return 0;
+}
+
+size_t raw_takes(const void *block, size_t size)
+{
+    (void)block, (void)size;
+    return RAW_MOVES;
+}
+
+void *raw_resize(void *block, size_t size)
+{
+    (void)block, (void)size;
+    return NULL;
 }
 
 void *raw_page(void)
