@@ -105,28 +105,25 @@ void store_count(struct store *s, u64 bytes)
         s->peak_memory = s->memory;
 }
 
-// Of a memory that has, or had, so many bytes.
-static u64 tables(const struct store *s, u64 bytes)
+// Of page tables, with the one that it shares with the thread in front of it.
+static u64 tables(u64 bytes)
 {
-    u64 base = thread_room(s->realm);
-    return plat_tables(base, base + bytes);
+    return plat_tables(THREAD_ROOM_MAX - PLAT_PAGE, THREAD_ROOM_MAX + bytes);
 }
 
-// For a memory that grows, or begins with nothing.
-static bool charge(struct store *s, u64 old, u64 bytes)
+static bool charge(struct store *s, u64 bytes, u64 beside)
 {
-    u64 more = tables(s, bytes) - tables(s, old);
-    bool paid = account_charge_memory(s->account, bytes - old, more);
+    bool paid = account_charge_memory(s->account, bytes, beside);
     if (paid)
-        store_count(s, bytes - old);
+        store_count(s, bytes);
     return paid;
 }
 
 // After the pages are gone, so that nobody has them a second time.
-static void discharge(struct store *s, u64 old, u64 bytes)
+static void discharge(struct store *s, u64 bytes, u64 beside)
 {
-    s->memory -= old - bytes;
-    account_discharge_memory(s->account, old - bytes, tables(s, old) - tables(s, bytes));
+    s->memory -= bytes;
+    account_discharge_memory(s->account, bytes, beside);
 }
 
 status memory_create(struct store *s, const struct limits *limits, struct plat_image *image,
@@ -134,7 +131,7 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
 {
     *out = NULL;
     u64 bytes = limits->min * WASM_PAGE;
-    if (limits->min > MAX_PAGES || !charge(s, 0, bytes))
+    if (limits->min > MAX_PAGES || !charge(s, bytes, tables(bytes)))
         return ERR_NO_MEMORY;
     struct memory_slot *slot = take_slot(s->realm, bytes, image);
     if (slot && !suits(slot, bytes, image))
@@ -142,7 +139,7 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
     if (!slot || fit(&slot->vm, bytes)) {
         if (slot)
             put_slot(s->realm, slot);
-        discharge(s, bytes, 0);
+        discharge(s, bytes, tables(bytes));
         return ERR_NO_MEMORY;
     }
     slot->vm.max = (limits->max < MAX_PAGES ? limits->max : MAX_PAGES) * WASM_PAGE;
@@ -160,7 +157,7 @@ void memory_shrink(struct store *s, struct vm_memory *m)
         u64 n = m->bytes - LARGE < PIECE ? m->bytes - LARGE : PIECE;
         plat_decommit(m->base + m->bytes - n, n);
         m->bytes -= n;
-        discharge(s, m->bytes + n, m->bytes);
+        discharge(s, n, tables(m->bytes + n) - tables(m->bytes));
         look_up();
     }
 }
@@ -210,7 +207,7 @@ void memory_free(struct store *s, struct vm_memory *m)
         }
         put_slot(s->realm, slot);
     }
-    discharge(s, bytes, 0);
+    discharge(s, bytes, tables(bytes));
 }
 
 // Slots leave the pool while this works on them, so that the lock is not held for long.
@@ -234,11 +231,11 @@ void memories_forget(struct realm *r, struct plat_image *image)
 
 s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages)
 {
-    u64 delta = pages * WASM_PAGE, old = m->bytes;
-    if (delta > m->max - old || !charge(s, old, old + delta))
+    u64 delta = pages * WASM_PAGE, old = m->bytes, beside = tables(old + delta) - tables(old);
+    if (delta > m->max - old || !charge(s, delta, beside))
         return -1;
     if (plat_commit(m->base + old, delta)) {
-        discharge(s, old + delta, old);
+        discharge(s, delta, beside);
         return -1;
     }
     m->bytes = old + delta;
@@ -276,7 +273,7 @@ void memories_free(struct store *s)
         memory_shrink(s, &p->vm);
         u64 bytes = p->vm.bytes;
         release_slot(s->realm, p);
-        discharge(s, bytes, 0);
+        discharge(s, bytes, tables(bytes));
     }
 }
 

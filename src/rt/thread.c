@@ -53,6 +53,9 @@ _Static_assert(ARCH_PAGE == PLAT_PAGE, "what arch_touch touches");
 
 #define LINK_BYTES (LINKS * sizeof(struct vm_link))
 #define CELL_BYTES (CELLS * sizeof(u64))
+_Static_assert(GUARD + STACK + LINK_BYTES + CELL_BYTES == THREAD_ROOM_MAX &&
+                   CELL_BYTES % (2 << 20) == 0,
+               "a memory's page tables are as many on all engines");
 
 struct rt_cpu {
     void *sp;         // of its own stack, while a thread runs
@@ -404,23 +407,24 @@ static size_t tables_from(const struct realm *r, size_t offset)
     return plat_tables(offset, thread_room(r));
 }
 
-// What one has that has just begun, its first page of links among it.
-static size_t first_charge(const struct realm *r)
+// What one has that has just begun, its first page of links among it. In front of a memory it
+// shares a page table with that, which has paid.
+static size_t first_charge(const struct realm *r, bool at_front)
 {
-    size_t ready = ready_bytes(r);
-    return ready + PLAT_PAGE + tables_from(r, GUARD + STACK - ready);
+    size_t ready = ready_bytes(r), tables = tables_from(r, GUARD + STACK - ready);
+    return ready + PLAT_PAGE + tables - (at_front ? plat_tables(0, PLAT_PAGE) : 0);
 }
 
 // Of a store that pays for it already; t may be NULL.
-static struct thread *begin(struct thread *t, struct store *s)
+static struct thread *begin(struct thread *t, struct store *s, size_t paid)
 {
     if (!t) {
-        account_discharge(s->account, ACCOUNT_KEPT, first_charge(s->realm));
+        account_discharge(s->account, ACCOUNT_KEPT, paid);
         return NULL;
     }
     t->store = s;
     t->payer = s->account;
-    t->charged = first_charge(s->realm);
+    t->charged = paid;
     LIST_ADD(&s->threads, t);
     lay_out(t);
     return t;
@@ -473,10 +477,11 @@ void rt_pay_stack(struct vmctx *vm, size_t bytes)
 
 struct thread *thread_create(struct store *s)
 {
-    if (!account_charge(s->account, ACCOUNT_KEPT, first_charge(s->realm)))
+    size_t pays = first_charge(s->realm, false);
+    if (!account_charge(s->account, ACCOUNT_KEPT, pays))
         return NULL;
     struct thread *t = take_thread(s->realm);
-    return begin(t ? t : new_thread(s->realm), s);
+    return begin(t ? t : new_thread(s->realm), s, pays);
 }
 
 struct thread *thread_create_beside(struct instance *i)
@@ -485,11 +490,12 @@ struct thread *thread_create_beside(struct instance *i)
     struct memory_slot *m = i->vm.mem == &s->no_memory ? NULL : (struct memory_slot *)i->vm.mem;
     if (!m || (m->thread && m->thread->store))
         return thread_create(s);
-    if (!account_charge(s->account, ACCOUNT_KEPT, first_charge(s->realm)))
+    size_t pays = first_charge(s->realm, true);
+    if (!account_charge(s->account, ACCOUNT_KEPT, pays))
         return NULL;
     if (!m->thread && (m->thread = settle(s->realm, m->vm.base - thread_room(s->realm))))
         m->thread->at_front = true;
-    return begin(m->thread, s);
+    return begin(m->thread, s, pays);
 }
 
 static size_t cells_used(const struct thread *t)
