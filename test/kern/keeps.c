@@ -4,7 +4,11 @@
 // whole program or machine takes (test/suites/kern.py): what is told must be what is taken.
 //
 //     keeps KIND        begins with "kept", if it could do what it is to do
+//
+// Others that it starts lie in keeps/.
 #include "nebulet.h"
+#include "keeps/link.h"
+#include <sys/stat.h>
 
 static void print(s64 n, s64 last)
 {
@@ -211,6 +215,49 @@ static void gone(void)
     print(n, s);
 }
 
+// As many of a module as there may be, or most; those that could not be started are there, too.
+static void start_all(u32 module, u32 most)
+{
+    s64 s = 0, n = 0;
+    for (; n < most && s >= 0; n += s >= 0)
+        if ((s = nb_process_create(module, NEBULET_NO_HANDLE, NULL, 0, NULL, 0)) >= 0) {
+            s = nb_process_start((u32)s);
+            nb_thread_yield();
+        }
+    print(n, s);
+}
+
+static void bare(void)
+{
+    start_all(module_of("waits.wasm"), DESCENDANTS);
+}
+
+// One makes the next, and some leaves each; the last one says how many there are.
+static void links(u32 leaves)
+{
+    struct link_message m = {.most = DESCENDANTS, .leaves = leaves};
+    u32 near, far, to, from, module = module_of("link.wasm");
+    pair(&near, &far);
+    pair(&to, &from);
+    u32 sent[3] = {(u32)GOOD(nb_handle_duplicate(module, NEBULET_SAME_RIGHTS)),
+                   module_of("waits.wasm"), far};
+    EXPECT(nb_channel_send(to, &m, sizeof m, sent, countof(sent), NOW), 0);
+    u32 p = GOOD(nb_process_create(module, from, NULL, 0, NULL, 0));
+    EXPECT(nb_process_start(p), 0);
+    s64 s = nb_channel_recv(near, &m, sizeof m, NULL, 0, NULL, FOREVER);
+    print(m.made, s < 0 ? s : 0);
+}
+
+static void bare_chain(void)
+{
+    links(0);
+}
+
+static void bushes(void)
+{
+    links(6);
+}
+
 // Makes the next of the chain, which is sent what it takes to go on; the last one says how deep
 // that is. `done` closes when somebody has ended instead.
 static void next(u32 depth, u32 module, u32 done)
@@ -282,6 +329,143 @@ static void stacks(void)
     print(1, e.how);
 }
 
+// As deep as has been paid for at the beginning.
+static void sits_high(void)
+{
+    enum { STACK = 8192 };
+    char *stack;
+    for (s64 s = 0; s >= 0 && (stack = malloc(STACK)); nb_thread_yield())
+        s = nb_thread_spawn((u32)(uintptr_t)goes_down, 120, (u32)(uintptr_t)stack + STACK);
+    sleep_ms(1000);
+    exit(0);
+}
+
+static void low_stacks(void)
+{
+    struct nebulet_exit e;
+    u32 p = child("sits high", NEBULET_NO_HANDLE, NULL);
+    EXPECT(nb_process_wait(p, FOREVER, &e), 0);
+    print(1, e.how);
+}
+
+// --- In threads that wait: messages that find no room, and what they wait for
+
+static u32 to_full;
+
+static void sends(u32 unused)
+{
+    static char bytes[NEBULET_MESSAGE_MAX];
+    (void)unused;
+    nb_channel_send(to_full, bytes, sizeof bytes, NULL, 0, FOREVER);
+}
+
+static void waits_for_many(u32 event)
+{
+    struct nebulet_wait items[NEBULET_WAIT_MAX / 2];
+    for (u32 i = 0; i < countof(items); i++)
+        items[i] = (struct nebulet_wait){event, NEBULET_EVENT_SIGNALED, 0};
+    nb_object_wait_many(items, countof(items), FOREVER);
+}
+
+static void threads(void (*fn)(u32), u32 arg)
+{
+    enum { STACK = 8192 };
+    s64 s = 0, n = 0;
+    for (char *stack; s >= 0 && (stack = malloc(STACK)); n += s >= 0) {
+        s = nb_thread_spawn((u32)(uintptr_t)fn, arg, (u32)(uintptr_t)stack + STACK);
+        nb_thread_yield();
+    }
+    print(n, s);
+    exit(0);
+}
+
+static void senders(void)
+{
+    u32 other;
+    pair(&to_full, &other);
+    while (nb_channel_send(to_full, NULL, 0, NULL, 0, NOW) == 0)
+        ;
+    threads(sends, 0);
+}
+
+static void waiters(void)
+{
+    threads(waits_for_many, GOOD(nb_event_create()));
+}
+
+static void services(void)
+{
+    char name[NEBULET_NAME_MAX];
+    s64 s = 0, n = 0;
+    memset(name, 'x', sizeof name);
+    for (; s >= 0; n += s >= 0) {
+        memcpy(name, &n, sizeof n);
+        s = nb_service_create(name, sizeof name);
+    }
+    print(n, s);
+}
+
+// --- In mappings, as many as each process may have
+
+enum { WINDOW = 4096 };
+
+static void maps(void)
+{
+    u32 m;
+    char *at = aligned_alloc(WINDOW, NEBULET_MAPPINGS_MAX * WINDOW);
+    EXPECT(nb_channel_recv(0, NULL, 0, &m, 1, NULL, FOREVER), 0);
+    for (u32 i = 0; i < NEBULET_MAPPINGS_MAX; i++)
+        if (nb_memory_map(m, (u32)(uintptr_t)at + i * WINDOW, 0, WINDOW))
+            break;
+    sleep_ms(1000);
+}
+
+static void mappings(void)
+{
+    s64 s = 0, n = 0, h, p;
+    u32 m = GOOD(nb_memory_create(1 << 20)), near, far;
+    char args[] = "keeps.wasm\0maps";
+    for (; s >= 0; n += s >= 0) {
+        pair(&near, &far);
+        u32 sent = (u32)(h = nb_handle_duplicate(m, NEBULET_SAME_RIGHTS));
+        p = h < 0 ? h : nb_process_create(own_module(), far, NULL, 0, args, sizeof args);
+        s = p < 0 ? p : nb_process_start((u32)p);
+        if (s >= 0)
+            s = nb_channel_send(near, NULL, 0, &sent, 1, NOW);
+        sleep_ms(1);
+    }
+    print(n, s);
+}
+
+// --- In files and folders, which only the machine has in memory
+
+static void files(void)
+{
+    static char bytes[5000];
+    char name[32];
+    s64 n = 0;
+    for (bool more = true; more; n++) {
+        snprintf(name, sizeof name, "/%lld", (long long)n);
+        FILE *f = fopen(name, "w");
+        more = f && fwrite(bytes, sizeof bytes, 1, f) == 1;
+        more = f && fclose(f) == 0 && more;
+    }
+    print(n, 0);
+}
+
+static void folders(void)
+{
+    char name[200];
+    s64 n = 0;
+    memset(name, 'x', sizeof name);
+    do {
+        int length = snprintf(name, sizeof name, "/%lld", (long long)n++);
+        name[length] = 'x';
+        name[sizeof name - 1] = 0;
+    } while (!mkdir(name, 0777));
+    print(n, 0);
+}
+
 // --- In modules
 
 // Five bytes for every number.
@@ -341,6 +525,50 @@ static void modules(u32 (*make)(uint8_t *to), u32 instances)
     print(made, s);
 }
 
+enum { EXPORTS = 1000, NAME = 1000 };
+
+// A function with a great many long names.
+static u32 names(uint8_t *to)
+{
+    static const uint8_t start[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0};
+    uint8_t *p = put(to, start, sizeof start);
+    *p++ = 7;
+    p = put_number(p, 5 + EXPORTS * (5 + NAME + 2));
+    p = put_number(p, EXPORTS);
+    for (u32 i = 0; i < EXPORTS; i++) {
+        p = put_number(p, NAME);
+        memset(p, 'x', NAME);
+        snprintf((char *)p, NAME, "%u", i);
+        p = put(p + NAME, "\0\0", 2);
+    }
+    p = put(p, "\x0a\4\1\2\0\x0b", 6);
+    return (u32)(p - to);
+}
+
+static void exports(void)
+{
+    modules(names, 1);
+}
+
+static void tables(void)
+{
+    start_all(module_of("tables.wasm"), 200);
+}
+
+static void grows(void)
+{
+    start_all(module_of("grows.wasm"), 8);
+}
+
+static void environments(void)
+{
+    s64 s, n = 0;
+    TRUE(getenv("LONG") && strlen(getenv("LONG")) > 10000);
+    while ((s = nb_process_create(own_module(), NEBULET_NO_HANDLE, NULL, 0, NULL, 0)) >= 0)
+        n++;
+    print(n, s);
+}
+
 static void code(void)
 {
     modules(a_function, 0);
@@ -369,6 +597,22 @@ static const struct kind {
     {"wide", wide},
     {"waits", waits},
     {"chain", chain},
+    {"bare", bare},
+    {"bare chain", bare_chain},
+    {"bushes", bushes},
+    {"low stacks", low_stacks},
+    {"sits high", sits_high},
+    {"senders", senders},
+    {"waiters", waiters},
+    {"services", services},
+    {"mappings", mappings},
+    {"maps", maps},
+    {"files", files},
+    {"folders", folders},
+    {"exports", exports},
+    {"tables", tables},
+    {"grows", grows},
+    {"environments", environments},
     {"link", goes_on},
     {"code", code},
     {"images", images},

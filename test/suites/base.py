@@ -81,6 +81,11 @@ class Result:
         return self
 
 
+def is_sanitized(program):
+    """Is it built with a sanitizer, which takes memory of its own?"""
+    return b"__asan_init" in program.read_bytes()
+
+
 class Bench:
     """The program under test, and where things are."""
 
