@@ -75,7 +75,9 @@ static const struct option table[] = {
     {"--trace", NULL, OPTION_FLAG, FIELD(trace), FOR_RUN | FOR_BOOT,
      "print every call to the system on stderr"},
     {"--stats", NULL, OPTION_FLAG, FIELD(stats), FOR_RUN | FOR_BOOT,
-     "print what each process has used, at its end, on stderr"},
+     "print, on stderr, what each process has used, at its end, and what was charged to each "
+     "program "
+     "at most, with all that it has started"},
     {"--time", NULL, OPTION_FLAG, FIELD(time), FOR_VALIDATE | FOR_COMPILE,
      "print how long it took, in nanoseconds, and sizes in bytes"},
     {"--repeat", "N", OPTION_COUNT, FIELD(repeat), FOR_VALIDATE | FOR_COMPILE,

@@ -14,6 +14,7 @@ const struct plat_costs plat_costs = {.zero = (128 << 10) + 1, .image = 8 << 10}
 struct plat_image {
     int file;
     size_t size;
+    u64 held;
 };
 
 static bool is_zero(const u8 *p, size_t n)
@@ -50,9 +51,12 @@ struct plat_image *plat_image_create(const void *bytes, size_t size)
     if (!i)
         return NULL;
     i->size = ALIGN_UP(size, PLAT_PAGE);
+    i->held = 0;
     i->file = memfd_create("nebulet-image", MFD_CLOEXEC);
-    if (i->file >= 0 && !ftruncate(i->file, (off_t)i->size) && write_pages(i->file, bytes, size))
+    if (i->file >= 0 && !ftruncate(i->file, (off_t)i->size) && write_pages(i->file, bytes, size)) {
+        linux_note_file(i->file, &i->held);
         return i;
+    }
     plat_image_free(i);
     return NULL;
 }
@@ -63,6 +67,7 @@ void plat_image_free(struct plat_image *i)
         return;
     if (i->file >= 0)
         close(i->file);
+    linux_note_file(-1, &i->held);
     heap_free(i);
 }
 

@@ -22,6 +22,10 @@ void linux_kick_others(void); // CPUs that were started
 // Writes all of it, also where it is taken slowly; an error ends that.
 void linux_write(int fd, const void *p, size_t n);
 
+// Bytes that memory files have, which are resident only where somebody has mapped them: notes those
+// of one, which `had` so many; -1: none, it is gone.
+void linux_note_file(int file, u64 *had);
+
 // Prints what may be return addresses, from that stack pointer on; in signal handlers, too.
 void linux_backtrace(u64 sp);
 // Prints "nebulet: ..." and exits at once.

@@ -9,6 +9,7 @@
 // is ever both and nothing changes protection while code runs. The file is sparse: a page costs
 // nothing until it is written to, and a hole is punched into it when its code is gone.
 #define _GNU_SOURCE
+#include "base/lock.h"
 #include "plat/linux/linux.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,15 @@
 #include <unistd.h>
 
 static int code_file = -1;
+
+static void note_code(void)
+{
+    static u64 held;
+    static spinlock lock;
+    spin_acquire(&lock);
+    linux_note_file(code_file, &held);
+    spin_release(&lock);
+}
 
 static bool whole_pages(const void *p, size_t size)
 {
@@ -138,6 +148,7 @@ void plat_code_decommit(const struct plat_code *w, size_t offset, size_t size)
         return;
     protect(w, offset, size);
     fallocate(code_file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
+    note_code();
 }
 
 // x86 keeps instruction fetch coherent with stores, through any mapping; jumping to the code orders
@@ -148,4 +159,5 @@ void plat_code_publish(const struct plat_code *w, size_t offset, size_t size)
     size_t whole = ALIGN_UP(offset + size, (size_t)PLAT_PAGE) - from;
     protect(w, from, whole);
     madvise(w->write + from, whole, MADV_DONTNEED);
+    note_code();
 }
