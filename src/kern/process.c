@@ -150,8 +150,11 @@ static void leave_account(struct process *p)
 static status give_shared_memory(struct process *p, struct error *e)
 {
     const struct module *m = p->module->module->m;
+    enum { AT_ONCE = 1 << 14 };
     for (u32 i = 0; i < m->nimports; i++) {
         const struct import *import = &m->imports[i];
+        if (i % AT_ONCE == AT_ONCE - 1)
+            look_up();
         const struct limits *pages = &m->memories[0];
         if (import->kind != EXTERN_MEMORY || !pages->shared)
             continue;
