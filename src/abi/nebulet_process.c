@@ -3,6 +3,7 @@
 #include "abi/nebulet_call.h"
 #include "abi/wasi.h"
 #include "base/fmt.h"
+#include "base/lookup.h"
 
 static bool is_ours(const struct name *module)
 {
@@ -18,8 +19,11 @@ static bool is_ours(const struct name *module)
 static bool needs_wasi(const struct module *m)
 {
     static const char create[] = "process_create";
+    enum { AT_ONCE = 1024 };
     for (u32 i = 0; i < m->nimports; i++) {
         const struct import *x = &m->imports[i];
+        if (i % AT_ONCE == AT_ONCE - 1)
+            look_up();
         bool creates =
             x->field.length == sizeof create - 1 && !memcmp(x->field.p, create, sizeof create - 1);
         if (x->kind == EXTERN_FUNC && (creates || !is_ours(&x->module)))

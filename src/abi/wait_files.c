@@ -27,23 +27,30 @@ static void on_ready(struct vfs_watch *w)
     kern_release();
 }
 
+enum { AT_ONCE = 256 }; // files, between two looks
+
+// True also when the process is to end.
 static bool look(struct vfs_poll *items, u32 n)
 {
     bool any = false;
     for (u32 i = 0; i < n; i++) {
         vfs_ready(&items[i]);
         any |= items[i].ready;
+        if (i % AT_ONCE == AT_ONCE - 1 && look_up())
+            return true;
     }
     return any;
 }
 
-// False: one of them is always ready, or cannot be watched.
+// False: one of them is always ready, or cannot be watched, or the process is to end.
 static bool watch(struct vfs_poll *items, u32 n, struct file_watch *w, struct file_waiter *waiter)
 {
     bool all = true;
     for (u32 i = 0; i < n; i++) {
         w[i] = (struct file_watch){{.ready = on_ready, .write = items[i].write}, waiter};
         all &= !vfs_watch_add(items[i].file, &w[i].watch);
+        if (i % AT_ONCE == AT_ONCE - 1 && look_up())
+            return false;
     }
     return all;
 }
@@ -68,8 +75,11 @@ static enum fs_error wait_for(struct vfs_poll *items, u32 n, struct file_watch *
     status s = OK;
     if (may_wait && !look(items, n))
         s = park(&waiter, n, until);
-    for (u32 i = 0; i < n; i++)
+    for (u32 i = 0; i < n; i++) {
         vfs_watch_drop(&w[i].watch);
+        if (i % AT_ONCE == AT_ONCE - 1)
+            look_up();
+    }
     look(items, n);
     return s == ERR_CANCELLED ? E_INTR : E_SUCCESS;
 }

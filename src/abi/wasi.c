@@ -8,6 +8,7 @@
 
 #include "abi/trace.h"
 #include "abi/wasi_call.h"
+#include "base/lookup.h"
 #include "kern/process.h"
 #include "plat/plat.h"
 
@@ -95,9 +96,12 @@ void wasi_free(struct wasi *w)
 {
     if (!w)
         return;
+    enum { AT_ONCE = 256 };
     for (u32 i = 0; i < w->fds.count; i++) {
         vfs_close(w->fds.at[i].file);
         heap_free(w->fds.at[i].preopen);
+        if (i % AT_ONCE == AT_ONCE - 1)
+            look_up();
     }
     vec_free(&w->fds);
     heap_free(w->args.bytes);

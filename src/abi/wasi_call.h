@@ -38,6 +38,7 @@ struct wasi_fd {
     struct vfs_file *file; // NULL: the number is free
     u64 base, inheriting;  // rights
     char *preopen;         // name, or NULL
+    u32 polled[2];         // places among a poll's items, to read and to write, if it is there
 };
 
 // Strings one behind the other, each with its final 0.

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
 // What a process gets of its parent's interface to WASI.
 #include "abi/wasi_call.h"
+#include "base/lookup.h"
 
 static bool set_args(struct wasi_strings *to, const u8 *args, u32 size)
 {
+    enum { AT_ONCE = 64 << 10 };
     if (!(to->bytes = heap_alloc(size + 1ull)))
         return false;
-    memcpy(to->bytes, args, size);
+    bool ends = look_up_copy(to->bytes, args, size);
     to->size = size;
-    for (u32 i = 0; i < size; i++)
-        to->count += !args[i];
-    return true;
+    for (u32 i = 0; i < size && !ends; i++) {
+        to->count += !to->bytes[i];
+        if (i % AT_ONCE == AT_ONCE - 1)
+            ends = look_up();
+    }
+    return !ends;
 }
 
 static bool copy_strings(struct wasi_strings *to, const struct wasi_strings *from)

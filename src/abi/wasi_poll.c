@@ -6,12 +6,14 @@
 // call and holds a reference to each file, for another thread may close it. Subscriptions that
 // cannot be answer at once, with an error of their own. Then the shim waits for all files and the
 // earliest deadline together, and whatever has happened by then is written out, in the order of the
-// subscriptions.
+// subscriptions. However often a file is subscribed to, it is waited for once.
 #include "abi/wasi_call.h"
+#include "base/lookup.h"
 #include "plat/plat.h"
 
 enum tag { TAG_CLOCK, TAG_READ, TAG_WRITE };
 enum { CLOCK_REAL, CLOCK_MONOTONIC, CLOCK_ABSOLUTE = 1, EVENT_HANGUP = 1 };
+enum { AT_ONCE = 256 }; // subscriptions or files, between two looks
 
 struct wasi_sub {
     u64 userdata;
@@ -40,8 +42,11 @@ static struct wasi_poll *new_poll(u32 count)
 void wasi_poll_free(struct call *c)
 {
     struct wasi_poll *p = c->poll;
-    for (u32 i = 0; i < p->nitems; i++)
+    for (u32 i = 0; i < p->nitems; i++) {
         vfs_close(p->items[i].file);
+        if (i % AT_ONCE == AT_ONCE - 1)
+            look_up();
+    }
     heap_free(p);
     c->poll = NULL;
 }
@@ -73,9 +78,13 @@ static void add_file(struct call *c, struct wasi_sub *s, u32 number)
     s->error = wasi_find_fd(c->wasi, number, rights, &fd);
     if (s->error)
         return;
-    s->item = p->nitems;
-    p->items[p->nitems++] =
-        (struct vfs_poll){.file = vfs_ref(fd->file), .write = s->tag == TAG_WRITE};
+    bool write = s->tag == TAG_WRITE;
+    s->item = fd->polled[write];
+    if (s->item < p->nitems && p->items[s->item].file == fd->file &&
+        p->items[s->item].write == write)
+        return;
+    s->item = fd->polled[write] = p->nitems++;
+    p->items[s->item] = (struct vfs_poll){.file = vfs_ref(fd->file), .write = write};
 }
 
 static enum fs_error read_one(struct call *c, const u8 *p)
@@ -113,8 +122,11 @@ static enum fs_error read_all(struct call *c, u32 address, u32 count)
     if (!c->poll)
         return E_NOMEM;
     enum fs_error e = E_SUCCESS;
-    for (u32 i = 0; i < count && !e; i++)
+    for (u32 i = 0; i < count && !e; i++) {
         e = read_one(c, p + (u64)i * size);
+        if (i % AT_ONCE == AT_ONCE - 1 && look_up())
+            e = E_INTR;
+    }
     if (e)
         wasi_poll_free(c);
     return e;
@@ -150,16 +162,19 @@ static bool happened(const struct wasi_poll *poll, const struct wasi_sub *s, u64
     return p->ready;
 }
 
-static u32 write_events(struct call *c, u32 address)
+static enum fs_error write_events(struct call *c, u32 address, u32 *count)
 {
     const struct wasi_poll *p = c->poll;
     struct wasi_event event;
     u64 now = plat_now();
-    u32 n = 0;
-    for (u32 i = 0; i < p->nsubs; i++)
+    *count = 0;
+    for (u32 i = 0; i < p->nsubs; i++) {
         if (happened(p, &p->subs[i], now, &event))
-            put_bytes(c, address + n++ * (u32)sizeof event, &event, sizeof event);
-    return n;
+            put_bytes(c, address + (*count)++ * (u32)sizeof event, &event, sizeof event);
+        if (i % AT_ONCE == AT_ONCE - 1 && look_up())
+            return E_INTR;
+    }
+    return E_SUCCESS;
 }
 
 // The first round reads and waits; each further one looks what has happened, and waits again if it
@@ -167,7 +182,9 @@ static u32 write_events(struct call *c, u32 address)
 enum fs_error wasi_poll_oneoff(struct call *c, struct args_poll_oneoff *a)
 {
     if (c->poll) {
-        u32 n = write_events(c, a->out);
+        u32 n;
+        if (write_events(c, a->out, &n))
+            return E_INTR;
         if (!n)
             return wasi_wait_until(c, c->poll->items, c->poll->nitems, earliest(c->poll));
         put_u32(c, a->nevents, n);

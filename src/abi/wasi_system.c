@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // WASI: arguments, environment, clocks, random bytes, and the end of a program.
 #include "abi/wasi_call.h"
+#include "base/lookup.h"
 #include "plat/plat.h"
 
 enum clock { CLOCK_REAL, CLOCK_MONOTONIC, CLOCK_PROCESS, CLOCK_THREAD };
@@ -9,15 +10,20 @@ enum clock { CLOCK_REAL, CLOCK_MONOTONIC, CLOCK_PROCESS, CLOCK_THREAD };
 static enum fs_error put_strings(struct call *c, const struct wasi_strings *s, u32 pointers,
                                  u32 bytes)
 {
-    u8 *p = guest(c, pointers, s->count * 4ull);
-    u32 at = 0;
-    if (!p || !guest(c, bytes, s->size))
+    enum { AT_ONCE = 64 << 10 };
+    u8 *p = guest(c, pointers, s->count * 4ull), *to = guest(c, bytes, s->size);
+    if (!p || !to)
         return E_FAULT;
-    for (u32 i = 0; i < s->count; i++) {
-        store_u32(p + 4ull * i, bytes + at);
-        at += (u32)strlen(s->bytes + at) + 1;
+    for (u32 at = 0, start = 0; at < s->size; at++) {
+        if (!s->bytes[at]) {
+            store_u32(p, bytes + start);
+            p += 4;
+            start = at + 1;
+        }
+        if (at % AT_ONCE == AT_ONCE - 1 && look_up())
+            return E_INTR;
     }
-    return put_bytes(c, bytes, s->bytes, s->size);
+    return look_up_copy(to, s->bytes, s->size) ? E_INTR : E_SUCCESS;
 }
 
 enum fs_error wasi_args_get(struct call *c, struct args_args_get *a)

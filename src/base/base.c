@@ -8,6 +8,17 @@
 
 u32 (*look_up_hook)(void);
 
+u32 look_up_copy(void *to, const void *from, size_t size)
+{
+    u32 ends = 0;
+    for (size_t at = 0, n; at < size && !ends; at += n) {
+        n = size - at < LOOK_UP ? size - at : LOOK_UP;
+        memcpy((u8 *)to + at, (const u8 *)from + at, n);
+        ends = at + n < size ? look_up() : 0;
+    }
+    return ends;
+}
+
 const char *status_text(status s)
 {
     switch ((enum status_code)s) {

@@ -22,3 +22,6 @@ static inline u32 look_up(void)
 {
     return look_up_hook ? look_up_hook() : 0;
 }
+
+// memcpy, of any length. Not 0: a part was copied, and the process is to end.
+u32 look_up_copy(void *to, const void *from, size_t size);

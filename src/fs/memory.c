@@ -244,7 +244,7 @@ struct vfs_file *memfs_create(u64 limit, u64 dev)
     struct memfs *fs = heap_zalloc(sizeof *fs);
     if (!fs)
         return NULL;
-    *fs = (struct memfs){.limit = limit, .dev = dev, .next_ino = 1};
+    *fs = (struct memfs){.limit = limit, .dev = dev, .next_ino = 1, .key = plat_hash_key()};
     struct mem_node *n = mem_node_new(fs, VFS_DIRECTORY);
     if (n) {
         n->nlink = 2;

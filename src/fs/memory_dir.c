@@ -1,147 +1,255 @@
 // SPDX-License-Identifier: MIT
-// The names of a directory in memory: an array in the order in which they came, and a hash table
-// over it that finds one by name. A removed name leaves its place in both until the array is full;
-// then the array is squeezed or doubled, and the table made anew. So adding and finding cost the
-// same in a directory of ten names and of a million, and a listing goes on from its cookie by
-// binary search.
-#include "base/heap.h"
+// The names of a directory in memory. Each has a serial number, in the order in which they came,
+// and that is its cookie: a sparse array by serial leads to it, and a listing goes on from the next
+// serial that there is. A hash table finds one by name. It has as many buckets as there are names,
+// by linear hashing: with a name more one bucket is split, with one less two are joined.
+//
+// Both are arrays of places in small nodes, the same kind of tree of 16 ways, which grows at its
+// root. So nothing is ever moved or made anew as a whole: whatever is done to a directory, of ten
+// names or of a million, takes a few steps under the lock.
+//
+//   serials ──> node ──> node ──> entry 17          names ──> node ──> bucket 3 ──> entry ──> entry
+#include "base/assert.h"
+#include "base/hash.h"
 #include "fs/memory_node.h"
 
 enum {
     FIRST_SERIAL = 2, // cookies 0 and 1 are those of "." and ".."
-    FIRST_CAPACITY = 8,
     MAX_NAMES = 1 << 28,
 };
 
-static u32 hash_name(const char *name, u32 length) // FNV-1a
+// --- Places by number: some are there, each with a pointer in it.
+enum { BITS = 4, WAYS = 1 << BITS, DEEPEST = 64 / BITS };
+
+struct place_node {
+    u16 used; // bit i: at[i] is there; one without any is not
+    void *at[WAYS];
+};
+
+static u32 digit(u64 i, u32 level)
 {
-    u32 h = 2166136261u;
-    for (u32 i = 0; i < length; i++)
-        h = (h ^ (u8)name[i]) * 16777619u;
-    return h;
+    return (u32)(i >> level * BITS) % WAYS;
 }
 
-struct mem_entry *mem_dir_find(const struct mem_dir *d, const char *name, u32 length)
+static bool is_beyond(const struct places *a, u64 i)
 {
-    u32 hash = hash_name(name, length), mask = d->capacity * 2 - 1;
-    if (!d->capacity)
+    return a->height < DEEPEST && i >> a->height * BITS;
+}
+
+// NULL: it is not there.
+static void **place_at(const struct places *a, u64 i)
+{
+    if (is_beyond(a, i))
         return NULL;
-    for (u32 i = hash & mask; d->index[i]; i = (i + 1) & mask) {
-        struct mem_entry *e = &d->at[d->index[i] - 1];
-        if (e->node && e->hash == hash && e->length == length && !memcmp(e->name, name, length))
-            return e;
+    void **at = NULL;
+    for (u32 level = a->height; level--;) {
+        struct place_node *n = at ? *at : a->root;
+        if (!(n->used >> digit(i, level) & 1))
+            return NULL;
+        at = &n->at[digit(i, level)];
+    }
+    return at;
+}
+
+// Takes place i away, and the nodes in which nothing is left. A node that is not there, on the way,
+// is as if it were empty.
+static void place_drop(struct memfs *fs, struct places *a, u64 i)
+{
+    struct place_node *way[DEEPEST], *n = a->root;
+    u32 level = a->height;
+    while (n && level) {
+        way[--level] = n;
+        n = level && n->used >> digit(i, level) & 1 ? n->at[digit(i, level)] : NULL;
+    }
+    for (; level < a->height; level++) {
+        way[level]->used &= (u16) ~(1u << digit(i, level));
+        if (way[level]->used)
+            return;
+        mem_release(fs, way[level], sizeof *way[level]);
+    }
+    *a = (struct places){NULL, 0};
+}
+
+// Makes the tree as high as place i needs it.
+static bool reach(struct memfs *fs, struct places *a, u64 i)
+{
+    if (!a->root) {
+        if (!(a->root = mem_alloc(fs, sizeof *a->root)))
+            return false;
+        for (a->height = 1; is_beyond(a, i);)
+            a->height++;
+    }
+    for (struct place_node *n; is_beyond(a, i); a->height++) {
+        if (!(n = mem_alloc(fs, sizeof *n)))
+            return false;
+        n->used = 1;
+        n->at[0] = a->root;
+        a->root = n;
+    }
+    return true;
+}
+
+// Makes place i, which is not there yet, with NULL in it. NULL: no room.
+static void **place_add(struct memfs *fs, struct places *a, u64 i)
+{
+    if (!reach(fs, a, i))
+        return NULL;
+    struct place_node *n = a->root;
+    for (u32 level = a->height; --level;) {
+        u32 k = digit(i, level);
+        if (!(n->used >> k & 1)) {
+            if (!(n->at[k] = mem_alloc(fs, sizeof *n))) {
+                place_drop(fs, a, i);
+                return NULL;
+            }
+            n->used |= (u16)(1u << k);
+        }
+        n = n->at[k];
+    }
+    assert(!(n->used >> digit(i, 0) & 1));
+    n->used |= (u16)(1u << digit(i, 0));
+    n->at[digit(i, 0)] = NULL;
+    return &n->at[digit(i, 0)];
+}
+
+// What is in the first place from i on; NULL: there is none. Where a node has nothing from there
+// on, the way begins anew behind it, so that each time it comes further down.
+static void *place_next(const struct places *a, u64 i)
+{
+    while (a->root && !is_beyond(a, i)) {
+        const struct place_node *n = a->root;
+        for (u32 level = a->height; level--;) {
+            u32 k = digit(i, level), rest = n->used >> k;
+            if (!rest) {
+                u32 shift = (level + 1) * BITS;
+                if (level + 1 == a->height)
+                    return NULL;
+                i = ((i >> shift) + 1) << shift;
+                break;
+            }
+            if (!(rest & 1)) // another one, from its beginning
+                i = ((i >> level * BITS) + (u32)__builtin_ctz(rest)) << level * BITS;
+            void *at = n->at[digit(i, level)];
+            if (!level)
+                return at;
+            n = at;
+        }
     }
     return NULL;
 }
 
-static void add_index(struct mem_dir *d, u32 place)
+// --- Names
+
+// With n buckets, a hash is taken modulo the power of two that n does not exceed, or half of that
+// where there is no such bucket yet.
+static struct mem_entry **bucket(const struct mem_dir *d, u32 hash, u32 n)
 {
-    u32 mask = d->capacity * 2 - 1, i = d->at[place].hash & mask;
-    while (d->index[i])
-        i = (i + 1) & mask;
-    d->index[i] = place + 1;
+    u32 mask = n < 2 ? 0 : UINT32_MAX >> __builtin_clz(n - 1), i = hash & mask;
+    return (struct mem_entry **)place_at(&d->names, i < n ? i : i & mask >> 1);
 }
 
-static void release(struct memfs *fs, struct mem_dir *d)
+static u32 hash_name(const struct memfs *fs, const char *name, u32 length)
 {
-    mem_release(fs, d->at, d->capacity * sizeof *d->at);
-    mem_release(fs, d->index, 2ull * d->capacity * sizeof *d->index);
+    return (u32)hash_bytes(fs->key, name, length);
 }
 
-// Moves what is alive to arrays of another capacity.
-static bool rebuild(struct memfs *fs, struct mem_dir *d, u32 capacity)
+struct mem_entry *mem_dir_find(const struct mem_node *dir, const char *name, u32 length)
 {
-    struct mem_dir to = *d;
-    to.capacity = capacity;
-    to.count = 0;
-    to.at = mem_alloc(fs, capacity * sizeof *to.at);
-    to.index = mem_alloc(fs, 2ull * capacity * sizeof *to.index);
-    if (!to.at || !to.index) {
-        release(fs, &to);
-        return false;
+    const struct mem_dir *d = &dir->dir;
+    u32 hash = hash_name(dir->fs, name, length);
+    struct mem_entry *e = d->count ? *bucket(d, hash, d->count) : NULL;
+    while (e && (e->hash != hash || e->length != length || memcmp(e->name, name, length)))
+        e = e->next;
+    return e;
+}
+
+static void enlist(const struct mem_dir *d, struct mem_entry *e, u32 buckets)
+{
+    struct mem_entry **b = bucket(d, e->hash, buckets);
+    e->next = *b;
+    *b = e;
+}
+
+static void enlist_all(const struct mem_dir *d, struct mem_entry *e, u32 buckets)
+{
+    for (struct mem_entry *next; e; e = next) {
+        next = e->next;
+        enlist(d, e, buckets);
     }
-    for (u32 i = 0; i < d->count; i++)
-        if (d->at[i].node) {
-            to.at[to.count] = d->at[i];
-            add_index(&to, to.count++);
-        }
-    release(fs, d);
-    *d = to;
+}
+
+// A bucket more: what belongs there comes out of the one that stood for both.
+static bool split(struct memfs *fs, struct mem_dir *d)
+{
+    u32 n = d->count;
+    if (!place_add(fs, &d->names, n))
+        return false;
+    if (!n)
+        return true;
+    void **from = place_at(&d->names, n ^ 1u << (31 - __builtin_clz(n)));
+    struct mem_entry *all = *from;
+    *from = NULL;
+    enlist_all(d, all, n + 1);
     return true;
 }
 
-static bool make_room(struct memfs *fs, struct mem_dir *d)
+static void join(struct memfs *fs, struct mem_dir *d)
 {
-    if (d->count < d->capacity)
-        return true;
-    if (d->live > MAX_NAMES)
-        return false;
-    u32 capacity = d->capacity ? d->capacity : FIRST_CAPACITY;
-    while (d->live >= capacity / 4 * 3)
-        capacity *= 2;
-    return rebuild(fs, d, capacity);
+    u32 n = d->count;
+    struct mem_entry *all = *place_at(&d->names, n);
+    place_drop(fs, &d->names, n);
+    if (n)
+        enlist_all(d, all, n);
 }
 
 enum fs_error mem_dir_add(struct mem_node *dir, const char *name, u32 length, struct mem_node *node)
 {
     struct mem_dir *d = &dir->dir;
+    u64 serial = FIRST_SERIAL + d->serial;
     if (!dir->nlink) // removed while it was open
         return E_NOENT;
-    if (!make_room(dir->fs, d))
+    struct mem_entry *e = d->count < MAX_NAMES ? mem_alloc(dir->fs, sizeof *e + length) : NULL;
+    void **place = e ? place_add(dir->fs, &d->serials, serial) : NULL;
+    if (!place || !split(dir->fs, d)) {
+        if (place)
+            place_drop(dir->fs, &d->serials, serial);
+        mem_release(dir->fs, e, sizeof *e + length);
         return E_NOSPC;
-    char *copy = mem_alloc(dir->fs, length);
-    if (!copy)
-        return E_NOSPC;
-    memcpy(copy, name, length);
-    d->at[d->count] = (struct mem_entry){
-        .node = node,
-        .name = copy,
-        .serial = FIRST_SERIAL + d->serial++,
-        .length = length,
-        .hash = hash_name(name, length),
-    };
-    add_index(d, d->count++);
-    d->live++;
+    }
+    *place = e;
+    *e = (struct mem_entry){
+        .node = node, .serial = serial, .length = length, .hash = hash_name(dir->fs, name, length)};
+    memcpy(e->name, name, length);
+    enlist(d, e, ++d->count);
+    d->serial++;
     mem_touch(dir);
     return E_SUCCESS;
 }
 
+static void forget(struct memfs *fs, struct mem_dir *d, struct mem_entry *e)
+{
+    struct mem_entry **at = bucket(d, e->hash, d->count);
+    while (*at != e)
+        at = &(*at)->next;
+    *at = e->next;
+    d->count--;
+    join(fs, d);
+    place_drop(fs, &d->serials, e->serial);
+    mem_release(fs, e, sizeof *e + e->length);
+}
+
 void mem_dir_remove(struct mem_node *dir, struct mem_entry *e)
 {
-    mem_release(dir->fs, e->name, e->length);
-    e->name = NULL;
-    e->node = NULL;
-    dir->dir.live--;
+    forget(dir->fs, &dir->dir, e);
     dir->fs->taken++;
     mem_touch(dir);
 }
 
 bool mem_dir_free(struct memfs *fs, struct mem_dir *d, u32 most)
 {
-    for (; d->count && most; most--) {
-        struct mem_entry *e = &d->at[--d->count];
-        mem_release(fs, e->name, e->length);
-    }
-    if (d->count)
-        return false;
-    release(fs, d);
-    return true;
-}
-
-// The first entry that is alive and has that serial or a later one.
-static const struct mem_entry *from_serial(const struct mem_dir *d, u64 serial)
-{
-    u32 low = 0, high = d->count;
-    while (low < high) {
-        u32 middle = low + (high - low) / 2;
-        if (d->at[middle].serial < serial)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    while (low < d->count && !d->at[low].node)
-        low++;
-    return low < d->count ? &d->at[low] : NULL;
+    for (; d->count && most; most--)
+        forget(fs, d, place_next(&d->serials, 0));
+    return !d->count;
 }
 
 // "..", at the directory that the listing began at, is that directory: nothing above it is told.
@@ -161,7 +269,7 @@ enum fs_error memdir_readdir(struct vfs_file *f, u64 cookie, struct vfs_dirent *
         out->type = VFS_DIRECTORY;
         return E_SUCCESS;
     }
-    const struct mem_entry *e = from_serial(&n->dir, cookie);
+    const struct mem_entry *e = place_next(&n->dir.serials, cookie);
     if (!e)
         return E_NOENT;
     out->length = e->length;

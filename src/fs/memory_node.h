@@ -14,25 +14,32 @@ struct memfs {
     struct mem_node *dead; // those that nothing refers to any more, but for their content
     u64 used, limit;       // bytes
     u64 next_ino;
+    u64 key;   // of the hash of names
     u64 taken; // names away from their nodes, so far
     u64 dev;
     u32 handles; // open files; the file system ends with the last
 };
 
-// A name in a directory. Entries stand in the order of their serials, which grow: a serial is the
-// cookie of readdir, and stays valid while other names come and go.
+// A name in a directory. Its serial is the cookie of readdir, and stays valid while other names
+// come and go.
 struct mem_entry {
-    struct mem_node *node; // NULL: removed; squeezed out when the array is full
-    char *name;
+    struct mem_node *node;
+    struct mem_entry *next; // in its bucket
     u64 serial;
     u32 length, hash;
+    char name[];
+};
+
+// Pointers by number; memory_dir.c.
+struct places {
+    struct place_node *root;
+    u32 height;
 };
 
 struct mem_dir {
     struct mem_node *parent; // the root's is the root itself
-    struct mem_entry *at;
-    u32 *index; // hash table of 2 * capacity: 0, or 1 + place in `at`
-    u32 count, capacity, live;
+    struct places serials, names;
+    u32 count; // names, and buckets
     u64 serial;
 };
 
@@ -82,7 +89,7 @@ void mem_set_times(struct mem_node *n, const struct vfs_times *t);
 enum fs_error mem_open(struct mem_node *n, u32 flags, struct vfs_file **out);
 
 // Directories. Names are not NUL-terminated.
-struct mem_entry *mem_dir_find(const struct mem_dir *d, const char *name, u32 length);
+struct mem_entry *mem_dir_find(const struct mem_node *dir, const char *name, u32 length);
 enum fs_error mem_dir_add(struct mem_node *dir, const char *name, u32 length,
                           struct mem_node *node);
 void mem_dir_remove(struct mem_node *dir, struct mem_entry *e);

@@ -93,7 +93,7 @@ static enum fs_error step(struct where *w, enum last last, bool *done)
 {
     if (w->length > VFS_NAME)
         return E_NAMETOOLONG;
-    const struct mem_entry *e = mem_dir_find(&w->dir->dir, w->name, w->length);
+    const struct mem_entry *e = mem_dir_find(w->dir, w->name, w->length);
     bool end = at_last(w);
     w->node = e ? e->node : NULL;
     if (!e) {
@@ -322,9 +322,9 @@ enum fs_error memdir_rmdir(struct vfs_file *f, const char *path)
         return E_INVAL;
     if (w.node->type != VFS_DIRECTORY)
         return E_NOTDIR;
-    if (w.node->dir.live)
+    if (w.node->dir.count)
         return E_NOTEMPTY;
-    remove_name(w.dir, mem_dir_find(&w.dir->dir, w.name, w.length));
+    remove_name(w.dir, mem_dir_find(w.dir, w.name, w.length));
     return E_SUCCESS;
 }
 
@@ -338,7 +338,7 @@ enum fs_error memdir_unlink(struct vfs_file *f, const char *path)
         return E_ISDIR;
     if (w.slash)
         return E_NOTDIR;
-    remove_name(w.dir, mem_dir_find(&w.dir->dir, w.name, w.length));
+    remove_name(w.dir, mem_dir_find(w.dir, w.name, w.length));
     return E_SUCCESS;
 }
 
@@ -408,7 +408,7 @@ static enum fs_error check_rename(const struct where *a, const struct where *b)
         return E_SUCCESS;
     if (b->node->type != VFS_DIRECTORY)
         return directory ? E_NOTDIR : E_SUCCESS;
-    return !directory ? E_ISDIR : b->node->dir.live ? E_NOTEMPTY : E_SUCCESS;
+    return !directory ? E_ISDIR : b->node->dir.count ? E_NOTEMPTY : E_SUCCESS;
 }
 
 // The name that is taken over gets the other node at once: at no time is there neither.
@@ -416,7 +416,7 @@ static enum fs_error put_name(struct where *b, struct mem_node *n)
 {
     if (!b->node)
         return mem_dir_add(b->dir, b->name, b->length, n);
-    struct mem_entry *e = mem_dir_find(&b->dir->dir, b->name, b->length);
+    struct mem_entry *e = mem_dir_find(b->dir, b->name, b->length);
     e->node = n;
     b->dir->fs->taken++;
     if (b->node->type == VFS_DIRECTORY) {
@@ -442,7 +442,7 @@ enum fs_error memdir_rename(struct vfs_file *f, const char *path, struct vfs_fil
     e = put_name(&b, a.node);
     if (e)
         return e;
-    mem_dir_remove(a.dir, mem_dir_find(&a.dir->dir, a.name, a.length));
+    mem_dir_remove(a.dir, mem_dir_find(a.dir, a.name, a.length));
     if (a.node->type == VFS_DIRECTORY) {
         a.node->dir.parent = b.dir;
         a.dir->nlink--;

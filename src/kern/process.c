@@ -40,17 +40,6 @@ static void find_exports(struct module_object *o)
     o->initialize = func_named(m, "_initialize");
 }
 
-static status copy_bytes(u8 *to, const u8 *from, size_t size)
-{
-    for (size_t n; size; to += n, from += n, size -= n) {
-        n = size < LOOK_UP ? size : LOOK_UP;
-        memcpy(to, from, n);
-        if (look_up())
-            return ERR_CANCELLED;
-    }
-    return OK;
-}
-
 status module_new(const u8 *bytes, size_t size, bool copy, struct module_object **out,
                   struct error *e)
 {
@@ -61,8 +50,8 @@ status module_new(const u8 *bytes, size_t size, bool copy, struct module_object 
     status s = OK;
     if (copy && !(m->bytes = heap_alloc(size)))
         s = error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for the bytes");
-    else if (copy)
-        s = copy_bytes(m->bytes, bytes, size);
+    else if (copy && look_up_copy(m->bytes, bytes, size))
+        s = ERR_CANCELLED;
     if (!s)
         s = rt_module_load(kern_store(), copy ? m->bytes : bytes, size, &m->module, e);
     if (s) {
@@ -161,8 +150,11 @@ static void leave_account(struct process *p)
 static status give_shared_memory(struct process *p, struct error *e)
 {
     const struct module *m = p->module->module->m;
+    enum { AT_ONCE = 1 << 14 };
     for (u32 i = 0; i < m->nimports; i++) {
         const struct import *import = &m->imports[i];
+        if (i % AT_ONCE == AT_ONCE - 1)
+            look_up();
         const struct limits *pages = &m->memories[0];
         if (import->kind != EXTERN_MEMORY || !pages->shared)
             continue;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Services: names, and those who wait for one to appear.
 #include "kern/service.h"
+#include "base/hash.h"
 #include "base/heap.h"
 #include "kern/sched.h"
 #include "plat/plat.h"
@@ -23,19 +24,13 @@ enum { APPEARED = 1 };
 
 void services_init(void)
 {
-    if (plat_entropy(&key, sizeof key))
-        key = plat_now() * 0x9e3779b97f4a7c15ull;
+    key = plat_hash_key();
 }
 
 // With the lock.
 static struct bucket *bucket_of(const u8 *name, u32 n)
 {
-    u64 h = key ^ n;
-    for (u32 i = 0; i < n; i++) {
-        h = (h ^ name[i]) * 0x9e3779b97f4a7c15ull;
-        h ^= h >> 32;
-    }
-    struct bucket *b = &buckets[h % countof(buckets)];
+    struct bucket *b = &buckets[hash_bytes(key, name, n) % countof(buckets)];
     if (!b->sought.refs) {
         object_init(&b->sought, OBJECT_event);
         b->sought.signals = APPEARED; // for ever: who waits looks for the name

@@ -74,9 +74,8 @@ status words_reserve(struct word_table *w, u32 threads)
     if (threads <= n)
         return OK;
     struct word_table now = {.key = w->key, .bits = w->buckets ? w->bits + 1 : 3};
-    if (!now.key && plat_entropy(&now.key, sizeof now.key))
-        now.key = plat_now() * 0x9e3779b97f4a7c15ull;
-    now.key |= 1;
+    if (!now.key)
+        now.key = plat_hash_key() | 1;
     if (!(now.buckets = heap_array(1u << now.bits, sizeof *now.buckets)))
         return ERR_NO_MEMORY;
     move_all(&now, w->only);

@@ -135,4 +135,10 @@ u64 plat_memory_peak(
     void); // bytes that were in use at most, of this process or machine; 0: unknown
 void plat_console_write(const char *p, size_t n); // diagnostics
 status plat_entropy(void *p, size_t n);           // ERR_UNAVAILABLE without a source
+// For base/hash.h: one that nobody can guess, where there is a source.
+static inline u64 plat_hash_key(void)
+{
+    u64 key;
+    return plat_entropy(&key, sizeof key) ? plat_now() * 0x9e3779b97f4a7c15ull : key;
+}
 __attribute__((noreturn)) void plat_exit(int code);

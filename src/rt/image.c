@@ -20,10 +20,13 @@ static bool is_constant(const struct module *m, const struct data_segment *s)
 // bytes of the pages that it may have.
 static u64 image_end(const struct module *m, u64 *pages)
 {
+    enum { AT_ONCE = 4096 };
     u64 end = 0, sum = 0;
     *pages = 0;
     for (u32 i = 0; i < m->ndatas; i++) {
         const struct data_segment *s = &m->datas[i];
+        if (i % AT_ONCE == AT_ONCE - 1)
+            look_up();
         if (s->mode != SEGMENT_ACTIVE)
             continue;
         if (!is_constant(m, s))

@@ -20,10 +20,10 @@ struct vmctx *instance_vm(struct instance *i)
     return &i->vm;
 }
 
-// After step i of a loop that the module has the length of.
+// At step i of a loop that the module has the length of.
 static status go_on(u32 i, struct error *e)
 {
-    enum { AT_ONCE = 1024 };
+    enum { AT_ONCE = 256 };
     if (likely((i + 1) % AT_ONCE) || !look_up() || !e)
         return OK;
     return error_set(e, ERR_CANCELLED, ERROR_NO_OFFSET, "the process ends");
@@ -210,8 +210,10 @@ static union vm_global evaluate(const struct instance *in, const struct constexp
 static void make_globals(struct instance *in)
 {
     const struct module *m = in->vm.module;
-    for (u32 i = m->nimported_globals; i < m->nglobals; i++)
+    for (u32 i = m->nimported_globals; i < m->nglobals; i++) {
         *vm_global(&in->vm, i) = evaluate(in, &m->global_init[i - m->nimported_globals]);
+        go_on(i, NULL);
+    }
 }
 
 static status make_tables(struct instance *in, struct error *e)
@@ -225,6 +227,8 @@ static status make_tables(struct instance *in, struct error *e)
                              "no memory for a table of %lu elements",
                              (unsigned long)m->tables[i].limits.min);
         tables[i] = &t->vm;
+        if (go_on(i, e))
+            return e->code;
     }
     return OK;
 }
@@ -264,6 +268,8 @@ static status write_elems(struct instance *in, struct error *e)
     const struct module *m = in->vm.module;
     for (u32 i = 0; i < m->nelems; i++) {
         const struct elem_segment *s = &m->elems[i];
+        if (go_on(i, e))
+            return e->code;
         if (s->mode == SEGMENT_PASSIVE)
             continue;
         enum trap trap = TRAP_NONE;
@@ -272,8 +278,6 @@ static status write_elems(struct instance *in, struct error *e)
         if (trap)
             return trapped(trap, e);
         rt_elem_drop(&in->vm, i);
-        if (go_on(i, e))
-            return e->code;
     }
     return OK;
 }
@@ -283,9 +287,11 @@ static bool map_datas(struct instance *in)
 {
     if (!in->image || !memory_image(in->own_memory, in->image))
         return false;
-    for (u32 i = 0; i < in->vm.module->ndatas; i++)
+    for (u32 i = 0; i < in->vm.module->ndatas; i++) {
         if (in->vm.module->datas[i].mode == SEGMENT_ACTIVE)
             rt_data_drop(&in->vm, i);
+        go_on(i, NULL);
+    }
     return true;
 }
 
@@ -296,14 +302,14 @@ static status write_datas(struct instance *in, struct error *e)
         return OK;
     for (u32 i = 0; i < m->ndatas; i++) {
         const struct data_segment *s = &m->datas[i];
+        if (go_on(i, e))
+            return e->code;
         if (s->mode != SEGMENT_ACTIVE)
             continue;
         enum trap trap = rt_memory_init(&in->vm, i, evaluate(in, &s->offset).i32, 0, s->size);
         if (trap)
             return trapped(trap, e);
         rt_data_drop(&in->vm, i);
-        if (go_on(i, e))
-            return e->code;
     }
     return OK;
 }
@@ -403,8 +409,10 @@ void instance_free(struct instance *in)
         return;
     const struct module *m = in->vm.module;
     names_forget(in->store, in);
-    for (u32 i = m->nimported_tables; i < m->ntables; i++)
+    for (u32 i = m->nimported_tables; i < m->ntables; i++) {
         table_free(&in->tables[i - m->nimported_tables]);
+        go_on(i, NULL);
+    }
     memory_free(in->store, in->own_memory);
     LIST_REMOVE(in);
     module_unused(in->module);

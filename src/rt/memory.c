@@ -147,9 +147,10 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
     return OK;
 }
 
+// What stays is set aside for it as long as it lies in the pool.
 void memory_shrink(struct store *s, struct vm_memory *m)
 {
-    enum { LARGE = 16 << 20, PIECE = 4 << 20 };
+    enum { LARGE = 1 << 20, PIECE = 4 << 20 };
     struct memory_slot *slot = (struct memory_slot *)m;
     if (m->bytes > LARGE)
         unmap_image(slot);

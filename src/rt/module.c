@@ -32,9 +32,13 @@ static status list_refs(struct module_record *r, struct error *e)
     r->bound = heap_array(m->nimports, sizeof *r->bound);
     if (!r->refs || !r->bound)
         return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for references");
-    for (u32 i = m->nimported_funcs; i < m->nfuncs; i++)
+    enum { AT_ONCE = 1 << 14 };
+    for (u32 i = m->nimported_funcs; i < m->nfuncs; i++) {
         if (m->funcs[i].ref)
             r->refs[m->funcs[i].ref - 1] = i;
+        if (i % AT_ONCE == AT_ONCE - 1)
+            look_up();
+    }
     return OK;
 }
 

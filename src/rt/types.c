@@ -4,22 +4,13 @@
 // they are; numbers of types that nobody uses any more are given out again, and 0 is never one.
 // The hash is keyed, so that nobody can make a module whose types all meet in one chain.
 #include "rt/store.h"
-#include "plat/plat.h"
 
-static void choose_key(struct type_table *t)
-{
-    if (plat_entropy(&t->key, sizeof t->key))
-        t->key = plat_now() * 0x9e3779b97f4a7c15ull;
-}
+#include "base/hash.h"
+#include "plat/plat.h"
 
 static u32 hash_type(u64 key, const struct functype *f)
 {
-    u64 h = key ^ (u64)f->nparams << 32 ^ f->nresults;
-    for (u32 i = 0; i < f->nparams + f->nresults; i++) {
-        h = (h ^ f->types[i]) * 0x9e3779b97f4a7c15ull;
-        h ^= h >> 32;
-    }
-    return (u32)h;
+    return (u32)hash_bytes(key ^ (u64)f->nparams << 32, f->types, f->nparams + f->nresults);
 }
 
 static bool same_type(const struct functype *a, const struct functype *b)
@@ -70,7 +61,7 @@ static bool grow(struct type_table *t)
 {
     u32 n = t->nbuckets, s = segment_of(n);
     if (!n)
-        choose_key(t);
+        t->key = plat_hash_key();
     if (s == TYPE_SEGMENTS ||
         (!t->buckets[s] && !(t->buckets[s] = heap_array(64u << s, sizeof **t->buckets))))
         return false;

@@ -75,8 +75,8 @@ __attribute__((noinline)) static status finish(struct validator *v, [[maybe_unus
         NEXT(c_.p, c_.sp);                                                                         \
     } while (0)
 
-// Every so many bytes the walk looks up.
-enum { LOOK_BYTES = 8192 };
+// Every so many bytes the walk looks up, and every so many bodies.
+enum { LOOK_BYTES = 8192, LOOK_BODIES = 128 };
 
 static const u8 *next_stop(const struct validator *v, const u8 *p)
 {
@@ -534,6 +534,8 @@ status validate_body(struct validator *v, const struct module *m, u32 func, u32 
     v->poll = module_polls(m, func) ? BRANCH_POLL : 0;
     struct reader r = {m->bytes + f->start, v->end, m->bytes, e};
     v->pc = r.p;
+    if (++v->bodies % LOOK_BODIES == 0 && look_up())
+        return error_set(e, ERR_CANCELLED, f->start, "the process ends");
     if (!read_locals(v, t, &r) || !start_body(v, t, r.p) || walk(v))
         return e->code;
     fill_body(v, t, out);

@@ -45,6 +45,7 @@ struct validator {
     const u8 *pc; // instruction in work
     const u8 *code, *end;
     const u8 *stop; // where the walk looks up next, or the end
+    u32 bodies;     // so far; so many of a few bytes take long, too
 
     u8 *base; // operand stack of the innermost frame starts here
     u8 *high; // highest top of stack so far

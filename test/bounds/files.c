@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <wasi/api.h>
 
-enum { LARGE = 24 << 20, PIECE = 1 << 20, NAMES = 190, DEEP = 1500, MANY = 1024, PATH = 4000 };
+enum { LARGE = 24 << 20, PIECE = 1 << 20, NAMES = 20000, DEEP = 1500, MANY = 1024, PATH = 4000 };
 
 static char piece[PIECE];
 
@@ -61,26 +61,45 @@ static void vectors(void)
     EXPECT(unlink("/vectors"), 0);
 }
 
+static uint8_t all[NAMES * 32];
+
+static u32 listed(int d, u64 from)
+{
+    size_t used;
+    EXPECT(__wasi_fd_readdir((__wasi_fd_t)d, all, sizeof all, from, &used), 0);
+    return used;
+}
+
+// Many names, of which most go again, then all; and as many as are there when it ends.
 static void names(void)
 {
-    static uint8_t all[NAMES * 64];
-    char name[40];
-    size_t used;
+    enum { ENTRY = 24 }; // of a listing, before the name
+    char name[40], to[40];
     EXPECT(mkdir("/names", 0777), 0);
     int d = open("/names", O_RDONLY | O_DIRECTORY);
     for (u32 i = 0; i < NAMES; i++) {
         snprintf(name, sizeof name, "/names/%u", i);
         EXPECT(mkdir(name, 0777), 0);
     }
-    EXPECT(__wasi_fd_readdir((__wasi_fd_t)d, all, sizeof all, 0, &used), 0);
-    TRUE(used > NAMES * 24);
-    for (u32 i = 0; i < NAMES; i++) {
+    TRUE(listed(d, 0) > NAMES * ENTRY);
+    for (u32 i = 0; i < NAMES; i += 10) {
         snprintf(name, sizeof name, "/names/%u", i);
+        snprintf(to, sizeof to, "/names/moved %u", i);
+        EXPECT(rename(name, to), 0);
+        EXPECT(rename(to, name), 0);
+    }
+    for (u32 i = 0; i < NAMES - 1; i++) {
+        snprintf(name, sizeof name, "/names/%u", i * 11 % (NAMES - 1)); // without a common divisor
         EXPECT(rmdir(name), 0);
     }
-    EXPECT(__wasi_fd_readdir((__wasi_fd_t)d, all, sizeof all, 0, &used), 0);
+    TRUE(listed(d, 0) < 4 * ENTRY); // ".", ".." and one that is far
+    TRUE(listed(d, NAMES) < 2 * ENTRY + 4 && listed(d, INT64_MAX - 1) == 0);
     EXPECT(close(d), 0);
-    EXPECT(rmdir("/names"), 0);
+    EXPECT(rmdir("/names"), -1);
+    for (u32 i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "/names/again %u", i);
+        EXPECT(close(open(name, O_CREAT | O_WRONLY, 0666)), 0);
+    }
 }
 
 // Made from inside, so that no path says how deep it is.

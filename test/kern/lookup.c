@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Calls that take long look up: beside each of them another process on the same CPU is never kept
-// waiting for much longer than a slice, and whoever makes the call ends in the middle of it.
+// waiting for much longer than a slice, and whoever makes the call ends in the middle of it,
+// whatever ends it.
 #include "nebulet.h"
 
 #include <wasi/api.h>
 
-enum { GAP_MS = 20, END_MS = 25, BYTES = 48 << 20 };
+// Where an instruction takes 8 ns, 15 ms are less than two million of them, which is also what it
+// takes to give back all that the process had.
+enum { GAP_MS = 20, END_MS = 25, LATE_MS = 15, BYTES = 40 << 20 };
 
 static char *memory(size_t n)
 {
@@ -123,6 +126,12 @@ static void compiles_many(void)
     compiles_again(30, 100000, trunc, sizeof trunc);
 }
 
+// Functions that are nothing but an end.
+static void compiles_small(void)
+{
+    compiles_again(60000, 1, trunc, sizeof trunc);
+}
+
 static void compiles_one(void)
 {
     compiles_again(1, 3000000, trunc, sizeof trunc);
@@ -136,8 +145,8 @@ static void compiles_locals(void)
 // A data segment and nothing else.
 static void compiles_data(void)
 {
-    enum { SIZE = 24 << 20 };
-    static const uint8_t start[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 5, 4, 1, 0, 0x80, 4, 11};
+    enum { SIZE = 8 << 20 };
+    static const uint8_t start[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 5, 4, 1, 0, 0xa0, 1, 11};
     char message[200];
     uint8_t *base = (uint8_t *)memory(SIZE + 100), *p = put(base, start, sizeof start), *size = p;
     p = put(p + 5, "\1\0\101\0\13", 5);
@@ -180,6 +189,80 @@ static void traps(void)
         trap(module);
 }
 
+// --- Tables, files, waits
+static __externref_t table[0];
+
+static void tables(void)
+{
+    enum { ELEMENTS = 200000 };
+    __builtin_wasm_table_grow(table, __builtin_wasm_ref_null_extern(), ELEMENTS);
+    for (;;) {
+        __builtin_wasm_table_fill(table, 0, __builtin_wasm_ref_null_extern(), ELEMENTS);
+        __builtin_wasm_table_copy(table, table, 0, 1, ELEMENTS - 1);
+        __builtin_wasm_table_copy(table, table, 1, 0, ELEMENTS - 1);
+    }
+}
+
+static void grows(void)
+{
+    for (;;)
+        __builtin_wasm_memory_grow(0, 60000); // more than there is
+}
+
+static void polls(void)
+{
+    enum { MANY = 65536 };
+    __wasi_subscription_t *s = calloc(MANY, sizeof *s);
+    __wasi_event_t *e = calloc(MANY, sizeof *e);
+    __wasi_size_t n;
+    TRUE(s && e);
+    for (u32 i = 0; i < MANY; i++) {
+        s[i].u.tag = i % 2 ? __WASI_EVENTTYPE_FD_WRITE : __WASI_EVENTTYPE_CLOCK;
+        s[i].u.u.fd_write.file_descriptor = i % 2 ? 2 : 0; // in the place of the clock's id
+    }
+    for (;;)
+        EXPECT(__wasi_poll_oneoff(s, e, MANY, &n), 0);
+}
+
+static void waits_for_many(void)
+{
+    static struct nebulet_wait w[NEBULET_WAIT_MAX];
+    for (u32 i = 0; i < countof(w); i++)
+        w[i] = (struct nebulet_wait){GOOD(nb_event_create()), NEBULET_EVENT_SIGNALED, 0};
+    for (;;)
+        nb_object_wait_many(w, countof(w), now() + 1000);
+}
+
+static void paths(void)
+{
+    static char path[4000];
+    __wasi_filestat_t s;
+    for (u32 i = 0; i < sizeof path; i++)
+        path[i] = i % 2 ? '/' : '.';
+    for (;;)
+        EXPECT(__wasi_path_filestat_get(3, 0, path, &s), 0);
+}
+
+static void shares(void)
+{
+    enum { SIZE = 8 << 20 };
+    for (;;)
+        EXPECT(nb_handle_close(GOOD(nb_memory_create(SIZE))), 0);
+}
+
+static void arguments(void)
+{
+    enum { SIZE = 4 << 20 };
+    char *args = memory(SIZE);
+    memset(args, 0, SIZE);
+    for (;;) {
+        struct nebulet_options o = {.cpu = 1};
+        EXPECT(nb_handle_close(GOOD(
+                   nb_process_create(own_module(), NEBULET_NO_HANDLE, &o, sizeof o, args, SIZE))),
+               0);
+    }
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -189,10 +272,18 @@ static const struct {
     {"random_wasi", random_wasi},
     {"random_ours", random_ours},
     {"compiles_many", compiles_many},
+    {"compiles_small", compiles_small},
     {"compiles_one", compiles_one},
     {"compiles_locals", compiles_locals},
     {"compiles_data", compiles_data},
     {"traps", traps},
+    {"tables", tables},
+    {"grows", grows},
+    {"polls", polls},
+    {"waits_for_many", waits_for_many},
+    {"paths", paths},
+    {"shares", shares},
+    {"arguments", arguments},
 };
 
 // --- Who waits
@@ -234,6 +325,27 @@ static void beside(const char *name)
     blame_machine(what, took > END_MS * MS ? took - END_MS * MS : 0);
 }
 
+// Alone, and ended after some time by each of what ends processes.
+static void ends(const char *name, enum nebulet_end how)
+{
+    enum { AFTER_MS = 60 };
+    struct nebulet_options o = {.privileges = NEBULET_MAY_ALL, .cpu = 1};
+    char what[80];
+    u64 start = now();
+    if (how == NEBULET_LIMIT)
+        o.wall_ns = AFTER_MS * MS;
+    snprintf(what, sizeof what, how == NEBULET_WATCHDOG ? "+%s" : "%s", name);
+    u32 p = child(what, NEBULET_NO_HANDLE, &o);
+    if (how == NEBULET_KILLED) {
+        sleep_ms(AFTER_MS);
+        EXPECT(nb_process_kill(p), 0);
+    }
+    ENDED(p, how, 0);
+    u64 took = now() - start, most = (AFTER_MS + LATE_MS) * MS;
+    snprintf(what, sizeof what, "%s: its end, by %u, is late", name, how);
+    blame_machine(what, took > most ? took - most : 0);
+}
+
 int main(int argc, char **argv)
 {
     own_name = argv[0];
@@ -241,10 +353,18 @@ int main(int argc, char **argv)
     if (argc > 1 && !strcmp(argv[1], "watches"))
         return watches();
     for (u32 i = 0; i < countof(calls); i++) {
-        if (argc > 1 && !strcmp(argv[1], calls[i].name))
+        bool dog = argc > 1 && argv[1][0] == '+';
+        if (argc > 1 && !strcmp(argv[1] + dog, calls[i].name)) {
+            if (dog)
+                EXPECT(nb_watchdog_setup(60 * MS), 0);
             calls[i].run();
-        if (argc == 1 || exact_time)
+        }
+        if (argc == 1 || exact_time) {
             beside(calls[i].name);
+            ends(calls[i].name, NEBULET_LIMIT);
+            ends(calls[i].name, NEBULET_WATCHDOG);
+            ends(calls[i].name, NEBULET_KILLED);
+        }
     }
     trap(trapper());
     puts("lookup");

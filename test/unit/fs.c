@@ -90,6 +90,76 @@ static void listing_while_changing(void)
     vfs_close(root);
 }
 
+// Names come and go in any order, while requests for memory are refused now and then. A table of
+// our own says what must be there, and a listing tells them in the order in which they came.
+enum { MANY = 3000, CHANGES = 60000 };
+
+static bool lists(struct vfs_file *dir, const u64 *came)
+{
+    struct vfs_dirent e = {.next = 2};
+    u64 last = 0;
+    u32 seen = 0, there = 0;
+    for (u32 i = 0; i < MANY; i++)
+        there += came[i] != 0;
+    while (vfs_readdir(dir, e.next, &e) == E_SUCCESS) {
+        u32 i = (u32)atoi(e.name + 1);
+        if (i >= MANY || came[i] <= last)
+            return false;
+        last = came[i];
+        seen++;
+    }
+    return seen == there;
+}
+
+static void names_of_a_directory(void)
+{
+    static u64 came[MANY];
+    struct vfs_file *root = memfs_create(16 << 20, 1), *dir;
+    struct vfs_stat st;
+    struct vfs_dirent e;
+    char name[32];
+    u64 random = 1, clock = 0;
+    size_t before = test_heap.live;
+    u32 refused = 0, i = 0;
+    CHECK_OK(vfs_mkdir(root, "d"));
+    CHECK_OK(vfs_open(root, "d", VFS_DIR_ONLY, 0, &dir));
+    for (; i < CHANGES; i++) {
+        random = random * 6364136223846793005ull + 1442695040888963407ull;
+        u32 n = (u32)(random >> 33) % MANY, phase = i / (CHANGES / 3);
+        snprintf(name, sizeof name, "n%u", n);
+        if ((vfs_path_stat(dir, name, false, &st) == E_SUCCESS) != (came[n] != 0))
+            break;
+        test_heap.left = random >> 60 == 0 ? (long)(random >> 56 & 7) : -1;
+        // Many more come than go, then about as many, then less.
+        enum fs_error error = came[n] && random >> 40 & (phase == 0   ? 7
+                                                         : phase == 1 ? 1
+                                                                      : 0)
+                                  ? E_EXIST
+                              : came[n]    ? vfs_rmdir(dir, name)
+                              : phase == 2 ? E_EXIST
+                                           : vfs_mkdir(dir, name);
+        test_heap.left = -1;
+        refused += error == E_NOSPC;
+        if (error == E_SUCCESS)
+            came[n] = came[n] ? 0 : ++clock;
+        else if (error != E_EXIST && error != E_NOSPC)
+            break;
+        if (i % 1000 == 0 && !lists(dir, came))
+            break;
+    }
+    CHECK(i == CHANGES && lists(dir, came) && refused > 100);
+    CHECK_ERROR(vfs_readdir(dir, UINT64_MAX, &e), E_NOENT);
+    CHECK_ERROR(vfs_readdir(dir, clock + 2, &e), E_NOENT);
+    for (i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "n%u", i);
+        CHECK((vfs_rmdir(dir, name) == E_SUCCESS) == (came[i] != 0));
+    }
+    CHECK_OK(vfs_rmdir(root, "d"));
+    vfs_close(dir);
+    CHECK(test_heap.live == before); // but for the root's own
+    vfs_close(root);
+}
+
 static enum fs_error use(struct vfs_file *root)
 {
     struct vfs_file *f = NULL;
@@ -157,6 +227,7 @@ int main(void)
     test_limits();
     unlinked_but_open();
     listing_while_changing();
+    names_of_a_directory();
     failing_heap();
     test_random();
     CHECK(test_heap.live == 0);

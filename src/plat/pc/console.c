@@ -238,18 +238,24 @@ static bool wanted(bool write)
            (write ? has_room() : has_input());
 }
 
+// A few at a time, for there may be a crowd.
 static bool deliver(bool write)
 {
+    enum { AT_ONCE = 16 };
     bool any = false;
-    if (!wanted(write))
-        return false;
-    spin_acquire(&input.lock);
-    for (struct vfs_watch *w; (w = input.watches[write]); any = true) {
-        input.watches[write] = w->next;
-        w->slot = 0;
-        w->ready(w);
+    while (wanted(write)) {
+        spin_acquire(&input.lock);
+        struct vfs_watch *w;
+        for (u32 i = 0; i < AT_ONCE && (w = input.watches[write]); i++) {
+            input.watches[write] = w->next;
+            if (w->next)
+                w->next->previous = NULL;
+            w->slot = 0;
+            w->ready(w);
+            any = true;
+        }
+        spin_release(&input.lock);
     }
-    spin_release(&input.lock);
     return any;
 }
 
