@@ -6,7 +6,7 @@
 static void convert_int(struct fast *f, u32 insn, bool wide, enum ty to)
 {
     u32 a = pop_reg(f);
-    u32 dst = result_begin(f, to, a);
+    u32 dst = result_begin(f, to, unless_free(f, to, a));
     x64_reg(&f->a, insn, wide, dst, a);
     result_end(f, to, dst);
 }
@@ -28,7 +28,7 @@ static void wrap(struct fast *f)
     struct x64_operand m;
     bool cell = in_frame(f, &s, &m);
     u32 a = cell ? NO_REG : value_reg(f, &s);
-    u32 dst = result_begin(f, T32, a);
+    u32 dst = result_begin(f, T32, unless_free(f, T32, a));
     if (cell)
         x64_mem(&f->a, I_MOV_LOAD, false, dst, m);
     else

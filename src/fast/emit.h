@@ -8,6 +8,24 @@
 // A register for the result: the pinned local that the next instruction sets, else a's if that is
 // free to be overwritten (NO_REG: never), else a new one.
 u32 result_begin(struct fast *f, enum ty t, u32 a);
+// The next use of a local in the code is this read. Is it the last one of this value?
+static inline bool last_use(struct fast *f, u32 local)
+{
+    local_use u = *f->use++;
+    return unlikely(u & (LOCAL_USE_LAST | LOCAL_USE_LAST_BUT_ZERO)) &&
+           ((u & LOCAL_USE_LAST) || !(f->body->zero[local / 64] >> (local % 64) & 1));
+}
+// May a result of type t overwrite register r, which an operand came in?
+static inline bool may_take(const struct fast *f, enum ty t, u32 r)
+{
+    return owned(f, r) || ((f->spent & BIT(r)) && f->local_type[f->reg_local[r]] == t);
+}
+// For result_begin, of an instruction that needs no copy of its operand: its register is only taken
+// where no other is free.
+static inline u32 unless_free(const struct fast *f, enum ty t, u32 a)
+{
+    return regs_free(f, class_of(t)) ? NO_REG : a;
+}
 // The result is in r, which result_begin chose.
 void result_end(struct fast *f, enum ty t, u32 r);
 // The result that result_end pushed, if it did, has no more than so many bits.

@@ -57,7 +57,7 @@ static void reset(struct fast *f)
     f->cold.count = f->colds.count = f->traps.count = f->calls.count = f->labels.count = 0;
     f->jumps.count = f->tables.count = f->incoming.count = f->polls.count = 0;
     f->constants.count = f->constant_sites.count = 0;
-    f->loop = f->loop_depth = f->stamp = f->rotor = 0;
+    f->loop = f->loop_depth = f->stamp = f->rotor = f->spent = 0;
     f->reachable = true;
 }
 
@@ -135,6 +135,7 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
     f->func = func;
     f->body = body;
     f->pc = f->op = body->code;
+    f->use = body->uses;
     f->look_at = body->code + LOOK_BODY;
     f->notes_from = f->locate ? body->code : f->look_at;
     f->polling = module_polls(f->m, func);

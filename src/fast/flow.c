@@ -481,6 +481,7 @@ void flow_skip(struct fast *f)
         if (op == OP_block || op == OP_loop || op == OP_if)
             nesting++;
         f->loop += op == OP_loop;
+        f->use += op >= OP_local_get && op <= OP_local_tee;
         ops_skip(&f->pc, op);
     }
 }

@@ -34,6 +34,8 @@ static bool sum_extend(struct fast *f, enum ty t, struct x64_operand *m)
         if (*p != add)
             return false;
         s.type = f->local_type[s.local];
+        if (last_use(f, s.local))
+            slot_inherit(f, &s);
         m->base = (u8)value_reg(f, &s);
         f->pc = p + 1;
     }
@@ -50,7 +52,7 @@ static bool sum_extend(struct fast *f, enum ty t, struct x64_operand *m)
 
 static void sum_end(struct fast *f, enum ty t, struct x64_operand m)
 {
-    u32 dst = result_begin(f, t, owned(f, m.index) ? m.index : m.base);
+    u32 dst = result_begin(f, t, unless_free(f, t, may_take(f, t, m.index) ? m.index : m.base));
     x64_mem(&f->a, I_LEA, ty_wide(t), dst, m);
     result_end(f, t, dst);
 }
@@ -64,8 +66,9 @@ static void alu_imm(struct fast *f, enum ty t, const struct alu *op, u32 a, s32 
         sum_end(f, t, sum);
         return;
     }
-    u32 dst = result_begin(f, t, a);
-    if (dst != a && (op->insn == I_ADD || op->insn == I_SUB) && imm != INT32_MIN) {
+    bool lea = (op->insn == I_ADD || op->insn == I_SUB) && imm != INT32_MIN;
+    u32 dst = result_begin(f, t, lea && !owned(f, a) ? unless_free(f, t, a) : a);
+    if (dst != a && lea) {
         x64_mem(&f->a, I_LEA, wide, dst, x64_at(a, op->insn == I_ADD ? imm : -imm));
     } else {
         move_reg(f, t, dst, a);
@@ -97,7 +100,7 @@ OUT_OF_LINE static void alu_any(struct fast *f, enum ty t, const struct alu *op)
         result_end(f, t, dst);
         return;
     }
-    if (op->commutes && !owned(f, a) && owned(f, b)) {
+    if (op->commutes && !may_take(f, t, a) && may_take(f, t, b)) {
         u32 swap = a;
         a = b;
         b = swap;
@@ -107,7 +110,7 @@ OUT_OF_LINE static void alu_any(struct fast *f, enum ty t, const struct alu *op)
         sum_end(f, t, sum);
         return;
     }
-    u32 dst = result_begin(f, t, a);
+    u32 dst = result_begin(f, t, op->insn == I_ADD && !owned(f, a) ? unless_free(f, t, a) : a);
     if (op->insn == I_ADD && dst != a && dst != b) {
         x64_mem(&f->a, I_LEA, wide, dst, (struct x64_operand){(u8)a, (u8)b, 0, 0});
     } else {
@@ -146,9 +149,10 @@ static void and_imm(struct fast *f, enum ty t, u32 a, u32 imm)
         push(f, SLOT_FLAGS, t)->reg = CC_NE;
         return;
     }
-    u32 sp = f->sp, dst = result_begin(f, t, a);
     u32 insn = imm == 0xff ? I_MOVZX8 : imm == 0xffff ? I_MOVZX16 : I_MOV_LOAD;
-    if (imm == UINT32_MAX || (dst != a && insn != I_MOV_LOAD)) {
+    bool moves = imm == UINT32_MAX || insn != I_MOV_LOAD;
+    u32 sp = f->sp, dst = result_begin(f, t, moves ? unless_free(f, t, a) : a);
+    if (imm == UINT32_MAX || (dst != a && moves)) {
         x64_reg(&f->a, insn, false, dst, a);
     } else {
         move_reg(f, T32, dst, a);
@@ -200,7 +204,7 @@ OUT_OF_LINE static void multiply(struct fast *f, enum ty t)
         return;
     }
     u32 b = value_reg(f, &sb), a = pop_reg(f);
-    if (!owned(f, a) && owned(f, b)) {
+    if (!may_take(f, t, a) && may_take(f, t, b)) {
         u32 swap = a;
         a = b;
         b = swap;
@@ -261,11 +265,13 @@ OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
                 return;
             }
         }
-        u32 sp = f->sp, dst = result_begin(f, t, a);
-        bool rotated = rotate || (op == SH_SHR && masked(f, t, mask + 1 - count));
-        if (rotated && dst != a && (f->features & X64_BMI2)) {
+        bool rorx = (rotate || (op == SH_SHR && masked(f, t, mask + 1 - count))) &&
+                    (f->features & X64_BMI2);
+        bool moves = rorx || (op == SH_SHL && count - 1 < 3);
+        u32 sp = f->sp, dst = result_begin(f, t, moves ? unless_free(f, t, a) : a);
+        if (rorx && dst != a) {
             x64_rorx(&f->a, wide, dst, a, op == SH_ROL ? (0 - count) & mask : count);
-        } else if (op == SH_SHL && count - 1 < 3 && dst != a) {
+        } else if (moves && dst != a) {
             x64_lea_scaled(&f->a, wide, dst, a, count);
         } else {
             move_reg(f, t, dst, a);
@@ -285,7 +291,7 @@ OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
         return;
     }
     u32 b = pop_reg(f), a = pop_reg(f);
-    u32 dst = result_begin(f, t, a);
+    u32 dst = result_begin(f, t, unless_free(f, t, a));
     x64_shiftx(&f->a, op, wide, dst, a, b);
     result_end(f, t, dst);
 }

@@ -44,7 +44,8 @@ u32 value_load(struct fast *f, const struct slot *s)
     case SLOT_CONST: const_to_reg(f, t, r, s->imm); break;
     case SLOT_LOCAL:
         load_frame(f, f->local_type[s->local], r, s->local);
-        cache_put(f, r, s->local, false);
+        if (!s->last)
+            cache_put(f, r, s->local, false);
         break;
     case SLOT_MEM:
     case SLOT_REG:
@@ -56,7 +57,7 @@ u32 value_load(struct fast *f, const struct slot *s)
 u32 pop_reg(struct fast *f)
 {
     u32 top = --f->sp;
-    const struct slot *s = &f->slots[top];
+    struct slot *s = &f->slots[top];
     if (top < f->flushed)
         f->flushed = top;
     if (s->kind == SLOT_REG) {
@@ -65,9 +66,27 @@ u32 pop_reg(struct fast *f)
         f->busy |= BIT(r);
         return r;
     }
-    if (s->kind == SLOT_LOCAL)
+    if (s->kind == SLOT_LOCAL) {
         f->ref_head[s->local] = s->next;
+        if (s->last)
+            slot_inherit(f, s);
+    }
     return value_reg(f, s);
+}
+
+void slot_inherit(struct fast *f, struct slot *s)
+{
+    u32 r = f->local_reg[s->local];
+    if (r == NO_REG || f->ref_head[s->local])
+        return;
+    f->busy |= BIT(r);
+    if (pinned(f, r)) {
+        f->spent |= BIT(r);
+        return;
+    }
+    cache_remove(f, r);
+    s->kind = SLOT_REG;
+    s->reg = (u8)r;
 }
 
 void local_drop(struct fast *f, u32 r)
@@ -94,7 +113,7 @@ void reg_take(struct fast *f, u32 r)
         local_drop(f, r);
     } else if (f->temp & BIT(r)) {
         struct slot *s = &f->slots[f->reg_slot[r]];
-        u32 free = f->alloc & class_of(s->type) & ~(f->cache | f->temp | f->busy);
+        u32 free = regs_free(f, class_of(s->type));
         if (!free) {
             slot_spill(f, f->reg_slot[r]);
             return;
@@ -154,7 +173,7 @@ void refs_materialize(struct fast *f, u32 local)
         struct slot *s = &f->slots[head - 1];
         u32 index = head - 1;
         head = s->next;
-        u32 free = f->alloc & class_of(s->type) & ~(f->cache | f->temp | f->busy);
+        u32 free = regs_free(f, class_of(s->type));
         if (!free || !fast_room(f, 64)) {
             slot_spill(f, index);
             continue;

@@ -29,20 +29,28 @@ static u32 result_hint(struct fast *f)
 void result_end(struct fast *f, enum ty t, u32 r)
 {
     if (f->hint.reg != r) {
-        push_reg(f, t, r);
+        if (owned(f, r)) {
+            push_reg(f, t, r);
+        } else { // of a local that nobody wants any more
+            f->dirty |= BIT(r);
+            push_local(f, f->reg_local[r], true);
+        }
         return;
     }
+    f->use++;
     f->hint.reg = NO_REG;
     f->dirty |= BIT(r);
     f->pc = f->hint.next;
     if (f->hint.tee)
-        push_local(f, f->hint.local);
+        push_local(f, f->hint.local, false);
 }
 
 static inline u32 own_or_new(struct fast *f, enum ty t, u32 a)
 {
     f->hint.reg = NO_REG;
-    return a != NO_REG && owned(f, a) ? a : reg_alloc(f, class_of(t));
+    if (a != NO_REG && ty_fp(t) && (f->features & X64_AVX) && !owned(f, a))
+        a = unless_free(f, t, a);
+    return a != NO_REG && may_take(f, t, a) ? a : reg_alloc(f, class_of(t));
 }
 
 __attribute__((noinline)) static u32 before_set(struct fast *f, enum ty t, u32 a)
@@ -72,7 +80,7 @@ bool in_frame(struct fast *f, const struct slot *s, struct x64_operand *m)
         return false;
     if (s->type != f->local_type[s->local])
         return false; // the upper half is not there
-    if (f->alloc & class_of(s->type) & ~(f->cache | f->temp | f->busy))
+    if (!s->last && regs_free(f, class_of(s->type)))
         return false;
     *m = frame_at(f, s->local);
     return true;

@@ -33,7 +33,8 @@ enum slot_kind { SLOT_MEM, SLOT_CONST, SLOT_REG, SLOT_LOCAL, SLOT_FLAGS };
 struct slot {
     u8 kind, type, reg; // reg: also the condition of SLOT_FLAGS. type: T64 also of an i32's local
                         // that has been extended
-    u8 bits;            // the value has no more than these; 0: not known
+    u8 bits : 7;        // the value has no more than these; 0: not known
+    bool last : 1;      // SLOT_LOCAL: nobody reads this value of the local after it
     u32 next;           // SLOT_LOCAL: next older slot + 1 that refers to the same local
     union {
         u64 imm;
@@ -128,11 +129,13 @@ struct fast {
     u8 *start; // of the function: offsets are relative to it
     u8 *limit; // less than FAST_STEP bytes are left past this
     const u8 *pc;
-    const u8 *op; // the instruction that is being compiled
+    const u8 *op;         // the instruction that is being compiled
+    const local_use *use; // the next one of a local
     struct slot *slots;
     u32 sp;
     u32 flushed; // slots below are SLOT_MEM or SLOT_CONST
     u32 cache, dirty, temp, busy;
+    u32 spent; // registers of pinned locals that were read for the last time now
     u32 alloc; // registers that may be handed out
     u32 rotor; // for eviction
     u32 region;
@@ -288,6 +291,9 @@ void slot_spill(struct fast *f, u32 index); // a register or local slot into its
 void refs_materialize(struct fast *f,
                       u32 local); // before the local changes: slots that refer to it get copies
 void slots_flush(struct fast *f); // all slots become SLOT_MEM or SLOT_CONST
+// A popped slot was the last use of its local. If that is in a register, this is the slot's now; a
+// pinned one is `spent`, and may take a result in.
+void slot_inherit(struct fast *f, struct slot *s);
 u32 value_load(struct fast *f, const struct slot *s); // value_reg() of what is in no register
 u32 pop_reg(struct fast *f);                          // pop() and value_reg()
 void slot_to_reg(struct fast *f, u32 index,
@@ -360,10 +366,15 @@ static inline void const_to_reg(struct fast *f, enum ty t, u32 dst, u64 imm)
     }
 }
 
+static inline u32 regs_free(const struct fast *f, u32 class)
+{
+    return f->alloc & class & ~(f->cache | f->temp | f->busy);
+}
+
 // A free register of a class (GPR_MASK, XMM_MASK), busy for this instruction.
 static inline u32 reg_alloc(struct fast *f, u32 class)
 {
-    u32 free = f->alloc & class & ~(f->cache | f->temp | f->busy);
+    u32 free = regs_free(f, class);
     if (unlikely(!free))
         return reg_evict(f, class);
     u32 r = (u32)__builtin_ctz(free);
@@ -403,6 +414,7 @@ static inline struct slot *push(struct fast *f, enum slot_kind kind, enum ty t)
     s->kind = (u8)kind;
     s->type = (u8)t;
     s->bits = 0;
+    s->last = false;
     return s;
 }
 
@@ -413,10 +425,11 @@ static inline void push_reg(struct fast *f, enum ty t, u32 r)
     push(f, SLOT_REG, t)->reg = (u8)r;
 }
 
-static inline void push_local(struct fast *f, u32 local)
+static inline void push_local(struct fast *f, u32 local, bool last)
 {
     struct slot *s = push(f, SLOT_LOCAL, f->local_type[local]);
     s->local = local;
+    s->last = last;
     s->next = f->ref_head[local];
     f->ref_head[local] = f->sp;
 }
@@ -435,6 +448,8 @@ static inline struct slot pop(struct fast *f)
         f->busy |= BIT(s.reg);
     } else if (s.kind == SLOT_LOCAL) {
         f->ref_head[s.local] = s.next;
+        if (s.last)
+            slot_inherit(f, &s);
     }
     if (f->sp < f->flushed)
         f->flushed = f->sp;

@@ -8,7 +8,7 @@ static void set(struct fast *f, u32 local, bool tee)
     struct slot s = pop(f);
     if (s.kind == SLOT_LOCAL && s.local == local) { // x = x
         if (tee)
-            push_local(f, local);
+            push_local(f, local, false);
         return;
     }
     u32 now = f->local_reg[local];
@@ -20,7 +20,7 @@ static void set(struct fast *f, u32 local, bool tee)
         const_to_reg(f, t, r, s.imm);
         cache_put(f, r, local, true);
         if (tee && ty_fp(t))
-            push_local(f, local);
+            push_local(f, local, false);
         else if (tee)
             push_const(f, t, s.imm);
         return;
@@ -45,12 +45,13 @@ static void set(struct fast *f, u32 local, bool tee)
         cache_put(f, v, local, true);
     }
     if (tee)
-        push_local(f, local);
+        push_local(f, local, false);
 }
 
 void local_set(struct fast *f, u32 local, bool tee)
 {
     const u8 *before = f->a.p;
+    f->use++;
     set(f, local, tee);
     flags_kept(f, before);
 }

@@ -198,7 +198,11 @@ static inline enum step step(struct fast *f)
         select_op(f);
         break;
     case OP_select: select_op(f); break;
-    case OP_local_get: push_local(f, leb_u32(&f->pc)); return STEP_NO_CODE;
+    case OP_local_get: {
+        u32 local = leb_u32(&f->pc);
+        push_local(f, local, last_use(f, local));
+        return STEP_NO_CODE;
+    }
     case OP_local_set: local_set(f, leb_u32(&f->pc), false); break;
     case OP_local_tee: local_set(f, leb_u32(&f->pc), true); break;
     case OP_global_get: global_get(f, leb_u32(&f->pc)); break;
@@ -253,7 +257,7 @@ void ops_walk(struct fast *f)
             f->full = !f->oom;
             return;
         }
-        f->busy = 0;
+        f->busy = f->spent = 0;
         do {
             locate_note(f, f->pc);
             s = step(f);

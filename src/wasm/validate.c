@@ -218,18 +218,44 @@ static inline bool local_short(const struct validator *v, const u8 *p)
 
 static inline void note_use(struct validator *v, u32 x, u32 flags)
 {
-    if (v->want & WANT_USES) // room was made for all that a body can have
-        v->uses.at[v->uses.count++] = x | v->depth_bits | flags;
+    v->uses.at[v->uses.count++] = x | v->depth_bits | flags; // room was made for all in a body
+    v->webs.at[x].last = v->uses.count;
 }
 
-static inline bool local_write(struct validator *v, const u8 *p, const u8 *sp)
+static inline void note_read(struct validator *v, u32 x)
+{
+    if (v->want & WANT_USES)
+        note_use(v, x, 0);
+    if (unlikely(!local_initialized(v, x)))
+        local_read_early(v, x);
+}
+
+static inline void note_write(struct validator *v, u32 x)
+{
+    bool initialized = local_initialized(v, x);
+    if (v->want & WANT_USES) {
+        struct web *w = &v->webs.at[x];
+        u32 level = v->frames.count;
+        if (w->last > v->straight) // nothing but this can follow
+            v->uses.at[w->last - 1] |= LOCAL_USE_LAST;
+        else if (initialized && w->level == level)
+            web_end(v, w);
+        if (!initialized || w->level == level) {
+            w->level = level;
+            w->depth = v->depth_bits;
+        }
+        note_use(v, x, LOCAL_USE_WRITE);
+    }
+    if (!initialized)
+        local_first_write(v, x);
+}
+
+OFTEN static inline bool local_write(struct validator *v, const u8 *p, const u8 *sp)
 {
     if (unlikely(!local_short(v, p) || sp <= v->base || sp[-1] != v->types[*p]))
         return false;
     u32 x = *p;
-    note_use(v, x, LOCAL_USE_WRITE);
-    if (!local_initialized(v, x))
-        local_first_write(v, x);
+    note_write(v, x);
     return true;
 }
 
@@ -239,9 +265,7 @@ SLOW_HANDLER(local_get)
     p = local_index(v, p, &x);
     if (unlikely(!p))
         return v->e->code;
-    note_use(v, x, 0);
-    if (!local_initialized(v, x))
-        local_read_early(v, x);
+    note_read(v, x);
     sp = push(v, sp, v->types[x]);
     if (unlikely(!sp))
         return v->e->code;
@@ -253,9 +277,7 @@ HANDLER(local_get)
     if (unlikely(!local_short(v, p) || !raise_one(v, sp)))
         JUMP(do_local_get_slow, p, sp, sig);
     u32 x = *p;
-    note_use(v, x, 0);
-    if (unlikely(!local_initialized(v, x)))
-        local_read_early(v, x);
+    note_read(v, x);
     *sp = v->types[x];
     NEXT(p + 1, sp + 1);
 }
@@ -266,9 +288,7 @@ static inline struct cursor local_set(struct validator *v, struct cursor c, bool
     c.p = local_index(v, c.p, &x);
     if (unlikely(!c.p))
         return failed;
-    note_use(v, x, LOCAL_USE_WRITE);
-    if (!local_initialized(v, x))
-        local_first_write(v, x);
+    note_write(v, x);
     c.sp = pop(v, c.sp, v->types[x]);
     if (tee && likely(c.sp))
         c.sp = push(v, c.sp, v->types[x]);
@@ -476,6 +496,16 @@ static bool clear_bits(struct validator *v, u32 nparams)
     return true;
 }
 
+static bool start_webs(struct validator *v, u32 nparams)
+{
+    if (!vec_reserve(&v->webs, v->nlocals))
+        return false;
+    memset(v->webs.at, 0, v->nlocals * sizeof *v->webs.at);
+    for (u32 i = 0; i < nparams; i++)
+        v->webs.at[i].level = 1;
+    return true;
+}
+
 static bool start_body(struct validator *v, const struct functype *t, const u8 *code)
 {
     v->code = code;
@@ -487,8 +517,10 @@ static bool start_body(struct validator *v, const struct functype *t, const u8 *
     v->memory = v->m->nmemories > 0;
     v->calls = false;
     u32 size = (u32)(v->end - code);
+    v->straight = v->webs.count = 0;
     if (!clear_bits(v, t->nparams) || !vec_reserve(&v->inits, v->nlocals) ||
-        ((v->want & WANT_USES) && !vec_reserve(&v->uses, size / 2 + 1)) ||
+        ((v->want & WANT_USES) &&
+         (!vec_reserve(&v->uses, size / 2 + 1) || !start_webs(v, t->nparams))) ||
         !frame_open(v, FRAME_FUNC, t, v->stack, code)) {
         no_memory(v);
         return false;
@@ -568,6 +600,7 @@ void validator_free(struct validator *v)
     vec_free(&v->inits);
     vec_free(&v->branches);
     vec_free(&v->uses);
+    vec_free(&v->webs);
     vec_free(&v->loops);
     heap_free(v);
 }

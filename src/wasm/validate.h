@@ -26,9 +26,13 @@ struct branch {
 #define BRANCH_POLL 0x80000000u
 
 // A use of a local, in the order of the code: index in the low 16 bits, loop depth (saturated at
-// 255) in bits 16-23, bit 31 set if written.
+// 255) in bits 16-23, and what follows above. After a read that is the last one, no way leads to
+// another read of the value.
 typedef u32 local_use;
 #define LOCAL_USE_WRITE 0x80000000u
+#define LOCAL_USE_LAST 0x40000000u
+#define LOCAL_USE_LAST_BUT_ZERO 0x20000000u // unless the local is in body.zero
+#define LOCAL_USE_DEPTH 0x00ff0000u
 
 // A loop, in the order of the code. uses[uses_start, uses_end) lie within it, inner loops included.
 struct loop_note {

@@ -104,9 +104,16 @@ static void resolve_all(struct validator *v, struct frame *f, const u8 *target)
     }
 }
 
+// Control may go elsewhere: what is written from here on need not be.
+static void straight_end(struct validator *v)
+{
+    v->straight = v->uses.count;
+}
+
 // The entry of a branch to f with the stack as it is after the condition has been taken off.
 static bool branch_to(struct validator *v, struct frame *f, u8 *sp)
 {
+    straight_end(v);
     if (!(v->want & WANT_BRANCHES))
         return true;
     u32 keep = label_of(f).n;
@@ -116,11 +123,24 @@ static bool branch_to(struct validator *v, struct frame *f, u8 *sp)
 
 // Locals, loops, calls
 
+// The last use of a web is the last of its value if it is a read in the same loop as the write:
+// whatever is read elsewhere has a write of its own before it, on all ways there. That is not so
+// for a local that may be read before it is written.
+void web_end(struct validator *v, struct web *w)
+{
+    local_use *u = &v->uses.at[w->last - 1];
+    if (w->last && (*u & (LOCAL_USE_WRITE | LOCAL_USE_DEPTH)) == w->depth &&
+        w->depth != LOCAL_USE_DEPTH)
+        *u |= LOCAL_USE_LAST_BUT_ZERO;
+}
+
 static void locals_forget(struct validator *v, u32 inits)
 {
     while (v->inits.count > inits) {
         u32 x = v->inits.at[--v->inits.count];
         v->initialized[x / 64] &= ~(1ull << (x % 64));
+        if (v->want & WANT_USES)
+            web_end(v, &v->webs.at[x]);
     }
 }
 
@@ -202,6 +222,8 @@ struct cursor op_block(struct validator *v, struct cursor c, enum frame_kind kin
         return failed;
     if (kind == FRAME_LOOP && (v->want & WANT_USES) && !loop_begin(v, f))
         return failed;
+    if (kind == FRAME_IF)
+        straight_end(v);
     if (kind == FRAME_IF && (v->want & WANT_BRANCHES)) {
         if (!add_branch(v, f, 0, 0))
             return failed;
@@ -229,6 +251,7 @@ struct cursor op_else(struct validator *v, struct cursor c)
     if (!check_results(v, f, c.sp))
         return failed;
     locals_forget(v, f->inits);
+    straight_end(v);
     f->kind = FRAME_ELSE;
     f->unreachable = false;
     if (v->want & WANT_BRANCHES) {
@@ -249,6 +272,9 @@ static bool check_lone_if(struct validator *v, const struct functype *t)
 
 static struct cursor end_function(struct validator *v, struct cursor c, struct frame *f)
 {
+    locals_forget(v, 0);
+    for (u32 i = 0; i < f->type->nparams && (v->want & WANT_USES); i++)
+        web_end(v, &v->webs.at[i]);
     if (v->want & WANT_BRANCHES)
         resolve_all(v, f, v->pc);
     v->frames.count = 0;
@@ -288,6 +314,7 @@ struct cursor op_end(struct validator *v, struct cursor c)
 struct cursor unreachable(struct validator *v, const u8 *p)
 {
     innermost(v)->unreachable = true;
+    straight_end(v);
     return (struct cursor){p, v->base};
 }
 

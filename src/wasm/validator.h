@@ -38,6 +38,15 @@ struct cursor {
     u8 *sp;
 };
 
+// From a write of a local to the end of the frame that the write lies in directly, or to the next
+// such write in this frame; a parameter is written when the function begins. A write in a frame
+// within belongs to the web, too.
+struct web {
+    u32 last;  // number + 1 of the latest use of the local, in a web or not
+    u32 level; // frames that were open at the write
+    local_use depth;
+};
+
 struct validator {
     const struct module *m;
     struct error *e;
@@ -69,6 +78,8 @@ struct validator {
     VEC(struct branch) branches;
     u32 poll; // BRANCH_POLL when loops of the body poll, else 0
     VEC(local_use) uses;
+    VEC(struct web) webs; // of each local that is initialized
+    u32 straight;         // uses before the latest instruction that may go elsewhere
     local_use depth_bits; // loop depth where local_use has it
     u32 loop_depth;
     s32 loop; // note of the innermost loop
@@ -200,6 +211,7 @@ static inline const u8 *skip_leb(const u8 *p)
 struct frame *frame_open(struct validator *v, enum frame_kind kind, const struct functype *type,
                          u8 *sp, const u8 *p);
 void note_call(struct validator *v);
+void web_end(struct validator *v, struct web *w);
 struct cursor unreachable(struct validator *v, const u8 *p);
 struct cursor op_block(struct validator *v, struct cursor c, enum frame_kind kind);
 struct cursor op_else(struct validator *v, struct cursor c);
