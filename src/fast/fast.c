@@ -219,13 +219,11 @@ static void release(struct fast *f)
     heap_free(f);
 }
 
-static struct fast *prepare(const struct compiled *c)
+static struct fast *prepare(void)
 {
     struct fast *f = heap_zalloc(sizeof *f);
     if (!f)
         return NULL;
-    f->c = c;
-    f->m = c->module;
     f->features = x64_features();
     f->validator = validator_create();
     if (f->validator)
@@ -234,8 +232,10 @@ static struct fast *prepare(const struct compiled *c)
     return NULL;
 }
 
-static status compile(struct fast *f, u32 func, struct error *e)
+static status compile(struct fast *f, const struct compiled *c, u32 func, struct error *e)
 {
+    f->c = c;
+    f->m = c->module;
     struct body body;
     status s = validate_body(f->validator, f->m, func, WANT_USES, &body, e);
     if (s)
@@ -250,15 +250,16 @@ static status compile(struct fast *f, u32 func, struct error *e)
     return OK;
 }
 
-static struct compiler *fast_begin(const struct compiled *c)
+static struct compiler *fast_begin(void)
 {
-    return (struct compiler *)prepare(c);
+    return (struct compiler *)prepare();
 }
 
-static status fast_compile(struct compiler *k, u32 func, u32 *size, struct error *e)
+static status fast_compile(struct compiler *k, const struct compiled *c, u32 func, u32 *size,
+                           struct error *e)
 {
     struct fast *f = (struct fast *)k;
-    status s = compile(f, func, e);
+    status s = compile(f, c, func, e);
     *size = f->code.end;
     return s;
 }
@@ -397,12 +398,12 @@ static void find_place(const struct fast *f, struct locating *l, u32 at)
 static bool locate(const struct compiled *c, u32 func, u32 at, u32 further, struct locating *l)
 {
     *l = (struct locating){0};
-    struct fast *f = prepare(c);
+    struct fast *f = prepare();
     struct error e = {0};
     if (!f)
         return false;
     f->locate = &l->wheres;
-    bool found = !compile(f, func, &e);
+    bool found = !compile(f, c, func, &e);
     if (found) {
         find_place(f, l, at + further);
         u32 adjust = l->adjust;

@@ -25,8 +25,8 @@
 enum {
     CHUNK_LEAST = 8 << 10,
     CHUNK_MOST = 1 << 20,
-    FREE_BODY = 16 << 10,
-    FREE_AT_ONCE = 8,
+    SMALL_BODY = 16 << 10,
+    SMALL_AT_ONCE = 8,
 };
 
 static void chunk_free(struct code_chunk *k)
@@ -199,7 +199,7 @@ static status compile(struct module_record *r, struct compiler *k, u32 own, stru
 {
     const struct compiled *c = &r->pub.compiled;
     u32 size;
-    status s = c->engine->compile(k, c->module->nimported_funcs + own, &size, e);
+    status s = c->engine->compile(k, c, c->module->nimported_funcs + own, &size, e);
     if (!s && (s = put(r, k, own, size)))
         error_set(e, s, ERROR_NO_OFFSET, "no memory for code");
     return s;
@@ -208,7 +208,7 @@ static status compile(struct module_record *r, struct compiler *k, u32 own, stru
 status module_compile_all(struct module_record *r, struct error *e)
 {
     const struct compiled *c = &r->pub.compiled;
-    struct compiler *k = c->engine->begin(c);
+    struct compiler *k = c->engine->begin();
     status s = k ? OK : ERR_NO_MEMORY;
     for (u32 i = 0; i < c->module->nfuncs - c->module->nimported_funcs && !s; i++)
         s = compile(r, k, i, e);
@@ -216,35 +216,44 @@ status module_compile_all(struct module_record *r, struct error *e)
     return s;
 }
 
-// What it takes to compile a function that is not large is nobody's, while few are at it: a pool
-// that there is once for all, like those of memories and stacks.
-static bool is_free(const struct module_record *r, u32 own)
+// What it takes to compile a function that is not large is nobody's, while few are at it, and one
+// that is idle waits for the next: a pool that there is once for all, like those of memories and
+// stacks. So a first call seldom fails, even where there is no memory at all.
+static bool is_small(const struct module_record *r, u32 own)
 {
     const struct func *f = &r->pub.m->funcs[r->pub.m->nimported_funcs + own];
-    return f->end - f->start <= FREE_BODY &&
-           __atomic_load_n(&r->realm->free_compilers, __ATOMIC_RELAXED) < FREE_AT_ONCE;
+    return f->end - f->start <= SMALL_BODY;
 }
 
-static status compile_first(struct module_record *r, u32 own)
+static struct compiler *swap_idle(struct realm *r, struct compiler *k)
 {
-    const struct compiled *c = &r->pub.compiled;
+    return __atomic_exchange_n(&r->idle_compiler, k, __ATOMIC_ACQ_REL);
+}
+
+static status compile_with(struct module_record *r, struct compiler *k, u32 own)
+{
     struct error e = {0};
-    struct compiler *k = c->engine->begin(c);
-    status s = k ? compile(r, k, own, &e) : ERR_NO_MEMORY;
-    c->engine->end(k);
-    return s;
+    return k ? compile(r, k, own, &e) : ERR_NO_MEMORY;
 }
 
 static status first_call(struct thread *t, struct module_record *r, u32 own)
 {
-    if (!is_free(r, own))
-        return compile_first(r, own);
+    struct realm *realm = r->realm;
+    const struct engine *engine = realm->engine;
     struct account *payer = t->payer;
-    t->payer = NULL;
-    __atomic_add_fetch(&r->realm->free_compilers, 1, __ATOMIC_RELAXED);
-    status s = compile_first(r, own);
-    __atomic_sub_fetch(&r->realm->free_compilers, 1, __ATOMIC_RELAXED);
+    u32 small = is_small(r, own);
+    bool few = __atomic_add_fetch(&realm->ncompilers, small, __ATOMIC_RELAXED) <= SMALL_AT_ONCE;
+    struct compiler *k = NULL;
+    if (small && few) {
+        t->payer = NULL;
+        k = swap_idle(realm, NULL);
+    }
+    if (!k)
+        k = engine->begin();
+    status s = compile_with(r, k, own);
+    engine->end(small && few ? swap_idle(realm, k) : k);
     t->payer = payer;
+    __atomic_sub_fetch(&realm->ncompilers, small, __ATOMIC_RELAXED);
     return s;
 }
 

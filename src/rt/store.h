@@ -154,11 +154,12 @@ enum { POOL_WARM = 16 }; // so many that lie in a pool may keep pages that nobod
 
 struct realm {
     const struct engine *engine;
-    bool closing;       // nothing is kept for later
-    bool cells;         // store_use_cells
-    bool at_once;       // store_compile_at_once
-    u32 free_compilers; // at work at nobody's cost; atomic
-    spinlock lock;      // of everything below
+    bool closing;                   // nothing is kept for later
+    bool cells;                     // store_use_cells
+    bool at_once;                   // store_compile_at_once
+    u32 ncompilers;                 // at work on small functions; atomic
+    struct compiler *idle_compiler; // or NULL; atomic
+    spinlock lock;                  // of everything below
     struct type_table types;
     struct host_module *hosts;
     struct module_record *modules;

@@ -70,9 +70,11 @@ struct engine {
 
     // Machine code: validates and compiles a function into memory of its own, *size bytes, and puts
     // them where they are to run, at a multiple of 16, from where they call others. Several CPUs
-    // may do so for the same module. All of them must be ended, also after an error.
-    struct compiler *(*begin)(const struct compiled *c); // NULL: no memory
-    status (*compile)(struct compiler *k, u32 func, u32 *size, struct error *e);
+    // may do so for the same module. It can go on with others, also after an error, and must be
+    // ended at last.
+    struct compiler *(*begin)(void); // NULL: no memory
+    status (*compile)(struct compiler *k, const struct compiled *c, u32 func, u32 *size,
+                      struct error *e);
     void (*place)(struct compiler *k, u32 offset, struct func_code *out);
     void (*end)(struct compiler *k); // NULL is fine
 

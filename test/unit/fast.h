@@ -429,10 +429,10 @@ static status object_compile(struct object *o, u32 capacity, struct error *e)
                              .used = table};
     for (u32 i = 0; i < ENTRY_FUNCS + n; i++)
         o->c.table[i] = arch_stub_first;
-    struct compiler *k = fast_engine.begin(&o->c);
+    struct compiler *k = fast_engine.begin();
     status s = k ? OK : ERR_NO_MEMORY;
     for (u32 i = 0, size; i < n && !s; i++) {
-        if ((s = fast_engine.compile(k, i + o->m->nimported_funcs, &size, e)))
+        if ((s = fast_engine.compile(k, &o->c, i + o->m->nimported_funcs, &size, e)))
             break;
         if (size > table + capacity - o->c.used) {
             s = error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no room");

@@ -158,16 +158,15 @@ struct compiler {
     const struct toy *toy;
 };
 
-static struct compiler *toy_begin(const struct compiled *c)
+static struct compiler *toy_begin(void)
 {
-    struct compiler *k = heap_alloc(sizeof *k);
-    if (k)
-        k->c = c;
-    return k;
+    return heap_alloc(sizeof(struct compiler));
 }
 
-static status toy_compile(struct compiler *k, u32 func, u32 *size, struct error *e)
+static status toy_compile(struct compiler *k, const struct compiled *c, u32 func, u32 *size,
+                          struct error *e)
 {
+    k->c = c;
     (void)e;
     k->toy = &toys[toy_of(k->c->module, func)];
     *size = (u32)(k->toy->end - k->toy->start);
