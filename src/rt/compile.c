@@ -93,12 +93,6 @@ static const u8 *code_of(const struct compiled *c, u32 own)
     return code == arch_stub_first ? NULL : code;
 }
 
-const void *module_code(const struct module_record *m, u32 func)
-{
-    const u8 *code = code_of(&m->pub.compiled, func - m->pub.m->nimported_funcs);
-    return code ? code : arch_stub_first_of;
-}
-
 // --- A place for code
 
 struct place {

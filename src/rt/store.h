@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "base/vec.h"
 #include "rt/rt.h"
+#include "wasm/runtime.h"
 
 #define LIST_ADD(head, item)                                                                       \
     do {                                                                                           \
@@ -134,7 +135,13 @@ status module_code_init(struct module_record *m);
 void module_code_free(struct module_record *m); // a zeroed one is fine
 status module_compile_all(struct module_record *m, struct error *e);
 // What a vm_func of the function is called by.
-const void *module_code(const struct module_record *m, u32 func);
+static inline const void *module_code(const struct module_record *m, u32 func)
+{
+    const struct compiled *c = &m->pub.compiled;
+    const u8 **entry = &c->table[ENTRY_FUNCS + func - m->pub.m->nimported_funcs];
+    const u8 *code = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+    return code == arch_stub_first ? arch_stub_first_of : code;
+}
 // NULL: it has no code there.
 const struct code_chunk *module_chunk_at(const struct module_record *m, const u8 *pc);
 // The own function that has a place there, or one past the last.
