@@ -14,7 +14,7 @@ void *arch_prepare(void *stack_top, void (*entry)(void *), void *argument);
 // A call into compiled code. Integer arguments in gpr[], floating-point ones in xmm[], further ones
 // in stack[0..nstack) from low to high addresses; nstack is even (the stack stays 16-byte aligned).
 struct arch_call {
-    const void *code;
+    const struct vm_func *func; // in R11
     struct vmctx *vm;
     u64 gpr[6];
     u64 xmm[8][2];

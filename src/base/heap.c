@@ -59,9 +59,9 @@ void *heap_zalloc(size_t size)
     return zalloc(size, payer());
 }
 
-void *heap_zalloc_unpaid(size_t size)
+void *heap_zalloc_for(struct account *to, size_t size)
 {
-    return zalloc(size, NULL);
+    return zalloc(size, to);
 }
 
 struct account *heap_payer(const void *block)

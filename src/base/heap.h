@@ -18,8 +18,8 @@ void *heap_resize(void *block, size_t size);
 // NULL is fine. Looks up if it has more than 16 MiB: nobody who holds a lock frees that much.
 void heap_free(void *block);
 
-// For what is everybody's, though one happens to need it first: nobody pays.
-void *heap_zalloc_unpaid(size_t size);
+// For what is another's, or everybody's (NULL: nobody pays), though one happens to need it first.
+void *heap_zalloc_for(struct account *payer, size_t size);
 struct account *heap_payer(const void *block); // NULL: nobody
 
 // Says who runs, NULL: nobody. From rt, which knows.

@@ -207,19 +207,15 @@ static void end_call(struct fast *f, const struct functype *t, struct abi_stack 
     }
 }
 
-// Linked when the function is complete (fast.c).
-static void call_direct(struct fast *f, u32 func)
+// call or jmp [rip + disp32], linked when it is known where the function is going to run (fast.c).
+void call_entry(struct fast *f, bool jump, u32 entry)
 {
-    struct call_site c = {(u32)(x64_call(&f->a) - f->start), func};
+    x64_byte(&f->a, 0xff);
+    x64_byte(&f->a, jump ? 0x25 : 0x15);
+    x64_u32(&f->a, 0);
+    struct call_site c = {here(f) - 4, entry};
     if (!vec_push(&f->calls, c))
         f->oom = true;
-}
-
-static void call_stub(struct fast *f, u32 stub)
-{
-    u8 *rel32 = x64_call(&f->a);
-    if (f->func_chain)
-        x64_patch(rel32, f->space->write + stub);
 }
 
 void call_function(struct fast *f, u32 func)
@@ -231,7 +227,7 @@ void call_function(struct fast *f, u32 func)
         x64_mem(&f->a, I_LEA, true, R11, x64_at(INSTANCE, cell));
         x64_call_mem(&f->a, x64_at(R11, offsetof(struct vm_func, code)));
     } else {
-        call_direct(f, func);
+        call_entry(f, false, ENTRY_FUNCS + func - f->m->nimported_funcs);
     }
     end_call(f, t, area);
 }
@@ -271,7 +267,7 @@ void call_indirect(struct fast *f, u32 type, u32 table)
     move_reg(f, T64, R11, RAX);
     x64_mem(&f->a, I_CMP, true, INSTANCE, x64_at(R11, offsetof(struct vm_func, vm)));
     u8 *same = x64_jcc8(&f->a, CC_E);
-    call_stub(f, f->stub_link);
+    call_entry(f, false, ENTRY_LINK);
     f->rsp_adjust -= area.args; // popped where the stub returns to
     locate_note(f, f->op);
     f->rsp_adjust += area.args;
@@ -287,7 +283,7 @@ static void raise_if_trap(struct fast *f)
 {
     x64_reg(&f->a, I_TEST, false, RAX, RAX);
     u8 *none = x64_jcc8(&f->a, CC_E);
-    call_stub(f, f->stub_trap);
+    call_entry(f, false, ENTRY_TRAP);
     x64_bind8(&f->a, none);
 }
 
@@ -318,7 +314,7 @@ void call_runtime(struct fast *f, const void *function, const u64 *constants, u3
                 x64_at(INSTANCE, offsetof(struct vmctx, scratch)));
     move_reg(f, T64, RDI, INSTANCE);
     x64_mov_imm(&f->a, R11, (u64)function);
-    call_stub(f, f->stub_helper);
+    call_entry(f, false, ENTRY_HELPER);
     drop_args(f, nslots);
     clobber(f);
     if (checked)
@@ -522,53 +518,18 @@ void call_leave(struct fast *f)
     memset(f->start, 0xcc, f->prologue - length);
     f->a.p = end;
 
-    u32 base = (u32)(f->start - f->space->write);
     f->code = (struct func_code){
-        .start = base,
-        .entry = base + f->prologue - length,
-        .body = base + f->prologue,
-        .epilogue = base + f->code.epilogue,
-        .cold = base + f->code.cold,
-        .end = base + (u32)(end - f->start),
+        .start = 0,
+        .entry = f->prologue - length,
+        .body = f->prologue,
+        .epilogue = f->code.epilogue,
+        .cold = f->code.cold,
+        .end = (u32)(end - f->start),
         .frame = frame + pushes,
     };
 }
 
-// --- What a module has once
-void call_stubs(struct fast *f)
-{
-    struct assembler *a = &f->a;
-    // R11 = C function: checks that there is stack for it, and notes where it was called.
-    f->stub_helper = here(f);
-    x64_mem(a, I_MOV_LOAD, true, RAX, x64_at(INSTANCE, offsetof(struct vmctx, thread)));
-    x64_mem(a, I_CMP, true, RSP, x64_at(RAX, offsetof(struct vm_thread, direct_limit)));
-    u8 *overflow = x64_jcc8(a, CC_B);
-    x64_mem(a, I_MOV_STORE, true, RSP, x64_at(RAX, offsetof(struct vm_thread, last_sp)));
-    x64_jmp_reg(a, R11);
-    x64_bind8(a, overflow);
-    x64_mov_imm(a, RAX, (u64)arch_stub_runtime);
-    x64_jmp_reg(a, RAX);
-
-    f->stub_trap = here(f); // eax = enum trap
-    x64_mem(a, I_MOV_LOAD, true, RCX, x64_at(INSTANCE, offsetof(struct vmctx, thread)));
-    x64_mem(a, I_MOV_STORE, true, RSP, x64_at(RCX, offsetof(struct vm_thread, last_sp)));
-    move_reg(f, T64, RDI, INSTANCE);
-    move_reg(f, T32, RSI, RAX);
-    x64_mov_imm(a, R11, (u64)rt_trap);
-    x64_jmp_reg(a, R11);
-
-    f->stub_link = here(f); // the code window may be far from the runtime
-    x64_mov_imm(a, RAX, (u64)arch_stub_link);
-    x64_jmp_reg(a, RAX);
-
-    if (!f->m->threads)
-        return;
-    f->stub_poll = here(f); // no register is free: jmp [rip], and the address behind it
-    x64_byte(a, 0xff);
-    x64_byte(a, 0x25);
-    x64_u32(a, 0);
-    x64_u64(a, (u64)arch_stub_poll);
-}
+// --- Host functions
 
 // One store or load of a cell of that wasm type, through r10 if it is memory to memory.
 static void thunk_spill(struct assembler *a, struct abi_place p, u32 i, s32 stack_args)

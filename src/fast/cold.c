@@ -56,9 +56,7 @@ static void place_polls(struct fast *f)
         u8 *site = f->start + f->polls.at[i];
         x64_patch(site, f->a.p);
         x64_patch(x64_rip(&f->a, I_LEA, true, R11), site + 4); // where to go on
-        u8 *stub = x64_jmp(&f->a);
-        if (f->func_chain)
-            x64_patch(stub, f->space->write + f->stub_poll);
+        call_entry(f, true, ENTRY_POLL);
     }
 }
 

@@ -40,7 +40,7 @@ status fast_call(const struct compiled *c, const struct vm_func *f, u64 *slots)
     u32 cells = (area.args > area.results ? area.args : area.results) / 8;
     u64 inline_cells[CELLS_INLINE];
     struct arch_call call = {
-        .code = f->code,
+        .func = f,
         .vm = f->vm,
         .stack = cells <= CELLS_INLINE ? inline_cells : heap_array(cells, sizeof(u64)),
         .nstack = area.args / 8,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The baseline compiler as an engine: sets up, compiles body after body into the code space, links
-// calls between them.
+// The baseline compiler as an engine: sets up, compiles a body into memory of its own, and puts the
+// code where it is to run.
 //
 // A body is validated right before it is compiled, so that its bytes are in the cache, and so that
-// the validator's notes (uses of locals, loops) need no memory beyond the largest body's. Calls to
-// functions that come later are chained through their rel32 fields and patched when the function is
-// there.
+// the validator's notes (uses of locals, loops) need no memory beyond the largest body's. Calls go
+// through the module's table (wasm/engine.h), and directly to functions that are there already.
+// Both are of the same length, so that code is the same for all but what is in its calls.
 //
 // There is no table from machine code to wasm: site_of compiles the function again and watches.
 // Compilation depends on nothing but the bytes, so it comes out the same.
@@ -16,6 +16,8 @@
 
 enum {
     CODE_PER_BYTE = 16, // machine code per byte of wasm that is taken for granted; typical is 1.5
+    CODE_MOST = 24,     // per byte of all bodies: more no body may make
+    CODE_FIRST = 4,     // what is tried first
     CODE_FREE = 65536,
 };
 
@@ -86,14 +88,12 @@ static u32 prologue_space(const struct body *b)
 // --- Looking up, every so many bytes of a body or of its code
 enum { LOOK_BODY = 4096, LOOK_CODE = 32 << 10 };
 
-// For so many bytes at least, which are there. What will be written must have been paid.
+// For so many bytes at least, which are there.
 static void limit_code(struct fast *f, u8 *hard, size_t n)
 {
     s64 more = n < LOOK_CODE ? LOOK_CODE : (s64)n;
     f->hard_limit = hard;
     f->limit = hard - f->a.p > more ? f->a.p + more : hard;
-    u64 end = (u64)(f->limit - f->space->write) + FAST_STEP;
-    f->oom |= f->space->run && !rt_pay_code(f->space, end);
 }
 
 void fast_pause(struct fast *f)
@@ -159,60 +159,41 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
         call_leave(f);
 }
 
-// Compiles one body to f->a.p, which is moved past it. f->code describes it. Leaving a loop costs
-// code for each pinned local; a function made of hardly anything else may use more than its share
-// of the code space. Then it gets no pins.
+static bool make_room(struct fast *f, u64 room)
+{
+    if (room > f->room) {
+        heap_free(f->memory);
+        f->room = 0;
+        if (!(f->memory = heap_alloc(room)))
+            return false;
+        f->room = room;
+    }
+    f->a.p = f->memory;
+    limit_code(f, f->memory + room - FAST_STEP, 0);
+    return true;
+}
+
+// Compiles one body into f->memory, from the start; f->code describes it. Leaving a loop costs code
+// for each pinned local; a function made of hardly anything else may come to more than its share.
+// Then it gets no pins. All that depends on the body alone.
 static void function(struct fast *f, u32 func, const struct body *body)
 {
-    u8 *start = f->a.p, *limit = f->hard_limit;
-    u64 share = (u64)(body->end - body->code) * CODE_PER_BYTE + CODE_FREE;
-    bool shares = share < (u64)(limit - start);
-    f->no_pins = false;
-    limit_code(f, shares ? start + share : limit, 0);
-    function_once(f, func, body);
-    limit_code(f, limit, 0);
-    // That the space comes to its end is no reason: locate, with other limits, would not know.
-    if (!f->full || (!shares && !f->locate))
-        return;
-    f->full = false;
-    f->no_pins = true;
-    f->a.p = start;
-    limit_code(f, limit, 0);
-    function_once(f, func, body);
-}
-
-// Calls out of the function that was just compiled: to earlier ones directly, to others by their
-// chain.
-static void link_calls(struct fast *f)
-{
-    u8 *code = f->space->write;
-    enum { AT_ONCE = 1 << 15 };
-    for (u32 i = 0; i < f->calls.count; i++) {
-        if (i % AT_ONCE == AT_ONCE - 1)
-            fast_pause(f);
-        const struct call_site *c = &f->calls.at[i];
-        u8 *rel32 = f->start + c->site;
-        if (c->func <= f->func) {
-            x64_patch(rel32, code + f->funcs[c->func - f->m->nimported_funcs].entry);
-        } else {
-            store_u32(rel32, f->func_chain[c->func]);
-            f->func_chain[c->func] = (u32)(rel32 - code) + 1;
+    u64 length = (u64)(body->end - body->code), room = FAST_STEP + length * CODE_FIRST + 1024;
+    u64 most = length * CODE_PER_BYTE + CODE_FREE;
+    for (f->no_pins = false;; f->full = false) {
+        if (!make_room(f, room)) {
+            f->oom = true;
+            return;
         }
-    }
-}
-
-// Calls to it from those before.
-static void bind_calls(struct fast *f, u32 func)
-{
-    const u8 *entry = f->space->write + f->code.entry;
-    enum { AT_ONCE = 1 << 15 };
-    u32 n = 0;
-    for (u32 at = f->func_chain[func]; at;) {
-        if (++n % AT_ONCE == 0)
-            fast_pause(f);
-        u8 *rel32 = f->space->write + at - 1;
-        at = load_u32(rel32);
-        x64_patch(rel32, entry);
+        function_once(f, func, body);
+        if (!f->full || (room == most && f->no_pins))
+            return;
+        if (room == most) {
+            f->no_pins = true;
+            most = (u64)(f->m->code_end - f->m->code_start) * CODE_MOST + CODE_FREE;
+        } else {
+            room = room < most / 4 ? room * 4 : most;
+        }
     }
 }
 
@@ -234,71 +215,122 @@ static void release(struct fast *f)
     vec_free(&f->constant_sites);
     vec_free(&f->storage);
     vec_free(&f->slot_storage);
-    heap_free(f->func_chain);
+    validator_free(f->validator);
+    heap_free(f->memory);
     heap_free(f);
 }
 
-static struct fast *prepare(const struct module *m, struct code_space *space,
-                            struct func_code *funcs)
+static struct fast *prepare(void)
 {
     struct fast *f = heap_zalloc(sizeof *f);
     if (!f)
         return NULL;
-    f->m = m;
     f->features = x64_features();
-    f->space = space;
-    f->funcs = funcs;
-    f->a.p = f->start = space->write + space->used;
-    limit_code(f,
-               space->write + space->capacity -
-                   (space->capacity > FAST_STEP ? FAST_STEP : space->capacity),
-               0);
-    return f;
+    f->validator = validator_create();
+    if (f->validator)
+        return f;
+    release(f);
+    return NULL;
 }
 
-static status compile_bodies(struct fast *f, struct validator *v, struct error *e)
+static status compile(struct fast *f, const struct compiled *c, u32 func, struct error *e)
 {
-    const struct module *m = f->m;
-    for (u32 i = m->nimported_funcs; i < m->nfuncs; i++) {
-        struct body body;
-        status s = validate_body(v, m, i, WANT_USES, &body, e);
-        if (s)
-            return s;
-        if (body.simd)
-            return error_set(e, ERR_NOT_SUPPORTED, body.simd_offset, "SIMD is not supported yet");
-        function(f, i, &body);
-        if (f->oom || f->full)
-            return error_set(e, ERR_NO_MEMORY, m->funcs[i].start,
-                             f->oom ? "out of memory" : "code memory is full");
-        f->funcs[i - m->nimported_funcs] = f->code;
-        link_calls(f);
-        bind_calls(f, i);
-        f->space->used = (u32)(f->a.p - f->space->write);
-    }
+    f->c = c;
+    f->m = c->module;
+    struct body body;
+    status s = validate_body(f->validator, f->m, func, WANT_USES, &body, e);
+    if (s)
+        return s;
+    if (body.simd)
+        return error_set(e, ERR_NOT_SUPPORTED, body.simd_offset, "SIMD is not supported yet");
+    f->full = f->oom = false;
+    function(f, func, &body);
+    if (f->oom || f->full)
+        return error_set(e, look_up() ? ERR_CANCELLED : ERR_NO_MEMORY, f->m->funcs[func].start,
+                         f->oom ? "out of memory" : "too much code");
     return OK;
 }
 
-static status fast_compile(struct compiled *c, struct error *e)
+static struct compiler *fast_begin(void)
 {
-    struct validator *v = validator_create();
-    struct fast *f = prepare(c->module, &c->space, c->funcs);
-    status s = ERR_NO_MEMORY;
-    if (v && f && (f->func_chain = heap_array(c->module->nfuncs + 1, sizeof(u32))) &&
-        fast_room(f, 256)) {
-        call_stubs(f);
-        s = compile_bodies(f, v, e);
+    return (struct compiler *)prepare();
+}
+
+static status fast_compile(struct compiler *k, const struct compiled *c, u32 func, u32 *size,
+                           struct error *e)
+{
+    struct fast *f = (struct fast *)k;
+    status s = compile(f, c, func, e);
+    *size = f->code.end;
+    return s;
+}
+
+// The table holds what is said in wasm/engine.h: a function that it has an address for is there.
+static void link(const struct fast *f, u8 *code, const struct call_site *site)
+{
+    enum { CALL_REL32 = 0xe867 }; // with a prefix that means nothing here
+    const struct compiled *c = f->c;
+    const u8 **entry = &c->table[site->entry];
+    const u8 *target = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+    u8 *disp32 = code + site->site;
+    u32 func = f->m->nimported_funcs + site->entry - ENTRY_FUNCS;
+    if (site->entry >= ENTRY_FUNCS && func == f->func)
+        target = c->run + (code - c->write) + f->code.entry;
+    if (site->entry < ENTRY_FUNCS || target == arch_stub_first) {
+        x64_patch(disp32, (const u8 *)entry + (c->write - c->run));
+    } else {
+        store_u16(disp32 - 2, CALL_REL32);
+        x64_patch(disp32, c->write + (target - c->run));
     }
-    if (s == ERR_NO_MEMORY)
-        error_set(e, s, ERROR_NO_OFFSET, "out of memory");
-    if (f)
-        release(f);
+}
+
+static void fast_place(struct compiler *k, u32 offset, struct func_code *out)
+{
+    struct fast *f = (struct fast *)k;
+    u8 *code = f->c->write + offset;
+    enum { AT_ONCE = 1 << 15 };
+    for (u32 i = 0, n; i < f->code.end; i += n) {
+        n = f->code.end - i < LOOK_UP ? f->code.end - i : LOOK_UP;
+        memcpy(code + i, f->start + i, n);
+        if (n == LOOK_UP)
+            look_up();
+    }
+    for (u32 i = 0; i < f->calls.count; i++) {
+        if (i % AT_ONCE == AT_ONCE - 1)
+            look_up();
+        link(f, code, &f->calls.at[i]);
+    }
+    *out = f->code;
+    u32 *parts[] = {&out->start, &out->entry, &out->body, &out->epilogue, &out->cold, &out->end};
+    for (u32 i = 0; i < sizeof parts / sizeof *parts; i++)
+        *parts[i] += offset;
+}
+
+static void fast_end(struct compiler *k)
+{
+    if (k)
+        release((struct fast *)k);
+}
+
+// A body is validated again when it is compiled, with the notes that this needs.
+static status fast_load(struct compiled *c, struct error *e)
+{
+    const struct module *m = c->module;
+    struct validator *v = validator_create();
+    status s = v ? OK : error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory");
+    for (u32 i = m->nimported_funcs; i < m->nfuncs && !s; i++) {
+        struct body body;
+        s = validate_body(v, m, i, 0, &body, e);
+        if (!s && body.simd)
+            s = error_set(e, ERR_NOT_SUPPORTED, body.simd_offset, "SIMD is not supported yet");
+    }
     validator_free(v);
     return s;
 }
 
 static void fast_free(struct compiled *c)
 {
-    (void)c; // all it has is in the code space and in funcs, which are the runtime's
+    (void)c; // all it has is code and funcs, which are the runtime's
 }
 
 // --- From machine code back to wasm
@@ -367,41 +399,26 @@ static void find_place(const struct fast *f, struct locating *l, u32 at)
 static bool locate(const struct compiled *c, u32 func, u32 at, u32 further, struct locating *l)
 {
     *l = (struct locating){0};
-    const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
-    struct code_space space = {.capacity = code->end - code->start + 2 * FAST_STEP};
-    u8 *memory = heap_alloc(space.capacity + 16);
-    struct validator *v = validator_create();
-    struct fast *f = NULL;
-    bool found = false;
-    struct body body;
+    struct fast *f = prepare();
     struct error e = {0};
-    if (!memory || !v)
-        goto out;
-    space.write = (u8 *)ALIGN_UP((uintptr_t)memory, 16);
-    f = prepare(c->module, &space, NULL);
-    if (!f || validate_body(v, c->module, func, WANT_USES, &body, &e))
-        goto out;
+    if (!f)
+        return false;
     f->locate = &l->wheres;
-    function(f, func, &body);
-    found = !f->full && !f->oom;
+    bool found = !compile(f, c, func, &e);
     if (found) {
         find_place(f, l, at + further);
         u32 adjust = l->adjust;
         find_place(f, l, at);
         l->adjust = adjust;
     }
-out:
     vec_free(&l->wheres);
-    if (f)
-        release(f);
-    validator_free(v);
-    heap_free(memory);
+    release(f);
     return found;
 }
 
 static u32 code_offset(const struct compiled *c, const struct func_code *code, const u8 *pc)
 {
-    return (u32)(pc - c->space.run) - code->start;
+    return (u32)(pc - c->run) - code->start;
 }
 
 // In the prologue or epilogue: what the instructions up to, or from, pc on have moved the stack
@@ -424,7 +441,7 @@ static u32 pushed_by(const u8 *p, const u8 *pc)
 // function, with the registers saved and no frame yet.
 static bool in_overflow(const struct compiled *c, const struct func_code *code, const u8 *pc)
 {
-    const u8 *run = c->space.run;
+    const u8 *run = c->run;
     u32 saved = pushed_by(run + code->entry, run + code->body);
     return code->frame - saved > FRAME_UNCHECKED && pc >= run + code->end - TRAP_BYTES;
 }
@@ -448,7 +465,7 @@ static struct code_site fast_site_of(const struct compiled *c, u32 func, const u
                                      bool return_address, bool exact)
 {
     const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
-    const u8 *run = c->space.run;
+    const u8 *run = c->run;
     u32 offset = (u32)(pc - run);
     struct code_site site = {.frame = code->frame};
     struct locating l = {0};
@@ -468,8 +485,12 @@ static struct code_site fast_site_of(const struct compiled *c, u32 func, const u
 const struct engine fast_engine = {
     .name = "fast",
     .code = true,
-    .compile = fast_compile,
+    .load = fast_load,
     .free = fast_free,
+    .begin = fast_begin,
+    .compile = fast_compile,
+    .place = fast_place,
+    .end = fast_end,
     .call = fast_call,
     .site_of = fast_site_of,
 };

@@ -13,8 +13,8 @@
 //   belongs to a cached local (cache), to one slot (temp), to the instruction being compiled
 //   (busy), or is free.
 //
-// Room in the code space is checked once per instruction (FAST_STEP bytes are always left), and in
-// every loop whose length the input chooses (fast_room).
+// Room in the memory for code is checked once per instruction (FAST_STEP bytes are always left),
+// and in every loop whose length the input chooses (fast_room).
 #pragma once
 #include "base/vec.h"
 #include "target/x64/abi.h"
@@ -100,8 +100,8 @@ struct trap_site {
 };
 
 struct call_site {
-    u32 site; // rel32
-    u32 func;
+    u32 site; // disp32 of the call, or jump, through the table
+    u32 entry;
 };
 
 struct jump_table {
@@ -197,17 +197,15 @@ struct fast {
     u8 *cold_return, *cold_limit;   // of the hot code, while the cold buffer is being written
     struct func_code code;
 
-    // The module's: offsets in the code space
-    struct code_space *space;
-    u32 *func_chain; // [nfuncs]: rel32 + 1 of calls to functions not compiled yet; NULL when only
-                     // locating
-    struct func_code *funcs;
-    u32 stub_helper, stub_trap, stub_link, stub_poll;
+    const struct compiled *c;
+    struct validator *validator;
+    u8 *memory; // what is being compiled
+    u64 room;
     struct where_vec *locate; // NULL: nobody asks
     bool no_pins;             // second try of a function whose code was out of proportion
     union {
         struct {
-            bool full, oom; // ran out of code space, of memory
+            bool full, oom; // ran out of room for code, of memory
         };
         u16 stopped; // either
     };
@@ -220,7 +218,7 @@ enum {
     // stack.
     FRAME_UNCHECKED = 32768,
     TRAP_BYTES = 3,  // of x64_trap
-    POLL_BYTES = 12, // of a poll, out of line
+    POLL_BYTES = 13, // of a poll, out of line
 };
 
 #define BIT(r) (1u << (r))
@@ -502,7 +500,7 @@ void call_runtime(struct fast *f, const void *function, const u64 *constants, u3
                   u32 nslots, bool out, bool checked);
 void call_enter(struct fast *f); // the start of the body: arguments to where they live
 void call_leave(struct fast *f); // the epilogue, and the prologue in front of the body
-void call_stubs(struct fast *f); // what a module has once
+void call_entry(struct fast *f, bool jump, u32 entry);              // of the module's table
 void call_store_result(struct fast *f, enum ty t, u32 r, u32 cell); // into the caller's result area
 
 // --- walk.c

@@ -67,7 +67,7 @@ static void settle_branches(struct program *p, const branches *all)
         p->funcs[i].side = p->branches + (uintptr_t)p->funcs[i].side;
 }
 
-static status interp_compile(struct compiled *c, struct error *e)
+static status interp_load(struct compiled *c, struct error *e)
 {
     const struct module *m = c->module;
     u32 nfuncs = m->nfuncs - m->nimported_funcs;
@@ -189,7 +189,7 @@ static u32 interp_trace(const struct vm_thread *t, struct trace_frame *out, u32 
 
 const struct engine interp_engine = {
     .name = "interp",
-    .compile = interp_compile,
+    .load = interp_load,
     .free = interp_free,
     .call = interp_call,
     .trace = interp_trace,

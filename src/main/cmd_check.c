@@ -64,13 +64,14 @@ static int compile_once(const struct options *o, const struct file *f, struct co
     struct store *s = store_create(o->engine);
     if (!s)
         return complain("out of memory"), EXIT_ERROR;
+    store_compile_at_once(s);
     u64 start = plat_now();
     if (rt_module_load(s, f->bytes, f->size, &rm, &e) != OK) {
         code = complain_module(f, &e);
     } else {
         u64 took = plat_now() - start;
         if (took < best->ns)
-            *best = (struct compile_result){took, code_bytes(rm->m), rm->compiled.space.used};
+            *best = (struct compile_result){took, code_bytes(rm->m), rm->compiled.used};
         rt_module_free(rm);
     }
     store_free(s);

@@ -173,6 +173,7 @@ static int inspect_code(const struct options *o, const struct file *f)
     if (rt_init() != OK || !(s = store_create(o->engine)))
         return complain_setup();
     int code = EXIT_OK;
+    store_compile_at_once(s);
     if (rt_module_load(s, f->bytes, f->size, &rm, &e) != OK) {
         code = complain_module(f, &e);
     } else {

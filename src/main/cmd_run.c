@@ -39,10 +39,11 @@ static void report(const struct program *p)
     const struct module *m = rm->m;
     complain("%s: %zu bytes, %u functions, engine %s", p->file.name, p->file.size,
              m->nfuncs - m->nimported_funcs, p->o->engine->name);
-    complain("decode %.3f ms, compile %.3f ms (%u bytes of code to %u bytes of machine code), "
+    complain("decode %.3f ms, load %.3f ms, %u bytes of code, %u bytes of machine code of what was "
+             "called, "
              "run %.3f ms",
-             ms(rm->decode_ns), ms(rm->compile_ns), m->code_end - m->code_start,
-             rm->compiled.space.used, ms(p->run_ns));
+             ms(rm->decode_ns), ms(rm->load_ns), m->code_end - m->code_start, rm->compiled.used,
+             ms(p->run_ns));
 }
 
 // --- Statistics (--stats), a line for every process, also for those that programs have started.

@@ -75,6 +75,11 @@ static void print_title(const struct compiled *c, u32 own)
     printf(": %u bytes, frame %u\n", f->end - f->entry, f->frame);
 }
 
+static u32 entry_at(const struct compiled *c, u64 address)
+{
+    return (u32)((address - (u64)((const u8 *)c->table - c->run)) / sizeof *c->table);
+}
+
 // "   12a:\t<bytes>\t<instruction>"
 static void print_line(const struct compiled *c, char *line)
 {
@@ -88,7 +93,12 @@ static void print_line(const struct compiled *c, char *line)
     line[strcspn(line, "\n")] = 0;
     fputs(line, stdout);
     const char *call = strstr(line, "call ");
-    if (call && (own = func_at(c, strtoull(call + 5, NULL, 16))) != UINT32_MAX) {
+    const char *through = call ? strstr(call, "# 0x") : NULL;
+    if (through)
+        own = entry_at(c, strtoull(through + 2, NULL, 16)) - ENTRY_FUNCS;
+    else
+        own = call ? func_at(c, strtoull(call + 5, NULL, 16)) : UINT32_MAX;
+    if (own < c->module->nfuncs - c->module->nimported_funcs) {
         putchar(' ');
         print_name(c->module, own);
     }
@@ -154,7 +164,8 @@ static bool write_all(int fd, const u8 *p, size_t n)
 bool disassemble(const struct compiled *c, const char *which)
 {
     const struct module *m = c->module;
-    u32 from = 0, to = c->space.used;
+    u32 n = m->nfuncs - m->nimported_funcs, from = n ? c->funcs[0].start : 0;
+    u32 to = n ? c->funcs[n - 1].end : 0;
     if (*which) {
         u32 func = find(m, which);
         if (func == UINT32_MAX) {
@@ -165,7 +176,8 @@ bool disassemble(const struct compiled *c, const char *which)
         to = c->funcs[func - m->nimported_funcs].end;
     }
     int fd = memfd_create("code", MFD_CLOEXEC);
-    bool done = fd >= 0 && write_all(fd, c->space.run, c->space.used);
+    bool done =
+        fd >= 0 && lseek(fd, from, SEEK_SET) >= 0 && write_all(fd, c->run + from, to - from);
     if (!done)
         complain("cannot write the code to a file");
     done = done && print_all(c, fd, from, to);

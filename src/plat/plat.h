@@ -68,8 +68,8 @@ extern const struct plat_costs {
 } plat_costs;
 
 // --- Code memory. One window of address space, so that calls within it are direct, mapped twice:
-// `run` executable and read-only, `write` writable and never executable. What is published cannot
-// be written to, by whatever address.
+// `run` executable and read-only, and right behind that `write`, writable and never executable:
+// there code may have data of its own. What is published cannot be written to, by whatever address.
 struct plat_code {
     u8 *write;
     const u8 *run;

@@ -3,16 +3,13 @@
 // together are the window. Allocation is first fit and splits, freeing merges; so a free needs no
 // memory and cannot fail. Modules are few and compilation is slow against a walk of the list.
 //
-// A compiler does not know how much code it will make, so it gets far more than it can need and the
-// rest is trimmed; pages that were never written cost nothing. What it is about to write is charged
-// a piece at a time (rt_pay_code), and what stays is charged until it is freed.
+// A range is charged whole, from before it is there until it is gone, whatever is in it.
 #include "rt/code.h"
 #include "base/account.h"
 #include "base/heap.h"
 #include "base/lock.h"
 #include "base/lookup.h"
 #include "plat/plat.h"
-#include "wasm/runtime.h"
 
 enum { WINDOW = 1 << 30, PIECE = 256 << 10 };
 
@@ -45,24 +42,28 @@ status code_init(void)
     return OK;
 }
 
+const struct plat_code *code_window(void)
+{
+    return &window.code;
+}
+
+u32 code_offset(const struct code_space *space)
+{
+    return (u32)(space->run - window.code.run);
+}
+
 bool code_contains(const void *pc)
 {
     return (uintptr_t)pc - (uintptr_t)window.code.run < window.code.size;
 }
 
-// The first free range of `size` bytes, or the largest.
+// The first free range of `size` bytes.
 static struct range *find(size_t size)
 {
-    struct range *best = NULL;
-    for (struct range *r = window.first; r; r = r->next) {
-        if (r->used)
-            continue;
-        if (r->size >= size)
-            return r;
-        if (!best || r->size > best->size)
-            best = r;
-    }
-    return best;
+    struct range *r = window.first;
+    while (r && (r->used || r->size < size))
+        r = r->next;
+    return r;
 }
 
 // Cuts r behind `size` bytes with the given node, and merges the rest with a free successor.
@@ -83,64 +84,58 @@ static void merge_next(struct range *r)
     heap_free(next);
 }
 
-static struct range *range_of(const struct code_space *space)
+static void give_range_back(u32 offset)
 {
-    size_t offset = (size_t)(space->run - window.code.run);
-    struct range *r = window.first;
+    spin_acquire(&window.lock);
+    struct range *r = window.first, *before = NULL;
     while (r->offset != offset)
-        r = r->next;
+        before = r, r = r->next;
+    r->used = false;
+    merge_next(r);
+    if (before)
+        merge_next(before);
+    spin_release(&window.lock);
+}
+
+// One of exactly so many bytes; NULL: there is none. `rest` is taken or freed.
+static struct range *take_range(size_t size, struct range *rest)
+{
+    spin_acquire(&window.lock);
+    struct range *r = find(size);
+    if (r && r->size > size)
+        split(r, size, rest), rest = NULL;
+    if (r)
+        r->used = true;
+    spin_release(&window.lock);
+    heap_free(rest);
     return r;
 }
 
-static void give_range_back(const struct code_space *space)
-{
-    spin_acquire(&window.lock);
-    struct range *r = range_of(space);
-    r->used = false;
-    merge_next(r);
-    for (struct range *p = window.first; p != r; p = p->next) {
-        if (p->next == r) {
-            merge_next(p);
-            break;
-        }
-    }
-    spin_release(&window.lock);
-}
-
-status code_alloc(size_t size, size_t least, struct account *payer, struct code_space *out)
+status code_alloc(size_t size, struct account *payer, struct code_space *out)
 {
     *out = (struct code_space){0};
     if (size > WINDOW)
-        size = WINDOW;
-    size = ALIGN_UP(size, PLAT_PAGE);
-    struct range *rest = heap_alloc(sizeof *rest);
-    if (!rest)
-        return ERR_NO_MEMORY;
-    spin_acquire(&window.lock);
-    struct range *r = find(size);
-    if (!r || r->size < least) {
-        spin_release(&window.lock);
-        heap_free(rest);
         return ERR_NO_RESOURCES;
+    size = ALIGN_UP(size, PLAT_PAGE);
+    struct range *rest = heap_zalloc_for(NULL, sizeof *rest), *r;
+    if (!rest || !account_charge(payer, ACCOUNT_KEPT, size)) {
+        heap_free(rest);
+        return ERR_NO_MEMORY;
     }
-    if (r->size > size)
-        split(r, size, rest), rest = NULL;
-    r->used = true;
-    struct code_space space = {
+    status s = ERR_NO_RESOURCES;
+    if ((r = take_range(size, rest)) && (s = plat_code_commit(&window.code, r->offset, size)))
+        give_range_back((u32)r->offset);
+    if (s) {
+        account_discharge(payer, ACCOUNT_KEPT, size);
+        return s;
+    }
+    *out = (struct code_space){
         .write = window.code.write + r->offset,
         .run = window.code.run + r->offset,
-        .capacity = (u32)r->size,
+        .capacity = (u32)size,
         .payer = payer,
     };
-    spin_release(&window.lock);
-    heap_free(rest);
-    status s =
-        plat_code_commit(&window.code, (size_t)(space.run - window.code.run), space.capacity);
-    if (s)
-        give_range_back(&space);
-    else
-        *out = space;
-    return s;
+    return OK;
 }
 
 // As far as it was written to, each page takes its time.
@@ -153,67 +148,29 @@ static void decommit(size_t offset, size_t size)
     }
 }
 
-bool rt_pay_code(struct code_space *space, u64 bytes)
-{
-    bytes = bytes < space->capacity ? ALIGN_UP(bytes, PLAT_PAGE) : space->capacity;
-    if (bytes <= space->paid)
-        return true;
-    if (!account_charge(space->payer, ACCOUNT_KEPT, bytes - space->paid))
-        return false;
-    space->paid = (u32)bytes;
-    return true;
-}
-
-// After the pages are gone.
-static void pay_less(struct code_space *space, u32 bytes)
-{
-    if (bytes >= space->paid)
-        return;
-    account_discharge(space->payer, ACCOUNT_KEPT, space->paid - bytes);
-    space->paid = bytes;
-}
-
-void code_trim(struct code_space *space)
-{
-    size_t keep = ALIGN_UP((size_t)space->used, PLAT_PAGE);
-    keep = keep ? keep : PLAT_PAGE;
-    struct range *rest = keep < space->capacity ? heap_alloc(sizeof *rest) : NULL;
-    if (!rest)
-        return; // it stays larger than it need be
-    size_t start = (size_t)(space->run - window.code.run);
-    decommit(start + keep, space->capacity - keep);
-    spin_acquire(&window.lock);
-    struct range *r = range_of(space);
-    split(r, keep, rest);
-    merge_next(rest);
-    spin_release(&window.lock);
-    space->capacity = (u32)keep;
-    pay_less(space, space->capacity);
-}
-
 void code_free(struct code_space *space)
 {
     if (!space->run)
         return;
-    decommit((size_t)(space->run - window.code.run), space->capacity);
-    give_range_back(space);
-    pay_less(space, 0);
+    decommit(code_offset(space), space->capacity);
+    give_range_back(code_offset(space));
+    account_discharge(space->payer, ACCOUNT_KEPT, space->capacity);
     *space = (struct code_space){0};
 }
 
-status code_open(const struct code_space *space)
+status code_open(const struct code_space *space, u32 from, u32 size)
 {
-    size_t start = (size_t)(space->run - window.code.run);
-    return plat_code_open(&window.code, start, space->capacity);
+    return plat_code_open(&window.code, code_offset(space) + from, size);
 }
 
-void code_publish(const struct code_space *space)
+void code_publish(const struct code_space *space, u32 from, u32 size)
 {
-    size_t at = (size_t)(space->run - window.code.run), size = space->capacity;
-    for (size_t n; size; at += n, size -= n) {
-        n = size < PIECE ? size : PIECE;
+    size_t at = code_offset(space) + (from & ~(u32)(PLAT_PAGE - 1));
+    size_t end = code_offset(space) + ALIGN_UP((size_t)from + size, PLAT_PAGE);
+    for (size_t n; at < end; at += n) {
+        n = end - at < PIECE ? end - at : PIECE;
         plat_code_publish(&window.code, at, n);
-        if (n < size)
+        if (n == PIECE)
             look_up();
     }
 }

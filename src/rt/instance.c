@@ -178,7 +178,7 @@ static void make_refs(struct instance *in)
         u32 func = in->module->refs[i];
         const u8 *code = NULL;
         if (c->engine->code)
-            code = c->space.run + c->funcs[func - m->nimported_funcs].entry;
+            code = module_code(in->module, func);
         go_on(i, NULL);
         refs[i] = (struct vm_func){
             .code = code,
@@ -439,7 +439,7 @@ bool instance_start(struct instance *in, struct vm_func *out)
     *out = (struct vm_func){
         .vm = &in->vm, .type = module_func_type(m, m->start)->id, .index = m->start};
     if (c->engine->code)
-        out->code = c->space.run + c->funcs[m->start - m->nimported_funcs].entry;
+        out->code = module_code(in->module, m->start);
     out->ref = out;
     return true;
 }

@@ -24,7 +24,7 @@ enum { POOL_MAX = 256 };
 
 static struct memory_slot *new_slot(const struct realm *r)
 {
-    struct memory_slot *slot = heap_zalloc_unpaid(sizeof *slot);
+    struct memory_slot *slot = heap_zalloc_for(NULL, sizeof *slot);
     u8 *p = slot ? plat_reserve(thread_room(r) + MEMORY_RESERVATION) : NULL;
     if (!p) {
         heap_free(slot);

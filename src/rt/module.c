@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Loading: bytes are decoded, types get their numbers in the realm, the engine validates and
-// compiles all bodies into a range of the code window, and the code is published. Nothing of a
-// module runs before all of it is valid.
+// Loading: bytes are decoded, types get their numbers in the realm, and the engine validates all
+// bodies. Nothing of a module runs before all of it is valid.
 #include "rt/instance.h"
 #include "base/lookup.h"
 #include "plat/plat.h"
-#include "rt/code.h"
 
 static status intern_types(struct realm *s, struct module_record *r, struct error *e)
 {
@@ -42,36 +40,23 @@ static status list_refs(struct module_record *r, struct error *e)
     return OK;
 }
 
-// Far more than code can need, for what is left is given back: no engine makes 24 bytes out of one.
-static status allocate_code(struct module_record *r, struct error *e)
-{
-    const struct module *m = r->pub.m;
-    u64 bytes = m->code_end - m->code_start, count = m->nfuncs - m->nimported_funcs;
-    u64 size = bytes * 24 + count * 256 + (64 << 10);
-    if (code_alloc(size, PLAT_PAGE, heap_payer(r), &r->pub.compiled.space))
-        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of code memory");
-    return OK;
-}
-
-static status compile(struct realm *s, struct module_record *r, struct error *e)
+static status load_bodies(struct realm *s, struct module_record *r, struct error *e)
 {
     const struct module *m = r->pub.m;
     struct compiled *c = &r->pub.compiled;
     c->module = m;
     c->funcs = heap_array(m->nfuncs - m->nimported_funcs, sizeof *c->funcs);
-    if (!c->funcs)
-        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for functions");
-    if (s->engine->code && allocate_code(r, e))
-        return e->code;
-    status result = s->engine->compile(c, e);
+    status result = c->funcs ? OK : ERR_NO_MEMORY;
+    if (!result && s->engine->code)
+        result = module_code_init(r);
     if (result)
-        return error_set(e, result, ERROR_NO_OFFSET, "%s", status_text(result));
-    c->engine = s->engine; // from now on there is something to free
-    if (s->engine->code) {
-        code_trim(&c->space);
-        code_publish(&c->space);
-    }
-    return OK;
+        return error_set(e, result, ERROR_NO_OFFSET, "no memory for %u functions", m->nfuncs);
+    c->engine = s->engine;
+    if (s->engine->code && s->at_once)
+        result = module_compile_all(r, e);
+    else
+        result = s->engine->load(c, e);
+    return result ? error_set(e, result, ERROR_NO_OFFSET, "%s", status_text(result)) : OK;
 }
 
 // A few at a time.
@@ -99,7 +84,7 @@ static void destroy(struct module_record *r)
     drop_types(s, r);
     if (c->engine)
         c->engine->free(c);
-    code_free(&c->space);
+    module_code_free(r);
     heap_free(c->funcs);
     memories_forget(s, r->image);
     plat_image_free(r->image);
@@ -128,9 +113,9 @@ static status load(struct realm *s, struct module_record *r, const u8 *bytes, si
     r->instance_size = instance_bytes(r->pub.m);
     r->pub.decode_ns = decoded - start;
     if ((result = intern_types(s, r, e)) || (result = list_refs(r, e)) ||
-        (result = compile(s, r, e)))
+        (result = load_bodies(s, r, e)))
         return result;
-    r->pub.compile_ns = plat_now() - decoded;
+    r->pub.load_ns = plat_now() - decoded;
     enlist(s, r);
     return OK;
 }

@@ -232,6 +232,11 @@ void store_use_cells(struct store *s)
     s->realm->cells = true;
 }
 
+void store_compile_at_once(struct store *s)
+{
+    s->realm->at_once = true;
+}
+
 static const struct host_func *offer_find(const struct host_module *m, const char *name, u32 length)
 {
     for (const struct host_offer *o = m->offers; o; o = o->next)
@@ -250,10 +255,10 @@ static const struct host_func *offer_find(const struct host_module *m, const cha
 
 static struct code_space *new_thunk_space(struct realm *s)
 {
-    struct thunk_space *space = heap_zalloc_unpaid(sizeof *space);
+    struct thunk_space *space = heap_zalloc_for(NULL, sizeof *space);
     if (!space)
         return NULL;
-    if (code_alloc(THUNK_SPACE, THUNK_SPACE, NULL, &space->space)) {
+    if (code_alloc(THUNK_SPACE, NULL, &space->space)) {
         heap_free(space);
         return NULL;
     }
@@ -265,12 +270,12 @@ static struct code_space *new_thunk_space(struct realm *s)
 static const void *write_thunk(struct code_space *space, const struct functype *type)
 {
     u32 offset, before = space->used;
-    if (code_open(space))
+    if (code_open(space, 0, space->capacity))
         return NULL;
     bool made = !fast_host_thunk(space, type, &offset);
     if (!made)
         space->used = before;
-    code_publish(space);
+    code_publish(space, 0, space->capacity);
     return made ? space->run + offset : NULL;
 }
 

@@ -28,16 +28,18 @@ void store_empty(struct store *s);
 // Bytes of its memories and tables.
 u64 store_memory_used(const struct store *s, u64 *peak);
 
-// --- Modules. Decodes, validates and compiles; the bytes must outlive the module. The code is
-// shared by all instances.
+// --- Modules. Decodes and validates; the bytes must outlive the module. Code is shared by all
+// instances: a function is compiled when it is first called.
 struct rt_module {
     struct module *m;
     struct compiled compiled;
-    u64 decode_ns, compile_ns; // how long it took; compile includes the validation of bodies
+    u64 decode_ns, load_ns; // how long it took; the second is mostly validation of bodies
 };
 status rt_module_load(struct store *s, const u8 *bytes, size_t size, struct rt_module **out,
                       struct error *e);
 void rt_module_free(struct rt_module *m); // only when it has no instance any more
+// From now on all functions of a module are compiled when it is loaded.
+void store_compile_at_once(struct store *s);
 
 // --- Host modules: named functions given by tables. `type` is "params:results" of i I f F r e (i32
 // i64 f32 f64 funcref externref), for instance "iiI:i". A "!" behind: threads pass their turn on by

@@ -53,6 +53,8 @@ static void realm_free(struct realm *r)
     threads_release(r);
     memories_release(r);
     types_free(&r->types);
+    if (r->engine->code)
+        r->engine->end(r->idle_compiler);
     heap_free(r);
 }
 

@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "base/vec.h"
 #include "rt/rt.h"
+#include "wasm/runtime.h"
 
 #define LIST_ADD(head, item)                                                                       \
     do {                                                                                           \
@@ -103,10 +104,19 @@ void names_forget(struct store *s, const struct instance *i);
 void names_drop(struct store *s); // registrations and items
 void names_free(struct realm *r);
 
-// --- Modules (module.c)
+// --- Modules (module.c), and when their functions are compiled (compile.c)
+struct code_chunk {
+    struct code_chunk *next;
+    struct code_space space;
+    u32 first[]; // for each page: of the own functions that begin there, one + 1; then
+                 // func_code.next
+};
+
 struct module_record {
     struct rt_module pub;
     struct realm *realm;
+    struct code_chunk
+        *chunks; // newest first; that one is being filled. In the oldest one the table
     struct module_record *next, **self;
     u32 users;                // instances, and whoever has loaded it
     u32 ntypes;               // how many of its types are interned
@@ -119,6 +129,23 @@ struct module_record {
     // none has yet.
     const struct vm_func **bound;
 };
+
+// With a table in which no function has been compiled.
+status module_code_init(struct module_record *m);
+void module_code_free(struct module_record *m); // a zeroed one is fine
+status module_compile_all(struct module_record *m, struct error *e);
+// What a vm_func of the function is called by.
+static inline const void *module_code(const struct module_record *m, u32 func)
+{
+    const struct compiled *c = &m->pub.compiled;
+    const u8 **entry = &c->table[ENTRY_FUNCS + func - m->pub.m->nimported_funcs];
+    const u8 *code = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+    return code == arch_stub_first ? arch_stub_first_of : code;
+}
+// NULL: it has no code there.
+const struct code_chunk *module_chunk_at(const struct module_record *m, const u8 *pc);
+// The own function that has a place there, or one past the last.
+u32 module_func_at(const struct module_record *m, const u8 *pc);
 
 void module_used(struct module_record *m);   // an instance more
 void module_unused(struct module_record *m); // a user less; the last one frees it
@@ -134,9 +161,12 @@ enum { POOL_WARM = 16 }; // so many that lie in a pool may keep pages that nobod
 
 struct realm {
     const struct engine *engine;
-    bool closing;  // nothing is kept for later
-    bool cells;    // store_use_cells
-    spinlock lock; // of everything below
+    bool closing;                   // nothing is kept for later
+    bool cells;                     // store_use_cells
+    bool at_once;                   // store_compile_at_once
+    u32 ncompilers;                 // at work on small functions; atomic
+    struct compiler *idle_compiler; // or NULL; atomic
+    spinlock lock;                  // of everything below
     struct type_table types;
     struct host_module *hosts;
     struct module_record *modules;

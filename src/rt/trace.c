@@ -50,12 +50,6 @@ struct walk {
 
 // --- pc -> function
 
-static bool has_code(const struct module_record *m, const u8 *pc)
-{
-    const struct code_space *c = &m->pub.compiled.space;
-    return (u64)(pc - c->run) < c->capacity;
-}
-
 // With the realm's lock, which keeps one that nobody uses any more from going. False: it is about
 // to.
 static bool take_if_used(struct module_record *m)
@@ -76,7 +70,7 @@ static struct module_record *module_at(const struct store *s, const u8 *pc)
     struct module_record *kept = NULL;
     spin_acquire(lock);
     struct module_record *m = s->realm->modules;
-    for (u32 looked = 1; m && !has_code(m, pc); looked++) {
+    for (u32 looked = 1; m && !module_chunk_at(m, pc); looked++) {
         m = m->next;
         if (!m || looked < AT_ONCE || !take_if_used(m))
             continue;
@@ -93,20 +87,6 @@ static struct module_record *module_at(const struct store *s, const u8 *pc)
     return m;
 }
 
-// The function whose code has the byte at that offset, as an index among the own ones; count: none.
-static u32 own_func_at(const struct compiled *c, u32 count, u32 offset)
-{
-    u32 low = 0, high = count;
-    while (low < high) {
-        u32 middle = low + (high - low) / 2;
-        if (c->funcs[middle].entry <= offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low && offset < c->funcs[low - 1].end ? low - 1 : count;
-}
-
 static struct module_record *func_at(const struct store *s, const u8 *pc, u32 *func)
 {
     struct module_record *r = module_at(s, pc);
@@ -114,7 +94,7 @@ static struct module_record *func_at(const struct store *s, const u8 *pc, u32 *f
         return NULL;
     const struct module *m = r->pub.m;
     u32 count = m->nfuncs - m->nimported_funcs;
-    u32 own = own_func_at(&r->pub.compiled, count, (u32)(pc - r->pub.compiled.space.run));
+    u32 own = module_func_at(r, pc);
     *func = own + m->nimported_funcs;
     return own < count ? r : NULL;
 }

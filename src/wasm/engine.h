@@ -7,15 +7,13 @@
 #include "wasm/vmctx.h"
 
 // Memory that code is written to. The bytes are written through `write` and run at `run` once
-// published; they are the same memory, mapped twice. Nothing is written past `capacity`: emitters
-// check before each instruction. Nor past `paid`, but where nobody pays (rt_pay_code).
+// published; they are the same memory, mapped twice. Nothing is written past `capacity`.
 struct code_space {
     u8 *write;
-    const u8 *run; // NULL: it is only looked at
+    const u8 *run;
     u32 capacity;
     u32 used;
-    u32 paid;
-    struct account *payer; // NULL: nobody
+    struct account *payer; // for all of its pages; NULL: nobody
 };
 
 // A frame of a stack trace.
@@ -25,11 +23,12 @@ struct trace_frame {
     u32 offset; // in the module's bytes; 0 when unknown
 };
 
-// The parts of a function, as offsets in the code space: prologue, body, epilogue, code that rarely
-// runs.
+// The parts of a function, as offsets in the code memory: prologue, body, epilogue, code that
+// rarely runs.
 struct func_code {
     u32 start, entry, body, epilogue, cold, end; // from start to entry there is padding
     u32 frame; // bytes from the stack pointer in the body up to the return address
+    u32 next;  // for whoever has given it its place
 };
 
 // A place in machine code.
@@ -39,23 +38,45 @@ struct code_site {
     u32 frame; // bytes from the stack pointer to the return address, prologue and epilogue included
 };
 
-// One module compiled by one engine. `funcs` has an element per own function.
+// What compiled code calls other than itself: a table of addresses for each module, in pages of the
+// code memory that are never published. It begins with stubs (arch/arch.h); behind them stands an
+// entry for each own function, which is that of arch_stub_first until the function is compiled. So
+// code that has been published is never written to again.
+enum code_entry { ENTRY_LINK, ENTRY_HELPER, ENTRY_TRAP, ENTRY_POLL, ENTRY_FUNCS };
+
+// One module compiled by one engine. `funcs` has an element per own function, which is zero while
+// that is not compiled.
 struct compiled {
     const struct engine *engine;
     const struct module *module;
     struct func_code *funcs;
-    struct code_space space;
+    u8 *write; // the code memory: offset 0 as written and as run
+    const u8 *run;
+    const u8 **table;
+    u32 used;   // bytes of machine code
     void *data; // the engine's own, freed by engine->free
 };
 
+struct compiler; // at work on one function at a time
+
 struct engine {
     const char *name;
-    bool code; // makes machine code: needs a code space
+    bool code; // makes machine code
 
-    // Validates and compiles all bodies of c->module; c->funcs and c->space are there. Errors:
-    // those of validation, and ERR_NO_MEMORY when the code space is full.
-    status (*compile)(struct compiled *c, struct error *e);
+    // Validates all bodies of c->module, and makes of them what the engine needs before they can
+    // run. Errors: those of validation, ERR_NO_MEMORY.
+    status (*load)(struct compiled *c, struct error *e);
     void (*free)(struct compiled *c);
+
+    // Machine code: validates and compiles a function into memory of its own, *size bytes, and puts
+    // them where they are to run, at a multiple of 16, from where they call others. Several CPUs
+    // may do so for the same module. It can go on with others, also after an error, and must be
+    // ended at last.
+    struct compiler *(*begin)(void); // NULL: no memory
+    status (*compile)(struct compiler *k, const struct compiled *c, u32 func, u32 *size,
+                      struct error *e);
+    void (*place)(struct compiler *k, u32 offset, struct func_code *out);
+    void (*end)(struct compiler *k); // NULL is fine
 
     // Calls a function of an instance (f is canonical and not of the host) on the running
     // coroutine: slots hold the arguments, then the results. Returns ERR_TRAP after a trap, with

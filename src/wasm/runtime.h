@@ -6,8 +6,6 @@
 #pragma once
 #include "wasm/vmctx.h"
 
-struct code_space;
-
 // Old size in pages, or -1. Never traps.
 s32 rt_memory_grow(struct vmctx *vm, u32 pages);
 enum trap rt_memory_copy(struct vmctx *vm, u32 dst, u32 src, u32 n);
@@ -42,8 +40,6 @@ __attribute__((noreturn)) void rt_trap(struct vmctx *vm, enum trap trap);
 __attribute__((noreturn)) void rt_exit(struct vmctx *vm, u32 code);
 // Charges bytes that the thread will keep until it ends; a trap if nobody pays.
 void rt_pay_stack(struct vmctx *vm, size_t bytes);
-// Charges the first `bytes` of the space to its payer, before they are written to. False: refused.
-bool rt_pay_code(struct code_space *space, u64 bytes);
 // For host functions that can block: raises the trap that thread_interrupt has asked for, if any.
 // To be called when a blocking call was interrupted (EINTR), and before one that may take long.
 void rt_check_interrupt(struct vmctx *vm);
@@ -56,10 +52,17 @@ enum trap rt_interrupted(struct vmctx *vm);
 extern const u8 arch_stub_preempt[];
 void rt_preempted(struct vmctx *vm);
 
-// What compiled code calls C through when its stack pointer is below a limit of the thread: for a
-// function of the runtime in R11; and for a thunk, before its call, R10 is how far down the stack
-// is to be there.
-extern const u8 arch_stub_runtime[], arch_stub_room[];
+// What compiled code calls C through: a function of this file that is in R11; rt_trap, with the
+// trap in EAX; and a thunk, when its stack pointer is below a limit of the thread, with R10 as how
+// far down the stack is to be there.
+extern const u8 arch_stub_helper[], arch_stub_trap[], arch_stub_room[];
+
+// Where a function is called that has not been compiled yet: that is done, and it goes on there.
+// For a call through the module's table, and for one of the vm_func in R11, which then has the
+// function.
+extern const u8 arch_stub_first[], arch_stub_first_of[];
+// What they call: of the vm_func in vm->scratch, or of the call that returns to thread->last_sp[0].
+const void *rt_first_call(struct vmctx *vm);
 
 // The stub that compiled code calls functions of other instances through (arch/arch.h): R11 = the
 // vm_func.

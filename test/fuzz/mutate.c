@@ -272,8 +272,10 @@ static u64 compile(const struct bytes *in)
     struct rt_module *m;
     struct error e = {0};
     u64 used = 0;
+    if (s)
+        store_compile_at_once(s);
     if (s && rt_module_load(s, in->at, in->count, &m, &e) == OK) {
-        used = m->compiled.space.used;
+        used = m->compiled.used;
         rt_module_free(m);
     }
     store_free(s);

@@ -100,11 +100,13 @@ def deep(what, greedy):
     return module(f"""
   (func $large (param $n i32) {large} {use} (drop (call $null)))
   (func $r (param $n i32) (result i32) {DEEP[what]}
-    (i32.add (call $r (i32.add (local.get $n) (i32.const 1))) (local.get $n)))
+    (if (result i32) (i32.lt_s (local.get $n) (i32.const 0)) (then (i32.const 0))
+      (else (i32.add (call $r (i32.add (local.get $n) (i32.const 1))) (local.get $n)))))
   (func $sibling (param i32) (loop $l (drop (call $thread_yield)) (br $l)))
   (elem (i32.const 1) func $sibling)
   (func (export "_start")
     (drop (call $thread_spawn (i32.const 1) (i32.const 0) (i32.const 0)))
+    (drop (call $thread_yield)) (drop (call $r (i32.const -1))) ;; both are compiled
     {EXHAUST if greedy else ''}
     (drop (call $r (i32.const 0))))""", what == "wait")
 
@@ -113,6 +115,7 @@ def waiting(what, depth, threads=48):
     """Threads that park at that depth when all memory is gone."""
     return module(f"""
   (func $r (param $n i32) (result i32)
+    (if (i32.lt_s (local.get $n) (i32.const 0)) (then (return (i32.const 0))))
     (if (result i32) (i32.eqz (local.get $n)) (then {WAITING[what]} (i32.const 1))
       (else (i32.add (call $r (i32.sub (local.get $n) (i32.const 1))) (local.get $n)))))
   (func $thread (param i32)
@@ -130,6 +133,7 @@ def waiting(what, depth, threads=48):
     (local.set $i (i32.const 0))
     (loop $y (drop (call $thread_yield))
       (br_if $y (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 300))))
+    (drop (call $r (i32.const -1))) ;; it is compiled
     {EXHAUST}
     (drop (call $object_signal (global.get $gate) (i32.const 0) (i32.const 16)))
     (local.set $i (i32.const 0))

@@ -10,6 +10,7 @@
 #pragma once
 #include "fast/state.h"
 #include "rt/rt.h"
+#include "wasm/runtime.h"
 #include "test/unit/heap.h"
 
 #include <stdio.h>
@@ -391,8 +392,6 @@ struct object {
     u8 *memory;
 };
 
-enum { CANARY = 64 };
-
 static bool object_decode(struct object *o, const u8 *bytes, size_t size)
 {
     struct error e = {0};
@@ -414,24 +413,36 @@ static void object_drop_code(struct object *o)
     o->memory = NULL;
 }
 
+// The table lies in front of the code.
 static status object_compile(struct object *o, u32 capacity, struct error *e)
 {
     u32 n = o->m->nfuncs - o->m->nimported_funcs;
+    u32 table = ALIGN_UP((ENTRY_FUNCS + n) * (u32)sizeof(u8 *), 64u);
     *e = (struct error){0};
-    o->memory = aligned_alloc(4096, ALIGN_UP((size_t)capacity + CANARY, (size_t)4096));
-    memset(o->memory + capacity, 0xa5, CANARY);
-    o->c = (struct compiled){.module = o->m,
+    o->memory = aligned_alloc(4096, ALIGN_UP((size_t)table + capacity, (size_t)4096));
+    o->c = (struct compiled){.engine = &fast_engine,
+                             .module = o->m,
                              .funcs = calloc(n + 1, sizeof *o->c.funcs),
-                             .space = {.write = o->memory, .run = o->memory, .capacity = capacity}};
-    status s = fast_engine.compile(&o->c, e);
-    if (!s)
-        o->c.engine = &fast_engine;
-    for (u32 i = 0; i < CANARY; i++)
-        if (o->memory[capacity + i] != 0xa5) {
-            failed++;
-            printf("%s: wrote beyond a code space of %u bytes\n", about, capacity);
+                             .write = o->memory,
+                             .run = o->memory,
+                             .table = (const u8 **)(void *)o->memory,
+                             .used = table};
+    for (u32 i = 0; i < ENTRY_FUNCS + n; i++)
+        o->c.table[i] = arch_stub_first;
+    struct compiler *k = fast_engine.begin();
+    status s = k ? OK : ERR_NO_MEMORY;
+    for (u32 i = 0, size; i < n && !s; i++) {
+        if ((s = fast_engine.compile(k, &o->c, i + o->m->nimported_funcs, &size, e)))
+            break;
+        if (size > table + capacity - o->c.used) {
+            s = error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no room");
             break;
         }
+        fast_engine.place(k, o->c.used, &o->c.funcs[i]);
+        o->c.table[ENTRY_FUNCS + i] = o->memory + o->c.funcs[i].entry;
+        o->c.used = ALIGN_UP(o->c.used + size, 16u);
+    }
+    fast_engine.end(k);
     return s;
 }
 
@@ -489,11 +500,13 @@ static void offsets_of(const struct object *o, u32 func, const u8 *starts, u32 s
 static void same_code(const struct object *a, const struct object *b)
 {
     u32 n = a->m->nfuncs - a->m->nimported_funcs;
-    CHECK_IS(b->c.space.used, a->c.space.used);
+    CHECK_IS(b->c.used, a->c.used);
     CHECK_IS(memcmp(a->c.funcs, b->c.funcs, n * sizeof *a->c.funcs), 0);
     // Calls are relative, and the runtime is where it is: nothing depends on where the code lies.
-    if (a->c.space.used == b->c.space.used)
-        CHECK_IS(memcmp(a->memory, b->memory, a->c.space.used), 0);
+    for (u32 i = 0; i < n && a->c.used == b->c.used; i++) {
+        const struct func_code *f = &a->c.funcs[i];
+        CHECK_IS(memcmp(a->memory + f->start, b->memory + f->start, f->end - f->start), 0);
+    }
 }
 
 static void twice(const struct buf *bytes, u32 samples)

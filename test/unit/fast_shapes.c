@@ -6,7 +6,9 @@
 // they do. A heap or a code space that ends anywhere must end the compilation cleanly.
 #include "test/unit/fast.h"
 
+#include <fcntl.h>
 #include <time.h>
+#include <unistd.h>
 
 // --- Shapes. Each makes function 0, "i:i", of a size that goes with n.
 
@@ -525,6 +527,7 @@ static void test_out_of_proportion(void (*make)(struct mod *m, u32 n), const cha
         struct store *s = store_create(&fast_engine);
         struct rt_module *module;
         struct error e = {0};
+        store_compile_at_once(s);
         status got = rt_module_load(s, bytes.at, bytes.size, &module, &e);
         store_free(s);
         struct pair p;
@@ -552,26 +555,20 @@ static void test_twice(const struct shape *shape)
 
 // --- Things that run out
 
-// Every size of code space: OK or full, and never a byte beyond.
-static void test_full(const struct shape *shape, u32 n, u32 step)
+// Whatever its size, a body is compiled in the first room for code that is large enough; that
+// nothing is written beyond one is the heap's to see.
+static void test_room(const struct shape *shape, u32 n, u32 step)
 {
-    struct buf bytes = shaped(shape, n);
-    struct object o;
-    struct error e;
-    if (!object_decode(&o, bytes.at, bytes.size))
-        return;
-    CHECK_IS(object_compile(&o, plenty(&o), &e), OK);
-    u32 used = o.c.space.used, wrong = 0;
-    object_drop_code(&o);
-    for (u32 capacity = 0; capacity < used; capacity += step) {
-        status s = object_compile(&o, capacity, &e);
-        wrong += s != ERR_NO_MEMORY || e.code != ERR_NO_MEMORY || !*e.text;
-        object_drop_code(&o);
+    for (u32 i = 1; i < n; i += step) {
+        struct buf bytes = shaped(shape, i);
+        struct object o;
+        struct error e;
+        if (!object_decode(&o, bytes.at, bytes.size))
+            return;
+        CHECK_IS(object_compile(&o, plenty(&o), &e), OK);
+        object_free(&o);
+        free(bytes.at);
     }
-    CHECK_IS(wrong, 0);
-    CHECK_IS(object_compile(&o, used + 3 * FAST_STEP, &e), OK);
-    object_free(&o);
-    free(bytes.at);
 }
 
 // The nth allocation of a load fails, for every n until none is left to fail.
@@ -584,6 +581,7 @@ static void test_heap_failures(const struct shape *shape, u32 n)
     for (; !m && k < 100000; k++) {
         struct store *s = store_create(&fast_engine);
         struct error e = {0};
+        store_compile_at_once(s);
         test_heap.left = k;
         status got = rt_module_load(s, bytes.at, bytes.size, &m, &e);
         test_heap.left = -1;
@@ -597,6 +595,78 @@ static void test_heap_failures(const struct shape *shape, u32 n)
     }
     CHECK_IS(m != NULL, true);
     CHECK_IS(k > 10, true);
+    free(bytes.at);
+}
+
+// Three functions that have not been called: 0 calls 1, and 2 through the table, which calls 1.
+static struct buf uncalled(void)
+{
+    struct mod m = {0};
+    u32 type = mod_type(&m, "i:i");
+    struct buf f[3] = {body(0, 0), body(0, 0), body(0, 0)};
+    op1(&f[0], OP_local_get, 0);
+    op1(&f[0], OP_call, 1);
+    op1(&f[0], OP_local_get, 0);
+    i32_const(&f[0], 2);
+    op2(&f[0], OP_call_indirect, type, 0);
+    op(&f[0], OP_i32_add);
+    op1(&f[1], OP_local_get, 0);
+    i32_const(&f[1], 3);
+    op(&f[1], OP_i32_mul);
+    op1(&f[2], OP_local_get, 0);
+    op1(&f[2], OP_call, 1);
+    i32_const(&f[2], 1);
+    op(&f[2], OP_i32_add);
+    for (u32 i = 0; i < COUNT(f); i++)
+        mod_func(&m, type, &f[i]);
+    return mod_finish(&m);
+}
+
+static bool writable(const u8 *p)
+{
+    int zeros = open("/dev/zero", O_RDONLY);
+    bool done = read(zeros, (u8 *)(uintptr_t)p, 1) == 1;
+    close(zeros);
+    return done;
+}
+
+// The nth allocation of a first call, and of those that it leads to, fails: the call traps, and the
+// next one does what it should.
+static void test_first_calls(void)
+{
+    struct buf bytes = uncalled();
+    static struct outcome out;
+    size_t live = test_heap.live;
+    u64 five = 5;
+    long k = 0;
+    bool whole = false;
+    about = "first calls";
+    for (; !whole && k < 10000; k++) {
+        struct run r;
+        if (!run_start(&r, &fast_engine, &bytes))
+            return;
+        const struct compiled *c = &r.m->compiled;
+        CHECK_IS(c->used, 0);
+        test_heap.left = k;
+        run_call(&r, "0", &five, 1, &out);
+        whole = test_heap.left > 0;
+        test_heap.left = -1;
+        if (out.s)
+            CHECK_IS(out.trap, TRAP_CODE);
+        CHECK_IS(out.s, out.s ? ERR_TRAP : OK);
+        CHECK_IS(out.s && whole, false);
+        run_call(&r, "0", &five, 1, &out);
+        CHECK_IS(out.s, OK);
+        CHECK_IS(out.slots[0], 31);
+        for (u32 i = 0; i < 3; i++) {
+            CHECK_IS(c->funcs[i].end != 0, true);
+            CHECK_IS(writable(c->write + c->funcs[i].entry), false);
+            CHECK_IS(writable(c->write + c->funcs[i].end - 1), false);
+        }
+        store_free(r.s);
+        CHECK_IS(test_heap.live, live);
+    }
+    CHECK_IS(whole && k > 10, true);
     free(bytes.at);
 }
 
@@ -688,10 +758,11 @@ int main(void)
     test_wide_types();
     test_out_of_proportion(branches_of_many, "branches with many values", 5000);
     test_out_of_proportion(calls_of_many, "calls with many results", 400);
+    test_first_calls();
     for (u32 i = 0; i < COUNT(shapes); i++) {
         test_twice(&shapes[i]);
-        test_full(&shapes[i], 50, 37);
-        test_full(&shapes[i], 700, 509); // more than FAST_STEP, out of line too
+        test_room(&shapes[i], 300, 1);
+        test_room(&shapes[i], 3000, 177); // more than FAST_STEP, out of line too
         test_heap_failures(&shapes[i], 200);
         test_linear(&shapes[i]);
     }

@@ -21,8 +21,17 @@ static bool test_heap_fails(void)
     return false;
 }
 
+// Behind each block, against who writes there.
+enum { TEST_HEAP_GUARD = 16 };
+
+static u8 *test_heap_guard(void *block)
+{
+    return (u8 *)block + malloc_usable_size(block) - TEST_HEAP_GUARD;
+}
+
 static void *test_heap_count(void *block)
 {
+    memset(test_heap_guard(block), 0xa5, TEST_HEAP_GUARD);
     test_heap.live += malloc_usable_size(block);
     if (test_heap.live > test_heap.peak)
         test_heap.peak = test_heap.live;
@@ -32,17 +41,20 @@ static void *test_heap_count(void *block)
 void *raw_alloc(size_t size, struct account *payer)
 {
     (void)payer;
-    return test_heap_fails() ? NULL : test_heap_count(malloc(size ? size : 1));
+    return test_heap_fails() ? NULL : test_heap_count(malloc(size + TEST_HEAP_GUARD));
 }
 
 void *raw_zalloc(size_t size, struct account *payer)
 {
     (void)payer;
-    return test_heap_fails() ? NULL : test_heap_count(calloc(1, size ? size : 1));
+    return test_heap_fails() ? NULL : test_heap_count(calloc(1, size + TEST_HEAP_GUARD));
 }
 
 void raw_free(void *block)
 {
+    for (u32 i = 0; block && i < TEST_HEAP_GUARD; i++)
+        if (test_heap_guard(block)[i] != 0xa5)
+            abort();
     test_heap.live -= malloc_usable_size(block);
     free(block);
 }
@@ -54,7 +66,7 @@ size_t raw_size(const void *block)
 
 size_t raw_room(const void *block)
 {
-    return malloc_usable_size((void *)block);
+    return malloc_usable_size((void *)block) - TEST_HEAP_GUARD;
 }
 
 // Always moves, so that stale pointers show.

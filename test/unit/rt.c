@@ -147,20 +147,42 @@ static u32 toy_of(const struct module *m, u32 func_index)
     return m->bytes[m->funcs[func_index].start + 2];
 }
 
-static status toy_compile(struct compiled *c, struct error *e)
+static status toy_load(struct compiled *c, struct error *e)
 {
-    const struct module *m = c->module;
-    (void)e;
-    for (u32 i = m->nimported_funcs; i < m->nfuncs; i++) {
-        const struct toy *t = &toys[toy_of(m, i)];
-        u32 size = (u32)(t->end - t->start);
-        memcpy(c->space.write + c->space.used, t->start, size);
-        struct func_code *f = &c->funcs[i - m->nimported_funcs];
-        f->entry = c->space.used;
-        f->end = f->entry + size;
-        c->space.used += size;
-    }
+    (void)c, (void)e;
     return OK;
+}
+
+struct compiler {
+    const struct compiled *c;
+    const struct toy *toy;
+};
+
+static struct compiler *toy_begin(void)
+{
+    return heap_alloc(sizeof(struct compiler));
+}
+
+static status toy_compile(struct compiler *k, const struct compiled *c, u32 func, u32 *size,
+                          struct error *e)
+{
+    k->c = c;
+    (void)e;
+    k->toy = &toys[toy_of(k->c->module, func)];
+    *size = (u32)(k->toy->end - k->toy->start);
+    return OK;
+}
+
+static void toy_place(struct compiler *k, u32 offset, struct func_code *out)
+{
+    u32 size = (u32)(k->toy->end - k->toy->start);
+    memcpy(k->c->write + offset, k->toy->start, size);
+    *out = (struct func_code){.start = offset, .entry = offset, .end = offset + size};
+}
+
+static void toy_ended(struct compiler *k)
+{
+    heap_free(k);
 }
 
 static void toy_free(struct compiled *c)
@@ -173,7 +195,7 @@ static status toy_call(const struct compiled *c, const struct vm_func *f, u64 *s
     const struct functype *t = module_func_type(c->module, f->index);
     struct abi_stack area = abi_stack_of(t);
     u64 stack[64] = {0};
-    struct arch_call call = {.code = f->code,
+    struct arch_call call = {.func = f,
                              .vm = f->vm,
                              .stack = stack,
                              .nstack = area.args / 8,
@@ -204,15 +226,19 @@ static struct code_site toy_site_of(const struct compiled *c, u32 func_index, co
     u32 toy = toy_of(c->module, func_index);
     return (struct code_site){
         .offset = exact ? func_index * 16 + return_address : 0,
-        .frame = pc - c->space.run < entry + TOY_PROLOGUE ? 0 : toy_frames[toy],
+        .frame = pc - c->run < entry + TOY_PROLOGUE ? 0 : toy_frames[toy],
     };
 }
 
 static const struct engine toy_engine = {
     .name = "toy",
     .code = true,
-    .compile = toy_compile,
+    .load = toy_load,
     .free = toy_free,
+    .begin = toy_begin,
+    .compile = toy_compile,
+    .place = toy_place,
+    .end = toy_ended,
     .call = toy_call,
     .site_of = toy_site_of,
 };
@@ -879,36 +905,35 @@ static bool writable(const u8 *p)
 static void code_ranges(void)
 {
     struct code_space a, b, c, all;
-    CHECK_IS(code_alloc(100, 100, NULL, &a), OK);
+    CHECK_IS(code_alloc(100, NULL, &a), OK);
     CHECK_IS(a.capacity, 4096);
-    CHECK_IS(code_alloc(1 << 20, 1 << 20, NULL, &b), OK);
-    CHECK_IS(code_alloc(100, 100, NULL, &c), OK);
-    b.used = 5000;
-    memset(b.write, 0xc3, b.used);
-    code_trim(&b);
-    CHECK_IS(b.capacity, 8192);
-    CHECK(writable(b.write + b.used));
-    code_publish(&b);
+    CHECK_IS(code_alloc(1 << 20, NULL, &b), OK);
+    CHECK_IS(code_alloc(100, NULL, &c), OK);
+    CHECK(b.write - b.run == (long)code_window()->size);
+    memset(b.write, 0xc3, 5000);
+    CHECK(writable(b.write + 5000));
+    code_publish(&b, 0, 5000);
     CHECK(!writable(b.write) && !writable(b.write + 8191) && !writable(b.run));
+    CHECK(writable(b.write + 8192));
     ((void (*)(void))(uintptr_t)b.run)();
-    CHECK_IS(code_open(&b), OK);
-    CHECK(writable(b.write + b.used) && !writable(b.run));
-    b.write[4999] = 0xc3;
-    code_publish(&b);
-    CHECK(!writable(b.write));
-    ((void (*)(void))(uintptr_t)(b.run + 4999))();
+    CHECK_IS(code_open(&b, 4096, 4096), OK);
+    CHECK(writable(b.write + 5000) && !writable(b.write) && !writable(b.run + 5000));
+    b.write[5001] = 0xc3;
+    code_publish(&b, 5001, 1);
+    CHECK(!writable(b.write + 5001));
+    ((void (*)(void))(uintptr_t)(b.run + 5001))();
     CHECK(code_contains(b.run) && !code_contains(b.write) && !code_contains(&a));
     const u8 *was = b.run;
     code_free(&b);
-    CHECK_IS(code_alloc(1 << 20, 1 << 20, NULL, &b), OK);
+    CHECK_IS(code_alloc(1 << 20, NULL, &b), OK);
     CHECK(b.run == was);
     CHECK_IS(b.write[0], 0); // the pages were given back
     code_free(&a);
     code_free(&c);
     code_free(&b);
-    CHECK_IS(code_alloc(SIZE_MAX / 2, 1 << 29, NULL, &all), OK);
-    CHECK_IS(all.capacity, 1 << 30);
-    CHECK_IS(code_alloc(1, 1, NULL, &a), ERR_NO_RESOURCES);
+    CHECK_IS(code_alloc(SIZE_MAX / 2, NULL, &all), ERR_NO_RESOURCES);
+    CHECK_IS(code_alloc(1 << 30, NULL, &all), OK);
+    CHECK_IS(code_alloc(1, NULL, &a), ERR_NO_RESOURCES);
     code_free(&all);
 }
 

@@ -85,7 +85,8 @@ func arch_enter
     mov CALL_GPR + 0x18(%rbx), %rcx
     mov CALL_GPR + 0x20(%rbx), %r8
     mov CALL_GPR + 0x28(%rbx), %r9
-    call *CALL_CODE(%rbx)
+    mov CALL_FUNC(%rbx), %r11
+    call *VM_FUNC_CODE(%r11)
     .globl arch_enter_return
     .hidden arch_enter_return
 arch_enter_return:
@@ -315,8 +316,8 @@ endfunc \name
     hand arch_stub_hand, 0
     hand arch_stub_hand8, 16
 
-// Calls a C function of the instance and keeps every register but the flags and r11: the other caller-saved ones here,
-// the rest by C. Compiled code uses the low halves of the vector registers only. The stack is aligned to 8 bytes at least.
+// Calls a C function of the instance and keeps every register but the flags and r11, which gets its result: the other
+// caller-saved ones here, the rest by C. Compiled code uses the low halves of the vector registers only. The stack is aligned to 8 bytes at least.
     .macro call_keeping_all function
     push %rbp
     .irp r, rax, rcx, rdx, rsi, rdi, r8, r9, r10
@@ -330,6 +331,7 @@ endfunc \name
     .endr
     mov %r14, %rdi
     call \function
+    mov %rax, %r11
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     movaps 16 * \n(%rsp), %xmm\n
     .endr
@@ -418,14 +420,49 @@ endfunc arch_stub_room
     call arch_stub_room
     jmp *VM_FUNC_CODE(%r11)
 
-// The same for a function of the runtime, whose address is in r11.
-func arch_stub_runtime
-    lea -READY(%rsp), %r10
+// A function of the runtime, whose address is in r11.
+func arch_stub_helper
+    mov VMCTX_THREAD(%r14), %rax
+    cmp VM_THREAD_DIRECT_LIMIT(%rax), %rsp
+    jb 1f
+    mov %rsp, VM_THREAD_LAST_SP(%rax)
+    jmp *%r11
+1:  lea -READY(%rsp), %r10
     call arch_stub_room
     mov VMCTX_THREAD(%r14), %rax
     mov %rsp, VM_THREAD_LAST_SP(%rax)
     jmp *%r11
-endfunc arch_stub_runtime
+endfunc arch_stub_helper
+
+// eax = enum trap
+func arch_stub_trap
+    mov VMCTX_THREAD(%r14), %rcx
+    mov %rsp, VM_THREAD_LAST_SP(%rcx)
+    mov %r14, %rdi
+    mov %eax, %esi
+    jmp rt_trap
+endfunc arch_stub_trap
+
+// The first call of a function, with everything as at a call. Which one, the vm_func in r11 says; or r11 is nothing, and the
+// place where it returns to does.
+func arch_stub_first
+    xor %r11d, %r11d
+    .size arch_stub_first, . - arch_stub_first
+    .globl arch_stub_first_of
+    .hidden arch_stub_first_of
+    .type arch_stub_first_of, @function
+arch_stub_first_of:
+    mov VMCTX_THREAD(%r14), %rax
+    cmp VM_THREAD_DIRECT_LIMIT(%rax), %rsp
+    jae 1f
+    lea -READY(%rsp), %r10
+    call arch_stub_room
+    mov VMCTX_THREAD(%r14), %rax
+1:  mov %rsp, VM_THREAD_LAST_SP(%rax)
+    mov %r11, VMCTX_SCRATCH(%r14)
+    call_keeping_all rt_first_call
+    jmp *%r11
+    .size arch_stub_first_of, . - arch_stub_first_of
 
 // Between two instructions of compiled code; where to go on is in the thread. Not a place where anything may change.
 func arch_stub_preempt

@@ -32,7 +32,7 @@ AT(vm_host, direct, VM_HOST_DIRECT);
 AT(vm_link, ret, VM_LINK_RET);
 AT(vm_link, vm, VM_LINK_VM);
 _Static_assert(sizeof(struct vm_link) == VM_LINK_SIZE, "vm_link");
-AT(arch_call, code, CALL_CODE);
+AT(arch_call, func, CALL_FUNC);
 AT(arch_call, vm, CALL_VM);
 AT(arch_call, gpr, CALL_GPR);
 AT(arch_call, xmm, CALL_XMM);

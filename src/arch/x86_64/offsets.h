@@ -34,7 +34,7 @@
 #define VM_LINK_VM 8
 #define VM_LINK_SIZE 16
 
-#define CALL_CODE 0
+#define CALL_FUNC 0
 #define CALL_VM 8
 #define CALL_GPR 16
 #define CALL_XMM 64

@@ -101,21 +101,19 @@ status plat_code_window(size_t size, struct plat_code *out)
     int file = memfd_create("nebulet-code", MFD_CLOEXEC);
     if (file < 0)
         return ERR_NO_RESOURCES;
-    void *run = MAP_FAILED, *write = MAP_FAILED;
-    if (!ftruncate(file, (off_t)size)) {
-        run = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, file, 0);
-        write = mmap(NULL, size, PROT_NONE, MAP_SHARED | MAP_NORESERVE, file, 0);
-    }
-    if (run == MAP_FAILED || write == MAP_FAILED) {
+    enum { SHARED = MAP_SHARED | MAP_NORESERVE };
+    u8 *run = MAP_FAILED, *write = MAP_FAILED;
+    if (!ftruncate(file, (off_t)size))
+        run = mmap(NULL, 2 * size, PROT_NONE, SHARED, file, 0);
+    if (run != MAP_FAILED)
+        write = mmap(run + size, size, PROT_NONE, SHARED | MAP_FIXED, file, 0);
+    if (write == MAP_FAILED || mprotect(run, size, PROT_READ | PROT_EXEC)) {
         if (run != MAP_FAILED)
-            munmap(run, size);
-        if (write != MAP_FAILED)
-            munmap(write, size);
+            munmap(run, 2 * size);
         close(file);
         return ERR_NO_MEMORY;
     }
-    madvise(run, size, MADV_DONTDUMP);
-    madvise(write, size, MADV_DONTDUMP);
+    madvise(run, 2 * size, MADV_DONTDUMP);
     code_file = file;
     *out = (struct plat_code){write, run, size};
     return OK;
