@@ -258,8 +258,8 @@ static void bushes(void)
     links(6);
 }
 
-// Makes the next of the chain, which is sent what it takes to go on; the last one says how deep
-// that is. `done` closes when somebody has ended instead.
+// Makes the next of the chain, which is sent what it takes to go on, and says how deep it is. The
+// last one says 0; or `done` closes, since it ended for want of memory before it could.
 static void next(u32 depth, u32 module, u32 done)
 {
     char args[] = "keeps.wasm\0link";
@@ -270,9 +270,10 @@ static void next(u32 depth, u32 module, u32 done)
     s64 again = p >= 0 ? nb_handle_duplicate(module, NEBULET_SAME_RIGHTS) : p;
     sent[0] = (u32)again;
     depth++;
+    nb_channel_send(done, &depth, sizeof depth, NULL, 0, NOW);
     if (again < 0 || nb_channel_send(ends[0], &depth, sizeof depth, sent, 2, NOW) ||
         nb_process_start((u32)p))
-        nb_channel_send(done, &depth, sizeof depth, NULL, 0, NOW);
+        nb_channel_send(done, &(u32){0}, sizeof depth, NULL, 0, NOW);
 }
 
 static void goes_on(void)
@@ -288,8 +289,10 @@ static void chain(void)
     u32 near, far;
     pair(&near, &far);
     next(0, own_module(), far);
-    s64 n = recv_word(near, FOREVER);
-    print(n, n > 1 ? 0 : n);
+    s64 n, deepest = 0;
+    while ((n = recv_word(near, FOREVER)) > 0)
+        deepest = n;
+    print(deepest, deepest > 1 ? 0 : n);
 }
 
 // --- In threads: each goes some 400 KiB down its stack and waits there
