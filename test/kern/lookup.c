@@ -276,7 +276,6 @@ static const struct {
     {"compiles_one", compiles_one},
     {"compiles_locals", compiles_locals},
     {"compiles_data", compiles_data},
-    {"traps", traps},
     {"tables", tables},
     {"grows", grows},
     {"polls", polls},
@@ -284,6 +283,7 @@ static const struct {
     {"paths", paths},
     {"shares", shares},
     {"arguments", arguments},
+    {"traps", traps}, // last: what it has started is told of to the end when it has been killed
 };
 
 // --- Who waits
