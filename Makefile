@@ -31,12 +31,10 @@ PC_FLAGS = -fno-pie -mcmodel=small -fno-asynchronous-unwind-tables -falign-funct
 PC_WHOLE = $(if $(filter src/plat/%,$1),,-flto)
 PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold=30 unroll-runtime=false \
 	vectorize-loops=false vectorize-slp=false align-loops=1 align-all-functions=1)
-# The image is to be small, and most of it runs once; faults, memory and the compiler are worth more,
-# but for what compiles rare instructions or runs once a function. -Os also makes the interpreter one
-# for little space.
-PC_HOT = src/base/heap.c src/base/slab.c src/base/account.c $(patsubst %,src/kern/%.c,sched process thread share queue turn handover pace channel object handle) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc) src/rt/trap.c src/rt/thread.c $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb memory heap)
-PC_RARE = $(patsubst %,src/fast/%.c,convert float atomic divide compare runtime cold fast)
-PC_SIZE = $(if $(filter $(PC_RARE),$1),-Oz,$(if $(filter $(PC_HOT) src/wasm/validate% src/fast/% src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz)))
+# The image is to be small, and most of it runs once, the compiler once a function; faults, memory and
+# validation are worth more. -Os also makes the interpreter one for little space.
+PC_HOT = src/base/heap.c src/base/slab.c src/base/account.c $(patsubst %,src/kern/%.c,sched process thread share queue turn handover pace channel object handle) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc) src/rt/trap.c src/rt/thread.c src/fast/enter.c $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb memory heap)
+PC_SIZE = $(if $(filter $(PC_HOT) src/wasm/validate% src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz))
 PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb)
 
 WARN = -Wall -Wextra -Wshadow -Wswitch-enum -Wmissing-prototypes

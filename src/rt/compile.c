@@ -50,6 +50,12 @@ static status chunk_new(struct module_record *r, size_t size, struct code_chunk 
     return s;
 }
 
+static size_t table_bytes(const struct module *m)
+{
+    size_t entries = ENTRY_FUNCS + (size_t)(m->nfuncs - m->nimported_funcs);
+    return ALIGN_UP(entries * sizeof(u8 *), (size_t)PLAT_PAGE);
+}
+
 // With room for the code of most modules. Who has used up all memory later can still call what it
 // has never called.
 status module_code_init(struct module_record *r)
@@ -57,14 +63,13 @@ status module_code_init(struct module_record *r)
     struct compiled *c = &r->pub.compiled;
     const struct module *m = c->module;
     size_t n = m->nfuncs - m->nimported_funcs, bytes = m->code_end - m->code_start;
-    size_t table = ALIGN_UP((ENTRY_FUNCS + n) * sizeof *c->table, PLAT_PAGE);
-    status s = chunk_new(r, table + bytes * 2 + n * 64, &r->chunks);
+    status s = chunk_new(r, table_bytes(m) + bytes * 2 + n * 64, &r->chunks);
     if (s)
         return s;
     c->write = code_window()->write;
     c->run = code_window()->run;
     c->table = (const u8 **)(void *)r->chunks->space.write;
-    r->chunks->space.used = (u32)table;
+    r->chunks->space.used = (u32)table_bytes(m);
     c->table[ENTRY_LINK] = arch_stub_link;
     c->table[ENTRY_HELPER] = arch_stub_helper;
     c->table[ENTRY_TRAP] = arch_stub_trap;
@@ -169,7 +174,8 @@ static void enter(struct module_record *r, u32 own, const struct place *p,
     spin_release(&r->realm->lock);
 }
 
-static status put(struct module_record *r, struct compiler *k, u32 own, u32 size)
+// `alone`: nobody runs anything of the module yet, and what is written is published later.
+static status put(struct module_record *r, struct compiler *k, u32 own, u32 size, bool alone)
 {
     struct place p;
     struct func_code f;
@@ -177,24 +183,27 @@ static status put(struct module_record *r, struct compiler *k, u32 own, u32 size
     if (s)
         return s;
     const struct code_space *space = &p.chunk->space;
-    if (p.from % PLAT_PAGE && (s = code_open(space, p.from & ~(u32)(PLAT_PAGE - 1), PLAT_PAGE))) {
+    if (!alone && p.from % PLAT_PAGE &&
+        (s = code_open(space, p.from & ~(u32)(PLAT_PAGE - 1), PLAT_PAGE))) {
         give_place(r, &p);
         return s;
     }
     r->pub.compiled.engine->place(k, code_offset(space) + p.from, &f);
-    code_publish(space, p.from, size);
+    if (!alone)
+        code_publish(space, p.from, size);
     enter(r, own, &p, &f);
     return OK;
 }
 
 // --- Compiling
 
-static status compile(struct module_record *r, struct compiler *k, u32 own, struct error *e)
+static status compile(struct module_record *r, struct compiler *k, u32 own, bool alone,
+                      struct error *e)
 {
     const struct compiled *c = &r->pub.compiled;
     u32 size;
     status s = c->engine->compile(k, c, c->module->nimported_funcs + own, &size, e);
-    if (!s && (s = put(r, k, own, size)))
+    if (!s && (s = put(r, k, own, size, alone)))
         error_set(e, s, ERROR_NO_OFFSET, "no memory for code");
     return s;
 }
@@ -205,8 +214,12 @@ status module_compile_all(struct module_record *r, struct error *e)
     struct compiler *k = c->engine->begin();
     status s = k ? OK : ERR_NO_MEMORY;
     for (u32 i = 0; i < c->module->nfuncs - c->module->nimported_funcs && !s; i++)
-        s = compile(r, k, i, e);
+        s = compile(r, k, i, true, e);
     c->engine->end(k);
+    for (struct code_chunk *p = r->chunks; p; p = p->next) {
+        u32 from = p->next ? 0 : (u32)table_bytes(c->module);
+        code_publish(&p->space, from, p->space.used - from);
+    }
     return s;
 }
 
@@ -227,7 +240,7 @@ static struct compiler *swap_idle(struct realm *r, struct compiler *k)
 static status compile_with(struct module_record *r, struct compiler *k, u32 own)
 {
     struct error e = {0};
-    return k ? compile(r, k, own, &e) : ERR_NO_MEMORY;
+    return k ? compile(r, k, own, false, &e) : ERR_NO_MEMORY;
 }
 
 static status first_call(struct thread *t, struct module_record *r, u32 own)
