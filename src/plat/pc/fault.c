@@ -85,6 +85,8 @@ void fault_interrupt(struct frame *f)
     if (f->vector == VECTOR_SPURIOUS)
         return;
     struct cpu *c = this_cpu();
+    if (f->vector - VECTOR_DEVICE < PLAT_INTERRUPTS)
+        device_interrupt((u32)(f->vector - VECTOR_DEVICE));
     apic_end();
     if (c->idle)
         tlb_wake(c);
