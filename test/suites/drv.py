@@ -66,6 +66,17 @@ def random_bytes(bench, engine, machine, devices):
         raise base.Failed(base.excerpt(out))
 
 
+def alone(bench, engine, name, devices, files=None, words=(), machine="microvm", limit=200):
+    """A program that owns devices itself."""
+    words = [f"engine={engine}", "may=63", *words, f"init=/{name}.wasm", "--"]
+    found, rest = boot.run_many(bench, words, dict(files or {}, **{f"{name}.wasm": build(name)}),
+                                machine=machine, limit=limit, flags=[*MODERN, *devices])
+    if len(found) != 1:
+        raise base.Failed(f"it has not come to an end\n{base.excerpt(rest)}")
+    out, err, code = found[0]
+    base.Result(code, out, err).check(0, name.encode() + b"\n")
+
+
 def cases(bench):
     if not shutil.which(boot.QEMU[0]):
         raise base.Unavailable("QEMU is not installed (qemu-system-x86)")
@@ -78,3 +89,11 @@ def cases(bench):
         yield base.Case("random bytes, registers in a page with another's", engine,
                         lambda e=engine: random_bytes(bench, e, "microvm", [
                             "-device", "virtio-rng-device", "-device", "virtio-net-device"]))
+        yield base.Case("a driver killed every 50 ms", engine, lambda e=engine: alone(
+            bench, e, "killed", ["-device", "virtio-rng-device"], {"driver.wasm": driver("virtio-rng")}))
+        yield base.Case("random calls on devices", engine, lambda e=engine: alone(
+            bench, e, "hostile", ["-device", "virtio-rng-device", "-device", "virtio-net-device"]))
+        yield base.Case("random calls on a device alone in its page", engine, lambda e=engine: alone(
+            bench, e, "hostile", ["-device", "virtio-rng-device"]))
+        yield base.Case("random calls without devices", engine, lambda e=engine: alone(
+            bench, e, "hostile", []))
