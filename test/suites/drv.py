@@ -89,6 +89,8 @@ def cases(bench):
         yield base.Case("random bytes, registers in a page with another's", engine,
                         lambda e=engine: random_bytes(bench, e, "microvm", [
                             "-device", "virtio-rng-device", "-device", "virtio-net-device"]))
+        yield base.Case("random bytes, q35", engine,
+                        lambda e=engine: random_bytes(bench, e, "q35", ["-device", "virtio-rng-pci"]))
         yield base.Case("a driver killed every 50 ms", engine, lambda e=engine: alone(
             bench, e, "killed", ["-device", "virtio-rng-device"], {"driver.wasm": driver("virtio-rng")}))
         yield base.Case("random calls on devices", engine, lambda e=engine: alone(

@@ -16,11 +16,12 @@ enum { VIRTIO_QUEUE_MAX = 256 };
 
 struct virtio {
     nebulet_handle device, interrupt;
-    volatile uint8_t *registers; // mapped; NULL: by calls
+    volatile uint8_t *registers; // of range `mapped`, in this memory; NULL: by calls
+    uint32_t mapped;
     bool pci;
     struct virtio_part {
         uint32_t range, offset;
-    } common, notify, isr, config; // PCI: where these are
+    } common, notify, config; // where these registers are
     uint32_t notify_multiplier;
     uint64_t features; // that both have
 };
@@ -57,7 +58,7 @@ static inline uint32_t virtio_queue_bytes(uint32_t size)
 void virtio_queue(struct virtio *v, struct virtio_queue *q, uint32_t number, uint32_t size,
                   const struct virtio_memory *m, uint32_t offset);
 void virtio_ready(struct virtio *v); // all queues are there
-uint32_t virtio_config(struct virtio *v, uint32_t offset, uint32_t bytes);
+uint32_t virtio_config(const struct virtio *v, uint32_t offset, uint32_t bytes);
 
 enum { VIRTIO_NEXT = 1, VIRTIO_DEVICE_WRITES = 2 };
 void virtio_describe(struct virtio_queue *q, uint32_t i, uint64_t physical, uint32_t bytes,

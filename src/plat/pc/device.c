@@ -17,7 +17,6 @@
 
 enum { MAGIC, VERSION, DEVICE_ID, STATUS = 28 }; // virtio 1.2, 4.2.2, in words
 enum { MAGIC_VALUE = 0x74726976, VIRTIO_VENDOR = 0x1af4, MMIO_SIZE_MAX = 65536 };
-enum { NO_DEVICE = UINT32_MAX };
 
 u64 plat_interrupts;
 
@@ -26,7 +25,8 @@ u32 device_count;
 
 static u32 lock; // of what follows, and of being looked for
 static struct {
-    u32 device, n; // whose
+    bool used;
+    u32 device, n; // whose it is, or was last
 } lines[PLAT_INTERRUPTS];
 
 // --- Finding them
@@ -78,6 +78,8 @@ static void add_mmio(u64 size, u64 base, u64 input)
                   .interrupts = 1,
                   .dma = true,
                   .ranges = {{.kind = RANGE_MEMORY, .base = base, .size = (u32)size}}},
+        .status = base + 4 * STATUS,
+        .status_bytes = 4,
         .inputs = {(u8)input},
         .how = ROUTE_LEVEL,
     };
@@ -135,9 +137,8 @@ static const struct plat_device *get(u32 n)
     if (!__atomic_load_n(&looked, __ATOMIC_ACQUIRE)) {
         spin_lock(&lock);
         if (!looked) {
-            for (u32 i = 0; i < PLAT_INTERRUPTS; i++)
-                lines[i].device = NO_DEVICE;
             read_command_line();
+            pci_scan();
         }
         __atomic_store_n(&looked, true, __ATOMIC_RELEASE);
         spin_unlock(&lock);
@@ -147,36 +148,59 @@ static const struct plat_device *get(u32 n)
 
 // --- Using them
 
-static void start(u32 n)
+static u32 load(u64 at, u32 bytes)
 {
-    (void)n;
+    if (bytes == 1)
+        return *(volatile u8 *)at;
+    return bytes == 2 ? *(volatile u16 *)at : *(volatile u32 *)at;
 }
 
-static bool stop(u32 n)
+static void store(u64 at, u32 bytes, u32 value)
 {
-    volatile u32 *r = registers_at(devices[n].about.ranges[0].base);
-    r[STATUS] = 0;
-    return r[STATUS] == 0;
-}
-
-static status read(u32 n, u32 range, u32 offset, u32 bytes, u32 *value)
-{
-    u64 at = devices[n].about.ranges[range].base + offset;
-    *value = bytes == 1   ? *(volatile u8 *)at
-             : bytes == 2 ? *(volatile u16 *)at
-                          : *(volatile u32 *)at;
-    return OK;
-}
-
-static status write(u32 n, u32 range, u32 offset, u32 bytes, u32 value)
-{
-    u64 at = devices[n].about.ranges[range].base + offset;
     if (bytes == 1)
         *(volatile u8 *)at = (u8)value;
     else if (bytes == 2)
         *(volatile u16 *)at = (u16)value;
     else
         *(volatile u32 *)at = value;
+}
+
+static void start(u32 n)
+{
+    if (devices[n].about.bus == BUS_PCI)
+        pci_start(&devices[n]);
+}
+
+// Virtio 1.2, 2.4: with 0 in its status a device forgets its queues, and is done with them when it
+// says so.
+static bool stop(u32 n)
+{
+    const struct found *d = &devices[n];
+    store(d->status, d->status_bytes, 0);
+    if (load(d->status, d->status_bytes))
+        return false;
+    if (d->about.bus == BUS_PCI)
+        pci_stop(d);
+    return true;
+}
+
+static status read(u32 n, u32 range, u32 offset, u32 bytes, u32 *value)
+{
+    const struct plat_range *r = &devices[n].about.ranges[range];
+    if (r->kind == RANGE_MEMORY)
+        *value = load(r->base + offset, bytes);
+    else
+        *value =
+            pci_read((u32)r->base, offset) >> 8 * (offset & 3) & (UINT32_MAX >> (32 - 8 * bytes));
+    return OK;
+}
+
+static status write(u32 n, u32 range, u32 offset, u32 bytes, u32 value)
+{
+    const struct plat_range *r = &devices[n].about.ranges[range];
+    if (r->kind != RANGE_MEMORY)
+        return ERR_ACCESS_DENIED;
+    store(r->base + offset, bytes, value);
     return OK;
 }
 
@@ -193,75 +217,108 @@ static status registers(u32 n, u32 range, struct plat_shared **out)
 static struct plat_shared *memory(u32 n, size_t size, u64 *address)
 {
     struct plat_shared *m = shared_run(size);
-    (void)n;
     if (m)
         *address = shared_address(m);
+    if (m && devices[n].about.bus == BUS_PCI)
+        pci_reach(&devices[n]);
     return m;
 }
 
 // --- Interrupts
 
-static u32 how_of(u32 line)
+static const struct found *of(u32 line)
 {
-    return devices[lines[line].device].how | (VECTOR_DEVICE + line);
+    return &devices[lines[line].device];
 }
 
-static u32 input_of(u32 line)
+enum { MSIX_ADDRESS, MSIX_ADDRESS_HIGH, MSIX_DATA, MSIX_MASK, MSIX_WORDS };
+#define MESSAGE_ADDRESS 0xfee00000u
+
+static volatile u32 *message(u32 line)
 {
-    return devices[lines[line].device].inputs[lines[line].n];
+    return (volatile u32 *)of(line)->msix + MSIX_WORDS * lines[line].n;
 }
 
-// An input of the machine leads to one line at a time.
-static bool in_use(u32 input)
+// What has come while it was quiet comes then, but an edge, which is not kept quiet.
+static void quiet(u32 line, bool on)
 {
+    const struct found *d = of(line);
+    if (d->msix)
+        message(line)[MSIX_MASK] = on;
+    else
+        apic_mask(d->inputs[lines[line].n],
+                  d->how | (VECTOR_DEVICE + line) | (on ? ROUTE_MASKED : 0));
+}
+
+static void lead(u32 line)
+{
+    const struct found *d = of(line);
+    if (d->msix) {
+        volatile u32 *m = message(line);
+        m[MSIX_ADDRESS] = MESSAGE_ADDRESS | cpu0.apic_id << 12;
+        m[MSIX_ADDRESS_HIGH] = 0;
+        m[MSIX_DATA] = VECTOR_DEVICE + line;
+        m[MSIX_MASK] = 0;
+    } else {
+        apic_route(d->inputs[lines[line].n], d->how | (VECTOR_DEVICE + line));
+    }
+}
+
+// An input of the machine, or a message, leads to one line at a time.
+static bool in_use(u32 device, u32 n)
+{
+    const struct found *d = &devices[device];
     for (u32 i = 0; i < PLAT_INTERRUPTS; i++)
-        if (lines[i].device != NO_DEVICE && input_of(i) == input)
+        if (lines[i].used && (d->msix ? lines[i].device == device && lines[i].n == n
+                                      : !of(i)->msix && of(i)->inputs[lines[i].n] == d->inputs[n]))
             return true;
     return false;
 }
 
 static s64 connect(u32 device, u32 n)
 {
-    s64 line = 0;
+    u32 line = 0;
     spin_lock(&lock);
-    while (line < PLAT_INTERRUPTS && lines[line].device != NO_DEVICE)
+    bool busy = in_use(device, n);
+    while (line < PLAT_INTERRUPTS && lines[line].used)
         line++;
-    if (in_use(devices[device].inputs[n]))
-        line = ERR_BAD_STATE;
-    else if (line == PLAT_INTERRUPTS)
-        line = ERR_NO_RESOURCES;
-    if (line >= 0) {
+    if (!busy && line < PLAT_INTERRUPTS) {
         lines[line].device = device;
         lines[line].n = n;
-        apic_route(input_of((u32)line), how_of((u32)line));
+        __atomic_store_n(&lines[line].used, true, __ATOMIC_RELEASE);
+        lead(line);
     }
     spin_unlock(&lock);
-    return line;
+    return busy ? ERR_BAD_STATE : line < PLAT_INTERRUPTS ? (s64)line : ERR_NO_RESOURCES;
 }
 
 static void disconnect(u32 line)
 {
     spin_lock(&lock);
-    apic_mask(input_of(line), how_of(line) | ROUTE_MASKED);
-    lines[line].device = NO_DEVICE;
+    quiet(line, true);
+    __atomic_store_n(&lines[line].used, false, __ATOMIC_RELEASE);
     __atomic_and_fetch(&plat_interrupts, ~(1ull << line), __ATOMIC_RELAXED);
     spin_unlock(&lock);
 }
 
+static bool stays_up(const struct found *d)
+{
+    return d->msix || d->how & ROUTE_LEVEL;
+}
+
 static void ready(u32 line)
 {
-    if (devices[lines[line].device].how & ROUTE_LEVEL)
-        apic_mask(input_of(line), how_of(line));
+    if (stays_up(of(line)))
+        quiet(line, false);
 }
 
 // One that was on its way when its line was disconnected is nobody's.
 void device_interrupt(u32 line)
 {
-    u32 device = __atomic_load_n(&lines[line].device, __ATOMIC_RELAXED);
-    if (device == NO_DEVICE)
+    if (!__atomic_load_n(&lines[line].used, __ATOMIC_ACQUIRE))
         return;
-    if (devices[device].how & ROUTE_LEVEL)
-        apic_mask(input_of(line), how_of(line) | ROUTE_MASKED);
+    if (stays_up(of(line)))
+        quiet(line, true);
     __atomic_or_fetch(&plat_interrupts, 1ull << line, __ATOMIC_RELEASE);
 }
 
