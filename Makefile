@@ -59,7 +59,7 @@ LIB_SRC = $(filter-out src/main/%,$(SRC)) $(wildcard $(CORE_MAIN))
 UNIT_SRC = $(wildcard test/unit/*.c)
 FUZZ_SHARED = test/fuzz/generate.c test/fuzz/reduce.c $(wildcard test/fuzz/*.h)
 FUZZ = build/fuzz/differ build/fuzz/plain build/fuzz/mutate build/asan/fuzz/mutate build/fuzz/decode
-C_FILES = $(wildcard $(foreach d,src src/* src/*/*,$d/*.[ch]) test/*/*.[ch] user/*/*.[ch] sdk/*/*.[ch] sdk/*/*/*.[ch] bench/*.[ch] bench/*/*.[ch])
+C_FILES = $(wildcard $(foreach d,src src/* src/*/*,$d/*.[ch]) test/*/*.[ch] user/*/*.[ch] user/*/*/*.[ch] sdk/*/*.[ch] sdk/*/*/*.[ch] bench/*.[ch] bench/*/*.[ch])
 TOOLS = build/.tools
 
 # `make V=1` prints whole commands.
@@ -212,7 +212,8 @@ SDK_FILES = $(SDK_HEADERS) $(patsubst %,$(SDK)/%,lib/libsip.a lib/libsip-freesta
 SDK_CC = $(CC) --config=$(SDK)/nebulet-freestanding.cfg -std=gnu11 -O2 $(WARN)
 SIP_CC = $(CC) --config=$(SDK)/nebulet.cfg -std=gnu11 -O2 $(WARN)
 EXAMPLES = c rust assemblyscript
-GUESTS = build/guest/wordfreq.wasm build/user/init.wasm \
+DRIVERS = $(patsubst user/drv/%/,build/drv/%.wasm,$(wildcard user/drv/*/))
+GUESTS = build/guest/wordfreq.wasm build/user/init.wasm $(DRIVERS) \
 	$(patsubst user/demo/%.c,build/demo/%.wasm,$(filter-out user/demo/wordfreq.c,$(wildcard user/demo/*.c)))
 
 # Tables and types are the platform's own; a guest sees the errors that calls return, and no others.
@@ -254,6 +255,12 @@ build/user/%.wasm: $(wildcard user/*/*.[ch]) $(SDK_FILES)
 	@mkdir -p $(@D)
 	$(call say,GUEST $@)
 	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/$*/*.c) -o $@
+
+# A driver's fences are to be there: a device is another processor.
+build/drv/%.wasm: $(wildcard user/drv/*.[ch] user/drv/*/*.[ch]) $(SDK_FILES)
+	@mkdir -p $(@D)
+	$(call say,GUEST $@)
+	$Q$(SIP_CC) -matomics -Wl,--strip-debug $(wildcard user/drv/*.c user/drv/$*/*.c) -o $@
 
 userspace: $(SDK_FILES) $(GUESTS) ## libsip, user/* and the examples of sdk/, below build/
 	@check/install sdk || true
@@ -301,7 +308,7 @@ check: build/nebulet build/stub $(SDK_FILES) ## layers, reading list, format, wa
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -Werror -fsyntax-only $(filter %.c,$(CORE_SRC) $(PC_SRC))
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. $(filter %.c,$(HOST_SRC)) $(UNIT_SRC)
 	$(SDK_CC) -ffreestanding -Werror -fsyntax-only $(SDK_SRC)
-	$(SIP_CC) -Werror -fsyntax-only $(wildcard user/*/*.c sdk/examples/*/*.c test/sdk/*.c)
+	$(SIP_CC) -Werror -fsyntax-only $(wildcard user/*/*.c user/drv/*/*.c sdk/examples/*/*.c test/sdk/*.c)
 
 bench: all ## speed, side by side with other engines
 	@check/install bench

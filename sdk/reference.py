@@ -30,7 +30,7 @@ would have had to; `TIMED_OUT` says that the time is over. A call that waits par
 # By the tens of the calls' numbers.
 GROUPS = {0: "Handles", 1: "Modules and processes", 2: "Channels", 3: "Streams", 4: "Events and waiting",
           5: "Threads", 6: "Time", 7: "Watchdog", 8: "Random numbers", 9: "Services",
-          11: "Shared memory", 10: "Console and end"}
+          11: "Shared memory", 12: "Devices", 10: "Console and end"}
 
 WIDTH = 110  # of a paragraph
 MEMORY = {"IN", "BUFFER", "LIST", "OUT", "MAYBE", "WORD"}

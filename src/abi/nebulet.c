@@ -163,6 +163,7 @@ static __attribute__((noinline)) void finish(struct vmctx *vm, const char *name,
 #define PRIVILEGE_MAY_SERVE NEBULET_MAY_SERVE
 #define PRIVILEGE_MAY_CONNECT NEBULET_MAY_CONNECT
 #define PRIVILEGE_MAY_PRINT NEBULET_MAY_PRINT
+#define PRIVILEGE_MAY_DEVICES NEBULET_MAY_DEVICES
 
 // A call comes with its arguments in registers (vm_direct_fn), which the checks then work on: from
 // compiled code, if there are at most six and nobody wants a trace. Or it comes with cells.

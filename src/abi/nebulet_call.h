@@ -25,6 +25,8 @@ typedef struct event object_event;
 typedef struct timer object_timer;
 typedef struct module_object object_module;
 typedef struct memory_object object_memory;
+typedef struct device object_device;
+typedef struct interrupt object_interrupt;
 
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
     struct call_##name {                                                                           \

@@ -7,7 +7,7 @@ s64 call_memory_create(struct vmctx *vm, struct process *p, const struct call_me
 {
     (void)vm;
     struct memory_object *m;
-    status s = memory_object_new(p, a->bytes, &m);
+    status s = memory_object_new(p, NULL, a->bytes, &m);
     return s ? s : call_give(p, &m->object, HANDLE_ALL_RIGHTS);
 }
 

@@ -39,6 +39,8 @@ enum nebulet_limit {
     NEBULET_WAIT_MAX = 1024,      // items of object_wait_many
     NEBULET_MAPPINGS_MAX = 64,    // of memory objects, in a process
     NEBULET_NAME_MAX = 63,        // bytes of a name of a process or service
+    NEBULET_DMA_MAX = 2097152,    // bytes of memory for a device, in one piece
+    NEBULET_RANGES = 7,           // of a device; of one on the PCI bus the first six are BARs
 };
 
 // What a process may do beyond its handles; a child has no more than its parent.
@@ -48,7 +50,10 @@ enum nebulet_privilege {
     NEBULET_MAY_CONNECT = 4, // service_connect
     NEBULET_MAY_PRINT = 8,   // print, and standard streams
     NEBULET_MAY_FILES = 16,  // the directories of its parent
-    NEBULET_MAY_ALL = 31,
+    NEBULET_MAY_DEVICES =
+        32, // device_list, device_open: who may have any device may have all memory
+    NEBULET_MAY_ALL = 63,
+    NEBULET_MAY_USUAL = 31, // of a program for which nothing else is said
 };
 
 // process_create. Bytes that the caller's struct does not have count as 0, which is the default.
@@ -108,6 +113,19 @@ struct nebulet_wait {
     uint32_t observed; // out
 };
 
+// device_list, device_info
+enum nebulet_bus { NEBULET_VIRTIO_MMIO = 1, NEBULET_PCI, NEBULET_PC };
+enum nebulet_range { NEBULET_NO_RANGE, NEBULET_REGISTERS, NEBULET_PORTS, NEBULET_CONFIGURATION };
+struct nebulet_device {
+    uint32_t bus;        // enum nebulet_bus
+    uint32_t vendor, id; // PCI's; of NEBULET_VIRTIO_MMIO: 0x1af4, and its type
+    uint32_t interrupts; // how many
+    uint32_t dma;        // 1: it reaches memory by itself
+    uint32_t taken;      // 1: somebody has it
+    uint32_t kinds[7];   // enum nebulet_range
+    uint32_t sizes[7];   // bytes
+};
+
 enum nebulet_clock { NEBULET_MONOTONIC, NEBULET_REALTIME };
 
 _Static_assert(sizeof(struct nebulet_options) == 120, "ABI");
@@ -115,3 +133,4 @@ _Static_assert(sizeof(struct nebulet_exit) == 8, "ABI");
 _Static_assert(sizeof(struct nebulet_info) == 80, "ABI");
 _Static_assert(sizeof(struct nebulet_message) == 8, "ABI");
 _Static_assert(sizeof(struct nebulet_wait) == 12, "ABI");
+_Static_assert(sizeof(struct nebulet_device) == 80, "ABI");

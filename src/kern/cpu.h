@@ -133,7 +133,7 @@ static inline void pace_catch_up(struct cpu *c, const struct kthread *self)
     if (likely(!c->ticked))
         return;
     c->ticked = false;
-    if (contended(c, self) || c->alarms)
+    if (contended(c, self) || c->alarms || plat_interrupts)
         pace_contend(c, self);
 }
 void pace_ring(struct cpu *c, u64 now); // alarms

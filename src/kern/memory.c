@@ -3,6 +3,7 @@
 #include "kern/memory.h"
 #include "base/heap.h"
 #include "base/lookup.h"
+#include "kern/device.h"
 #include "plat/plat.h"
 #include "wasm/runtime.h"
 
@@ -31,35 +32,73 @@ static bool whole_pages(u64 n)
 
 // --- Objects
 
-static status fill(struct memory_object *m, u64 bytes)
+static status fill(struct memory_object *m, const struct device *d, u64 bytes)
 {
+    m->bytes = bytes;
     if (!account_charge_memory(m->account, bytes, 0))
         return ERR_NO_MEMORY;
-    if ((m->pages = plat_shared_create(bytes)))
+    m->pages = d ? plat_devices->memory(d->number, bytes, &m->physical) : plat_shared_create(bytes);
+    if (m->pages)
         return OK;
     account_discharge_memory(m->account, bytes, 0);
     return ERR_NO_MEMORY;
 }
 
-status memory_object_new(struct process *p, u64 bytes, struct memory_object **out)
+// Without pages so far. NULL: NO_RESOURCES, NO_MEMORY.
+static struct memory_object *empty(status *s)
 {
-    if (!bytes || !whole_pages(bytes) || bytes > UINT32_MAX)
-        return ERR_INVALID_ARG;
+    *s = ERR_NO_RESOURCES;
     if (!count(&objects, MEMORY_OBJECTS_MAX))
-        return ERR_NO_RESOURCES;
+        return NULL;
     struct memory_object *m = heap_zalloc(sizeof *m);
-    status s = ERR_NO_MEMORY;
-    if (m) {
+    *s = m ? OK : ERR_NO_MEMORY;
+    if (m)
         object_init(&m->object, OBJECT_memory);
-        m->account = p->account;
-        m->bytes = bytes;
-        s = fill(m, bytes);
-    }
-    if (s) {
-        heap_free(m);
+    else
         uncount(&objects);
+    return m;
+}
+
+static void free_record(struct memory_object *m)
+{
+    heap_free(m);
+    uncount(&objects);
+}
+
+status memory_object_new(struct process *p, struct device *d, u64 bytes, struct memory_object **out)
+{
+    status s;
+    if (!bytes || !whole_pages(bytes) || bytes > (d ? NEBULET_DMA_MAX : UINT32_MAX))
+        return ERR_INVALID_ARG;
+    struct memory_object *m = empty(&s);
+    if (!m)
+        return s;
+    m->account = p->account;
+    s = fill(m, d, bytes);
+    if (s)
+        free_record(m);
+    else
+        *out = m;
+    return s;
+}
+
+status memory_object_registers(struct device *d, u32 range, struct memory_object **out)
+{
+    status s;
+    struct memory_object *m = empty(&s);
+    if (!m)
+        return s;
+    s = plat_devices->registers(d->number, range, &m->pages);
+    if (s) {
+        free_record(m);
         return s;
     }
+    const struct plat_range *r = &d->about->ranges[range];
+    m->bytes = ALIGN_UP(r->base % PLAT_PAGE + r->size, PLAT_PAGE);
+    m->registers_of = d;
+    kern_acquire();
+    object_ref(&d->object);
+    kern_release();
     *out = m;
     return OK;
 }
@@ -67,12 +106,16 @@ status memory_object_new(struct process *p, u64 bytes, struct memory_object **ou
 bool memory_destroy(struct object *o)
 {
     struct memory_object *m = container_of(o, struct memory_object, object);
+    if (m->registers_of) {
+        object_unref(&m->registers_of->object);
+        m->registers_of = NULL;
+    }
     spin_release(&rt_switch_lock);
     bool gone = plat_shared_free(m->pages);
     if (gone) {
-        account_discharge_memory(m->account, m->bytes, 0);
-        heap_free(m);
-        uncount(&objects);
+        if (m->account)
+            account_discharge_memory(m->account, m->bytes, 0);
+        free_record(m);
     }
     spin_acquire(&rt_switch_lock);
     return gone;

@@ -12,6 +12,8 @@
 #pragma once
 #include "kern/process.h"
 
+struct device;
+
 enum {
     MEMORY_OBJECTS_MAX = 4096, // of all; Linux allows 65,530 mappings
     MAPPINGS_MAX = 8192,
@@ -20,8 +22,12 @@ enum {
 struct memory_object {
     struct object object;
     struct plat_shared *pages;
-    struct account *account; // is charged for
+    struct account *account; // is charged for; NULL: nobody is, these are registers
     u64 bytes;
+    // kern/device.h
+    struct device *registers_of;    // a reference; NULL: these are pages of memory
+    struct memory_object *next_dma; // of the same device, which has a reference
+    u64 physical;                   // where the device finds it; 0: nowhere
 };
 
 struct mapping {
@@ -33,7 +39,11 @@ struct mapping {
 // All are called without the lock, and look up.
 //
 // INVALID_ARG: no multiple of PLAT_PAGE, or 0. NO_RESOURCES, NO_MEMORY.
-status memory_object_new(struct process *p, u64 bytes, struct memory_object **out);
+// With `device`, in one piece, at an address that it knows (kern/device.h).
+status memory_object_new(struct process *p, struct device *device, u64 bytes,
+                         struct memory_object **out);
+// Those that its registers lie in. NO_RESOURCES, NO_MEMORY, and what the platform says.
+status memory_object_registers(struct device *d, u32 range, struct memory_object **out);
 // INVALID_ARG: alignment, or something is mapped there. OUT_OF_BOUNDS, NO_RESOURCES, NO_MEMORY,
 // CANCELLED; what lay there may be gone even so.
 status memory_object_map(struct process *p, struct memory_object *m, u64 address, u64 offset,

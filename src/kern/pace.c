@@ -116,6 +116,8 @@ void pace_arm(struct cpu *c, const struct kthread *self, u64 now)
     // off.
     if (unlikely(thread_vm(self->rt)->interrupt || kern_work) && ns > HANDOVER_NS)
         ns = HANDOVER_NS;
+    if (unlikely(plat_interrupts != 0))
+        ns = 0; // likewise
     if (ns != UINT64_MAX && now + ns < at)
         at = now + ns;
     if (at < now + 2 * TICK_NS && at < (now = plat_now()) + TICK_NS)

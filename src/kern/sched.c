@@ -8,6 +8,7 @@
 // is held over a switch and released by whoever arrives. A fresh thread cannot do that, so it is
 // entered from the loop, with the lock released before.
 #include "kern/cpu.h"
+#include "kern/device.h"
 #include "kern/service.h"
 #include "kern/word.h"
 
@@ -254,6 +255,7 @@ static void preempt(struct vmctx *vm)
     pace_measure(now);
     pace_charge(c, p);
     c->tick_until = 0;
+    interrupts_look();
     pace_ring(c, now);
     if (unlikely(p->timed != NULL))
         budget_look(p->timed);
@@ -352,7 +354,8 @@ static bool work_is_coming(const struct cpu *c)
     u64 start = cpu_ticks();
     while (cpu_ticks() - start < SPIN_TICKS) {
         if (__atomic_load_n(&c->first, __ATOMIC_RELAXED) ||
-            __atomic_load_n(&c->handover, __ATOMIC_RELAXED))
+            __atomic_load_n(&c->handover, __ATOMIC_RELAXED) ||
+            __atomic_load_n(&plat_interrupts, __ATOMIC_RELAXED))
             return true;
         __builtin_ia32_pause();
     }
@@ -408,6 +411,7 @@ static void loop(struct cpu *c)
     kern_acquire();
     while (kern.live || c->id) {
         struct kthread *t = c->next;
+        interrupts_look();
         c->next = NULL;
         if (!t) {
             struct process *p = queue_pick(c);

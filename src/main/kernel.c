@@ -555,7 +555,7 @@ static void print_stamps(void)
 
 void kernel_main(void)
 {
-    static struct launch l = {.engine = &fast_engine, .limits = {.privileges = NEBULET_MAY_ALL}};
+    static struct launch l = {.engine = &fast_engine, .limits = {.privileges = NEBULET_MAY_USUAL}};
     size_t n = strlen(boot.command_line);
     char *line = heap_alloc(n + 1);
     if (!line || rt_init())

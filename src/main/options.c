@@ -62,7 +62,8 @@ static const struct option table[] = {
     {"--weight", "N", OPTION_WEIGHT, FIELD(weight), FOR_RUN | FOR_BOOT,
      "its share of a busy processor beside others, 1 to 1000 (100)"},
     {"--may", "LIST", OPTION_MAY, FIELD(may), FOR_RUN | FOR_BOOT,
-     "of spawn,serve,connect,print,files: only those; none; everything (the default)"},
+     "of spawn,serve,connect,print,files,devices: only those; none; everything (without it: all "
+     "but devices)"},
     {"--memory", "SIZE", OPTION_SIZE, FIELD(memory), FOR_BOOT | FOR_WAST,
      "bytes of memory that the machine has (2G)"},
     {"--cpus", "N", OPTION_COUNT, FIELD(cpus), FOR_RUN | FOR_BOOT | FOR_WAST,
@@ -160,6 +161,7 @@ static bool parse_may(const char *text, u64 *out)
         {"connect", NEBULET_MAY_CONNECT},
         {"print", NEBULET_MAY_PRINT},
         {"files", NEBULET_MAY_FILES},
+        {"devices", NEBULET_MAY_DEVICES},
         {"everything", NEBULET_MAY_ALL},
         {"nothing", 0},
         {"none", 0},
@@ -192,7 +194,7 @@ struct limits_of_process options_limits(const struct options *o)
         .messages = small(o->max_messages),
         .processes = small(o->max_processes),
         .weight = (u32)o->weight,
-        .privileges = o->may ? (u32)o->may & NEBULET_MAY_ALL : NEBULET_MAY_ALL,
+        .privileges = o->may ? (u32)o->may & NEBULET_MAY_ALL : NEBULET_MAY_USUAL,
     };
 }
 

@@ -102,6 +102,47 @@ void plat_timer(u64 at);   // calls the timer hook on this CPU at that time; UIN
 void plat_wait(u64 until); // halts until a timer, a kick or I/O, and delivers; may wake for nothing
 void plat_poll(void);      // delivers I/O that has become ready; never waits
 
+// --- Devices that drivers may be written for. Nothing is looked for before the first of these
+// calls. A device is told by its number; whoever calls has seen that it and its range are there,
+// and that nobody else has it at hand.
+enum plat_bus { BUS_VIRTIO_MMIO = 1, BUS_PCI, BUS_PC };
+enum plat_range_kind { RANGE_NONE, RANGE_MEMORY, RANGE_PORTS, RANGE_CONFIG };
+enum { PLAT_RANGES = 7, PLAT_INTERRUPTS = 11, PLAT_DEVICES = 32 };
+struct plat_device {
+    u32 bus, vendor, id; // of virtio: 0x1af4, and its type; of the PC: its own numbers
+    u32 interrupts;      // how many
+    bool dma;
+    struct plat_range {
+        u64 base; // where it is; of no use to others
+        u32 size; // bytes
+        u32 kind;
+    } ranges[PLAT_RANGES];
+};
+struct plat_devices {
+    const struct plat_device *(*get)(u32 number); // NULL: no more
+    // Lets it be used; and ends that: what it had of registers and memory it does not touch any
+    // more. False: not yet, so ask again.
+    void (*start)(u32 number);
+    bool (*stop)(u32 number);
+    // At most four bytes, aligned, within the range. ACCESS_DENIED: not this place.
+    status (*read)(u32 number, u32 range, u32 offset, u32 bytes, u32 *value);
+    status (*write)(u32 number, u32 range, u32 offset, u32 bytes, u32 value);
+    // The pages that a range of registers lies in, to be mapped. ACCESS_DENIED: they have others',
+    // too.
+    status (*registers)(u32 number, u32 range, struct plat_shared **out);
+    // Memory in one piece, at an address that the device knows, which from now on may reach it.
+    struct plat_shared *(*memory)(u32 number, size_t size, u64 *address);
+    // Lets its nth interrupt come: the line that it comes by, below PLAT_INTERRUPTS. BAD_STATE: it
+    // does already. NO_RESOURCES.
+    s64 (*connect)(u32 number, u32 n);
+    void (*disconnect)(u32 line);
+    void (*ready)(u32 line); // for the next one
+};
+extern const struct plat_devices *const plat_devices; // NULL: this machine has none
+// Lines by which an interrupt has come, a bit each, until who looks takes them. A CPU that is
+// interrupted looks up, as by a kick.
+extern u64 plat_interrupts;
+
 // --- Faults. A hook sees the machine state where a fault or timer tick hit and may change it to
 // resume elsewhere; after a fault, nothing but pc, sp and argument is sure to be there then.
 struct plat_fault {

@@ -177,6 +177,7 @@ static inline u32 result(struct state *s)
 #define MAY_MAY_SERVE 1u << -ERR_ACCESS_DENIED
 #define MAY_MAY_CONNECT 1u << -ERR_ACCESS_DENIED
 #define MAY_MAY_PRINT 1u << -ERR_ACCESS_DENIED
+#define MAY_MAY_DEVICES 1u << -ERR_ACCESS_DENIED
 #define CALL(number, name, waits, privilege, args, errors, doc)                                    \
     {number, try_##name, MAY_##privilege args errors, #name},
 #define NORETURN(number, name, args, doc) {number, try_##name, 0, #name},
@@ -253,6 +254,7 @@ static s64 try_row(const struct row *r, struct state *s)
     case 110: return nb_memory_create(next(s) & 7 ? pages(s, 8) : longer(s));
     case 112: return mapping(s, true);
     case 113: return mapping(s, false);
+    case 123: return nb_device_map(handle(s), number(s), (u32)(uintptr_t)arena + pages(s, 16));
     default: return r->call(s);
     }
 }

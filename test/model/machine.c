@@ -330,6 +330,9 @@ bool plat_shared_free(struct plat_shared *shared)
     return true;
 }
 
+const struct plat_devices *const plat_devices;
+u64 plat_interrupts;
+
 status plat_entropy(void *p, size_t n)
 {
     memset(p, 7, n);

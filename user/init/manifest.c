@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device.h"
+
 enum {
     SERVICES_MAX = 1000, // all are waited for at once
     WORDS_MAX = 256,     // in a line
@@ -152,6 +154,13 @@ static bool set_file(struct parser *p, struct service *s)
     return true;
 }
 
+static bool set_device(struct parser *p, struct service *s)
+{
+    s->device = p->words[1];
+    return device_known(s->device) ||
+           fail(p, p->line, "device: unknown device \"%.40s\"", p->words[1]);
+}
+
 static bool set_args(struct parser *p, struct service *s)
 {
     const char **args = malloc((p->count + 1) * sizeof *args);
@@ -171,13 +180,10 @@ static bool set_may(struct parser *p, struct service *s)
         const char *name;
         uint32_t privilege;
     } known[] = {
-        {"spawn", NEBULET_MAY_SPAWN},
-        {"serve", NEBULET_MAY_SERVE},
-        {"connect", NEBULET_MAY_CONNECT},
-        {"print", NEBULET_MAY_PRINT},
-        {"files", NEBULET_MAY_FILES},
-        {"everything", NEBULET_MAY_ALL},
-        {"nothing", 0},
+        {"spawn", NEBULET_MAY_SPAWN},     {"serve", NEBULET_MAY_SERVE},
+        {"connect", NEBULET_MAY_CONNECT}, {"print", NEBULET_MAY_PRINT},
+        {"files", NEBULET_MAY_FILES},     {"devices", NEBULET_MAY_DEVICES},
+        {"everything", NEBULET_MAY_ALL},  {"nothing", 0},
     };
     s->options.privileges = 0;
     for (uint32_t i = 1; i < p->count; i++) {
@@ -262,17 +268,12 @@ static const struct key {
     uint32_t least, most; // words after it
     bool (*set)(struct parser *p, struct service *s);
 } keys[] = {
-    {"file", 1, 1, set_file},
-    {"args", 1, WORDS_MAX, set_args},
-    {"may", 1, WORDS_MAX, set_may},
-    {"memory", 1, 1, set_memory},
-    {"cpu", 1, 1, set_cpu},
-    {"handles", 1, 1, set_handles},
-    {"threads", 1, 1, set_threads},
-    {"messages", 1, 1, set_messages},
-    {"weight", 1, 1, set_weight},
-    {"restart", 1, 3, set_restart},
-    {"needs", 1, WORDS_MAX, set_needs},
+    {"file", 1, 1, set_file},         {"device", 1, 1, set_device},
+    {"args", 1, WORDS_MAX, set_args}, {"may", 1, WORDS_MAX, set_may},
+    {"memory", 1, 1, set_memory},     {"cpu", 1, 1, set_cpu},
+    {"handles", 1, 1, set_handles},   {"threads", 1, 1, set_threads},
+    {"messages", 1, 1, set_messages}, {"weight", 1, 1, set_weight},
+    {"restart", 1, 3, set_restart},   {"needs", 1, WORDS_MAX, set_needs},
     {"daemon", 0, 0, set_daemon},
 };
 

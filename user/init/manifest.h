@@ -21,7 +21,8 @@ struct need {
 
 struct service {
     const char *name, *file;
-    const char **args; // the name first, then NULL
+    const char **args;  // the name first, then NULL
+    const char *device; // that it gets; NULL: none
     struct nebulet_options options;
     enum restart restart;
     uint32_t restarts_max;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device.h"
 #include "file.h"
 
 enum { MODULE_MAX = 256 << 20 };
@@ -73,16 +74,45 @@ static void decide(struct service *s, bool well, const char *what)
     say(s, "%s%s", what, well ? "" : "; failed for good");
 }
 
+// A channel with a message, in which the device is; NEBULET_NO_HANDLE when there is none to be
+// given.
+static int64_t channel_with_device(const struct service *s)
+{
+    nebulet_handle ends[2];
+    int64_t device = s->device ? device_take(s->device) : NEBULET_NO_HANDLE;
+    if (!s->device || device < 0)
+        return device;
+    int64_t result = sip_channel(ends);
+    if (result >= 0) {
+        result = sip_send_handle(ends[0], s->device, strlen(s->device), (nebulet_handle)device);
+        sip_close(ends[0]);
+        if (result >= 0)
+            return ends[1];
+        sip_close(ends[1]);
+    }
+    sip_close((nebulet_handle)device);
+    return result;
+}
+
 static void start(struct manifest *m, struct service *s)
 {
-    char what[80];
+    char what[120];
     s->started_at = 0;
     if (!get_module(m, s)) {
         s->state = FAILED;
         return;
     }
-    int64_t process = sip_start(s->module, s->args, &s->options, NEBULET_NO_HANDLE);
+    int64_t channel = channel_with_device(s);
+    if (channel < 0) {
+        sip_format(what, sizeof what, "does not start: device %s: %s", s->device,
+                   sip_error_text(channel));
+        decide(s, false, what);
+        return;
+    }
+    int64_t process = sip_start(s->module, s->args, &s->options, (nebulet_handle)channel);
     if (process < 0) {
+        if (s->device)
+            sip_close((nebulet_handle)channel);
         sip_format(what, sizeof what, "does not start: %s", sip_error_text(process));
         decide(s, false, what);
         return;

@@ -13,6 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// Linux has drivers.
+const struct plat_devices *const plat_devices;
+u64 plat_interrupts;
+
 static u64 in_files, most_in_files;
 
 void linux_note_file(int file, u64 *had)

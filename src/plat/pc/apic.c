@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The local interrupt controller of a CPU, through memory or, where CPUID offers it, through MSRs;
-// and the one line of the machine's controller that we use, the serial port's.
+// and the lines of the machine's controller, which all lead to CPU 0.
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 #include "plat/pc/apic.h"
@@ -64,19 +64,40 @@ void apic_init(void)
     out8(MASTER_MASK, 0xff); // the old controllers: their vectors are the exceptions'
     out8(SLAVE_MASK, 0xff);
     x2apic = cpuid(1, 0).c >> 21 & 1;
-    direct_map_device(APIC_ADDRESS);
-    direct_map_device(IOAPIC_ADDRESS);
+    direct_map_device(APIC_ADDRESS, PLAT_PAGE);
+    direct_map_device(IOAPIC_ADDRESS, PLAT_PAGE);
     apic_init_cpu();
 }
 
-static void ioapic_write(u32 index, u32 value)
+// Interrupts come here, too.
+static u32 ioapic(u32 index, const u32 *value)
 {
-    *(volatile u32 *)IOAPIC_ADDRESS = index;
-    *(volatile u32 *)(IOAPIC_ADDRESS + 0x10) = value;
+    static u32 lock;
+    volatile u32 *select = (volatile u32 *)IOAPIC_ADDRESS, *window = select + 4;
+    u64 flags = interrupts_save();
+    spin_lock(&lock);
+    *select = index;
+    if (value)
+        *window = *value;
+    u32 now = value ? 0 : *window;
+    spin_unlock(&lock);
+    interrupts_restore(flags);
+    return now;
 }
 
-void apic_route(u32 input, u8 vector)
+void apic_mask(u32 input, u32 how)
 {
-    ioapic_write(0x11 + 2 * input, apic_id() << 24);
-    ioapic_write(0x10 + 2 * input, vector);
+    ioapic(0x10 + 2 * input, &how);
+}
+
+void apic_route(u32 input, u32 how)
+{
+    u32 to = cpu0.apic_id << 24;
+    ioapic(0x11 + 2 * input, &to);
+    apic_mask(input, how);
+}
+
+u32 apic_inputs(void)
+{
+    return (ioapic(1, NULL) >> 16 & 255) + 1;
 }

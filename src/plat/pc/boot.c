@@ -137,6 +137,14 @@ static const struct range *first_taken(u64 from, u64 to)
     return first;
 }
 
+bool boot_has_ram(u64 from, u64 to)
+{
+    for (u32 i = 0; i < nram; i++)
+        if (ram[i].from < to && ram[i].to > from)
+            return true;
+    return from < LOW_MEMORY;
+}
+
 u64 boot_each_free(void (*free)(u64 from, u64 to))
 {
     u64 top = 0;

@@ -85,7 +85,11 @@ void fault_interrupt(struct frame *f)
     if (f->vector == VECTOR_SPURIOUS)
         return;
     struct cpu *c = this_cpu();
+    bool device = f->vector - VECTOR_DEVICE < PLAT_INTERRUPTS;
+    if (device)
+        device_interrupt((u32)(f->vector - VECTOR_DEVICE));
     apic_end();
+    device &= c->idle; // then all that matters is that it wakes
     if (c->idle)
         tlb_wake(c);
     if (f->vector == VECTOR_FLUSH) {
@@ -98,7 +102,7 @@ void fault_interrupt(struct frame *f)
     if (f->vector == VECTOR_SERIAL)
         serial_interrupt();
     struct plat_fault fault = fault_of(f, FAULT_TIMER);
-    if (f->vector != VECTOR_SERIAL && fault_hook)
+    if (f->vector != VECTOR_SERIAL && !device && fault_hook)
         fault_hook(&fault);
     time_stress();
 }

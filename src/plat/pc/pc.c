@@ -31,7 +31,7 @@ void pc_start(u64 info)
     apic_init();
     cpu0.apic_id = apic_id();
     time_init();
-    apic_route(4, VECTOR_SERIAL);
+    apic_route(SERIAL_INPUT, VECTOR_SERIAL);
     interrupts_on();
     smp_init();
     kernel_main();

@@ -38,6 +38,7 @@ struct range {
 // Reads it all, and maps RAM; then tells each piece of it that nobody uses.
 void boot_read(u64 info);
 u64 boot_each_free(void (*free)(u64 from, u64 to)); // returns the end of all RAM
+bool boot_has_ram(u64 from, u64 to);                // somewhere in there
 
 // --- Physical pages (pages.c). An address of RAM is its own pointer.
 void pages_init(u64 top);         // top: the end of RAM
@@ -61,8 +62,8 @@ u8 *page_note(u64 page); // a byte for whoever has allocated the page
 struct mapped {
     u64 address, page;
 };
-void direct_map(u64 address, u64 size); // RAM, read and write
-void direct_map_device(u64 address);    // a page, uncached
+void direct_map(u64 address, u64 size);        // RAM, read and write
+void direct_map_device(u64 address, u64 size); // uncached, within one GiB
 // Of this map no page that is closed can be written to. (Other CPUs may not know yet.) To close one
 // takes pages for tables, which are promised: direct_pages are enough for all.
 void direct_close(u64 page);
@@ -78,7 +79,7 @@ void table_protect(u64 address, u64 flags); // a page that is mapped
 // For all CPUs, if that page is still there; likewise.
 bool table_replace(u64 address, u64 page, u64 entry);
 // Pages of somebody else's, where nothing is mapped: all of them, as table_map would one.
-void table_share(u64 address, const u64 *pages, u64 count);
+void table_share(u64 address, const u64 *pages, u64 count, u64 flags);
 // Calls `each` for those pages that have been written to and are not shared; stops when `most` such
 // are there, and returns how far it came.
 u64 table_each_written(u64 address, u64 end, u32 most,
@@ -191,6 +192,7 @@ enum vector {
     VECTOR_SERIAL,
     VECTOR_KICK,
     VECTOR_FLUSH,
+    VECTOR_DEVICE,        // PLAT_INTERRUPTS of them
     VECTOR_SPURIOUS = 47, // its low four bits must be set on old CPUs
     VECTORS,
 };
@@ -209,7 +211,17 @@ void apic_init_cpu(void);
 void apic_end(void); // of interrupt
 void apic_send(u32 apic_id, u32 command);
 u32 apic_id(void);
-void apic_route(u32 input, u8 vector); // an interrupt line of the machine, to CPU 0
+void apic_route(u32 input, u32 how); // an interrupt line of the machine, to CPU 0
+enum { ROUTE_LEVEL = 1 << 15, ROUTE_MASKED = 1 << 16 }; // + vector
+void apic_mask(u32 input, u32 how);                     // the same, where it goes stays
+
+// --- Devices (device.c), and shared memory that is theirs (shared.c); NULL: no memory
+struct plat_shared *shared_registers(u64 address, u64 size);
+struct plat_shared *shared_run(u64 size); // in one piece, of 2 MiB at most
+u64 shared_address(const struct plat_shared *m);
+u32 apic_inputs(void); // lines of the machine
+enum { SERIAL_INPUT = 4 };
+void device_interrupt(u32 line);
 
 void time_init(void);
 void time_settle(void);  // waits until every CPU can tell the time

@@ -93,9 +93,9 @@ void direct_map(u64 address, u64 size)
     }
 }
 
-void direct_map_device(u64 address)
+void direct_map_device(u64 address, u64 size)
 {
-    direct_large(address, address + PLAT_PAGE, TABLE_FLAGS | PTE_UNCACHED);
+    direct_large(address, address + size, TABLE_FLAGS | PTE_UNCACHED);
 }
 
 static void wait_in(u64 *list, u64 page)
@@ -247,7 +247,7 @@ bool table_map(u64 address, u64 page, u64 flags)
     return fresh;
 }
 
-void table_share(u64 address, const u64 *pages, u64 count)
+void table_share(u64 address, const u64 *pages, u64 count, u64 flags)
 {
     enum { AT_ONCE = 32 };
     u64 *path[4];
@@ -256,7 +256,7 @@ void table_share(u64 address, const u64 *pages, u64 count)
         spin_lock_deep(&lock);
         walk_make(address, path);
         for (u64 i = 0; i < n; i++)
-            path[0][i] = pages[i] | PTE_SHARED | PTE_PRESENT | PTE_WRITE | PTE_NX;
+            path[0][i] = pages[i] | PTE_SHARED | PTE_PRESENT | PTE_WRITE | PTE_NX | flags;
         *path[1] += n * COUNT_ONE;
         spin_unlock(&lock);
     }

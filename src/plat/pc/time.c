@@ -213,10 +213,12 @@ void plat_wait(u64 until)
     interrupts_off();
     __atomic_or_fetch(&waiting, 1ull << c->id, __ATOMIC_SEQ_CST);
     while (!c->kicked && until > plat_now() && !console_pending()) {
-        if (until < c->timer_at)
+        bool sooner = until < c->timer_at;
+        if (sooner)
             arm(until);
         rest(c);
-        arm(c->timer_at);
+        if (sooner)
+            arm(c->timer_at);
         time_stress();
     }
     __atomic_and_fetch(&waiting, ~(1ull << c->id), __ATOMIC_SEQ_CST);

@@ -192,6 +192,9 @@ status plat_code_open(const struct plat_code *w, size_t offset, size_t size)
     return ERR_NO_MEMORY;
 }
 
+const struct plat_devices *const plat_devices;
+u64 plat_interrupts;
+
 u32 plat_cpu_count(void)
 {
     return 1;

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT
+// Devices: finding them, their registers, their interrupts.
+//
+// Those of virtio that lie in memory are announced on the command line, as Linux understands it:
+// virtio_mmio.device=SIZE@BASE:INPUT. Whoever wrote that may be wrong: what overlaps RAM, or
+// anything but the part of the fourth GiB where devices are, is not there.
+//
+// An interrupt line is a vector. One that stays up is masked when it comes, before the CPU's
+// controller is told that it is over, and comes again when its driver is ready. All go to CPU 0.
+#include "plat/pc/device.h"
+#include "plat/pc/pc.h"
+#include "plat/pc/x86.h"
+
+#define DEVICES_FROM (3 * GIB)
+#define DEVICES_TO 0xfec00000ull // the interrupt controllers, and what else is the machine's
+#define LARGE (2ull << 20)
+
+enum { MAGIC, VERSION, DEVICE_ID, STATUS = 28 }; // virtio 1.2, 4.2.2, in words
+enum { MAGIC_VALUE = 0x74726976, VIRTIO_VENDOR = 0x1af4, MMIO_SIZE_MAX = 65536 };
+
+u64 plat_interrupts;
+
+struct found devices[PLAT_DEVICES];
+u32 device_count;
+
+static u32 lock; // of what follows, and of being looked for
+static struct {
+    bool used;
+    u32 device, n; // whose it is, or was last
+} lines[PLAT_INTERRUPTS];
+
+// --- Finding them
+
+static bool overlap(const struct plat_range *a, u64 from, u64 to)
+{
+    return a->kind == RANGE_MEMORY && a->base < to && a->base + a->size > from;
+}
+
+// Has a device but this one registers there?
+static bool others_in(u32 number, u64 from, u64 to)
+{
+    for (u32 i = 0; i < device_count; i++)
+        for (u32 k = 0; i != number && k < PLAT_RANGES; k++)
+            if (overlap(&devices[i].about.ranges[k], from, to))
+                return true;
+    return false;
+}
+
+bool device_may_have(u64 base, u64 size)
+{
+    u64 end = base + size;
+    if (base < DEVICES_FROM || size > DEVICES_TO - DEVICES_FROM || end > DEVICES_TO || base % 4)
+        return false;
+    if (boot_has_ram(base & ~(LARGE - 1), ALIGN_UP(end, LARGE)) ||
+        others_in(device_count, base, end))
+        return false;
+    direct_map_device(base, size);
+    return true;
+}
+
+static volatile u32 *registers_at(u64 base)
+{
+    return (volatile u32 *)base;
+}
+
+static void add_mmio(u64 size, u64 base, u64 input)
+{
+    if (device_count == PLAT_DEVICES || size < 0x100 || size > MMIO_SIZE_MAX ||
+        input >= apic_inputs() || input == SERIAL_INPUT || !device_may_have(base, size))
+        return;
+    volatile u32 *r = registers_at(base);
+    if (r[MAGIC] != MAGIC_VALUE || r[VERSION] != 2 || !r[DEVICE_ID])
+        return;
+    devices[device_count++] = (struct found){
+        .about = {.bus = BUS_VIRTIO_MMIO,
+                  .vendor = VIRTIO_VENDOR,
+                  .id = r[DEVICE_ID],
+                  .interrupts = 1,
+                  .dma = true,
+                  .ranges = {{.kind = RANGE_MEMORY, .base = base, .size = (u32)size}}},
+        .status = base + 4 * STATUS,
+        .status_bytes = 4,
+        .inputs = {(u8)input},
+        .how = ROUTE_LEVEL,
+    };
+}
+
+// Digits of either kind; what is too large is larger than anything that is right.
+static u64 number(const char **at)
+{
+    const char *p = *at;
+    u64 n = 0;
+    u32 base = 10;
+    if (p[0] == '0' && p[1] == 'x')
+        base = 16, p += 2;
+    for (;; p++) {
+        u32 digit = (u32)*p - '0', letter = ((u32)*p | 32) - 'a';
+        if (digit >= 10)
+            digit = letter < 6 ? letter + 10 : base;
+        if (digit >= base)
+            break;
+        n = n >> 56 ? n : n * base + digit;
+    }
+    if (*p == 'K' || *p == 'M')
+        n <<= *p++ == 'K' ? 10 : 20;
+    *at = p;
+    return n;
+}
+
+static bool skip(const char **at, const char *text)
+{
+    const char *p = *at;
+    for (; *text; text++, p++)
+        if (*p != *text)
+            return false;
+    *at = p;
+    return true;
+}
+
+static void read_command_line(void)
+{
+    const char *p = boot.command_line;
+    while (*p) {
+        if (skip(&p, "virtio_mmio.device=")) {
+            u64 size = number(&p), base = skip(&p, "@") ? number(&p) : 0;
+            u64 input = skip(&p, ":") ? number(&p) : UINT64_MAX;
+            add_mmio(size, base, input);
+        }
+        while (*p && *p++ != ' ')
+            ;
+    }
+}
+
+static const struct plat_device *get(u32 n)
+{
+    static bool looked;
+    if (!__atomic_load_n(&looked, __ATOMIC_ACQUIRE)) {
+        spin_lock(&lock);
+        if (!looked) {
+            read_command_line();
+            pci_scan();
+        }
+        __atomic_store_n(&looked, true, __ATOMIC_RELEASE);
+        spin_unlock(&lock);
+    }
+    return n < device_count ? &devices[n].about : NULL;
+}
+
+// --- Using them
+
+static u32 load(u64 at, u32 bytes)
+{
+    if (bytes == 1)
+        return *(volatile u8 *)at;
+    return bytes == 2 ? *(volatile u16 *)at : *(volatile u32 *)at;
+}
+
+static void store(u64 at, u32 bytes, u32 value)
+{
+    if (bytes == 1)
+        *(volatile u8 *)at = (u8)value;
+    else if (bytes == 2)
+        *(volatile u16 *)at = (u16)value;
+    else
+        *(volatile u32 *)at = value;
+}
+
+static void start(u32 n)
+{
+    if (devices[n].about.bus == BUS_PCI)
+        pci_start(&devices[n]);
+}
+
+// Virtio 1.2, 2.4: with 0 in its status a device forgets its queues, and is done with them when it
+// says so.
+static bool stop(u32 n)
+{
+    const struct found *d = &devices[n];
+    store(d->status, d->status_bytes, 0);
+    if (load(d->status, d->status_bytes))
+        return false;
+    if (d->about.bus == BUS_PCI)
+        pci_stop(d);
+    return true;
+}
+
+static status read(u32 n, u32 range, u32 offset, u32 bytes, u32 *value)
+{
+    const struct plat_range *r = &devices[n].about.ranges[range];
+    if (r->kind == RANGE_MEMORY)
+        *value = load(r->base + offset, bytes);
+    else
+        *value =
+            pci_read((u32)r->base, offset) >> 8 * (offset & 3) & (UINT32_MAX >> (32 - 8 * bytes));
+    return OK;
+}
+
+static status write(u32 n, u32 range, u32 offset, u32 bytes, u32 value)
+{
+    const struct plat_range *r = &devices[n].about.ranges[range];
+    if (r->kind != RANGE_MEMORY)
+        return ERR_ACCESS_DENIED;
+    store(r->base + offset, bytes, value);
+    return OK;
+}
+
+static status registers(u32 n, u32 range, struct plat_shared **out)
+{
+    const struct plat_range *r = &devices[n].about.ranges[range];
+    u64 from = r->base & ~(PLAT_PAGE - 1), to = ALIGN_UP(r->base + r->size, PLAT_PAGE);
+    if (others_in(n, from, to))
+        return ERR_ACCESS_DENIED;
+    *out = shared_registers(from, to - from);
+    return *out ? OK : ERR_NO_MEMORY;
+}
+
+static struct plat_shared *memory(u32 n, size_t size, u64 *address)
+{
+    struct plat_shared *m = shared_run(size);
+    if (m)
+        *address = shared_address(m);
+    if (m && devices[n].about.bus == BUS_PCI)
+        pci_reach(&devices[n]);
+    return m;
+}
+
+// --- Interrupts
+
+static const struct found *of(u32 line)
+{
+    return &devices[lines[line].device];
+}
+
+enum { MSIX_ADDRESS, MSIX_ADDRESS_HIGH, MSIX_DATA, MSIX_MASK, MSIX_WORDS };
+#define MESSAGE_ADDRESS 0xfee00000u
+
+static volatile u32 *message(u32 line)
+{
+    return (volatile u32 *)of(line)->msix + MSIX_WORDS * lines[line].n;
+}
+
+// What has come while it was quiet comes then, but an edge, which is not kept quiet.
+static void quiet(u32 line, bool on)
+{
+    const struct found *d = of(line);
+    if (d->msix)
+        message(line)[MSIX_MASK] = on;
+    else
+        apic_mask(d->inputs[lines[line].n],
+                  d->how | (VECTOR_DEVICE + line) | (on ? ROUTE_MASKED : 0));
+}
+
+static void lead(u32 line)
+{
+    const struct found *d = of(line);
+    if (d->msix) {
+        volatile u32 *m = message(line);
+        m[MSIX_ADDRESS] = MESSAGE_ADDRESS | cpu0.apic_id << 12;
+        m[MSIX_ADDRESS_HIGH] = 0;
+        m[MSIX_DATA] = VECTOR_DEVICE + line;
+        m[MSIX_MASK] = 0;
+    } else {
+        apic_route(d->inputs[lines[line].n], d->how | (VECTOR_DEVICE + line));
+    }
+}
+
+// An input of the machine, or a message, leads to one line at a time.
+static bool in_use(u32 device, u32 n)
+{
+    const struct found *d = &devices[device];
+    for (u32 i = 0; i < PLAT_INTERRUPTS; i++)
+        if (lines[i].used && (d->msix ? lines[i].device == device && lines[i].n == n
+                                      : !of(i)->msix && of(i)->inputs[lines[i].n] == d->inputs[n]))
+            return true;
+    return false;
+}
+
+static s64 connect(u32 device, u32 n)
+{
+    u32 line = 0;
+    spin_lock(&lock);
+    bool busy = in_use(device, n);
+    while (line < PLAT_INTERRUPTS && lines[line].used)
+        line++;
+    if (!busy && line < PLAT_INTERRUPTS) {
+        lines[line].device = device;
+        lines[line].n = n;
+        __atomic_store_n(&lines[line].used, true, __ATOMIC_RELEASE);
+        lead(line);
+    }
+    spin_unlock(&lock);
+    return busy ? ERR_BAD_STATE : line < PLAT_INTERRUPTS ? (s64)line : ERR_NO_RESOURCES;
+}
+
+static void disconnect(u32 line)
+{
+    spin_lock(&lock);
+    quiet(line, true);
+    __atomic_store_n(&lines[line].used, false, __ATOMIC_RELEASE);
+    __atomic_and_fetch(&plat_interrupts, ~(1ull << line), __ATOMIC_RELAXED);
+    spin_unlock(&lock);
+}
+
+static bool stays_up(const struct found *d)
+{
+    return d->msix || d->how & ROUTE_LEVEL;
+}
+
+static void ready(u32 line)
+{
+    if (stays_up(of(line)))
+        quiet(line, false);
+}
+
+// One that was on its way when its line was disconnected is nobody's.
+void device_interrupt(u32 line)
+{
+    if (!__atomic_load_n(&lines[line].used, __ATOMIC_ACQUIRE))
+        return;
+    if (stays_up(of(line)))
+        quiet(line, true);
+    __atomic_or_fetch(&plat_interrupts, 1ull << line, __ATOMIC_RELEASE);
+}
+
+static const struct plat_devices pc_devices = {
+    get, start, stop, read, write, registers, memory, connect, disconnect, ready,
+};
+const struct plat_devices *const plat_devices = &pc_devices;

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// Devices on the first PCI bus, by the ports that every PC has for it. Only those of virtio are
+// taken: a device goes from one driver to the next, so there must be a way to stop it for certain.
+//
+// Configuration space is ours alone, for what is in there moves registers over others' and lets a
+// device reach memory: drivers may read it. Interrupts are messages (MSI-X), whose table is ours,
+// too, with the whole range that it lies in; who writes there could send any interrupt.
+#include "plat/pc/device.h"
+#include "plat/pc/x86.h"
+
+enum { SELECT = 0xcf8, DATA = 0xcfc, SLOTS = 32, FUNCTIONS = 8 };
+enum { ID, COMMAND = 4, HEADER = 12, BARS = 16, SUBSYSTEM = 0x2c, CAPABILITIES = 0x34 };
+enum { COMMAND_PORTS = 1, COMMAND_MEMORY = 2, COMMAND_MASTER = 4, COMMAND_NO_INTX = 1 << 10 };
+enum { CAP_VENDOR = 9, CAP_MSIX = 0x11, CAPS_MAX = 48, MSIX_ON = 1u << 31 };
+enum { VIRTIO_VENDOR = 0x1af4, TRANSITIONAL = 0x1000, MODERN = 0x1040, MODERN_END = 0x1080 };
+enum { VIRTIO_COMMON = 1, COMMON_STATUS = 20, COMMON_SIZE = 56 };
+
+static u32 lock;
+
+static u32 access(u32 where, u32 offset, const u32 *value)
+{
+    u32 now = 0;
+    spin_lock(&lock);
+    out32(SELECT, 1u << 31 | where << 8 | (offset & 0xfc));
+    if (value)
+        out32(DATA, *value);
+    else
+        now = in32(DATA);
+    spin_unlock(&lock);
+    return now;
+}
+
+u32 pci_read(u32 where, u32 offset)
+{
+    return access(where, offset, NULL);
+}
+
+static void put(u32 where, u32 offset, u32 value)
+{
+    access(where, offset, &value);
+}
+
+// Gives the range's size, which the device tells when it is asked for an address of ones.
+static u32 measure(u32 where, u32 at, u32 was)
+{
+    put(where, at, UINT32_MAX);
+    u32 mask = pci_read(where, at);
+    put(where, at, was);
+    mask &= was & 1 ? ~3u : ~15u;
+    return mask ? ~mask + 1 : 0;
+}
+
+// Where firmware has put it. One that cannot be where it is said to be is not there.
+static void read_bars(u32 where, struct plat_device *d)
+{
+    for (u32 i = 0; i < 6; i++) {
+        u32 at = BARS + 4 * i, low = pci_read(where, at), size = measure(where, at, low);
+        struct plat_range *r = &d->ranges[i];
+        bool ports = low & 1, wide = !ports && (low & 6) == 4;
+        u64 base = low & (ports ? ~3u : ~15u);
+        if (wide && i < 5)
+            base |= (u64)pci_read(where, at + 4) << 32, i++;
+        if (!size || ports || !device_may_have(base, size))
+            continue;
+        *r = (struct plat_range){.base = base, .size = size, .kind = RANGE_MEMORY};
+    }
+}
+
+// Of a range of registers; NULL: it is none, or does not reach that far.
+static const struct plat_range *registers(const struct found *f, u32 bar, u32 offset, u32 size)
+{
+    const struct plat_range *r = &f->about.ranges[bar < 6 ? bar : 0];
+    bool fits = bar < 6 && r->kind == RANGE_MEMORY && offset <= r->size && size <= r->size - offset;
+    return fits ? r : NULL;
+}
+
+static void read_capability(u32 where, u32 at, struct found *f)
+{
+    u32 first = pci_read(where, at), kind = first & 255;
+    if (kind == CAP_VENDOR && first >> 24 == VIRTIO_COMMON) {
+        u32 offset = pci_read(where, at + 8);
+        const struct plat_range *r =
+            registers(f, pci_read(where, at + 4) & 255, offset, COMMON_SIZE);
+        f->status = r ? r->base + offset + COMMON_STATUS : f->status;
+    } else if (kind == CAP_MSIX) {
+        u32 count = (first >> 16 & 0x7ff) + 1, table = pci_read(where, at + 4), bar = table & 7;
+        const struct plat_range *r = registers(f, bar, table & ~7u, 16 * count);
+        f->msix = r ? r->base + (table & ~7u) : 0;
+        f->msix_control = at;
+        f->about.interrupts = r ? count : 0;
+    }
+}
+
+// The list may be a circle.
+static void read_capabilities(u32 where, struct found *f)
+{
+    u32 at = pci_read(where, CAPABILITIES) & 0xfc;
+    for (u32 i = 0; at && i < CAPS_MAX; i++, at = pci_read(where, at) >> 8 & 0xfc)
+        read_capability(where, at, f);
+    for (u32 i = 0; i < 6; i++) {
+        struct plat_range *r = &f->about.ranges[i];
+        if (f->msix && f->msix - r->base < r->size)
+            *r = (struct plat_range){.kind = RANGE_NONE};
+    }
+}
+
+static void add(u32 where, u32 id)
+{
+    struct found f = {.about = {.bus = BUS_PCI, .vendor = id & 0xffff, .id = id >> 16, .dma = true},
+                      .status_bytes = 1,
+                      .pci = where};
+    struct plat_device *d = &f.about;
+    if (d->vendor != VIRTIO_VENDOR || d->id < TRANSITIONAL || d->id >= MODERN_END ||
+        device_count == PLAT_DEVICES || pci_read(where, HEADER) >> 16 & 0x7f)
+        return;
+    if (d->id < MODERN)
+        d->id = MODERN + (pci_read(where, SUBSYSTEM) >> 16);
+    put(where, COMMAND, COMMAND_NO_INTX);
+    read_bars(where, d);
+    read_capabilities(where, &f);
+    d->ranges[6] = (struct plat_range){.base = where, .size = 256, .kind = RANGE_CONFIG};
+    if (f.status)
+        devices[device_count++] = f;
+}
+
+void pci_scan(void)
+{
+    for (u32 slot = 0; slot < SLOTS; slot++) {
+        u32 functions = 1;
+        for (u32 i = 0; i < functions; i++) {
+            u32 where = slot << 3 | i, id = pci_read(where, ID);
+            if (id == UINT32_MAX)
+                continue;
+            if (!i && pci_read(where, HEADER) >> 23 & 1)
+                functions = FUNCTIONS;
+            add(where, id);
+        }
+    }
+}
+
+void pci_start(const struct found *d)
+{
+    put(d->pci, COMMAND, COMMAND_NO_INTX | COMMAND_MEMORY);
+    if (d->msix)
+        put(d->pci, d->msix_control, pci_read(d->pci, d->msix_control) | MSIX_ON);
+}
+
+void pci_reach(const struct found *d)
+{
+    put(d->pci, COMMAND, COMMAND_NO_INTX | COMMAND_MEMORY | COMMAND_MASTER);
+}
+
+void pci_stop(const struct found *d)
+{
+    put(d->pci, COMMAND, COMMAND_NO_INTX);
+}

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""Drivers: devices of QEMU, the programs of user/drv that own them, and test/drv/NAME.c, which use what
+they offer or are hostile themselves. All of it in ring 0, started by init; the kernel compares pages
+and heap before and after.
+
+test/drv/NAME.c is built with libsip, and prints its name when all went well.
+"""
+import shutil
+import threading
+
+from . import base, boot, sdk
+
+SOURCES = base.ROOT / "test/drv"
+BUILT = base.ROOT / "build/test-drv"
+MODERN = ["-global", "virtio-mmio.force-legacy=false"]
+CLIENT = """
+service client
+    file /{name}.wasm
+    may print connect
+    needs driver
+"""
+
+
+def build(name):
+    BUILT.mkdir(parents=True, exist_ok=True)
+    source, wasm = SOURCES / f"{name}.c", BUILT / f"{name}.wasm"
+    newest = max(p.stat().st_mtime for p in [source, *(base.ROOT / "build/sdk/lib").iterdir(),
+                                             *(base.ROOT / "build/sdk/include/nebulet").iterdir()])
+    if not wasm.exists() or wasm.stat().st_mtime < newest:
+        part = BUILT / f"{name}.{threading.get_ident()}.part"
+        base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wall",
+                  "-Wextra", "-matomics", source, "-o", part], limit=120).check()
+        part.rename(wasm)
+    return wasm.read_bytes()
+
+
+def driver(name):
+    return (base.ROOT / f"build/drv/{name}.wasm").read_bytes()
+
+
+def service_of(name):
+    return f"service driver\n    file /driver.wasm\n    device {name}\n    may print serve\n    daemon\n"
+
+
+def run_init(bench, engine, manifest, files, devices, words=(), machine="microvm", limit=120):
+    """Output of init and all that it starts, which must end well."""
+    files = dict(files, **{"init.manifest": manifest.encode(),
+                           "init.wasm": (base.ROOT / "build/user/init.wasm").read_bytes()})
+    words = [f"engine={engine}", "may=63", *words, "init=/init.wasm", "--"]
+    found, rest = boot.run_many(bench, words, files, machine=machine, limit=limit,
+                                flags=[*MODERN, *devices])
+    if len(found) != 1:
+        raise base.Failed(f"it has not come to an end\n{base.excerpt(rest)}")
+    out, err, code = found[0]
+    if code or err:
+        raise base.Failed(f"exit code {code}\n{base.excerpt(out + err)}")
+    return out
+
+
+def random_bytes(bench, engine, machine, devices):
+    """From the device, through the driver, to a client."""
+    out = run_init(bench, engine, service_of("virtio-rng") + CLIENT.format(name="random"),
+                   {"driver.wasm": driver("virtio-rng"), "random.wasm": build("random")}, devices,
+                   machine=machine)
+    if b"random\ninit: client: exit code 0\n" not in out:
+        raise base.Failed(base.excerpt(out))
+
+
+def alone(bench, engine, name, devices, files=None, words=(), machine="microvm", limit=200):
+    """A program that owns devices itself."""
+    words = [f"engine={engine}", "may=63", *words, f"init=/{name}.wasm", "--"]
+    found, rest = boot.run_many(bench, words, dict(files or {}, **{f"{name}.wasm": build(name)}),
+                                machine=machine, limit=limit, flags=[*MODERN, *devices])
+    if len(found) != 1:
+        raise base.Failed(f"it has not come to an end\n{base.excerpt(rest)}")
+    out, err, code = found[0]
+    base.Result(code, out, err).check(0, name.encode() + b"\n")
+
+
+def cases(bench):
+    if not shutil.which(boot.QEMU[0]):
+        raise base.Unavailable("QEMU is not installed (qemu-system-x86)")
+    broken = sdk.build()
+    if broken:
+        raise base.Unavailable(broken)
+    for engine in bench.engines:
+        yield base.Case("random bytes, microvm", engine,
+                        lambda e=engine: random_bytes(bench, e, "microvm", ["-device", "virtio-rng-device"]))
+        yield base.Case("random bytes, registers in a page with another's", engine,
+                        lambda e=engine: random_bytes(bench, e, "microvm", [
+                            "-device", "virtio-rng-device", "-device", "virtio-net-device"]))
+        yield base.Case("random bytes, q35", engine,
+                        lambda e=engine: random_bytes(bench, e, "q35", ["-device", "virtio-rng-pci"]))
+        yield base.Case("a driver killed every 50 ms", engine, lambda e=engine: alone(
+            bench, e, "killed", ["-device", "virtio-rng-device"], {"driver.wasm": driver("virtio-rng")}))
+        yield base.Case("random calls on devices", engine, lambda e=engine: alone(
+            bench, e, "hostile", ["-device", "virtio-rng-device", "-device", "virtio-net-device"]))
+        yield base.Case("random calls on a device alone in its page", engine, lambda e=engine: alone(
+            bench, e, "hostile", ["-device", "virtio-rng-device"]))
+        yield base.Case("random calls without devices", engine, lambda e=engine: alone(
+            bench, e, "hostile", []))
