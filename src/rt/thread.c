@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Threads: coroutines on which guest code runs. A thread is, from low to high addresses:
 //
-//   guard | stack, growing down | struct thread | link stack | interpreter's cells
+//   guard | stack, growing down | struct thread | link stack | spare | interpreter's cells
 //
 // The guard is never accessible; a fault there ends the call with "call stack exhausted". The other
 // two have checks. All of it is charged to the account of the store before it can be touched: what
@@ -10,9 +10,11 @@
 // the pages. Pages come at first touch, and an idle thread has one, with the top of its stack
 // and its record. A touch may find no memory, and must be one that can end the call, which C's are
 // not: so what C touches is there before it begins. The top of the stack is promised, and what is
-// deeper the stubs touch before they call C, as far as it may need (vm_thread.ready). All that is a
-// reservation of its own, or lies in front of a memory (memory.c). Threads that are given back are
-// kept where they are for the next one.
+// deeper the stubs touch before they call C, as far as it may need (vm_thread.ready). Where
+// compiled code leaves less than that, it calls no C; what interrupts it there runs on the spare
+// stack, which is paid with the last step of the other. All that is a reservation of its own, or
+// lies in front of a memory (memory.c). Threads that are given back are kept where they are for the
+// next one.
 //
 // The coroutine's own code is one loop, thread_main: run a call, switch away, and be called again.
 //
@@ -31,7 +33,8 @@
 enum {
     GUARD = 64 << 10,
     STACK = 8 << 20,
-    LINKS = 4096,
+    LINKS = 3072,
+    SPARE = 16 << 10,
     CELLS = 1 << 20,
     POOL_MAX = 64,
     STEP = 64 << 10,
@@ -51,7 +54,7 @@ _Static_assert(GUARD % STEP == 0 && STACK % STEP == 0, "the last step ends at th
 
 _Static_assert(ARCH_PAGE == PLAT_PAGE, "what arch_touch touches");
 
-#define LINK_BYTES (LINKS * sizeof(struct vm_link))
+#define LINK_BYTES (LINKS * sizeof(struct vm_link) + SPARE)
 #define CELL_BYTES (CELLS * sizeof(u64))
 _Static_assert(GUARD + STACK + LINK_BYTES + CELL_BYTES == THREAD_ROOM_MAX &&
                    CELL_BYTES % (2 << 20) == 0,
@@ -446,9 +449,9 @@ bool thread_deepen(struct thread *t, u64 address)
     if (depth >= (u64)(t->low - limit))
         return false;
     u8 *low = limit + (depth & -(u64)STEP);
-    size_t more = (size_t)(t->low - low), takes = more +
-                                                  tables_from(r, (size_t)(low - t->reservation)) -
-                                                  tables_from(r, (size_t)(t->low - t->reservation));
+    size_t more = (size_t)(t->low - low), takes = more + (low == limit ? SPARE : 0);
+    takes += tables_from(r, (size_t)(low - t->reservation)) -
+             tables_from(r, (size_t)(t->low - t->reservation));
     if (!pay(t, takes))
         return false;
     if (plat_commit(low, more)) {
@@ -460,10 +463,16 @@ bool thread_deepen(struct thread *t, u64 address)
     return true;
 }
 
+u8 *thread_spare(struct thread *t)
+{
+    bool paid = t->low == t->vm.stack_limit || thread_deepen(t, (u64)(uintptr_t)t->vm.stack_limit);
+    return paid ? (u8 *)thread_links(t) + LINK_BYTES : NULL;
+}
+
 bool thread_more_links(struct thread *t)
 {
     struct vm_link *end = thread_links(t) + LINKS;
-    if (t->vm.link_end == end || !pay(t, LINK_BYTES - PLAT_PAGE))
+    if (t->vm.link_end == end || !pay(t, LINK_BYTES - SPARE - PLAT_PAGE))
         return false;
     t->vm.link_end = end;
     return true;
@@ -516,12 +525,13 @@ static void trim(struct thread *t, u32 others)
     u8 *low = (u8 *)(t + 1) - ready_bytes(t->store->realm), *links = (u8 *)thread_links(t);
     u8 *record = (u8 *)((uintptr_t)t & ~(uintptr_t)(PLAT_PAGE - 1));
     bool whole = stays_whole(others), warm = others < POOL_WARM;
+    bool more = t->vm.link_end != thread_links(t) + LINKS_FIRST || t->low == t->vm.stack_limit;
     if (t->low < low)
         plat_decommit(t->low, (size_t)(low - t->low));
     t->low = low;
     if (!warm)
         plat_zero(low, (size_t)(record - low));
-    if (!warm || t->vm.link_end != thread_links(t) + LINKS_FIRST)
+    if (!warm || more)
         plat_zero(links + warm * PLAT_PAGE, LINK_BYTES - warm * PLAT_PAGE);
     if (!t->store->engine->code && (!whole || cells_used(t) > CELLS_KEPT))
         plat_zero(links + LINK_BYTES, CELL_BYTES);

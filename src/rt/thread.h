@@ -59,6 +59,9 @@ static inline struct vm_link *thread_links(const struct thread *t)
 {
     return (struct vm_link *)(t + 1);
 }
+// The end of a stack for what interrupts it where it has next to none left. NULL: nobody pays for
+// it.
+u8 *thread_spare(struct thread *t);
 // Where a thread's stacks may fault: in their guards, and anywhere when memory is out.
 bool thread_guards(const struct thread *t, u64 address);
 

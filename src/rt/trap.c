@@ -165,6 +165,8 @@ static void resume_in_unwind(struct thread *t, struct plat_fault *f, enum trap t
 {
     const u8 *pc = (const u8 *)(uintptr_t)*f->pc;
     u8 *sp = (u8 *)(uintptr_t)*f->sp;
+    if (sp > (u8 *)t) // on the spare stack, for which there is no memory
+        pc = t->vm.resume, sp = t->vm.resume_sp;
     t->vm.trap = trap;
     t->vm.trap_pc = pc;
     t->vm.trap_sp = sp;
@@ -176,19 +178,24 @@ static void resume_in_unwind(struct thread *t, struct plat_fault *f, enum trap t
 }
 
 // Makes the thread call rt_preempted as if from where it is: compiled code keeps nothing below its
-// stack pointer. False: it has no stack for that.
+// stack pointer. Short of stack it does so on the spare one. False: it is in C, or has none.
 static bool preempt_here(struct thread *t, struct plat_fault *f)
 {
-    u8 *sp = (u8 *)(uintptr_t)*f->sp;
-    if (!code_contains((const void *)(uintptr_t)*f->pc) || sp - VM_HOST_STACK < t->vm.stack_limit ||
-        sp > (u8 *)t)
+    u8 *sp = (u8 *)(uintptr_t)*f->sp, *spare = NULL;
+    if (!code_contains((const void *)(uintptr_t)*f->pc) || sp < t->reservation || sp > (u8 *)t)
+        return false;
+    bool deep = sp < t->vm.stack_limit + VM_HOST_STACK;
+    if (deep && !(spare = thread_spare(t)))
         return false;
     t->vm.resume = (const u8 *)(uintptr_t)*f->pc;
-    *f->pc = (u64)(uintptr_t)arch_stub_preempt;
+    t->vm.resume_sp = sp;
+    *f->pc = (u64)(uintptr_t)(deep ? arch_stub_preempt_deep : arch_stub_preempt);
+    if (deep)
+        *f->sp = (u64)(uintptr_t)spare;
     return true;
 }
 
-// In C, or short of stack: an interpreter looks soon, and a guest of compiled code at its next
+// In C: an interpreter looks soon, and a guest of compiled code at its next
 // call, if that has its arguments in registers, or when the call ends.
 static void on_tick(struct thread *t, struct plat_fault *f)
 {

@@ -49,7 +49,7 @@ enum trap rt_interrupted(struct vmctx *vm);
 
 // The stub that a timer interrupt sends compiled code through, with the place to go on at in
 // vm_thread.resume: saves all registers, calls rt_preempted, and goes on as if nothing had been.
-extern const u8 arch_stub_preempt[];
+extern const u8 arch_stub_preempt[], arch_stub_preempt_deep[];
 void rt_preempted(struct vmctx *vm);
 
 // What compiled code calls C through: a function of this file that is in R11; rt_trap, with the

@@ -125,7 +125,8 @@ struct vm_thread {
                                      // lock held, which it releases
     void *user;                      // the scheduler's
     u8 *ready;                       // the stack is there from here on: to touch it needs no memory
-    const u8 *resume;                // where arch_stub_preempt goes on
+    const u8 *resume;                // where arch_stub_preempt goes on,
+    u8 *resume_sp;                   // and, for arch_stub_preempt_deep, on which stack
     u64 *cells_ready, *frames_ready; // the interpreter's cells are there up to the first, and from
                                      // the second on
 };

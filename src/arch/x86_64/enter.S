@@ -485,6 +485,35 @@ func arch_stub_preempt
     ret
 endfunc arch_stub_preempt
 
+// The same where the stack of compiled code is nearly used up: on one that the hook has put the thread on. What was there
+// before comes back all at once, for there may be no room at all.
+func arch_stub_preempt_deep
+    lea -40(%rsp), %rsp
+    pushfq
+    push %r10
+    push %rax
+    mov VMCTX_THREAD(%r14), %rax
+    mov VM_THREAD_RESUME(%rax), %r10
+    mov %r10, 24(%rsp)
+    mov %cs, %r10d
+    mov %r10, 32(%rsp)
+    mov 16(%rsp), %r10
+    mov %r10, 40(%rsp)
+    mov VM_THREAD_RESUME_SP(%rax), %r10
+    mov %r10, 48(%rsp)
+    mov %ss, %r10d
+    mov %r10, 56(%rsp)
+    orb $0, -READY / 2(%rsp)
+    orb $0, -READY(%rsp)
+    orb $0, -READY - PAGE(%rsp)
+    cld
+    pop %rax
+    pop %r10
+    lea 8(%rsp), %rsp
+    call_keeping_all rt_preempted
+    iretq
+endfunc arch_stub_preempt_deep
+
 // A poll has found that another thread should run. r11 is where to go on; every other register is live. Where less stack
 // is left than host functions want, the request stays for a later poll: a trap here would depend on when the request came.
 func arch_stub_poll

@@ -24,6 +24,7 @@ AT(vm_thread, result, VM_THREAD_RESULT);
 AT(vm_thread, then, VM_THREAD_THEN);
 AT(vm_thread, ready, VM_THREAD_READY);
 AT(vm_thread, resume, VM_THREAD_RESUME);
+AT(vm_thread, resume_sp, VM_THREAD_RESUME_SP);
 AT(vm_func, code, VM_FUNC_CODE);
 AT(vm_func, vm, VM_FUNC_VM);
 AT(vm_func, ref, VM_FUNC_REF);

@@ -23,6 +23,7 @@
 #define VM_THREAD_THEN 136
 #define VM_THREAD_READY 152
 #define VM_THREAD_RESUME 160
+#define VM_THREAD_RESUME_SP 168
 
 #define VM_FUNC_CODE 0
 #define VM_FUNC_VM 8
