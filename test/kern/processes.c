@@ -217,7 +217,7 @@ static void limits(void)
     o.weight = 1001;
     EXPECT(nb_process_create(own_module(), NEBULET_NO_HANDLE, &o, sizeof o, NULL, 0),
            ERR_INVALID_ARG);
-    o = (struct nebulet_options){.privileges = 32};
+    o = (struct nebulet_options){.privileges = NEBULET_MAY_ALL + 1};
     EXPECT(nb_process_create(own_module(), NEBULET_NO_HANDLE, &o, sizeof o, NULL, 0),
            ERR_INVALID_ARG);
     EXPECT(nb_process_create(own_module(), NEBULET_NO_HANDLE, NULL, 0, "ab", 2), ERR_INVALID_ARG);

@@ -417,7 +417,7 @@ static void toy_link_overflow(void)
     CHECK_IS(trap_of(t, func(j, "x"), 0, 0), TRAP_STACK);
     struct trace_frame f[1];
     CHECK_IS(thread_trace(t, f, 1), 1); // counts them all
-    CHECK_IS(t->depth, 4097);
+    CHECK_IS(t->depth, 3073);
     CHECK_IS(trap_of(t, func(j, "x"), 0, 0), TRAP_STACK);
     store_free(s);
 }
