@@ -50,6 +50,11 @@ enum nebulet_privilege {
     NEBULET_MAY_FILES = 16,  // the directories of its parent
     NEBULET_MAY_ALL = 31,
 };
+// Their names, in manifests and on command lines: rows of an array of structs.
+#define NEBULET_PRIVILEGE_NAMES                                                                    \
+    {"spawn", NEBULET_MAY_SPAWN}, {"serve", NEBULET_MAY_SERVE}, {"connect", NEBULET_MAY_CONNECT},  \
+        {"print", NEBULET_MAY_PRINT}, {"files", NEBULET_MAY_FILES},                                \
+        {"everything", NEBULET_MAY_ALL}, {"nothing", 0}
 
 // process_create. Bytes that the caller's struct does not have count as 0, which is the default.
 struct nebulet_options {
