@@ -121,7 +121,7 @@ def traps():
 # --- The header of types.
 SIZES = {"uint64_t": 8, "uint32_t": 4, "nebulet_handle": 4, "char": 1}
 TYPE = re.compile(r"((?://[^\n]*\n)*)(enum|struct) (\w+) \{(.*?)\};", re.S)
-DEFINE = re.compile(r"#define (NEBULET_\w+) ([^/\n]+?) *(?://(.*))?$", re.M)
+DEFINE = re.compile(r"#define (NEBULET_\w+) ([^/\\\n]+?) *(?://(.*))?$", re.M)
 NUMBERS = {"UINT32_MAX": 2**32 - 1, "UINT64_MAX": 2**64 - 1}
 
 

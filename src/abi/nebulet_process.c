@@ -163,8 +163,8 @@ s64 call_process_start(struct vmctx *vm, struct process *p, const struct call_pr
 
 s64 call_process_kill(struct vmctx *vm, struct process *p, const struct call_process_kill *a)
 {
-    (void)p;
-    return process_stop(a->process, NEBULET_KILLED, 0, vm) ? OK : ERR_BAD_STATE;
+    (void)vm, (void)p;
+    return process_stop(a->process, NEBULET_KILLED, 0, true) ? OK : ERR_BAD_STATE;
 }
 
 s64 call_process_wait(struct vmctx *vm, struct process *p, const struct call_process_wait *a)

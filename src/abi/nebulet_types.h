@@ -55,6 +55,11 @@ enum nebulet_privilege {
     NEBULET_MAY_ALL = 63,
     NEBULET_MAY_USUAL = 31, // of a program for which nothing else is said
 };
+// Their names, in manifests and on command lines: rows of an array of structs.
+#define NEBULET_PRIVILEGE_NAMES                                                                    \
+    {"spawn", NEBULET_MAY_SPAWN}, {"serve", NEBULET_MAY_SERVE}, {"connect", NEBULET_MAY_CONNECT},  \
+        {"print", NEBULET_MAY_PRINT}, {"files", NEBULET_MAY_FILES},                                \
+        {"devices", NEBULET_MAY_DEVICES}, {"everything", NEBULET_MAY_ALL}, {"nothing", 0}
 
 // process_create. Bytes that the caller's struct does not have count as 0, which is the default.
 struct nebulet_options {

@@ -418,7 +418,7 @@ bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code)
     return true;
 }
 
-bool process_stop(struct process *p, enum nebulet_end how, u32 code, struct vmctx *vm)
+bool process_stop(struct process *p, enum nebulet_end how, u32 code, bool in_call)
 {
     kern_acquire();
     bool done = process_stop_locked(p, how, code), unborn = done && !p->begun;
@@ -426,7 +426,7 @@ bool process_stop(struct process *p, enum nebulet_end how, u32 code, struct vmct
         p->begun = true; // so to speak
         object_ref(&p->object);
     }
-    if (vm)
+    if (in_call)
         kern_release_slowly();
     else
         kern_release();

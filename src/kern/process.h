@@ -162,8 +162,9 @@ status process_new(struct module_object *m, const struct process_config *config,
 // Makes the main thread: the start function, then _start, or _initialize and `invoke`, which may be
 // NULL, with p->slots. BAD_STATE: it has begun already. NOT_FOUND: there is nothing to call.
 status process_begin(struct process *p, const struct vm_func *invoke);
-// Ends it from anywhere; in a call of `vm`, or NULL. False: it is over, or ends already.
-bool process_stop(struct process *p, enum nebulet_end how, u32 code, struct vmctx *vm);
+// Ends it from anywhere; `in_call`: by a call of a guest, whose process lets others run meanwhile.
+// False: it is over, or ends already.
+bool process_stop(struct process *p, enum nebulet_end how, u32 code, bool in_call);
 bool process_stop_locked(struct process *p, enum nebulet_end how, u32 code);
 // Asks some threads of a process that was stopped. With the lock.
 void process_stop_some(void);

@@ -153,7 +153,7 @@ status job_begin(struct job *j)
 void job_stop(struct job *j)
 {
     if (j->process)
-        process_stop(j->process, NEBULET_KILLED, 0, NULL);
+        process_stop(j->process, NEBULET_KILLED, 0, false);
 }
 
 void jobs_run(void)

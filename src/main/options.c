@@ -155,17 +155,7 @@ static bool parse_may(const char *text, u64 *out)
     static const struct {
         const char *name;
         u32 privileges;
-    } known[] = {
-        {"spawn", NEBULET_MAY_SPAWN},
-        {"serve", NEBULET_MAY_SERVE},
-        {"connect", NEBULET_MAY_CONNECT},
-        {"print", NEBULET_MAY_PRINT},
-        {"files", NEBULET_MAY_FILES},
-        {"devices", NEBULET_MAY_DEVICES},
-        {"everything", NEBULET_MAY_ALL},
-        {"nothing", 0},
-        {"none", 0},
-    };
+    } known[] = {NEBULET_PRIVILEGE_NAMES, {"none", 0}};
     *out = MAY_GIVEN;
     for (size_t n; (n = strcspn(text, ",")); text += n + (text[n] == ',')) {
         u32 i = 0;

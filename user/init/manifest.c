@@ -179,12 +179,7 @@ static bool set_may(struct parser *p, struct service *s)
     static const struct {
         const char *name;
         uint32_t privilege;
-    } known[] = {
-        {"spawn", NEBULET_MAY_SPAWN},     {"serve", NEBULET_MAY_SERVE},
-        {"connect", NEBULET_MAY_CONNECT}, {"print", NEBULET_MAY_PRINT},
-        {"files", NEBULET_MAY_FILES},     {"devices", NEBULET_MAY_DEVICES},
-        {"everything", NEBULET_MAY_ALL},  {"nothing", 0},
-    };
+    } known[] = {NEBULET_PRIVILEGE_NAMES};
     s->options.privileges = 0;
     for (uint32_t i = 1; i < p->count; i++) {
         uint32_t k = 0, count = sizeof known / sizeof *known;
