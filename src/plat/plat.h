@@ -23,8 +23,8 @@ status plat_commit(void *p, size_t size);
 status plat_commit_stack(void *p, size_t size, const void *ready, size_t ready_size);
 // C code may read the page, of a stack: it has been touched, or needs no memory.
 bool plat_touched(const void *p);
-// Bytes of page tables that the part [from, to) of a reservation takes when it is committed, at most,
-// wherever it lies: who pays for what is committed pays for these, too.
+// Bytes of page tables that the part [from, to) of a reservation takes when it is committed, at
+// most, wherever it lies: who pays for what is committed pays for these, too.
 static inline u64 plat_tables(u64 from, u64 to)
 {
     u64 lowest = ((to - 1) >> 21) - (from >> 21) + 1, above = ((to - 1) >> 30) - (from >> 30) + 1;

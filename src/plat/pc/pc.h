@@ -103,12 +103,12 @@ static inline void vm_keep(s64 pages)
 {
     __atomic_fetch_add(&vm_kept_pages, (u64)pages, __ATOMIC_RELAXED);
 }
-u64 vm_keep_page(void);             // one of those, all zero; 0: no memory
-void vm_drop(void *p, size_t size); // makes committed pages, above any stack, new again
-void *vm_alloc(size_t size);        // a reservation with its front committed, for the heap
+u64 vm_keep_page(void);                   // one of those, all zero; 0: no memory
+void vm_drop(void *p, size_t size);       // makes committed pages, above any stack, new again
+void *vm_alloc(size_t size);              // a reservation with its front committed, for the heap
 bool vm_fits(const void *p, size_t size); // it may have that much
 bool vm_resize(void *p, size_t size);     // false: no memory
-size_t vm_size(const void *p); // bytes committed from the front on
+size_t vm_size(const void *p);            // bytes committed from the front on
 
 u64 heap_used(void); // bytes
 
