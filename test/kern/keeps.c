@@ -114,6 +114,27 @@ static void large_holes(void)
     holes(3000);
 }
 
+// --- In what is left over of a block when a smaller one takes its place
+
+static void places(void)
+{
+    enum { LARGE = 64000, SMALL = 33000 };
+    static char bytes[LARGE];
+    u32 near, far, queue[2];
+    s64 s = 0, n = 0;
+    pair(&near, &far);
+    for (; s >= 0; n++) {
+        if (n % NEBULET_QUEUE_MAX == 0 && (s = nb_channel_create(&queue)))
+            break;
+        for (u32 i = 0; i < 2 && s >= 0; i++)
+            if ((s = nb_channel_send(near, bytes, sizeof bytes, NULL, 0, NOW)) == 0)
+                s = nb_channel_recv(far, bytes, sizeof bytes, NULL, 0, NULL, NOW);
+        if (s >= 0)
+            s = nb_channel_send(queue[0], bytes, SMALL, NULL, 0, NOW);
+    }
+    print(n, s);
+}
+
 // --- In processes
 
 static void arguments(void)
@@ -623,6 +644,7 @@ static const struct kind {
     {"bides", bides},
     {"small holes", small_holes},
     {"large holes", large_holes},
+    {"places", places},
 };
 
 int main(int argc, char **argv)

@@ -210,7 +210,7 @@ GIVEN, BESIDES = 64 << 10, 8 << 10  # KiB
 KINDS = ["channels", "messages", "handles", "events", "streams", "arguments", "environments", "memories",
          "shared", "mappings", "stacks", "low stacks", "senders", "waiters", "services", "instances",
          "polls", "wide", "chain", "bare", "bare chain", "bushes", "code", "images", "exports", "tables",
-         "grows", "small holes", "large holes", "gone"]
+         "grows", "small holes", "large holes", "places", "gone"]
 IN_MEMORY = ["files", "folders"]  # where the machine has its own file system
 PROGRAMS = {"instances": "instances.wasm", "polls": "instances.wasm"}
 DESCENDANTS = {"bare": 1000, "bushes": 1000}  # that there is room for, where code is compiled

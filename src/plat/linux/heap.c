@@ -93,13 +93,16 @@ static u32 order_of(size_t pages)
     return order;
 }
 
-// The lock is held.
+// The lock is held. Who takes less of a run that is warm has not paid for the rest of it.
 static void *run_alloc(size_t pages)
 {
     u32 order = order_of(pages), count = 1u << order, page;
     if (arena.warm[order]) {
         page = take_first(&arena.warm[order]);
         arena.nwarm -= count;
+        if (arena.notes[page].pages > pages)
+            plat_zero(arena.base + (page + pages) * PLAT_PAGE,
+                      (arena.notes[page].pages - pages) * PLAT_PAGE);
     } else if (arena.cold[order]) {
         page = take_first(&arena.cold[order]);
     } else {
