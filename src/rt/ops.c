@@ -19,7 +19,7 @@ s32 rt_memory_grow(struct vmctx *vm, u32 pages)
 }
 
 // What may be 4 GiB is done in pieces, and looks up between them.
-enum { PIECE = LOOK_UP, ELEMENTS = LOOK_UP / sizeof(struct vm_func) };
+enum { PIECE = LOOK_UP, ELEMENTS = LOOK_UP / 4 / sizeof(struct vm_func) };
 
 static enum trap interrupted(void)
 {

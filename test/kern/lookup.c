@@ -8,7 +8,7 @@
 
 // Where an instruction takes 8 ns, 15 ms are less than two million of them, which is also what it
 // takes to give back all that the process had.
-enum { GAP_MS = 20, END_MS = 25, LATE_MS = 15, BYTES = 40 << 20 };
+enum { GAP_MS = 22, END_MS = 25, LATE_MS = 15, BYTES = 40 << 20 };
 
 static char *memory(size_t n)
 {
