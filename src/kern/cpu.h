@@ -89,7 +89,7 @@ static inline void assert_locked(void)
 void sched_cpu_entry(void *cpu); // the loop of a further CPU
 
 // --- pace.c
-#define PACE_SLICE_NS 10000000ull
+#define PACE_SLICE_NS 8000000ull // two of them, and a piece of work, are less than 20 ms
 void pace_init(void);
 void pace_measure(u64 now); // the counter's rate, anew
 static inline void pace_charge(struct cpu *c, struct process *p)

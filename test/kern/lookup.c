@@ -8,7 +8,7 @@
 
 // Where an instruction takes 8 ns, 15 ms are less than two million of them, which is also what it
 // takes to give back all that the process had.
-enum { GAP_MS = 22, END_MS = 25, LATE_MS = 15, BYTES = 40 << 20 };
+enum { GAP_MS = 20, END_MS = 25, LATE_MS = 15, BYTES = 40 << 20 };
 
 static char *memory(size_t n)
 {
@@ -175,18 +175,21 @@ static u32 trapper(void)
     return GOOD(nb_wasm_compile(base, n, message, sizeof message));
 }
 
-static void trap(u32 module)
+static enum nebulet_end trap(u32 module, u64 wall_ns)
 {
-    struct nebulet_options o = {.cpu = 1};
+    struct nebulet_options o = {.cpu = 1, .wall_ns = wall_ns};
+    struct nebulet_exit e;
     u32 p = GOOD(nb_process_create(module, NEBULET_NO_HANDLE, &o, sizeof o, NULL, 0));
     EXPECT(nb_process_start(p), 0);
-    ENDED(p, NEBULET_TRAPPED, 0);
+    EXPECT(nb_process_wait(p, FOREVER, &e), 0);
+    EXPECT(nb_handle_close(p), 0);
+    return e.how;
 }
 
 static void traps(void)
 {
-    for (u32 module = trapper();;)
-        trap(module);
+    for (u32 module = trapper();;) // what is left when this one is killed does not last
+        trap(module, 40 * MS);
 }
 
 // --- Tables, files, waits
@@ -276,6 +279,7 @@ static const struct {
     {"compiles_one", compiles_one},
     {"compiles_locals", compiles_locals},
     {"compiles_data", compiles_data},
+    {"traps", traps},
     {"tables", tables},
     {"grows", grows},
     {"polls", polls},
@@ -283,7 +287,6 @@ static const struct {
     {"paths", paths},
     {"shares", shares},
     {"arguments", arguments},
-    {"traps", traps}, // last: what it has started is told of to the end when it has been killed
 };
 
 // --- Who waits
@@ -366,7 +369,7 @@ int main(int argc, char **argv)
             ends(calls[i].name, NEBULET_KILLED);
         }
     }
-    trap(trapper());
+    EXPECT(trap(trapper(), 0), NEBULET_TRAPPED);
     puts("lookup");
     return 0;
 }
