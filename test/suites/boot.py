@@ -334,7 +334,7 @@ def timed(bench, engine, source):
     -icount QEMU gives each its turn so seldom that others wait for seconds.)"""
     wasm = kern.build(source)
     words = [f"engine={engine}", f"init=/{wasm.name}", "exact", "--"]
-    found, rest = run_many(bench, words, {wasm.name: wasm.read_bytes()}, limit=60, memory=1536,
+    found, rest = run_many(bench, words, {wasm.name: wasm.read_bytes()}, limit=250, memory=1536,
                            flags=COUNT)
     if len(found) != 1:
         raise base.Failed(f"it has not come to an end\n{base.excerpt(rest)}")
