@@ -12,8 +12,8 @@ struct account;
 
 void *heap_alloc(size_t size);  // contents undefined
 void *heap_zalloc(size_t size); // zeroed
-// As realloc; the old block stays valid when it fails. While both are there, both are charged. Looks
-// up where there is much to copy: nobody who does that holds a lock.
+// As realloc; the old block stays valid when it fails. While both are there, both are charged.
+// Looks up where there is much to copy: nobody who does that holds a lock.
 void *heap_resize(void *block, size_t size);
 // NULL is fine. Looks up if it has more than 16 MiB: nobody who holds a lock frees that much.
 void heap_free(void *block);
