@@ -50,7 +50,7 @@ static void registers(const char *how)
 }
 
 // --- Shares of a CPU that several want
-enum { SHARERS = 3, SLICE_MS = 10 };
+enum { SHARERS = 3, SLICE_MS = 8 };
 
 // Weights 100, 200, 400, on the first CPU; beside them, unless it is "", one that wakes often.
 static void share(const char *wakes, struct nebulet_info info[SHARERS])
