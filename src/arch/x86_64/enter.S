@@ -490,27 +490,29 @@ endfunc arch_stub_preempt
 func arch_stub_preempt_deep
     lea -40(%rsp), %rsp
     pushfq
+    push %r11
     push %r10
     push %rax
     mov VMCTX_THREAD(%r14), %rax
     mov VM_THREAD_RESUME(%rax), %r10
-    mov %r10, 24(%rsp)
-    mov %cs, %r10d
     mov %r10, 32(%rsp)
-    mov 16(%rsp), %r10
+    mov %cs, %r10d
     mov %r10, 40(%rsp)
-    mov VM_THREAD_RESUME_SP(%rax), %r10
+    mov 24(%rsp), %r10
     mov %r10, 48(%rsp)
-    mov %ss, %r10d
+    mov VM_THREAD_RESUME_SP(%rax), %r10
     mov %r10, 56(%rsp)
+    mov %ss, %r10d
+    mov %r10, 64(%rsp)
     orb $0, -READY / 2(%rsp)
     orb $0, -READY(%rsp)
     orb $0, -READY - PAGE(%rsp)
     cld
     pop %rax
     pop %r10
-    lea 8(%rsp), %rsp
     call_keeping_all rt_preempted
+    pop %r11
+    lea 8(%rsp), %rsp
     iretq
 endfunc arch_stub_preempt_deep
 
