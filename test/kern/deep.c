@@ -14,10 +14,27 @@ __attribute__((noinline)) static u32 computes(u32 rounds)
         b ^= a >> 7;
         c += b * 3;
         x = x * 0.999 + (double)(c & 7);
+        switch (c >> 9 &
+                7) { // a jump by a table: its target is in a register that nothing else uses
+        case 0: a += b; break;
+        case 1: b -= c >> 3; break;
+        case 2: c ^= a << 1; break;
+        case 3: a = ~a; break;
+        case 4: b *= 5; break;
+        case 5: c = c << 7 | c >> 57; break;
+        default: a -= 9; break;
+        }
         __asm__ volatile("" ::: "memory"); // or an endless one would be nothing
     }
     c ^= a ^ b ^ (u64)(x * 1000000);
     return (u32)(c ^ c >> 32);
+}
+
+// Takes the CPU from others as often as it can.
+static void wakes(void)
+{
+    for (;;)
+        nb_object_wait_many(NULL, 0, now() + 1000);
 }
 
 __attribute__((noinline)) static u32 down(u32 depth, u32 rounds)
@@ -50,6 +67,8 @@ static bool fits(u32 depth)
 int main(int argc, char **argv)
 {
     own_name = argv[0];
+    if (argc > 1 && !strcmp(argv[1], "wakes"))
+        wakes();
     if (argc > 1) {
         char *rest;
         u32 depth = (u32)strtoul(argv[1], &rest, 10);
@@ -69,9 +88,13 @@ int main(int argc, char **argv)
         EXPECT(nb_process_kill(p), 0);
         ENDED(p, NEBULET_KILLED, 0);
         if (i % 3 == 0) {
+            struct nebulet_options o = {.privileges = NEBULET_MAY_ALL, .cpu = 1};
+            u32 w = child("wakes", NEBULET_NO_HANDLE, &o);
             u32 q = starts(depth, ROUNDS, 0), other = starts(10, ROUNDS, 0);
             ENDED(other, NEBULET_EXITED, computes(ROUNDS) & 127);
             ENDED(q, NEBULET_EXITED, computes(ROUNDS) & 127);
+            EXPECT(nb_process_kill(w), 0);
+            ENDED(w, NEBULET_KILLED, 0);
         }
     }
     puts("deep");
