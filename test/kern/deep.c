@@ -3,7 +3,7 @@
 // registers are as they were, and it can be ended.
 #include "nebulet.h"
 
-enum { ROUNDS = 4000000, ENDLESS = 0, NONE_AT_ALL = 1, RUN_MS = 30 };
+enum { ROUNDS = 4000000, ROUNDS_EXACT = 250000, ENDLESS = 0, NONE_AT_ALL = 1, RUN_MS = 30 };
 
 __attribute__((noinline)) static u32 computes(u32 rounds)
 {
@@ -69,7 +69,10 @@ int main(int argc, char **argv)
     own_name = argv[0];
     if (argc > 1 && !strcmp(argv[1], "wakes"))
         wakes();
-    if (argc > 1) {
+    u32 rounds = ROUNDS;
+    if (argc > 1 && !strcmp(argv[1], "exact")) { // each instruction is counted, and takes long
+        rounds = ROUNDS_EXACT;
+    } else if (argc > 1) {
         char *rest;
         u32 depth = (u32)strtoul(argv[1], &rest, 10);
         return down(depth, (u32)strtoul(rest, NULL, 10)) & 127;
@@ -90,9 +93,9 @@ int main(int argc, char **argv)
         if (i % 3 == 0) {
             struct nebulet_options o = {.privileges = NEBULET_MAY_ALL, .cpu = 1};
             u32 w = child("wakes", NEBULET_NO_HANDLE, &o);
-            u32 q = starts(depth, ROUNDS, 0), other = starts(10, ROUNDS, 0);
-            ENDED(other, NEBULET_EXITED, computes(ROUNDS) & 127);
-            ENDED(q, NEBULET_EXITED, computes(ROUNDS) & 127);
+            u32 q = starts(depth, rounds, 0), other = starts(10, rounds, 0);
+            ENDED(other, NEBULET_EXITED, computes(rounds) & 127);
+            ENDED(q, NEBULET_EXITED, computes(rounds) & 127);
             EXPECT(nb_process_kill(w), 0);
             ENDED(w, NEBULET_KILLED, 0);
         }
