@@ -107,6 +107,8 @@ HANDLER(return)
     u64 result = 0;
     if (nresults)
         result = POP;
+    if (WIDE)
+        fp[VM_CELLS] = sp[VM_CELLS];
     sp = fp;
     depth = 0;
     TO_CALLER;
@@ -142,6 +144,8 @@ HANDLER(select)
     u64 condition = POP;
     u64 b = POP;
     u64 a = POP;
+    if (WIDE && !(u32)condition)
+        sp[VM_CELLS] = sp[VM_CELLS + 1];
     PUSH((u32)condition ? a : b);
     pc++;
     NEXT_OR_LOCAL;
@@ -153,6 +157,8 @@ HANDLER(select_t)
     u64 condition = POP;
     u64 b = POP;
     u64 a = POP;
+    if (WIDE && !(u32)condition)
+        sp[VM_CELLS] = sp[VM_CELLS + 1];
     PUSH((u32)condition ? a : b);
     pc++;
     for (u32 n = imm_u32(&pc); n > 0; n--)
@@ -160,6 +166,58 @@ HANDLER(select_t)
     NEXT;
 }
 
+#if WIDE
+HANDLER(local_get)
+{
+    BEGIN;
+    pc++;
+    u32 local = imm_u32(&pc);
+    sp[VM_CELLS] = fp[local + VM_CELLS];
+    PUSH(fp[local]);
+    NEXT;
+}
+
+HANDLER(local_set)
+{
+    BEGIN;
+    pc++;
+    u32 local = imm_u32(&pc);
+    fp[local] = POP;
+    fp[local + VM_CELLS] = sp[VM_CELLS];
+    NEXT;
+}
+
+HANDLER(local_tee)
+{
+    BEGIN;
+    pc++;
+    u32 local = imm_u32(&pc);
+    fp[local] = sp[-1];
+    fp[local + VM_CELLS] = sp[VM_CELLS - 1];
+    NEXT;
+}
+
+HANDLER(global_get)
+{
+    BEGIN;
+    pc++;
+    u32 global = imm_u32(&pc);
+    sp[VM_CELLS] = load_u64(vm_global(frame->vm, global)->v128 + 8);
+    PUSH(global_read(frame->vm, global));
+    NEXT;
+}
+
+HANDLER(global_set)
+{
+    BEGIN;
+    pc++;
+    union vm_global *global = vm_global(frame->vm, imm_u32(&pc));
+    global->i64 = POP;
+    store_u64(global->v128 + 8, sp[VM_CELLS]);
+    NEXT;
+}
+
+#else
 // Nearly all immediates take one byte; those that take more have a handler of their own (x_long),
 // so that the common one is straight and its pc advances by a constant.
 
@@ -254,6 +312,8 @@ HANDLER(global_set)
     vm_global(frame->vm, imm_u32(&pc))->i64 = value;
     NEXT;
 }
+
+#endif
 
 // --- Constants
 
@@ -477,7 +537,7 @@ HANDLER(prefix_fc)
 
 // --- The other instructions have all operands in memory.
 
-#if DEPTH > 0
+#if DEPTH > 0 || WIDE
 #define COLD(id)                                                                                   \
     HANDLER(id)                                                                                    \
     {                                                                                              \

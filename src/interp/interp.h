@@ -12,6 +12,10 @@
 //
 // The bottom record belongs to no function (code is NULL): returning to it leaves the interpreter.
 //
+// A v128 has the lower half in its cell, and the upper one VM_CELLS cells behind. Who does not know
+// its operands' types moves both halves where the module uses v128 at all (program.wide), and knows
+// of one otherwise.
+//
 // What is live is found at thread->last_sp, where compiled code would have its stack pointer: the
 // innermost frame record at the latest call to the host or trap.
 #pragma once
@@ -32,6 +36,7 @@ struct program {
     struct branch *branches; // of all functions
     u32 nimported;
     u32 nfuncs;
+    bool wide;           // uses v128
     struct code funcs[]; // own functions
 };
 
@@ -54,6 +59,18 @@ static inline struct program *vm_program(const struct vmctx *vm)
 
 // Sees to it that the thread's cells are there, up to `end` and from `frames` on; may end the call.
 void interp_room(struct vmctx *vm, u64 *end, struct frame *frames);
+
+// The same for the upper halves of an activation that begins at `locals`, and clears those of the
+// locals from `first` on.
+void interp_upper(struct vmctx *vm, u64 *locals, const u64 *first, const struct code *code);
+
+// Executes the SIMD instruction at pc, behind the prefix, with the operands below sp. What follows
+// it, and the new sp; NULL: beyond the memory's end.
+struct interp_step {
+    const u8 *pc;
+    u64 *sp;
+};
+struct interp_step interp_simd(const u8 *pc, u64 *sp, u8 *mem, u64 bytes);
 
 // Runs f, whose arguments lie at `cells`, until it returns (OK; its results lie there) or traps
 // (ERR_TRAP). `bottom` is the end of the space.

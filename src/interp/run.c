@@ -56,11 +56,13 @@ enum { PREFIX_FC = 0x100, TABLE_SIZE = PREFIX_FC + 0x12, ATOMICS = 0x4f };
 #define TABLE_INDEX(code) ((code) < 0x100 ? (code) : PREFIX_FC + ((code) & 0xff))
 struct tables {
     handler *at[REGISTERS + 1][TABLE_SIZE];
+    bool wide; // of modules that use v128
 };
+static const struct tables tables, wide_tables;
 static handler *const atomics[ATOMICS];
 
 // The byte that the bottom record returns to; no opcode of WebAssembly.
-enum { OP_leave = 0xff, OP_prefix_fc = 0xfc, OP_prefix_fe = 0xfe };
+enum { OP_leave = 0xff, OP_prefix_fc = 0xfc, OP_prefix_fd, OP_prefix_fe };
 static const u8 leave_code[] = {OP_leave};
 
 // --- The language of handlers
@@ -109,13 +111,13 @@ static const u8 leave_code[] = {OP_leave};
         u64 pushed_ = (value);                                                                     \
         if (depth == 2)                                                                            \
             *sp++ = r0, r0 = r1;                                                                   \
-        if (REGISTERS == 0)                                                                        \
+        if (MOST == 0)                                                                             \
             *sp++ = pushed_;                                                                       \
         else if (depth == 0)                                                                       \
             r0 = pushed_;                                                                          \
         else                                                                                       \
             r1 = pushed_;                                                                          \
-        depth += depth < REGISTERS;                                                                \
+        depth += depth < MOST;                                                                     \
     } while (0)
 #define SPILL                                                                                      \
     do {                                                                                           \
@@ -140,6 +142,7 @@ static const u8 leave_code[] = {OP_leave};
 
 #define INTERRUPT (*(volatile u32 *)&frame->vm->thread->interrupt)
 #define POLL (*(volatile u32 *)&frame->vm->poll)
+#define TABLES(vm) (unlikely(vm_program(vm)->wide) ? &wide_tables : &tables)
 #define RELOAD_MEMORY (mem = frame->vm->mem_base, bytes = memory_bytes(frame->vm))
 // Leaves the activation for its caller's, which goes on behind the call.
 #define TO_CALLER                                                                                  \
@@ -150,6 +153,7 @@ static const u8 leave_code[] = {OP_leave};
         side = frame->side;                                                                        \
         if (unlikely(frame->vm != vm)) {                                                           \
             frame->vm->thread = vm->thread;                                                        \
+            t = TABLES(frame->vm);                                                                 \
             RELOAD_MEMORY;                                                                         \
         }                                                                                          \
     } while (0)
@@ -188,7 +192,7 @@ static const u8 leave_code[] = {OP_leave};
 // Goes on after an instruction that a local.get often follows: a quarter of all instructions are.
 #define NEXT_OR_LOCAL                                                                              \
     do {                                                                                           \
-        if (NEXT_IS_SHORT(local_get)) {                                                            \
+        if (!WIDE && NEXT_IS_SHORT(local_get)) {                                                   \
             PUSH(fp[pc[1]]);                                                                       \
             pc += 2;                                                                               \
             NEXT;                                                                                  \
@@ -202,7 +206,7 @@ static const u8 leave_code[] = {OP_leave};
     do {                                                                                           \
         u64 result_ = (value);                                                                     \
         u32 next_ = *pc - OP_local_get;                                                            \
-        if (next_ > OP_local_tee - OP_local_get || unlikely(pc[1] & 0x80)) {                       \
+        if (WIDE || next_ > OP_local_tee - OP_local_get || unlikely(pc[1] & 0x80)) {               \
             PUSH(result_);                                                                         \
             NEXT;                                                                                  \
         }                                                                                          \
@@ -324,6 +328,8 @@ static __attribute__((noinline)) HANDLER_CC status trap_memory(STATE)
 // Depth 0: what is left of an instruction when its operands have gone to memory, or when it is a
 // call.
 #define DEPTH 0
+#define MOST REGISTERS // operands in registers after an instruction
+#define WIDE 0
 #define HANDLER(id) static HANDLER_CC status op_##id##_0(STATE)
 #define SAME_DEPTH(id) op_##id##_0
 
@@ -347,6 +353,8 @@ static HANDLER_CC status branch_slow(STATE)
     u64 *from = sp - branch->keep, *to = from - (branch->drop & ~BRANCH_POLL);
     for (u32 i = 0; i < branch->keep; i++)
         to[i] = from[i];
+    for (u32 i = 0; t->wide && i < branch->keep; i++)
+        to[i + VM_CELLS] = from[i + VM_CELLS];
     sp = to + branch->keep;
     if (branch->dpc <= 0 && unlikely(INTERRUPT)) {
         frame->call = pc;
@@ -369,6 +377,8 @@ static HANDLER_CC status return_many(STATE)
     const u64 *from = sp - nresults;
     for (u32 i = 0; i < nresults; i++)
         fp[i] = from[i];
+    for (u32 i = 0; t->wide && i < nresults; i++)
+        fp[i + VM_CELLS] = from[i + VM_CELLS];
     sp = fp + nresults;
     TO_CALLER;
     NEXT;
@@ -391,6 +401,10 @@ static HANDLER_CC status enter_code(STATE)
         unlikely((u64 *)(frame - 1) < thread->frames_ready)) {
         thread->last_sp = (u8 *)frame;
         interp_room(frame->vm, base + code->need, frame - 1);
+    }
+    if (unlikely(t->wide)) {
+        thread->last_sp = (u8 *)frame;
+        interp_upper(frame->vm, base, sp, code);
     }
     fp = base;
     base += code->nlocals;
@@ -446,6 +460,7 @@ static HANDLER_CC status call_func(STATE)
     r1 = (u64)f->vm;
     if (f->vm != frame->vm) {
         f->vm->thread = frame->vm->thread;
+        t = TABLES(f->vm);
         mem = f->vm->mem_base;
         bytes = memory_bytes(f->vm);
     }
@@ -694,6 +709,17 @@ HANDLER(prefix_fe)
     GO(atomics[op]);
 }
 
+HANDLER(prefix_fd)
+{
+    BEGIN;
+    struct interp_step done = interp_simd(pc + 1, sp, mem, bytes);
+    if (unlikely(!done.pc))
+        GO(trap_memory);
+    pc = done.pc;
+    sp = done.sp;
+    NEXT;
+}
+
 HANDLER(leave)
 {
     STOP(OK);
@@ -709,12 +735,11 @@ static HANDLER_CC status op_br_1(STATE);
 #endif
 
 #include "interp/handlers.h"
-
-#if REGISTERS > 0
 #undef DEPTH
 #undef HANDLER
 #undef SAME_DEPTH
 
+#if REGISTERS > 0
 #define DEPTH 1
 #define HANDLER(id) static HANDLER_CC status op_##id##_1(STATE)
 #define SAME_DEPTH(id) op_##id##_1
@@ -730,35 +755,74 @@ static HANDLER_CC status op_br_1(STATE);
 #undef DEPTH
 #undef HANDLER
 #undef SAME_DEPTH
+#endif
 
+// Of modules that use v128. All operands are in memory, and where a value may be of any type both
+// halves are moved.
+#undef MOST
+#undef WIDE
+#undef BR_AT
+#define DEPTH 0
+#define MOST 0
+#define WIDE 1
+#define HANDLER(id) static HANDLER_CC status op_##id##_wide(STATE)
+#define SAME_DEPTH(id) op_##id##_wide
+#define BR_AT(depth) op_br_wide
+#include "interp/handlers.h"
+
+#if REGISTERS > 0
+// Behind one that has left its result in a register, as those may that all modules share.
+HANDLER(settle)
+{
+    BEGIN;
+    *sp++ = r0;
+    NEXT;
+}
 #endif
 
 // Unused numbers stay NULL: validated code has none.
-static const struct tables tables = {{
-    {
+static const struct tables tables = {.at = {
+                                         {
 #define EACH(code, id, ...) [TABLE_INDEX(code)] = op_##id##_0,
 #include "wasm/ops.def"
-        [OP_prefix_fc] = op_prefix_fc_0,
-        [OP_prefix_fe] = op_prefix_fe_0,
-        [OP_leave] = op_leave_0,
-    },
+                                             [OP_prefix_fc] = op_prefix_fc_0,
+                                             [OP_prefix_fe] = op_prefix_fe_0,
+                                             [OP_leave] = op_leave_0,
+                                         },
 #if REGISTERS > 0
-    {
+                                         {
 #define EACH(code, id, ...) [TABLE_INDEX(code)] = op_##id##_1,
 #include "wasm/ops.def"
-        [OP_prefix_fc] = op_prefix_fc_1,
-        [OP_prefix_fe] = op_prefix_fe_1,
-        [OP_leave] = op_leave_1,
-    },
-    {
+                                             [OP_prefix_fc] = op_prefix_fc_1,
+                                             [OP_prefix_fe] = op_prefix_fe_1,
+                                             [OP_leave] = op_leave_1,
+                                         },
+                                         {
 #define EACH(code, id, ...) [TABLE_INDEX(code)] = op_##id##_2,
 #include "wasm/ops.def"
-        [OP_prefix_fc] = op_prefix_fc_2,
-        [OP_prefix_fe] = op_prefix_fe_2,
-        [OP_leave] = op_leave_2,
-    },
+                                             [OP_prefix_fc] = op_prefix_fc_2,
+                                             [OP_prefix_fe] = op_prefix_fe_2,
+                                             [OP_leave] = op_leave_2,
+                                         },
 #endif
-}};
+                                     }};
+
+static const struct tables wide_tables = {
+    {
+        {
+#define EACH(code, id, ...) [TABLE_INDEX(code)] = op_##id##_wide,
+#include "wasm/ops.def"
+            [OP_prefix_fc] = op_prefix_fc_wide,
+            [OP_prefix_fd] = op_prefix_fd_0,
+            [OP_prefix_fe] = op_prefix_fe_wide,
+            [OP_leave] = op_leave_wide,
+        },
+#if REGISTERS > 0
+        {[0 ... TABLE_SIZE - 1] = op_settle_wide},
+#endif
+    },
+    .wide = true,
+};
 
 static handler *const atomics[ATOMICS] = {
 #define EACH_ATOMIC(code, id, ...) [(code) & 0xff] = op_##id##_0,
@@ -770,6 +834,6 @@ status interp_run(const struct vm_func *f, u64 *cells, struct frame *bottom)
     const struct program *program = vm_program(f->vm);
     const struct code *code = &program->funcs[f->index - program->nimported];
     *bottom = (struct frame){.vm = f->vm, .fp = cells, .pc = leave_code, .call = leave_code};
-    return enter_code(&tables, f->vm->mem_base, memory_bytes(f->vm), bottom, leave_code,
+    return enter_code(TABLES(f->vm), f->vm->mem_base, memory_bytes(f->vm), bottom, leave_code,
                       cells + code->nparams, NULL, (u64)f->vm, (u64)code, cells);
 }

@@ -132,8 +132,8 @@ static bool parse_arguments(const struct program *p, const struct functype *type
         complain("%s takes %u arguments, not %u", p->o->invoke, type->nparams, given);
         return false;
     }
-    for (u32 i = 0; i < given; i++)
-        if (!value_parse(type->types[i], p->own.argv[i + 1], &slots[i])) {
+    for (u32 i = 0; i < given; slots += type_slots(type->types[i++]))
+        if (!value_parse(type->types[i], p->own.argv[i + 1], slots)) {
             complain("%s is not an %s, as argument %u of %s must be", p->own.argv[i + 1],
                      valtype_text(type->types[i]), i + 1, p->o->invoke);
             return false;
@@ -151,7 +151,7 @@ static int prepare_invoke(struct program *p)
     }
     const struct functype *type = x.func_type;
     u32 n = type->nparams > type->nresults ? type->nparams : type->nresults;
-    p->slots = calloc(n + 1, sizeof *p->slots);
+    p->slots = calloc(2 * n + 1, sizeof *p->slots);
     if (!p->slots || !parse_arguments(p, type, p->slots))
         return EXIT_USAGE;
     p->job.process->slots = p->slots;
@@ -186,9 +186,12 @@ static int begin(struct program *p)
 
 static void print_results(const struct program *p)
 {
-    for (u32 i = 0; p->invoked && p->job.process->how == NEBULET_EXITED && i < p->invoked->nresults;
-         i++)
-        value_print(p->invoked->types[p->invoked->nparams + i], p->slots[i]);
+    if (!p->invoked || p->job.process->how != NEBULET_EXITED)
+        return;
+    const u8 *types = p->invoked->types + p->invoked->nparams;
+    const u64 *slots = p->slots;
+    for (u32 i = 0; i < p->invoked->nresults; slots += type_slots(types[i++]))
+        value_print(types[i], slots);
 }
 
 static void unload(struct program *p)

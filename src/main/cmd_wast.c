@@ -28,7 +28,6 @@ static bool run_script(const struct options *o, const char *path, struct script_
     if (readable) {
         struct script_options so = {.engine = o->engine,
                                     .validate_only = o->validate_only,
-                                    .no_simd_exec = o->no_simd_exec,
                                     .report = report,
                                     .context = w.source && *w.source ? w.source : (char *)path};
         s = script_run(&so, w.script.at, w.script.count, counts);
@@ -83,8 +82,7 @@ static int boot(const struct options *o)
     for (int i = 0; i < o->argc && !a.failed; i++)
         add_script(&a, &words, o->argv[i], i);
     archive_file(&a, "words", words.text.at, words.text.count);
-    snprintf(line, sizeof line, "engine=%s %s words=/words", o->engine->name,
-             o->no_simd_exec ? "simd=validate" : "");
+    snprintf(line, sizeof line, "engine=%s words=/words", o->engine->name);
     m.archive = a.fd;
     int code = archive_finish(&a) ? machine_run(&m) : EXIT_ERROR;
     vec_free(&words.text);

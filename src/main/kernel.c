@@ -27,7 +27,6 @@
 //   more                    the next program runs at the same time
 //   keep                    files that programs write are there for the next one
 //   wast=/PATH ...          run specification scripts instead of a program (main/script.h)
-//   simd=validate           of modules that use SIMD: only validate them
 //   console=multiplex       see plat/pc/console.h
 //   words=/PATH             go on with the words in that file, each ended by a zero byte
 //
@@ -52,7 +51,7 @@ struct words {
 struct launch {
     const struct engine *engine;
     const char *init, *name, *stdin_path;
-    bool wast, verbose, trace, stats, keep, no_dirs, simd_validate, counted;
+    bool wast, verbose, trace, stats, keep, no_dirs, counted;
     bool more; // another one is to run at the same time
     bool refuse_all;
     u64 argc, refuse;
@@ -171,8 +170,6 @@ static void flag(struct launch *l, const char *word)
         l->more = true;
     else if (str_eq(word, "keep"))
         l->keep = true;
-    else if (str_eq(word, "simd=validate"))
-        l->simd_validate = true;
     else if (str_eq(word, "console=multiplex"))
         console_multiplex();
 }
@@ -483,7 +480,6 @@ static void run_script(struct launch *l, const char *path, struct script_counts 
 {
     struct bundle_file e;
     struct script_options o = {.engine = l->engine,
-                               .no_simd_exec = l->simd_validate,
                                .report = report,
                                .context = (void *)base_name(path)};
     status s = archive_file(path, &e) ? script_run(&o, e.bytes, e.size, counts) : ERR_NOT_FOUND;

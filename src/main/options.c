@@ -87,8 +87,6 @@ static const struct option table[] = {
      "disassemble what was compiled: all, or one function by name or number"},
     {"--validate-only", NULL, OPTION_FLAG, FIELD(validate_only), FOR_WAST,
      "validate modules, run nothing"},
-    {"--no-simd-exec", NULL, OPTION_FLAG, FIELD(no_simd_exec), FOR_WAST,
-     "only validate modules that use SIMD, instead of failing on them"},
     {"-v", NULL, OPTION_FLAG, FIELD(verbose), FOR_RUN | FOR_BOOT, "say sizes and times on stderr"},
     {"--help", NULL, OPTION_FLAG, FIELD(help), FOR_ALL, "print this"},
 };

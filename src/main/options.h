@@ -39,7 +39,7 @@ struct options {
     const char *accel;   // boot: NULL, or as given
     u64 memory;          // boot: 0 when not given
     u64 cpus;            // 0 when not given
-    bool trace, stats, verbose, time, validate_only, no_simd_exec, boot, help;
+    bool trace, stats, verbose, time, validate_only, boot, help;
     int argc; // the operands
     char **argv;
 };

@@ -49,7 +49,6 @@ const char *script_skip_text(enum script_skip reason)
 {
     switch (reason) {
     case SKIP_TEXT: return "text format";
-    case SKIP_SIMD: return "SIMD not executed";
     case SKIP_VALIDATE: return "not executed";
     case SKIP_COUNT: break;
     }
@@ -166,8 +165,7 @@ static const char *trapped(const struct runner *r)
 
 // --- Modules
 
-// As rt_module_load; a module refused because of SIMD comes out as OK with *out == NULL when it is
-// valid and may go without being executed.
+// As rt_module_load; a module that is not supported may be invalid, too.
 static status load(struct runner *r, struct text bytes, struct rt_module **out, struct error *e)
 {
     *out = NULL;
@@ -178,7 +176,7 @@ static status load(struct runner *r, struct text bytes, struct rt_module **out, 
         return s;
     struct error invalid = {0};
     status valid = module_validate(bytes.p, bytes.length, NULL, &invalid);
-    if (valid != OK || r->o->no_simd_exec)
+    if (valid != OK)
         *e = invalid, s = valid;
     return s;
 }
@@ -190,7 +188,7 @@ static enum outcome instantiate(struct runner *r, struct text bytes, struct inst
     if (load(r, bytes, &m, &e) != OK)
         return fail(r, "%s at offset 0x%llx: %s", status_text(e.code), (unsigned long long)e.offset,
                     e.text);
-    if (!m)
+    if (!m) // only validated
         return PASSED;
     if (instance_create(r->store, m, NULL, out, &e) != OK)
         return fail(r, "%s: %s", status_text(e.code), e.text);
@@ -209,10 +207,9 @@ static enum outcome run_module(struct runner *r)
     if (r->bad)
         return FAILED;
     enum outcome outcome = instantiate(r, bytes, &entry.instance);
-    entry.outcome = outcome == FAILED        ? FAILED
-                    : r->o->validate_only    ? SKIPPED + SKIP_VALIDATE
-                    : entry.instance == NULL ? SKIPPED + SKIP_SIMD
-                                             : PASSED;
+    entry.outcome = outcome == FAILED     ? FAILED
+                    : r->o->validate_only ? SKIPPED + SKIP_VALIDATE
+                                          : PASSED;
     return vec_push(&r->entries, entry) ? outcome : fail(r, "out of memory");
 }
 
@@ -248,20 +245,19 @@ static enum outcome run_register(struct runner *r)
 
 // --- Actions
 
-static u64 global_bits(const struct extern_ *x)
-{
-    return x->global_type.type == TYPE_I32 || x->global_type.type == TYPE_F32 ? x->global->i32
-                                                                              : x->global->i64;
-}
-
 static bool slots_prepare(struct runner *r, const struct action *a)
 {
     u32 n = r->type->nparams > r->type->nresults ? r->type->nparams : r->type->nresults;
     r->slots.count = 0;
-    if (!vec_reserve(&r->slots, n + 1))
+    if (!vec_reserve(&r->slots, 2 * n + 1))
         return false;
-    for (u32 i = 0; i < a->nargs; i++)
-        r->slots.at[i] = load_u64(value_at(a->args, i).bits);
+    u64 *slot = r->slots.at;
+    for (u32 i = 0; i < a->nargs; i++) {
+        struct script_value v = value_at(a->args, i);
+        u32 n_slots = type_slots(r->type->types[i]);
+        memcpy(slot, v.bits, n_slots * sizeof *slot);
+        slot += n_slots;
+    }
     return true;
 }
 
@@ -292,9 +288,9 @@ static enum outcome act(struct runner *r, const struct action *a, status *result
     r->got = 0;
     if (a->kind == SCRIPT_INVOKE)
         return invoke(r, a, &x, result);
-    r->slots.count = 0;
-    if (!vec_push(&r->slots, global_bits(&x)))
+    if (!vec_reserve(&r->slots, 2))
         return fail(r, "out of memory");
+    memcpy(r->slots.at, x.global, 2 * sizeof *r->slots.at);
     r->got = x.global_type.type;
     *result = OK;
     return PASSED;
@@ -320,35 +316,48 @@ static bool nan_matches(u64 bits, u32 size, bool canonical)
     return canonical ? (bits & ~sign) == quiet : (bits & quiet) == quiet;
 }
 
-static u32 width(u8 type)
+static u64 lane_bits(const void *p, u32 size)
 {
-    return type == TYPE_I32 || type == TYPE_F32 ? 4 : 8;
+    u64 bits = 0;
+    memcpy(&bits, p, size);
+    return bits;
 }
 
-static bool matches(const struct script_value *want, u64 got)
+static enum outcome compare_lane(struct runner *r, u32 i, u32 lane, const struct script_value *want,
+                                 u64 got)
 {
-    if (want->any)
-        return got != 0;
-    if (want->canonical || want->arithmetic)
-        return nan_matches(got, width(want->type), want->canonical != 0);
-    return got == load_u64(want->bits);
+    u64 bits = lane_bits(want->bits + lane * want->lane_size, want->lane_size);
+    const char *type = valtype_text(want->type);
+    bool canonical = want->canonical >> lane & 1;
+    if (canonical || (want->arithmetic >> lane & 1))
+        return nan_matches(got, want->lane_size, canonical)
+                   ? PASSED
+                   : fail(r, "result %u: %s 0x%llx in lane %u, expected a%s NaN", i, type,
+                          (unsigned long long)got, lane, canonical ? " canonical" : "n arithmetic");
+    return got == bits ? PASSED
+                       : fail(r, "result %u: %s 0x%llx in lane %u, expected 0x%llx", i, type,
+                              (unsigned long long)got, lane, (unsigned long long)bits);
 }
 
-static enum outcome compare(struct runner *r, u32 i, const struct script_value *want, u8 type)
+// A reference has one lane, the whole.
+static enum outcome compare(struct runner *r, u32 i, const struct script_value *wanted, u8 type,
+                            const u64 *got)
 {
-    u64 got = r->slots.at[i];
-    if (width(type) == 4)
-        got = (u32)got;
-    if (want->type != type)
+    struct script_value want = *wanted;
+    if (want.type != type)
         return fail(r, "result %u is an %s, expected an %s", i, valtype_text(type),
-                    valtype_text(want->type));
-    if (matches(want, got))
-        return PASSED;
-    if (want->canonical || want->arithmetic)
-        return fail(r, "result %u: %s 0x%llx, expected a%s NaN", i, valtype_text(type),
-                    (unsigned long long)got, want->canonical ? " canonical" : "n arithmetic");
-    return fail(r, "result %u: %s 0x%llx, expected 0x%llx", i, valtype_text(type),
-                (unsigned long long)got, (unsigned long long)load_u64(want->bits));
+                    valtype_text(want.type));
+    if (want.any)
+        return *got ? PASSED : fail(r, "result %u is null", i);
+    u32 lanes = type == TYPE_V128 && want.lane_size ? 16 / want.lane_size : 1;
+    if (!want.lane_size || want.lane_size > 8)
+        want.lane_size = 8;
+    enum outcome outcome = PASSED;
+    for (u32 lane = 0; lane < lanes && outcome == PASSED; lane++) {
+        const u8 *p = (const u8 *)got + lane * want.lane_size;
+        outcome = compare_lane(r, i, lane, &want, lane_bits(p, want.lane_size));
+    }
+    return outcome;
 }
 
 static enum outcome run_return(struct runner *r)
@@ -365,9 +374,12 @@ static enum outcome run_return(struct runner *r)
     u32 nresults = r->got ? 1 : r->type->nresults;
     if (n != nresults)
         return fail(r, "%u results, expected %u", nresults, n);
+    const u64 *slot = r->slots.at;
     for (u32 i = 0; i < n && outcome == PASSED; i++) {
         struct script_value want = value_at(wanted, i);
-        outcome = compare(r, i, &want, r->got ? r->got : r->type->types[r->type->nparams + i]);
+        u8 type = r->got ? r->got : r->type->types[r->type->nparams + i];
+        outcome = compare(r, i, &want, type, slot);
+        slot += type_slots(type);
     }
     return outcome;
 }
@@ -408,7 +420,7 @@ static enum outcome run_unlinked(struct runner *r, bool unlinkable)
     if (load(r, bytes, &m, &e) != OK)
         return fail(r, "%s: %s", status_text(e.code), e.text);
     if (!m)
-        return SKIPPED + (r->o->validate_only ? SKIP_VALIDATE : SKIP_SIMD);
+        return SKIPPED + SKIP_VALIDATE;
     status s = instance_create(r->store, m, NULL, &instance, &e);
     if (unlinkable)
         return s == OK ? fail(r, "expected '%.*s', but it links", (int)want.length,

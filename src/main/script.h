@@ -53,7 +53,6 @@ _Static_assert(sizeof(struct script_value) == 24, "part of the binary form");
 
 enum script_skip {
     SKIP_TEXT,     // in the text format
-    SKIP_SIMD,     // its module is only validated, for it uses SIMD
     SKIP_VALIDATE, // nothing is run
     SKIP_COUNT,
 };
@@ -66,7 +65,6 @@ struct script_counts {
 struct script_options {
     const struct engine *engine;
     bool validate_only;
-    bool no_simd_exec; // a module that the engine refuses because of SIMD counts as passed if valid
     void (*report)(void *context, u32 line, const char *text); // of each failure
     void *context;
 };

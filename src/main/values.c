@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Values as text, for --invoke: what a person types, and what is printed for each result.
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "main/host.h"
 #include "wasm/types.h"
@@ -25,6 +27,22 @@ static bool parse_integer(const char *text, u32 bits, u64 *out)
     return true;
 }
 
+// 0x and up to 32 digits.
+static bool parse_v128(const char *text, u64 *out)
+{
+    out[0] = out[1] = 0;
+    size_t n = strlen(text);
+    if (n < 3 || n > 34 || text[0] != '0' || (text[1] | 0x20) != 'x')
+        return false;
+    for (const char *p = text + 2; *p; p++) {
+        if (!isxdigit((unsigned char)*p))
+            return false;
+        out[1] = out[1] << 4 | out[0] >> 60;
+        out[0] = out[0] << 4 | (u64)(*p <= '9' ? *p - '0' : (*p | 0x20) - 'a' + 10);
+    }
+    return true;
+}
+
 bool value_parse(u8 type, const char *text, u64 *out)
 {
     char *end = (char *)text;
@@ -36,6 +54,7 @@ bool value_parse(u8 type, const char *text, u64 *out)
     case TYPE_F64: store_f64(out, strtod(text, &end)); break;
     case TYPE_FUNCREF:
     case TYPE_EXTERNREF: return str_eq(text, "null");
+    case TYPE_V128: return parse_v128(text, out);
     default: return false;
     }
     return end != text && !*end;
@@ -57,13 +76,17 @@ static void print_float(double value, bool single)
     puts(text);
 }
 
-void value_print(u8 type, u64 value)
+void value_print(u8 type, const u64 *slots)
 {
+    u64 value = *slots;
     switch (type) {
     case TYPE_I32: printf("%d\n", (s32)value); break;
     case TYPE_I64: printf("%lld\n", (long long)value); break;
     case TYPE_F32: print_float((double)load_f32(&value), true); break;
     case TYPE_F64: print_float(load_f64(&value), false); break;
+    case TYPE_V128:
+        printf("0x%016llx%016llx\n", (unsigned long long)slots[1], (unsigned long long)value);
+        break;
     default: puts(value ? valtype_text(type) : "null"); break;
     }
 }

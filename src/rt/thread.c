@@ -35,7 +35,6 @@ enum {
     STACK = 8 << 20,
     LINKS = 3072,
     SPARE = 16 << 10,
-    CELLS = 1 << 20,
     POOL_MAX = 64,
     STEP = 64 << 10,
     READY = 16 << 10, // of it that is there from the beginning: for what C does before the call and
@@ -55,7 +54,7 @@ _Static_assert(GUARD % STEP == 0 && STACK % STEP == 0, "the last step ends at th
 _Static_assert(ARCH_PAGE == PLAT_PAGE, "what arch_touch touches");
 
 #define LINK_BYTES (LINKS * sizeof(struct vm_link) + SPARE)
-#define CELL_BYTES (CELLS * sizeof(u64))
+#define CELL_BYTES (2 * VM_CELLS * sizeof(u64)) // the upper halves among them
 _Static_assert(GUARD + STACK + LINK_BYTES + CELL_BYTES == THREAD_ROOM_MAX &&
                    CELL_BYTES % (2 << 20) == 0,
                "a memory's page tables are as many on all engines");
@@ -358,8 +357,8 @@ static void lay_out(struct thread *t)
     allow_host(&t->vm);
     if (!t->store->engine->code) {
         t->vm.cells = (u64 *)(thread_links(t) + LINKS);
-        t->vm.cells_end = t->vm.cells + CELLS;
-        t->vm.cells_ready = t->vm.cells;
+        t->vm.cells_end = t->vm.cells + VM_CELLS;
+        t->vm.cells_ready = t->vm.upper_ready = t->vm.cells;
         t->vm.frames_ready = t->vm.cells_end;
     }
     t->vm.sp = arch_prepare((u8 *)t, thread_main, t);
@@ -510,7 +509,9 @@ struct thread *thread_create_beside(struct instance *i)
 static size_t cells_used(const struct thread *t)
 {
     const struct vm_thread *v = &t->vm;
-    return (size_t)((v->cells_ready - v->cells) + (v->cells_end - v->frames_ready)) * sizeof(u64);
+    return (size_t)((v->cells_ready - v->cells) + (v->upper_ready - v->cells) +
+                    (v->cells_end - v->frames_ready)) *
+           sizeof(u64);
 }
 
 static bool stays_whole(u32 others)

@@ -50,7 +50,7 @@ struct thread {
 
 // Bytes of a thread's stacks with their guard, and so of what each memory's reservation begins
 // with: at most, and less by whole page tables (2 MiB).
-#define THREAD_ROOM_MAX ((16ull << 20) + (128 << 10))
+#define THREAD_ROOM_MAX ((24ull << 20) + (128 << 10))
 size_t thread_room(const struct realm *r);
 void threads_free(struct store *s);
 void threads_release(struct realm *r); // the pool

@@ -26,6 +26,11 @@ enum op {
 
 // "i32", ...; "?" for a byte that is no value type.
 const char *valtype_text(u8 type);
+// Arguments and results of calls from outside lie in slots of 8 bytes; so many each.
+static inline u32 type_slots(u8 type)
+{
+    return type == TYPE_V128 ? 2 : 1;
+}
 const char *trap_text(enum trap trap);
 // "i32.add", ...; "?" for a number that is no opcode.
 const char *op_text(u32 op);

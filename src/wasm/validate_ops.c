@@ -1,34 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The irregular instructions in the validator that are not control: globals, references, tables,
 // memory, atomics, and SIMD, which is all made from its rows in ops.def.
+#include "wasm/simd.h"
 #include "wasm/validator.h"
 
-// Immediates of SIMD instructions: a class, and in the low bits log2 of the alignment or of the
-// number of lanes.
-enum simd_imm {
-    SIMD_ILLEGAL,
-    SIMD_NONE,
-    SIMD_V128,
-    SIMD_SHUFFLE,
-    SIMD_MEM_0 = 0x10,
-    SIMD_MEM_1,
-    SIMD_MEM_2,
-    SIMD_MEM_3,
-    SIMD_MEM_4,
-    SIMD_MEMLANE_0 = 0x20,
-    SIMD_MEMLANE_1,
-    SIMD_MEMLANE_2,
-    SIMD_MEMLANE_3,
-    SIMD_LANE_2 = 0x31,
-    SIMD_LANE_4,
-    SIMD_LANE_8,
-    SIMD_LANE_16,
-};
-
-static const struct simd_row {
-    u8 imm;
-    char params[4], results[2];
-} simd_rows[256] = {
+const struct simd_row simd_rows[256] = {
 #define V(code, id, text, imm, params, results) [(code) & 0xff] = {SIMD_##imm, params, results},
 #include "wasm/ops.def"
 };

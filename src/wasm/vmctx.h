@@ -128,8 +128,11 @@ struct vm_thread {
     const u8 *resume;                // where arch_stub_preempt goes on,
     u8 *resume_sp;                   // and, for arch_stub_preempt_deep, on which stack
     u64 *cells_ready, *frames_ready; // the interpreter's cells are there up to the first, and from
-                                     // the second on
+                                     // the second on,
+    u64 *upper_ready; // and up to this one the upper halves, which v128 has VM_CELLS cells behind
+                      // the lower ones
 };
+#define VM_CELLS (1u << 20)
 // A host function may use so much of the stack,
 #define VM_HOST_STACK (64u << 10)
 // of which so much is ready, more than any needs: the kernel's functions, and those with cells,

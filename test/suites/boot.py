@@ -380,13 +380,12 @@ def spec_suite(bench, engine, folder, simd):
     """All scripts in one machine; the totals must be those on Linux."""
     scripts = [s for s in sorted(folder.rglob("*.json"))
                if str(s.relative_to(folder)).startswith("simd") == simd]
-    flags = ["--no-simd-exec"] if simd else []
-    result = bench.nebulet("wast", "--boot", "--engine", engine, *flags, *scripts, limit=300)
-    linux = bench.nebulet("wast", "--engine", engine, *flags, *scripts, limit=300)
+    result = bench.nebulet("wast", "--boot", "--engine", engine, *scripts, limit=300)
+    linux = bench.nebulet("wast", "--engine", engine, *scripts, limit=300)
     counts = base.parse_counts(result.out.decode("utf-8", "backslashreplace"))
     if counts is None or result.out != linux.out:
         raise base.Failed(base.difference("stdout", linux.out, result.out))
-    counts.note = "text format, or v128 not executed" if simd else "text format"
+    counts.note = "text format"
     if counts.failed:
         counts.problem = base.excerpt(result.out)
     return counts

@@ -17,10 +17,9 @@ def is_text(command):
     return command.get("module_type") == "text"
 
 
-def run_script(bench, engine, script, simd):
+def run_script(bench, engine, script):
     commands = json.loads(script.read_bytes())["commands"]
-    flags = ["--no-simd-exec"] if simd else []
-    result = bench.nebulet("wast", "--engine", engine, *flags, script, limit=300)
+    result = bench.nebulet("wast", "--engine", engine, script, limit=300)
     counts = base.parse_counts(result.out.decode("utf-8", "backslashreplace"))
     if counts is None:
         raise base.Failed(f"no counts in the last line, exit code {result.code}\n"
@@ -30,12 +29,12 @@ def run_script(bench, engine, script, simd):
         counts.failed += abs(len(commands) - seen)
         counts.problem = f"{len(commands)} commands in the script, {seen} in the result\n"
     text = sum(map(is_text, commands))
-    if counts.skipped > text and not simd:
+    if counts.skipped > text:
         counts.problem += f"{counts.skipped} skipped, only {text} are in the text format\n"
         counts.failed += 1
     if counts.failed:
         counts.problem += base.excerpt(result.out + result.err)
-    counts.note = "text format, or v128 not executed" if simd else "text format"
+    counts.note = "text format"
     return counts
 
 
@@ -44,6 +43,4 @@ def cases(bench):
     for engine in bench.engines:
         for script in sorted(folder.rglob("*.json")):
             name = str(script.relative_to(folder).parent)
-            simd = name.startswith("simd")
-            yield base.Case(name, engine,
-                            lambda e=engine, s=script, v=simd: run_script(bench, e, s, v))
+            yield base.Case(name, engine, lambda e=engine, s=script: run_script(bench, e, s))
