@@ -118,11 +118,8 @@ static void push_stack_arg(struct fast *f, u32 index, u32 cell)
         r = ty_fp(s->type) ? SCRATCH_XMM : SCRATCH;
         slot_to_reg(f, index, r);
     }
-    struct x64_operand m = x64_at(RSP, (s32)cell * 8);
-    if (ty_fp(s->type))
-        x64_mem(&f->a, ty_wide(s->type) ? I_MOVSD_STORE : I_MOVSS_STORE, false, r, m);
-    else
-        x64_mem(&f->a, I_MOV_STORE, true, r, m);
+    enum ty t = ty_fp(s->type) ? s->type : T64;
+    store_mem(f, t, r, x64_at(RSP, (s32)cell * 8));
 }
 
 // Puts the newest slots, of the types of t's parameters, where a callee of that type expects them;
@@ -164,15 +161,13 @@ static void push_results(struct fast *f, const struct functype *t)
     u32 base = f->sp;
     for (u32 i = 0; i < t->nresults; i++)
         push(f, SLOT_MEM, ty_of(types[i]));
+    s32 from = 0;
     for (u32 i = 1; i < t->nresults && fast_room(f, 64); i++) {
         enum ty ty = ty_of(types[i]);
         u32 r = ty_fp(ty) ? SCRATCH_XMM : SCRATCH;
-        struct x64_operand m = x64_at(RSP, (s32)(i - 1) * 8);
-        if (ty_fp(ty))
-            x64_mem(&f->a, ty_wide(ty) ? I_MOVSD_LOAD : I_MOVSS_LOAD, false, r, m);
-        else
-            x64_mem(&f->a, I_MOV_LOAD, ty_wide(ty), r, m);
+        load_mem(f, ty, r, x64_at(RSP, from));
         store_frame(f, ty, stack_cell(f, base + i), r);
+        from += ty == TV128 ? 16 : 8;
     }
     if (!t->nresults)
         return;
@@ -336,20 +331,14 @@ static void incoming_note(struct fast *f)
 
 static void load_incoming(struct fast *f, enum ty t, u32 r, u32 cell)
 {
-    if (ty_fp(t))
-        x64_mem(&f->a, ty_wide(t) ? I_MOVSD_LOAD : I_MOVSS_LOAD, false, r, incoming(cell * 8));
-    else
-        x64_mem(&f->a, I_MOV_LOAD, ty_wide(t), r, incoming(cell * 8));
+    load_mem(f, t, r, incoming(cell * 8));
     incoming_note(f);
 }
 
 void call_store_result(struct fast *f, enum ty t, u32 r, u32 cell)
 {
     struct x64_operand m = incoming(abi_stack_of(f->body->type).args + cell * 8);
-    if (ty_fp(t))
-        x64_mem(&f->a, ty_wide(t) ? I_MOVSD_STORE : I_MOVSS_STORE, false, r, m);
-    else
-        x64_mem(&f->a, I_MOV_STORE, true, r, m);
+    store_mem(f, ty_fp(t) ? t : T64, r, m);
     incoming_note(f);
 }
 
@@ -437,6 +426,8 @@ static void zero_locals(struct fast *f)
                 x64_reg(&f->a, I_XOR, false, SCRATCH, SCRATCH);
             scratch_zero = true;
             store_frame(f, T64, local, SCRATCH);
+            if (f->local_type[local] == TV128)
+                x64_frame(&f->a, I_MOV_STORE, true, SCRATCH, frame_at(f, local).disp + 8);
         }
     }
 }

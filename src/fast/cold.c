@@ -48,6 +48,40 @@ void constant_operand(struct fast *f, u32 insn, u32 reg, u64 imm)
         f->oom = true;
 }
 
+void vector_operand(struct fast *f, u32 insn, u32 reg, const union v128 *v)
+{
+    enum { LATEST = 32 };
+    u32 n = f->constants.count, i = n > LATEST ? n - LATEST : 0;
+    while (i + 1 < n && !(f->constants.at[i] == v->d[0] && f->constants.at[i + 1] == v->d[1]))
+        i++;
+    if (i + 1 >= n) {
+        i = n;
+        if (!vec_push(&f->constants, v->d[0]) || !vec_push(&f->constants, v->d[1]))
+            f->oom = true;
+    }
+    struct constant_site s = {(u32)(x64_rip(&f->a, insn, false, reg) - f->start), i};
+    if (!vec_push(&f->constant_sites, s))
+        f->oom = true;
+}
+
+void vector_to_reg(struct fast *f, u32 dst, const union v128 *v)
+{
+    struct assembler *a = &f->a;
+    if (!(v->d[0] | v->d[1])) {
+        x64_reg(a, I_XORPS, false, dst, dst);
+    } else if ((v->d[0] & v->d[1]) == UINT64_MAX) {
+        x64_reg(a, I_PCMPEQD, false, dst, dst);
+    } else if (!f->cold_return) {
+        vector_operand(f, I_MOVUPS_LOAD, dst, v);
+    } else {
+        x64_mov_imm(a, SCRATCH, v->d[0]);
+        x64_reg(a, I_MOVD_TO_XMM, true, dst, SCRATCH);
+        x64_mov_imm(a, SCRATCH, v->d[1]);
+        x64_reg(a, I_PINSRD, true, dst, SCRATCH);
+        x64_byte(a, 1);
+    }
+}
+
 // --- Behind the body
 static void place_polls(struct fast *f)
 {

@@ -100,6 +100,9 @@ void memory_size(struct fast *f);
 // The operand for a popped address and a static offset. It may be in the scratch register.
 struct x64_operand address(struct fast *f, const struct slot *s, u64 offset);
 
+// --- simd.c
+void simd(struct fast *f); // the instruction at pc, behind the prefix
+
 // --- atomic.c
 void atomic_fence(struct fast *f);
 void atomic_op(struct fast *f, u32 op); // loads, stores, and what does both

@@ -8,29 +8,33 @@
 
 enum { CELLS_INLINE = 64 };
 
-static void place_argument(struct arch_call *call, struct abi_place p, u64 value)
+// From its slots, which are n.
+static void place_argument(struct arch_call *call, struct abi_place p, const u64 *value, u32 n)
 {
-    switch (p.where) {
-    case ABI_GPR: call->gpr[p.index] = value; break;
-    case ABI_XMM: call->xmm[p.index][0] = value; break;
-    case ABI_STACK: call->stack[p.index] = value; break;
-    }
+    u64 *to = p.where == ABI_GPR   ? &call->gpr[p.index]
+              : p.where == ABI_XMM ? call->xmm[p.index]
+                                   : &call->stack[p.index];
+    memcpy(to, value, n * sizeof *value);
 }
 
-static u64 cell_of(u8 type, u64 value)
+static void clean_slot(u8 type, u64 *slot)
 {
-    return type == TYPE_I32 || type == TYPE_F32 ? (u32)value : value;
+    if (type == TYPE_I32 || type == TYPE_F32)
+        *slot = (u32)*slot;
 }
 
 static void take_results(const struct arch_call *call, const struct functype *t, u64 *slots)
 {
     const u8 *types = t->types + t->nparams;
-    if (!t->nresults)
-        return;
-    bool fp = types[0] == TYPE_F32 || types[0] == TYPE_F64;
-    slots[0] = cell_of(types[0], fp ? call->xmm[0][0] : call->gpr[0]);
-    for (u32 i = 1; i < t->nresults; i++)
-        slots[i] = cell_of(types[i], call->stack[i - 1]);
+    const u64 *stack = call->stack;
+    for (u32 i = 0; i < t->nresults; i++) {
+        u32 n = type_slots(types[i]);
+        bool xmm = types[i] == TYPE_F32 || types[i] == TYPE_F64 || types[i] == TYPE_V128;
+        memcpy(slots, i ? stack : xmm ? call->xmm[0] : call->gpr, n * sizeof *slots);
+        clean_slot(types[i], slots);
+        slots += n;
+        stack += i ? n : 0;
+    }
 }
 
 status fast_call(const struct compiled *c, const struct vm_func *f, u64 *slots)
@@ -49,8 +53,14 @@ status fast_call(const struct compiled *c, const struct vm_func *f, u64 *slots)
     if (!call.stack)
         return ERR_NO_MEMORY;
     struct abi_state abi = {0};
-    for (u32 i = 0; i < t->nparams; i++)
-        place_argument(&call, abi_next(&abi, t->types[i]), cell_of(t->types[i], slots[i]));
+    const u64 *value = slots;
+    for (u32 i = 0; i < t->nparams; i++) {
+        u32 n = type_slots(t->types[i]);
+        u64 slot[2] = {value[0], n == 2 ? value[1] : 0};
+        clean_slot(t->types[i], slot);
+        place_argument(&call, abi_next(&abi, t->types[i]), slot, n);
+        value += n;
+    }
     status s = arch_enter(&call) ? ERR_TRAP : OK;
     if (!s)
         take_results(&call, t, slots);

@@ -58,7 +58,7 @@ static void reset(struct fast *f)
     f->states.count = f->free_state = 0;
     f->cold.count = f->colds.count = f->traps.count = f->calls.count = f->labels.count = 0;
     f->jumps.count = f->tables.count = f->incoming.count = f->polls.count = 0;
-    f->constants.count = f->constant_sites.count = 0;
+    f->vectors.count = f->constants.count = f->constant_sites.count = 0;
     f->loop = f->loop_depth = f->stamp = f->rotor = f->spent = 0;
     f->reachable = true;
 }
@@ -81,7 +81,7 @@ static bool push_function_label(struct fast *f)
 // Room for the longest prologue (call.c): pushes and a subtraction, and for large frames a check.
 static u32 prologue_space(const struct body *b)
 {
-    u64 frame = ((u64)b->nlocals + b->max_stack + 1) * 8;
+    u64 frame = ((u64)b->nlocals + b->max_stack + 1) * (b->simd ? 16 : 8);
     return frame > FRAME_UNCHECKED ? 48 : 16;
 }
 
@@ -211,6 +211,7 @@ static void release(struct fast *f)
     vec_free(&f->tables);
     vec_free(&f->incoming);
     vec_free(&f->polls);
+    vec_free(&f->vectors);
     vec_free(&f->constants);
     vec_free(&f->constant_sites);
     vec_free(&f->storage);
@@ -241,8 +242,6 @@ static status compile(struct fast *f, const struct compiled *c, u32 func, struct
     status s = validate_body(f->validator, f->m, func, WANT_USES, &body, e);
     if (s)
         return s;
-    if (body.simd)
-        return error_set(e, ERR_NOT_SUPPORTED, body.simd_offset, "SIMD is not supported yet");
     f->full = f->oom = false;
     function(f, func, &body);
     if (f->oom || f->full)
@@ -321,8 +320,6 @@ static status fast_load(struct compiled *c, struct error *e)
     for (u32 i = m->nimported_funcs; i < m->nfuncs && !s; i++) {
         struct body body;
         s = validate_body(v, m, i, 0, &body, e);
-        if (!s && body.simd)
-            s = error_set(e, ERR_NOT_SUPPORTED, body.simd_offset, "SIMD is not supported yet");
     }
     validator_free(v);
     return s;

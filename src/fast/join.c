@@ -177,12 +177,14 @@ static void results_to_frame(struct fast *f, const struct ctl *c)
 // The values of a return: the first in a register, the others in the caller's result area.
 static void results_return(struct fast *f, const struct ctl *c)
 {
+    u32 cell = 0;
     for (u32 i = 1; i < c->arity && fast_room(f, 64); i++) {
         u32 index = f->sp - c->arity + i;
         enum ty t = f->slots[index].type;
         u32 r = ty_fp(t) ? SCRATCH_XMM : SCRATCH;
         slot_to_reg(f, index, r);
-        call_store_result(f, t, r, i - 1);
+        call_store_result(f, t, r, cell);
+        cell += t == TV128 ? 2 : 1;
     }
     if (c->arity)
         slot_to_reg(f, f->sp - c->arity, ty_fp(f->slots[f->sp - c->arity].type) ? XMM0 : RAX);

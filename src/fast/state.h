@@ -22,9 +22,10 @@
 #include "target/x64/cpu.h"
 #include "wasm/engine.h"
 #include "wasm/leb.h"
+#include "wasm/simd.h"
 
 // Operand types as registers see them: bit 0 = 64 bits wide, bit 1 = xmm.
-enum ty { T32, T64, TF32, TF64 };
+enum ty { T32, T64, TF32, TF64, TV128 = 6 };
 #define ty_wide(t) ((t) & 1)
 #define ty_fp(t) ((t) >> 1)
 
@@ -37,7 +38,7 @@ struct slot {
     bool last : 1;      // SLOT_LOCAL: nobody reads this value of the local after it
     u32 next;           // SLOT_LOCAL: next older slot + 1 that refers to the same local
     union {
-        u64 imm;
+        u64 imm; // of TV128: 0, or the index of one in f->vectors + 1
         u32 local;
     };
 };
@@ -175,7 +176,8 @@ struct fast {
     VEC(u32) labels; // label id -> code offset
     VEC(u32) jumps;  // jump table entries
     VEC(struct jump_table) tables;
-    VEC(u64) constants; // floating-point ones, read where they lie
+    VEC(union v128) vectors; // constants on the operand stack
+    VEC(u64) constants;      // floating-point ones and halves of vectors, read where they lie
     VEC(struct constant_site) constant_sites;
     VEC(u32) polls;    // rel32 of the jumps that polls take
     VEC(u32) incoming; // disp32 that want the distance from rsp to the first stack argument added
@@ -241,6 +243,7 @@ static inline enum ty ty_of(u8 valtype)
     case TYPE_I32: return T32;
     case TYPE_F32: return TF32;
     case TYPE_F64: return TF64;
+    case TYPE_V128: return TV128;
     default: return T64;
     }
 }
@@ -301,12 +304,37 @@ void slot_to_home(struct fast *f, u32 index,
 void dirty_store(struct fast *f,
                  u32 keep); // stores dirty locals in registers not in keep; they become clean
 
+// A v128 takes two cells. What lies in a slot of the operand stack may be of any type.
 static inline struct x64_operand frame_at(struct fast *f, u32 cell_index)
 {
     u32 *h = &f->home[cell_index];
-    if (!*h)
-        *h = ++f->nhomes;
+    if (!*h) {
+        *h = f->nhomes + 1;
+        bool two = cell_index < f->nlocals ? f->local_type[cell_index] == TV128 : f->body->simd;
+        f->nhomes += two ? 2 : 1;
+    }
     return x64_at(RSP, (s32)((*h - 1) * 8 + f->rsp_adjust));
+}
+
+// A register from memory, and to it; of an i32 its cell.
+static inline void load_mem(struct fast *f, enum ty t, u32 dst, struct x64_operand m)
+{
+    static const u32 insns[] = {[T32] = I_MOV_LOAD,
+                                [T64] = I_MOV_LOAD,
+                                [TF32] = I_MOVSS_LOAD,
+                                [TF64] = I_MOVSD_LOAD,
+                                [TV128] = I_MOVUPS_LOAD};
+    x64_mem(&f->a, insns[t], ty_wide(t), dst, m);
+}
+
+static inline void store_mem(struct fast *f, enum ty t, u32 src, struct x64_operand m)
+{
+    static const u32 insns[] = {[T32] = I_MOV_STORE,
+                                [T64] = I_MOV_STORE,
+                                [TF32] = I_MOVSS_STORE,
+                                [TF64] = I_MOVSD_STORE,
+                                [TV128] = I_MOVUPS_STORE};
+    x64_mem(&f->a, insns[t], ty_wide(t), src, m);
 }
 
 static inline void move_reg(struct fast *f, enum ty t, u32 dst, u32 src)
@@ -326,8 +354,10 @@ static inline void load_frame(struct fast *f, enum ty t, u32 dst, u32 cell_index
         x64_frame(&f->a, I_MOV_LOAD, ty_wide(t), dst, at);
     else if (ty_wide(t))
         x64_frame(&f->a, I_MOVSD_LOAD, false, dst, at);
-    else
+    else if (likely(t == TF32))
         x64_frame(&f->a, I_MOVSS_LOAD, false, dst, at);
+    else
+        x64_frame(&f->a, I_MOVUPS_LOAD, false, dst, at);
 }
 
 static inline void store_frame(struct fast *f, enum ty t, u32 cell_index, u32 src)
@@ -337,8 +367,10 @@ static inline void store_frame(struct fast *f, enum ty t, u32 cell_index, u32 sr
         x64_frame(&f->a, I_MOV_STORE, ty_wide(t), src, at);
     else if (ty_wide(t))
         x64_frame(&f->a, I_MOVSD_STORE, false, src, at);
-    else
+    else if (likely(t == TF32))
         x64_frame(&f->a, I_MOVSS_STORE, false, src, at);
+    else
+        x64_frame(&f->a, I_MOVUPS_STORE, false, src, at);
 }
 
 static inline u32 stack_cell(const struct fast *f, u32 slot_index)
@@ -348,6 +380,9 @@ static inline u32 stack_cell(const struct fast *f, u32 slot_index)
 
 // cold.c: insn reg, [constant], of as many bytes as the instruction reads. Not in code out of line.
 void constant_operand(struct fast *f, u32 insn, u32 reg, u64 imm);
+void vector_operand(struct fast *f, u32 insn, u32 reg,
+                    const union v128 *v);                         // the same, of 16 bytes
+void vector_to_reg(struct fast *f, u32 dst, const union v128 *v); // flags survive
 
 // A constant into a register; the flags survive.
 static inline void const_to_reg(struct fast *f, enum ty t, u32 dst, u64 imm)
@@ -356,6 +391,8 @@ static inline void const_to_reg(struct fast *f, enum ty t, u32 dst, u64 imm)
         x64_mov_imm(&f->a, dst, imm);
     } else if (imm == 0) {
         x64_reg(&f->a, I_XORPS, false, dst, dst);
+    } else if (unlikely(t == TV128)) {
+        vector_to_reg(f, dst, &f->vectors.at[imm - 1]);
     } else if (!f->cold_return) {
         constant_operand(f, ty_wide(t) ? I_MOVSD_LOAD : I_MOVSS_LOAD, dst, imm);
     } else {

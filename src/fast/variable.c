@@ -71,10 +71,7 @@ void global_get(struct fast *f, u32 global)
     enum ty t = ty_of(f->m->globals[global].type);
     struct x64_operand m = global_at(f, global);
     u32 dst = result_begin(f, t, NO_REG);
-    if (ty_fp(t))
-        x64_mem(&f->a, ty_wide(t) ? I_MOVSD_LOAD : I_MOVSS_LOAD, false, dst, m);
-    else
-        x64_mem(&f->a, I_MOV_LOAD, ty_wide(t), dst, m);
+    load_mem(f, t, dst, m);
     result_end(f, t, dst);
 }
 
@@ -84,8 +81,5 @@ void global_set(struct fast *f, u32 global)
     enum ty t = s.type;
     u32 v = value_reg(f, &s); // may use the scratch register, so before global_at does
     struct x64_operand m = global_at(f, global);
-    if (ty_fp(t))
-        x64_mem(&f->a, ty_wide(t) ? I_MOVSD_STORE : I_MOVSS_STORE, false, v, m);
-    else
-        x64_mem(&f->a, I_MOV_STORE, ty_wide(t), v, m);
+    store_mem(f, t, v, m);
 }

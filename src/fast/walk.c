@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The walk over a body: one case per instruction. What they do is in integer.c, compare.c, float.c,
-// convert.c, memory.c, atomic.c, variable.c, runtime.c, call.c and flow.c.
+// convert.c, memory.c, simd.c, atomic.c, variable.c, runtime.c, call.c and flow.c.
 #include "fast/emit.h"
 
 static void unreachable(struct fast *f)
@@ -73,6 +73,10 @@ static void skip_lebs(const u8 **pc, u32 n)
 
 void ops_skip(const u8 **pc, u32 op)
 {
+    if (op >> 8 == 0xfd) {
+        *pc = simd_skip(*pc, op);
+        return;
+    }
     enum imm_kind kind = imm_kind(op);
     switch (kind) {
     case IMM_NONE: break;
@@ -175,7 +179,6 @@ static inline enum step step(struct fast *f)
     switch (op) {
     case OP_unreachable: unreachable(f); return jumped(f);
     case OP_nop:
-    case 0xfd:
     case 0xff: break; // are not there, but so the jump needs no check
     case OP_block: flow_block(f, CTL_BLOCK); break;
     case OP_loop: flow_block(f, CTL_LOOP); break;
@@ -242,6 +245,7 @@ static inline enum step step(struct fast *f)
     case OP_ref_is_null: eqz(f, true); break;
     case OP_ref_func: ref_func(f); break;
     case 0xfc: prefixed(f); break;
+    case 0xfd: simd(f); break;
     case 0xfe: atomic(f); break;
     default: conversion(f, op); break;
     }

@@ -76,6 +76,14 @@ enum x64_insn {
 #define INSN(id, text, prefix, map, opcode, flags)                                                 \
     I_##id = prefix | map << 8 | opcode << 16 | (flags) << 24,
 #include "target/x64/insn.def"
+#define VV (XR | XM | N)
+#define VECTOR(id, text, prefix, map, opcode, flags, bytes, imm)                                   \
+    INSN(id, text, prefix, map, opcode, flags)
+#define VEX_VECTOR VECTOR
+#include "target/x64/vector.def"
+#undef VEX_VECTOR
+#undef VECTOR
+#undef VV
 #undef INSN
 #undef W
 #undef B
