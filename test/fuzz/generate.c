@@ -65,7 +65,7 @@ struct gen {
     struct variable globals[16];
     u32 nglobals, fuel;
     u32 pages, max_pages;
-    bool shared, threads;
+    bool shared, threads, simd;
     u32 table_size, ntables;
 
     // The function that is being written
@@ -73,7 +73,7 @@ struct gen {
     struct bytes *code;
     u8 locals[MAX_LOCALS_USED];
     u32 nlocals;   // those that anything may write
-    u32 ncounters; // counters of loops follow, then the two that hold NaNs to be
+    u32 ncounters; // counters of loops follow, then those that hold NaNs to be: f32, f64, v128
     u32 counters_used;
     u32 hot[HOT], nhot; // those that are used most
     struct label labels[MAX_LABELS_OPEN];
@@ -181,7 +181,10 @@ static void op(struct gen *g, u32 code)
 {
     if (code > 0xff)
         byte(g->code, code >> 8);
-    byte(g->code, code & 0xff);
+    if (code >> 8 == 0xfd)
+        leb(g->code, code & 0xff);
+    else
+        byte(g->code, code & 0xff);
     g->budget--;
 }
 
@@ -219,6 +222,8 @@ static u8 number(struct gen *g)
 
 static u8 any_type(struct gen *g)
 {
+    if (g->simd && one_in(g, 3))
+        return TYPE_V128;
     return one_in(g, 24) ? one_in(g, 3) ? TYPE_EXTERNREF : TYPE_FUNCREF : number(g);
 }
 
@@ -371,7 +376,9 @@ static u64 f64_bits_of(struct gen *g)
 static void const_bits(struct bytes *b, u8 type, u64 bits)
 {
     u32 low = (u32)bits;
+    u64 upper = bits & 4 ? bits << 32 | bits >> 32 : bits & 2 ? ~bits : bits;
     switch (type) {
+    case TYPE_V128: bytes(b, "\xfd\x0c", 2), bytes(b, &bits, 8), bytes(b, &upper, 8); break;
     case TYPE_I32: byte(b, OP_i32_const), sleb(b, (s32)low); break;
     case TYPE_I64: byte(b, OP_i64_const), sleb(b, (s64)bits); break;
     case TYPE_F32: byte(b, OP_f32_const), bytes(b, &low, 4); break;
@@ -387,6 +394,13 @@ static u64 some_bits(struct gen *g, u8 type)
     case TYPE_I64: return int_bits(g, 64);
     case TYPE_F32: return f32_bits_of(g);
     case TYPE_F64: return f64_bits_of(g);
+    case TYPE_V128:
+        switch (below(g, 4)) {
+        case 0: return f64_bits_of(g);
+        case 1: return f32_bits_of(g) << 32 | f32_bits_of(g);
+        case 2: return int_bits(g, 8) * 0x0101010101010101;
+        default: return int_bits(g, 64);
+        }
     default: return 0;
     }
 }
@@ -548,6 +562,18 @@ static void canonical(struct gen *g, u8 type)
     op1(g, OP_local_get, local);
     op(g, wide ? OP_f64_eq : OP_f32_eq);
     op(g, OP_select);
+}
+
+// The same in each lane.
+static void canonical_lanes(struct gen *g, bool wide)
+{
+    u32 local = g->nlocals + g->ncounters + 2;
+    op1(g, OP_local_tee, local);
+    const_bits(g->code, TYPE_V128, wide ? 0x7ff8000000000000 : 0x7fc000007fc00000);
+    op1(g, OP_local_get, local);
+    op1(g, OP_local_get, local);
+    op(g, wide ? OP_f64x2_eq : OP_f32x4_eq);
+    op(g, OP_v128_bitselect);
 }
 
 static void operate(struct gen *g, const struct operation *o)
@@ -989,14 +1015,110 @@ static void load(struct gen *g, u8 type)
     memarg(g, a, offset);
 }
 
+static void vector_operation(struct gen *g, const char *result);
+
 static void store(struct gen *g)
 {
+    if (g->simd && one_in(g, 3)) {
+        vector_operation(g, "");
+        return;
+    }
     u8 type = number(g);
     const struct access *a = access_of(g, stores, countof(stores), type);
     u32 offset = address(g, a->size);
     expr(g, type);
     op(g, a->code);
     memarg(g, a, offset);
+}
+
+// --- SIMD
+static const struct vector_row {
+    u16 code;
+    const char *params, *results;
+    const char *imm;
+} vector_rows[] = {
+#define V(code, id, text, imm, params, results) {code, params, results, #imm},
+#include "wasm/ops.def"
+};
+
+static u8 type_of_letter(char letter)
+{
+    return letter == 'i'   ? TYPE_I32
+           : letter == 'l' ? TYPE_I64
+           : letter == 'f' ? TYPE_F32
+           : letter == 'd' ? TYPE_F64
+                           : TYPE_V128;
+}
+
+static bool makes_nan_lanes(u32 code, bool *wide)
+{
+    *wide = (code >= OP_f64x2_abs && code <= OP_f64x2_pmax) || code == OP_f64x2_ceil ||
+            code == OP_f64x2_floor || code == OP_f64x2_trunc || code == OP_f64x2_nearest ||
+            code == OP_f64x2_promote_low_f32x4;
+    switch (code) {
+    case OP_f32x4_sqrt ... OP_f32x4_max:
+    case OP_f32x4_ceil ... OP_f32x4_nearest:
+    case OP_f32x4_demote_f64x2_zero:
+    case OP_f64x2_sqrt ... OP_f64x2_max: return true;
+    default: return *wide && code != OP_f64x2_abs && code != OP_f64x2_neg && code < OP_f64x2_pmin;
+    }
+}
+
+// Bytes of two vectors: any, or of the kinds that machines have instructions for.
+static void shuffle_bytes(struct gen *g)
+{
+    u32 kind = below(g, 6), size = 1u << below(g, 4), first = below(g, 17), one = one_in(g, 3);
+    u8 lanes[16];
+    for (u32 i = 0; i < 16; i++)
+        lanes[i] = (u8)below(g, one ? 16 : 32);
+    for (u32 i = 0; i < 16; i++) {
+        u32 lane = i / size, byte_ = lanes[i];
+        switch (kind) {
+        case 0: byte_ = first + i; break;                                      // a piece of both
+        case 1: byte_ = lane / 2 * size + i % size + lane % 2 * 16; break;     // lower halves
+        case 2: byte_ = lane / 2 * size + i % size + lane % 2 * 16 + 8; break; // upper ones
+        case 3: byte_ = lanes[lane] / size * size + i % size; break;           // whole lanes
+        case 4: byte_ = i | (lanes[lane] & 16); break;                         // in place
+        default: break;
+        }
+        byte(g->code, (one_in(g, 200) ? lanes[i] : byte_ ^ (one_in(g, 400) ? 16 : 0)) & 31);
+    }
+}
+
+// Any row with that result ("" for those that store).
+static void vector_operation(struct gen *g, const char *result)
+{
+    const struct vector_row *r;
+    do
+        r = &vector_rows[below(g, countof(vector_rows))];
+    while (strcmp(r->results, result) || r->code == OP_v128_const);
+    const char *imm = r->imm, *last = strrchr(imm, '_');
+    u32 k = last && last[1] >= '0' && last[1] <= '9' ? (u32)atoi(last + 1) : 0;
+    bool memory = !strncmp(imm, "MEM", 3);
+    u32 offset = memory ? address(g, 1u << k) : 0;
+    for (const char *p = r->params + memory; *p; p++) {
+        if (p > r->params && one_in(g, 10))
+            stmt(g);
+        u8 type = type_of_letter(*p);
+        if (one_in(g, type == TYPE_I32 ? 2 : 6))
+            some_const(g, type);
+        else
+            expr(g, type);
+    }
+    op(g, r->code);
+    if (memory) {
+        leb(g->code, one_in(g, 2) ? k : 0);
+        leb(g->code, offset);
+        if (!strncmp(imm, "MEMLANE", 7))
+            byte(g->code, below(g, 16u >> k));
+    } else if (!strncmp(imm, "LANE", 4)) {
+        byte(g->code, below(g, k));
+    } else if (!strcmp(imm, "SHUFFLE")) {
+        shuffle_bytes(g);
+    }
+    bool lanes_wide;
+    if ((g->flags & GENERATE_NANS_CANONICAL) && makes_nan_lanes(r->code, &lanes_wide))
+        canonical_lanes(g, lanes_wide);
 }
 
 // --- Atomics
@@ -1204,6 +1326,13 @@ static void divisor(struct gen *g, u8 type)
 
 static void operation(struct gen *g, u8 type)
 {
+    if (g->simd && one_in(g, 4)) {
+        vector_operation(g, type == TYPE_I32   ? "i"
+                            : type == TYPE_I64 ? "l"
+                            : type == TYPE_F32 ? "f"
+                                               : "d");
+        return;
+    }
     const struct operation *o = operation_with(g, type);
     while (o->traps && is_float(o->a) && !one_in(g, 12)) // conversions; the saturating ones do
         o = operation_with(g, type);
@@ -1322,11 +1451,41 @@ static void old_and_new(struct gen *g, u8 type)
     if (one_in(g, 2))
         stmt(g);
     op1(g, OP_local_get, local);
+    if (type == TYPE_V128) {
+        op(g, one_in(g, 2) ? OP_i8x16_sub : OP_i16x8_lt_u);
+        return;
+    }
     u32 code = type == TYPE_I32   ? OP_i32_sub
                : type == TYPE_I64 ? OP_i64_sub
                : type == TYPE_F32 ? OP_f32_sub
                                   : OP_f64_sub;
     operate(g, &(struct operation){(u16)code, type, type, type, false});
+}
+
+static void wide_vectors(struct gen *g)
+{
+    static const u16 fold[] = {OP_i32x4_add,     OP_i8x16_sub, OP_v128_xor,   OP_v128_andnot,
+                               OP_i8x16_swizzle, OP_i64x2_mul, OP_i16x8_le_u, OP_f32x4_pmin};
+    u32 n = 3 + below(g, 18);
+    for (u32 i = 0; i < n; i++)
+        (one_in(g, 3) ? expr : leaf)(g, TYPE_V128);
+    while (--n)
+        op(g, fold[below(g, countof(fold))]);
+}
+
+static void expr_vector(struct gen *g)
+{
+    static const u8 weights[] = {15, 6, 55, 3, 5, 4, 5, 5};
+    switch (weighted(g, weights, countof(weights))) {
+    case 0: leaf(g, TYPE_V128); break;
+    case 1: tee(g, TYPE_V128); break;
+    case 2: vector_operation(g, "v"); break;
+    case 3: wide_vectors(g); break;
+    case 4: select_one(g, TYPE_V128); break;
+    case 5: call_for(g, TYPE_V128); break;
+    case 6: block_for(g, TYPE_V128); break;
+    default: old_and_new(g, TYPE_V128); break;
+    }
 }
 
 static void expr_number(struct gen *g, u8 type)
@@ -1362,7 +1521,9 @@ static void expr(struct gen *g, u8 type)
         return;
     }
     g->depth++;
-    if (is_number(type))
+    if (type == TYPE_V128)
+        expr_vector(g);
+    else if (is_number(type))
         expr_number(g, type);
     else if (one_in(g, 6))
         block_for(g, type);
@@ -1440,7 +1601,7 @@ static void stmt(struct gen *g)
 static void settle_step(struct gen *g, struct types *have)
 {
     u8 top = have->at[have->n - 1];
-    bool pair = have->n > 1 && have->at[have->n - 2] == top && is_number(top);
+    bool pair = have->n > 1 && have->at[have->n - 2] == top && is_number(top) && top != TYPE_V128;
     u32 local = local_of(g, top);
     switch (below(g, 6)) {
     case 0:
@@ -1499,7 +1660,7 @@ static void settle(struct gen *g, const struct types *have, const struct types *
 static void declare_locals(struct gen *g, struct bytes *b)
 {
     u32 nparams = type_of(g, (u32)(g->f - g->funcs))->params.n,
-        total = g->nlocals + g->ncounters + 2;
+        total = g->nlocals + g->ncounters + 2 + g->simd;
     struct bytes groups = {0};
     u32 n = 0;
     for (u32 i = nparams; i < total; n++) {
@@ -1523,7 +1684,7 @@ static void choose_locals(struct gen *g, bool crowded)
     if (one_in(g, 300))
         declared = 5000; // a frame that is larger than the guard below the stack
     memcpy(g->locals, params->at, params->n);
-    u8 only = crowded || one_in(g, 4) ? number(g) : 0;
+    u8 only = crowded || one_in(g, 4) ? g->simd && one_in(g, 3) ? TYPE_V128 : number(g) : 0;
     if (crowded)
         declared = 8 + below(g, 20);
     g->nlocals = params->n + declared;
@@ -1534,6 +1695,7 @@ static void choose_locals(struct gen *g, bool crowded)
     memset(g->locals + g->nlocals, TYPE_I32, g->ncounters);
     g->locals[g->nlocals + g->ncounters] = TYPE_F32;
     g->locals[g->nlocals + g->ncounters + 1] = TYPE_F64;
+    g->locals[g->nlocals + g->ncounters + 2] = TYPE_V128;
 }
 
 static void write_function(struct gen *g, struct function *f)
@@ -1622,7 +1784,8 @@ static void choose_globals(struct gen *g)
     g->fuel = g->nglobals;
     g->globals[g->nglobals++] = (struct variable){TYPE_I32, true};
     for (u32 n = below(g, 6); n; n--)
-        g->globals[g->nglobals++] = (struct variable){number(g), !one_in(g, 4)};
+        g->globals[g->nglobals++] =
+            (struct variable){g->simd && one_in(g, 4) ? TYPE_V128 : number(g), !one_in(g, 4)};
 }
 
 static void section(struct bytes *out, u32 id, struct bytes *content)
@@ -1714,14 +1877,17 @@ static void write_exports(struct gen *g, struct bytes *s)
     u32 n = 2;
     for (u32 i = 0; i < g->nfuncs; i++)
         n += g->funcs[i].exported;
-    leb(s, n + g->nglobals - 5);
+    for (u32 i = 5; i < g->nglobals; i++)
+        n += g->globals[i].type != TYPE_V128;
+    leb(s, n);
     for (u32 i = 0; i < g->nfuncs; i++)
         if (g->funcs[i].exported)
             export(s, g->flags & GENERATE_PEER ? "p%u" : "f%u", i - g->nimported, 0, i);
     export(s, "memory", 0, 2, 0);
     export(s, "fuel", 0, 3, g->fuel);
     for (u32 i = 5; i < g->nglobals; i++)
-        export(s, "g%u", i, 3, i);
+        if (g->globals[i].type != TYPE_V128)
+            export(s, "g%u", i, 3, i);
 }
 
 // Active: all functions in order; passive, as indices; passive, as expressions.
@@ -1809,6 +1975,7 @@ void generate(struct choices *c, u32 flags, struct bytes *out)
     g->flags = flags;
     g->shared = one_in(g, 6);
     g->threads = one_in(g, 3) && !(flags & GENERATE_PEER);
+    g->simd = one_in(g, 2);
     choose_imports(g);
     choose_functions(g);
     choose_globals(g);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A generator of valid WebAssembly 2.0 modules (no SIMD) with atomics, made to find what compilers
-// get wrong.
+// A generator of valid WebAssembly 2.0 modules with atomics, made to find what compilers get wrong.
 //
 // Everything it decides comes from a struct choices: bytes as long as there are any, so that a
 // fuzzer can steer it, then numbers from a seed. The same choices make the same module on every
