@@ -276,7 +276,7 @@ static void with_two(struct fast *f, const struct row *row)
     v3(f, row->insn, t, a, b);
     if (row->kind == SAME_AS || row->kind == NOT_SAME)
         v2(f, extras[row->extra], t, a);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, t);
     if (row->kind == SAME_AS)
         move_reg(f, TV128, dst, t);
     else
@@ -335,7 +335,7 @@ static void product(struct fast *f, const struct row *row)
     }
     v2(f, widen, t, from_a);
     v2(f, widen, SCRATCH_XMM, from_b);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, t);
     v3(f, row->insn, dst, t, SCRATCH_XMM);
     end(f, dst);
 }
@@ -551,8 +551,9 @@ static u32 interleaved(const u8 *bytes)
     return 0;
 }
 
-// dst = bytes of a and b, by masks.
-static void shuffle_any(struct fast *f, u32 dst, u32 a, u32 b, const u8 *bytes, u32 t)
+// Bytes of a by a mask, into t, and those of b: both are zero where the other is not. The register
+// of the latter.
+static u32 shuffle_any(struct fast *f, u32 t, u32 a, u32 b, const u8 *bytes)
 {
     union v128 of_a, of_b;
     for (u32 i = 0; i < 16; i++) {
@@ -560,22 +561,16 @@ static void shuffle_any(struct fast *f, u32 dst, u32 a, u32 b, const u8 *bytes, 
         of_b.b[i] = bytes[i] < 16 ? 0x80 : bytes[i] & 15;
     }
     if (has_avx(f)) {
-        vector_operand(f, I_MOVUPS_LOAD, t, &of_a);
-        v3(f, I_PSHUFB, t, a, t);
-        vector_operand(f, I_MOVUPS_LOAD, SCRATCH_XMM, &of_b);
-        v3(f, I_PSHUFB, SCRATCH_XMM, b, SCRATCH_XMM);
-        v3(f, I_POR, dst, t, SCRATCH_XMM);
-        return;
+        vector_operand(f, x64_three(I_PSHUFB, a), t, &of_a);
+        vector_operand(f, x64_three(I_PSHUFB, b), SCRATCH_XMM, &of_b);
+        return SCRATCH_XMM;
     }
-    vector_operand(f, I_MOVUPS_LOAD, SCRATCH_XMM, &of_a);
-    move_reg(f, TV128, t, a);
-    v2(f, I_PSHUFB, t, SCRATCH_XMM);
     u32 u = temporary(f);
-    vector_operand(f, I_MOVUPS_LOAD, SCRATCH_XMM, &of_b);
-    move_reg(f, TV128, u, b);
-    v2(f, I_PSHUFB, u, SCRATCH_XMM);
-    v2(f, I_POR, t, u);
-    move_reg(f, TV128, dst, t);
+    vector_to_reg(f, SCRATCH_XMM, &of_a);
+    v3(f, I_PSHUFB, t, a, SCRATCH_XMM);
+    vector_to_reg(f, SCRATCH_XMM, &of_b);
+    v3(f, I_PSHUFB, u, b, SCRATCH_XMM);
+    return u;
 }
 
 static void shuffle_one(struct fast *f, u32 a, const u8 *bytes)
@@ -655,11 +650,12 @@ static void shuffle(struct fast *f)
     }
     u32 t = temporary(f), dst;
     if (shuffle_two(f, t, a, b, bytes) || shuffle_two(f, t, b, a, swapped)) {
-        dst = begin(f, NO_REG);
+        dst = begin(f, t);
         move_reg(f, TV128, dst, t);
     } else {
-        dst = begin(f, NO_REG);
-        shuffle_any(f, dst, a, b, bytes, t);
+        u32 rest = shuffle_any(f, t, a, b, bytes);
+        dst = begin(f, t);
+        v3(f, I_POR, dst, t, rest);
     }
     end(f, dst);
 }
@@ -679,7 +675,7 @@ static void bitselect(struct fast *f)
     u32 c = pop_reg(f), b = pop_reg(f), a = pop_reg(f), t = temporary(f);
     v3(f, I_PAND, t, a, c);
     v3(f, I_PANDN, SCRATCH_XMM, c, b);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, t);
     v3(f, I_POR, dst, t, SCRATCH_XMM);
     end(f, dst);
 }
@@ -743,7 +739,7 @@ static void abs64(struct fast *f)
     zero(f, SCRATCH_XMM);
     v2(f, I_PCMPGTQ, SCRATCH_XMM, a); // all ones where it is negative
     v3(f, I_PXOR, t, a, SCRATCH_XMM);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, t);
     v3(f, I_PSUBQ, dst, t, SCRATCH_XMM);
     end(f, dst);
 }
@@ -759,11 +755,12 @@ static void popcnt8(struct fast *f)
     load_const(f, SCRATCH_XMM, 0x0f0f0f0f0f0f0f0f);
     v3(f, I_PAND, low, a, SCRATCH_XMM);
     v2(f, I_PAND, high, SCRATCH_XMM);
-    vector_operand(f, I_MOVUPS_LOAD, SCRATCH_XMM, &table);
-    u32 dst = begin(f, NO_REG), t = temporary(f);
+    u32 t = temporary(f);
+    vector_to_reg(f, SCRATCH_XMM, &table);
     move_reg(f, TV128, t, SCRATCH_XMM);
     v2(f, I_PSHUFB, t, low);
     v2(f, I_PSHUFB, SCRATCH_XMM, high);
+    u32 dst = begin(f, t);
     v3(f, I_PADDB, dst, t, SCRATCH_XMM);
     end(f, dst);
 }
@@ -778,7 +775,7 @@ static void shift_bytes(struct fast *f, u32 op)
         u32 a = pop_reg(f), t = temporary(f);
         shift_imm(f, left ? I_PSLLW : I_PSRLW, t, a, count);
         u64 byte = left ? (0xff << count) & 0xff : 0xff >> count;
-        u32 dst = begin(f, NO_REG);
+        u32 dst = begin(f, t);
         v3_const(f, I_PAND, dst, t, byte * 0x0101010101010101);
         end(f, dst);
         return;
@@ -793,7 +790,7 @@ static void shift_bytes(struct fast *f, u32 op)
         v3(f, I_PAND, u, a, t);
         x64_imm(&f->a, G1_SUB, false, SCRATCH, 8);
         x64_reg(&f->a, I_MOVD_TO_XMM, false, SCRATCH_XMM, SCRATCH);
-        u32 dst = begin(f, NO_REG);
+        u32 dst = begin(f, u);
         v3(f, I_PSLLW, dst, u, SCRATCH_XMM);
         end(f, dst);
         return;
@@ -810,7 +807,7 @@ static void shift_bytes(struct fast *f, u32 op)
         v2(f, insn, t, SCRATCH_XMM);
         v2(f, insn, u, SCRATCH_XMM);
     }
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, t);
     v3(f, op == OP_i8x16_shr_s ? I_PACKSSWB : I_PACKUSWB, dst, t, u);
     end(f, dst);
 }
@@ -832,7 +829,7 @@ static void shift_right64(struct fast *f)
         v3(f, I_PSRLQ, u, a, SCRATCH_XMM);
     }
     v2(f, I_PXOR, u, t);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, u);
     v3(f, I_PSUBQ, dst, u, t);
     end(f, dst);
 }
@@ -848,7 +845,7 @@ static void multiply64(struct fast *f)
     v2(f, I_PADDQ, t, u);
     shift_imm(f, I_PSLLQ, t, t, 32);
     v3(f, I_PMULUDQ, u, a, b);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, t);
     v3(f, I_PADDQ, dst, t, u);
     end(f, dst);
 }
@@ -858,7 +855,7 @@ static void multiply_words(struct fast *f, bool is_signed, bool high)
     u32 b = pop_reg(f), a = pop_reg(f), t = temporary(f), u = temporary(f);
     v3(f, I_PMULLW, t, a, b);
     v3(f, is_signed ? I_PMULHW : I_PMULHUW, u, a, b);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, t);
     v3(f, high ? I_PUNPCKHWD : I_PUNPCKLWD, dst, t, u);
     end(f, dst);
 }
@@ -868,7 +865,7 @@ static void multiply_doubles(struct fast *f, bool is_signed, bool high)
     u32 b = pop_reg(f), a = pop_reg(f), t = temporary(f), lanes = high ? 0xfa : 0x50;
     v2_imm(f, I_PSHUFD, t, a, lanes);
     v2_imm(f, I_PSHUFD, SCRATCH_XMM, b, lanes);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, t);
     v3(f, is_signed ? I_PMULDQ : I_PMULUDQ, dst, t, SCRATCH_XMM);
     end(f, dst);
 }
@@ -882,7 +879,7 @@ static void add_pairs(struct fast *f, u32 op)
     switch (op) {
     case OP_i16x8_extadd_pairwise_i8x16_s: // the first operand's bytes are unsigned
         load_const(f, t, TWICE(ONE_BYTES));
-        dst = begin(f, NO_REG);
+        dst = begin(f, t);
         v3(f, I_PMADDUBSW, dst, t, a);
         break;
     case OP_i16x8_extadd_pairwise_i8x16_u:
@@ -896,7 +893,7 @@ static void add_pairs(struct fast *f, u32 op)
     default: // less 2^15, and twice as much again
         v3_const(f, I_PXOR, t, a, TWICE(0x80008000u));
         v3_const(f, I_PMADDWD, t, t, TWICE(ONE_WORDS));
-        dst = begin(f, NO_REG);
+        dst = begin(f, t);
         v3_const(f, I_PADDD, dst, t, TWICE(0x00010000u));
         break;
     }
@@ -910,7 +907,7 @@ static void q15_multiply(struct fast *f)
     v3(f, I_PMULHRSW, t, a, b);
     load_const(f, u, TWICE(0x80008000u));
     v2(f, I_PCMPEQW, u, t);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, t);
     v3(f, I_PXOR, dst, t, u);
     end(f, dst);
 }
@@ -930,7 +927,7 @@ static void min_max(struct fast *f, bool wide, bool max)
     v3_imm(f, wide ? I_CMPPD : I_CMPPS, nan, a, b, 3); // unordered
     v3(f, add, SCRATCH_XMM, a, b);
     if (has_avx(f)) {
-        u32 dst = begin(f, NO_REG);
+        u32 dst = begin(f, t);
         x64_reg(&f->a, x64_three(wide ? I_BLENDVPD : I_BLENDVPS, t), false, dst, SCRATCH_XMM);
         x64_byte(&f->a, (nan & 15) << 4);
         end(f, dst);
@@ -938,7 +935,7 @@ static void min_max(struct fast *f, bool wide, bool max)
     }
     v2(f, I_PAND, SCRATCH_XMM, nan);
     v2(f, I_PANDN, nan, t);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, nan);
     v3(f, I_POR, dst, nan, SCRATCH_XMM);
     end(f, dst);
 }
@@ -953,7 +950,7 @@ static void truncate_s(struct fast *f)
     v2(f, I_CVTTPS2DQ, u, u);
     v2(f, I_PAND, t, u);
     shift_imm(f, I_PSRAD, t, t, 31);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, t);
     v3(f, I_PXOR, dst, t, u);
     end(f, dst);
 }
@@ -971,7 +968,7 @@ static void truncate_u(struct fast *f)
     v2(f, I_PXOR, t, limit);
     v2(f, I_PMAXSD, t, SCRATCH_XMM);
     v2(f, I_CVTTPS2DQ, x, x);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, x);
     v3(f, I_PADDD, dst, x, t);
     end(f, dst);
 }
@@ -982,7 +979,7 @@ static void truncate_wide_s(struct fast *f)
     v3_imm(f, I_CMPPD, t, a, a, 0);
     v3_const(f, I_PAND, t, t, 0x41dfffffffc00000); // 2^31 - 1, and 0 where it is no number
     v3(f, I_MINPD, t, a, t);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, t);
     v2(f, I_CVTTPD2DQ, dst, t);
     end(f, dst);
 }
@@ -996,7 +993,7 @@ static void truncate_wide_u(struct fast *f)
     v2_imm(f, I_ROUNDPD, t, t, 11);
     v3_const(f, I_ADDPD, t, t, 0x4330000000000000); // 2^52: the integer is in the lower half
     v3_imm(f, I_SHUFPS, t, t, zeros, 0x88);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, t);
     move_reg(f, TV128, dst, t);
     end(f, dst);
 }
@@ -1012,7 +1009,7 @@ static void convert_u(struct fast *f)
     shift_imm(f, I_PSRLD, high, high, 1); // of which the sign bit is no part
     v2(f, I_CVTDQ2PS, high, high);
     v2(f, I_ADDPS, high, high);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, high);
     v3(f, I_ADDPS, dst, high, low);
     end(f, dst);
 }
@@ -1023,7 +1020,7 @@ static void convert_wide_u(struct fast *f)
     u32 a = pop_reg(f), t = temporary(f);
     load_const(f, SCRATCH_XMM, TWICE(0x43300000u));
     v3(f, I_UNPCKLPS, t, a, SCRATCH_XMM);
-    u32 dst = begin(f, NO_REG);
+    u32 dst = begin(f, t);
     v3_const(f, I_SUBPD, dst, t, 0x4330000000000000);
     end(f, dst);
 }

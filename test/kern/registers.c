@@ -25,7 +25,8 @@ static int computes(void)
 // Leaves nothing in the registers as it was.
 static int wakes(void)
 {
-    for (volatile u64 sum = 0;; sum += loop_doubles(2) + loop_integers(2) + loop_singles(2))
+    for (volatile u64 sum = 0;;
+         sum += loop_doubles(2) + loop_integers(2) + loop_singles(2) + loop_vectors(2))
         nb_object_wait_many(NULL, 0, now() + 1000);
 }
 

@@ -86,6 +86,43 @@ LOOP(doubles)
                    b * 3 + c * 5 + d * 7 + e);
 }
 
+// More vectors than there are registers, all of each in use.
+#ifdef __wasm__
+__attribute__((target("simd128")))
+#endif
+LOOP(vectors)
+{
+    typedef uint32_t vector __attribute__((vector_size(16)));
+    vector v[18];
+    for (uint32_t i = 0; i < 18; i++)
+        v[i] = (vector){i, i * 3 + 1, i * 5 + 2, i * 7 + 3};
+    vector a = v[0], b = v[1], c = v[2], d = v[3], e = v[4], f = v[5], g = v[6], h = v[7], i = v[8],
+           j = v[9], k = v[10], l = v[11], m = v[12], o = v[13], p = v[14], q = v[15], r = v[16],
+           t = v[17];
+    for (uint32_t n = 0; n < rounds; n++) {
+        a += b * 3;
+        b ^= c << 5;
+        c -= d;
+        d = (d >> 3) + e;
+        e ^= f;
+        f = f * 1664525 + g;
+        g += h ^ n;
+        h -= i << 1;
+        i ^= j >> 7;
+        j += k;
+        k = k * 5 + l;
+        l ^= m;
+        m -= o;
+        o += p >> 1;
+        p ^= q;
+        q = q * 9 + r;
+        r -= t;
+        t ^= a << 9;
+    }
+    vector all = a ^ b ^ c ^ d ^ e ^ f ^ g ^ h ^ i ^ j ^ k ^ l ^ m ^ o ^ p ^ q ^ r ^ t;
+    return ((uint64_t)all[0] << 32 | all[1]) + ((uint64_t)all[2] << 32 | all[3]) * 3;
+}
+
 LOOP(singles)
 {
     float p = 1, q = 2, r = 3, s = 4, t = 5;
@@ -303,13 +340,21 @@ static const struct {
     uint64_t sum;
 } loops[] = {
 #define ROW(name, rounds, sum) {#name, loop_##name, rounds, sum}
-    ROW(integers, 10000, 0x94935690700044ae),    ROW(few, 40000, 0xa225aa211e415ae3),
-    ROW(doubles, 10000, 0x40502d9de11743ac),     ROW(singles, 10000, 0x406290f138800000),
-    ROW(flags, 20000, 0x51f2c494fa6be4e),        ROW(flags_of_doubles, 20000, 0xa4f96571217c1c17),
-    ROW(short, 100000, 0x9a37b602c24f7fb1),      ROW(memory, 20000, 0x3344cd70f435),
-    ROW(divisions, 5000, 0xd653d01abe0eb43b),    ROW(bits, 20000, 0x7352b847cebbdad2),
-    ROW(calls, 5000, 0x6faf5671b4dd1215),        ROW(machine, 20000, 0x8e9331277d02c8a9),
-    ROW(conversions, 10000, 0xbfa29a89697164f6), ROW(blocks, 1000, 0x7ba4a92e8bf55ebc),
+    ROW(integers, 10000, 0x94935690700044ae),
+    ROW(few, 40000, 0xa225aa211e415ae3),
+    ROW(vectors, 20000, 0xaeabb0d263443ae1),
+    ROW(doubles, 10000, 0x40502d9de11743ac),
+    ROW(singles, 10000, 0x406290f138800000),
+    ROW(flags, 20000, 0x51f2c494fa6be4e),
+    ROW(flags_of_doubles, 20000, 0xa4f96571217c1c17),
+    ROW(short, 100000, 0x9a37b602c24f7fb1),
+    ROW(memory, 20000, 0x3344cd70f435),
+    ROW(divisions, 5000, 0xd653d01abe0eb43b),
+    ROW(bits, 20000, 0x7352b847cebbdad2),
+    ROW(calls, 5000, 0x6faf5671b4dd1215),
+    ROW(machine, 20000, 0x8e9331277d02c8a9),
+    ROW(conversions, 10000, 0xbfa29a89697164f6),
+    ROW(blocks, 1000, 0x7ba4a92e8bf55ebc),
 };
 
 #ifdef SUMS

@@ -281,6 +281,112 @@ static void test_table(void)
     }
 }
 
+// --- Vectors
+
+static const struct vector_row {
+    const char *text;
+    u32 insn, flags, bytes;
+    bool imm, vex;
+} vectors[] = {
+#define W X64_W
+#define ST X64_ST
+#define XR X64_XR
+#define XM X64_XM
+#define N X64_N
+#define VV (XR | XM | N)
+#define VECTOR(id, text, prefix, map, opcode, flags, bytes, imm)                                   \
+    {text, I_##id, flags, bytes, imm, false},
+#define VEX_VECTOR(id, text, prefix, map, opcode, flags, bytes, imm)                               \
+    {text, I_##id, flags, bytes, imm, true},
+#include "target/x64/vector.def"
+#undef VECTOR
+#undef VEX_VECTOR
+#undef VV
+#undef W
+#undef ST
+#undef XR
+#undef XM
+#undef N
+};
+
+// With one operand beside the result: a VEX prefix then says none.
+static bool is_unary(const struct vector_row *r)
+{
+    static const char *const names[] = {"mov",     "sqrt",  "cvt",   "round", "pshufd",
+                                        "pshuflw", "pabs",  "pmovs", "pmovz", "pmovm",
+                                        "ptest",   "pextr", "broa",  "pbroa"};
+    for (u32 i = 0; i < COUNT(names); i++)
+        if (begins_with(r->text, names[i]))
+            return true;
+    return false;
+}
+
+enum { VECTOR_IMM = 0x2b };
+
+// The operands, and the byte that follows.
+static void vector_expect(const struct vector_row *r, bool wide, bool vex, const char *reg,
+                          const char *first, const char *rm)
+{
+    char mode[16] = "", name[24];
+    if (begins_with(r->text, "blendv")) {
+        x64_byte(&a, 5 << 4);
+        snprintf(mode, sizeof mode, ",%s", xmm_names[5]);
+    } else if (r->imm) {
+        x64_byte(&a, VECTOR_IMM);
+        snprintf(mode, sizeof mode, ",0x%x", VECTOR_IMM);
+    }
+    snprintf(name, sizeof name, "%s%s", vex ? "v" : "", r->text);
+    if (wide && ends_with(name, "d"))
+        name[strlen(name) - 1] = 'q';
+    bool stores = r->flags & X64_ST;
+    const char *comma = *first ? "," : "";
+    expect("%s %s%s%s,%s%s", name, stores ? rm : reg, comma, first, stores ? reg : rm, mode);
+}
+
+static const char *vector_name(u32 flag, bool wide, u32 r)
+{
+    return flag ? xmm_names[r] : gpr(wide, r);
+}
+
+static void vector_forms(const struct vector_row *r, bool wide)
+{
+    static const char *const sizes[] = {"BYTE", "WORD", "DWORD", "QWORD", "XMMWORD"};
+    u32 xr = r->flags & X64_XR, xm = r->flags & X64_XM, bytes = wide ? 8 : r->bytes;
+    bool unary = is_unary(r);
+    for (u32 i = 0; i < 256; i++) {
+        u32 reg = i & 15, rm = i >> 4, first = (reg * 5 + rm * 3) & 15;
+        u32 to = reg + (xr ? XMM0 : 0), from = rm + (xm ? XMM0 : 0);
+        if (!r->vex) {
+            x64_reg(&a, r->insn, wide, to, from);
+            vector_expect(r, wide, false, vector_name(xr, wide, reg), "",
+                          vector_name(xm, wide, rm));
+        }
+        if (!xr || !xm)
+            continue;
+        x64_reg(&a, x64_three(r->insn, unary ? 0 : first), false, to, from);
+        vector_expect(r, false, true, xmm_names[reg], unary ? "" : xmm_names[first], xmm_names[rm]);
+    }
+    for (u32 i = 0; i < noperands && bytes; i += 11) {
+        u32 reg = (i * 3) & 15, first = (i / 11) & 15;
+        const char *m = memory(sizes[__builtin_ctz(bytes)], operands[i]);
+        if (!r->vex) {
+            x64_mem(&a, r->insn, wide, reg + XMM0, operands[i]);
+            vector_expect(r, wide, false, xmm_names[reg], "", m);
+        }
+        if (!xm || r->flags & X64_ST)
+            continue;
+        x64_mem(&a, x64_three(r->insn, unary ? 0 : first), false, reg + XMM0, operands[i]);
+        vector_expect(r, false, true, xmm_names[reg], unary ? "" : xmm_names[first], m);
+    }
+}
+
+static void test_vectors(void)
+{
+    for (u32 i = 0; i < COUNT(vectors); i++)
+        for (u32 wide = 0; wide < 1u + !(vectors[i].flags & X64_N); wide++)
+            vector_forms(&vectors[i], wide);
+}
+
 // The short way to [rsp + disp], which always has a displacement.
 static void test_frame(void)
 {
@@ -827,6 +933,7 @@ int main(void)
 {
     make_operands();
     test_table();
+    test_vectors();
     test_frame();
     test_displacements();
     test_group1();

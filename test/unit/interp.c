@@ -279,18 +279,22 @@ static void test_padded(void)
     world_free(&w);
 }
 
-// A module that uses SIMD is refused, but only when it is valid.
+// Both halves of a v128 go through locals, a block's result, select and a call; what is scalar
+// beside them too.
 static void test_simd(void)
 {
-    struct guest simd = FUNC(0, "simd", "\0\x41\0\xfd\x0f\x1a\x0b");
-    {
-        WORLD(simd);
-        CHECK_IS(w.error.code, ERR_NOT_SUPPORTED);
-        CHECK_IS(w.error.offset, FIND(&b, "\xfd\x0f"));
-        world_free(&w);
-    }
-    WORLD(simd, FUNC(0, "bad", "\0\x6a\x0b"));
-    CHECK_IS(w.error.code, ERR_INVALID);
+    WORLD(FUNC(2, "simd",
+               "\1\2\x7b"                               // two locals: v128
+               "\x20\0\xfd\x11\x21\1"                   // y = i32x4.splat x
+               "\x41\x0a\xfd\x11\x20\1\xfd\xae\1\x21\2" // z = splat 10 + y
+               "\x20\2\x20\1\x20\0\x1b"                 // x ? z : y
+               "\xfd\x1b\3\x0b"),                       // its last lane
+          FUNC(2, "upper",
+               "\1\1\x7b\xfd\x0c\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\x21\1"
+               "\x20\1\xfd\x1b\2\x20\0\x6a\x0b"));
+    CHECK_IS(call(&w, "simd", 7), 17);
+    CHECK_IS(call(&w, "simd", 0), 0);
+    CHECK_IS(call(&w, "upper", 40), 43);
     world_free(&w);
 }
 
