@@ -17,6 +17,7 @@ class Engine:
     about: str
     scale: float = 1.0      # of the work given to it: slow engines get less
     max_reps: int = 1000
+    simd: bool = True       # runs modules with SIMD
     dirs: build.Dirs = field(default=None, repr=False)
 
     def missing(self):
@@ -107,7 +108,8 @@ def all_engines(dirs):
         Node("turbofan", "V8's optimizing compiler, node --no-liftoff", flags=("--no-liftoff",),
              dirs=dirs),
         Wizer("cranelift", "wasmtime's optimizing compiler, inside wizer", dirs=dirs),
-        Wasm2c("wasm2c", "wabt's wasm2c, then gcc -O2, bounds by guard pages", dirs=dirs),
+        Wasm2c("wasm2c", "wabt's wasm2c, then gcc -O2, bounds by guard pages", simd=False,
+               dirs=dirs),
         Bound("bound", "LLVM's best: wasm2c, then clang-22 -O2, the memory at a constant address",
-              dirs=dirs),
+              simd=False, dirs=dirs),
     ]

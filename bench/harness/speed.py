@@ -103,13 +103,13 @@ def notes(results, engines, scale):
     return lines
 
 
-def show(results, engines, scale, reps):
+def show(title, results, engines, scale, reps):
     head = ["program", "native ms", *(e.name for e in engines)]
     rows = [[program, table.ms(runs["native", scale].minimum()),
              *(cell(runs, e, scale) for e in engines)] for program, runs in results.items()]
     rows += [None, mean_row("geomean, minima", results, engines, scale, Runs.minimum),
              mean_row("geomean, medians", results, engines, scale, Runs.median)]
-    table.show(f"Run time, ratio to native {build.CC} -O2 (least of {reps})", head, rows,
+    table.show(f"{title}, ratio to native {build.CC} -O2 (least of {reps})", head, rows,
                notes(results, engines, scale))
 
 
@@ -118,13 +118,21 @@ def failures(results):
             for (name, _), runs in all_runs.items() if runs.error]
 
 
-def main(options, native, engines):
+def vectors(options, native, engines):
+    """The section "simd": the programs that clang vectorizes, as modules with SIMD."""
+    programs = [f"{p}-simd" for p in options.programs if p in build.VECTORIZED]
+    able = [e for e in engines if e.simd]
+    return main(options, native, able, programs, "Run time with SIMD")
+
+
+def main(options, native, engines, programs=None, title="Run time"):
     """Runs the section; returns (what goes into the JSON file, failures)."""
-    unbuilt = prepare(options.programs, engines, options.dirs)
+    programs = programs or options.programs
+    unbuilt = prepare(programs, engines, options.dirs)
     core = proc.pin()
-    build.say(f"{len(options.programs)} programs, {options.reps} reps, pinned to core {core}")
+    build.say(f"{len(programs)} programs, {options.reps} reps, pinned to core {core}")
     results = {}
-    for program in options.programs:
+    for program in programs:
         build.say(f"  {program}")
         able = [e for e in engines if (e.name, program) not in unbuilt]
         results[program] = run_program(program, native, able, options.reps, options.scale)
@@ -132,7 +140,7 @@ def main(options, native, engines):
             if engine not in able:
                 results[program][engine.name, options.scale * engine.scale] = Runs(
                     error=unbuilt[engine.name, program])
-    show(results, engines, options.scale, options.reps)
+    show(title, results, engines, options.scale, options.reps)
     data = {program: {f"{name}@{scale:g}": runs.error or runs.times
                       for (name, scale), runs in all_runs.items()}
             for program, all_runs in results.items()}

@@ -479,9 +479,8 @@ static void report(void *context, u32 line, const char *text)
 static void run_script(struct launch *l, const char *path, struct script_counts *counts)
 {
     struct bundle_file e;
-    struct script_options o = {.engine = l->engine,
-                               .report = report,
-                               .context = (void *)base_name(path)};
+    struct script_options o = {
+        .engine = l->engine, .report = report, .context = (void *)base_name(path)};
     status s = archive_file(path, &e) ? script_run(&o, e.bytes, e.size, counts) : ERR_NOT_FOUND;
     if (s == OK)
         return;
