@@ -1,35 +1,70 @@
 // SPDX-License-Identifier: MIT
-// The allocator of the code window: one list of ranges in address order, used and free ones, which
-// together are the window. Allocation is first fit and splits, freeing merges; so a free needs no
-// memory and cannot fail. Modules are few and compilation is slow against a walk of the list.
+// The allocator of the code window: a list of ranges in address order, used and free ones, which
+// together are the window. Allocation splits, freeing merges; so a free needs no memory and cannot
+// fail. Free ranges are also in lists by size, two for each power of two, so that however many
+// there are, no more than a few are looked at: those of about the size wanted, and one that is
+// larger.
 //
 // A range is charged whole, from before it is there until it is gone, whatever is in it.
 #include "rt/code.h"
 #include "base/account.h"
+#include "base/assert.h"
 #include "base/heap.h"
 #include "base/lock.h"
 #include "base/lookup.h"
 #include "plat/plat.h"
 
-enum { WINDOW = 1 << 30, PIECE = 256 << 10 };
+enum { WINDOW = 1 << 30, PIECE = 256 << 10, CLASSES = 38 };
 
-struct range {
-    struct range *next;
+struct code_range {
+    struct code_range *before, *after; // by address
+    struct code_range *next, **self;   // of those that are free and about as large
     size_t offset, size;
     bool used;
 };
 
 static struct {
     struct plat_code code;
-    struct range *first;
-    spinlock lock; // protects the list
+    struct code_range *free[CLASSES];
+    u64 some;      // of which classes there are any, a bit each
+    spinlock lock; // protects the lists
 } window;
+
+// Two for each power of two of pages.
+static u32 class_of(size_t size)
+{
+    u32 pages = (u32)(size / PLAT_PAGE), log = 31 - (u32)__builtin_clz(pages);
+    return 2 * log + (log ? pages >> (log - 1) & 1 : 0);
+}
+
+static void list(struct code_range *r)
+{
+    u32 class = class_of(r->size);
+    assert(class < CLASSES);
+    r->used = false;
+    r->self = &window.free[class];
+    if ((r->next = *r->self))
+        r->next->self = &r->next;
+    *r->self = r;
+    window.some |= 1ull << class;
+}
+
+static void delist(struct code_range *r)
+{
+    u32 class = class_of(r->size);
+    *r->self = r->next;
+    if (r->next)
+        r->next->self = r->self;
+    if (!window.free[class])
+        window.some &= ~(1ull << class);
+    r->used = true;
+}
 
 status code_init(void)
 {
-    if (window.first)
+    if (window.code.size)
         return OK;
-    struct range *all = heap_zalloc(sizeof *all);
+    struct code_range *all = heap_zalloc(sizeof *all);
     if (!all)
         return ERR_NO_MEMORY;
     status s = plat_code_window(WINDOW, &window.code);
@@ -38,7 +73,7 @@ status code_init(void)
         return s;
     }
     all->size = window.code.size;
-    window.first = all;
+    list(all);
     return OK;
 }
 
@@ -57,55 +92,68 @@ bool code_contains(const void *pc)
     return (uintptr_t)pc - (uintptr_t)window.code.run < window.code.size;
 }
 
-// The first free range of `size` bytes.
-static struct range *find(size_t size)
+static struct code_range *find(size_t size)
 {
-    struct range *r = window.first;
-    while (r && (r->used || r->size < size))
-        r = r->next;
-    return r;
+    enum { LOOKS = 16 };
+    u32 class = class_of(size);
+    struct code_range *r = window.free[class];
+    for (u32 i = 0; r && i < LOOKS; i++, r = r->next)
+        if (r->size >= size)
+            return r;
+    u64 larger = window.some >> class >> 1;
+    return larger ? window.free[class + 1 + (u32)__builtin_ctzll(larger)] : NULL;
 }
 
-// Cuts r behind `size` bytes with the given node, and merges the rest with a free successor.
-static void split(struct range *r, size_t size, struct range *rest)
+// Cuts r behind `size` bytes with the given node.
+static void split(struct code_range *r, size_t size, struct code_range *rest)
 {
-    *rest = (struct range){r->next, r->offset + size, r->size - size, false};
+    *rest = (struct code_range){.before = r, .after = r->after};
+    rest->offset = r->offset + size;
+    rest->size = r->size - size;
+    if (rest->after)
+        rest->after->before = rest;
+    r->after = rest;
     r->size = size;
-    r->next = rest;
+    list(rest);
 }
 
-static void merge_next(struct range *r)
+// Two neighbours, in none of the lists of free ones.
+static void merge(struct code_range *r, struct code_range *after)
 {
-    struct range *next = r->next;
-    if (!next || next->used || r->used)
-        return;
-    r->size += next->size;
-    r->next = next->next;
-    heap_free(next);
+    assert(r->offset + r->size == after->offset);
+    r->size += after->size;
+    if ((r->after = after->after))
+        r->after->before = r;
+    heap_free(after);
 }
 
-static void give_range_back(u32 offset)
+static void give_range_back(struct code_range *r)
 {
     spin_acquire(&window.lock);
-    struct range *r = window.first, *before = NULL;
-    while (r->offset != offset)
-        before = r, r = r->next;
-    r->used = false;
-    merge_next(r);
-    if (before)
-        merge_next(before);
+    assert(r->used);
+    struct code_range *before = r->before, *after = r->after;
+    if (after && !after->used) {
+        delist(after);
+        merge(r, after);
+    }
+    if (before && !before->used) {
+        delist(before);
+        merge(before, r);
+        r = before;
+    }
+    list(r);
     spin_release(&window.lock);
 }
 
 // One of exactly so many bytes; NULL: there is none. `rest` is taken or freed.
-static struct range *take_range(size_t size, struct range *rest)
+static struct code_range *take_range(size_t size, struct code_range *rest)
 {
     spin_acquire(&window.lock);
-    struct range *r = find(size);
+    struct code_range *r = find(size);
+    if (r)
+        delist(r);
     if (r && r->size > size)
         split(r, size, rest), rest = NULL;
-    if (r)
-        r->used = true;
     spin_release(&window.lock);
     heap_free(rest);
     return r;
@@ -114,17 +162,18 @@ static struct range *take_range(size_t size, struct range *rest)
 status code_alloc(size_t size, struct account *payer, struct code_space *out)
 {
     *out = (struct code_space){0};
+    assert(size);
     if (size > WINDOW)
         return ERR_NO_RESOURCES;
     size = ALIGN_UP(size, PLAT_PAGE);
-    struct range *rest = heap_zalloc_for(NULL, sizeof *rest), *r;
+    struct code_range *rest = heap_zalloc_for(NULL, sizeof *rest), *r;
     if (!rest || !account_charge(payer, ACCOUNT_KEPT, size)) {
         heap_free(rest);
         return ERR_NO_MEMORY;
     }
     status s = ERR_NO_RESOURCES;
     if ((r = take_range(size, rest)) && (s = plat_code_commit(&window.code, r->offset, size)))
-        give_range_back((u32)r->offset);
+        give_range_back(r);
     if (s) {
         account_discharge(payer, ACCOUNT_KEPT, size);
         return s;
@@ -134,6 +183,7 @@ status code_alloc(size_t size, struct account *payer, struct code_space *out)
         .run = window.code.run + r->offset,
         .capacity = (u32)size,
         .payer = payer,
+        .range = r,
     };
     return OK;
 }
@@ -153,7 +203,7 @@ void code_free(struct code_space *space)
     if (!space->run)
         return;
     decommit(code_offset(space), space->capacity);
-    give_range_back(code_offset(space));
+    give_range_back(space->range);
     account_discharge(space->payer, ACCOUNT_KEPT, space->capacity);
     *space = (struct code_space){0};
 }

@@ -8,9 +8,9 @@
 // may mean to compile functions again. A wrong stack costs frames, never more: every address is
 // checked.
 //
-// What that may cost is bounded by bytes of bodies, so that a trace is the same everywhere. Behind
-// that, frames have names but no offsets, and are as large as they are at most places. And it looks
-// up: who is to end at once tells what it has.
+// What that may cost is bounded by bytes of bodies, so that a trace is the same everywhere. What
+// does not fit has a name but no offset, and is as large as it is at most places. And it looks up:
+// who is to end at once tells what it has.
 #include "rt/thread.h"
 #include "arch/arch.h"
 #include "base/fmt.h"
@@ -23,10 +23,12 @@ enum {
     CACHE = 256,
     PROBES = 4,
 };
-// To find a frame's place in the module the engine may have to compile the function again: how many
-// bytes of bodies that may come to.
-#define BUDGET (4ll << 20)
-#define BUDGET_LATE (128ll << 10) // where time is what has run out
+// To find a frame's place in the module the engine may have to compile the function again, for some
+// hundred instructions a byte: how many bytes of bodies that may come to.
+enum {
+    BUDGET = 1 << 20,
+    BUDGET_LATE = 2 << 10, // where time is what has run out
+};
 
 struct place {
     struct module_record *module;
@@ -40,7 +42,7 @@ struct walk {
     const u8 *pc, *sp;
     bool return_address; // pc is one
     struct vm_link *link;
-    s64 budget;
+    u32 budget;
     bool ended; // the process is to end, which is more urgent
     struct cached {
         const u8 *pc;
@@ -130,8 +132,9 @@ static bool find(struct walk *w, const u8 *pc, bool return_address, struct place
         return false;
     const struct module *m = r->pub.m;
     const struct compiled *c = &r->pub.compiled;
-    w->budget -= m->funcs[func].end - m->funcs[func].start;
-    bool exact = w->budget >= 0;
+    u32 size = m->funcs[func].end - m->funcs[func].start;
+    bool exact = size <= w->budget;
+    w->budget -= exact ? size : 0;
     *out = (struct place){
         .module = r,
         .func = func,

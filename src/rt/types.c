@@ -19,7 +19,8 @@ static bool same_type(const struct functype *a, const struct functype *b)
            !memcmp(a->types, b->types, a->nparams + a->nresults);
 }
 
-// --- The arrays. Segment s has 64 << s elements.
+// --- The arrays. Segment s has 64 << s elements, which are written to when each is first used: all
+// of them would be much for the realm's lock.
 
 static u32 segment_of(u32 i)
 {
@@ -63,9 +64,10 @@ static bool grow(struct type_table *t)
     if (!n)
         t->key = plat_hash_key();
     if (s == TYPE_SEGMENTS ||
-        (!t->buckets[s] && !(t->buckets[s] = heap_array(64u << s, sizeof **t->buckets))))
+        (!t->buckets[s] && !(t->buckets[s] = heap_alloc(sizeof **t->buckets << (s + 6)))))
         return false;
     t->nbuckets = n + 1;
+    *at_bucket(t, n) = 0;
     if (!n)
         return true;
     u32 *from = at_bucket(t, n ^ 1u << (31 - __builtin_clz(n))), id = *from;
@@ -85,7 +87,7 @@ static u32 next_id(struct type_table *t)
         return t->unused;
     u32 id = t->ids ? t->ids : 1, s = segment_of(id);
     if (s == TYPE_SEGMENTS ||
-        (!t->by_id[s] && !(t->by_id[s] = heap_array(64u << s, sizeof **t->by_id))))
+        (!t->by_id[s] && !(t->by_id[s] = heap_alloc(sizeof **t->by_id << (s + 6)))))
         return 0;
     return id;
 }

@@ -13,7 +13,8 @@ struct code_space {
     const u8 *run;
     u32 capacity;
     u32 used;
-    struct account *payer; // for all of its pages; NULL: nobody
+    struct account *payer;    // for all of its pages; NULL: nobody
+    struct code_range *range; // its place in the window (rt/code.c)
 };
 
 // A frame of a stack trace.

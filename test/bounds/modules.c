@@ -2,7 +2,7 @@
 // Many modules, of many types, and many processes of them.
 #include "../kern/nebulet.h"
 
-enum { MODULES = 2000, TYPES = 20000, PROCESSES = 1000 };
+enum { MODULES = 9000, TYPES = 20000, PROCESSES = 1000 };
 
 static unsigned char bytes[TYPES * 24 + 100];
 static u32 size;

@@ -6,9 +6,15 @@
 
 #include <wasi/api.h>
 
-// Where an instruction takes 8 ns, 15 ms are less than two million of them, which is also what it
-// takes to give back all that the process had.
-enum { GAP_MS = 20, END_MS = 25, LATE_MS = 15, BYTES = 40 << 20 };
+enum {
+    GAP_MS = 20,
+    END_MS = 25,
+    LATE_MS = 10,
+    BYTES = 40 << 20,
+    DOG_MS = 60,
+    ARGS = 300000,
+    LISTED = 5000
+};
 
 static char *memory(size_t n)
 {
@@ -266,9 +272,146 @@ static void arguments(void)
     }
 }
 
+// As libc does before main.
+static void gets(void)
+{
+    size_t count, size;
+    EXPECT(__wasi_args_sizes_get(&count, &size), 0);
+    uint8_t *bytes = (uint8_t *)memory(size), **pointers = (uint8_t **)memory(4 * count);
+    for (;;)
+        EXPECT(__wasi_args_get(pointers, bytes), 0);
+}
+
+static void writes_nothing(void)
+{
+    enum { MANY = 4 << 20 };
+    __wasi_ciovec_t *v = calloc(MANY, sizeof *v);
+    __wasi_size_t n;
+    TRUE(v != NULL);
+    for (;;)
+        EXPECT(__wasi_fd_write(1, v, MANY, &n), __WASI_ERRNO_INVAL); // no byte can be written
+}
+
+static int opened(const char *path, __wasi_oflags_t how)
+{
+    __wasi_fd_t file;
+    s64 e = __wasi_path_open(3, 0, path, how, UINT64_MAX >> 35, 0, 0, &file);
+    return e ? -1 : (int)file;
+}
+
+static void reads(void)
+{
+    enum { MANY = 1 << 20 };
+    __wasi_iovec_t *v = calloc(MANY, sizeof *v);
+    uint8_t *bytes = (uint8_t *)memory(MANY);
+    __wasi_size_t n;
+    int file = opened(own_name, 0);
+    TRUE(v && file >= 0);
+    for (u32 i = 0; i < MANY; i++)
+        v[i] = (__wasi_iovec_t){bytes + i, i % 2};
+    for (;;)
+        EXPECT(__wasi_fd_pread((__wasi_fd_t)file, v, MANY, 0, &n), 0);
+}
+
+// What main has made, where it has.
+static void lists(void)
+{
+    uint8_t *bytes = (uint8_t *)memory(BYTES);
+    int folder = opened("many", __WASI_OFLAGS_DIRECTORY);
+    __wasi_size_t n;
+    for (;;)
+        EXPECT(__wasi_fd_readdir((__wasi_fd_t)(folder < 0 ? 3 : folder), bytes, BYTES, 0, &n), 0);
+}
+
+static void make_folder(void)
+{
+    char name[20];
+    EXPECT(__wasi_path_create_directory(3, "many"), 0);
+    for (u32 i = 0; i < LISTED; i++) {
+        snprintf(name, sizeof name, "many/%u", i);
+        int file = opened(name, __WASI_OFLAGS_CREAT);
+        TRUE(file >= 0);
+        EXPECT(__wasi_fd_close((__wasi_fd_t)file), 0);
+    }
+}
+
+static void joined(u32 i)
+{
+    (void)i;
+    nb_thread_yield();
+}
+
+// A crowd that waits for one thread, and is waited for.
+static u32 first_thread;
+static void joins_first(u32 i)
+{
+    (void)i;
+    nb_thread_join(first_thread, FOREVER);
+}
+
+static void joins(void)
+{
+    enum { CROWD = 100, STACK = 256 };
+    static char stacks[CROWD + 1][STACK] __attribute__((aligned(16)));
+    static u32 t[CROWD];
+    for (;;) {
+        for (u32 i = 0; i < CROWD; i++) {
+            void (*f)(u32) = i ? joins_first : joined;
+            t[i] = GOOD(nb_thread_spawn((u32)(uintptr_t)f, i, (u32)(uintptr_t)stacks[i + 1]));
+            first_thread = t[0];
+        }
+        for (u32 i = 0; i < CROWD; i++) {
+            EXPECT(nb_thread_join(t[i], FOREVER), 0);
+            EXPECT(nb_handle_close(t[i]), 0);
+        }
+    }
+}
+
+// (module (import "nebulet" "watchdog_setup" (func (param i64) (result i64))) (table SIZE funcref)
+// (elem func 1 ...) (memory 128) (data "...") (func (export "_start") (drop (call 0 (i64.const
+// interval))) (loop (table.init, memory.init) (br 0)))): nothing that C could be compiled to.
+static u32 segments(u64 interval)
+{
+    enum { ELEMENTS = 200000, DATA = 8 << 20 };
+    static const uint8_t start[] = "\0asm\1\0\0\0\1\x09\2\x60\1\x7e\1\x7e\x60\0\0"
+                                   "\2\x1a\1\7nebulet\x0ewatchdog_setup\0\0"
+                                   "\3\2\1\1\4\6\1\x70\0\xc0\x9a\x0c\5\4\1\0\x80\1"
+                                   "\7\x0a\1\6_start\0\1\x09";
+    static const uint8_t loop[] = "\x10\0\x1a\3\x40\x41\0\x41\0\x41\xc0\x9a\x0c\xfc\x0c\0\0"
+                                  "\x41\0\x41\0\x41\x80\x80\x80\4\xfc\x08\0\0\x0c\0\x0b\x0b";
+    char message[200];
+    uint8_t *base = (uint8_t *)memory(ELEMENTS + DATA + 200), *size, *body;
+    uint8_t *p = put(base, start, sizeof start - 1);
+    size = p;
+    p = put_number(put(p + 5, "\1\1\0", 3), ELEMENTS);
+    memset(p, 1, ELEMENTS);
+    p += ELEMENTS;
+    put_later(size, (u32)(p - size) - 5);
+    p = put(p, "\x0c\1\1\x0a", 4); // one data segment; code
+    size = p;
+    *(p += 5) = 1;
+    body = ++p;
+    p = put(p + 5, "\0\x42", 2);
+    for (; interval >= 0x40; interval >>= 7)
+        *p++ = (uint8_t)(interval | 0x80);
+    *p++ = (uint8_t)interval;
+    p = put(p, loop, sizeof loop - 1);
+    put_later(body, (u32)(p - body) - 5);
+    put_later(size, (u32)(p - size) - 5);
+    *p++ = 11;
+    size = p;
+    p = put_number(put(p + 5, "\1\1", 2), DATA) + DATA;
+    put_later(size, (u32)(p - size) - 5);
+    u32 m = GOOD(nb_wasm_compile(base, (u32)(p - base), message, sizeof message));
+    free(base);
+    return m;
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
+    u32 (*module)(u64 watchdog_ns); // in place of this one
+    u32 args;                       // bytes more of arguments
 } calls[] = {
     {"fills", fills},
     {"copies", copies},
@@ -287,7 +430,25 @@ static const struct {
     {"paths", paths},
     {"shares", shares},
     {"arguments", arguments},
+    {"gets", gets, .args = ARGS},
+    {"writes_nothing", writes_nothing},
+    {"reads", reads},
+    {"lists", lists},
+    {"joins", joins},
+    {"segments", .module = segments},
 };
+
+static u32 begin(u32 i, bool dog, const struct nebulet_options *o)
+{
+    static char args[ARGS + 100];
+    int n = snprintf(args, 100, "%s%c%s%s", own_name, 0, dog ? "+" : "", calls[i].name);
+    u32 m = calls[i].module ? calls[i].module(dog ? DOG_MS * MS : 0) : own_module();
+    u32 p = GOOD(
+        nb_process_create(m, NEBULET_NO_HANDLE, o, sizeof *o, args, (u32)n + 1 + calls[i].args));
+    if (calls[i].module)
+        EXPECT(nb_handle_close(m), 0);
+    return p;
+}
 
 // --- Who waits
 // Answers with the longest time between two looks at the clock, when it is told to stop.
@@ -303,15 +464,18 @@ static int watches(void)
     return send_word(0, (u32)(worst / 1000)) ? 1 : 0;
 }
 
-static void beside(const char *name)
+static void beside(u32 i)
 {
     enum { RUN_MS = 150 };
     struct nebulet_options o = {.privileges = NEBULET_MAY_ALL, .cpu = 1};
     struct nebulet_exit e;
+    const char *name = calls[i].name;
     u32 a, b;
     char what[80];
     pair(&a, &b);
-    u32 busy = child(name, NEBULET_NO_HANDLE, &o), watch = child("watches", b, &o);
+    u32 busy = begin(i, false, &o);
+    EXPECT(nb_process_start(busy), 0);
+    u32 watch = child("watches", b, &o);
     sleep_ms(RUN_MS);
     EXPECT(nb_process_wait(busy, NOW, &e), ERR_SHOULD_WAIT);
     u64 start = now();
@@ -329,23 +493,27 @@ static void beside(const char *name)
 }
 
 // Alone, and ended after some time by each of what ends processes.
-static void ends(const char *name, enum nebulet_end how)
+static void ends(u32 i, enum nebulet_end how, bool by_cpu)
 {
-    enum { AFTER_MS = 60 };
+    enum { AFTER_MS = DOG_MS };
     struct nebulet_options o = {.privileges = NEBULET_MAY_ALL, .cpu = 1};
+    struct nebulet_info info;
     char what[80];
-    u64 start = now();
     if (how == NEBULET_LIMIT)
-        o.wall_ns = AFTER_MS * MS;
-    snprintf(what, sizeof what, how == NEBULET_WATCHDOG ? "+%s" : "%s", name);
-    u32 p = child(what, NEBULET_NO_HANDLE, &o);
+        *(by_cpu ? &o.cpu_ns : &o.wall_ns) = AFTER_MS * MS;
+    u32 p = begin(i, how == NEBULET_WATCHDOG, &o);
+    u64 start = now();
+    EXPECT(nb_process_start(p), 0);
     if (how == NEBULET_KILLED) {
         sleep_ms(AFTER_MS);
         EXPECT(nb_process_kill(p), 0);
     }
+    EXPECT(nb_process_wait(p, FOREVER, NULL), 0);
+    EXPECT(nb_process_info(p, &info), 0);
     ENDED(p, how, 0);
-    u64 took = now() - start, most = (AFTER_MS + LATE_MS) * MS;
-    snprintf(what, sizeof what, "%s: its end, by %u, is late", name, how);
+    u64 took = by_cpu ? info.cpu_ns : now() - start, most = (AFTER_MS + LATE_MS) * MS;
+    snprintf(what, sizeof what, "%s: its end, by %u%s, is late", calls[i].name, how,
+             by_cpu ? " of CPU time" : "");
     blame_machine(what, took > most ? took - most : 0);
 }
 
@@ -355,18 +523,22 @@ int main(int argc, char **argv)
     exact_time = argc > 1 && !strcmp(argv[1], "exact");
     if (argc > 1 && !strcmp(argv[1], "watches"))
         return watches();
+    if (exact_time)
+        make_folder();
     for (u32 i = 0; i < countof(calls); i++) {
         bool dog = argc > 1 && argv[1][0] == '+';
-        if (argc > 1 && !strcmp(argv[1] + dog, calls[i].name)) {
+        if (argc > 1 && calls[i].run && !strcmp(argv[1] + dog, calls[i].name)) {
             if (dog)
-                EXPECT(nb_watchdog_setup(60 * MS), 0);
+                EXPECT(nb_watchdog_setup(DOG_MS * MS), 0);
             calls[i].run();
         }
         if (argc == 1 || exact_time) {
-            beside(calls[i].name);
-            ends(calls[i].name, NEBULET_LIMIT);
-            ends(calls[i].name, NEBULET_WATCHDOG);
-            ends(calls[i].name, NEBULET_KILLED);
+            beside(i);
+            ends(i, NEBULET_LIMIT, false);
+            ends(i, NEBULET_LIMIT, true);
+            if (!calls[i].args) // it takes libc longer to come to where that is set up
+                ends(i, NEBULET_WATCHDOG, false);
+            ends(i, NEBULET_KILLED, false);
         }
     }
     EXPECT(trap(trapper(), 0), NEBULET_TRAPPED);

@@ -3,7 +3,8 @@
 // and never before. `watchdog N`: so many runs.
 #include "nebulet.h"
 
-enum { INTERVAL = 2, LATE = 10, LATE_EXACT = 2, RUNS = 1000 }; // ms
+enum { INTERVAL = 2, LATE = 10, LATE_EXACT = 2 }; // ms
+enum { RUNS = 1000, TRIES = 5 };
 
 // Says before and after each sign of life when that was.
 static int silent(u32 how)
@@ -67,6 +68,19 @@ static u64 run(u32 i)
     return last ? over - last - INTERVAL * MS : 0;
 }
 
+// A machine that stands still for milliseconds at the wrong moment makes anybody fall silent.
+static void good_ends(void)
+{
+    struct nebulet_exit e = {.how = NEBULET_WATCHDOG};
+    for (u32 i = 0; i < (exact_time ? 1 : TRIES) && e.how == NEBULET_WATCHDOG; i++) {
+        u32 p = child("good", NEBULET_NO_HANDLE, NULL);
+        EXPECT(nb_process_wait(p, FOREVER, &e), 0);
+        EXPECT(nb_handle_close(p), 0);
+    }
+    EXPECT(e.how, NEBULET_EXITED);
+    EXPECT(e.code, 7);
+}
+
 int main(int argc, char **argv)
 {
     own_name = argv[0];
@@ -75,7 +89,7 @@ int main(int argc, char **argv)
     if (argc > 1 && argv[1][0] == 's')
         return silent((u32)atoi(argv[1] + 1));
     exact_time = argc > 1 && !strcmp(argv[1], "exact");
-    ENDED(child("good", NEBULET_NO_HANDLE, NULL), NEBULET_EXITED, 7);
+    good_ends();
     u64 sum = 0;
     u32 runs = argc > 1 && !exact_time ? (u32)atoi(argv[1]) : RUNS;
     for (u32 i = 0; i < runs; i++) {

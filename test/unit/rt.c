@@ -937,6 +937,32 @@ static void code_ranges(void)
     code_free(&all);
 }
 
+// Ranges of all sizes come and go; none lies in another, and in the end the window is whole again.
+static void code_ranges_come_and_go(void)
+{
+    enum { RANGES = 300, STEPS = 30000 };
+    static struct code_space at[RANGES];
+    struct code_space all;
+    u64 x = 1, failures = 0;
+    for (u32 n = 0; n < STEPS; n++) {
+        x = x * 6364136223846793005 + 1442695040888963407;
+        struct code_space *s = &at[(x >> 33) % RANGES];
+        if (s->run) {
+            code_free(s);
+            continue;
+        }
+        failures += code_alloc(((x >> 20) & 0xfff) << (x >> 61) | 1, NULL, s) != OK;
+        for (u32 i = 0; i < RANGES; i++)
+            failures += &at[i] != s && at[i].run && at[i].run < s->run + s->capacity &&
+                        s->run < at[i].run + at[i].capacity;
+    }
+    for (u32 i = 0; i < RANGES; i++)
+        code_free(&at[i]);
+    CHECK_IS(failures, 0);
+    CHECK_IS(code_alloc(1 << 30, NULL, &all), OK);
+    code_free(&all);
+}
+
 // --- Nothing stays
 
 static u64 mappings(void)
@@ -1053,6 +1079,7 @@ int main(void)
     CHECK_IS(rt_init(), OK);
     types();
     code_ranges();
+    code_ranges_come_and_go();
     toy_calls();
     toy_traps();
     toy_time();
