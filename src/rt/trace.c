@@ -26,7 +26,7 @@ enum {
 // To find a frame's place in the module the engine may have to compile the function again, for some
 // hundred instructions a byte: how many bytes of bodies that may come to.
 enum {
-    BUDGET = 1 << 20,
+    BUDGET = 2 << 20,
     BUDGET_LATE = 2 << 10, // where time is what has run out
 };
 
