@@ -172,7 +172,7 @@ static void put_entry(struct archive *a, const char *name, const FTSENT *e)
     struct file f;
     switch (e->fts_info) {
     case FTS_F:
-        if (!file_read(e->fts_path, &f))
+        if (!file_copy(e->fts_path, &f))
             break;
         put_file(a, name, f.bytes, f.size, e->fts_statp->st_mtim);
         file_free(&f);
@@ -191,19 +191,20 @@ static void put_entry(struct archive *a, const char *name, const FTSENT *e)
     }
 }
 
+static bool is_proc(const char *path)
+{
+    int fd = open(path, O_PATH | O_CLOEXEC);
+    bool is = fd >= 0 && host_of_processes(fd);
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
 // /proc is no part of a folder above it (plat/linux/hostpath.c): there is but its place.
 static bool begins_proc(const FTSENT *e)
 {
-    int fd = -1;
-    bool is = false;
-    if (e->fts_info == FTS_D && e->fts_level > 0 &&
-        e->fts_statp->st_dev != e->fts_parent->fts_statp->st_dev)
-        fd = open(e->fts_path, O_PATH | O_CLOEXEC);
-    if (fd >= 0) {
-        is = host_of_processes(fd);
-        close(fd);
-    }
-    return is;
+    return e->fts_info == FTS_D && e->fts_level > 0 &&
+           e->fts_statp->st_dev != e->fts_parent->fts_statp->st_dev && is_proc(e->fts_path);
 }
 
 static int by_name(const FTSENT **a, const FTSENT **b)
@@ -213,6 +214,10 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 
 void archive_folder(struct archive *a, const char *name, const char *path)
 {
+    if (is_proc(path)) {
+        fail(a, path, "this is made while it is read, so a machine cannot be given a copy");
+        return;
+    }
     char *paths[] = {(char *)path, NULL};
     FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
     if (!walk) {

@@ -14,8 +14,9 @@
 #include "base/heap.h"
 #include "main/host.h"
 
-// Reads to the end, whatever the size was said to be; false with errno set.
-static bool read_all(int fd, size_t expected, struct file *out)
+// Reads to the end, whatever the size was said to be; false with errno set, also where there are
+// more bytes than `most`.
+static bool read_all(int fd, size_t expected, size_t most, struct file *out)
 {
     size_t capacity = expected + 1; // the read that finds the end fits, too
     if (!(out->bytes = heap_alloc(capacity)))
@@ -27,6 +28,8 @@ static bool read_all(int fd, size_t expected, struct file *out)
         if (n <= 0)
             return n == 0;
         out->size += (size_t)n;
+        if (out->size > most)
+            return errno = EFBIG, false;
         if (out->size < capacity)
             continue;
         u8 *more = heap_resize(out->bytes, capacity = capacity * 2 + 65536);
@@ -43,10 +46,27 @@ bool file_read(const char *name, struct file *out)
     int fd = is_stdin ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
     struct stat st;
     bool done = fd >= 0 && !fstat(fd, &st) &&
-                read_all(fd, S_ISREG(st.st_mode) ? (size_t)st.st_size : 65535, out);
+                read_all(fd, S_ISREG(st.st_mode) ? (size_t)st.st_size : 65535, SIZE_MAX, out);
     if (!done)
         complain("%s: %s", name, strerror(errno));
     if (fd >= 0 && !is_stdin)
+        close(fd);
+    if (!done)
+        file_free(out);
+    return done;
+}
+
+bool file_copy(const char *name, struct file *out)
+{
+    enum { MORE = 1 << 20 };
+    *out = (struct file){.name = name};
+    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    struct stat st;
+    bool done = fd >= 0 && !fstat(fd, &st) && (S_ISREG(st.st_mode) || (errno = EINVAL, false)) &&
+                read_all(fd, (size_t)st.st_size, (size_t)st.st_size + MORE, out);
+    if (!done)
+        complain("%s: %s: it is left out", name, strerror(errno));
+    if (fd >= 0)
         close(fd);
     if (!done)
         file_free(out);

@@ -39,6 +39,9 @@ struct file {
     size_t size;
 };
 bool file_read(const char *name, struct file *out); // false after a message
+// A regular file for an archive: it must not wait, nor be much longer than its size, as files are
+// that a kernel makes while they are read.
+bool file_copy(const char *name, struct file *out);
 void file_free(struct file *f);
 const char *file_base_name(const char *path);
 

@@ -62,6 +62,18 @@ if [ "$(id -u)" != 0 ]; then
     says 'odd/two: Permission denied'
 fi
 
+# What is made while it is read, by processes or whoever writes to a pipe, has no end that a copy
+# could wait for.
+mkfifo odd/pipe
+run_within 300 boot --dir odd::/ folders.wasm /
+exits 0
+prints '^3 one: '
+for folder in /proc /proc/self/fd; do
+    run_within 60 boot --dir "$folder::/" folders.wasm /
+    exits 1
+    says "^nebulet: $folder: this is made while it is read"
+done
+
 # More than eight.
 set --
 for i in $(seq 20); do

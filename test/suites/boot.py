@@ -6,7 +6,9 @@ changed. To that come boots of different machines, and hostile programs by the t
 Where many programs run one after another in one machine, they are described by words, as
 src/main/kernel.c reads them, and their output is sorted by the marks of src/plat/pc/console.h.
 """
+import fcntl
 import io
+import re
 import shutil
 import socket
 import subprocess
@@ -133,6 +135,29 @@ def boot_silent_input(bench, text):
             watchdog.cancel()
     if machine.returncode != base.TRAP or b"time limit" not in err:
         raise base.Failed(f"exit code {machine.returncode}\n{base.excerpt(err)}")
+
+
+def boot_unread(bench):
+    """Messages that nobody takes are lost after a while, and that is said; nobody waits for them."""
+    wasm = kern.build(kern.SOURCES / "silenced.c")
+    files = {wasm.name: wasm.read_bytes(), "words": f"init=/{wasm.name}\0--\0".encode()}
+    with tempfile.NamedTemporaryFile(prefix="nebulet-archive-") as archive:
+        archive.write(pack(files))
+        archive.flush()
+        with subprocess.Popen(
+                [*QEMU, *MACHINES["microvm"], "-m", "64", "-kernel", str(bench.program.parent / "nebulet.elf"),
+                 "-initrd", archive.name, "-append", "console=multiplex words=/words"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as machine:
+            fcntl.fcntl(machine.stdout, fcntl.F_SETPIPE_SZ, 4096)
+            watchdog = threading.Timer(60, machine.kill)
+            watchdog.start()
+            time.sleep(6)
+            found, rest = sort_output(machine.stdout.read())
+            watchdog.cancel()
+    if len(found) != 1 or found[0][0] != b"silenced\n":
+        raise base.Failed(f"it has not come to an end\n{base.excerpt(rest)}")
+    if not re.search(rb"\nnebulet: \d+ bytes of messages lost: nobody took them\n", found[0][1]):
+        raise base.Failed(f"nothing was lost\n{base.excerpt(found[0][1])}")
 
 
 def boot_machine_check(bench):
@@ -397,6 +422,7 @@ def boots(bench):
             yield base.Case(" ".join(["boots", machine, *flags]), "",
                             lambda f=flags, m=machine: boot_one(bench, "--machine", m, *f))
     yield base.Case("boots from CD, by GRUB", "", lambda: boot_grub(bench))
+    yield base.Case("messages that nobody takes", "", lambda: boot_unread(bench))
     yield base.Case("machine check", "", lambda: boot_machine_check(bench))
     for flags in (["--machine", "microvm"], ["--machine", "q35", "--cpus", "2"]):
         yield base.Case(" ".join(["slow input", *flags]), "",

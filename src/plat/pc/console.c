@@ -5,19 +5,26 @@
 //
 // Programs do not wait for the port here: what does not fit into the ring in front of it is for a
 // later call, and for that they are told when there is room (console_watch). A part of the ring is
-// kept from them, so that messages of the kernel have room, which come out in one piece and behind
-// what was written before; where even that is full, the kernel waits.
+// kept from them, so that messages of the kernel have room, which come out behind what was written
+// before. Where even that is full, who has something to say waits, without a lock; and when the
+// other side takes nothing for a second, what there is to say is lost until there is room, which is
+// said then.
 #include "plat/pc/console.h"
 
+#include "base/fmt.h"
 #include "base/lock.h"
+#include "base/lookup.h"
 #include "plat/pc/pc.h"
+#include "plat/pc/x86.h"
 
 enum { DLE = 0x10 };
 enum {
     PROGRAMS = SERIAL_OUT / 2, // bytes of output that wait, from programs
     WRITE_MAX = 768,           // bytes that go out together, for which the lock is held
     PIECE = 64,                // bytes that are made ready for the port at once
+    CONTROL = 64,              // bytes of the ring for what is not data
 };
+#define PATIENCE_NS 1000000000ull
 
 static bool multiplexed; // set before there is anybody else
 
@@ -41,6 +48,7 @@ static struct {
     spinlock lock;
     u32 owner;  // CPU + 1; 0: nobody
     u32 stream; // that the other side expects
+    u64 lost;   // bytes of messages
 } output = {.stream = CONSOLE_OUT};
 
 // False on a CPU that has it: one that panics in the middle of a line must still be able to say so.
@@ -69,7 +77,7 @@ void console_seize(void)
     serial_seize();
 }
 
-// Waits for room: the kernel's own.
+// There is room, but for who is the last to run.
 static void put(const u8 *p, u32 n)
 {
     serial_drain(SERIAL_OUT - n);
@@ -89,15 +97,6 @@ void console_multiplex(void)
     multiplexed = true;
     control('R', 0, 2);
     control('R', 0, 2);
-}
-
-void console_ended(u8 exit_code)
-{
-    bool taken = take_output();
-    if (multiplexed)
-        control('E', exit_code, 3);
-    give_output(taken);
-    serial_drain(0);
 }
 
 static void select_stream(u32 stream)
@@ -152,14 +151,64 @@ static void write_stream(u32 stream, const u8 *p, size_t n)
     }
 }
 
+static bool fits(size_t n)
+{
+    return serial_waiting() + most_of(n) + CONTROL <= SERIAL_OUT;
+}
+
+// The output, with room for n bytes; or without, since the other side takes nothing.
+static bool take_output_for(size_t n)
+{
+    u32 was = serial_waiting();
+    u64 since = plat_now();
+    bool taken;
+    while ((taken = take_output()) && !fits(n) && !output.lost &&
+           plat_now() - since < PATIENCE_NS) {
+        give_output(taken);
+        serial_push();
+        look_up();
+        cpu_pause();
+        if (serial_waiting() != was)
+            was = serial_waiting(), since = plat_now();
+    }
+    return taken;
+}
+
+static void tell_lost(void)
+{
+    char text[80];
+    size_t n = fmt(text, sizeof text, "nebulet: %lu bytes of messages lost: nobody took them\n",
+                   (unsigned long)output.lost);
+    if (output.lost && fits(n + WRITE_MAX)) {
+        output.lost = 0;
+        write_stream(CONSOLE_ERR, (const u8 *)text, n);
+    }
+}
+
 void plat_console_write(const char *p, size_t n)
 {
     for (size_t part; n; p += part, n -= part) {
         part = n < WRITE_MAX ? n : WRITE_MAX;
-        bool taken = take_output();
-        write_stream(CONSOLE_ERR, (const u8 *)p, part);
+        bool taken = take_output_for(part);
+        tell_lost();
+        if (!taken || fits(part))
+            write_stream(CONSOLE_ERR, (const u8 *)p, part);
+        else
+            output.lost += part;
         give_output(taken);
     }
+}
+
+void console_ended(u8 exit_code)
+{
+    bool taken = take_output();
+    if (output.lost)
+        serial_drain(0);
+    tell_lost();
+    if (multiplexed)
+        control('E', exit_code, 3);
+    give_output(taken);
+    serial_drain(0);
 }
 
 bool console_is_data(u8 byte)

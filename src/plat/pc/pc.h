@@ -237,6 +237,7 @@ void serial_interrupt(void);
 enum { SERIAL_OUT = 16 << 10 };      // bytes of output that can wait for the port
 u32 serial_waiting(void);            // how many do
 void serial_put(const u8 *p, u32 n); // there is room for them
+void serial_push(void);              // as much as the port takes now
 void serial_drain(u32 most);         // until no more wait; spins
 void serial_seize(void);             // this CPU is the only one left
 // Up to n bytes that have arrived; 0: none now.

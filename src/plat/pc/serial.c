@@ -98,13 +98,18 @@ void serial_put(const u8 *p, u32 n)
     unlock(flags);
 }
 
+void serial_push(void)
+{
+    u64 flags = lock();
+    push();
+    enable();
+    unlock(flags);
+}
+
 void serial_drain(u32 most)
 {
     while (serial_waiting() > most) {
-        u64 flags = lock();
-        push();
-        enable();
-        unlock(flags);
+        serial_push();
         cpu_pause();
     }
 }
