@@ -48,7 +48,7 @@ static struct slot {
     struct block_request request;
     uint32_t next; // free one
 } slots[SLOTS];
-static uint32_t free_slots, in_flight, done; // done: of all times
+static uint32_t free_slots, in_flight, finished; // finished: of all times
 static struct block_about about = {.most = MOST};
 
 // --- Slots
@@ -115,7 +115,7 @@ static void finish(uint32_t s, uint32_t written)
     slots[s].next = free_slots;
     free_slots = s;
     in_flight--;
-    done++;
+    finished++;
 }
 
 // --- Clients
@@ -236,13 +236,13 @@ static void take_all(void)
 static void look(struct sip_service *s, bool interrupted)
 {
     static bool patient;
-    uint32_t before = done;
+    uint32_t before = finished;
     bool many;
     if (interrupted)
         virtio_acknowledge(&device);
     do {
         take_all();
-        if (done != before)
+        if (finished != before)
             patient = true;
         else if (s->until != NEBULET_FOREVER && sip_now() >= s->until)
             patient = false;
