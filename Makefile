@@ -91,7 +91,7 @@ $1/libnebulet.a: $(patsubst src/%,$1/obj/%.o,$(basename $(LIB_SRC)))
 $1/test/%: test/unit/%.c $1/libnebulet.a
 	@mkdir -p $$(@D) $1/obj/unit
 	$$(call say,CC $$@)
-	$Q$(CC) $(CFLAGS) $(HOSTED) -I. $2 -MF $1/obj/unit/$$*.d -MT $$@ $(LDFLAGS) -Wl,-z,muldefs $$< $1/libnebulet.a $(LDLIBS) -o $$@
+	$Q$(CC) $(CFLAGS) $(HOSTED) -I. -I$$(SDK)/include $2 -MF $1/obj/unit/$$*.d -MT $$@ $(LDFLAGS) -Wl,-z,muldefs $$< $1/libnebulet.a $(LDLIBS) -o $$@
 $1/fuzz/%: test/fuzz/%.c $(FUZZ_SHARED) $1/libnebulet.a
 	@mkdir -p $$(@D)
 	$$(call say,CC $$@)
@@ -209,6 +209,7 @@ SDK_HEADERS = $(patsubst sdk/%,$(SDK)/%,$(wildcard sdk/include/*.h sdk/include/*
 	$(patsubst %,$(SDK)/include/nebulet/%,types.h calls.def errors.def traps.def)
 SDK_FILES = $(SDK_HEADERS) $(patsubst %,$(SDK)/%,lib/libsip.a lib/libsip-freestanding.a nebulet.cfg \
 	nebulet-freestanding.cfg libsip.pc rust/nebulet.rs assemblyscript/nebulet.ts)
+build/test/virtio build/asan/test/virtio: $(SDK_HEADERS)
 SDK_CC = $(CC) --config=$(SDK)/nebulet-freestanding.cfg -std=gnu11 -O2 $(WARN)
 SIP_CC = $(CC) --config=$(SDK)/nebulet.cfg -std=gnu11 -O2 $(WARN)
 EXAMPLES = c rust assemblyscript
@@ -306,7 +307,7 @@ check: build/nebulet build/stub $(SDK_FILES) ## layers, reading list, format, wa
 	check/abi
 	$(FORMAT) --dry-run --Werror $(C_FILES)
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -Werror -fsyntax-only $(filter %.c,$(CORE_SRC) $(PC_SRC))
-	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. $(filter %.c,$(HOST_SRC)) $(UNIT_SRC)
+	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. -I$(SDK)/include $(filter %.c,$(HOST_SRC)) $(UNIT_SRC)
 	$(SDK_CC) -ffreestanding -Werror -fsyntax-only $(SDK_SRC)
 	$(SIP_CC) -Werror -fsyntax-only $(wildcard user/*/*.c user/drv/*/*.c sdk/examples/*/*.c test/sdk/*.c)
 

@@ -156,6 +156,11 @@ struct sip_service {
                                 const struct sip_request *request);
     void (*connected)(struct sip_service *service, struct sip_client *client); // or NULL
     void (*gone)(struct sip_service *service, struct sip_client *client);      // or NULL
+    // Or NULL. Before each wait; the service then also waits for an object to be signaled (was that
+    // so in the last wait?), until then, both of which this may change.
+    void (*look)(struct sip_service *service, bool signaled);
+    nebulet_handle object;
+    uint64_t until;
 };
 // Offers the name and serves until a handler says SIP_STOP (result 0), or an error.
 int64_t sip_serve(const char *name, struct sip_service *service);

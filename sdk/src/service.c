@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The loop of a service: one thread, which waits for a new client and for requests of all others.
-// items[0] is the channel that brings clients; items[i] waits for clients[i].
+// items[0] is the channel that brings clients; items[i] waits for clients[i], but items[1] for the
+// object of a service that has one.
 #include <stdlib.h>
 #include <string.h>
 #include <sip.h>
@@ -89,11 +90,25 @@ static bool happened(const struct nebulet_wait *item)
     return item->observed & item->signals;
 }
 
+static void look(struct loop *l)
+{
+    struct nebulet_wait *item = &l->items[1];
+    l->service->look(l->service, happened(item));
+    *item = (struct nebulet_wait){.handle = l->service->object, .signals = NEBULET_EVENT_SIGNALED};
+}
+
 // From the last to the first, for a client that goes is replaced by the last.
 static int64_t turn(struct loop *l, bool *stop)
 {
-    int64_t result = nebulet_object_wait_many(l->items, l->count, NEBULET_FOREVER);
-    for (uint32_t i = l->count; result >= 0 && --i > 0 && !*stop;) {
+    struct sip_service *s = l->service;
+    uint32_t first = s->look ? 2 : 1;
+    if (s->look)
+        look(l);
+    int64_t result =
+        nebulet_object_wait_many(l->items, l->count, s->look ? s->until : NEBULET_FOREVER);
+    if (result == NEBULET_ERR_TIMED_OUT)
+        result = 0;
+    for (uint32_t i = l->count; result >= 0 && --i >= first && !*stop;) {
         if (!happened(&l->items[i]))
             continue;
         enum sip_verdict verdict = handle_request(l, &l->clients[i]);
@@ -109,10 +124,12 @@ static int64_t turn(struct loop *l, bool *stop)
 static int64_t run(struct loop *l, nebulet_handle listen)
 {
     bool stop = false;
-    int64_t result = l->bytes && add(l, listen) ? 0 : NEBULET_ERR_NO_MEMORY;
+    uint32_t first = l->service->look ? 2 : 1;
+    bool ready = l->bytes && add(l, listen) && (first == 1 || add(l, l->service->object));
+    int64_t result = ready ? 0 : NEBULET_ERR_NO_MEMORY;
     while (result >= 0 && !stop)
         result = turn(l, &stop);
-    while (l->count > 1)
+    while (l->count > first)
         hang_up(l, l->count - 1);
     return result < 0 ? result : 0;
 }

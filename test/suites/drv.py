@@ -5,6 +5,8 @@ and heap before and after.
 
 test/drv/NAME.c is built with libsip and the rings of user/drv, and prints its name when all went well.
 """
+import pathlib
+import random
 import re
 import shutil
 import socket
@@ -139,9 +141,80 @@ def echo(bench, engine, machine, device):
         raise base.Failed(wire.problem or base.excerpt(out))
 
 
+# --- A disk: the host makes it, and compares it afterwards.
+DISK = 3 * (1 << 20) + 4096
+ERRORS = """id 20 "nebulet-disk"
+sectors 6152, read-only {read_only}
+the last sector 512
+across the end -8
+past the end -8
+far past the end -8
+past the memory -8
+far past the memory -8
+half a sector -5
+nothing -5
+too much -5
+an unknown request -5
+writing {writing}
+sector 8 512
+sector 9 {bad}
+sector 10 512
+sector 11 512
+flushing 0
+block: over
+"""
+BLKDEBUG = """[inject-error]
+event = "read_aio"
+errno = "5"
+sector = "9"
+immediately = "off"
+once = "off"
+"""
+
+
+def block(bench, engine, machine, words, drive, more=(), bus=""):
+    """Output of the machine with test/drv/block.c as the driver's client."""
+    manifest = service_of("virtio-blk") + CLIENT.format(name="block").replace(
+        "    may", f"    args {words}\n    may")
+    return run_init(bench, engine, manifest,
+                    {"driver.wasm": driver("virtio-blk"), "block.wasm": build("block")},
+                    [*drive, "-device", f"virtio-blk-{bus or BUSES[machine]},drive=d,serial=nebulet-disk"],
+                    words=more, machine=machine)
+
+
+def disk_turned(bench, engine, machine):
+    with tempfile.NamedTemporaryFile(prefix="nebulet-disk-") as disk:
+        before = random.Random(1).randbytes(DISK)
+        disk.write(before)
+        disk.flush()
+        out = block(bench, engine, machine, "turn",
+                    ["-drive", f"file={disk.name},format=raw,if=none,id=d,cache=writeback"])
+        with open(disk.name, "rb") as again:
+            after = again.read()
+    wanted = b"".join(bytes(~b & 255 for b in before[at:at + 4096]) if at // 4096 % 16 % 2 else
+                      before[at:at + 4096] for at in range(0, DISK, 4096))
+    if b"block: over" not in out or after != wanted:
+        differs = [at for at in range(0, DISK, 4096) if after[at:at + 4096] != wanted[at:at + 4096]]
+        raise base.Failed(f"pieces that differ: {differs[:20]}\n{base.excerpt(out)}")
+
+
+def disk_errors(bench, engine, machine, read_only):
+    """What cannot be done, a disk that must not be written to, and one of which a sector is bad."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-disk-") as scratch:
+        disk, rules = pathlib.Path(f"{scratch}/disk"), pathlib.Path(f"{scratch}/rules")
+        disk.write_bytes(bytes(DISK))
+        rules.write_text(BLKDEBUG, encoding="ascii")
+        drive = f"file=blkdebug:{rules}:{disk},format=raw,if=none,id=d,rerror=report,werror=report"
+        out = block(bench, engine, machine, "errors",
+                    ["-drive", drive + (",readonly=on" if read_only else "")])
+    wanted = ERRORS.format(read_only=int(read_only), writing=-19 if read_only else 512, bad=-1)
+    if wanted.encode() not in out:
+        raise base.Failed(base.excerpt(out))
+
+
 # --- What it costs, on `fast`: figures by their names, each with its limit. All is the same in every run, and a
 # beginning is in none of them. bench/run prints them (`drivers`).
-FRAME_RUNS = 2000, 12000
+FRAME_RUNS, BLOCK_RUNS = (2000, 12000), (1000, 5000)
 NETWORK = ["-netdev", "hubport,id=a,hubid=0", "-netdev", "hubport,id=b,hubid=0"]
 OTHER_END = """
 service client
@@ -186,7 +259,23 @@ def interrupt_cost(bench, machine):
             (int(re.search(rb"\ninterrupt: (\d+)\n", out)[1]), 800)}
 
 
-COSTS = [("frames", frame_costs), ("an interrupt", interrupt_cost)]
+def block_cost(bench, machine):
+    """Two sizes of request tell what copying takes, which is in neither; the other end of the disk is
+    QEMU's null."""
+    spent, more = {}, BLOCK_RUNS[1] - BLOCK_RUNS[0]
+    for size in 512, 4096:
+        runs = []
+        for count in BLOCK_RUNS:
+            out = block(bench, "fast", machine, f"read {count} {size}", [
+                "-drive", "driver=null-co,size=16M,read-zeroes=on,if=none,id=d", *EXACT], ["stats"],
+                EXACT_BUSES[machine])
+            runs.append(cpu_time(out, b"driver"))
+        spent[size] = (runs[1] - runs[0]) / more
+    copying = (spent[4096] - spent[512]) * 4096 / (4096 - 512)
+    return {"instructions of the driver a read of 4 KiB, without copying": (spent[4096] - copying, 1000)}
+
+
+COSTS = [("frames", frame_costs), ("reads", block_cost), ("an interrupt", interrupt_cost)]
 
 
 def check_costs(found):
@@ -217,6 +306,11 @@ def cases(bench):
             bench, e, "hostile", ["-device", "virtio-rng-device"]))
         yield base.Case("random calls without devices", engine, lambda e=engine: alone(
             bench, e, "hostile", []))
+        for machine in BUSES:
+            yield base.Case(f"a disk, {machine}", engine,
+                            lambda e=engine, m=machine: disk_turned(bench, e, m))
+            yield base.Case(f"errors of a disk, {machine}", engine,
+                            lambda e=engine, m=machine: disk_errors(bench, e, m, m == "q35"))
         yield base.Case("frames go back, microvm", engine,
                         lambda e=engine: echo(bench, e, "microvm", "virtio-net-device"))
         yield base.Case("frames go back, q35", engine,

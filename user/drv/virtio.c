@@ -48,14 +48,23 @@ _Static_assert(sizeof(struct virtio_descriptor) == 16, "2.7.5");
 
 // --- Registers
 
+// A device says itself where in a range its registers are, so that may be beyond what is mapped, or
+// askew: then, as where nothing is mapped, there is the call, which refuses.
+static bool is_mapped(const struct virtio *v, const struct virtio_part *p, uint32_t offset,
+                      uint32_t bytes)
+{
+    return v->registers && p->range == v->mapped && offset <= v->mapped_bytes &&
+           bytes <= v->mapped_bytes - offset && offset % bytes == 0;
+}
+
 static uint32_t get_at(const struct virtio *v, const struct virtio_part *p, uint32_t offset,
                        uint32_t bytes)
 {
     offset += p->offset;
-    const volatile uint8_t *at = v->registers + offset;
-    if (!v->registers || p->range != v->mapped)
+    if (!is_mapped(v, p, offset, bytes))
         return (uint32_t)sip_must(nebulet_device_read(v->device, p->range, offset, bytes),
                                   "virtio: device_read");
+    const volatile uint8_t *at = v->registers + offset;
     if (bytes == 4)
         return *(const volatile uint32_t *)at;
     return bytes == 2 ? *(const volatile uint16_t *)at : *at;
@@ -65,11 +74,13 @@ static void put_at(const struct virtio *v, const struct virtio_part *p, uint32_t
                    uint32_t bytes, uint32_t value)
 {
     offset += p->offset;
-    volatile uint8_t *at = v->registers + offset;
-    if (!v->registers || p->range != v->mapped)
+    if (!is_mapped(v, p, offset, bytes)) {
         sip_must(nebulet_device_write(v->device, p->range, offset, bytes, value),
                  "virtio: device_write");
-    else if (bytes == 4)
+        return;
+    }
+    volatile uint8_t *at = v->registers + offset;
+    if (bytes == 4)
         *(volatile uint32_t *)at = value;
     else if (bytes == 2)
         *(volatile uint16_t *)at = (uint16_t)value;
@@ -151,8 +162,10 @@ static void map_registers(struct virtio *v, const struct nebulet_device *about)
     if (v->mapped >= NEBULET_RANGES || about->sizes[v->mapped] + 4096 > sizeof window)
         return;
     int64_t at = nebulet_device_map(v->device, v->mapped, (uint32_t)(uintptr_t)window);
-    if (at != NEBULET_ERR_ACCESS_DENIED) // other devices are in that page
-        v->registers = window + sip_must(at, "virtio: device_map");
+    if (at == NEBULET_ERR_ACCESS_DENIED) // other devices are in that page
+        return;
+    v->registers = window + sip_must(at, "virtio: device_map");
+    v->mapped_bytes = about->sizes[v->mapped];
 }
 
 static uint64_t offered_features(const struct virtio *v)

@@ -17,7 +17,7 @@ enum { VIRTIO_QUEUE_MAX = 256 };
 struct virtio {
     nebulet_handle device, interrupt;
     volatile uint8_t *registers; // of range `mapped`, in this memory; NULL: by calls
-    uint32_t mapped;
+    uint32_t mapped, mapped_bytes;
     bool pci;
     struct virtio_part {
         uint32_t range, offset;
