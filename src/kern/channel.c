@@ -288,6 +288,8 @@ static status check_reach(struct process *p, const struct channel *c, const nebu
 static status check_handles(struct process *p, const struct channel *c,
                             const nebulet_handle *handles, u32 n)
 {
+    if (n && c->peer->bytes_only)
+        return ERR_INVALID_ARG;
     for (u32 i = 0; i < n; i++) {
         const struct handle *h = handle_find(&p->handles, handles[i]);
         if (!h)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""Files that a process serves (src/fs/ninep.h): the cases of the suites wasi and guest that have folders, by
+the same functions, with folders served by user/svc/memfs instead of the host's; on Linux, and in ring 0 on one
+engine, where what differs is the platform.
+
+test/files/served.c starts server and program, and copy.c fills the folder. The other files there are tests of
+their own, which print what NAME.out says.
+"""
+import pathlib
+import shutil
+import tempfile
+import threading
+
+from . import base, boot, guest, sdk, wasi
+
+SOURCES = base.ROOT / "test/files"
+BUILT = base.ROOT / "build/test-files"
+TOOLS = ["served", "copy"]
+
+
+def build(name):
+    BUILT.mkdir(parents=True, exist_ok=True)
+    source, wasm = SOURCES / f"{name}.c", BUILT / f"{name}.wasm"
+    newest = max(p.stat().st_mtime for p in [source, *(base.ROOT / "build/sdk/lib").iterdir(),
+                                             *(base.ROOT / "build/sdk/include/nebulet").iterdir()])
+    if not wasm.exists() or wasm.stat().st_mtime < newest:
+        part = BUILT / f"{name}.{threading.get_ident()}.part"
+        base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wall",
+                  "-Wextra", source, "-o", part], limit=120).check()
+        part.rename(wasm)
+    return wasm
+
+
+class Served:
+    """A Bench (base.Bench) whose `run` serves the folders."""
+
+    def __init__(self, bench):
+        self.bench = bench
+
+    def __getattr__(self, name):
+        return getattr(self.bench, name)
+
+    def nebulet(self, command, *args, cwd=".", **how):
+        args, options, folders = list(map(str, args)), [], []
+        while args[0].startswith("--"):
+            word, value = args.pop(0), args.pop(0)
+            if word == "--dir":
+                folders.append(value.split("::"))
+            else:
+                options += [word, value]
+        for i, (host, _) in enumerate(folders):
+            options += ["--dir", f"{host}::/seed/{i}"]
+        program = pathlib.Path(cwd, args.pop(0))
+        with tempfile.TemporaryDirectory(prefix="nebulet-served-") as scratch:
+            for file in [*map(build, TOOLS), base.ROOT / "build/svc/memfs.wasm", program]:
+                shutil.copy(file, scratch)
+            return self.bench.nebulet(command, *options, "--dir", f"{scratch}::/", "served.wasm", "/memfs.wasm",
+                                      "/copy.wasm", f"/{program.name}", len(folders),
+                                      *[name for _, name in folders], *args, cwd=scratch, **how)
+
+
+def own(bench, engine, name):
+    files = {"memfs.wasm": base.ROOT / "build/svc/memfs.wasm", f"{name}.wasm": build(name)}
+    with tempfile.TemporaryDirectory(prefix="nebulet-files-") as scratch:
+        for to, file in files.items():
+            shutil.copy(file, f"{scratch}/{to}")
+        bench.nebulet("run", "--engine", engine, "--dir", f"{scratch}::/", f"{name}.wasm", cwd=scratch,
+                      limit=200).check(0, (SOURCES / f"{name}.out").read_bytes(), None)
+
+
+def on_one(bench, engine, where):
+    served = Served(bench)
+    folder = base.unpack_suite(bench, "wasi-p1", "the WASI preview 1 suite", wasi.HOW)
+    for wasm in sorted(folder.rglob("*.wasm")):
+        description = wasm.with_suffix(".json")
+        text = description.read_text() if description.exists() else ""
+        if '"dirs"' in text or '"root"' in text:
+            name = wasm.relative_to(folder).with_suffix("")
+            yield base.Case(f"{where}wasi {name}", engine, lambda w=wasm: wasi.run_program(served, engine, w))
+    for source in sorted(guest.SOURCES.glob("*.opts")):
+        source = source.with_suffix(".c")
+        if "@DIR@" in source.with_suffix(".opts").read_text():
+            broken = guest.attempt(source)
+            yield base.Case(f"{where}guest {source.stem}", engine,
+                            lambda s=source, b=broken: guest.run_program(served, engine, s, b))
+    for source in sorted(SOURCES.glob("*.out")):
+        yield base.Case(f"{where}{source.stem}", engine, lambda n=source.stem: own(bench, engine, n))
+
+
+def cases(bench):
+    broken = sdk.build()
+    if broken:
+        raise base.Unavailable(broken)
+    for engine in bench.engines:
+        yield from on_one(bench, engine, "")
+    if "fast" in bench.engines and shutil.which(boot.QEMU[0]):
+        yield from on_one(boot.Machine(bench), "fast", "boot: ")
