@@ -150,7 +150,8 @@ static status give(struct process *p, struct process *to, nebulet_handle channel
     return OK;
 }
 
-s64 call_process_folder(struct vmctx *vm, struct process *p, const struct call_process_folder *a)
+SELDOM s64 call_process_folder(struct vmctx *vm, struct process *p,
+                               const struct call_process_folder *a)
 {
     (void)vm;
     struct folder *f;

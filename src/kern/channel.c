@@ -144,7 +144,7 @@ static u32 lose(struct channel *c)
 
 // The end has no handle any more: nobody receives from it, and what is sent to it is lost. The
 // other end stays while those who wait there are told.
-bool channel_destroy(struct object *o)
+SELDOM bool channel_destroy(struct object *o)
 {
     enum { AT_ONCE = 16, HANDLES_AT_ONCE = 64 };
     struct channel *c = container_of(o, struct channel, object), *peer = c->peer;
@@ -365,7 +365,7 @@ status channel_send(struct kthread *me, struct channel *c, const u8 *bytes, u32 
     return send_kept(me, c, bytes, size, handles, nhandles, deadline);
 }
 
-status channel_push_object(struct channel *c, struct object *o)
+SELDOM status channel_push_object(struct channel *c, struct object *o)
 {
     struct kthread *me = sched_self();
     if (c->count >= NEBULET_QUEUE_MAX)
@@ -560,7 +560,7 @@ struct vm_thread *channel_call_at_once(struct kthread *me, struct channel *c, co
 }
 
 // Somebody has woken it, or its process has several threads.
-u64 channel_called(struct vmctx *vm)
+SELDOM u64 channel_called(struct vmctx *vm)
 {
     struct kthread *me = vm->thread->user;
     struct channel *c = me->inbox.at;

@@ -133,7 +133,7 @@ static bool archive_file(const char *path, struct bundle_file *out)
         path++;
     enum fs_error e = bundle_find(boot.archive, boot.archive_size, path, out);
     if (e)
-        say("%s: %s", path, fs_error_text(e));
+        say("%s: %s", path, fs_error_name(e));
     return !e;
 }
 
@@ -290,7 +290,7 @@ static bool mount(void)
     enum fs_error e =
         root ? E_SUCCESS : bundle_mount(boot.archive, boot.archive_size, limit, 1, &root);
     if (e)
-        say("the archive: %s", fs_error_text(e));
+        say("the archive: %s", fs_error_name(e));
     return !e;
 }
 
@@ -320,7 +320,7 @@ static bool add_dirs(struct launch *l, struct wasi_preopen *dirs, u32 *n)
     enum fs_error e;
     for (u32 i = 0; i < l->dirs.count; i++, ++*n)
         if ((e = add_dir(l->dirs.at[i], &dirs[i]))) {
-            say("dir=%s: %s", l->dirs.at[i], fs_error_text(e));
+            say("dir=%s: %s", l->dirs.at[i], fs_error_name(e));
             return false;
         }
     return true;
@@ -336,7 +336,7 @@ static bool make_wasi(struct program *p, struct launch *l)
     u32 n = 0;
     enum fs_error e = dirs && add_dirs(l, dirs, &n) ? E_SUCCESS : E_NOMEM;
     if (!e && l->stdin_path && (e = open_path(l->stdin_path, VFS_READ, &p->input)))
-        say("%s: %s", l->stdin_path, fs_error_text(e));
+        say("%s: %s", l->stdin_path, fs_error_name(e));
     vec_push(&args, l->name ? l->name : base_name(l->init));
     for (u32 i = 0; i < l->args.count; i++)
         vec_push(&args, l->args.at[i]);

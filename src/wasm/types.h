@@ -27,8 +27,7 @@ enum op {
 // "i32", ...; "?" for a byte that is no value type.
 const char *valtype_text(u8 type);
 const char *trap_text(enum trap trap);
-// "i32.add", ...; "?" for a number that is no opcode.
-const char *op_text(u32 op);
+bool op_known(u32 op);
 
 // Limits, those of the JavaScript API's implementation-defined ones, so that what runs in browsers
 // runs here.
