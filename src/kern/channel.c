@@ -312,8 +312,8 @@ static bool twice(const nebulet_handle *handles, u32 n)
 }
 
 // After a wait a sibling may have closed one of the handles, so they are looked at then.
-static status send_kept(struct kthread *me, struct channel *c, const u8 *bytes, u32 size,
-                        const nebulet_handle *handles, u32 nhandles, u64 deadline)
+SELDOM static status send_kept(struct kthread *me, struct channel *c, const u8 *bytes, u32 size,
+                               const nebulet_handle *handles, u32 nhandles, u64 deadline)
 {
     struct process *p = me->process;
     if (twice(handles, nhandles))
@@ -464,9 +464,10 @@ static s64 receive_first(struct process *p, struct channel *c, u32 size, nebulet
     return (*kept)->size;
 }
 
-static s64 wait_and_receive(struct kthread *me, struct channel *c, u8 *bytes, u32 size,
-                            nebulet_handle *handles, u32 nhandles, struct nebulet_message *needed,
-                            u64 deadline, struct message **kept)
+SELDOM static s64 wait_and_receive(struct kthread *me, struct channel *c, u8 *bytes, u32 size,
+                                   nebulet_handle *handles, u32 nhandles,
+                                   struct nebulet_message *needed, u64 deadline,
+                                   struct message **kept)
 {
     u64 *got = &thread_vm(me->rt)->result;
     s64 result = OK;

@@ -7,11 +7,12 @@ test/files/served.c starts server and program, and copy.c fills the folder. The 
 their own, which print what NAME.out says.
 """
 import pathlib
+import re
 import shutil
 import tempfile
 import threading
 
-from . import base, boot, guest, sdk, wasi
+from . import base, boot, drv, guest, sdk, wasi
 
 SOURCES = base.ROOT / "test/files"
 BUILT = base.ROOT / "build/test-files"
@@ -32,6 +33,18 @@ def build(name):
     return wasm
 
 
+def take_apart(args, cwd):
+    """Folders as (host, guest), other options, the program, and its arguments."""
+    args, options, folders = list(map(str, args)), [], []
+    while args[0].startswith("--"):
+        word, value = args.pop(0), args.pop(0)
+        if word == "--dir":
+            folders.append(value.split("::"))
+        else:
+            options += [word, value]
+    return folders, options, pathlib.Path(cwd, args[0]), args[1:]
+
+
 class Served:
     """A Bench (base.Bench) whose `run` serves the folders."""
 
@@ -42,22 +55,44 @@ class Served:
         return getattr(self.bench, name)
 
     def nebulet(self, command, *args, cwd=".", **how):
-        args, options, folders = list(map(str, args)), [], []
-        while args[0].startswith("--"):
-            word, value = args.pop(0), args.pop(0)
-            if word == "--dir":
-                folders.append(value.split("::"))
-            else:
-                options += [word, value]
+        folders, options, program, args = take_apart(args, cwd)
         for i, (host, _) in enumerate(folders):
             options += ["--dir", f"{host}::/seed/{i}"]
-        program = pathlib.Path(cwd, args.pop(0))
         with tempfile.TemporaryDirectory(prefix="nebulet-served-") as scratch:
             for file in [*map(build, TOOLS), base.ROOT / "build/svc/memfs.wasm", program]:
                 shutil.copy(file, scratch)
             return self.bench.nebulet(command, *options, "--dir", f"{scratch}::/", "served.wasm", "/memfs.wasm",
                                       "/copy.wasm", f"/{program.name}", len(folders),
                                       *[name for _, name in folders], *args, cwd=scratch, **how)
+
+
+class Shared:
+    """A Bench whose `run` is a machine with the folders as QEMU's virtio-9p, started by init."""
+
+    def __init__(self, bench, machine, device):
+        self.bench, self.machine, self.device = bench, machine, device
+
+    def __getattr__(self, name):
+        return getattr(self.bench, name)
+
+    def nebulet(self, command, *args, cwd=".", **_):
+        folders, options, program, args = take_apart(args, cwd)
+        engine = options[options.index("--engine") + 1]
+        words = [f"env.{value}" for word, value in zip(options, options[1:]) if word == "--env"]
+        manifest, devices = "", []
+        for i, (host, _) in enumerate(folders):
+            manifest += f"service driver{i}\n    file /driver.wasm\n    device virtio-9p\n    may print serve\n    daemon\n"
+            devices += ["-fsdev", f"local,id=f{i},path={host},security_model=none",
+                        "-device", f"{self.device},fsdev=f{i},mount_tag=tag{i}"]
+        manifest += f"service {program.name}\n    file /{program.name}\n    may print\n"
+        manifest += "".join(f"    folder \"{name}\" tag{i}\n" for i, (_, name) in enumerate(folders))
+        if args:
+            raise base.Failed("arguments are for programs without folders")
+        files = {"driver.wasm": drv.driver("virtio-9p"), program.name: program.read_bytes()}
+        out, err, _ = drv.boot_init(self.bench, engine, manifest, files, devices, words=words, machine=self.machine)
+        told = re.search(rb"^init: %s: exit code (\d+)" % program.name.encode(), out, re.M)
+        out = re.sub(rb"^init: .*\n", b"", out, flags=re.M)
+        return base.Result(int(told[1]) if told else base.TRAP, out, err)
 
 
 def own(bench, engine, name):
@@ -69,8 +104,8 @@ def own(bench, engine, name):
                       limit=200).check(0, (SOURCES / f"{name}.out").read_bytes(), None)
 
 
-def on_one(bench, engine, where):
-    served = Served(bench)
+def with_folders(bench, served, engine, where):
+    """The cases of others that have folders."""
     folder = base.unpack_suite(bench, "wasi-p1", "the WASI preview 1 suite", wasi.HOW)
     for wasm in sorted(folder.rglob("*.wasm")):
         description = wasm.with_suffix(".json")
@@ -84,6 +119,10 @@ def on_one(bench, engine, where):
             broken = guest.attempt(source)
             yield base.Case(f"{where}guest {source.stem}", engine,
                             lambda s=source, b=broken: guest.run_program(served, engine, s, b))
+
+
+def on_one(bench, engine, where):
+    yield from with_folders(bench, Served(bench), engine, where)
     for source in sorted(SOURCES.glob("*.out")):
         yield base.Case(f"{where}{source.stem}", engine, lambda n=source.stem: own(bench, engine, n))
 
@@ -96,3 +135,5 @@ def cases(bench):
         yield from on_one(bench, engine, "")
     if "fast" in bench.engines and shutil.which(boot.QEMU[0]):
         yield from on_one(boot.Machine(bench), "fast", "boot: ")
+        for machine, device in ("microvm", "virtio-9p-device"), ("q35", "virtio-9p-pci"):
+            yield from with_folders(bench, Shared(bench, machine, device), "fast", f"{machine}, virtio-9p: ")
