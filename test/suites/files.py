@@ -104,7 +104,11 @@ def own(bench, engine, name):
                       limit=200).check(0, (SOURCES / f"{name}.out").read_bytes(), None)
 
 
-def with_folders(bench, served, engine, where):
+# QEMU's server knows files by their paths: a directory that was removed is not there for who has it open.
+BY_PATH = {"odd_names"}
+
+
+def with_folders(bench, served, engine, where, without=()):
     """The cases of others that have folders."""
     folder = base.unpack_suite(bench, "wasi-p1", "the WASI preview 1 suite", wasi.HOW)
     for wasm in sorted(folder.rglob("*.wasm")):
@@ -115,7 +119,7 @@ def with_folders(bench, served, engine, where):
             yield base.Case(f"{where}wasi {name}", engine, lambda w=wasm: wasi.run_program(served, engine, w))
     for source in sorted(guest.SOURCES.glob("*.opts")):
         source = source.with_suffix(".c")
-        if "@DIR@" in source.with_suffix(".opts").read_text():
+        if "@DIR@" in source.with_suffix(".opts").read_text() and source.stem not in without:
             broken = guest.attempt(source)
             yield base.Case(f"{where}guest {source.stem}", engine,
                             lambda s=source, b=broken: guest.run_program(served, engine, s, b))
@@ -134,6 +138,7 @@ def cases(bench):
     for engine in bench.engines:
         yield from on_one(bench, engine, "")
     if "fast" in bench.engines and shutil.which(boot.QEMU[0]):
-        yield from on_one(boot.Machine(bench), "fast", "boot: ")
+        yield from on_one(boot.Machine(bench), "fast", "boot ")
         for machine, device in ("microvm", "virtio-9p-device"), ("q35", "virtio-9p-pci"):
-            yield from with_folders(bench, Shared(bench, machine, device), "fast", f"{machine}, virtio-9p: ")
+            yield from with_folders(bench, Shared(bench, machine, device), "fast", f"{machine} virtio-9p ",
+                                    BY_PATH)
