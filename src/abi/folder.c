@@ -6,6 +6,8 @@
 // answer holds up who uses its folder, and nobody else. The channel's end takes no handles any more
 // (channel.bytes_only), so nothing that lies in its queue can keep the process that has the folder,
 // and with it the end, alive.
+#include "abi/folder.h"
+
 #include "abi/nebulet_call.h"
 #include "abi/wasi.h"
 #include "base/heap.h"
@@ -110,6 +112,17 @@ static struct vfs_file *folder_new(struct folder **out)
         ninep_folder(&f->transport, __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED) << 32);
     if (!root)
         heap_free(f);
+    return root;
+}
+
+struct vfs_file *folder_on(struct channel *c)
+{
+    struct folder *f;
+    struct vfs_file *root = folder_new(&f);
+    if (root) {
+        f->channel = c;
+        c->bytes_only = true;
+    }
     return root;
 }
 

@@ -32,10 +32,12 @@
 //   words=/PATH             go on with the words in that file, each ended by a zero byte
 //
 // What a program took must be back when it has ended: pages and heap are compared with before.
+#include "abi/folder.h"
 #include "abi/wait_files.h"
 #include "base/fmt.h"
 #include "base/vec.h"
 #include "fs/bundle.h"
+#include "kern/channel.h"
 #include "main/job.h"
 #include "main/script.h"
 #include "plat/pc/console.h"
@@ -68,6 +70,8 @@ struct program {
     struct job job;
 };
 enum { TOGETHER = 64 }; // programs that run at the same time
+static struct program programs[TOGETHER];
+static u32 started;
 
 static struct vfs_file *root; // the archive as a file system; NULL: not needed so far
 static u64 first_instruction;
@@ -301,6 +305,46 @@ static enum fs_error open_path(const char *path, u32 how, struct vfs_file **out)
     return mount() ? vfs_open(root, *path ? path : ".", how, 0, out) : E_NOMEM;
 }
 
+// A folder that is a program is what that serves (doc/files.md), beside those that it is for: it
+// gets the other end of the channel as its handle 0, and its file's name as an argument.
+static enum fs_error serve(char *path, struct vfs_file **out)
+{
+    struct program *p = &programs[started];
+    const char *args[] = {"server", base_name(path)};
+    struct wasi_config config = {.args = args,
+                                 .nargs = countof(args),
+                                 .out = console_file(CONSOLE_OUT),
+                                 .err = console_file(CONSOLE_ERR)};
+    struct channel *here, *there;
+    struct error e = {0};
+    if (started == TOGETHER)
+        return E_MFILE;
+    *p = (struct program){.init = path};
+    started++;
+    if (!archive_file(path, &p->file) || channel_new(&here, &there))
+        return E_NOMEM;
+    p->job = (struct job){
+        .name = args[0],
+        .bytes = p->file.bytes,
+        .size = p->file.size,
+        .wasi = wasi_create(&config),
+        .config = {.limits = {.privileges = NEBULET_MAY_PRINT | NEBULET_MAY_DEVICES}},
+    };
+    if (!p->job.wasi || job_load(&p->job, &e) || job_link(&p->job, &e)) {
+        object_release(&here->object);
+        object_release(&there->object);
+        return e.code ? (failed(p, &e), E_IO) : E_NOMEM;
+    }
+    kern_acquire();
+    handle_add(&p->job.process->handles, &there->object, HANDLE_ALL_RIGHTS);
+    process_keeps(p->job.process, 1);
+    kern_release();
+    *out = folder_on(here);
+    if (!*out)
+        object_release(&here->object);
+    return *out ? E_SUCCESS : E_NOMEM;
+}
+
 // GUEST::PATH, cut where the last two colons are.
 static enum fs_error add_dir(char *given, struct wasi_preopen *out)
 {
@@ -311,7 +355,8 @@ static enum fs_error add_dir(char *given, struct wasi_preopen *out)
     if (!whole)
         *path = 0;
     out->name = given;
-    return open_path(whole ? "/" : path + 2, VFS_READ | VFS_DIR_ONLY, &out->dir);
+    enum fs_error e = open_path(whole ? "/" : path + 2, VFS_READ | VFS_DIR_ONLY, &out->dir);
+    return e == E_NOTDIR ? serve(path + 2, &out->dir) : e;
 }
 
 // Those that are open are to be closed, also when one is not.
@@ -422,45 +467,44 @@ static void print_out(const u8 *text, size_t n)
 }
 
 // The program at hand, and those that are to run with it: when one cannot, none does.
-static int load_all(struct launch *l, struct words *w, struct program *programs, u32 *n)
+static int load_all(struct launch *l, struct words *w)
 {
-    int code = load(&programs[(*n)++], l);
+    int code = load(&programs[started++], l);
     while (l->more && next_launch(l, w)) {
-        if (!code && *n == TOGETHER) {
+        if (!code && started == TOGETHER) {
             say("more than %u programs at the same time", TOGETHER);
             code = CODE_ERROR;
         }
         if (!code)
-            code = load(&programs[(*n)++], l);
+            code = load(&programs[started++], l);
     }
-    for (u32 i = 0; i < *n && !code; i++)
+    for (u32 i = 0; i < started && !code; i++)
         code = begin(&programs[i]);
     return code;
 }
 
 static int run_programs(struct launch *l, struct words *w)
 {
-    static struct program programs[TOGETHER];
-    u32 n = 0;
+    started = 0;
     if (jobs_init(l->engine, plat_cpu_count(), l->trace, l->stats ? print_stats : NULL)) {
         say("cannot set the runtime up: out of memory");
         return CODE_ERROR;
     }
     jobs_print(console_file(CONSOLE_OUT), console_file(CONSOLE_ERR));
-    int code = load_all(l, w, programs, &n);
+    int code = load_all(l, w);
     if (!first_instruction)
         first_instruction = rdtsc();
-    for (u32 i = 0; i < n && code; i++)
+    for (u32 i = 0; i < started && code; i++)
         job_stop(&programs[i].job);
     jobs_run();
-    for (u32 i = 0; i < n && l->stats; i++) {
+    for (u32 i = 0; i < started && l->stats; i++) {
         char text[JOB_CHARGED_MAX];
         job_charged(&programs[i].job, text);
         say("%s: charged at most %s", programs[i].job.name, text);
     }
     if (l->stats)
         say("at most %lu KiB of memory in use", (unsigned long)(plat_memory_peak() >> 10));
-    for (u32 i = 0; i < n; i++) {
+    for (u32 i = 0; i < started; i++) {
         if (!code)
             code = programs[i].job.code;
         job_free(&programs[i].job);

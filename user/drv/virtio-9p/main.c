@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 // virtio-9p: carries 9P messages between channels and QEMU's device, and knows no more of them than
 // that a device has one set of numbers (fids) for all: so there is one client at a time, and
-// another is turned away while there is one. The service has the name that the device tells, its mount tag.
+// another is turned away while there is one. The service has the name that the device tells, its
+// mount tag.
+//
+// virtio-9p TAG: as the kernel starts it for `nebulet boot --share`, serves the client on handle 0
+// with the device of that mount tag, which it finds itself, and ends when that client is gone.
 //
 // A request lies in memory that the device reads, its answer in memory that it writes, and the next
 // request is taken when it is there.
@@ -55,24 +59,55 @@ static void gone(struct sip_service *s, struct sip_client *client)
 }
 
 // virtio 1.2 does not have it; QEMU: a length of two bytes, and the name behind it.
-static void read_tag(char name[NEBULET_NAME_MAX + 1])
+static void read_tag(const struct virtio *v, char name[NEBULET_NAME_MAX + 1])
 {
-    uint32_t n = virtio_config(&device, 0, 2);
+    uint32_t n = virtio_config(v, 0, 2);
     if (n == 0 || n > NEBULET_NAME_MAX)
         sip_panic("virtio-9p: a mount tag of %u bytes", n);
     for (uint32_t i = 0; i < n; i++)
-        name[i] = (char)virtio_config(&device, 2 + i, 1);
+        name[i] = (char)virtio_config(v, 2 + i, 1);
     name[n] = 0;
 }
 
-int main(void)
+static const char *wanted_tag;
+
+static bool has_tag(const struct virtio *v)
 {
-    struct sip_service service = {.request = request, .gone = gone};
     char name[NEBULET_NAME_MAX + 1];
-    virtio_open(&device, VIRTIO_9P, MOUNT_TAG);
-    read_tag(name);
+    read_tag(v, name);
+    return !strcmp(name, wanted_tag);
+}
+
+static void begin(void)
+{
     virtio_memory(&device, &memory, window, sizeof window);
     virtio_queue(&device, &queue, 0, QUEUE, &memory, 0);
     virtio_ready(&device);
+}
+
+static int serve_one(void)
+{
+    static uint8_t bytes[MESSAGE];
+    int64_t n = sip_recv(0, bytes, sizeof bytes);
+    while (n >= 0) {
+        uint32_t size = ask(bytes, (uint32_t)n);
+        n = sip_call(0, memory.at + RINGS + MESSAGE, size, bytes, sizeof bytes);
+    }
+    return n != NEBULET_ERR_PEER_CLOSED;
+}
+
+int main(int argc, char **argv)
+{
+    struct sip_service service = {.request = request, .gone = gone};
+    char name[NEBULET_NAME_MAX + 1];
+    if (argc > 1) {
+        wanted_tag = argv[1];
+        virtio_find(&device, VIRTIO_9P, MOUNT_TAG, has_tag);
+        begin();
+        return serve_one();
+    }
+    virtio_open(&device, VIRTIO_9P, MOUNT_TAG);
+    read_tag(&device, name);
+    begin();
     return sip_serve(name, &service) < 0;
 }
