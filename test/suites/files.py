@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Files that a process serves (src/fs/ninep.h): the cases of the suites wasi and guest that have folders, by
-the same functions, with folders served by user/svc/memfs instead of the host's; on Linux, and in ring 0 on one
-engine, where what differs is the platform.
+the same functions, with folders served by user/svc/memfs instead of the host's, on Linux; and with the host's
+folders shared with a machine (nebulet boot --share), by user/drv/virtio-9p and QEMU's server. In ring 0 on one
+engine, for what differs is the platform.
 
 test/files/served.c starts server and program, and copy.c fills the folder. The other files there are tests of
 their own, which print what NAME.out says.
@@ -66,7 +67,48 @@ class Served:
                                       *[name for _, name in folders], *args, cwd=scratch, **how)
 
 
-class Shared:
+class Sharing(boot.Machine):
+    """A Bench whose `run` is `boot` with the folders shared."""
+
+    def nebulet(self, command, *args, **how):
+        return super().nebulet(command, *["--share" if a == "--dir" else a for a in args], **how)
+
+
+def tree_of(folder):
+    """All that is in it, as (name, what)."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = f"link to {path.readlink()}"
+        else:
+            found[name] = path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None
+    return found
+
+
+def written(bench):
+    """What a program writes in a machine is on the host."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-written-") as scratch:
+        source, target = pathlib.Path(scratch, "from, here"), pathlib.Path(scratch, "to")
+        (source / "some/place/deep").mkdir(parents=True)
+        target.mkdir()
+        for i in range(300):
+            (source / f"some/file {i} \u00fc").write_bytes(b"%d" % i * i)
+        (source / "large").write_bytes(bytes(i * 7 % 251 for i in range(1000000)))
+        (source / "some/place/link").symlink_to("../file 1 \u00fc")
+        (source / "some/dangling").symlink_to("nowhere")
+        build("copy")
+        Sharing(bench).nebulet("run", "--dir", f"{source}::/from", "--dir", f"{target}::/to", BUILT / "copy.wasm",
+                               "/from", "/to").check(0, b"", b"")
+        for name, what in tree_of(source).items():
+            there = tree_of(target).get(name)
+            if what != there and not (source / name).is_dir():
+                raise base.Failed(f"{name}: {str(there)[:60]}, not {str(what)[:60]}")
+        if tree_of(source).keys() != tree_of(target).keys():
+            raise base.Failed("other names")
+
+
+class ByInit:
     """A Bench whose `run` is a machine with the folders as QEMU's virtio-9p, started by init."""
 
     def __init__(self, bench, machine, device):
@@ -108,6 +150,15 @@ def own(bench, engine, name):
 BY_PATH = {"odd_names"}
 
 
+def guests(served, engine, where, without=()):
+    for source in sorted(guest.SOURCES.glob("*.opts")):
+        source = source.with_suffix(".c")
+        if "@DIR@" in source.with_suffix(".opts").read_text() and source.stem not in without:
+            broken = guest.attempt(source)
+            yield base.Case(f"{where}guest {source.stem}", engine,
+                            lambda s=source, b=broken: guest.run_program(served, engine, s, b))
+
+
 def with_folders(bench, served, engine, where, without=()):
     """The cases of others that have folders."""
     folder = base.unpack_suite(bench, "wasi-p1", "the WASI preview 1 suite", wasi.HOW)
@@ -117,12 +168,7 @@ def with_folders(bench, served, engine, where, without=()):
         if '"dirs"' in text or '"root"' in text:
             name = wasm.relative_to(folder).with_suffix("")
             yield base.Case(f"{where}wasi {name}", engine, lambda w=wasm: wasi.run_program(served, engine, w))
-    for source in sorted(guest.SOURCES.glob("*.opts")):
-        source = source.with_suffix(".c")
-        if "@DIR@" in source.with_suffix(".opts").read_text() and source.stem not in without:
-            broken = guest.attempt(source)
-            yield base.Case(f"{where}guest {source.stem}", engine,
-                            lambda s=source, b=broken: guest.run_program(served, engine, s, b))
+    yield from guests(served, engine, where, without)
 
 
 def on_one(bench, engine, where):
@@ -137,8 +183,13 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         yield from on_one(bench, engine, "")
-    if "fast" in bench.engines and shutil.which(boot.QEMU[0]):
-        yield from on_one(boot.Machine(bench), "fast", "boot ")
-        for machine, device in ("microvm", "virtio-9p-device"), ("q35", "virtio-9p-pci"):
-            yield from with_folders(bench, Shared(bench, machine, device), "fast", f"{machine} virtio-9p ",
-                                    BY_PATH)
+    if "fast" not in bench.engines or not shutil.which(boot.QEMU[0]):
+        return
+    machine = boot.Machine(bench)
+    yield base.Case("boot lives", "fast", lambda: own(machine, "fast", "lives"))
+    yield from guests(Served(machine), "fast", "boot ")
+    yield from with_folders(bench, Sharing(bench), "fast", "boot --share ", BY_PATH)
+    yield from guests(Sharing(bench, "--machine", "q35"), "fast", "boot --share q35 ", BY_PATH)
+    yield base.Case("boot --share, written", "fast", lambda: written(bench))
+    for name, device in ("microvm", "virtio-9p-device"), ("q35", "virtio-9p-pci"):
+        yield from guests(ByInit(bench, name, device), "fast", f"init {name} ", BY_PATH | {"many_iovecs"})
