@@ -88,6 +88,7 @@ $1/libnebulet.a: $(patsubst src/%,$1/obj/%.o,$(basename $(LIB_SRC)))
 	@rm -f $$@
 	$Qar rcs $$@ $$^
 # A test may bring a heap of its own, which goes before the platform's.
+$1/test/ninep: $(wildcard user/svc/memfs/*)
 $1/test/%: test/unit/%.c $1/libnebulet.a
 	@mkdir -p $$(@D) $1/obj/unit
 	$$(call say,CC $$@)
@@ -214,7 +215,8 @@ SDK_CC = $(CC) --config=$(SDK)/nebulet-freestanding.cfg -std=gnu11 -O2 $(WARN)
 SIP_CC = $(CC) --config=$(SDK)/nebulet.cfg -std=gnu11 -O2 $(WARN)
 EXAMPLES = c rust assemblyscript
 DRIVERS = $(patsubst user/drv/%/,build/drv/%.wasm,$(wildcard user/drv/*/))
-GUESTS = build/guest/wordfreq.wasm build/user/init.wasm $(DRIVERS) \
+SERVICES = $(patsubst user/svc/%/,build/svc/%.wasm,$(wildcard user/svc/*/))
+GUESTS = build/guest/wordfreq.wasm build/user/init.wasm $(DRIVERS) $(SERVICES) \
 	$(patsubst user/demo/%.c,build/demo/%.wasm,$(filter-out user/demo/wordfreq.c,$(wildcard user/demo/*.c)))
 
 # Tables and types are the platform's own; a guest sees the errors that calls return, and no others.
@@ -256,6 +258,11 @@ build/user/%.wasm: $(wildcard user/*/*.[ch]) $(SDK_FILES)
 	@mkdir -p $(@D)
 	$(call say,GUEST $@)
 	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/$*/*.c) -o $@
+
+build/svc/%.wasm: $(wildcard user/svc/*/*.[ch]) $(SDK_FILES)
+	@mkdir -p $(@D)
+	$(call say,GUEST $@)
+	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/svc/$*/*.c) -o $@
 
 # A driver's fences are to be there: a device is another processor.
 build/drv/%.wasm: $(wildcard user/drv/*.[ch] user/drv/*/*.[ch]) $(SDK_FILES)
@@ -309,7 +316,7 @@ check: build/nebulet build/stub $(SDK_FILES) ## layers, reading list, format, wa
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -Werror -fsyntax-only $(filter %.c,$(CORE_SRC) $(PC_SRC))
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. -I$(SDK)/include $(filter %.c,$(HOST_SRC)) $(UNIT_SRC)
 	$(SDK_CC) -ffreestanding -Werror -fsyntax-only $(SDK_SRC)
-	$(SIP_CC) -Werror -fsyntax-only $(wildcard user/*/*.c user/drv/*/*.c sdk/examples/*/*.c test/sdk/*.c)
+	$(SIP_CC) -Werror -fsyntax-only $(wildcard user/*/*.c user/drv/*/*.c user/svc/*/*.c sdk/examples/*/*.c test/sdk/*.c)
 
 bench: all ## speed, side by side with other engines
 	@check/install bench

@@ -128,6 +128,12 @@ int64_t sip_compile(const void *bytes, size_t size, char *message, size_t room);
 // for none. channel: given away, becomes its handle 0; or NEBULET_NO_HANDLE. Result: the process.
 int64_t sip_start(nebulet_handle module, const char *const *args,
                   const struct nebulet_options *options, nebulet_handle channel);
+// The same two steps one by one: a process that does not run yet, which may be given folders, and
+// then nebulet_process_start. A folder is what the other end of the channel, which is given away,
+// serves as 9P2000.L; the process sees it under that name.
+int64_t sip_create(nebulet_handle module, const char *const *args,
+                   const struct nebulet_options *options, nebulet_handle channel);
+int64_t sip_folder(nebulet_handle process, nebulet_handle channel, const char *name);
 // Waits until it is over, and closes the handle.
 int64_t sip_join(nebulet_handle process, struct nebulet_exit *end);
 // "exit code 3", "trap: integer divide by zero", "killed", ...; returns what sip_format does.

@@ -23,8 +23,8 @@ static void join_args(const char *const *args, char *out, size_t *size)
     }
 }
 
-static int64_t create(nebulet_handle module, const char *const *args,
-                      const struct nebulet_options *options, nebulet_handle channel)
+int64_t sip_create(nebulet_handle module, const char *const *args,
+                   const struct nebulet_options *options, nebulet_handle channel)
 {
     size_t size;
     join_args(args, NULL, &size);
@@ -41,7 +41,7 @@ static int64_t create(nebulet_handle module, const char *const *args,
 int64_t sip_start(nebulet_handle module, const char *const *args,
                   const struct nebulet_options *options, nebulet_handle channel)
 {
-    int64_t process = create(module, args, options, channel);
+    int64_t process = sip_create(module, args, options, channel);
     if (process < 0)
         return process;
     int64_t result = nebulet_process_start((nebulet_handle)process);
@@ -49,6 +49,11 @@ int64_t sip_start(nebulet_handle module, const char *const *args,
         return process;
     sip_close((nebulet_handle)process);
     return result;
+}
+
+int64_t sip_folder(nebulet_handle process, nebulet_handle channel, const char *name)
+{
+    return nebulet_process_folder(process, channel, name, (uint32_t)strlen(name));
 }
 
 int64_t sip_join(nebulet_handle process, struct nebulet_exit *end)

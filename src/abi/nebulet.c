@@ -137,17 +137,6 @@ __attribute__((cold, noinline)) static void trace(const struct vmctx *vm, const 
 
 enum { CELLS_DIRECT = 6, CELLS_MAX = 8 };
 
-// Never inlined: each shim would hold its whole call a second time.
-static __attribute__((noinline)) s64 from_cells(vm_direct_fn *direct, struct vmctx *vm,
-                                                const u64 *slots, u32 n)
-{
-    u64 c[CELLS_DIRECT] = {0};
-    for (u32 i = 0; i < n; i++)
-        c[i] = slots[i];
-    vm->scratch = c[5];
-    return (s64)direct(c[0], c[1], c[2], c[3], c[4], vm);
-}
-
 static __attribute__((noinline)) void finish(struct vmctx *vm, const char *name,
                                              const struct arg_info *info, u64 *slots, s64 result)
 {
@@ -156,6 +145,20 @@ static __attribute__((noinline)) void finish(struct vmctx *vm, const char *name,
         trace(vm, name, info, slots, &result);
     rt_check_interrupt(vm);
     slots[0] = (u64)result;
+}
+
+// All that a shim does, once for all: each would be three times as long.
+static __attribute__((noinline)) void by_cells(struct vmctx *vm, u64 *slots, vm_direct_fn *direct,
+                                               const char *name, const struct arg_info *info, u32 n)
+{
+    u64 c[CELLS_DIRECT] = {0};
+    s64 result = ERR_NOT_SUPPORTED;
+    for (u32 i = 0; i < n; i++)
+        c[i] = slots[i];
+    vm->scratch = c[5];
+    if (likely(vm->process))
+        result = (s64)direct(c[0], c[1], c[2], c[3], c[4], vm);
+    finish(vm, name, info, slots, result);
 }
 
 #define PRIVILEGE_FREE 0u
@@ -198,10 +201,11 @@ static __attribute__((noinline)) void finish(struct vmctx *vm, const char *name,
     static void shim_##name(struct vmctx *vm, u64 *slots)                                          \
     {                                                                                              \
         enum { N = 0 args };                                                                       \
-        s64 result = !vm->process        ? ERR_NOT_SUPPORTED                                       \
-                     : N <= CELLS_DIRECT ? from_cells(direct_##name, vm, slots, N)                 \
-                                         : do_##name(vm, slots);                                   \
-        finish(vm, #name, info_##name, slots, result);                                             \
+        if (N <= CELLS_DIRECT)                                                                     \
+            by_cells(vm, slots, direct_##name, #name, info_##name, N);                             \
+        else                                                                                       \
+            finish(vm, #name, info_##name, slots,                                                  \
+                   vm->process ? do_##name(vm, slots) : ERR_NOT_SUPPORTED);                        \
     }                                                                                              \
     OUTCOME_##waits(name, privilege, args)
 #define OUTCOME_WAITS(name, privilege, args)

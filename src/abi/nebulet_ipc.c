@@ -29,8 +29,8 @@ s64 call_handle_close(struct vmctx *vm, struct process *p, const struct call_han
     return OK;
 }
 
-s64 call_handle_duplicate(struct vmctx *vm, struct process *p,
-                          const struct call_handle_duplicate *a)
+SELDOM s64 call_handle_duplicate(struct vmctx *vm, struct process *p,
+                                 const struct call_handle_duplicate *a)
 {
     u32 have = a->object_rights, want = a->rights == NEBULET_SAME_RIGHTS ? have : a->rights;
     (void)vm;
@@ -121,7 +121,8 @@ OFTEN struct vm_thread *hand_channel_call(struct vmctx *vm, const struct call_ch
 
 // --- Streams
 
-s64 call_stream_create(struct vmctx *vm, struct process *p, const struct call_stream_create *a)
+SELDOM s64 call_stream_create(struct vmctx *vm, struct process *p,
+                              const struct call_stream_create *a)
 {
     (void)vm;
     struct stream *w, *r;
@@ -277,8 +278,8 @@ static void tell(const struct process *p, u8 *items, const struct waiter *w, u32
     }
 }
 
-s64 call_object_wait_many(struct vmctx *vm, struct process *p,
-                          const struct call_object_wait_many *a)
+SELDOM s64 call_object_wait_many(struct vmctx *vm, struct process *p,
+                                 const struct call_object_wait_many *a)
 {
     (void)vm;
     struct waiter few[8], *w = few;
@@ -304,7 +305,8 @@ static bool good_name(u32 n)
     return n > 0 && n <= NEBULET_NAME_MAX;
 }
 
-s64 call_service_create(struct vmctx *vm, struct process *p, const struct call_service_create *a)
+SELDOM s64 call_service_create(struct vmctx *vm, struct process *p,
+                               const struct call_service_create *a)
 {
     (void)vm;
     struct channel *c;
@@ -312,7 +314,8 @@ s64 call_service_create(struct vmctx *vm, struct process *p, const struct call_s
     return s ? s : call_give(p, &c->object, NEBULET_READ | NEBULET_DUPLICATE | NEBULET_TRANSFER);
 }
 
-s64 call_service_connect(struct vmctx *vm, struct process *p, const struct call_service_connect *a)
+SELDOM s64 call_service_connect(struct vmctx *vm, struct process *p,
+                                const struct call_service_connect *a)
 {
     (void)vm;
     struct channel *c;

@@ -32,7 +32,7 @@ static bool needs_wasi(const struct module *m)
     return false;
 }
 
-s64 call_wasm_compile(struct vmctx *vm, struct process *p, const struct call_wasm_compile *a)
+SELDOM s64 call_wasm_compile(struct vmctx *vm, struct process *p, const struct call_wasm_compile *a)
 {
     (void)vm;
     struct module_object *m;

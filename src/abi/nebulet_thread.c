@@ -8,7 +8,7 @@
 
 // --- Threads
 
-s64 call_thread_spawn(struct vmctx *vm, struct process *p, const struct call_thread_spawn *a)
+SELDOM s64 call_thread_spawn(struct vmctx *vm, struct process *p, const struct call_thread_spawn *a)
 {
     (void)vm;
     struct kthread *t;

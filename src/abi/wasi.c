@@ -205,16 +205,29 @@ static enum fs_error take_address(const struct call *c, u32 address, u32 size, u
     return guest(c, address, size) ? E_SUCCESS : E_FAULT;
 }
 
+static enum fs_error take_fd(struct call *c, u32 number, u64 rights, struct wasi_fd **out)
+{
+    enum fs_error e = wasi_find_fd(c->wasi, number, rights, out);
+    if (unlikely(!e && (*out)->file->parks))
+        c->held[c->nheld++] = vfs_ref((*out)->file);
+    return e;
+}
+
+static void let_go(struct call *c)
+{
+    while (unlikely(c->nheld))
+        vfs_close(c->held[--c->nheld]);
+}
+
 // Checks the arguments that `slots` has, and puts them where the handler wants them.
-static enum fs_error take(const struct call *c, const struct arg_info *info, const u64 *slots,
-                          void *args)
+static enum fs_error take(struct call *c, const struct arg_info *info, const u64 *slots, void *args)
 {
     enum fs_error e = E_SUCCESS;
     for (const struct arg_info *i = info; i->name && !e; i++) {
         u32 number = (u32)*slots;
         void *to = (u8 *)args + i->at;
         switch ((enum arg_take)i->take) {
-        case TAKE_FD: e = wasi_find_fd(c->wasi, number, i->detail, to); break;
+        case TAKE_FD: e = take_fd(c, number, i->detail, to); break;
         case TAKE_NUM: e = take_number(number, i->detail, to); break;
         case TAKE_LONG: *(u64 *)to = *slots; break;
         case TAKE_OUT: e = take_address(c, number, i->detail, to); break;
@@ -308,6 +321,7 @@ static void run(struct vmctx *vm, u64 *slots, bool unstable, const struct row *r
         e = take(&c, row->info, slots, args);
         if (likely(!e))
             e = row->handler(&c, args);
+        let_go(&c);
         if (likely(e != E_INTR) || (e = again(&c)))
             break;
     }

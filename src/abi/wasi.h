@@ -37,6 +37,8 @@ struct wasi *wasi_create(const struct wasi_config *config); // NULL: no memory
 // and, if it may have them, the parent's standard streams and directories. NULL: no memory.
 struct wasi *wasi_child(const struct wasi *parent, const u8 *args, u32 size, bool streams,
                         bool files);
+// One more directory, of a process that does not run yet; takes both over. NO_RESOURCES, NO_MEMORY.
+status wasi_add_folder(struct wasi *w, struct vfs_file *dir, char *name);
 // Takes standard streams and directories away, before it is used.
 void wasi_withhold(struct wasi *w, bool streams, bool files);
 void wasi_free(struct wasi *w); // closes its files; NULL is fine

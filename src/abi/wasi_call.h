@@ -10,11 +10,12 @@
 // A handler never waits: other threads of the program run meanwhile, and close files, grow tables,
 // or end the program. It says what it waits for and answers E_INTR (wasi_wait); the shim waits,
 // with a reference to the file, lets an interrupt have its way, and then fetches the arguments anew
-// and calls the handler again. So nothing that was looked up goes through a wait: not a struct
-// wasi_fd, not an address of guest memory. What does (how far a call is) stands in struct call,
-// where the shim finds it when the thread is to end. A descriptor that was closed meanwhile is
-// E_BADF. E_INTR from a file does the same without waiting, so it may only be answered when nothing
-// has happened.
+// and calls the handler again. Calls on files that park do wait; the shim holds the file, and the
+// handler looks at no descriptor afterwards. So nothing that was looked up goes through a wait: not
+// a struct wasi_fd, not an address of guest memory. What does (how far a call is) stands in struct
+// call, where the shim finds it when the thread is to end. A descriptor that was closed meanwhile
+// is E_BADF. E_INTR from a file does the same without waiting, so it may only be answered when
+// nothing has happened.
 #pragma once
 #include "abi/wasi.h"
 #include "base/csprng.h"
@@ -66,7 +67,10 @@ struct call {
     struct vfs_poll *items, file;
     u64 until;
     // How far the rounds before have come.
-    u64 done;               // bytes
+    u64 done; // bytes
+    // Files that park (fs/vfs.h) in this round: others may close their descriptors meanwhile.
+    u32 nheld;
+    struct vfs_file *held[2];
     struct wasi_poll *poll; // the subscriptions of poll_oneoff
 };
 

@@ -67,6 +67,16 @@ struct wasi *wasi_child(const struct wasi *parent, const u8 *args, u32 size, boo
     return NULL;
 }
 
+// Under the kernel lock: the table is small.
+status wasi_add_folder(struct wasi *w, struct vfs_file *dir, char *name)
+{
+    enum { DIRECTORIES = 64 };
+    struct wasi_fd fd = {dir, wasi_rights(dir), R_ALL, name, {0, 0}};
+    if (w->fds.count >= DIRECTORIES)
+        return ERR_NO_RESOURCES;
+    return vec_push(&w->fds, fd) ? OK : ERR_NO_MEMORY;
+}
+
 void wasi_withhold(struct wasi *w, bool streams, bool files)
 {
     for (u32 i = 0; i < w->fds.count; i++) {

@@ -174,17 +174,19 @@ static enum fs_error moved_part(struct call *c, struct vfs_file *f, bool write, 
 enum fs_error wasi_fd_read(struct call *c, struct args_fd_read *a)
 {
     u64 done = 0;
-    enum fs_error e = vfs_read(a->fd->file, a->iovs, a->iovs_count, VFS_HERE, &done);
-    return moved_part(c, a->fd->file, false, e, done, 0, a->nread);
+    struct vfs_file *f = a->fd->file;
+    enum fs_error e = vfs_read(f, a->iovs, a->iovs_count, VFS_HERE, &done);
+    return moved_part(c, f, false, e, done, 0, a->nread);
 }
 
 // A program that does not expect less to be written than it gave sees what POSIX promises.
 enum fs_error wasi_fd_write(struct call *c, struct args_fd_write *a)
 {
     u64 done = 0;
+    struct vfs_file *f = a->fd->file;
     struct rest r = rest_of(c, a->iovs, a->iovs_count);
-    enum fs_error e = vfs_write(a->fd->file, r.v, r.n, VFS_HERE, &done);
-    return moved_part(c, a->fd->file, true, e, done, r.size, a->nwritten);
+    enum fs_error e = vfs_write(f, r.v, r.n, VFS_HERE, &done);
+    return moved_part(c, f, true, e, done, r.size, a->nwritten);
 }
 
 enum fs_error wasi_fd_pread(struct call *c, struct args_fd_pread *a)
@@ -369,6 +371,7 @@ static u32 put_part(u8 *to, u32 room, const void *from, u32 size)
 enum fs_error wasi_fd_readdir(struct call *c, struct args_fd_readdir *a)
 {
     enum { AT_ONCE = 64 };
+    struct vfs_file *f = a->fd->file;
     struct vfs_dirent d;
     u32 used = 0, n = 0;
     u64 cookie = a->cookie;
@@ -377,7 +380,7 @@ enum fs_error wasi_fd_readdir(struct call *c, struct args_fd_readdir *a)
     while (used < a->buf_size) {
         if (++n % AT_ONCE == 0 && look_up())
             return E_INTR;
-        enum fs_error e = vfs_readdir(a->fd->file, cookie, &d);
+        enum fs_error e = vfs_readdir(f, cookie, &d);
         if (e == E_NOENT)
             break;
         if (e)

@@ -39,6 +39,8 @@ enum fs_error wasi_path_open(struct call *c, struct args_path_open *a)
         e = vfs_open(dir, a->path, how_to_open(a), a->fdflags, &file);
     if (e == E_AGAIN)
         e = wasi_wait_until(c, NULL, 0, plat_now() + OPEN_AGAIN_NS);
+    if (!e && file->parks && (e = wasi_reserve_fd(c->wasi, &number))) // others may have run
+        vfs_close(file);
     if (e)
         return e;
     wasi_install_fd(c->wasi, number, file, a->base, a->inheriting & R_ALL);

@@ -113,7 +113,7 @@ static void *move(struct block *b, size_t size)
 }
 
 // Who pays is asked before.
-void *heap_resize(void *block, size_t size)
+SELDOM void *heap_resize(void *block, size_t size)
 {
     if (!block)
         return heap_alloc(size);

@@ -27,6 +27,8 @@ typedef double f64;
 // Of functions that are called very often, and from one place or two: the kernel, which is
 // optimized as a whole, puts them there.
 #define OFTEN __attribute__((always_inline))
+// Of functions that are called rarely, among those that are: small code will do.
+#define SELDOM __attribute__((noinline, minsize))
 #define countof(a) (sizeof(a) / sizeof((a)[0]))
 #define ALIGN_UP(x, n) (((x) + ((n) - 1)) & ~((__typeof__(x))(n) - 1))
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))

@@ -13,11 +13,13 @@
 // POSIX: the name is that of a directory, and a link is followed. Creating and removing never
 // follows the last name.
 //
-// No call waits. Those that would have to (read, write, recv, send, accept, open of a FIFO) answer
-// E_AGAIN, whatever VFS_NONBLOCK says: that flag is kept for whoever calls, who then waits, with a
-// watch or a vfs_wait_fn, or does not. Less than all may be written. Disks are not waited for: they
-// are taken to be quick. E_INTR: a signal came before anything happened. A back end leaves out
-// (NULL) what it does not have; the wrappers of vfs.c answer for it.
+// No call waits, but those on a file that `parks` (fs/ninep.h): they park the thread, and others of
+// its program run meanwhile, so the caller has a reference. All others do not. Those that would
+// have to (read, write, recv, send, accept, open of a FIFO) answer E_AGAIN, whatever VFS_NONBLOCK
+// says: that flag is kept for whoever calls, who then waits, with a watch or a vfs_wait_fn, or does
+// not. Less than all may be written. Disks are not waited for: they are taken to be quick. E_INTR:
+// a signal came before anything happened. A back end leaves out (NULL) what it does not have; the
+// wrappers of vfs.c answer for it.
 //
 // Files are shared between CPUs: references are counted atomically, and a back end guards what lies
 // behind them, positions included, by locks of its own: a spin lock for each tree in memory, which
@@ -126,6 +128,7 @@ struct vfs_file {
     enum vfs_type type;
     u32 flags;     // enum vfs_flags
     bool terminal; // someone types there
+    bool parks;    // its operations may park the thread
 };
 
 // At the file's own position, for read and write.

@@ -144,7 +144,7 @@ static u32 lose(struct channel *c)
 
 // The end has no handle any more: nobody receives from it, and what is sent to it is lost. The
 // other end stays while those who wait there are told.
-bool channel_destroy(struct object *o)
+SELDOM bool channel_destroy(struct object *o)
 {
     enum { AT_ONCE = 16, HANDLES_AT_ONCE = 64 };
     struct channel *c = container_of(o, struct channel, object), *peer = c->peer;
@@ -288,6 +288,8 @@ static status check_reach(struct process *p, const struct channel *c, const nebu
 static status check_handles(struct process *p, const struct channel *c,
                             const nebulet_handle *handles, u32 n)
 {
+    if (n && c->peer->bytes_only)
+        return ERR_INVALID_ARG;
     for (u32 i = 0; i < n; i++) {
         const struct handle *h = handle_find(&p->handles, handles[i]);
         if (!h)
@@ -310,8 +312,8 @@ static bool twice(const nebulet_handle *handles, u32 n)
 }
 
 // After a wait a sibling may have closed one of the handles, so they are looked at then.
-static status send_kept(struct kthread *me, struct channel *c, const u8 *bytes, u32 size,
-                        const nebulet_handle *handles, u32 nhandles, u64 deadline)
+SELDOM static status send_kept(struct kthread *me, struct channel *c, const u8 *bytes, u32 size,
+                               const nebulet_handle *handles, u32 nhandles, u64 deadline)
 {
     struct process *p = me->process;
     if (twice(handles, nhandles))
@@ -363,7 +365,7 @@ status channel_send(struct kthread *me, struct channel *c, const u8 *bytes, u32 
     return send_kept(me, c, bytes, size, handles, nhandles, deadline);
 }
 
-status channel_push_object(struct channel *c, struct object *o)
+SELDOM status channel_push_object(struct channel *c, struct object *o)
 {
     struct kthread *me = sched_self();
     if (c->count >= NEBULET_QUEUE_MAX)
@@ -462,9 +464,10 @@ static s64 receive_first(struct process *p, struct channel *c, u32 size, nebulet
     return (*kept)->size;
 }
 
-static s64 wait_and_receive(struct kthread *me, struct channel *c, u8 *bytes, u32 size,
-                            nebulet_handle *handles, u32 nhandles, struct nebulet_message *needed,
-                            u64 deadline, struct message **kept)
+SELDOM static s64 wait_and_receive(struct kthread *me, struct channel *c, u8 *bytes, u32 size,
+                                   nebulet_handle *handles, u32 nhandles,
+                                   struct nebulet_message *needed, u64 deadline,
+                                   struct message **kept)
 {
     u64 *got = &thread_vm(me->rt)->result;
     s64 result = OK;
@@ -558,7 +561,7 @@ struct vm_thread *channel_call_at_once(struct kthread *me, struct channel *c, co
 }
 
 // Somebody has woken it, or its process has several threads.
-u64 channel_called(struct vmctx *vm)
+SELDOM u64 channel_called(struct vmctx *vm)
 {
     struct kthread *me = vm->thread->user;
     struct channel *c = me->inbox.at;

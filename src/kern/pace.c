@@ -14,7 +14,7 @@ enum { RING_MAX = 2 };         // alarms of a CPU, before others get the lock
 #define HANDOVER_NS 1000000ull // until a process that nobody switched to may run elsewhere
 
 // From all the time there was; good to a few percent after a millisecond.
-void pace_measure(u64 now)
+SELDOM void pace_measure(u64 now)
 {
     u64 ns = now - kern.now0, n = cpu_ticks() - kern.ticks0;
     if (ns < 1000000)
@@ -133,7 +133,7 @@ void pace_contend_slow(struct cpu *c, const struct kthread *self)
     pace_arm(c, self, plat_now());
 }
 
-void pace_alarm_earlier(struct cpu *c, u64 at)
+SELDOM void pace_alarm_earlier(struct cpu *c, u64 at)
 {
     const struct kthread *self = self_on(c);
     if (!self || c->rings || (at = no_sooner(c, self, at)) >= c->armed)
@@ -144,7 +144,7 @@ void pace_alarm_earlier(struct cpu *c, u64 at)
         arm(c, at);
 }
 
-void pace_ring(struct cpu *c, u64 now)
+SELDOM void pace_ring(struct cpu *c, u64 now)
 {
     c->rings = true;
     struct alarm *a;

@@ -40,8 +40,8 @@ static void find_exports(struct module_object *o)
     o->initialize = func_named(m, "_initialize");
 }
 
-status module_new(const u8 *bytes, size_t size, bool copy, struct module_object **out,
-                  struct error *e)
+SELDOM status module_new(const u8 *bytes, size_t size, bool copy, struct module_object **out,
+                         struct error *e)
 {
     struct module_object *m = heap_zalloc(sizeof *m);
     if (!m)
@@ -310,7 +310,7 @@ void process_over(struct process *p)
     kern_release();
 }
 
-bool process_destroy(struct object *o)
+SELDOM bool process_destroy(struct object *o)
 {
     struct process *p = container_of(o, struct process, object);
     if (!p->begun) {
@@ -443,7 +443,7 @@ static u64 kernel_memory(const struct process *p)
     return n + p->nthreads * thread_size() + others * sizeof(struct kthread);
 }
 
-void process_info(const struct process *p, struct nebulet_info *out)
+SELDOM void process_info(const struct process *p, struct nebulet_info *out)
 {
     *out = (struct nebulet_info){
         .cpu_ns = sched_used_ns(p),

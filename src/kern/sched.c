@@ -442,7 +442,7 @@ void sched_cpu_entry(void *argument)
 static const struct rt_scheduler scheduler = {on_tick, preempt};
 static const struct rt_waiting waiting = {word_wait_ns, word_notify, poll};
 
-status kern_init(const struct engine *engine, u32 ncpus, const struct kern_hooks *hooks)
+SELDOM status kern_init(const struct engine *engine, u32 ncpus, const struct kern_hooks *hooks)
 {
     if (!(kern.store = store_create(engine)))
         return ERR_NO_MEMORY;
@@ -471,7 +471,7 @@ void kern_run(void)
     wait_for_others();
 }
 
-void kern_free(void)
+SELDOM void kern_free(void)
 {
     store_free(kern.store);
     kern.store = NULL;

@@ -36,7 +36,7 @@ static struct share *cut(struct share *parent, struct share *s)
     return parent;
 }
 
-struct share *share_new(struct share *parent, u32 weight)
+SELDOM struct share *share_new(struct share *parent, u32 weight)
 {
     u32 n = kern.started > kern.ncpus ? kern.started : kern.ncpus;
     struct share *s = heap_zalloc(sizeof *s + n * sizeof *s->lanes);
@@ -117,7 +117,7 @@ static void ring(struct lane *l, u64 now)
 }
 
 // The CPU's alarm for a lane: rings the lane's, and charges the share for it.
-static void on_due(struct alarm *a)
+SELDOM static void on_due(struct alarm *a)
 {
     struct lane *l = container_of(a, struct lane, due);
     struct cpu *c = l->cpu;

@@ -208,7 +208,7 @@ status thread_new(struct process *p, u32 function, u32 arg, u32 stack, struct kt
     return OK;
 }
 
-s64 thread_new_wasi(struct process *p, u32 arg)
+SELDOM s64 thread_new_wasi(struct process *p, u32 arg)
 {
     struct error e = {0};
     struct extern_ x;

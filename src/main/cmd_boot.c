@@ -43,6 +43,42 @@ static void add_folder(struct words *w, const char *given, u32 number)
     add(w, "dir=", guest_folder_name(given), name);
 }
 
+// The kernel finds a program in the place of a folder: its driver, whose name is the device's.
+static void add_share(struct words *w, const char *given, u32 number)
+{
+    char name[32];
+    snprintf(name, sizeof name, "::/share/%u", number);
+    add(w, "dir=", guest_folder_name(given), name);
+}
+
+static bool archive_drivers(struct archive *a, const struct options *o, bool several,
+                            struct machine *m)
+{
+    char path[4096], name[32];
+    struct file f;
+    if (!o->shares.count)
+        return true;
+    if (several) {
+        complain("--share is for one program"); // a device has one driver
+        return false;
+    }
+    if (!machine_find("virtio-9p.wasm", "build it with make userspace", path, sizeof path) ||
+        !file_read(path, &f))
+        return false;
+    m->shares = calloc(o->shares.count, sizeof *m->shares);
+    for (; m->shares && m->nshares < o->shares.count; m->nshares++) {
+        struct guest_folder folder;
+        snprintf(name, sizeof name, "share/%u", m->nshares);
+        archive_file(a, name, f.bytes, f.size);
+        if (!guest_folder(o->shares.at[m->nshares], &folder))
+            break;
+        m->shares[m->nshares] = strdup(folder.host);
+        guest_folder_free(&folder);
+    }
+    file_free(&f);
+    return m->nshares == o->shares.count;
+}
+
 static void archive_folders(struct archive *a, const struct options *o)
 {
     for (u32 i = 0; i < o->dirs.count && !a->failed; i++) {
@@ -116,6 +152,8 @@ static void describe(struct words *w, const struct options *o, const struct oper
     add(w, "dir=", "", "");
     for (u32 k = 0; k < o->dirs.count; k++)
         add_folder(w, o->dirs.at[k], k);
+    for (u32 k = 0; k < o->shares.count; k++)
+        add_share(w, o->shares.at[k], k);
     for (u32 k = 0; k < o->env.count; k++)
         add_env(w, o->env.at[k]);
     if (o->argv0)
@@ -154,12 +192,13 @@ static bool archive_programs(struct archive *a, const struct operands *programs,
     return true;
 }
 
-static bool fill(struct archive *a, const struct options *o, struct operands *programs, bool *all)
+static bool fill(struct archive *a, const struct options *o, struct operands *programs,
+                 struct machine *m)
 {
     struct words w = {0};
     int n = options_split(o, programs);
     archive_start(a);
-    add_input(&w, a, all);
+    add_input(&w, a, &m->no_input);
     describe_all(&w, o);
     for (int i = 0; i < n; i++)
         describe(&w, o, &programs[i], i, i + 1 < n);
@@ -170,7 +209,7 @@ static bool fill(struct archive *a, const struct options *o, struct operands *pr
     }
     archive_file(a, "words", w.text.at, w.text.count);
     vec_free(&w.text);
-    return archive_programs(a, programs, n) && archive_finish(a);
+    return archive_drivers(a, o, n > 1, m) && archive_programs(a, programs, n) && archive_finish(a);
 }
 
 int cmd_boot(struct options *o)
@@ -179,11 +218,14 @@ int cmd_boot(struct options *o)
     struct machine m = {.line = "words=/words"};
     struct operands *programs = calloc((size_t)o->argc, sizeof *programs);
     int code = machine_options(o, &m) ? EXIT_ERROR : EXIT_USAGE;
-    if (code == EXIT_ERROR && programs && fill(&a, o, programs, &m.no_input)) {
+    if (code == EXIT_ERROR && programs && fill(&a, o, programs, &m)) {
         m.archive = a.fd;
         code = machine_run(&m);
     }
     archive_free(&a);
+    while (m.nshares)
+        free(m.shares[--m.nshares]);
+    free(m.shares);
     free(programs);
     return code;
 }

@@ -112,6 +112,8 @@ static bool setup_fill(struct setup *s, const struct options *o, int argc, char 
     bool done = add_args(s, o, argc, argv) && add_env(s, o);
     for (u32 i = 0; i < o->dirs.count && done; i++)
         done = add_dir(s, o->dirs.at[i]);
+    for (u32 i = 0; i < o->shares.count && done; i++)
+        done = add_dir(s, o->shares.at[i]);
     return done;
 }
 

@@ -31,10 +31,12 @@
 //   words=/PATH             go on with the words in that file, each ended by a zero byte
 //
 // What a program took must be back when it has ended: pages and heap are compared with before.
+#include "abi/folder.h"
 #include "abi/wait_files.h"
 #include "base/fmt.h"
 #include "base/vec.h"
 #include "fs/bundle.h"
+#include "kern/channel.h"
 #include "main/job.h"
 #include "main/script.h"
 #include "plat/pc/console.h"
@@ -67,6 +69,8 @@ struct program {
     struct job job;
 };
 enum { TOGETHER = 64 }; // programs that run at the same time
+static struct program programs[TOGETHER];
+static u32 started;
 
 static struct vfs_file *root; // the archive as a file system; NULL: not needed so far
 static u64 first_instruction;
@@ -132,7 +136,7 @@ static bool archive_file(const char *path, struct bundle_file *out)
         path++;
     enum fs_error e = bundle_find(boot.archive, boot.archive_size, path, out);
     if (e)
-        say("%s: %s", path, fs_error_text(e));
+        say("%s: %s", path, fs_error_name(e));
     return !e;
 }
 
@@ -287,7 +291,7 @@ static bool mount(void)
     enum fs_error e =
         root ? E_SUCCESS : bundle_mount(boot.archive, boot.archive_size, limit, 1, &root);
     if (e)
-        say("the archive: %s", fs_error_text(e));
+        say("the archive: %s", fs_error_name(e));
     return !e;
 }
 
@@ -296,6 +300,46 @@ static enum fs_error open_path(const char *path, u32 how, struct vfs_file **out)
     while (*path == '/')
         path++;
     return mount() ? vfs_open(root, *path ? path : ".", how, 0, out) : E_NOMEM;
+}
+
+// A folder that is a program is what that serves (doc/files.md), beside those that it is for: it
+// gets the other end of the channel as its handle 0, and its file's name as an argument.
+static enum fs_error serve(char *path, struct vfs_file **out)
+{
+    struct program *p = &programs[started];
+    const char *args[] = {"server", base_name(path)};
+    struct wasi_config config = {.args = args,
+                                 .nargs = countof(args),
+                                 .out = console_file(CONSOLE_OUT),
+                                 .err = console_file(CONSOLE_ERR)};
+    struct channel *here, *there;
+    struct error e = {0};
+    if (started == TOGETHER)
+        return E_MFILE;
+    *p = (struct program){.init = path};
+    started++;
+    if (!archive_file(path, &p->file) || channel_new(&here, &there))
+        return E_NOMEM;
+    p->job = (struct job){
+        .name = args[0],
+        .bytes = p->file.bytes,
+        .size = p->file.size,
+        .wasi = wasi_create(&config),
+        .config = {.limits = {.privileges = NEBULET_MAY_PRINT | NEBULET_MAY_DEVICES}},
+    };
+    if (!p->job.wasi || job_load(&p->job, &e) || job_link(&p->job, &e)) {
+        object_release(&here->object);
+        object_release(&there->object);
+        return e.code ? (failed(p, &e), E_IO) : E_NOMEM;
+    }
+    kern_acquire();
+    handle_add(&p->job.process->handles, &there->object, HANDLE_ALL_RIGHTS);
+    process_keeps(p->job.process, 1);
+    kern_release();
+    *out = folder_on(here);
+    if (!*out)
+        object_release(&here->object);
+    return *out ? E_SUCCESS : E_NOMEM;
 }
 
 // GUEST::PATH, cut where the last two colons are.
@@ -308,7 +352,8 @@ static enum fs_error add_dir(char *given, struct wasi_preopen *out)
     if (!whole)
         *path = 0;
     out->name = given;
-    return open_path(whole ? "/" : path + 2, VFS_READ | VFS_DIR_ONLY, &out->dir);
+    enum fs_error e = open_path(whole ? "/" : path + 2, VFS_READ | VFS_DIR_ONLY, &out->dir);
+    return e == E_NOTDIR ? serve(path + 2, &out->dir) : e;
 }
 
 // Those that are open are to be closed, also when one is not.
@@ -317,7 +362,7 @@ static bool add_dirs(struct launch *l, struct wasi_preopen *dirs, u32 *n)
     enum fs_error e;
     for (u32 i = 0; i < l->dirs.count; i++, ++*n)
         if ((e = add_dir(l->dirs.at[i], &dirs[i]))) {
-            say("dir=%s: %s", l->dirs.at[i], fs_error_text(e));
+            say("dir=%s: %s", l->dirs.at[i], fs_error_name(e));
             return false;
         }
     return true;
@@ -333,7 +378,7 @@ static bool make_wasi(struct program *p, struct launch *l)
     u32 n = 0;
     enum fs_error e = dirs && add_dirs(l, dirs, &n) ? E_SUCCESS : E_NOMEM;
     if (!e && l->stdin_path && (e = open_path(l->stdin_path, VFS_READ, &p->input)))
-        say("%s: %s", l->stdin_path, fs_error_text(e));
+        say("%s: %s", l->stdin_path, fs_error_name(e));
     vec_push(&args, l->name ? l->name : base_name(l->init));
     for (u32 i = 0; i < l->args.count; i++)
         vec_push(&args, l->args.at[i]);
@@ -419,45 +464,44 @@ static void print_out(const u8 *text, size_t n)
 }
 
 // The program at hand, and those that are to run with it: when one cannot, none does.
-static int load_all(struct launch *l, struct words *w, struct program *programs, u32 *n)
+static int load_all(struct launch *l, struct words *w)
 {
-    int code = load(&programs[(*n)++], l);
+    int code = load(&programs[started++], l);
     while (l->more && next_launch(l, w)) {
-        if (!code && *n == TOGETHER) {
+        if (!code && started == TOGETHER) {
             say("more than %u programs at the same time", TOGETHER);
             code = CODE_ERROR;
         }
         if (!code)
-            code = load(&programs[(*n)++], l);
+            code = load(&programs[started++], l);
     }
-    for (u32 i = 0; i < *n && !code; i++)
+    for (u32 i = 0; i < started && !code; i++)
         code = begin(&programs[i]);
     return code;
 }
 
 static int run_programs(struct launch *l, struct words *w)
 {
-    static struct program programs[TOGETHER];
-    u32 n = 0;
+    started = 0;
     if (jobs_init(l->engine, plat_cpu_count(), l->trace, l->stats ? print_stats : NULL)) {
         say("cannot set the runtime up: out of memory");
         return CODE_ERROR;
     }
     jobs_print(console_file(CONSOLE_OUT), console_file(CONSOLE_ERR));
-    int code = load_all(l, w, programs, &n);
+    int code = load_all(l, w);
     if (!first_instruction)
         first_instruction = rdtsc();
-    for (u32 i = 0; i < n && code; i++)
+    for (u32 i = 0; i < started && code; i++)
         job_stop(&programs[i].job);
     jobs_run();
-    for (u32 i = 0; i < n && l->stats; i++) {
+    for (u32 i = 0; i < started && l->stats; i++) {
         char text[JOB_CHARGED_MAX];
         job_charged(&programs[i].job, text);
         say("%s: charged at most %s", programs[i].job.name, text);
     }
     if (l->stats)
         say("at most %lu KiB of memory in use", (unsigned long)(plat_memory_peak() >> 10));
-    for (u32 i = 0; i < n; i++) {
+    for (u32 i = 0; i < started; i++) {
         if (!code)
             code = programs[i].job.code;
         job_free(&programs[i].job);

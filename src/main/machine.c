@@ -28,6 +28,7 @@
 
 enum { DLE = 0x10, PART = 4096 };
 enum { ARCHIVE_FD = STDERR_FILENO + 1 }; // in QEMU
+enum { SHARES_MAX = 8, SHARE_WORDS = 4 };
 enum { LEAST_MEMORY = 16 << 20, USUAL_MEMORY = 2000 << 20 };
 
 struct link {
@@ -95,21 +96,17 @@ bool machine_options(const struct options *o, struct machine *m)
         complain("--machine %s: there are microvm and q35", m->type);
         return false;
     }
+    if (o->shares.count > SHARES_MAX) {
+        complain("--share: more than %d", SHARES_MAX);
+        return false;
+    }
     return choose_accel(o, m);
 }
 
-// --- The kernel's image: beside this program, or where `make install` puts it.
-static bool find_kernel(char *path, size_t n)
+// --- The kernel's image, and drivers: beside this program, or where `make install` puts them.
+bool machine_find(const char *name, const char *how, char *path, size_t n)
 {
-    static const char *const places[] = {"/" KERNEL, "/../lib/nebulet/" KERNEL};
-    const char *named = getenv("NEBULET_KERNEL");
-    if (named) {
-        snprintf(path, n, "%s", named);
-        if (!access(path, R_OK))
-            return true;
-        complain("%s: %s", path, strerror(errno));
-        return false;
-    }
+    static const char *const places[] = {"/", "/drv/", "/../lib/nebulet/"};
     char self[3900];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length > 0 ? length : 0] = 0;
@@ -117,16 +114,63 @@ static bool find_kernel(char *path, size_t n)
     if (slash)
         *slash = 0;
     for (u32 i = 0; i < countof(places); i++) {
-        snprintf(path, n, "%s%s", self, places[i]);
+        snprintf(path, n, "%s%s%s", self, places[i], name);
         if (!access(path, R_OK))
             return true;
     }
-    complain("there is no kernel (%s) beside this program", KERNEL);
-    hint("build it with make, or name it in NEBULET_KERNEL");
+    complain("there is no %s beside this program", name);
+    hint("%s", how);
+    return false;
+}
+
+static bool find_kernel(char *path, size_t n)
+{
+    const char *named = getenv("NEBULET_KERNEL");
+    if (!named)
+        return machine_find(KERNEL, "build it with make, or name it in NEBULET_KERNEL", path, n);
+    snprintf(path, n, "%s", named);
+    if (!access(path, R_OK))
+        return true;
+    complain("%s: %s", path, strerror(errno));
     return false;
 }
 
 // --- The child
+
+// A comma within a value is written twice.
+static char *share_option(const char *host, u32 i)
+{
+    char *text = malloc(2 * strlen(host) + 100), *to = text;
+    if (!text)
+        _exit(127);
+    to += sprintf(to, "local,id=share%u,security_model=none,multidevs=remap,path=", i);
+    for (; *host; host++) {
+        if (*host == ',')
+            *to++ = ',';
+        *to++ = *host;
+    }
+    *to = 0;
+    return text;
+}
+
+static void add_shares(const struct machine *m, const char **argv)
+{
+    char *device;
+    if (m->nshares) {
+        *argv++ = "-global";
+        *argv++ = "virtio-mmio.force-legacy=false";
+    }
+    for (u32 i = 0; i < m->nshares; i++) {
+        if (asprintf(&device, "virtio-9p-%s,fsdev=share%u,mount_tag=%u",
+                     str_eq(m->type, "microvm") ? "device" : "pci", i, i) < 0)
+            _exit(127);
+        *argv++ = "-fsdev";
+        *argv++ = share_option(m->shares[i], i);
+        *argv++ = "-device";
+        *argv++ = device;
+    }
+    *argv = NULL;
+}
 
 static void run_qemu(const struct machine *m, const char *kernel)
 {
@@ -137,37 +181,43 @@ static void run_qemu(const struct machine *m, const char *kernel)
     snprintf(archive, sizeof archive, "/proc/self/fd/%d", ARCHIVE_FD);
     if (asprintf(&line, "console=multiplex %s", m->line) < 0)
         _exit(127);
-    const char *argv[] = {QEMU,
-                          "-nodefaults",
-                          "-no-user-config",
-                          "-display",
-                          "none",
-                          "-no-reboot",
-                          "-cpu",
-                          "max",
-                          "-machine",
-                          type,
-                          "-m",
-                          memory,
-                          "-smp",
-                          cpus,
-                          "-chardev",
-                          "stdio,id=console,signal=off",
-                          "-serial",
-                          "chardev:console",
-                          "-device",
-                          "isa-debug-exit,iobase=0xf4,iosize=4",
-                          "-kernel",
-                          kernel,
-                          "-initrd",
-                          archive,
-                          "-append",
-                          line,
-                          "-accel",
-                          m->kvm ? "kvm" : "tcg",
-                          m->kvm && m->tcg ? "-accel" : NULL,
-                          "tcg",
-                          NULL};
+    const char *argv[40 + 2 + SHARES_MAX * SHARE_WORDS] = {QEMU,
+                                                           "-nodefaults",
+                                                           "-no-user-config",
+                                                           "-display",
+                                                           "none",
+                                                           "-no-reboot",
+                                                           "-cpu",
+                                                           "max",
+                                                           "-machine",
+                                                           type,
+                                                           "-m",
+                                                           memory,
+                                                           "-smp",
+                                                           cpus,
+                                                           "-chardev",
+                                                           "stdio,id=console,signal=off",
+                                                           "-serial",
+                                                           "chardev:console",
+                                                           "-device",
+                                                           "isa-debug-exit,iobase=0xf4,iosize=4",
+                                                           "-kernel",
+                                                           kernel,
+                                                           "-initrd",
+                                                           archive,
+                                                           "-append",
+                                                           line,
+                                                           "-accel",
+                                                           m->kvm ? "kvm" : "tcg",
+                                                           NULL};
+    u32 words = 0;
+    while (argv[words])
+        words++;
+    if (m->kvm && m->tcg) {
+        argv[words++] = "-accel";
+        argv[words++] = "tcg";
+    }
+    add_shares(m, argv + words);
     execvp(QEMU, (char *const *)argv);
     complain("%s: %s", QEMU, strerror(errno));
     if (errno == ENOENT)

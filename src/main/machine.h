@@ -14,6 +14,10 @@ struct machine {
     const char *type; // microvm or q35
     bool kvm, tcg;    // how it may run: the first of them that does
     bool no_input;    // there is none to pass on
+    // Folders of the host that it gets as virtio-9p, with their places as mount tags; and the
+    // driver that the archive has for each (cmd_boot.c).
+    char **shares;
+    u32 nshares;
 };
 
 // From --memory, --cpus, --machine and --accel; false after a message.
@@ -26,6 +30,10 @@ struct early {
     bool all;
 };
 bool machine_early_input(struct early *e);
+
+// The path of a file that comes with this program; false after a message: `hint` says how it is
+// made.
+bool machine_find(const char *name, const char *how, char *path, size_t n);
 
 // The exit code of the last program, or an exit_code after a message.
 int machine_run(const struct machine *m);

@@ -266,10 +266,10 @@ static void const_op(struct decode *d, struct constexpr_ *c, u32 op, const u8 *a
     case OP_ref_func: const_func(d, c); break;
     case OP_global_get: const_global(d, c, at); break;
     default:
-        if (op_text(op)[0] == '?')
-            read_error(r, ERR_MALFORMED, at, "illegal opcode %02x", op);
+        if (op_known(op))
+            read_error(r, ERR_INVALID, at, "constant expression required (not %02x)", op);
         else
-            read_error(r, ERR_INVALID, at, "constant expression required (not %s)", op_text(op));
+            read_error(r, ERR_MALFORMED, at, "illegal opcode %02x", op);
     }
 }
 

@@ -26,25 +26,16 @@ const char *trap_text(enum trap trap)
     return "unknown trap";
 }
 
-// A text behind the other, in the order of the numbers: pointers to them would take as much again.
-static const u16 op_numbers[] = {
+bool op_known(u32 op)
+{
+    static const u16 numbers[] = {
 #define EACH(code, ...) code,
 #define EACH_ATOMIC EACH
 #define EACH_SIMD EACH
 #include "wasm/ops.def"
-};
-static const char op_texts[] =
-#define EACH(code, id, text, ...) text "\0"
-#define EACH_ATOMIC EACH
-#define EACH_SIMD EACH
-#include "wasm/ops.def"
-    ;
-
-const char *op_text(u32 op)
-{
-    const char *text = op_texts;
-    for (u32 i = 0; i < countof(op_numbers); i++, text += strlen(text) + 1)
-        if (op_numbers[i] == op)
-            return text;
-    return "?";
+    };
+    for (u32 i = 0; i < countof(numbers); i++)
+        if (numbers[i] == op)
+            return true;
+    return false;
 }

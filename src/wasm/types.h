@@ -32,8 +32,7 @@ static inline u32 type_slots(u8 type)
     return type == TYPE_V128 ? 2 : 1;
 }
 const char *trap_text(enum trap trap);
-// "i32.add", ...; "?" for a number that is no opcode.
-const char *op_text(u32 op);
+bool op_known(u32 op);
 
 // Limits, those of the JavaScript API's implementation-defined ones, so that what runs in browsers
 // runs here.

@@ -52,8 +52,8 @@ def service_of(name):
     return f"service driver\n    file /driver.wasm\n    device {name}\n    may print serve\n    daemon\n"
 
 
-def run_init(bench, engine, manifest, files, devices, words=(), machine="microvm", limit=120):
-    """Output of init and all that it starts, which must end well."""
+def boot_init(bench, engine, manifest, files, devices, words=(), machine="microvm", limit=120):
+    """What init and all that it starts have written, and its exit code."""
     files = dict(files, **{"init.manifest": manifest.encode(),
                            "init.wasm": (base.ROOT / "build/user/init.wasm").read_bytes()})
     words = [f"engine={engine}", "may=63", *words, "init=/init.wasm", "--"]
@@ -61,7 +61,12 @@ def run_init(bench, engine, manifest, files, devices, words=(), machine="microvm
                                 flags=[*MODERN, *devices])
     if len(found) != 1:
         raise base.Failed(f"it has not come to an end\n{base.excerpt(rest)}")
-    out, err, code = found[0]
+    return found[0]
+
+
+def run_init(bench, engine, manifest, files, devices, words=(), **how):
+    """Output of init and all that it starts, which must end well."""
+    out, err, code = boot_init(bench, engine, manifest, files, devices, words, **how)
     if code or (err and "stats" not in words):
         raise base.Failed(f"exit code {code}\n{base.excerpt(out + err)}")
     return out + err

@@ -51,18 +51,19 @@ def build(source):
     return wasm
 
 
+def attempt(source):
+    """Builds it; the text of what went wrong, "" when all is well."""
+    try:
+        BUILT.mkdir(parents=True, exist_ok=True)
+        build(source)
+        return ""
+    except (base.Failed, OSError) as why:
+        return f"does not build: {why}"
+
+
 def build_all(jobs):
     """Builds every program; returns source -> the text of what went wrong ("" when all is well)."""
-    BUILT.mkdir(parents=True, exist_ok=True)
     sources = sorted([*SOURCES.glob("*.c"), *SOURCES.glob("*.wat")])
-
-    def attempt(source):
-        try:
-            build(source)
-            return ""
-        except (base.Failed, OSError) as why:
-            return f"does not build: {why}"
-
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         return dict(zip(sources, pool.map(attempt, sources)))
 

@@ -139,20 +139,32 @@ static void find_parts(struct virtio *v)
     }
 }
 
-static void receive(struct virtio *v, struct nebulet_device *about, uint32_t type)
+static bool is(const struct nebulet_device *about, uint32_t type)
 {
-    char name[64];
-    sip_must(sip_recv_handle(0, name, sizeof name, &v->device), "virtio: the first message");
-    if (v->device == NEBULET_NO_HANDLE)
-        sip_panic("virtio: no device");
-    sip_must(nebulet_device_info(v->device, about), "virtio: device_info");
+    return about->vendor == 0x1af4 && about->id == type + (about->bus == NEBULET_PCI ? 0x1040 : 0);
+}
+
+static void set_device(struct virtio *v, const struct nebulet_device *about, nebulet_handle device)
+{
+    *v = (struct virtio){.device = device, .interrupt = NEBULET_NO_HANDLE};
     v->pci = about->bus == NEBULET_PCI;
-    if (about->vendor != 0x1af4 || about->id != type + (v->pci ? 0x1040 : 0))
-        sip_panic("virtio: this is device %x, not %x", about->id, type);
     if (v->pci)
         find_parts(v);
     else
         v->config.offset = MMIO_CONFIG;
+}
+
+static void receive(struct virtio *v, struct nebulet_device *about, uint32_t type)
+{
+    char name[64];
+    nebulet_handle device;
+    sip_must(sip_recv_handle(0, name, sizeof name, &device), "virtio: the first message");
+    if (device == NEBULET_NO_HANDLE)
+        sip_panic("virtio: no device");
+    sip_must(nebulet_device_info(device, about), "virtio: device_info");
+    if (!is(about, type))
+        sip_panic("virtio: this is device %x, not %x", about->id, type);
+    set_device(v, about, device);
 }
 
 static void map_registers(struct virtio *v, const struct nebulet_device *about)
@@ -190,12 +202,9 @@ static void accept(const struct virtio *v)
                   (unsigned long long)v->features);
 }
 
-void virtio_open(struct virtio *v, uint32_t type, uint64_t wanted)
+static void negotiate(struct virtio *v, const struct nebulet_device *about, uint64_t wanted)
 {
-    struct nebulet_device about;
-    *v = (struct virtio){.interrupt = NEBULET_NO_HANDLE};
-    receive(v, &about, type);
-    map_registers(v, &about);
+    map_registers(v, about);
     put(v, STATUS, 0);
     put(v, STATUS, ACKNOWLEDGE | DRIVER);
     v->features = offered_features(v) & (wanted | VIRTIO_VERSION_1 | VIRTIO_EVENT_IDX);
@@ -204,6 +213,45 @@ void virtio_open(struct virtio *v, uint32_t type, uint64_t wanted)
     accept(v);
     v->interrupt = (nebulet_handle)sip_must(nebulet_interrupt_create(v->device, 0),
                                             "virtio: interrupt_create");
+}
+
+void virtio_open(struct virtio *v, uint32_t type, uint64_t wanted)
+{
+    struct nebulet_device about;
+    receive(v, &about, type);
+    negotiate(v, &about, wanted);
+}
+
+// *others: one of them is somebody else's.
+static bool find(struct virtio *v, uint32_t type, struct nebulet_device *about,
+                 bool (*fits)(const struct virtio *v), bool *others)
+{
+    *others = false;
+    for (uint32_t i = 0; nebulet_device_list(i, about) >= 0; i++) {
+        int64_t device = is(about, type) ? nebulet_device_open(i) : NEBULET_ERR_NOT_FOUND;
+        *others |= device == NEBULET_ERR_ALREADY_OWNED;
+        if (device < 0)
+            continue;
+        set_device(v, about, (nebulet_handle)device);
+        if (fits(v))
+            return true;
+        sip_close((nebulet_handle)device);
+    }
+    return false;
+}
+
+void virtio_find(struct virtio *v, uint32_t type, uint64_t wanted,
+                 bool (*fits)(const struct virtio *v))
+{
+    struct nebulet_device about;
+    bool others;
+    uint64_t until = sip_after(10 * SIP_SECOND);
+    while (!find(v, type, &about, fits, &others)) {
+        if (!others || sip_now() > until)
+            sip_panic("virtio: there is no such device %x", type);
+        sip_sleep(SIP_MS);
+    }
+    negotiate(v, &about, wanted);
 }
 
 void virtio_memory(struct virtio *v, struct virtio_memory *m, void *window, uint32_t bytes)

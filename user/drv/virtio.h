@@ -48,6 +48,11 @@ struct virtio_memory {
 // type, or anything else goes wrong; so do all of these. `wanted`: features beyond VERSION_1 and
 // EVENT_IDX, which the device must have for the others to be on.
 void virtio_open(struct virtio *v, uint32_t type, uint64_t wanted);
+// The same with a device of that type that this program finds itself, having the privilege: the
+// first that is free and that `fits` says is the right one, by what it reads with virtio_config. It
+// looks again for 10 s while somebody else has some, who may only be looking, too.
+void virtio_find(struct virtio *v, uint32_t type, uint64_t wanted,
+                 bool (*fits)(const struct virtio *v));
 // `window`: whole pages of this program's, which the memory takes the place of.
 void virtio_memory(struct virtio *v, struct virtio_memory *m, void *window, uint32_t bytes);
 // A queue of up to `size` (a power of two) descriptors in virtio_queue_bytes(size) bytes of memory.

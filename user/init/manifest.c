@@ -13,6 +13,8 @@ enum {
     WORDS_MAX = 256,     // in a line
     RESTARTS = 10,
     WEIGHT_MAX = 1000,
+    FOLDERS_MAX = 32,
+    FOLDER_NAME_MAX = 255,
 };
 
 struct parser {
@@ -251,6 +253,22 @@ static bool set_needs(struct parser *p, struct service *s)
     return true;
 }
 
+// folder NAME SERVER
+static bool set_folder(struct parser *p, struct service *s)
+{
+    size_t name = strlen(p->words[1]), server = strlen(p->words[2]);
+    if (s->folder_count == FOLDERS_MAX)
+        return fail(p, p->line, "folder: more than %d", FOLDERS_MAX);
+    if (name == 0 || name > FOLDER_NAME_MAX || server == 0 || server > NEBULET_NAME_MAX)
+        return fail(p, p->line, "folder: a name is empty or too long");
+    struct folder *folders = realloc(s->folders, (s->folder_count + 1) * sizeof *folders);
+    if (!folders)
+        return out_of_memory(p);
+    s->folders = folders;
+    folders[s->folder_count++] = (struct folder){p->words[1], p->words[2]};
+    return true;
+}
+
 static bool set_daemon(struct parser *p, struct service *s)
 {
     (void)p;
@@ -269,7 +287,7 @@ static const struct key {
     {"handles", 1, 1, set_handles},   {"threads", 1, 1, set_threads},
     {"messages", 1, 1, set_messages}, {"weight", 1, 1, set_weight},
     {"restart", 1, 3, set_restart},   {"needs", 1, WORDS_MAX, set_needs},
-    {"daemon", 0, 0, set_daemon},
+    {"folder", 2, 2, set_folder},     {"daemon", 0, 0, set_daemon},
 };
 
 // --- Services

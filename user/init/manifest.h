@@ -19,6 +19,10 @@ struct need {
     uint32_t service; // its place
 };
 
+struct folder {
+    const char *name, *server; // by whom it is served: the name that it is connected to by
+};
+
 struct service {
     const char *name, *file;
     const char **args;  // the name first, then NULL
@@ -30,6 +34,8 @@ struct service {
     bool is_daemon;    // ends when all others have ended
     struct need *needs;
     uint32_t need_count;
+    struct folder *folders;
+    uint32_t folder_count;
     uint32_t line; // where it begins
 
     // What became of it, kept by supervise.c.

@@ -13,6 +13,7 @@
 enum { MODULE_MAX = 256 << 20 };
 #define BACK_OFF_MAX (60 * SIP_SECOND)
 #define STEADY (60 * SIP_SECOND) // who ran so long has earned its restarts anew
+#define SERVED (10 * SIP_SECOND) // until then a server must have offered its folder
 
 static void say(const struct service *s, const char *format, ...) SIP_PRINTF(2, 3);
 static void say(const struct service *s, const char *format, ...)
@@ -94,26 +95,56 @@ static int64_t channel_with_device(const struct service *s)
     return result;
 }
 
+static int64_t give_folders(const struct service *s, nebulet_handle process, char *what,
+                            size_t room)
+{
+    int64_t result = 0;
+    for (uint32_t i = 0; i < s->folder_count && result >= 0; i++) {
+        const struct folder *f = &s->folders[i];
+        int64_t channel =
+            nebulet_service_connect(f->server, (uint32_t)strlen(f->server), sip_after(SERVED));
+        result = channel < 0 ? channel : sip_folder(process, (nebulet_handle)channel, f->name);
+        if (result < 0)
+            sip_format(what, room, "does not start: folder %.60s of %s: %s", f->name, f->server,
+                       sip_error_text(result));
+        if (result < 0 && channel >= 0)
+            sip_close((nebulet_handle)channel);
+    }
+    return result;
+}
+
+// Made, given what it gets, and started; or what went wrong is said in `what`.
+static int64_t begin(const struct service *s, char *what, size_t room)
+{
+    int64_t channel = channel_with_device(s);
+    if (channel < 0) {
+        sip_format(what, room, "does not start: device %s: %s", s->device, sip_error_text(channel));
+        return channel;
+    }
+    int64_t process = sip_create(s->module, s->args, &s->options, (nebulet_handle)channel);
+    int64_t result = process;
+    sip_format(what, room, "does not start: %s", sip_error_text(process));
+    if (process < 0 && s->device)
+        sip_close((nebulet_handle)channel);
+    if (process >= 0)
+        result = give_folders(s, (nebulet_handle)process, what, room);
+    if (result >= 0 && (result = nebulet_process_start((nebulet_handle)process)) < 0)
+        sip_format(what, room, "does not start: %s", sip_error_text(result));
+    if (result < 0 && process >= 0)
+        sip_close((nebulet_handle)process);
+    return result < 0 ? result : process;
+}
+
 static void start(struct manifest *m, struct service *s)
 {
-    char what[120];
+    char what[200];
     s->started_at = 0;
     if (!get_module(m, s)) {
         s->state = FAILED;
         return;
     }
-    int64_t channel = channel_with_device(s);
-    if (channel < 0) {
-        sip_format(what, sizeof what, "does not start: device %s: %s", s->device,
-                   sip_error_text(channel));
-        decide(s, false, what);
-        return;
-    }
-    int64_t process = sip_start(s->module, s->args, &s->options, (nebulet_handle)channel);
+    int64_t process = begin(s, what, sizeof what);
     if (process < 0) {
-        if (s->device)
-            sip_close((nebulet_handle)channel);
-        sip_format(what, sizeof what, "does not start: %s", sip_error_text(process));
         decide(s, false, what);
         return;
     }

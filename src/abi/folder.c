@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// Folders that are served on a channel: the transport of fs/ninep.h, and the call that gives one to
+// a process.
+//
+// Requests go one at a time, and whoever wants to ask next waits in line: a server that does not
+// answer holds up who uses its folder, and nobody else. The channel's end takes no handles any more
+// (channel.bytes_only), so nothing that lies in its queue can keep the process that has the folder,
+// and with it the end, alive.
+#include "abi/folder.h"
+
+#include "abi/nebulet_call.h"
+#include "abi/wasi.h"
+#include "base/heap.h"
+#include "fs/ninep.h"
+
+struct folder {
+    struct ninep_transport transport;
+    struct channel *channel; // a reference; NULL: it was never given
+    // Under the kernel lock
+    bool busy;
+    struct link waiting; // struct sender
+};
+
+static struct folder *folder_of(struct ninep_transport *t)
+{
+    return container_of(t, struct folder, transport);
+}
+
+static void wake_next(struct folder *f)
+{
+    if (f->busy || link_alone(&f->waiting))
+        return;
+    struct sender *s = container_of(f->waiting.next, struct sender, link);
+    link_remove(&s->link);
+    sched_wake(s->thread, OK);
+}
+
+static enum fs_error folder_begin(struct ninep_transport *t)
+{
+    struct folder *f = folder_of(t);
+    struct sender me = {.thread = sched_self()};
+    status s = OK;
+    kern_acquire();
+    while (!s && f->busy) {
+        link_add(&f->waiting, &me.link);
+        s = sched_wait(NEBULET_FOREVER);
+        link_remove(&me.link);
+    }
+    if (!s)
+        f->busy = true;
+    else
+        wake_next(f); // it may have been our turn
+    kern_release();
+    return s ? E_INTR : E_SUCCESS;
+}
+
+static void folder_end(struct ninep_transport *t)
+{
+    struct folder *f = folder_of(t);
+    kern_acquire();
+    f->busy = false;
+    wake_next(f);
+    kern_release();
+}
+
+static enum fs_error error_of(s64 s)
+{
+    switch (s) {
+    case ERR_CANCELLED: return E_INTR;
+    case ERR_NO_MEMORY:
+    case ERR_NO_RESOURCES: return E_NOMEM;
+    default: return s < 0 ? E_IO : E_SUCCESS;
+    }
+}
+
+static enum fs_error folder_send(struct ninep_transport *t, const u8 *bytes, u32 size)
+{
+    return error_of(
+        channel_send(sched_self(), folder_of(t)->channel, bytes, size, NULL, 0, NEBULET_FOREVER));
+}
+
+static enum fs_error folder_receive(struct ninep_transport *t, u8 *bytes, u32 room, u32 *size)
+{
+    struct nebulet_message needed;
+    s64 got = channel_recv(folder_of(t)->channel, bytes, room, NULL, 0, &needed, NEBULET_FOREVER);
+    *size = got < 0 ? 0 : (u32)got;
+    return error_of(got);
+}
+
+// Perhaps by whoever takes dead objects apart, so what this one's end brings is left to those.
+static void folder_drop(struct ninep_transport *t)
+{
+    struct folder *f = folder_of(t);
+    spin_acquire(&rt_switch_lock);
+    if (f->channel)
+        object_unref(&f->channel->object);
+    spin_release(&rt_switch_lock);
+    heap_free(f);
+}
+
+static struct vfs_file *folder_new(struct folder **out)
+{
+    static u64 last;
+    struct folder *f = heap_zalloc(sizeof *f);
+    if (!f)
+        return NULL;
+    f->transport = (struct ninep_transport){folder_begin, folder_end, folder_send, folder_receive,
+                                            folder_drop};
+    link_init(&f->waiting);
+    *out = f;
+    struct vfs_file *root =
+        ninep_folder(&f->transport, __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED) << 32);
+    if (!root)
+        heap_free(f);
+    return root;
+}
+
+struct vfs_file *folder_on(struct channel *c)
+{
+    struct folder *f;
+    struct vfs_file *root = folder_new(&f);
+    if (root) {
+        f->channel = c;
+        c->bytes_only = true;
+    }
+    return root;
+}
+
+static bool good_name(const char *name, u32 n)
+{
+    for (u32 i = 0; i < n; i++)
+        if (!name[i])
+            return false;
+    return n;
+}
+
+static status check_channel(const struct handle *h)
+{
+    u32 needed = NEBULET_TRANSFER | NEBULET_READ | NEBULET_WRITE;
+    if (!h)
+        return ERR_BAD_HANDLE;
+    if (h->object->type != OBJECT_channel)
+        return ERR_WRONG_TYPE;
+    return (h->rights & needed) == needed ? OK : ERR_ACCESS_DENIED;
+}
+
+// With the lock. The name and the file are the process's then.
+static status give(struct process *p, struct process *to, nebulet_handle channel, struct folder *f,
+                   struct vfs_file *root, char *name)
+{
+    struct handle *h = handle_find(&p->handles, channel);
+    struct channel *c = container_of(h->object, struct channel, object);
+    if (to->state != NEBULET_CREATED || to->begun || c->first)
+        return ERR_BAD_STATE;
+    if (!to->wasi)
+        return ERR_NOT_SUPPORTED;
+    status s = wasi_add_folder(to->wasi, root, name);
+    if (s)
+        return s;
+    handle_remove(&p->handles, h);
+    c->bytes_only = true;
+    f->channel = c;
+    return OK;
+}
+
+SELDOM s64 call_process_folder(struct vmctx *vm, struct process *p,
+                               const struct call_process_folder *a)
+{
+    (void)vm;
+    struct folder *f;
+    status s = check_channel(handle_find(&p->handles, a->channel));
+    if (s)
+        return s;
+    if (a->name_size > VFS_NAME)
+        return ERR_INVALID_ARG;
+    char *name = heap_zalloc(a->name_size + 1);
+    struct vfs_file *root = name ? folder_new(&f) : NULL;
+    if (!root) {
+        heap_free(name);
+        return ERR_NO_MEMORY;
+    }
+    memcpy(name, a->name, a->name_size);
+    s = good_name(name, a->name_size) ? OK : ERR_INVALID_ARG;
+    kern_acquire();
+    if (!s)
+        s = give(p, a->process, a->channel, f, root, name);
+    kern_release();
+    if (s) {
+        vfs_close(root);
+        heap_free(name);
+    }
+    return s;
+}

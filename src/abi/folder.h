@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+// Folders that are served on a channel (fs/ninep.h).
+#pragma once
+#include "fs/vfs.h"
+#include "kern/process.h"
+
+struct channel;
+
+// What is served on the other end; takes over a reference to this one. NULL: no memory.
+struct vfs_file *folder_on(struct channel *c);
