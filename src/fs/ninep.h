@@ -15,8 +15,8 @@ struct ninep_transport {
     // One request at a time: waits until nobody else is at it. E_INTR: the thread is to end.
     enum fs_error (*begin)(struct ninep_transport *t);
     void (*end)(struct ninep_transport *t);
-    // E_INTR: the thread is to end; the message was not sent, or its answer may still come. E_NOMEM:
-    // it was not sent. E_IO: the server is gone, or what came was longer than `room`.
+    // E_INTR: the thread is to end; the message was not sent, or its answer may still come.
+    // E_NOMEM: it was not sent. E_IO: the server is gone, or what came was longer than `room`.
     enum fs_error (*send)(struct ninep_transport *t, const u8 *bytes, u32 size);
     enum fs_error (*receive)(struct ninep_transport *t, u8 *bytes, u32 room, u32 *size);
     void (*drop)(
