@@ -7,6 +7,7 @@
 // function names the one that it stands for.
 #include "state.h"
 
+#include "abi/nebulet_call.h"
 #include "abi/trace.h"
 #include "abi/wasi.h"
 #include "arch/arch.h"
@@ -639,6 +640,15 @@ static const struct rt_waiting *waiting;
 void rt_set_waiting(const struct rt_waiting *w)
 {
     waiting = w;
+}
+
+// The model has no file system.
+s64 call_process_folder(struct vmctx *vm, struct process *p, const struct call_process_folder *a)
+{
+    (void)vm;
+    (void)p;
+    (void)a;
+    return ERR_NOT_SUPPORTED;
 }
 
 s64 guest_wait(struct vmctx *vm, u32 address, s64 timeout_ns)

@@ -33,7 +33,10 @@ static enum sip_verdict request(struct sip_service *s, struct sip_client *client
 int main(int argc, char **argv)
 {
     int mib = argc > 2 ? atoi(argv[2]) : 64;
-    struct sip_service service = {tree_new((uint64_t)mib << 20), request, connected, gone};
+    struct sip_service service = {.context = tree_new((uint64_t)mib << 20),
+                                  .request = request,
+                                  .connected = connected,
+                                  .gone = gone};
     if (!service.context)
         sip_panic("memfs: out of memory");
     sip_must(sip_serve(argc > 1 ? argv[1] : "files", &service), "memfs");
