@@ -403,10 +403,11 @@ static struct thread *take_thread(struct realm *r)
     return t;
 }
 
-// Page tables of one whose stack is accessible from `offset` in its reservation on.
+// Page tables of one whose stack is accessible from `offset` in its reservation on. Those of the
+// upper halves of cells are paid with the first of these (interp_upper).
 static size_t tables_from(const struct realm *r, size_t offset)
 {
-    return plat_tables(offset, thread_room(r));
+    return plat_tables(offset, thread_room(r) - (r->engine->code ? 0 : CELL_BYTES / 2));
 }
 
 // What one has that has just begun, its first page of links among it. In front of a memory it
