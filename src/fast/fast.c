@@ -116,7 +116,7 @@ bool fast_look(struct fast *f, size_t n)
 void fast_note(struct fast *f, const u8 *op)
 {
     struct where w = {here(f), (u32)(op - f->m->bytes), f->rsp_adjust};
-    if (f->locate && !vec_push(f->locate, w))
+    if (f->locates && !vec_push(&f->wheres, w))
         f->oom = true;
     fast_look_at(f, op);
 }
@@ -127,7 +127,7 @@ void fast_look_at(struct fast *f, const u8 *op)
         return;
     fast_pause(f);
     f->look_at = op + LOOK_BODY;
-    f->notes_from = f->locate ? op : f->look_at;
+    f->notes_from = f->locates ? op : f->look_at;
 }
 
 static void function_once(struct fast *f, u32 func, const struct body *body)
@@ -137,10 +137,9 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
     f->pc = f->op = body->code;
     f->use = body->uses;
     f->look_at = body->code + LOOK_BODY;
-    f->notes_from = f->locate ? body->code : f->look_at;
+    f->notes_from = f->locates ? body->code : f->look_at;
     f->polling = module_polls(f->m, func);
-    if (f->locate)
-        f->locate->count = 0;
+    f->wheres.count = 0;
     reset(f);
     if (f->oom || !arrays(f, body) || !push_function_label(f)) {
         f->oom = true;
@@ -214,6 +213,7 @@ static void release(struct fast *f)
     vec_free(&f->vectors);
     vec_free(&f->constants);
     vec_free(&f->constant_sites);
+    vec_free(&f->wheres);
     vec_free(&f->storage);
     vec_free(&f->slot_storage);
     validator_free(f->validator);
@@ -331,8 +331,7 @@ static void fast_free(struct compiled *c)
 }
 
 // --- From machine code back to wasm
-struct locating {
-    struct where_vec wheres;
+struct place {
     u32 wasm, adjust;
 };
 
@@ -349,7 +348,7 @@ static u32 first_instruction(const struct module *m, u32 func)
 
 // The function has been compiled into scratch memory, noting where each instruction starts. Ahead
 // of the first one, parameters and locals are put into their places.
-static void find_place(const struct fast *f, struct locating *l, u32 at)
+static void find_place(const struct fast *f, struct place *l, u32 at)
 {
     l->wasm = first_instruction(f->m, f->func);
     l->adjust = 0;
@@ -357,17 +356,17 @@ static void find_place(const struct fast *f, struct locating *l, u32 at)
     if (at >= f->poll_start && poll < f->polls.count)
         at = f->polls.at[poll];
     if (at < f->code.cold - f->code.start) {
-        u32 low = 0, high = l->wheres.count; // the last that does not lie behind it
+        u32 low = 0, high = f->wheres.count; // the last that does not lie behind it
         while (low < high) {
             u32 middle = low + (high - low) / 2;
-            if (l->wheres.at[middle].code <= at)
+            if (f->wheres.at[middle].code <= at)
                 low = middle + 1;
             else
                 high = middle;
         }
         if (low) {
-            l->wasm = l->wheres.at[low - 1].wasm;
-            l->adjust = l->wheres.at[low - 1].adjust;
+            l->wasm = f->wheres.at[low - 1].wasm;
+            l->adjust = f->wheres.at[low - 1].adjust;
         }
         return;
     }
@@ -393,24 +392,21 @@ static void find_place(const struct fast *f, struct locating *l, u32 at)
 
 // The instruction at `at`, relative to the start of the function's space, and how far the stack
 // pointer has moved, so many bytes further.
-static bool locate(const struct compiled *c, u32 func, u32 at, u32 further, struct locating *l)
+static bool locate(struct fast *f, const struct compiled *c, u32 func, u32 at, u32 further,
+                   struct place *l)
 {
-    *l = (struct locating){0};
-    struct fast *f = prepare();
     struct error e = {0};
-    if (!f)
-        return false;
-    f->locate = &l->wheres;
-    bool found = !compile(f, c, func, &e);
-    if (found) {
-        find_place(f, l, at + further);
-        u32 adjust = l->adjust;
-        find_place(f, l, at);
-        l->adjust = adjust;
+    if (f->c != c || f->located != func + 1) {
+        f->locates = true;
+        f->located = compile(f, c, func, &e) ? 0 : func + 1;
     }
-    vec_free(&l->wheres);
-    release(f);
-    return found;
+    if (!f->located)
+        return false;
+    find_place(f, l, at + further);
+    u32 adjust = l->adjust;
+    find_place(f, l, at);
+    l->adjust = adjust;
+    return true;
 }
 
 static u32 code_offset(const struct compiled *c, const struct func_code *code, const u8 *pc)
@@ -458,21 +454,22 @@ static u32 popped_from(const u8 *p)
     return bytes;
 }
 
-static struct code_site fast_site_of(const struct compiled *c, u32 func, const u8 *pc,
-                                     bool return_address, bool exact)
+static struct code_site fast_site_of(struct compiler *k, const struct compiled *c, u32 func,
+                                     const u8 *pc, bool return_address)
 {
     const struct func_code *code = &c->funcs[func - c->module->nimported_funcs];
     const u8 *run = c->run;
     u32 offset = (u32)(pc - run);
     struct code_site site = {.frame = code->frame};
-    struct locating l = {0};
+    struct place l;
     // In the prologue: the stack is full, say the function's first instruction.
     if (offset < code->body || in_overflow(c, code, pc)) {
         const u8 *reached = offset < code->body ? pc : run + code->body;
         return (struct code_site){first_instruction(c->module, func),
                                   pushed_by(run + code->entry, reached)};
     }
-    if (exact && locate(c, func, code_offset(c, code, pc) - return_address, return_address, &l))
+    if (k && locate((struct fast *)k, c, func, code_offset(c, code, pc) - return_address,
+                    return_address, &l))
         site = (struct code_site){l.wasm, code->frame + l.adjust};
     if (offset >= code->epilogue && offset < code->cold)
         site.frame = popped_from(pc);

@@ -203,8 +203,10 @@ struct fast {
     struct validator *validator;
     u8 *memory; // what is being compiled
     u64 room;
-    struct where_vec *locate; // NULL: nobody asks
-    bool no_pins;             // second try of a function whose code was out of proportion
+    bool locates; // notes where each instruction's code starts, for site_of:
+    struct where_vec wheres;
+    u32 located;  // whose these are; 0: nobody's
+    bool no_pins; // second try of a function whose code was out of proportion
     union {
         struct {
             bool full, oom; // ran out of room for code, of memory

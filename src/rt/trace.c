@@ -43,6 +43,9 @@ struct walk {
     bool return_address; // pc is one
     struct vm_link *link;
     u32 budget;
+    struct compiler *compiler; // for them; NULL: not needed so far
+    const struct module_record *module;
+    u32 func;   // that it was asked about last
     bool ended; // the process is to end, which is more urgent
     struct cached {
         const u8 *pc;
@@ -119,6 +122,22 @@ static struct cached *cached(struct walk *w, const u8 *pc)
     return slot;
 }
 
+// Whether the function may be compiled again, or has just been.
+static bool afford(struct walk *w, const struct module_record *r, u32 func)
+{
+    const struct module *m = r->pub.m;
+    u32 size = m->funcs[func].end - m->funcs[func].start;
+    bool again = w->module != r || w->func != func;
+    if (again && size > w->budget)
+        return false;
+    if (!w->compiler)
+        w->compiler = w->t->store->engine->begin();
+    w->budget -= again ? size : 0;
+    w->module = r;
+    w->func = func;
+    return true;
+}
+
 static bool find(struct walk *w, const u8 *pc, bool return_address, struct place *out)
 {
     struct cached *slot = cached(w, pc);
@@ -132,13 +151,11 @@ static bool find(struct walk *w, const u8 *pc, bool return_address, struct place
         return false;
     const struct module *m = r->pub.m;
     const struct compiled *c = &r->pub.compiled;
-    u32 size = m->funcs[func].end - m->funcs[func].start;
-    bool exact = size <= w->budget;
-    w->budget -= exact ? size : 0;
+    bool exact = afford(w, r, func);
     *out = (struct place){
         .module = r,
         .func = func,
-        .site = c->engine->site_of(c, func, pc, return_address, exact),
+        .site = c->engine->site_of(exact ? w->compiler : NULL, c, func, pc, return_address),
         .popped = abi_stack_of(module_func_type(m, func)).args,
     };
     if (return_address)
@@ -240,7 +257,20 @@ static void note(const struct walk *w, const struct place *p)
     t->depth++;
 }
 
-static void walk_stack(struct thread *t)
+static void walk_stack(struct walk *w, struct thread *t)
+{
+    struct place here;
+    if (!start(w))
+        return;
+    while (goes_on(w, t->depth) && find(w, w->pc, w->return_address, &here)) {
+        note(w, &here);
+        if (!pop(w, w->sp + here.site.frame, here.popped))
+            break;
+    }
+    t->cut = w->ended;
+}
+
+static void note_stack(struct thread *t)
 {
     const struct trapped *at = &t->trapped;
     struct walk w = {.t = t, .pc = at->pc, .sp = at->sp, .link = at->link};
@@ -248,15 +278,8 @@ static void walk_stack(struct thread *t)
     t->trapped.fresh = false;
     if (!t->trace)
         t->trace = heap_array(TRACE_MAX, sizeof *t->trace);
-    if (!start(&w))
-        return;
-    struct place here;
-    while (goes_on(&w, t->depth) && find(&w, w.pc, w.return_address, &here)) {
-        note(&w, &here);
-        if (!pop(&w, w.sp + here.site.frame, here.popped))
-            break;
-    }
-    t->cut = w.ended;
+    walk_stack(&w, t);
+    t->store->engine->end(w.compiler);
 }
 
 void thread_forget_frames(struct thread *t)
@@ -272,7 +295,7 @@ u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max)
     if (engine->trace)
         return engine->trace(&t->vm, out, max);
     if (t->trapped.fresh)
-        walk_stack(t);
+        note_stack(t);
     u32 n = t->ntrace < max ? t->ntrace : max;
     for (u32 i = 0; i < n; i++) {
         const struct noted_frame *f = &t->trace[i];

@@ -84,10 +84,11 @@ struct engine {
     // thread->trap telling which.
     status (*call)(const struct compiled *c, const struct vm_func *f, u64 *slots);
 
-    // Machine code: what is known of the place pc in function func. If `exact`, that may mean to
-    // compile the function again; otherwise only the frame is told, as it is at most places.
-    struct code_site (*site_of)(const struct compiled *c, u32 func, const u8 *pc,
-                                bool return_address, bool exact);
+    // Machine code: what is known of the place pc in function func. For that k may compile the
+    // function again, if it is not the one that it was asked about last; without k only the frame
+    // is told, as it is at most places.
+    struct code_site (*site_of)(struct compiler *k, const struct compiled *c, u32 func,
+                                const u8 *pc, bool return_address);
     // Interpreter (NULL for machine code): the frames that were live at the thread's trap,
     // innermost first; how many.
     u32 (*trace)(const struct vm_thread *t, struct trace_frame *out, u32 max);

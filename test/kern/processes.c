@@ -269,9 +269,52 @@ static void services(void)
     EXPECT(nb_handle_close(GOOD(nb_service_create("test/echo", 9))), 0);
 }
 
+// Makes a process that waits for what comes through a channel, and waits for ever.
+static int makes(void)
+{
+    u32 a, b;
+    pair(&a, &b);
+    u32 both[2] = {child("echo", b, NULL), a};
+    EXPECT(nb_channel_send(0, NULL, 0, both, 2, FOREVER), 0);
+    nb_object_wait_many(NULL, 0, FOREVER);
+    return 1;
+}
+
+static int echo(void)
+{
+    return send_word(0, (u32)recv_word(0, FOREVER) + 1) ? 1 : 5;
+}
+
+// Who is killed leaves running what it has made; whose time is up does not.
+static void makers(bool by_limit)
+{
+    struct nebulet_options o = {.privileges = NEBULET_MAY_ALL, .wall_ns = by_limit ? 100 * MS : 0};
+    u32 a, b, got[2];
+    pair(&a, &b);
+    u32 maker = child("makes", b, &o);
+    s64 n = nb_channel_recv(a, NULL, 0, got, 2, NULL, FOREVER);
+    if (!by_limit)
+        EXPECT(nb_process_kill(maker), 0);
+    ENDED(maker, by_limit ? NEBULET_LIMIT : NEBULET_KILLED, 0);
+    EXPECT(nb_handle_close(a), 0);
+    if (by_limit && n == ERR_PEER_CLOSED)
+        return; // it came to nothing before
+    EXPECT(n, 0);
+    if (!by_limit) {
+        EXPECT(send_word(got[1], 41), 0);
+        EXPECT(recv_word(got[1], FOREVER), 42);
+    }
+    ENDED(got[0], by_limit ? NEBULET_LIMIT : NEBULET_EXITED, 5);
+    EXPECT(nb_handle_close(got[1]), 0);
+}
+
 int main(int argc, char **argv)
 {
     own_name = argv[0];
+    if (argc > 1 && !strcmp(argv[1], "makes"))
+        return makes();
+    if (argc > 1 && !strcmp(argv[1], "echo"))
+        return echo();
     if (argc > 1 && !strncmp(argv[1], "takes", 5))
         return takes(argv[1]);
     if (argc > 1 && !strcmp(argv[1], "client"))
@@ -281,6 +324,8 @@ int main(int argc, char **argv)
     ends();
     kills();
     limits();
+    makers(false);
+    makers(true);
     services();
     puts("processes");
     return 0;

@@ -480,6 +480,15 @@ static void mark_instructions(const struct module *m, u32 func, u8 *starts)
     }
 }
 
+// Of the instruction that some code belongs to.
+static u32 offset_of(const struct object *o, u32 func, const u8 *pc)
+{
+    struct compiler *k = fast_engine.begin();
+    u32 offset = fast_engine.site_of(k, &o->c, func, pc, false).offset;
+    fast_engine.end(k);
+    return offset;
+}
+
 // Some places in the function's code, in ascending order: within the body so are the offsets.
 static void offsets_of(const struct object *o, u32 func, const u8 *starts, u32 samples)
 {
@@ -488,7 +497,7 @@ static void offsets_of(const struct object *o, u32 func, const u8 *starts, u32 s
     u32 before = 0, wrong = 0;
     for (u32 i = 0; i < samples; i++) {
         u32 at = f->body + (u32)((u64)(f->end - f->body) * i / samples);
-        u32 offset = fast_engine.site_of(&o->c, func, o->memory + at, false, true).offset;
+        u32 offset = offset_of(o, func, o->memory + at);
         bool ordered = at >= f->epilogue || offset >= before;
         if (offset < in->start || offset >= in->end || !starts[offset] || !ordered)
             wrong++;

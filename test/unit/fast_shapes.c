@@ -680,12 +680,12 @@ static void test_offsets_without_heap(void)
         return;
     CHECK_IS(object_compile(&o, plenty(&o), &e), OK);
     const u8 *pc = o.memory + (o.c.funcs[0].body + o.c.funcs[0].epilogue) / 2;
-    u32 want = fast_engine.site_of(&o.c, 0, pc, false, true).offset, got = 0;
+    u32 want = offset_of(&o, 0, pc), got = 0;
     CHECK_IS(want != 0, true);
     size_t live = test_heap.live;
     for (long k = 0; k < 10000 && got != want; k++) {
         test_heap.left = k;
-        got = fast_engine.site_of(&o.c, 0, pc, false, true).offset;
+        got = offset_of(&o, 0, pc);
         test_heap.left = -1;
         CHECK_IS(got == 0 || got == want, true);
         CHECK_IS(test_heap.live, live);

@@ -219,13 +219,13 @@ static status toy_call(const struct compiled *c, const struct vm_func *f, u64 *s
     return OK;
 }
 
-static struct code_site toy_site_of(const struct compiled *c, u32 func_index, const u8 *pc,
-                                    bool return_address, bool exact)
+static struct code_site toy_site_of(struct compiler *k, const struct compiled *c, u32 func_index,
+                                    const u8 *pc, bool return_address)
 {
     u32 entry = c->funcs[func_index - c->module->nimported_funcs].entry;
     u32 toy = toy_of(c->module, func_index);
     return (struct code_site){
-        .offset = exact ? func_index * 16 + return_address : 0,
+        .offset = k ? func_index * 16 + return_address : 0,
         .frame = pc - c->run < entry + TOY_PROLOGUE ? 0 : toy_frames[toy],
     };
 }
