@@ -120,8 +120,7 @@ bool memory_destroy(struct object *o)
     spin_release(&rt_switch_lock);
     bool gone = plat_shared_free(m->pages);
     if (gone) {
-        if (m->account)
-            account_discharge_memory(m->account, m->bytes, 0);
+        memory_object_forgive(m);
         free_record(m);
     }
     spin_acquire(&rt_switch_lock);
