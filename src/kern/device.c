@@ -63,6 +63,13 @@ static bool drop_memory(struct device *d)
     return !d->dma;
 }
 
+// It is lost: no driver gets the device again, so that is once for each device.
+static void keep_memory(struct device *d)
+{
+    for (struct memory_object *m = d->dma; m; m = m->next_dma)
+        memory_object_forgive(m);
+}
+
 bool device_destroy(struct object *o)
 {
     struct device *d = container_of(o, struct device, object);
@@ -75,6 +82,8 @@ bool device_destroy(struct object *o)
         return false;
     if (stopped)
         taken &= ~(1ull << d->number);
+    else
+        keep_memory(d);
     heap_free(d);
     return true;
 }

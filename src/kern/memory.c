@@ -103,6 +103,13 @@ status memory_object_registers(struct device *d, u32 range, struct memory_object
     return OK;
 }
 
+void memory_object_forgive(struct memory_object *m)
+{
+    if (m->account)
+        account_discharge_memory(m->account, m->bytes, 0);
+    m->account = NULL;
+}
+
 bool memory_destroy(struct object *o)
 {
     struct memory_object *m = container_of(o, struct memory_object, object);
@@ -113,8 +120,7 @@ bool memory_destroy(struct object *o)
     spin_release(&rt_switch_lock);
     bool gone = plat_shared_free(m->pages);
     if (gone) {
-        if (m->account)
-            account_discharge_memory(m->account, m->bytes, 0);
+        memory_object_forgive(m);
         free_record(m);
     }
     spin_acquire(&rt_switch_lock);

@@ -42,6 +42,8 @@ struct mapping {
 // With `device`, in one piece, at an address that it knows (kern/device.h).
 status memory_object_new(struct process *p, struct device *device, u64 bytes,
                          struct memory_object **out);
+// With the lock. Nobody pays for it any more: whoever made it may be gone, and it stays.
+void memory_object_forgive(struct memory_object *m);
 // Those that its registers lie in. NO_RESOURCES, NO_MEMORY, and what the platform says.
 status memory_object_registers(struct device *d, u32 range, struct memory_object **out);
 // INVALID_ARG: alignment, or something is mapped there. OUT_OF_BOUNDS, NO_RESOURCES, NO_MEMORY,

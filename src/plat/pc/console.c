@@ -281,13 +281,6 @@ static bool has_room(void)
     return serial_waiting() + most_of(WRITE_MAX) <= PROGRAMS; // for any call
 }
 
-// As mostly between an interrupt and its driver.
-static inline __attribute__((always_inline)) bool nobody_waits(void)
-{
-    return !__atomic_load_n(&input.watches[0], __ATOMIC_RELAXED) &&
-           !__atomic_load_n(&input.watches[1], __ATOMIC_RELAXED);
-}
-
 static bool wanted(bool write)
 {
     return __atomic_load_n(&input.watches[write], __ATOMIC_RELAXED) &&
@@ -315,9 +308,11 @@ static bool deliver(bool write)
     return any;
 }
 
+// Mostly nobody waits, as between an interrupt and its driver.
 bool console_deliver(void)
 {
-    if (nobody_waits())
+    if (!__atomic_load_n(&input.watches[0], __ATOMIC_RELAXED) &&
+        !__atomic_load_n(&input.watches[1], __ATOMIC_RELAXED))
         return false;
     bool any = deliver(false);
     return deliver(true) || any;
@@ -325,7 +320,7 @@ bool console_deliver(void)
 
 bool console_pending(void)
 {
-    return !nobody_waits() && (wanted(false) || wanted(true));
+    return wanted(false) || wanted(true);
 }
 
 void plat_poll(void)

@@ -111,7 +111,6 @@ int main(int argc, char **argv)
     for (uint32_t i = 0; i < BUFFERS; i++)
         listen_with(i);
     virtio_kick(&in);
-    sip_printf("virtio-net: ready\n");
     for (uint32_t got; got = echo(), frames < most;)
         rest(got);
     sip_printf("virtio-net: %u frames, %u interrupts, %u pauses\n", frames, interrupts, pauses);
