@@ -58,7 +58,7 @@ SRC = $(CORE_SRC) $(HOST_SRC)
 LIB_SRC = $(filter-out src/main/%,$(SRC)) $(wildcard $(CORE_MAIN))
 UNIT_SRC = $(wildcard test/unit/*.c)
 FUZZ_SHARED = test/fuzz/generate.c test/fuzz/reduce.c $(wildcard test/fuzz/*.h)
-FUZZ = build/fuzz/differ build/fuzz/plain build/fuzz/mutate build/asan/fuzz/mutate build/fuzz/decode
+FUZZ = build/fuzz/differ build/fuzz/plain build/fuzz/mutate build/asan/fuzz/mutate build/fuzz/decode build/fuzz/ninep
 C_FILES = $(wildcard $(foreach d,src src/* src/*/*,$d/*.[ch]) test/*/*.[ch] user/*/*.[ch] user/*/*/*.[ch] sdk/*/*.[ch] sdk/*/*/*.[ch] bench/*.[ch] bench/*/*.[ch])
 TOOLS = build/.tools
 
@@ -333,6 +333,11 @@ build/fuzz/decode: test/fuzz/decode.c $(filter-out src/base/slab.c,$(wildcard sr
 	@mkdir -p $(@D)
 	$(call say,CC $@)
 	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $(SANITIZE) -fsanitize=fuzzer $(filter %.c,$^) -o $@
+
+build/fuzz/ninep: test/fuzz/ninep.c $(filter-out src/base/slab.c,$(wildcard src/base/*.[ch] src/fs/ninep.[ch] src/fs/vfs.[ch])) test/unit/heap.h $(wildcard user/svc/memfs/*)
+	@mkdir -p $(@D)
+	$(call say,CC $@)
+	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $(SANITIZE) -fsanitize=fuzzer $(filter-out user/%,$(filter %.c,$^)) -o $@
 
 fuzz: build/nebulet $(FUZZ) ## FUZZ_SECONDS=60: hostile modules, and engines against each other
 	@check/install fuzz

@@ -446,6 +446,8 @@ static enum fs_error walk_names(struct walk *w, const struct piece *names, u16 n
         memcpy(text + used + 2, w->path + names[i].at, names[i].n);
         used += 2 + names[i].n;
     }
+    if (m->next_fid == (u32)NO_FID) // all are used up
+        return die(m);
     *fid = m->next_fid++;
     enum fs_error e = rpc(m, T_WALK, "ddwr", where(w), *fid, n, text, used);
     if (e == E_INTR)

@@ -310,7 +310,7 @@ void process_over(struct process *p)
     kern_release();
 }
 
-SELDOM bool process_destroy(struct object *o)
+bool process_destroy(struct object *o)
 {
     struct process *p = container_of(o, struct process, object);
     if (!p->begun) {
@@ -443,7 +443,7 @@ static u64 kernel_memory(const struct process *p)
     return n + p->nthreads * thread_size() + others * sizeof(struct kthread);
 }
 
-SELDOM void process_info(const struct process *p, struct nebulet_info *out)
+void process_info(const struct process *p, struct nebulet_info *out)
 {
     *out = (struct nebulet_info){
         .cpu_ns = sched_used_ns(p),

@@ -10,7 +10,8 @@
 //   engine=NAME             fast or interp
 //   env.NAME=VALUE          a variable of its environment
 //   dir=GUEST::PATH         a directory of the archive, under the name GUEST; without any dir=, the
-//                           whole archive is there as /
+//                           whole archive is there as /; or a program, which serves it
+//                           (doc/files.md)
 //   dir=                    none at all
 //   name=NAME               its own name, argv[0], instead of the file's
 //   stdin=/PATH             standard input is that file

@@ -361,6 +361,8 @@ static struct node *one_step(struct node *n, const char *name, uint32_t length, 
     if (!is(n, IS_DIRECTORY))
         return NULL;
     *error = NOENT;
+    if (length == 1 && name[0] == '.') // some clients ask for it
+        return n;
     if (length == 2 && !memcmp(name, "..", 2))
         return n->directory.parent ? n->directory.parent : n;
     struct entry *e = *find(n, name, length);
