@@ -25,7 +25,6 @@ enum kind {
     HIGH,      // unary, of the upper half
     PRODUCT,   // insn of both operands' halves, each widened by `extra`
     PRODUCT_HIGH,
-    OTHER,
 };
 
 // What stands in `extra` for an instruction: an index into extras[].
@@ -37,7 +36,7 @@ static const struct row {
     u8 kind, extra;
 } rows[256] = {
 #define ROW(id, kind, insn, extra) [(u8)OP_##id] = {I_##insn, kind, extra},
-#define INTEGER(shape, B, sign_min, EQ)                                                            \
+#define INTEGER(shape, B)                                                                          \
     ROW(shape##_add, BINARY, PADD##B, 0)                                                           \
     ROW(shape##_sub, BINARY, PSUB##B, 0)                                                           \
     ROW(shape##_eq, BINARY, PCMPEQ##B, 0)                                                          \
@@ -85,19 +84,18 @@ static const struct row {
     ROW(shape##_ne, COMPARE, CMP##P, 4)                                                            \
     ROW(shape##_gt, COMPARE_B, CMP##P, 1)                                                          \
     ROW(shape##_ge, COMPARE_B, CMP##P, 2)
-    INTEGER(i8x16, B, , ) INTEGER(i16x8, W, , ) INTEGER(i32x4, D, , ) INTEGER(i64x2, Q, , )
-        NARROWER(i8x16, B) NARROWER(i16x8, W) NARROWER(i32x4, D) SATURATED(i8x16, B) SATURATED(
-            i16x8, W) WIDER(i16x8, i8x16, BW) WIDER(i32x4, i16x8, WD) WIDER(i64x2, i32x4, DQ)
-            FLOATING(f32x4, PS) FLOATING(f64x2, PD) ROW(i64x2_le_s, NEITHER, PCMPGTQ, 0) ROW(
-                i64x2_ge_s, NEITHER_B, PCMPGTQ, 0) ROW(v128_and, BINARY, PAND, 0)
-                ROW(v128_andnot, SWAPPED, PANDN, 0) ROW(v128_or, BINARY, POR, 0) ROW(
-                    v128_xor, BINARY, PXOR, 0) ROW(i8x16_narrow_i16x8_s, BINARY, PACKSSWB, 0)
-                    ROW(i8x16_narrow_i16x8_u, BINARY, PACKUSWB,
-                        0) ROW(i16x8_narrow_i32x4_s, BINARY, PACKSSDW, 0) ROW(i16x8_narrow_i32x4_u,
-                                                                              BINARY, PACKUSDW, 0)
-                        ROW(i16x8_mul, BINARY, PMULLW, 0) ROW(i32x4_mul, BINARY, PMULLD, 0) ROW(
-                            i32x4_dot_i16x8_s, BINARY,
-                            PMADDWD, 0) ROW(i16x8_shl, SHIFT, PSLLW, 1)
+    INTEGER(i8x16, B) INTEGER(i16x8, W) INTEGER(i32x4, D) INTEGER(i64x2, Q) NARROWER(
+        i8x16, B) NARROWER(i16x8, W) NARROWER(i32x4, D) SATURATED(i8x16, B) SATURATED(i16x8, W)
+        WIDER(i16x8, i8x16, BW) WIDER(i32x4, i16x8, WD) WIDER(i64x2, i32x4, DQ) FLOATING(
+            f32x4, PS) FLOATING(f64x2, PD) ROW(i64x2_le_s, NEITHER, PCMPGTQ, 0)
+            ROW(i64x2_ge_s, NEITHER_B, PCMPGTQ, 0) ROW(v128_and, BINARY, PAND, 0) ROW(
+                v128_andnot, SWAPPED, PANDN, 0) ROW(v128_or, BINARY, POR, 0)
+                ROW(v128_xor, BINARY, PXOR, 0) ROW(i8x16_narrow_i16x8_s, BINARY, PACKSSWB, 0) ROW(
+                    i8x16_narrow_i16x8_u, BINARY, PACKUSWB,
+                    0) ROW(i16x8_narrow_i32x4_s, BINARY, PACKSSDW,
+                           0) ROW(i16x8_narrow_i32x4_u, BINARY, PACKUSDW, 0)
+                    ROW(i16x8_mul, BINARY, PMULLW, 0) ROW(i32x4_mul, BINARY, PMULLD, 0)
+                        ROW(i32x4_dot_i16x8_s, BINARY, PMADDWD, 0) ROW(i16x8_shl, SHIFT, PSLLW, 1)
                             ROW(i16x8_shr_s, SHIFT, PSRAW, 1) ROW(i16x8_shr_u, SHIFT, PSRLW, 1) ROW(
                                 i32x4_shl, SHIFT, PSLLD, 2) ROW(i32x4_shr_s, SHIFT, PSRAD, 2)
                                 ROW(i32x4_shr_u, SHIFT, PSRLD, 2) ROW(i64x2_shl, SHIFT, PSLLQ, 3)
@@ -1148,6 +1146,5 @@ void simd(struct fast *f)
     case NOT_SAME:
     case COMPARE:
     case COMPARE_B: with_two(f, row); break;
-    case OTHER: break;
     }
 }
