@@ -38,10 +38,11 @@ static struct bucket *bucket_of(const u8 *name, u32 n)
     return b;
 }
 
+// One whose other end is gone already is about to go: its queue is taken apart a little at a time.
 static struct service *find(const u8 *name, u32 n)
 {
     struct service *s = bucket_of(name, n)->services;
-    while (s && (s->length != n || memcmp(s->name, name, n)))
+    while (s && (s->length != n || memcmp(s->name, name, n) || !s->entrance->peer))
         s = s->next;
     return s;
 }

@@ -43,6 +43,21 @@ done
 run_within 200 run --engine "$ENGINE" --max-time 60 "$GUESTS/hello.wasm"
 exits 0
 
+# One write of 1 GiB to a file, which is not all there when time is up.
+wat saves <<'END'
+(module (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 20)
+  (func $save (export "_start") (local $i i32)
+    (loop (i32.store (i32.mul (local.get $i) (i32.const 8)) (i32.const 65536))
+      (i32.store offset=4 (i32.mul (local.get $i) (i32.const 8)) (i32.const 1048576))
+      (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1024))))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1024) (i32.const 16384)))))
+END
+run_within 200 run --engine "$ENGINE" --max-time 0.02 saves.wasm
+exits 134
+[ "$(stat -c %s out)" -lt 1000000000 ] || fail "1 GiB was written in 20 ms"
+rm out
+
 # One write that the console takes minutes for, and that nobody reads; others run meanwhile.
 wat pours <<'END'
 (module (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))

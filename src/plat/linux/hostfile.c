@@ -18,6 +18,7 @@
 
 #include "base/fmt.h"
 #include "base/heap.h"
+#include "base/lookup.h"
 #include "plat/linux/hostfile.h"
 #include "plat/plat.h"
 
@@ -301,7 +302,7 @@ static ssize_t read_here(struct host_file *h, const struct vfs_iov *v, u32 n)
     return read_plain(h, v, n);
 }
 
-static enum fs_error host_read(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
+static enum fs_error read_once(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
                                u64 *done)
 {
     struct host_file *h = host_file(f);
@@ -353,7 +354,7 @@ static ssize_t write_here(struct host_file *h, const struct vfs_iov *v, u32 n)
     return write_plain(h, v, n);
 }
 
-static enum fs_error host_write(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
+static enum fs_error write_once(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
                                 u64 *done)
 {
     struct host_file *h = host_file(f);
@@ -361,6 +362,66 @@ static enum fs_error host_write(struct vfs_file *f, const struct vfs_iov *v, u32
         offset == VFS_HERE ? write_here(h, v, n) : pwritev(h->fd, iovec(v), (int)n, (off_t)offset);
     *done = (u64)put;
     return host_check(put);
+}
+
+// --- Much, which nothing would interrupt in a system call, goes in pieces: of a regular file all
+// of it, of another only one.
+typedef enum fs_error move_fn(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
+                              u64 *done);
+enum { MOVE_MOST = 1 << 20 };
+
+static bool is_much(const struct vfs_iov *v, u32 n)
+{
+    u64 size = 0;
+    for (u32 i = 0; i < n; i++)
+        size += v[i].n;
+    return size > MOVE_MOST;
+}
+
+static enum fs_error move_pieces(move_fn *move, struct vfs_file *f, const struct vfs_iov *v, u32 n,
+                                 u64 offset, u64 *done)
+{
+    enum fs_error e = E_SUCCESS;
+    size_t at = 0;
+    *done = 0;
+    while (n && !e) {
+        if (at == v->n) {
+            v++, n--, at = 0;
+            continue;
+        }
+        u64 got = 0, from = offset == VFS_HERE ? offset : offset + *done;
+        struct vfs_iov part = {v->p + at, v->n - at < MOVE_MOST ? v->n - at : MOVE_MOST};
+        if ((e = move(f, &part, 1, from, &got)))
+            break;
+        *done += got;
+        at += got;
+        if (got < part.n || f->type != VFS_REGULAR_FILE)
+            break;
+        if (look_up())
+            e = E_INTR;
+    }
+    return e == E_INTR || !*done ? e : E_SUCCESS;
+}
+
+static enum fs_error move_all(move_fn *move, struct vfs_file *f, const struct vfs_iov *v, u32 n,
+                              u64 offset, u64 *done)
+{
+    bool socket = f->type == VFS_SOCKET_DGRAM || f->type == VFS_SOCKET_STREAM;
+    if (socket || !is_much(v, n))
+        return move(f, v, n, offset, done);
+    return move_pieces(move, f, v, n, offset, done);
+}
+
+static enum fs_error host_read(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
+                               u64 *done)
+{
+    return move_all(read_once, f, v, n, offset, done);
+}
+
+static enum fs_error host_write(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset,
+                                u64 *done)
+{
+    return move_all(write_once, f, v, n, offset, done);
 }
 
 static enum fs_error host_seek(struct vfs_file *f, s64 offset, enum vfs_whence whence,
