@@ -107,8 +107,8 @@ int main(int argc, char **argv)
     for (uint32_t i = 0; i < BUFFERS; i++)
         listen_with(i);
     virtio_kick(&in);
-    while (frames < most)
-        rest(echo());
+    for (uint32_t got = echo(); frames < most; got = echo())
+        rest(got);
     sip_printf("virtio-net: %u frames, %u interrupts, %u pauses\n", frames, interrupts, pauses);
     return 0;
 }
