@@ -47,15 +47,11 @@ static void send_back(uint32_t buffer, uint32_t bytes)
 }
 
 // Buffers of frames that are out wait until there are many: the device wants a word for each batch.
-// If half of them are out and it had not been asked to say when they are done, a slow one could
-// have all of them, and nothing to receive into that would ever wake this.
 static void reclaim(void)
 {
     uint32_t buffer, bytes;
-    do
-        while (virtio_take(&out, &buffer, &bytes))
-            listen_with(buffer);
-    while (!virtio_arm(&out, BUFFERS / 2));
+    while (virtio_take(&out, &buffer, &bytes))
+        listen_with(buffer);
     virtio_kick(&in);
 }
 
@@ -106,12 +102,12 @@ int main(int argc, char **argv)
     virtio_memory(&device, &memory, window, sizeof window);
     virtio_queue(&device, &in, 0, BUFFERS, &memory, 0);
     virtio_queue(&device, &out, 1, BUFFERS, &memory, RINGS / 2);
-    virtio_arm(&out, BUFFERS / 2);
+    virtio_arm(&out, BUFFERS); // what is out is looked for when something comes in
     virtio_ready(&device);
     for (uint32_t i = 0; i < BUFFERS; i++)
         listen_with(i);
     virtio_kick(&in);
-    for (uint32_t got; got = echo(), frames < most;)
+    for (uint32_t got = echo(); frames < most; got = echo())
         rest(got);
     sip_printf("virtio-net: %u frames, %u interrupts, %u pauses\n", frames, interrupts, pauses);
     return 0;
