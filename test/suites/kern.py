@@ -125,7 +125,7 @@ def run_watched(command, late=None, limit=300):
 def take_blame(result, waited):
     """The result without what it blames the machine for, which must be true."""
     blamed = sum(int(us) for us in BLAME.findall(result.err))
-    if blamed > waited:
+    if blamed > waited * 1.25:  # looked at every 20 ms, it is less than it was
         raise base.Failed(f"it blames the machine for {blamed} us, which kept it waiting for {waited} "
                           f"us\n{base.excerpt(result.out + result.err)}")
     return base.Result(result.code, result.out, BLAME.sub(b"", result.err))
