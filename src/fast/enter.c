@@ -37,6 +37,32 @@ static void take_results(const struct arch_call *call, const struct functype *t,
     }
 }
 
+// What goes to the stack may be more than is there of it. Large ones only: the rest of what is
+// ready (READY of rt/thread.c) is for C.
+enum { STACK_READY = 2048 };
+
+struct room {
+    struct vm_thread *thread;
+    size_t bytes;
+    bool is_there;
+};
+
+static void make_room(void *argument)
+{
+    struct room *room = argument;
+    arch_ready(room->thread, room->bytes);
+    room->is_there = true;
+}
+
+static bool room_for(struct vm_thread *t, struct abi_stack area)
+{
+    struct room room = {t, (size_t)area.args + area.results + STACK_READY, false};
+    if (room.bytes <= 2 * STACK_READY)
+        return true;
+    arch_protect(t, make_room, &room);
+    return room.is_there;
+}
+
 status fast_call(const struct compiled *c, const struct vm_func *f, u64 *slots)
 {
     const struct functype *t = module_func_type(c->module, f->index);
@@ -61,7 +87,7 @@ status fast_call(const struct compiled *c, const struct vm_func *f, u64 *slots)
         place_argument(&call, abi_next(&abi, t->types[i]), slot, n);
         value += n;
     }
-    status s = arch_enter(&call) ? ERR_TRAP : OK;
+    status s = !room_for(f->vm->thread, area) || arch_enter(&call) ? ERR_TRAP : OK;
     if (!s)
         take_results(&call, t, slots);
     if (call.stack != inline_cells)

@@ -26,13 +26,17 @@ static void jump_to(struct fast *f, struct ctl *c)
         chain_add(f, c, x64_jmp(&f->a));
 }
 
+// What an edge takes besides its values: all registers stored and loaded, and the jump; and a
+// value: a vector constant out of line (vector_to_reg), stored.
+enum { EDGE_BYTES = 1024, EDGE_VALUE_BYTES = 64 };
+
 // An edge to c out of line, from the present state, which stays as it is.
 static void cold_edge(struct fast *f, struct ctl *c, u8 *site)
 {
     struct regs saved;
     regs_save(f, &saved, ~0u);
     u32 id = label_id(f, c);
-    struct cold *cold = cold_begin(f, site, 1024 + (size_t)c->arity * 32);
+    struct cold *cold = cold_begin(f, site, EDGE_BYTES + (size_t)c->arity * EDGE_VALUE_BYTES);
     if (!cold)
         return;
     conform(f, c);

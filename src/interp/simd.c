@@ -14,8 +14,9 @@ void interp_upper(struct vmctx *vm, u64 *locals, const u64 *first, const struct 
     if (end > t->upper_ready) {
         enum { TABLES = VM_CELLS * sizeof(u64) / 512 };
         u64 *ready = (u64 *)ALIGN_UP((uintptr_t)end, (uintptr_t)ARCH_PAGE);
-        if (t->upper_ready == t->cells)
+        if (!t->upper_paid)
             rt_pay_stack(vm, TABLES);
+        t->upper_paid = true;
         rt_pay_stack(vm, (size_t)((u8 *)ready - (u8 *)t->upper_ready));
         arch_touch(t->upper_ready + VM_CELLS, end + VM_CELLS);
         t->upper_ready = ready;

@@ -130,7 +130,8 @@ struct vm_thread {
     u64 *cells_ready, *frames_ready; // the interpreter's cells are there up to the first, and from
                                      // the second on,
     u64 *upper_ready; // and up to this one the upper halves, which v128 has VM_CELLS cells behind
-                      // the lower ones
+                      // the lower ones, and whose page tables
+    bool upper_paid;  // are paid
 };
 #define VM_CELLS (1u << 20)
 // A host function may use so much of the stack,

@@ -13,6 +13,49 @@ DIFFER = base.ROOT / "build/fuzz/differ"
 BUILT = base.ROOT / "build/fuzz/regress"
 
 
+def vectors_on_an_edge():
+    """An edge out of line that carries many vector constants, and all registers with them."""
+    n = 221
+    types = " ".join(["v128"] * n)
+    constants = "".join(f"(v128.const i64x2 {i * 0x123456789abcdef % 2**64} {i * 0x3123456789abcdef % 2**64})"
+                        for i in range(1, n + 1))
+    names = [(f"${outer}{i}", f"${inner}{i}", kind) for outer, inner, kind, many in
+             (("a", "b", "i64", 8), ("x", "y", "f64", 11)) for i in range(many)]
+    local = "".join(f"(local {a} {kind})(local {b} {kind})" for a, b, kind in names)
+
+    def counts(which, times):
+        return "".join(f"(local.set {n[which]} ({n[2]}.add (local.get {n[which]}) ({n[2]}.const 1)))"
+                       for n in names) * times
+
+    return f"""(module (func (export "f0") (param i32) (result i64) {local}
+        {counts(0, 60)} (block (result {types})
+            (loop {counts(1, 4)} {constants} local.get 0 br_if 1 {"drop " * n}) {constants})
+        {"drop " * (n - 1)} i64x2.extract_lane 0 {counts(0, 1)}))"""
+
+
+def vector_results():
+    """As many results as there may be."""
+    return f"""(module (func $f (result {"v128 " * 1000}) {"v128.const i64x2 1 2 " * 1000})
+        (func (export "f0") (result i64) call $f {"drop " * 999} i64x2.extract_lane 1))"""
+
+
+def long_code():
+    """Of the shortest instruction that makes the most code."""
+    return f"""(module (func (export "f0") (param i32) (result i32)
+        local.get 0 i8x16.splat {"i8x16.popcnt " * 40000} i32x4.extract_lane 0))"""
+
+
+GENERATED = {"vectors_on_an_edge": vectors_on_an_edge, "vector_results": vector_results,
+             "long_code": long_code}
+
+
+def run_generated(name):
+    BUILT.mkdir(parents=True, exist_ok=True)
+    source = BUILT / f"{name}.wat"
+    source.write_text(GENERATED[name]())
+    run_regression(source)
+
+
 def run_regression(source):
     wasm = BUILT / (source.stem + ".wasm")
     batch = wasm.with_suffix(".batch")
@@ -32,3 +75,5 @@ def cases(_bench):
     BUILT.mkdir(parents=True, exist_ok=True)
     for source in sorted(SOURCES.glob("*.wat")):
         yield base.Case(source.stem, "", lambda s=source: run_regression(s))
+    for name in GENERATED:
+        yield base.Case(name, "", lambda n=name: run_generated(n))
