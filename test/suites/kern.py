@@ -51,7 +51,7 @@ def build(source, *flags):
 # --- Time
 # A program that finds something late cannot know whose fault that was: the machine may have kept all
 # of it from running. So it says for how much it blames the machine (test/kern/nebulet.h), and that
-# must not be more than Linux says it did. On a machine that is not busy nothing is forgiven.
+# must not be more than twice what Linux says it did. On a machine that is not busy nothing is forgiven.
 BLAME = re.compile(rb"[^\n]*: blames the machine for (\d+) us\n")
 
 
@@ -125,7 +125,7 @@ def run_watched(command, late=None, limit=300):
 def take_blame(result, waited):
     """The result without what it blames the machine for, which must be true."""
     blamed = sum(int(us) for us in BLAME.findall(result.err))
-    if blamed > waited * 1.25:  # looked at every 20 ms, it is less than it was
+    if blamed > waited * 2:  # not all is seen: not the last 20 ms, not waits for QEMU's own lock
         raise base.Failed(f"it blames the machine for {blamed} us, which kept it waiting for {waited} "
                           f"us\n{base.excerpt(result.out + result.err)}")
     return base.Result(result.code, result.out, BLAME.sub(b"", result.err))
