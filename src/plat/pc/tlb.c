@@ -61,21 +61,19 @@ static bool owes_answer(const struct cpu *c, u64 number, bool tables)
            (tables || !__atomic_load_n(&c->idle, __ATOMIC_SEQ_CST));
 }
 
-static u64 last_asked(const struct cpu *c)
-{
-    return __atomic_load_n(&c->flush_asked, __ATOMIC_RELAXED);
-}
-
+// Who waits does so for the number of its own request: whoever has asked since may not have sent
+// the interrupt yet, and be kept from it by who waits here.
 void tlb_flush_others(bool tables)
 {
     u32 n = plat_cpu_count();
+    u64 numbers[CPUS_MAX] = {0};
     for (u32 i = 0; i < n; i++)
         if (asked(smp_cpu(i)))
-            __atomic_fetch_add(&smp_cpu(i)->flush_asked, 1, __ATOMIC_SEQ_CST);
+            numbers[i] = __atomic_add_fetch(&smp_cpu(i)->flush_asked, 1, __ATOMIC_SEQ_CST);
     for (u32 i = 0; i < n; i++)
-        if (owes_answer(smp_cpu(i), last_asked(smp_cpu(i)), tables))
+        if (owes_answer(smp_cpu(i), numbers[i], tables))
             apic_send(smp_cpu(i)->apic_id, VECTOR_FLUSH);
     for (u32 i = 0; i < n; i++)
-        for (u64 number = last_asked(smp_cpu(i)); owes_answer(smp_cpu(i), number, tables);)
+        while (owes_answer(smp_cpu(i), numbers[i], tables))
             answer_between();
 }
