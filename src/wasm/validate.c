@@ -540,7 +540,6 @@ static void fill_body(const struct validator *v, const struct functype *t, struc
         .max_depth = v->max_depth,
         .calls = v->calls,
         .simd = v->simd,
-        .simd_offset = v->simd_offset,
         .zero = v->zero,
         .branches = v->branches.at,
         .nbranches = v->branches.count,
@@ -562,7 +561,6 @@ status validate_body(struct validator *v, const struct module *m, u32 func, u32 
     v->want = want;
     v->end = m->bytes + f->end;
     v->simd = false;
-    v->simd_offset = 0;
     v->poll = module_polls(m, func) ? BRANCH_POLL : 0;
     struct reader r = {m->bytes + f->start, v->end, m->bytes, e};
     v->pc = r.p;

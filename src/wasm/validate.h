@@ -56,7 +56,6 @@ struct body {
     u32 max_depth;   // nesting of blocks at its deepest, the function's own included: at least 1
     bool calls;      // as in loop_note, for the whole body
     bool simd;       // uses v128 anywhere, types of locals included
-    u32 simd_offset; // byte offset in the module of the first such use
     const u64 *zero; // bit i set: local i (not a parameter) may be read before it is written
     struct branch *branches;
     u32 nbranches;

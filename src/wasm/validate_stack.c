@@ -50,8 +50,6 @@ static u8 *underflow(struct validator *v, const char *expected)
 
 void note_simd(struct validator *v)
 {
-    if (!v->simd)
-        v->simd_offset = (u32)(v->pc - v->m->bytes);
     v->simd = true;
 }
 

@@ -70,7 +70,6 @@ struct validator {
     u64 total_locals;
     bool memory;
     bool calls, simd;
-    u32 simd_offset;
     VEC(u8) locals;
     VEC(u64) bits;
     VEC(u16) inits; // locals initialized in the open frames, in order
