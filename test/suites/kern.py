@@ -52,7 +52,24 @@ def build(source, *flags):
 # A program that finds something late cannot know whose fault that was: the machine may have kept all
 # of it from running. So it says for how much it blames the machine (test/kern/nebulet.h), and that
 # must not be more than twice what Linux says it did. On a machine that is not busy nothing is forgiven.
+# Not all that a machine does can be seen, so a program that was late is tried again: what is our fault is late
+# every time. (`boot` has the same programs where time is the number of instructions; there nothing is tried twice.)
+TRIES = 3
 BLAME = re.compile(rb"[^\n]*: blames the machine for (\d+) us\n")
+
+
+class Late(base.Failed):
+    """Later than allowed, and not by what is known of the machine."""
+
+
+def often(measure):
+    """What it returns, in the first of TRIES that was not late."""
+    for tried in range(1, TRIES + 1):
+        try:
+            return measure()
+        except Late:
+            if tried == TRIES:
+                raise
 
 
 def children(pid):
@@ -126,8 +143,8 @@ def take_blame(result, waited):
     """The result without what it blames the machine for, which must be true."""
     blamed = sum(int(us) for us in BLAME.findall(result.err))
     if blamed > waited * 2:  # not all is seen: not the last 20 ms, not waits for QEMU's own lock
-        raise base.Failed(f"it blames the machine for {blamed} us, which kept it waiting for {waited} "
-                          f"us\n{base.excerpt(result.out + result.err)}")
+        raise Late(f"it blames the machine for {blamed} us, which kept it waiting for {waited} us\n"
+                   + base.excerpt(result.out + result.err))
     return base.Result(result.code, result.out, BLAME.sub(b"", result.err))
 
 
@@ -201,8 +218,8 @@ def run_parking(bench, command, engine, cpus, source, limit=300):
             os.close(outlet)
     take_blame(base.Result(code, out, err), waits.us()).check(0, b"", b"")
     if late[-1] > SOON:
-        raise base.Failed(f"an answer came after {late[-1] * 1000:.1f} ms, half of them within "
-                          f"{late[len(late) // 2] * 1000:.1f} ms")
+        raise Late(f"an answer came after {late[-1] * 1000:.1f} ms, half of them within "
+                   f"{late[len(late) // 2] * 1000:.1f} ms")
 
 
 # --- keeps.c: what a hostile guest makes the kernel keep is what it was given, and no more
@@ -273,8 +290,9 @@ def programs(bench, command):
         for engine in bench.engines:
             for cpus in CPUS:
                 yield base.Case(f"{source.stem}, {cpus} CPU{'s' if cpus > 1 else ''}", engine,
-                                lambda e=engine, c=cpus, s=source: SPECIAL.get(s.stem, run_program)(
-                                    bench, command, e, c, s, *MORE.get((s.stem, command), [])))
+                                lambda e=engine, c=cpus, s=source: often(
+                                    lambda: SPECIAL.get(s.stem, run_program)(
+                                        bench, command, e, c, s, *MORE.get((s.stem, command), []))))
 
 
 def cases(bench):
