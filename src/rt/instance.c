@@ -8,6 +8,7 @@
 #include "base/fmt.h"
 #include "base/lookup.h"
 #include "arch/arch.h"
+#include "wasm/leb.h"
 #include "wasm/runtime.h"
 
 struct store *vm_store(const struct vmctx *vm)
@@ -190,6 +191,32 @@ static void make_refs(struct instance *in)
     }
 }
 
+// Of integers.
+static u64 compute(const struct instance *in, const u8 *p)
+{
+    u64 stack[MAX_CONST_DEPTH], *sp = stack - 1;
+    for (;;) {
+        u8 op = *p++;
+        switch (op) {
+        case OP_i32_const: *++sp = (u32)leb_s32(&p); continue;
+        case OP_i64_const: *++sp = leb_s64(&p); continue;
+        case OP_global_get: *++sp = vm_global(&in->vm, leb_u32(&p))->i64; continue;
+        case OP_end: return *sp;
+        default: break;
+        }
+        sp--;
+        switch (op) {
+        case OP_i32_add: sp[0] = (u32)(sp[0] + sp[1]); break;
+        case OP_i32_sub: sp[0] = (u32)(sp[0] - sp[1]); break;
+        case OP_i32_mul: sp[0] = (u32)(sp[0] * sp[1]); break;
+        case OP_i64_add: sp[0] += sp[1]; break;
+        case OP_i64_sub: sp[0] -= sp[1]; break;
+        case OP_i64_mul: sp[0] *= sp[1]; break;
+        default: break;
+        }
+    }
+}
+
 static union vm_global evaluate(const struct instance *in, const struct constexpr_ *x)
 {
     union vm_global v = {.v128 = {0}};
@@ -203,6 +230,7 @@ static union vm_global evaluate(const struct instance *in, const struct constexp
     case CONST_GLOBAL: v = *vm_global(&in->vm, x->index); break;
     case CONST_REF_NULL: break;
     case CONST_REF_FUNC: v.ref = (u64)(uintptr_t)vm_funcref(&in->vm, x->index); break;
+    case CONST_CODE: v.i64 = compute(in, x->code); break;
     }
     return v;
 }

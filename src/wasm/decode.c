@@ -226,7 +226,7 @@ static void const_global(struct decode *d, struct constexpr_ *c, const u8 *at)
 {
     struct module *m = d->m;
     c->kind = CONST_GLOBAL;
-    c->index = read_index(d, m->nimported_globals, "global");
+    c->index = read_index(d, m->nglobals, "global");
     if (!read_ok(&d->r))
         return;
     c->type = m->globals[c->index].type;
@@ -273,29 +273,55 @@ static void const_op(struct decode *d, struct constexpr_ *c, u32 op, const u8 *a
     }
 }
 
-// 2.0: exactly one constant instruction. Several are read as such, since each is constant, and
-// leave too many values.
+// The type of both operands and of the result, or 0: no arithmetic.
+static u8 const_arithmetic(u32 op)
+{
+    switch (op) {
+    case OP_i32_add:
+    case OP_i32_sub:
+    case OP_i32_mul: return TYPE_I32;
+    case OP_i64_add:
+    case OP_i64_sub:
+    case OP_i64_mul: return TYPE_I64;
+    default: return 0;
+    }
+}
+
 static void read_constexpr(struct decode *d, struct constexpr_ *c, u8 type)
 {
     struct reader *r = &d->r;
     const u8 *start = r->p;
-    u32 values = 0;
-    for (; read_goes_on(r, values); values++) {
+    u8 types[MAX_CONST_DEPTH];
+    u32 ops = 0, n = 0;
+    for (;; ops++) {
         const u8 *at = r->p;
         u32 op = read_op(r);
         if (op == OP_end || !read_ok(r))
             break;
-        *c = (struct constexpr_){0};
-        const_op(d, c, op, at);
+        u8 both = const_arithmetic(op);
+        if (ops == MAX_CONST_OPS || (n == MAX_CONST_DEPTH && !both)) {
+            read_error(r, ERR_INVALID, start, "constant expression too large");
+        } else if (!both) {
+            *c = (struct constexpr_){0};
+            const_op(d, c, op, at);
+            types[n++] = c->type;
+        } else if (n < 2 || types[n - 1] != both || types[n - 2] != both) {
+            read_error(r, ERR_INVALID, at, "type mismatch: %02x takes two operands of type %s", op,
+                       valtype_text(both));
+        } else {
+            n--;
+        }
     }
     if (!read_ok(r))
         return;
-    if (values != 1)
+    if (n != 1)
         read_error(r, ERR_INVALID, start,
-                   "type mismatch: constant expression leaves %u values, expected 1", values);
-    else if (c->type != type)
+                   "type mismatch: constant expression leaves %u values, expected 1", n);
+    else if (types[0] != type)
         read_error(r, ERR_INVALID, start, "type mismatch: constant expression is %s, expected %s",
-                   valtype_text(c->type), valtype_text(type));
+                   valtype_text(types[0]), valtype_text(type));
+    if (ops > 1)
+        *c = (struct constexpr_){.kind = CONST_CODE, .type = type, .code = start};
 }
 
 // Imports and own definitions ---------------------------------------------------------------------
@@ -454,12 +480,12 @@ static void read_global_section(struct decode *d, u32 size)
     u32 n = read_count(&d->r, 3, MAX_GLOBALS - m->nglobals, "globals");
     m->globals = extend(d, m->globals, m->nglobals, n, sizeof *m->globals);
     m->global_init = take(d, n, sizeof *m->global_init);
-    for (u32 i = 0; i < n && read_goes_on(&d->r, i); i++) {
-        struct global_type *g = &m->globals[m->nglobals + i];
+    for (u32 i = 0; i < n && read_goes_on(&d->r, i);
+         i++, m->nglobals++) { // an initial value can be one before it
+        struct global_type *g = &m->globals[m->nglobals];
         *g = read_global_type(d);
         read_constexpr(d, &m->global_init[i], g->type);
     }
-    m->nglobals += n;
 }
 
 // Exports and start -------------------------------------------------------------------------------

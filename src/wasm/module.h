@@ -41,14 +41,15 @@ struct global_type {
     bool mutable;
 };
 
-// A constant expression. 2.0 has one instruction and `end`.
+// A constant expression: its only instruction, or CONST_CODE.
 struct constexpr_ {
-    enum { CONST_VALUE, CONST_GLOBAL, CONST_REF_NULL, CONST_REF_FUNC } kind;
+    enum { CONST_VALUE, CONST_GLOBAL, CONST_REF_NULL, CONST_REF_FUNC, CONST_CODE } kind;
     u8 type;   // of the result
     u32 index; // of the global or the function
     union {
         u64 bits; // i32 zero-extended, floats as their bits
         u8 v128[16];
+        const u8 *code; // in the module, up to `end`: integers of MAX_CONST_DEPTH operands at most
     };
 };
 

@@ -52,6 +52,8 @@ enum limit {
     MAX_PARAMS = 1000,
     MAX_RESULTS = 1000,
     MAX_BR_TABLE = 65520,
+    MAX_CONST_OPS = 1000, // of a constant expression of several instructions, and how many operands
+    MAX_CONST_DEPTH = 64, // may wait in it; ours alone
     MAX_STACK = 500000, // operands of one body; ours alone: calls with 1000 results pile up faster
                         // than bytes are read
     MAX_NAME = 100000,

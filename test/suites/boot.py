@@ -407,7 +407,7 @@ def spec_suite(bench, engine, folder, simd):
                if str(s.relative_to(folder)).startswith("simd") == simd]
     result = bench.nebulet("wast", "--boot", "--engine", engine, *scripts, limit=300)
     linux = bench.nebulet("wast", "--engine", engine, *scripts, limit=300)
-    counts = base.parse_counts(result.out.decode("utf-8", "backslashreplace"))
+    counts = spec.counts_of(result.out)
     if counts is None or result.out != linux.out:
         raise base.Failed(base.difference("stdout", linux.out, result.out))
     counts.note = "text format"

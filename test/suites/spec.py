@@ -3,14 +3,29 @@
 
 A case is one script; it counts as many tests as the script has commands, and the sum must be right:
 a runner that loses commands would otherwise look as if it passed. Modules in the text format are
-skipped, for Nebulet has no parser for it. The SIMD scripts' modules are validated only.
+skipped, for Nebulet has no parser for it.
 """
 import json
+import re
 
 from . import base
 
 HOW = ("convert each NAME.wast of the official testsuite with wast2json to NAME/NAME.json with its "
        ".wasm files beside it (the SIMD scripts in a folder simd)")
+
+# Lines of 2.0's scripts that 3.0 says the opposite of: a constant expression may use globals that are not imported.
+NEWER = ["data.wast:89", "data.wast:93", "elem.wast:171", "elem.wast:175", "global.wast:352", "global.wast:356"]
+
+
+def counts_of(out):
+    """What `nebulet wast` says at its end, with what 3.0 says the opposite of."""
+    text = out.decode("utf-8", "backslashreplace")
+    counts = base.parse_counts(text)
+    for place in NEWER if counts else ():
+        newer = len(re.findall(rf"(?m)^{place}: expected .*, but the module is valid$", text))
+        counts.failed -= newer
+        counts.passed += newer
+    return counts
 
 
 def is_text(command):
@@ -20,7 +35,7 @@ def is_text(command):
 def run_script(bench, engine, script):
     commands = json.loads(script.read_bytes())["commands"]
     result = bench.nebulet("wast", "--engine", engine, script, limit=300)
-    counts = base.parse_counts(result.out.decode("utf-8", "backslashreplace"))
+    counts = counts_of(result.out)
     if counts is None:
         raise base.Failed(f"no counts in the last line, exit code {result.code}\n"
                           + base.excerpt(result.out + result.err))

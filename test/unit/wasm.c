@@ -446,6 +446,55 @@ static void test_refs_and_layout(void)
     CHECK(l->size == l->refs + 3 * sizeof(struct vm_func));
 }
 
+static status global_of(u8 type, const u8 *code, size_t n)
+{
+    static u8 content[4096];
+    put_header(&file);
+    SECTION(&file, 2, 1, 1, 'm', 1, 'g', 3, I32, 0);
+    u8 start[] = {2, I32, 0, 0x23, 0, END, type, 0};
+    memcpy(content, start, sizeof start);
+    memcpy(content + sizeof start, code, n);
+    put_section(&file, 6, content, sizeof start + n);
+    return decode();
+}
+#define GLOBAL(type, ...)                                                                          \
+    global_of(type, (const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}))
+
+// Integers, also of globals before this one, imported or not; within bounds.
+static void test_constant_expressions(void)
+{
+    CHECK(GLOBAL(I32, 0x23, 0, 0x23, 1, 0x6a, 0x41, 3, 0x6c, END) == OK);
+    CHECK(m->global_init[0].kind == CONST_GLOBAL && m->global_init[1].kind == CONST_CODE);
+    CHECK(GLOBAL(I64, 0x42, 1, 0x42, 2, 0x7d, END) == OK);
+    CHECK(GLOBAL(I32, 0x23, 2, END) == ERR_INVALID && str_eq(e.text, "unknown global 2"));
+    CHECK(GLOBAL(I32, 0x41, 1, 0x6a, END) == ERR_INVALID &&
+          str_eq(e.text, "type mismatch: 6a takes two operands of type i32"));
+    CHECK(GLOBAL(I32, 0x41, 1, 0x42, 1, 0x6a, END) == ERR_INVALID);
+    CHECK(GLOBAL(I32, 0x42, 1, 0x42, 1, 0x7c, END) == ERR_INVALID &&
+          str_eq(e.text, "type mismatch: constant expression is i64, expected i32"));
+    CHECK(GLOBAL(I32, 0x41, 1, 0x41, 1, 0x6d, END) == ERR_INVALID); // a division
+    u8 code[3 * MAX_CONST_OPS], *p = code;
+    for (u32 i = 0; i < MAX_CONST_DEPTH; i++, *p++ = 0x41, *p++ = 1)
+        ;
+    for (u32 i = 1; i < MAX_CONST_DEPTH; i++)
+        *p++ = 0x6a;
+    *p++ = END;
+    CHECK(global_of(I32, code, (size_t)(p - code)) == OK);
+    p = code;
+    for (u32 i = 0; i <= MAX_CONST_DEPTH; i++, *p++ = 0x41, *p++ = 1)
+        ;
+    CHECK(global_of(I32, code, (size_t)(p - code)) == ERR_INVALID &&
+          str_eq(e.text, "constant expression too large"));
+    p = code;
+    for (u32 i = 0; i <= MAX_CONST_OPS / 2; i++, *p++ = 0x41, *p++ = 1)
+        if (i > 1)
+            *p++ = 0x6a;
+    *p++ = 0x6a;
+    *p++ = END;
+    CHECK(global_of(I32, code, (size_t)(p - code)) == ERR_INVALID &&
+          str_eq(e.text, "constant expression too large"));
+}
+
 static void test_names(void)
 {
     struct bytes s = {0};
@@ -668,6 +717,7 @@ int main(void)
     test_body_errors();
     test_exports();
     test_refs_and_layout();
+    test_constant_expressions();
     test_names();
     test_custom_sections();
     test_deep_nesting();
