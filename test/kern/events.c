@@ -100,7 +100,8 @@ static void closed(void)
 static void timers(void)
 {
     u32 t = GOOD(nb_timer_create());
-    EXPECT(nb_timer_set(t, now() + 3600000 * (u64)MS, 0), 0); // far away: a machine may stand still for long
+    EXPECT(nb_timer_set(t, now() + 3600000 * (u64)MS, 0),
+           0); // far away: a machine may stand still for long
     EXPECT(nb_object_wait_one(t, NEBULET_EVENT_SIGNALED, NOW), ERR_SHOULD_WAIT);
     u64 at = now() + 3 * MS;
     EXPECT(nb_timer_set(t, at, 0), 0);
