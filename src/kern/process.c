@@ -130,6 +130,7 @@ static status account_for(struct process *p, const struct process_config *config
         p->account = account_with(maker, own);
     else
         account_ref(maker);
+    p->limited = p->account != maker;
     if (!p->account)
         return maker && maker->depth + 1 == ACCOUNT_DEPTH ? ERR_NO_RESOURCES : ERR_NO_MEMORY;
     if (account_charge(p->account, ACCOUNT_PROCESSES, 1))

@@ -134,6 +134,7 @@ struct process {
     bool queued;
     bool begun;    // it has had a thread, or somebody is about to give it one
     bool reported; // why it ended
+    bool limited;  // its account is its own
     bool emptied;  // what may be much is given back
     s64 slice;     // ticks left
     struct process *next_alive, **self_alive; // of its account

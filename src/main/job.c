@@ -64,6 +64,23 @@ static int code_of(const struct process *p)
     return JOB_KILLED;
 }
 
+static void charged_text(const struct account *a, char text[JOB_CHARGED_MAX])
+{
+    static const char *const names[ACCOUNT_KINDS] = {
+        [ACCOUNT_KEPT] = "KiB",          [ACCOUNT_MEMORY] = "KiB of memories among them",
+        [ACCOUNT_HANDLES] = "handles",   [ACCOUNT_THREADS] = "threads",
+        [ACCOUNT_MESSAGES] = "messages", [ACCOUNT_PROCESSES] = "processes",
+    };
+    text[0] = 0;
+    for (u32 i = 0; i < ACCOUNT_KINDS; i++) {
+        u64 peak = a->of[i].peak;
+        size_t n = strlen(text);
+        if (peak)
+            fmt(text + n, JOB_CHARGED_MAX - n, "%s%llu %s", n ? ", " : "",
+                (unsigned long long)(i <= ACCOUNT_MEMORY ? peak >> 10 : peak), names[i]);
+    }
+}
+
 static void on_end(struct process *p)
 {
     struct nebulet_info info;
@@ -78,6 +95,11 @@ static void on_end(struct process *p)
     kern_release();
     if (report_to)
         report_to(p, &info);
+    if (report_to && p->limited && !is_own(p)) {
+        char text[JOB_CHARGED_MAX];
+        charged_text(p->account, text);
+        say("nebulet: %u %s: charged at most %s so far\n", p->id, p->name, text);
+    }
     if (!is_own(p))
         return;
     struct job *j = p->owner;
@@ -163,19 +185,9 @@ void jobs_run(void)
 
 void job_charged(const struct job *j, char text[JOB_CHARGED_MAX])
 {
-    static const char *const names[ACCOUNT_KINDS] = {
-        [ACCOUNT_KEPT] = "KiB",          [ACCOUNT_MEMORY] = "KiB of memories among them",
-        [ACCOUNT_HANDLES] = "handles",   [ACCOUNT_THREADS] = "threads",
-        [ACCOUNT_MESSAGES] = "messages", [ACCOUNT_PROCESSES] = "processes",
-    };
     text[0] = 0;
-    for (u32 i = 0; i < ACCOUNT_KINDS && j->process; i++) {
-        u64 peak = j->process->account->of[i].peak;
-        size_t n = strlen(text);
-        if (peak)
-            fmt(text + n, JOB_CHARGED_MAX - n, "%s%llu %s", n ? ", " : "",
-                (unsigned long long)(i <= ACCOUNT_MEMORY ? peak >> 10 : peak), names[i]);
-    }
+    if (j->process)
+        charged_text(j->process->account, text);
 }
 
 void job_free(struct job *j)

@@ -271,7 +271,21 @@ def run_keeps(bench, command, engine, kind):
                           + base.excerpt(result.out + result.err))
 
 
+def run_told(bench, command, engine):
+    """--stats has a line for every account: of what it starts, and of children with limits of their own."""
+    wasm = build(SOURCES / "processes.c")
+    result = base.run([bench.program, command, "--engine", engine, "--stats", "--dir", f"{wasm.parent}::/", wasm],
+                      limit=100)
+    told = re.findall(rb"nebulet: (\d+ )?processes.wasm: charged at most (\d+) KiB.*?( so far)?\n", result.err)
+    mine = [int(kib) for number, kib, so_far in told if not number and not so_far]
+    others = [int(kib) for number, kib, so_far in told if number and so_far]
+    if len(mine) != 1 or not others or max(others) > mine[0]:
+        raise base.Failed(base.excerpt(result.out + result.err))
+
+
 def keeps(bench, command):
+    for engine in bench.engines:
+        yield base.Case("what was charged is told", engine, lambda e=engine: run_told(bench, command, e))
     for kind in KINDS + (IN_MEMORY if command == "boot" else []):
         for engine in bench.engines:
             yield base.Case(f"keeps {kind}", engine,
