@@ -36,7 +36,7 @@ static void on_trap(struct process *p, struct thread *t)
         return;
     }
     size_t n = fmt(text, ROOM, is_own(p) ? "nebulet: " : "nebulet: %s: ", p->name);
-    n += thread_describe_trap(t, text + n, ROOM - 1 - n);
+    n += thread_describe_trap(t, p->name, text + n, ROOM - 1 - n);
     n = n < ROOM - 2 ? n : ROOM - 2;
     if (text[n - 1] != '\n')
         text[n++] = '\n';

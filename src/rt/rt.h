@@ -193,9 +193,9 @@ void rt_set_waiting(const struct rt_waiting *waiting); // it must stay; NULL: no
 
 // The frames at the latest trap, innermost first; how many were written.
 u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max);
-// "wasm trap: out of bounds memory access\n  at name+0x12 (module.wasm:0x1234)\n ..." as text;
-// returns its length as fmt.
-size_t thread_describe_trap(struct thread *t, char *buffer, size_t n);
+// "wasm trap: out of bounds memory access\n  at name (file.wasm:0x1234)\n ..." as text; returns its
+// length as fmt. Modules that do not say their name are `file`.
+size_t thread_describe_trap(struct thread *t, const char *file, char *buffer, size_t n);
 
 // Once per program, before anything else: code window, fault hook.
 status rt_init(void);

@@ -339,7 +339,7 @@ static struct name func_name(const struct module *m, u32 func)
     return (struct name){0};
 }
 
-static void add_frame(struct text *t, const struct trace_frame *f)
+static void add_frame(struct text *t, const struct trace_frame *f, const char *file)
 {
     struct name func = func_name(f->module, f->func), module = f->module->module_name;
     add(t, "\n  at ");
@@ -348,16 +348,13 @@ static void add_frame(struct text *t, const struct trace_frame *f)
     else
         add(t, "$f%u", f->func);
     add(t, " (");
-    if (module.length)
-        add_name(t, module);
-    else
-        add(t, "module.wasm");
+    add_name(t, module.length ? module : (struct name){file, (u32)strlen(file)});
     if (f->offset)
         add(t, ":0x%x", f->offset);
     add(t, ")");
 }
 
-size_t thread_describe_trap(struct thread *t, char *buffer, size_t n)
+size_t thread_describe_trap(struct thread *t, const char *file, char *buffer, size_t n)
 {
     enum { DEEPEST = 1 << 18 }; // frames that are counted, where only a full trace can tell
     struct text text = {buffer, n, 0};
@@ -370,7 +367,7 @@ size_t thread_describe_trap(struct thread *t, char *buffer, size_t n)
     add(&text, "wasm trap: %s", trap_text((enum trap)t->vm.trap));
     u32 count = thread_trace(t, frames, max);
     for (u32 i = 0; i < count && i < TRACE_MAX; i++)
-        add_frame(&text, &frames[i]);
+        add_frame(&text, &frames[i], file);
     u64 depth = t->depth > count ? t->depth : count;
     bool cut = t->cut || (t->store->engine->trace && count == max);
     if (depth > TRACE_MAX || cut)

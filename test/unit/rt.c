@@ -381,10 +381,10 @@ static void toy_links(void)
     CHECK(f[1].module == instance_vm(j)->module && f[1].func == 2 && f[1].offset == 33);
     CHECK(f[2].module == instance_vm(k)->module && f[2].func == 2 && f[2].offset == 33);
     char text[512];
-    size_t n = thread_describe_trap(t, text, sizeof text);
+    size_t n = thread_describe_trap(t, "file.wasm", text, sizeof text);
     CHECK_IS(n, strlen(text));
-    CHECK(!strcmp(text, "wasm trap: out of bounds memory access\n  at c (module.wasm:0x20)\n"
-                        "  at y (module.wasm:0x21)\n  at y (module.wasm:0x21)"));
+    CHECK(!strcmp(text, "wasm trap: out of bounds memory access\n  at c (file.wasm:0x20)\n"
+                        "  at y (file.wasm:0x21)\n  at y (file.wasm:0x21)"));
     CHECK_IS(call(t, func(k, "y"), 0, 0, &r), OK);
     store_free(s);
 }
@@ -397,8 +397,8 @@ static void toy_recursion(void)
     struct instance *i = make(s, &b);
     CHECK_IS(trap_of(t, func(i, "g"), 0, 0), TRAP_STACK);
     char text[4096];
-    thread_describe_trap(t, text, sizeof text);
-    CHECK(strstr(text, "call stack exhausted\n  at g (module.wasm:0x6"));
+    thread_describe_trap(t, "file.wasm", text, sizeof text);
+    CHECK(strstr(text, "call stack exhausted\n  at g (file.wasm:0x6"));
     CHECK(t->depth > 500000);
     CHECK(strstr(text, " more"));
     // Through the link stack: two instances that call each other for ever, by way of a table.
@@ -593,19 +593,19 @@ static void traces(const struct engine *engine)
     struct instance *i = make(s, &b);
     u64 slots[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
     CHECK_IS(thread_call(t, func(i, "y"), slots), ERR_TRAP);
-    thread_describe_trap(t, text, sizeof text);
-    const char *want = "wasm trap: unaligned atomic\n  at $f1 (module.wasm:0x5f)\n"
-                       "  at y (module.wasm:0x76)";
+    thread_describe_trap(t, "file.wasm", text, sizeof text);
+    const char *want = "wasm trap: unaligned atomic\n  at $f1 (file.wasm:0x5f)\n"
+                       "  at y (file.wasm:0x76)";
     CHECK(!strcmp(text, want));
     if (strcmp(text, want))
         printf("%s\n", text);
     u64 r;
     CHECK_IS(call(t, func(i, "deep"), 0, 0, &r), ERR_TRAP);
-    thread_describe_trap(t, text, sizeof text);
-    CHECK(strstr(text, "call stack exhausted\n  at deep (module.wasm:0x7"));
+    thread_describe_trap(t, "file.wasm", text, sizeof text);
+    CHECK(strstr(text, "call stack exhausted\n  at deep (file.wasm:0x7"));
     CHECK(strstr(text, " more"));
     char little[40];
-    CHECK(thread_describe_trap(t, little, sizeof little) > sizeof little);
+    CHECK(thread_describe_trap(t, "file.wasm", little, sizeof little) > sizeof little);
     CHECK_IS(strlen(little), sizeof little - 1);
     store_free(s);
 }
