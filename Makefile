@@ -45,6 +45,8 @@ FREESTANDING = -ffreestanding -nostdlibinc
 HOSTED = -D_GNU_SOURCE=
 LDFLAGS = -fuse-ld=lld-22 -pie -Wl,--gc-sections -Wl,-z,now -Wl,-z,pack-relative-relocs -Wl,--as-needed
 LDLIBS = -ldl
+# For src/main/source.c, out of their archives: who runs it needs none of them.
+SOURCE_LIBS = -Wl,-Bstatic -ldw -lelf -liberty -lz -lbz2 -llzma -Wl,-Bdynamic
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 ENGINES = interp fast
 TEXTS = $(wildcard /usr/share/common-licenses/*)
@@ -83,7 +85,7 @@ $1/obj/%.o: src/%.S Makefile | $(TOOLS)
 	$Q$(CC) -Isrc -MMD -MP -g $2 -c $$< -o $$@
 $1/nebulet: $(patsubst src/%,$1/obj/%.o,$(basename $(SRC)))
 	$$(call say,LD $$@)
-	$Q$(CC) $(LDFLAGS) $2 $3 $$^ $(LDLIBS) -o $$@
+	$Q$(CC) $(LDFLAGS) $2 $3 $$^ $(SOURCE_LIBS) $(LDLIBS) -o $$@
 $1/libnebulet.a: $(patsubst src/%,$1/obj/%.o,$(basename $(LIB_SRC)))
 	@rm -f $$@
 	$Qar rcs $$@ $$^

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "main/explain.h"
 #include "main/guest.h"
 #include "main/host.h"
 #include "main/job.h"
@@ -26,6 +27,7 @@ struct program {
     const struct functype *invoked;
     u64 *slots;
     u64 run_ns;
+    struct explanation explanation; // of its trap
 };
 
 static double ms(u64 ns)
@@ -62,6 +64,12 @@ static void print_stats(const struct process *p, const struct nebulet_info *i)
 }
 
 // --- A program
+
+static bool explains(struct job *j, const char *text, size_t n)
+{
+    struct program *p = (struct program *)((char *)j - offsetof(struct program, job));
+    return explain_begin(&p->explanation, &p->file, j->module->module->m, text, n);
+}
 
 static int load(struct program *p)
 {
@@ -220,6 +228,7 @@ static int run_all(struct program *programs, int n)
     for (int i = 0; i < n && !failed; i++) {
         struct program *p = &programs[i];
         p->run_ns = plat_now() - start;
+        explain_end(&p->explanation);
         print_results(p);
         if (p->o->verbose)
             report(p);
@@ -238,6 +247,7 @@ static int run_split(struct options *o, struct program *programs, struct operand
     if (!out || !err)
         return complain_setup();
     jobs_print(out, err);
+    jobs_tell(explains);
     signal(SIGPIPE, SIG_IGN); // the program is to see the error, as on its own
     int n = options_split(o, operands);
     for (int i = 0; i < n; i++)

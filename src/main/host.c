@@ -41,6 +41,11 @@ static const struct command commands[] = {
      "Prints sections, imports, exports, tables, memories, globals, segments and functions with\n"
      "their sizes; or, with --code, what was compiled, through objdump.\n",
      FOR_INSPECT, false, 1, cmd_inspect},
+    {"explain", "FILE [TEXT]", "say where in the source the places of a trace are",
+     "Reads a text, from a file or standard input, and prints it with what the debug information "
+     "and\n"
+     "the names in the module FILE say of the lines of traces in it. `run` does that by itself.\n",
+     FOR_EXPLAIN, false, 1, cmd_explain},
     {"wast", "FILE.json...", "run specification scripts in wast2json's form",
      "Expects the .wasm files beside each script. Prints every failure with its line, and ends\n"
      "with: N passed, N failed, N skipped.\n",

@@ -59,5 +59,6 @@ int cmd_boot(struct options *o);
 int cmd_validate(struct options *o);
 int cmd_compile(struct options *o);
 int cmd_inspect(struct options *o);
+int cmd_explain(struct options *o);
 int cmd_wast(struct options *o);
 int cmd_bench_instantiate(struct options *o);

@@ -21,7 +21,8 @@ enum command_bit {
     FOR_WAST = 16,
     FOR_BENCH = 32,
     FOR_BOOT = 64,
-    FOR_ALL = 127,
+    FOR_EXPLAIN = 128,
+    FOR_ALL = 255,
 };
 
 struct options {
