@@ -33,7 +33,8 @@ typedef void job_report_fn(const struct process *p, const struct nebulet_info *i
 
 // trace: of any of them.
 status jobs_init(const struct engine *engine, u32 cpus, bool trace, job_report_fn *report);
-// What is told of a trap of a program's own may go elsewhere: false, and it goes there all the same.
+// What is told of a trap of a program's own may go elsewhere: false, and it goes there all the
+// same.
 typedef bool job_tell_fn(struct job *j, const char *text, size_t n);
 void jobs_tell(job_tell_fn *tell);
 // Where the call `print` goes, and what is told of traps; the files must stay.
