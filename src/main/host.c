@@ -19,10 +19,10 @@ static const struct command commands[] = {
     {"run", "FILE [ARGS...] [++ FILE [ARGS...]]...", "run programs",
      "Runs a WebAssembly program (WASI preview 1, and the module nebulet). Options come before\n"
      "FILE; everything after it is the program's. FILE may be - for standard input.\n"
-     "++ begins a further program, which runs at the same time as a process of its own; without\n"
-     "--dir, FILEs that all end in .wasm are programs, too. The exit code is the program's, or "
-     "the\n"
-     "first that is not 0; 134 after a trap, 137 for one that was killed, 2 on bad usage, 1 for\n"
+     "++ begins a further program, which runs at the same time as a process of its own. `nebulet "
+     "FILE`\n"
+     "is the same as `nebulet run FILE`. The exit code is the program's, or the first that is not "
+     "0; 134 after a trap, 137 for one that was killed, 2 on bad usage, 1 for\n"
      "other errors.\n",
      FOR_RUN, true, 1, cmd_run},
     {"boot", "FILE [ARGS...] [++ FILE [ARGS...]]...",
@@ -118,14 +118,18 @@ static int unknown(const char *name)
 {
     complain("there is no command '%s'", name);
     const char *near = nearest_name(name, command_name, NULL);
-    size_t n = strlen(name);
     if (near)
         hint("did you mean %s?", near);
-    else if (n > 5 && str_eq(name + n - 5, ".wasm"))
-        hint("nebulet run %s", name);
     else
         hint("nebulet --help lists them");
     return EXIT_USAGE;
+}
+
+// What begins with a program, or with options for one, is `run`.
+static bool begins_a_program(const char *name)
+{
+    size_t n = strlen(name);
+    return *name == '-' || strchr(name, '/') || (n > 5 && str_eq(name + n - 5, ".wasm"));
 }
 
 static int help(void)
@@ -178,6 +182,8 @@ static int dispatch(int argc, char **argv)
         return (c = find(argv[2])) ? help_command(c) : unknown(argv[2]);
     if (str_eq(name, "help") || str_eq(name, "--help") || str_eq(name, "-h"))
         return help();
+    if (begins_a_program(name))
+        return run_command(find("run"), argc - 1, argv + 1);
     if (*name)
         return unknown(name);
     complain("no command given");

@@ -41,6 +41,8 @@ static const struct option table[] = {
      "the same, and in a machine of its own the folder itself, not a copy of it"},
     {"--env", "K[=V]", OPTION_LIST, FIELD(env), FOR_RUN | FOR_BOOT,
      "set a variable of the program's environment; K alone takes yours"},
+    {"--inherit-env", NULL, OPTION_FLAG, FIELD(inherit_env), FOR_RUN | FOR_BOOT,
+     "give the program all of your environment"},
     {"--argv0", "NAME", OPTION_TEXT, FIELD(argv0), FOR_RUN | FOR_BOOT,
      "the program's own name, instead of that of FILE"},
     {"--engine", "ENGINE", OPTION_ENGINE, FIELD(engine),
@@ -255,6 +257,21 @@ static bool take(const struct command *c, struct options *o, int argc, char **ar
     return false;
 }
 
+// Ours, and then those given, of which the last one wins.
+static bool inherit(struct options *o)
+{
+    __typeof__(o->env) all = {0};
+    for (char **e = environ; *e; e++)
+        if (strchr(*e, '=') && !vec_push(&all, (const char *)*e))
+            return vec_free(&all), false;
+    for (u32 i = 0; i < o->env.count; i++)
+        if (!vec_push(&all, o->env.at[i]))
+            return vec_free(&all), false;
+    vec_free(&o->env);
+    memcpy(&o->env, &all, sizeof all);
+    return true;
+}
+
 bool options_parse(const struct command *c, struct options *o, int argc, char **argv)
 {
     *o = (struct options){.engine = engine_find(NULL), .repeat = 1, .argv = argv};
@@ -270,6 +287,8 @@ bool options_parse(const struct command *c, struct options *o, int argc, char **
             ended |= c->passes_arguments;
         }
     }
+    if (o->inherit_env && !inherit(o))
+        return complain("out of memory"), false;
     if (o->help || o->argc >= c->min_operands)
         return true;
     complain("%s needs %s", c->name, c->operands);
@@ -277,23 +296,14 @@ bool options_parse(const struct command *c, struct options *o, int argc, char **
     return false;
 }
 
-static bool is_module(const char *name)
-{
-    size_t n = strlen(name);
-    return n > 5 && str_eq(name + n - 5, ".wasm") && !access(name, R_OK);
-}
-
 int options_split(const struct options *o, struct operands *out)
 {
-    bool all = !o->dirs.count && !o->shares.count && !o->invoke;
-    for (int i = 0; i < o->argc && all; i++)
-        all = is_module(o->argv[i]);
     int n = 0;
     for (int i = 0; i < o->argc; i++) {
         bool next = i + 1 < o->argc && str_eq(o->argv[i], "++");
-        if (i == 0 || all || next)
+        if (i == 0 || next)
             out[n++] = (struct operands){0, &o->argv[i + next]};
-        if (!next || all)
+        if (!next)
             out[n - 1].argc++;
     }
     return n;

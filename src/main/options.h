@@ -30,6 +30,7 @@ struct options {
     VEC(const char *) dirs; // HOST[::GUEST]
     VEC(const char *) shares;
     VEC(const char *) env; // K[=V]
+    bool inherit_env;      // all of ours are there already, before those given
     const char *argv0, *invoke;
     const char *code;      // inspect --code: "" for all functions, NULL when not asked
     u64 max_memory;        // bytes; 0: no limit
@@ -60,7 +61,6 @@ struct command {
 bool options_parse(const struct command *c, struct options *o, int argc, char **argv);
 void options_free(struct options *o);
 // The operands as programs, each a file and its arguments: `++` and a file begin a further one.
-// Without folders no program can read a file, so operands that are all modules are programs, too.
 // There is room for argc of them; how many there are.
 struct operands {
     int argc;

@@ -36,5 +36,5 @@ for how in run boot; do
     [ ! -s out ] || fail "a program has run"
 done
 # A start function is a part of the program's run already.
-run_within 300 run --engine "$ENGINE" good.wasm traps.wasm
+run_within 300 run --engine "$ENGINE" good.wasm ++ traps.wasm
 exits 134

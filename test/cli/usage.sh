@@ -21,3 +21,13 @@ usage run --max-time soon "$GUESTS/hello.wasm"
 usage validate
 usage inspect
 usage wast
+# A file is a program to run, with or without options; the files behind it are its arguments.
+run --engine interp "$GUESTS/args.wasm" other.wasm
+exits 0
+prints 'other\.wasm'
+run "$GUESTS/args.wasm" "$GUESTS/hello.wasm"
+exits 0
+prints 'argv.1. = <.*hello\.wasm>'
+usage --frobnicate "$GUESTS/args.wasm"
+says frobnicate
+usage --frobnicate
