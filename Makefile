@@ -69,7 +69,7 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $1")
 
 soak abi-fuzz: SHELL = bash
-.PHONY: all userspace run iso test unit model check bench fuzz soak abi-fuzz asan expand install clean help
+.PHONY: all userspace run iso test unit model check bench fuzz soak abi-fuzz asan expand stage install uninstall deb clean help
 .DELETE_ON_ERROR:
 all: build/nebulet build/nebulet.elf ## build/nebulet and the kernel, build/nebulet.elf (the default)
 
@@ -380,12 +380,23 @@ asan: build/asan/nebulet $(UNIT:build/%=build/asan/%) ## the same tests under Ad
 expand: ## F=src/wasm/types.c: what the .def tables of a file expand to
 	@$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -E -P $(F) | $(FORMAT)
 
-install: all $(SDK_FILES) ## into PREFIX=/usr/local
-	install -d $(patsubst %,"$(DESTDIR)$(PREFIX)/%",bin lib/pkgconfig lib/nebulet/wasm32)
-	$(OBJCOPY) --strip-all build/nebulet.elf "$(DESTDIR)$(PREFIX)/lib/nebulet/nebulet.elf"
-	$(OBJCOPY) --strip-all build/nebulet "$(DESTDIR)$(PREFIX)/bin/nebulet"
-	cp -r build/sdk/. "$(DESTDIR)$(PREFIX)/lib/nebulet/wasm32"
-	mv "$(DESTDIR)$(PREFIX)/lib/nebulet/wasm32/libsip.pc" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
+# What is installed, as a tree; the rest is copying, taking away, or packing it.
+STAGE = build/stage
+STAGED_DOC = README.md DESIGN.md LICENSE $(wildcard doc/*.md)
+stage: all $(GUESTS) $(SDK_FILES)
+	@check/stage $(STAGE) $(OBJCOPY) "$(GUESTS)" "$(STAGED_DOC)"
+
+install: stage ## into PREFIX=/usr/local
+	install -d "$(DESTDIR)$(PREFIX)"
+	cp -R $(STAGE)/. "$(DESTDIR)$(PREFIX)"
+
+uninstall: stage ## what install has put there, and the folders that are ours
+	@cd $(STAGE) && find . -type f -exec sh -c 'for f; do rm -f "$$0/$$f"; done' "$(DESTDIR)$(PREFIX)" {} +
+	@for folder in lib/nebulet share/doc/nebulet; do \
+		if [ -d "$(DESTDIR)$(PREFIX)/$$folder" ]; then find "$(DESTDIR)$(PREFIX)/$$folder" -depth -type d -empty -delete; fi; done
+
+deb: stage ## build/nebulet_VERSION_amd64.deb
+	@check/deb $(STAGE) $(VERSION) build/nebulet_$(VERSION)_amd64.deb
 
 clean: ## removes build/
 	rm -rf build

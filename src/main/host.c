@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fmt.h"
+#include "main/manual.h"
 #include "wasm/engine.h"
 
 static const struct command commands[] = {
@@ -108,6 +109,11 @@ static const struct command *find(const char *name)
     return NULL;
 }
 
+const struct command *command_at(u32 i)
+{
+    return i < countof(commands) ? &commands[i] : NULL;
+}
+
 static const char *command_name(const void *context, u32 i)
 {
     (void)context;
@@ -138,7 +144,9 @@ static int help(void)
            "Usage: nebulet COMMAND [OPTIONS] FILE...\n\nCommands:\n");
     for (u32 i = 0; i < countof(commands); i++)
         printf("  %-18s  %s\n", commands[i].name, commands[i].summary);
-    printf("\nnebulet help COMMAND says more about one. nebulet --version prints the version.\n");
+    printf("\nnebulet help COMMAND says more about one. nebulet --version prints the version.\n"
+           "nebulet help --man prints the manual page, nebulet help --completion SHELL what "
+           "completes words there.\n");
     return EXIT_OK;
 }
 
@@ -147,6 +155,21 @@ static int help_command(const struct command *c)
     printf("Usage: nebulet %s [OPTIONS] %s\n\n%s\nOptions:\n", c->name, c->operands, c->details);
     options_print(c);
     return EXIT_OK;
+}
+
+static int help_about(int argc, char **argv)
+{
+    const struct command *c = find(argv[0]);
+    if (c)
+        return help_command(c);
+    if (str_eq(argv[0], "--man"))
+        return manual_print(), EXIT_OK;
+    if (!str_eq(argv[0], "--completion"))
+        return unknown(argv[0]);
+    if (argc > 1 && completion_print(argv[1]))
+        return EXIT_OK;
+    complain("help --completion needs a shell: bash, zsh or fish");
+    return EXIT_USAGE;
 }
 
 static int run_command(const struct command *c, int argc, char **argv)
@@ -179,7 +202,7 @@ static int dispatch(int argc, char **argv)
     if (str_eq(name, "--version") || str_eq(name, "-V"))
         return puts("nebulet " NEBULET_VERSION) < 0;
     if (str_eq(name, "help") && argc > 2)
-        return (c = find(argv[2])) ? help_command(c) : unknown(argv[2]);
+        return help_about(argc - 2, argv + 2);
     if (str_eq(name, "help") || str_eq(name, "--help") || str_eq(name, "-h"))
         return help();
     if (begins_a_program(name))

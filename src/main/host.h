@@ -54,6 +54,9 @@ int complain_module(const struct file *f, const struct error *e);
 bool value_parse(u8 type, const char *text, u64 *slots);
 void value_print(u8 type, const u64 *slots);
 
+// The commands in the order of the help; NULL: there are no more.
+const struct command *command_at(u32 i);
+
 int cmd_run(struct options *o);
 int cmd_boot(struct options *o);
 int cmd_validate(struct options *o);

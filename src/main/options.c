@@ -211,13 +211,22 @@ static bool set(const struct option *d, struct options *o, const char *value)
     return false;
 }
 
+bool option_text(const struct command *c, u32 i, struct option_text *out)
+{
+    for (u32 k = 0; k < countof(table); k++) {
+        const struct option *d = &table[k];
+        if (!(d->commands & c->bit) || i--)
+            continue;
+        *out = (struct option_text){d->name, d->value, d->help, d->kind == OPTION_MAYBE};
+        return true;
+    }
+    return false;
+}
+
 static const char *option_name(const void *context, u32 i)
 {
-    const struct command *c = context;
-    for (u32 k = 0; k < countof(table); k++)
-        if ((table[k].commands & c->bit) && i-- == 0)
-            return table[k].name;
-    return NULL;
+    struct option_text o;
+    return option_text(context, i, &o) ? o.name : NULL;
 }
 
 static bool unknown(const struct command *c, const char *name, size_t length)
@@ -318,14 +327,12 @@ void options_free(struct options *o)
 
 void options_print(const struct command *c)
 {
-    for (u32 i = 0; i < countof(table); i++) {
-        const struct option *d = &table[i];
-        if (!(d->commands & c->bit))
-            continue;
+    struct option_text o;
+    for (u32 i = 0; option_text(c, i, &o); i++) {
         char left[40];
-        const char *form = d->kind == OPTION_MAYBE ? "%s[=%s]" : d->value ? "%s %s" : "%s%s";
-        snprintf(left, sizeof left, form, d->name, d->value ? d->value : "");
-        printf("  %-22s  %s\n", left, d->help);
+        const char *form = o.maybe ? "%s[=%s]" : o.value ? "%s %s" : "%s%s";
+        snprintf(left, sizeof left, form, o.name, o.value ? o.value : "");
+        printf("  %-22s  %s\n", left, o.help);
     }
 }
 

@@ -70,6 +70,12 @@ int options_split(const struct options *o, struct operands *out);
 struct limits_of_process options_limits(const struct options *o); // for run and boot
 // The options of a command, a line or more each.
 void options_print(const struct command *c);
+// Option i of a command; false: it has no more.
+struct option_text {
+    const char *name, *value, *help; // value: what help calls it, or NULL
+    bool maybe;                      // it can be left out
+};
+bool option_text(const struct command *c, u32 i, struct option_text *out);
 // The nearest of the names that each(context, i) gives until NULL, or NULL if none is near.
 const char *nearest_name(const char *to, const char *(*each)(const void *context, u32 i),
                          const void *context);

@@ -112,6 +112,29 @@ def installed(bench):
             raise base.Failed(f"{len(made)} programs were built, expected 3")
         for wasm in made:
             bench.nebulet("run", wasm).check(0, EXPECTED.format("C").encode(), b"")
+            base.run([prefix / "bin/nebulet", wasm]).check(0, EXPECTED.format("C").encode(), b"")
+        if shutil.which("man"):
+            base.run(["man", "--warnings", "-l", prefix / "share/man/man1/nebulet.1"]).check(0, None, b"")
+        (prefix / "share/mine").write_text("")
+        base.run(["make", "-s", "uninstall", f"PREFIX={prefix}"], cwd=ROOT, limit=600).check()
+        left = [str(f.relative_to(prefix)) for f in prefix.rglob("*") if f.is_file() or "nebulet" in f.name]
+        if left != ["share/mine"]:
+            raise base.Failed(f"left: {left}")
+
+
+def packed(bench):
+    """What is in the Debian package runs where it lies."""
+    if not shutil.which("dpkg-deb"):
+        raise base.Skipped("no dpkg-deb here")
+    base.run(["make", "-s", "deb"], cwd=ROOT, limit=600).check()
+    package = next((ROOT / "build").glob("nebulet_*.deb"))
+    with tempfile.TemporaryDirectory(prefix="nebulet-deb-") as root:
+        base.run(["dpkg-deb", "-x", package, root]).check()
+        base.run([f"{root}/usr/bin/nebulet", ROOT / "build/examples/c.wasm"]).check(
+            0, EXPECTED.format("C").encode(), b"")
+        for name in ("lib/nebulet/nebulet.elf", "share/man/man1/nebulet.1.gz", "share/doc/nebulet/copyright"):
+            if not pathlib.Path(root, "usr", name).exists():
+                raise base.Failed(f"no {name}")
 
 
 def programs(bench):
@@ -140,4 +163,5 @@ def cases(bench):
         yield base.Case("make userspace", "", lambda: base.Result(1, b"", broken.encode()).check())
         return
     yield from programs(bench)
-    yield base.Case("installed", "", lambda: installed(bench))
+    yield base.Case("installed, and taken away", "", lambda: installed(bench))
+    yield base.Case("the Debian package", "", lambda: packed(bench))
