@@ -69,7 +69,7 @@ say = $(if $(V),,@echo "  $1")
 soak abi-fuzz: SHELL = bash
 .PHONY: all userspace run iso test unit model check bench fuzz soak abi-fuzz asan expand install clean help
 .DELETE_ON_ERROR:
-all: build/nebulet build/nebulet.elf ## build/nebulet and the kernel, build/nebulet.elf (the default)
+all: build/nebulet build/nebulet.elf build/drv/virtio-9p.wasm ## build/nebulet, the kernel, and its driver for folders (the default)
 
 # --- One variant: $1 its folder, $2 its flags, $3 those of its links.
 define variant
@@ -381,6 +381,7 @@ expand: ## F=src/wasm/types.c: what the .def tables of a file expand to
 install: all $(SDK_FILES) ## into PREFIX=/usr/local
 	install -d $(patsubst %,"$(DESTDIR)$(PREFIX)/%",bin lib/pkgconfig lib/nebulet/wasm32)
 	$(OBJCOPY) --strip-all build/nebulet.elf "$(DESTDIR)$(PREFIX)/lib/nebulet/nebulet.elf"
+	install -m 644 build/drv/virtio-9p.wasm "$(DESTDIR)$(PREFIX)/lib/nebulet"
 	$(OBJCOPY) --strip-all build/nebulet "$(DESTDIR)$(PREFIX)/bin/nebulet"
 	cp -r build/sdk/. "$(DESTDIR)$(PREFIX)/lib/nebulet/wasm32"
 	mv "$(DESTDIR)$(PREFIX)/lib/nebulet/wasm32/libsip.pc" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
