@@ -71,7 +71,7 @@ say = $(if $(V),,@echo "  $1")
 soak abi-fuzz: SHELL = bash
 .PHONY: all userspace run iso test unit model check bench fuzz soak abi-fuzz asan expand stage install uninstall deb clean help
 .DELETE_ON_ERROR:
-all: build/nebulet build/nebulet.elf ## build/nebulet and the kernel, build/nebulet.elf (the default)
+all: build/nebulet build/nebulet.elf build/drv/virtio-9p.wasm ## build/nebulet, the kernel, and its driver for folders (the default)
 
 # --- One variant: $1 its folder, $2 its flags, $3 those of its links.
 define variant

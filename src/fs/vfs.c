@@ -40,6 +40,8 @@ static enum fs_error no_path(const struct vfs_file *f)
     return f->type == VFS_DIRECTORY ? E_NOTSUP : E_NOTDIR;
 }
 
+// For what would change something.
+#define CHANGE(f, op, missing, ...) ((f)->read_only ? E_ROFS : FORWARD(f, op, missing, __VA_ARGS__))
 #define FORWARD(f, op, missing, ...) ((f)->ops->op ? (f)->ops->op((f), __VA_ARGS__) : (missing))
 
 enum fs_error vfs_read(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset, u64 *done)
@@ -49,7 +51,7 @@ enum fs_error vfs_read(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 o
 
 enum fs_error vfs_write(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 offset, u64 *done)
 {
-    return FORWARD(f, write, no_data(f), v, n, offset, done);
+    return CHANGE(f, write, no_data(f), v, n, offset, done);
 }
 
 enum fs_error vfs_seek(struct vfs_file *f, s64 offset, enum vfs_whence whence, u64 *position)
@@ -64,12 +66,12 @@ enum fs_error vfs_stat(struct vfs_file *f, struct vfs_stat *out)
 
 enum fs_error vfs_set_size(struct vfs_file *f, u64 size)
 {
-    return FORWARD(f, set_size, no_data(f), size);
+    return CHANGE(f, set_size, no_data(f), size);
 }
 
 enum fs_error vfs_set_times(struct vfs_file *f, const struct vfs_times *t)
 {
-    return FORWARD(f, set_times, E_NOTSUP, t);
+    return CHANGE(f, set_times, E_NOTSUP, t);
 }
 
 enum fs_error vfs_set_flags(struct vfs_file *f, u32 flags)
@@ -79,7 +81,7 @@ enum fs_error vfs_set_flags(struct vfs_file *f, u32 flags)
 
 enum fs_error vfs_allocate(struct vfs_file *f, u64 offset, u64 length)
 {
-    return FORWARD(f, allocate, no_data(f), offset, length);
+    return CHANGE(f, allocate, no_data(f), offset, length);
 }
 
 enum fs_error vfs_advise(struct vfs_file *f, u64 offset, u64 length, u32 advice)
@@ -123,11 +125,33 @@ enum fs_error vfs_readdir(struct vfs_file *d, u64 cookie, struct vfs_dirent *out
     return FORWARD(d, readdir, no_path(d), cookie, out);
 }
 
+// What is wrong with a path is as it would be where one may write.
+static enum fs_error open_to_read(struct vfs_file *d, const char *path, u32 how, u32 flags,
+                                  struct vfs_file **out)
+{
+    u32 changes = VFS_CREATE | VFS_EXCLUSIVE | VFS_TRUNCATE | VFS_WRITE;
+    bool exclusive = how & VFS_CREATE && how & VFS_EXCLUSIVE, writes = how & VFS_WRITE;
+    enum fs_error e =
+        FORWARD(d, open, no_path(d), path, (how & ~changes) | (writes ? VFS_READ : 0), flags, out);
+    if (e)
+        return e == E_NOENT && how & VFS_CREATE ? E_ROFS : e;
+    (*out)->read_only = true;
+    if (exclusive)
+        e = E_EXIST;
+    else if (writes || how & VFS_TRUNCATE)
+        e = (*out)->type == VFS_DIRECTORY ? E_ISDIR : E_ROFS;
+    if (e)
+        vfs_close(*out);
+    return e;
+}
+
 enum fs_error vfs_open(struct vfs_file *d, const char *path, u32 how, u32 flags,
                        struct vfs_file **out)
 {
     if ((how & VFS_CREATE) && (how & VFS_DIR_ONLY))
         return E_INVAL;
+    if (d->read_only)
+        return open_to_read(d, path, how, flags, out);
     return FORWARD(d, open, no_path(d), path, how, flags, out);
 }
 
@@ -139,38 +163,42 @@ enum fs_error vfs_path_stat(struct vfs_file *d, const char *path, bool follow, s
 enum fs_error vfs_path_times(struct vfs_file *d, const char *path, bool follow,
                              const struct vfs_times *t)
 {
-    return FORWARD(d, path_times, no_path(d), path, follow, t);
+    return CHANGE(d, path_times, no_path(d), path, follow, t);
 }
 
 enum fs_error vfs_mkdir(struct vfs_file *d, const char *path)
 {
-    return FORWARD(d, mkdir, no_path(d), path);
+    return CHANGE(d, mkdir, no_path(d), path);
 }
 
 enum fs_error vfs_rmdir(struct vfs_file *d, const char *path)
 {
-    return FORWARD(d, rmdir, no_path(d), path);
+    return CHANGE(d, rmdir, no_path(d), path);
 }
 
 enum fs_error vfs_unlink(struct vfs_file *d, const char *path)
 {
-    return FORWARD(d, unlink, no_path(d), path);
+    return CHANGE(d, unlink, no_path(d), path);
 }
 
 enum fs_error vfs_rename(struct vfs_file *d, const char *path, struct vfs_file *to_dir,
                          const char *to)
 {
+    if (to_dir->read_only)
+        return E_ROFS;
     if (to_dir->ops != d->ops)
         return to_dir->type == VFS_DIRECTORY ? E_XDEV : E_NOTDIR;
-    return FORWARD(d, rename, no_path(d), path, to_dir, to);
+    return CHANGE(d, rename, no_path(d), path, to_dir, to);
 }
 
 enum fs_error vfs_link(struct vfs_file *d, const char *path, struct vfs_file *to_dir,
                        const char *to)
 {
+    if (to_dir->read_only)
+        return E_ROFS;
     if (to_dir->ops != d->ops)
         return to_dir->type == VFS_DIRECTORY ? E_XDEV : E_NOTDIR;
-    return FORWARD(d, link, no_path(d), path, to_dir, to);
+    return CHANGE(d, link, no_path(d), path, to_dir, to);
 }
 
 // A target that no back end would follow is not stored either.
@@ -178,7 +206,7 @@ enum fs_error vfs_symlink(struct vfs_file *d, const char *target, const char *pa
 {
     if (target[0] == '/')
         return E_PERM;
-    return FORWARD(d, symlink, no_path(d), target, path);
+    return CHANGE(d, symlink, no_path(d), target, path);
 }
 
 enum fs_error vfs_readlink(struct vfs_file *d, const char *path, char *buffer, u32 size,

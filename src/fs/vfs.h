@@ -126,9 +126,10 @@ struct vfs_file {
     const struct vfs_ops *ops;
     u32 refs;
     enum vfs_type type;
-    u32 flags;     // enum vfs_flags
-    bool terminal; // someone types there
-    bool parks;    // its operations may park the thread
+    u32 flags;      // enum vfs_flags
+    bool terminal;  // someone types there
+    bool parks;     // its operations may park the thread
+    bool read_only; // nothing is changed through it, or through what is opened through it: E_ROFS
 };
 
 // At the file's own position, for read and write.

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "main/host.h"
-#include "plat/linux/hostfile.h"
 
 enum { BLOCK = 512, NAME = 100, PREFIX = 155 };
 
@@ -191,20 +190,11 @@ static void put_entry(struct archive *a, const char *name, const FTSENT *e)
     }
 }
 
-static bool is_proc(const char *path)
-{
-    int fd = open(path, O_PATH | O_CLOEXEC);
-    bool is = fd >= 0 && host_of_processes(fd);
-    if (fd >= 0)
-        close(fd);
-    return is;
-}
-
 // /proc is no part of a folder above it (plat/linux/hostpath.c): there is but its place.
 static bool begins_proc(const FTSENT *e)
 {
     return e->fts_info == FTS_D && e->fts_level > 0 &&
-           e->fts_statp->st_dev != e->fts_parent->fts_statp->st_dev && is_proc(e->fts_path);
+           e->fts_statp->st_dev != e->fts_parent->fts_statp->st_dev && file_is_process(e->fts_path);
 }
 
 static int by_name(const FTSENT **a, const FTSENT **b)
@@ -214,7 +204,7 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 
 void archive_folder(struct archive *a, const char *name, const char *path)
 {
-    if (is_proc(path)) {
+    if (file_is_process(path)) {
         fail(a, path, "this is made while it is read, so a machine cannot be given a copy");
         return;
     }

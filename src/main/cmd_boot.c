@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // nebulet boot: runs a program as nebulet run does, but in a machine of its own under QEMU, with
-// nothing but our kernel below it. The program and its folders go there in an archive, and what it
-// is to do in a file of words (main/kernel.c says which) beside them.
+// nothing but our kernel below it. The program and copies of folders go there in an archive, and
+// what it is to do in a file of words (main/kernel.c says which) beside them; other folders are
+// devices.
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "kern/process.h"
 #include "main/archive.h"
+#include "main/folder.h"
 #include "main/guest.h"
 #include "main/host.h"
 #include "main/machine.h"
@@ -36,62 +38,30 @@ static void add_number(struct words *w, const char *name, u64 n)
     add(w, name, text, "");
 }
 
-static void add_folder(struct words *w, const char *given, u32 number)
+// A copy lies in the archive. In the place of any other folder the kernel finds a program, which is
+// its driver, and whose name is the device's.
+static void add_folder(struct words *w, const struct folder *f, u32 number)
 {
-    char name[32];
-    snprintf(name, sizeof name, "::/folder/%u", number);
-    add(w, "dir=", guest_folder_name(given), name);
+    char place[32];
+    snprintf(place, sizeof place, "::/%s/%u", f->how == FOLDER_COPY ? "folder" : "share", number);
+    add(w, f->how == FOLDER_READ ? "dir.ro=" : "dir=", f->guest, place);
 }
 
-// The kernel finds a program in the place of a folder: its driver, whose name is the device's.
-static void add_share(struct words *w, const char *given, u32 number)
-{
-    char name[32];
-    snprintf(name, sizeof name, "::/share/%u", number);
-    add(w, "dir=", guest_folder_name(given), name);
-}
-
-static bool archive_drivers(struct archive *a, const struct options *o, bool several,
-                            struct machine *m)
+static bool archive_drivers(struct archive *a, const struct folders *folders)
 {
     char path[4096], name[32];
-    struct file f;
-    if (!o->shares.count)
-        return true;
-    if (several) {
-        complain("--share is for one program"); // a device has one driver
-        return false;
-    }
-    if (!machine_find("virtio-9p.wasm", "build it with make userspace", path, sizeof path) ||
-        !file_read(path, &f))
-        return false;
-    m->shares = calloc(o->shares.count, sizeof *m->shares);
-    for (; m->shares && m->nshares < o->shares.count; m->nshares++) {
-        struct guest_folder folder;
-        snprintf(name, sizeof name, "share/%u", m->nshares);
+    struct file f = {0};
+    for (u32 i = 0; i < folders->all.count && !a->failed; i++) {
+        if (folders->all.at[i].how == FOLDER_COPY)
+            continue;
+        if (!f.bytes && (!machine_find("virtio-9p.wasm", "build it with make", path, sizeof path) ||
+                         !file_read(path, &f)))
+            return false;
+        snprintf(name, sizeof name, "share/%u", i);
         archive_file(a, name, f.bytes, f.size);
-        if (!guest_folder(o->shares.at[m->nshares], &folder))
-            break;
-        m->shares[m->nshares] = strdup(folder.host);
-        guest_folder_free(&folder);
     }
     file_free(&f);
-    return m->nshares == o->shares.count;
-}
-
-static void archive_folders(struct archive *a, const struct options *o)
-{
-    for (u32 i = 0; i < o->dirs.count && !a->failed; i++) {
-        char name[32];
-        struct guest_folder f;
-        snprintf(name, sizeof name, "folder/%u", i);
-        if (!guest_folder(o->dirs.at[i], &f)) {
-            a->failed = true;
-            return;
-        }
-        archive_folder(a, name, f.host);
-        guest_folder_free(&f);
-    }
+    return true;
 }
 
 static void add_env(struct words *w, const char *given)
@@ -145,15 +115,13 @@ static const char *file_in_archive(char *buffer, size_t n, const struct operands
     return buffer;
 }
 
-static void describe(struct words *w, const struct options *o, const struct operands *own, int i,
-                     bool more)
+static void describe(struct words *w, const struct options *o, const struct folders *folders,
+                     const struct operands *own, int i, bool more)
 {
     char file[512];
     add(w, "dir=", "", "");
-    for (u32 k = 0; k < o->dirs.count; k++)
-        add_folder(w, o->dirs.at[k], k);
-    for (u32 k = 0; k < o->shares.count; k++)
-        add_share(w, o->shares.at[k], k);
+    for (u32 k = 0; k < folders->all.count; k++)
+        add_folder(w, &folders->all.at[k], k);
     for (u32 k = 0; k < o->env.count; k++)
         add_env(w, o->env.at[k]);
     if (o->argv0)
@@ -192,8 +160,8 @@ static bool archive_programs(struct archive *a, const struct operands *programs,
     return true;
 }
 
-static bool fill(struct archive *a, const struct options *o, struct operands *programs,
-                 struct machine *m)
+static bool fill(struct archive *a, const struct options *o, const struct folders *folders,
+                 struct operands *programs, struct machine *m)
 {
     struct words w = {0};
     int n = options_split(o, programs);
@@ -201,31 +169,31 @@ static bool fill(struct archive *a, const struct options *o, struct operands *pr
     add_input(&w, a, &m->no_input);
     describe_all(&w, o);
     for (int i = 0; i < n; i++)
-        describe(&w, o, &programs[i], i, i + 1 < n);
-    archive_folders(a, o);
+        describe(&w, o, folders, &programs[i], i, i + 1 < n);
+    folders_archive(folders, a);
     if (w.failed) {
         complain("out of memory");
         a->failed = true;
     }
     archive_file(a, "words", w.text.at, w.text.count);
     vec_free(&w.text);
-    return archive_drivers(a, o, n > 1, m) && archive_programs(a, programs, n) && archive_finish(a);
+    return archive_drivers(a, folders) && archive_programs(a, programs, n) && archive_finish(a);
 }
 
 int cmd_boot(struct options *o)
 {
     struct archive a = {.fd = -1};
-    struct machine m = {.line = "words=/words"};
+    struct folders folders = {0};
+    struct machine m = {.line = "words=/words", .folders = &folders};
     struct operands *programs = calloc((size_t)o->argc, sizeof *programs);
     int code = machine_options(o, &m) ? EXIT_ERROR : EXIT_USAGE;
-    if (code == EXIT_ERROR && programs && fill(&a, o, programs, &m)) {
+    if (code == EXIT_ERROR && programs && folders_open(&folders, o) && machine_folders(o, &m) &&
+        fill(&a, o, &folders, programs, &m)) {
         m.archive = a.fd;
         code = machine_run(&m);
     }
     archive_free(&a);
-    while (m.nshares)
-        free(m.shares[--m.nshares]);
-    free(m.shares);
+    folders_free(&folders);
     free(programs);
     return code;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "main/explain.h"
+#include "main/folder.h"
 #include "main/guest.h"
 #include "main/host.h"
 #include "main/job.h"
@@ -21,6 +22,7 @@
 
 struct program {
     const struct options *o;
+    const struct folders *folders;
     struct operands own;
     struct file file;
     struct job job;
@@ -89,7 +91,7 @@ static int load(struct program *p)
 static int link_program(struct program *p)
 {
     struct error e = {0};
-    if (!(p->job.wasi = guest_wasi(p->o, p->own.argc, p->own.argv)))
+    if (!(p->job.wasi = guest_wasi(p->o, p->folders, p->own.argc, p->own.argv)))
         return EXIT_ERROR;
     status s = job_link(&p->job, &e);
     if (s == OK)
@@ -238,7 +240,8 @@ static int run_all(struct program *programs, int n)
     return code;
 }
 
-static int run_split(struct options *o, struct program *programs, struct operands *operands)
+static int run_split(struct options *o, const struct folders *folders, struct program *programs,
+                     struct operands *operands)
 {
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
     if (jobs_init(o->engine, cpus, o->trace, o->stats ? print_stats : NULL))
@@ -251,7 +254,7 @@ static int run_split(struct options *o, struct program *programs, struct operand
     signal(SIGPIPE, SIG_IGN); // the program is to see the error, as on its own
     int n = options_split(o, operands);
     for (int i = 0; i < n; i++)
-        programs[i] = (struct program){.o = o, .own = operands[i]};
+        programs[i] = (struct program){.o = o, .folders = folders, .own = operands[i]};
     int code = run_all(programs, n);
     for (int i = 0; i < n && o->stats; i++) {
         char text[JOB_CHARGED_MAX];
@@ -273,11 +276,13 @@ int cmd_run(struct options *o)
 {
     struct program *programs = calloc((size_t)o->argc, sizeof *programs);
     struct operands *operands = calloc((size_t)o->argc, sizeof *operands);
+    struct folders folders = {0};
     int code = EXIT_ERROR;
-    if (programs && operands)
-        code = run_split(o, programs, operands);
-    else
+    if (!programs || !operands)
         complain("out of memory");
+    else if (folders_open(&folders, o) && folders_copy(&folders))
+        code = run_split(o, &folders, programs, operands);
+    folders_free(&folders);
     free(programs);
     free(operands);
     return code;

@@ -5,6 +5,7 @@
 // the program that runs from it, and both the interpreter (which runs the validated bytes in place)
 // and the tables of a module trust that what was validated stays as it was. Reading costs about as
 // much as the page faults of a mapping, and a hundredth of compiling.
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #include "base/heap.h"
 #include "main/host.h"
+#include "plat/linux/hostfile.h"
 
 // Reads to the end, whatever the size was said to be; false with errno set, also where there are
 // more bytes than `most`.
@@ -83,6 +85,15 @@ const char *file_base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
+}
+
+bool file_is_process(const char *path)
+{
+    int fd = open(path, O_PATH | O_CLOEXEC);
+    bool is = fd >= 0 && host_of_processes(fd);
+    if (fd >= 0)
+        close(fd);
+    return is;
 }
 
 static bool looks_like_text(const struct file *f)

@@ -8,12 +8,13 @@
 #include <string.h>
 
 #include "abi/wait_files.h"
+#include "main/folder.h"
 #include "plat/linux/hostfs.h"
 
 struct setup {
     VEC(const char *) args;
     VEC(char *) env;               // "K=V", ours
-    VEC(struct wasi_preopen) dirs; // names ours
+    VEC(struct wasi_preopen) dirs; // the folders'
 };
 
 static bool out_of_memory(void)
@@ -64,77 +65,30 @@ static bool add_env(struct setup *s, const struct options *o)
     return true;
 }
 
-void guest_folder_free(struct guest_folder *f)
+static bool add_dirs(struct setup *s, const struct folders *f)
 {
-    vfs_close(f->dir);
-    free(f->host);
-    free(f->guest);
-}
-
-const char *guest_folder_name(const char *given)
-{
-    const char *colons = strstr(given, "::");
-    return colons ? colons + 2 : given;
-}
-
-bool guest_folder(const char *given, struct guest_folder *out)
-{
-    const char *colons = strstr(given, "::");
-    *out = (struct guest_folder){
-        .host = colons ? strndup(given, (size_t)(colons - given)) : strdup(given),
-        .guest = strdup(guest_folder_name(given)),
-    };
-    bool all = out->host && out->guest;
-    enum fs_error e = all ? hostfs_open(out->host, false, &out->dir) : E_NOMEM;
-    if (e == E_SUCCESS)
-        return true;
-    complain("--dir %s: %s", given, fs_error_text(e));
-    guest_folder_free(out);
-    return false;
-}
-
-static bool add_dir(struct setup *s, const char *given)
-{
-    struct guest_folder f;
-    if (!guest_folder(given, &f))
-        return false;
-    struct wasi_preopen pre = {.dir = f.dir, .name = f.guest};
-    if (!vec_push(&s->dirs, pre)) {
-        guest_folder_free(&f);
-        return out_of_memory();
+    for (u32 i = 0; i < f->all.count; i++) {
+        struct wasi_preopen pre = {.dir = f->all.at[i].dir, .name = f->all.at[i].guest};
+        if (!vec_push(&s->dirs, pre))
+            return out_of_memory();
     }
-    free(f.host);
     return true;
-}
-
-static bool setup_fill(struct setup *s, const struct options *o, int argc, char **argv)
-{
-    bool done = add_args(s, o, argc, argv) && add_env(s, o);
-    for (u32 i = 0; i < o->dirs.count && done; i++)
-        done = add_dir(s, o->dirs.at[i]);
-    for (u32 i = 0; i < o->shares.count && done; i++)
-        done = add_dir(s, o->shares.at[i]);
-    return done;
 }
 
 static void setup_free(struct setup *s)
 {
     for (u32 i = 0; i < s->env.count; i++)
         free(s->env.at[i]);
-    for (u32 i = 0; i < s->dirs.count; i++) {
-        free((char *)s->dirs.at[i].name);
-        vfs_close(s->dirs.at[i].dir);
-    }
     vec_free(&s->args);
     vec_free(&s->env);
     vec_free(&s->dirs);
 }
 
-struct wasi *guest_wasi(const struct options *o, int argc, char **argv)
+struct wasi *guest_wasi(const struct options *o, const struct folders *f, int argc, char **argv)
 {
     struct setup s = {0};
     struct wasi *w = NULL;
-    if (setup_fill(&s, o, argc, argv)) {
+    if (add_args(&s, o, argc, argv) && add_env(&s, o) && add_dirs(&s, f)) {
         struct vfs_file *streams[3];
         bool all = true;
         for (int i = 0; i < 3; i++)

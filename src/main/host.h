@@ -43,6 +43,7 @@ bool file_read(const char *name, struct file *out); // false after a message
 // that a kernel makes while they are read.
 bool file_copy(const char *name, struct file *out);
 void file_free(struct file *f);
+bool file_is_process(const char *path); // it lies in /proc
 const char *file_base_name(const char *path);
 
 // Says what is wrong with a module, with a hint if it looks like something else than one.

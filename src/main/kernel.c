@@ -11,7 +11,8 @@
 //   env.NAME=VALUE          a variable of its environment
 //   dir=GUEST::PATH         a directory of the archive, under the name GUEST; without any dir=, the
 //                           whole archive is there as /; or a program, which serves it
-//                           (doc/files.md)
+//                           (doc/files.md), once for all that run with it
+//   dir.ro=GUEST::PATH      the same, and nothing in it can be changed
 //   dir=                    none at all
 //   name=NAME               its own name, argv[0], instead of the file's
 //   stdin=/PATH             standard input is that file
@@ -51,6 +52,11 @@ struct words {
     bool zeros; // separated by zero bytes, not by spaces
 };
 
+struct dir {
+    char *given; // GUEST::PATH, to be cut
+    bool read_only;
+};
+
 struct launch {
     const struct engine *engine;
     const char *init, *name, *stdin_path;
@@ -60,13 +66,13 @@ struct launch {
     u64 argc, refuse;
     struct limits_of_process limits;
     VEC(const char *) args, env;
-    VEC(char *) dirs; // GUEST::PATH, to be cut
+    VEC(struct dir) dirs;
 };
 
 struct program {
     const char *init; // for messages
     struct bundle_file file;
-    struct vfs_file *input;
+    struct vfs_file *input, *served; // until all are loaded: the folder that it serves
     struct job job;
 };
 enum { TOGETHER = 64 }; // programs that run at the same time
@@ -211,7 +217,9 @@ static bool setting(struct launch *l, struct words *w, const char *word)
     else if ((v = after(word, "env.")))
         vec_push(&l->env, v);
     else if ((v = after(word, "dir=")))
-        *v ? vec_push(&l->dirs, (char *)v) : (l->no_dirs = true);
+        *v ? vec_push(&l->dirs, ((struct dir){(char *)v, false})) : (l->no_dirs = true);
+    else if ((v = after(word, "dir.ro=")))
+        vec_push(&l->dirs, ((struct dir){(char *)v, true}));
     else if ((v = after(word, "name=")))
         l->name = v;
     else if ((v = after(word, "stdin=")))
@@ -305,7 +313,7 @@ static enum fs_error open_path(const char *path, u32 how, struct vfs_file **out)
 
 // A folder that is a program is what that serves (doc/files.md), beside those that it is for: it
 // gets the other end of the channel as its handle 0, and its file's name as an argument.
-static enum fs_error serve(char *path, struct vfs_file **out)
+static enum fs_error start_server(const char *path, struct vfs_file **out)
 {
     struct program *p = &programs[started];
     const char *args[] = {"server", base_name(path)};
@@ -337,15 +345,31 @@ static enum fs_error serve(char *path, struct vfs_file **out)
     handle_add(&p->job.process->handles, &there->object, HANDLE_ALL_RIGHTS);
     process_keeps(p->job.process, 1);
     kern_release();
-    *out = folder_on(here);
+    p->served = *out = folder_on(here);
     if (!*out)
         object_release(&here->object);
     return *out ? E_SUCCESS : E_NOMEM;
 }
 
-// GUEST::PATH, cut where the last two colons are.
-static enum fs_error add_dir(char *given, struct wasi_preopen *out)
+static enum fs_error serve(const char *path, bool read_only, struct vfs_file **out)
 {
+    for (u32 i = 0; i < started; i++) {
+        struct vfs_file *f = programs[i].served;
+        if (f && f->read_only == read_only && str_eq(programs[i].init, path)) {
+            *out = vfs_ref(f);
+            return E_SUCCESS;
+        }
+    }
+    enum fs_error e = start_server(path, out);
+    if (!e)
+        vfs_ref(*out)->read_only = read_only;
+    return e;
+}
+
+// GUEST::PATH, cut where the last two colons are.
+static enum fs_error add_dir(const struct dir *d, struct wasi_preopen *out)
+{
+    char *given = d->given;
     char *path = given + strlen(given);
     while (path > given && (path[0] != ':' || path[1] != ':'))
         path--;
@@ -354,7 +378,9 @@ static enum fs_error add_dir(char *given, struct wasi_preopen *out)
         *path = 0;
     out->name = given;
     enum fs_error e = open_path(whole ? "/" : path + 2, VFS_READ | VFS_DIR_ONLY, &out->dir);
-    return e == E_NOTDIR ? serve(path + 2, &out->dir) : e;
+    if (!e)
+        out->dir->read_only = d->read_only;
+    return e == E_NOTDIR ? serve(path + 2, d->read_only, &out->dir) : e;
 }
 
 // Those that are open are to be closed, also when one is not.
@@ -362,8 +388,8 @@ static bool add_dirs(struct launch *l, struct wasi_preopen *dirs, u32 *n)
 {
     enum fs_error e;
     for (u32 i = 0; i < l->dirs.count; i++, ++*n)
-        if ((e = add_dir(l->dirs.at[i], &dirs[i]))) {
-            say("dir=%s: %s", l->dirs.at[i], fs_error_name(e));
+        if ((e = add_dir(&l->dirs.at[i], &dirs[i]))) {
+            say("dir=%s: %s", l->dirs.at[i].given, fs_error_name(e));
             return false;
         }
     return true;
@@ -374,7 +400,7 @@ static bool make_wasi(struct program *p, struct launch *l)
     VEC(const char *) args = {0};
     char usual[] = "/::/";
     if (!l->dirs.count && !l->no_dirs)
-        vec_push(&l->dirs, usual);
+        vec_push(&l->dirs, ((struct dir){usual, false}));
     struct wasi_preopen *dirs = heap_array(l->dirs.count + 1, sizeof *dirs);
     u32 n = 0;
     enum fs_error e = dirs && add_dirs(l, dirs, &n) ? E_SUCCESS : E_NOMEM;
@@ -490,6 +516,10 @@ static int run_programs(struct launch *l, struct words *w)
     }
     jobs_print(console_file(CONSOLE_OUT), console_file(CONSOLE_ERR));
     int code = load_all(l, w);
+    for (u32 i = 0; i < started; i++) {
+        vfs_close(programs[i].served); // whoever has it besides ends when its programs have
+        programs[i].served = NULL;
+    }
     if (!first_instruction)
         first_instruction = rdtsc();
     for (u32 i = 0; i < started && code; i++)

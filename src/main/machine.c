@@ -28,7 +28,7 @@
 
 enum { DLE = 0x10, PART = 4096 };
 enum { ARCHIVE_FD = STDERR_FILENO + 1 }; // in QEMU
-enum { SHARES_MAX = 8, SHARE_WORDS = 4 };
+enum { MICROVM_DEVICES = 7, FOLDERS_MAX = 24, FOLDER_WORDS = 4 };
 enum { LEAST_MEMORY = 16 << 20, USUAL_MEMORY = 2000 << 20 };
 
 struct link {
@@ -96,11 +96,30 @@ bool machine_options(const struct options *o, struct machine *m)
         complain("--machine %s: there are microvm and q35", m->type);
         return false;
     }
-    if (o->shares.count > SHARES_MAX) {
-        complain("--share: more than %d", SHARES_MAX);
+    return choose_accel(o, m);
+}
+
+bool machine_folders(const struct options *o, struct machine *m)
+{
+    u32 devices = 0;
+    for (u32 i = 0; i < m->folders->all.count; i++) {
+        const struct folder *f = &m->folders->all.at[i];
+        devices += f->how != FOLDER_COPY;
+        if (f->how != FOLDER_COPY && file_is_process(f->host)) {
+            complain("--dir %s: /proc is other processes here, and none of the machine's", f->host);
+            return false;
+        }
+    }
+    u32 most = o->machine && str_eq(o->machine, "microvm") ? MICROVM_DEVICES : FOLDERS_MAX;
+    if (devices > most) {
+        complain("--dir: a machine%s has no more than %u folders",
+                 most < FOLDERS_MAX ? " of type microvm" : "", most);
+        hint("of those given with :copy there may be more");
         return false;
     }
-    return choose_accel(o, m);
+    if (devices > MICROVM_DEVICES)
+        m->type = "q35";
+    return true;
 }
 
 // --- The kernel's image, and drivers: beside this program, or where `make install` puts them.
@@ -138,13 +157,15 @@ static bool find_kernel(char *path, size_t n)
 // --- The child
 
 // A comma within a value is written twice.
-static char *share_option(const char *host, u32 i)
+static char *folder_option(const struct folder *f, u32 i)
 {
-    char *text = malloc(2 * strlen(host) + 100), *to = text;
+    char *text = malloc(2 * strlen(f->host) + 120), *to = text;
     if (!text)
         _exit(127);
-    to += sprintf(to, "local,id=share%u,security_model=none,multidevs=remap,path=", i);
-    for (; *host; host++) {
+    to +=
+        sprintf(to, "local,id=folder%u,security_model=none,multidevs=%s,readonly=%s,path=", i,
+                folder_has_processes(f) ? "forbid" : "remap", f->how == FOLDER_READ ? "on" : "off");
+    for (const char *host = f->host; *host; host++) {
         if (*host == ',')
             *to++ = ',';
         *to++ = *host;
@@ -153,19 +174,19 @@ static char *share_option(const char *host, u32 i)
     return text;
 }
 
-static void add_shares(const struct machine *m, const char **argv)
+static void add_folders(const struct machine *m, const char **argv)
 {
     char *device;
-    if (m->nshares) {
-        *argv++ = "-global";
-        *argv++ = "virtio-mmio.force-legacy=false";
-    }
-    for (u32 i = 0; i < m->nshares; i++) {
-        if (asprintf(&device, "virtio-9p-%s,fsdev=share%u,mount_tag=%u",
+    *argv++ = "-global";
+    *argv++ = "virtio-mmio.force-legacy=false";
+    for (u32 i = 0; i < m->folders->all.count; i++) {
+        if (m->folders->all.at[i].how == FOLDER_COPY)
+            continue;
+        if (asprintf(&device, "virtio-9p-%s,fsdev=folder%u,mount_tag=%u",
                      str_eq(m->type, "microvm") ? "device" : "pci", i, i) < 0)
             _exit(127);
         *argv++ = "-fsdev";
-        *argv++ = share_option(m->shares[i], i);
+        *argv++ = folder_option(&m->folders->all.at[i], i);
         *argv++ = "-device";
         *argv++ = device;
     }
@@ -181,35 +202,35 @@ static void run_qemu(const struct machine *m, const char *kernel)
     snprintf(archive, sizeof archive, "/proc/self/fd/%d", ARCHIVE_FD);
     if (asprintf(&line, "console=multiplex %s", m->line) < 0)
         _exit(127);
-    const char *argv[40 + 2 + SHARES_MAX * SHARE_WORDS] = {QEMU,
-                                                           "-nodefaults",
-                                                           "-no-user-config",
-                                                           "-display",
-                                                           "none",
-                                                           "-no-reboot",
-                                                           "-cpu",
-                                                           "max",
-                                                           "-machine",
-                                                           type,
-                                                           "-m",
-                                                           memory,
-                                                           "-smp",
-                                                           cpus,
-                                                           "-chardev",
-                                                           "stdio,id=console,signal=off",
-                                                           "-serial",
-                                                           "chardev:console",
-                                                           "-device",
-                                                           "isa-debug-exit,iobase=0xf4,iosize=4",
-                                                           "-kernel",
-                                                           kernel,
-                                                           "-initrd",
-                                                           archive,
-                                                           "-append",
-                                                           line,
-                                                           "-accel",
-                                                           m->kvm ? "kvm" : "tcg",
-                                                           NULL};
+    const char *argv[40 + 2 + FOLDERS_MAX * FOLDER_WORDS] = {QEMU,
+                                                             "-nodefaults",
+                                                             "-no-user-config",
+                                                             "-display",
+                                                             "none",
+                                                             "-no-reboot",
+                                                             "-cpu",
+                                                             "max",
+                                                             "-machine",
+                                                             type,
+                                                             "-m",
+                                                             memory,
+                                                             "-smp",
+                                                             cpus,
+                                                             "-chardev",
+                                                             "stdio,id=console,signal=off",
+                                                             "-serial",
+                                                             "chardev:console",
+                                                             "-device",
+                                                             "isa-debug-exit,iobase=0xf4,iosize=4",
+                                                             "-kernel",
+                                                             kernel,
+                                                             "-initrd",
+                                                             archive,
+                                                             "-append",
+                                                             line,
+                                                             "-accel",
+                                                             m->kvm ? "kvm" : "tcg",
+                                                             NULL};
     u32 words = 0;
     while (argv[words])
         words++;
@@ -217,7 +238,7 @@ static void run_qemu(const struct machine *m, const char *kernel)
         argv[words++] = "-accel";
         argv[words++] = "tcg";
     }
-    add_shares(m, argv + words);
+    add_folders(m, argv + words);
     execvp(QEMU, (char *const *)argv);
     complain("%s: %s", QEMU, strerror(errno));
     if (errno == ENOENT)

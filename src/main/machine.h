@@ -4,6 +4,7 @@
 // Its one serial port carries input, output and errors, told apart as plat/pc/console.h says.
 #pragma once
 #include "base/vec.h"
+#include "main/folder.h"
 #include "main/options.h"
 
 struct machine {
@@ -11,17 +12,16 @@ struct machine {
     const char *line; // the kernel's command line, after console=multiplex
     u64 memory;       // bytes
     u64 cpus;
-    const char *type; // microvm or q35
-    bool kvm, tcg;    // how it may run: the first of them that does
-    bool no_input;    // there is none to pass on
-    // Folders of the host that it gets as virtio-9p, with their places as mount tags; and the
-    // driver that the archive has for each (cmd_boot.c).
-    char **shares;
-    u32 nshares;
+    const char *type;              // microvm or q35
+    bool kvm, tcg;                 // how it may run: the first of them that does
+    bool no_input;                 // there is none to pass on
+    const struct folders *folders; // those that are no copies are devices, their places the tags
 };
 
 // From --memory, --cpus, --machine and --accel; false after a message.
 bool machine_options(const struct options *o, struct machine *m);
+// Whether it can have its folders; one that has many is a q35. False after a message.
+bool machine_folders(const struct options *o, struct machine *m);
 // Reads standard input as long as it comes without delay: what is there already need not go through
 // the machine's slow port. Sets *all when that was its end, and then machine_run reads no more of
 // it. False after a message.

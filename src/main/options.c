@@ -36,9 +36,8 @@ struct option {
 #define FIELD(name) offsetof(struct options, name)
 static const struct option table[] = {
     {"--dir", "HOST[::GUEST]", OPTION_LIST, FIELD(dirs), FOR_RUN | FOR_BOOT,
-     "let the program use the folder HOST, under the name GUEST"},
-    {"--share", "HOST[::GUEST]", OPTION_LIST, FIELD(shares), FOR_RUN | FOR_BOOT,
-     "the same, and in a machine of its own the folder itself, not a copy of it"},
+     "let the program use the folder HOST, under the name GUEST; with :ro behind it only to read, "
+     "with :copy a copy, whose changes are lost"},
     {"--env", "K[=V]", OPTION_LIST, FIELD(env), FOR_RUN | FOR_BOOT,
      "set a variable of the program's environment; K alone takes yours"},
     {"--inherit-env", NULL, OPTION_FLAG, FIELD(inherit_env), FOR_RUN | FOR_BOOT,
@@ -321,7 +320,6 @@ int options_split(const struct options *o, struct operands *out)
 void options_free(struct options *o)
 {
     vec_free(&o->dirs);
-    vec_free(&o->shares);
     vec_free(&o->env);
 }
 

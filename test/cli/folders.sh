@@ -39,24 +39,27 @@ touch -h -d '2010-10-10 10:10:10.5 UTC' data/absolute data/relative data/danglin
     data/folder data/winding "data/to-$part"
 touch -d '2011-11-11 11:11:11 UTC' "data/$part/$part/$part/$long" "data/$part" data/sub data
 touch -d '2012-12-12 12:12:12 UTC' "data/$(printf 'a\nb =')"
-# A FIFO is not there in a machine.
-run_within 300 run --dir data::/ folders.wasm / "/$part/$part/$part/$long" /sub
+both --dir data::/ folders.wasm / "/$part/$part/$part/$long" /sub
 exits 0
+prints '^4 fifo: '
 grep -v fifo out | sed 's/^\/: [0-9]* names//; s/^[0-9]* \.: .*//' >wanted
-run_within 300 boot --dir data::/ folders.wasm / "/$part/$part/$part/$long" /sub
+both --dir data::/:ro folders.wasm / "/$part/$part/$part/$long" /sub
+exits 0
+# A FIFO is not there in a copy.
+both --dir data::/:copy folders.wasm / "/$part/$part/$part/$long" /sub
 exits 0
 sed 's/^\/: [0-9]* names//; s/^[0-9]* \.: .*//' out >got
-cmp wanted got || fail "not as in run: $(diff wanted got)"
+cmp wanted got || fail "not as the folder itself: $(diff wanted got)"
 prints '^5 plain: mode 100000, time 981173106.789012345, 6 bytes plain$'
 prints '^8 absolute: .*, to 11 bytes /etc/passwd, opened: '
 
-# What cannot be read is left out, and said; the rest is there.
+# What cannot be read is left out of a copy, and said; the rest is there.
 mkdir odd
 echo one >odd/one
 echo two >odd/two
 if [ "$(id -u)" != 0 ]; then
     chmod 0 odd/two
-    run_within 300 boot --dir odd::/ folders.wasm /
+    both --dir odd::/:copy folders.wasm /
     exits 0
     prints '^3 one: '
     says 'odd/two: Permission denied'
@@ -65,14 +68,20 @@ fi
 # What is made while it is read, by processes or whoever writes to a pipe, has no end that a copy
 # could wait for.
 mkfifo odd/pipe
-run_within 300 boot --dir odd::/ folders.wasm /
+both --dir odd::/:copy folders.wasm /
 exits 0
 prints '^3 one: '
 for folder in /proc /proc/self/fd; do
-    run_within 60 boot --dir "$folder::/" folders.wasm /
+    both --dir "$folder::/:copy" folders.wasm /
     exits 1
     says "^nebulet: $folder: this is made while it is read"
+    run_within 60 boot --dir "$folder::/" folders.wasm /
+    exits 1
+    says "^nebulet: --dir $folder: "
 done
+# What lies in /proc is not reached by a folder above it either.
+run_within 60 boot --dir /::/ folders.wasm /proc/self
+prints '^/proc/self: '
 
 # More than eight.
 set --
@@ -85,10 +94,21 @@ both "$@" folders.wasm /m1 /m9 /m20
 exits 0
 prints '^folder 22: </m20>$'
 
+# More than a small machine has places for is a larger one, unless it is to be small.
+run_within 60 boot --machine microvm "$@" folders.wasm /m1
+exits 1
+says '^nebulet: --dir: a machine of type microvm has no more than '
+for i in $(seq 21 25); do
+    set -- "$@" --dir "many1::/m$i"
+done
+run_within 60 boot "$@" folders.wasm /m1
+exits 1
+says '^nebulet: --dir: a machine has no more than 24'
+
 # The forms of --dir, and what is said when they are wrong.
 mkdir 'x::y' 2>/dev/null || :
 for form in data/sub data/sub:: data/sub::a::b data/sub::::c ::x '' missing::y folders.wasm 'x::y' \
-    "data/sub::$long$long"; do
+    "data/sub::$long$long" data/sub::ro data/sub:ro:rw data/sub:copy:rw ':ro' 'data/sub::a:copy'; do
     both --dir "$form" folders.wasm
     [ "$code" = 0 ] || { cmp err err.run || fail "run says: $(cat err.run)"; says '^nebulet: --dir '; }
 done

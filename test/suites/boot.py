@@ -29,6 +29,8 @@ HOSTILE = ["trap_unreachable", "trap_load", "trap_divide_by_zero", "trap_recursi
            "trap_call_type", "trap_table_get"]
 HOSTILE_RUNS = 1000
 TIMED = ["floods", "lookup", "preempt", "registers", "watchdog"]  # programs of test/kern on a clock of instructions
+# QEMU's server knows files by their paths: a directory that was removed is not there for who has it open.
+BY_PATH = {"odd_names"}
 CLOCKS = ["clocks", "sleep"]  # guests whose output depends on how long things take
 ENDLESS = "(module (memory 1) (func (export \"_start\") (loop $l (i32.store (i32.const 0) " \
           "(i32.add (i32.load (i32.const 0)) (i32.const 1))) (br $l))))"
@@ -449,7 +451,7 @@ def cases(bench):
     if not (bench.program.parent / "nebulet.elf").exists():
         raise base.Unavailable(f"no nebulet.elf beside {bench.program}: run make first")
     machine = Machine(bench)
-    yield from renamed("guest", guest.cases(machine))
+    yield from renamed("guest", (c for c in guest.cases(machine) if c.name not in BY_PATH))
     yield from renamed("kern", kern.programs(bench, "boot"))
     yield from renamed("kern", kern.keeps(bench, "boot"))
     if not sdk.build():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Files that a process serves (src/fs/ninep.h): the cases of the suites wasi and guest that have folders, by
-the same functions, with folders served by user/svc/memfs instead of the host's, on Linux; and with the host's
-folders shared with a machine (nebulet boot --share), by user/drv/virtio-9p and QEMU's server. In ring 0 on one
-engine, for what differs is the platform.
+the same functions, with folders served by user/svc/memfs instead of the host's, on Linux; and with the forms of
+--dir. (That `boot --dir` is the host's folder, by user/drv/virtio-9p and QEMU's server, the cases of the suite boot
+show.) In ring 0 on one engine, for what differs is the platform.
 
 test/files/served.c starts server and program, and copy.c fills the folder. The other files there are tests of
 their own, which print what NAME.out says.
@@ -18,6 +18,7 @@ from . import base, boot, drv, guest, sdk, wasi
 SOURCES = base.ROOT / "test/files"
 BUILT = base.ROOT / "build/test-files"
 TOOLS = ["served", "copy"]
+FORMS = {"folder_forms"}  # is about the forms of --dir itself
 
 
 def build(name):
@@ -67,11 +68,18 @@ class Served:
                                       *[name for _, name in folders], *args, cwd=scratch, **how)
 
 
-class Sharing(boot.Machine):
-    """A Bench whose `run` is `boot` with the folders shared."""
+class Copying:
+    """A Bench whose folders are copies."""
+
+    def __init__(self, bench):
+        self.bench = bench
+
+    def __getattr__(self, name):
+        return getattr(self.bench, name)
 
     def nebulet(self, command, *args, **how):
-        return super().nebulet(command, *["--share" if a == "--dir" else a for a in args], **how)
+        args = [f"{a}:copy" if before == "--dir" else a for before, a in zip([None, *args], args)]
+        return self.bench.nebulet(command, *args, **how)
 
 
 def tree_of(folder):
@@ -98,7 +106,7 @@ def written(bench):
         (source / "some/place/link").symlink_to("../file 1 \u00fc")
         (source / "some/dangling").symlink_to("nowhere")
         build("copy")
-        Sharing(bench).nebulet("run", "--dir", f"{source}::/from", "--dir", f"{target}::/to", BUILT / "copy.wasm",
+        boot.Machine(bench).nebulet("run", "--dir", f"{source}::/from", "--dir", f"{target}::/to", BUILT / "copy.wasm",
                                "/from", "/to").check(0, b"", b"")
         for name, what in tree_of(source).items():
             there = tree_of(target).get(name)
@@ -146,20 +154,16 @@ def own(bench, engine, name):
                       limit=200).check(0, (SOURCES / f"{name}.out").read_bytes(), None)
 
 
-# QEMU's server knows files by their paths: a directory that was removed is not there for who has it open.
-BY_PATH = {"odd_names"}
-
-
-def guests(served, engine, where, without=()):
+def guests(served, engine, where, without=frozenset()):
     for source in sorted(guest.SOURCES.glob("*.opts")):
         source = source.with_suffix(".c")
-        if "@DIR@" in source.with_suffix(".opts").read_text() and source.stem not in without:
+        if "@DIR@" in source.with_suffix(".opts").read_text() and source.stem not in FORMS | without:
             broken = guest.attempt(source)
             yield base.Case(f"{where}guest {source.stem}", engine,
                             lambda s=source, b=broken: guest.run_program(served, engine, s, b))
 
 
-def with_folders(bench, served, engine, where, without=()):
+def with_folders(bench, served, engine, where, without=frozenset()):
     """The cases of others that have folders."""
     folder = base.unpack_suite(bench, "wasi-p1", "the WASI preview 1 suite", wasi.HOW)
     for wasm in sorted(folder.rglob("*.wasm")):
@@ -188,8 +192,9 @@ def cases(bench):
     machine = boot.Machine(bench)
     yield base.Case("boot lives", "fast", lambda: own(machine, "fast", "lives"))
     yield from guests(Served(machine), "fast", "boot ")
-    yield from with_folders(bench, Sharing(bench), "fast", "boot --share ", BY_PATH)
-    yield from guests(Sharing(bench, "--machine", "q35"), "fast", "boot --share q35 ", BY_PATH)
-    yield base.Case("boot --share, written", "fast", lambda: written(bench))
+    yield from with_folders(bench, Copying(bench), "fast", "copy ")
+    yield from guests(Copying(machine), "fast", "boot copy ")
+    yield from guests(boot.Machine(bench, "--machine", "q35"), "fast", "boot q35 ", boot.BY_PATH)
+    yield base.Case("boot --dir, written", "fast", lambda: written(bench))
     for name, device in ("microvm", "virtio-9p-device"), ("q35", "virtio-9p-pci"):
-        yield from guests(ByInit(bench, name, device), "fast", f"init {name} ", BY_PATH | {"many_iovecs"})
+        yield from guests(ByInit(bench, name, device), "fast", f"init {name} ", boot.BY_PATH | {"many_iovecs"})

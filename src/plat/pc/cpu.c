@@ -35,19 +35,24 @@ static u8 ist_of(u32 vector)
     }
 }
 
+void cpu_gate(u32 vector)
+{
+    u64 to = (u64)vectors + vector * VECTOR_SIZE;
+    idt[vector] = (struct gate){
+        .offset_low = (u16)to,
+        .selector = SELECTOR_CODE,
+        .ist = ist_of(vector),
+        .type = 0x8e, // interrupt gate: interrupts off
+        .offset_middle = (u16)(to >> 16),
+        .offset_high = (u32)(to >> 32),
+    };
+}
+
 static void make_idt(void)
 {
-    for (u32 i = 0; i < VECTORS; i++) {
-        u64 to = (u64)vectors + i * VECTOR_SIZE;
-        idt[i] = (struct gate){
-            .offset_low = (u16)to,
-            .selector = SELECTOR_CODE,
-            .ist = ist_of(i),
-            .type = 0x8e, // interrupt gate: interrupts off
-            .offset_middle = (u16)(to >> 16),
-            .offset_high = (u32)(to >> 32),
-        };
-    }
+    for (u32 i = 0; i < VECTOR_DEVICE; i++)
+        cpu_gate(i);
+    cpu_gate(VECTOR_SPURIOUS);
 }
 
 static void load_tables(struct cpu *c)

@@ -253,6 +253,7 @@ static void quiet(u32 line, bool on)
 static void lead(u32 line)
 {
     const struct found *d = of(line);
+    cpu_gate(VECTOR_DEVICE + line);
     if (d->msix) {
         volatile u32 *m = message(line);
         m[MSIX_ADDRESS] = MESSAGE_ADDRESS | cpu0.apic_id << 12;

@@ -193,7 +193,7 @@ enum vector {
     VECTOR_KICK,
     VECTOR_FLUSH,
     VECTOR_DEVICE,        // PLAT_INTERRUPTS of them
-    VECTOR_SPURIOUS = 47, // its low four bits must be set on old CPUs
+    VECTOR_SPURIOUS = 63, // its low four bits must be set on old CPUs
     VECTORS,
 };
 
@@ -205,6 +205,8 @@ struct frame {
 };
 extern const u8 vectors[]; // VECTOR_SIZE bytes of code each
 enum { VECTOR_SIZE = 16 };
+
+void cpu_gate(u32 vector); // lets it come; those of devices are shut until there is one
 
 void apic_init(void);
 void apic_init_cpu(void);

@@ -4,7 +4,7 @@
 // another is turned away while there is one. The service has the name that the device tells, its
 // mount tag.
 //
-// virtio-9p TAG: as the kernel starts it for `nebulet boot --share`, serves the client on handle 0
+// virtio-9p TAG: as the kernel starts it for `nebulet boot --dir`, serves the client on handle 0
 // with the device of that mount tag, which it finds itself, and ends when that client is gone.
 //
 // A request lies in memory that the device reads, its answer in memory that it writes, and the next
