@@ -48,6 +48,15 @@ u64 arch_protect(struct vm_thread *t, void (*body)(void *), void *argument);
 void arch_touch(void *from, void *to);
 void arch_ready(struct vm_thread *t, size_t bytes);
 
+// The registers that C functions keep, into out[ARCH_KEPT].
+static inline void arch_kept(u64 *out);
+
+// What rt_throw is given, with the registers that C functions keep, and fills in: where it is to go
+// on, with what in the registers.
+struct arch_landing {
+    u64 rbx, rbp, r12, r13, r14, r15, rsp, rip, rax, rdx, rcx;
+};
+
 // Bytes from the CPU's own generator of random numbers, slowly: about 1 us for each 8 of them.
 // False: it has none, or none that answers.
 bool arch_random(void *p, size_t n);

@@ -188,13 +188,15 @@ static struct abi_stack begin_call(struct fast *f, const struct functype *t, u32
     return area;
 }
 
-// After the call instruction: the callee has popped the arguments.
-static void end_call(struct fast *f, const struct functype *t, struct abi_stack area)
+// After the call instruction: the callee has popped the arguments. It may have returned to `other`,
+// too, if that is not 0.
+static void end_call(struct fast *f, const struct functype *t, struct abi_stack area, u32 other)
 {
     f->rsp_adjust -= area.args;
     locate_note(f, f->op);
     drop_args(f, t->nparams);
     clobber(f);
+    throws_note(f, other);
     push_results(f, t);
     if (area.results) {
         x64_mem(&f->a, I_LEA, true, RSP, x64_at(RSP, (s32)area.results));
@@ -224,7 +226,7 @@ void call_function(struct fast *f, u32 func)
     } else {
         call_entry(f, false, ENTRY_FUNCS + func - f->m->nimported_funcs);
     }
-    end_call(f, t, area);
+    end_call(f, t, area, 0);
 }
 
 // The element's address into rax, where the index is, trapping when there is none of that type.
@@ -263,6 +265,7 @@ void call_indirect(struct fast *f, u32 type, u32 table)
     x64_mem(&f->a, I_CMP, true, INSTANCE, x64_at(R11, offsetof(struct vm_func, vm)));
     u8 *same = x64_jcc8(&f->a, CC_E);
     call_entry(f, false, ENTRY_LINK);
+    u32 other = here(f);
     f->rsp_adjust -= area.args; // popped where the stub returns to
     locate_note(f, f->op);
     f->rsp_adjust += area.args;
@@ -271,7 +274,7 @@ void call_indirect(struct fast *f, u32 type, u32 table)
     locate_note(f, f->op);
     x64_call_mem(&f->a, x64_at(R11, offsetof(struct vm_func, code)));
     x64_bind8(&f->a, done);
-    end_call(f, t, area);
+    end_call(f, t, area, other);
 }
 
 static void raise_if_trap(struct fast *f)
@@ -516,6 +519,7 @@ void call_leave(struct fast *f)
         .epilogue = f->code.epilogue,
         .cold = f->code.cold,
         .end = (u32)(end - f->start),
+        .catches = f->throws.count ? f->code.catches : (u32)(end - f->start),
         .frame = frame + pushes,
     };
 }

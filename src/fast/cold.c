@@ -158,4 +158,6 @@ void cold_place(struct fast *f)
     place_tables(f);
     if (f->constants.count)
         place_constants(f);
+    if (f->throws.count)
+        catch_place(f);
 }

@@ -59,14 +59,18 @@ static void reset(struct fast *f)
     f->cold.count = f->colds.count = f->traps.count = f->calls.count = f->labels.count = 0;
     f->jumps.count = f->tables.count = f->incoming.count = f->polls.count = 0;
     f->vectors.count = f->constants.count = f->constant_sites.count = 0;
+    f->throws.count = f->handlers.count = f->try = f->trying = 0;
     f->loop = f->loop_depth = f->stamp = f->rotor = f->spent = 0;
     f->reachable = true;
 }
 
 static bool push_function_label(struct fast *f)
 {
-    if (!vec_reserve(&f->ctls, 1) || !vec_reserve(&f->regions, 1))
+    if (!vec_reserve(&f->ctls, 1) || !vec_reserve(&f->regions, 1) ||
+        !vec_reserve(&f->handlers, f->body->nhandlers))
         return false;
+    if (f->body->nhandlers) // those in dead code have none
+        memset(f->handlers.at, 0, f->body->nhandlers * sizeof *f->handlers.at);
     const struct functype *t = f->body->type;
     f->ctls.count = f->regions.count = 1;
     f->ctls.at[0] = (struct ctl){
@@ -213,6 +217,8 @@ static void release(struct fast *f)
     vec_free(&f->vectors);
     vec_free(&f->constants);
     vec_free(&f->constant_sites);
+    vec_free(&f->throws);
+    vec_free(&f->handlers);
     vec_free(&f->wheres);
     vec_free(&f->storage);
     vec_free(&f->slot_storage);
@@ -300,7 +306,8 @@ static void fast_place(struct compiler *k, u32 offset, struct func_code *out)
         link(f, code, &f->calls.at[i]);
     }
     *out = f->code;
-    u32 *parts[] = {&out->start, &out->entry, &out->body, &out->epilogue, &out->cold, &out->end};
+    u32 *parts[] = {&out->start, &out->entry, &out->body,   &out->epilogue,
+                    &out->cold,  &out->end,   &out->catches};
     for (u32 i = 0; i < sizeof parts / sizeof *parts; i++)
         *parts[i] += offset;
 }

@@ -5,30 +5,20 @@
 #include "fast/emit.h"
 #include "fast/join.h"
 
-static struct ctl *ctl_at(struct fast *f, u32 depth)
-{
-    return &f->ctls.at[f->ctls.count - 1 - depth];
-}
-
-// Forgets the slots from height on.
-static void discard(struct fast *f, u32 height)
+void discard(struct fast *f, u32 height)
 {
     while (f->sp > height)
         pop(f);
     f->temp = 0; // below, everything has been flushed
 }
 
-static void jump_to(struct fast *f, struct ctl *c)
+void jump_to(struct fast *f, struct ctl *c)
 {
     if (c->kind == CTL_LOOP)
         x64_jmp_back(&f->a, f->start + c->header);
     else
         chain_add(f, c, x64_jmp(&f->a));
 }
-
-// What an edge takes besides its values: all registers stored and loaded, and the jump; and a
-// value: a vector constant out of line (vector_to_reg), stored.
-enum { EDGE_BYTES = 1024, EDGE_VALUE_BYTES = 64 };
 
 // An edge to c out of line, from the present state, which stays as it is.
 static void cold_edge(struct fast *f, struct ctl *c, u8 *site)
@@ -160,7 +150,7 @@ static void block_type(struct fast *f, struct ctl *c)
     c->results = t->types + t->nparams;
 }
 
-static struct ctl *ctl_push(struct fast *f, enum ctl_kind kind)
+struct ctl *ctl_push(struct fast *f, enum ctl_kind kind)
 {
     if (!vec_reserve(&f->ctls, 1)) {
         f->oom = true;
@@ -205,7 +195,7 @@ static void loop_begin(struct fast *f, struct ctl *c)
 
 // Parameters of a block are in the frame, constants too: that is where an else finds them, and what
 // back edges replace.
-static void params_to_frame(struct fast *f, const struct ctl *c)
+void params_to_frame(struct fast *f, const struct ctl *c)
 {
     for (u32 i = c->height; i < f->sp && fast_room(f, 64); i++) {
         if (f->slots[i].kind == SLOT_CONST)
@@ -270,7 +260,7 @@ static void else_bind(struct fast *f, struct ctl *c)
 }
 
 // The operands as they were when the block was entered: parameters in their frame cells.
-static void params_restore(struct fast *f, const struct ctl *c)
+void params_restore(struct fast *f, const struct ctl *c)
 {
     const u8 *params = c->results - c->nparams;
     f->sp = c->height;
@@ -336,6 +326,8 @@ bool flow_end(struct fast *f)
         else_bind(f, c);
         f->reachable = false; // only through the label
         break;
+    case CTL_TRY: f->trying = f->body->tries[c->note].around; // fall through
+    case CTL_CATCH:
     case CTL_BLOCK:
     case CTL_ELSE:
         if (f->reachable && c->state)
@@ -465,6 +457,13 @@ void flow_br_table(struct fast *f)
     x64_jmp_reg(&f->a, SCRATCH);
 }
 
+// Does it end what is skipped, at the same level?
+static bool closes(u32 op)
+{
+    return op == OP_end || op == OP_else || op == OP_catch || op == OP_catch_all ||
+           op == OP_delegate;
+}
+
 void flow_skip(struct fast *f)
 {
     u32 nesting = 0;
@@ -472,19 +471,18 @@ void flow_skip(struct fast *f)
         const u8 *at = f->pc;
         u32 op = *f->pc++;
         fast_look_at(f, at);
-        if (op == OP_end || op == OP_else) {
-            if (!nesting) {
-                f->pc = at;
-                return;
-            }
-            nesting -= op == OP_end;
-            continue;
+        if (!nesting && closes(op)) {
+            f->pc = at;
+            return;
         }
         if (op >= 0xfc)
             op = op << 8 | leb_u32(&f->pc);
-        if (op == OP_block || op == OP_loop || op == OP_if)
+        bool tries = op == OP_try || op == OP_try_table;
+        if (op == OP_block || op == OP_loop || op == OP_if || tries)
             nesting++;
+        nesting -= op == OP_end || op == OP_delegate;
         f->loop += op == OP_loop;
+        f->try += tries;
         f->use += op >= OP_local_get && op <= OP_local_tee;
         ops_skip(&f->pc, op);
     }

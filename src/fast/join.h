@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Labels and the edges that lead to them: what join.c offers to flow.c.
+// Labels and the edges that lead to them: what join.c offers to flow.c and catch.c, and what these
+// share.
 #pragma once
 #include "fast/state.h"
 
@@ -38,3 +39,18 @@ void chain_add(struct fast *f, struct ctl *c, u8 *rel32);
 void chain_bind(struct fast *f, struct ctl *c);
 void label_merge(struct fast *f, struct ctl *c); // the present state is one more way to reach it
 void conform(struct fast *f, struct ctl *c);     // an edge to c from here: code, and label_merge
+
+// --- flow.c
+static inline struct ctl *ctl_at(struct fast *f, u32 depth)
+{
+    return &f->ctls.at[f->ctls.count - 1 - depth];
+}
+
+struct ctl *ctl_push(struct fast *f, enum ctl_kind kind); // NULL: no memory
+void discard(struct fast *f, u32 height);                 // forgets the slots from height on
+void jump_to(struct fast *f, struct ctl *c);
+void params_to_frame(struct fast *f, const struct ctl *c);
+void params_restore(struct fast *f, const struct ctl *c);
+// What an edge takes besides its values: all registers stored and loaded, and the jump; and a
+// value: a vector constant out of line (vector_to_reg), stored.
+enum { EDGE_BYTES = 1024, EDGE_VALUE_BYTES = 64 };

@@ -60,7 +60,7 @@ struct region {
     u32 local[32];
 };
 
-enum ctl_kind { CTL_BLOCK, CTL_LOOP, CTL_IF, CTL_ELSE, CTL_FUNC };
+enum ctl_kind { CTL_BLOCK, CTL_LOOP, CTL_IF, CTL_ELSE, CTL_FUNC, CTL_TRY, CTL_CATCH };
 
 struct ctl {
     u8 kind;
@@ -80,6 +80,9 @@ struct ctl {
     u32 outer_region; // LOOP: of the code after its end
     u32 label;        // id + 1 in labels, when something out of line refers to it
     u32 stamp, jump;  // of the latest br_table that has it, and the entry for it
+    u32 handler;      // TRY, CATCH: the next one + 1; 0: none
+    u32 note;         // TRY: of body->tries
+    u32 hidden;       // CATCH: frame cell + 1 of the reference for rethrow
 };
 
 // Code out of line: in the cold buffer until the function is complete.
@@ -198,6 +201,11 @@ struct fast {
     const u8 *notes_from, *look_at; // fast_note wants to know of the instructions from there on
     u8 *cold_return, *cold_limit;   // of the hot code, while the cold buffer is being written
     struct func_code code;
+
+    VEC(struct code_throws) throws; // pad: number in colds + 1
+    VEC(u32) handlers;              // of body->handlers: where, or JUMP_COLD and a number in colds
+    u32 try;                        // number of the next one in body->tries
+    u32 trying;                     // what calls here belong to, + 1; 0: nothing
 
     const struct compiled *c;
     struct validator *validator;
@@ -520,10 +528,22 @@ bool flow_end(struct fast *f); // false: that was the function's
 void flow_br(struct fast *f, u32 depth);
 bool flow_br_if(struct fast *f, u32 depth); // false: a br that follows has been compiled, too
 void flow_br_table(struct fast *f);
-void flow_skip(struct fast *f); // to the else or end that closes the innermost open block; nothing
-                                // runs in between
+void flow_skip(struct fast *f); // to the else, catch or end that closes the innermost open block;
+                                // nothing runs in between
 void trap_if(struct fast *f, u32 cc, enum trap trap);
 u32 pop_condition(struct fast *f); // the flags are set; returns the condition
+
+// --- catch.c
+void flow_try(struct fast *f);
+void flow_try_table(struct fast *f);
+void flow_catch(struct fast *f, bool all);
+void flow_throw(struct fast *f, u32 tag);
+void flow_throw_ref(struct fast *f);
+void flow_rethrow(struct fast *f, u32 depth);
+// Of something that may throw: it returns to here, and to `other`, if that is not 0. What it
+// clobbers is in no register any more.
+void throws_note(struct fast *f, u32 other);
+void catch_place(struct fast *f); // the tables
 
 // --- cold.c
 struct cold *cold_begin(struct fast *f, u8 *site, size_t size); // NULL: no memory, or no room

@@ -35,6 +35,8 @@ enum imm_kind {
     IMM_SELECT,
     IMM_MEMARG,
     IMM_FENCE,
+    IMM_TAG,
+    IMM_CATCHES,
 };
 
 static const u8 imm_of[256] = {
@@ -106,7 +108,13 @@ void ops_skip(const u8 **pc, u32 op)
     case IMM_DATA:
     case IMM_ELEM:
     case IMM_FENCE:
+    case IMM_TAG:
     case IMM_REFTYPE: skip_lebs(pc, 1); break;
+    case IMM_CATCHES:
+        skip_lebs(pc, 1);
+        for (u32 n = leb_u32(pc); n > 0; n--)
+            skip_lebs(pc, *(*pc)++ < 2 ? 2 : 1); // a tag, or none, and a label
+        break;
     }
 }
 
@@ -150,10 +158,16 @@ static bool dead_code(struct fast *f)
 {
     for (;;) {
         flow_skip(f);
-        if (*f->pc++ == OP_else) {
-            flow_else(f);
+        u8 op = *f->pc++;
+        if (op == OP_else || op == OP_catch || op == OP_catch_all) {
+            if (op == OP_else)
+                flow_else(f);
+            else
+                flow_catch(f, op == OP_catch_all);
             return true;
         }
+        if (op == OP_delegate)
+            leb_u32(&f->pc);
         if (!flow_end(f))
             return false;
         if (f->reachable)
@@ -185,6 +199,14 @@ static inline enum step step(struct fast *f)
     case OP_if: flow_if(f); break;
     case OP_else: flow_else(f); break;
     case OP_end: return flow_end(f) ? STEP_ON : STEP_END;
+    case OP_try: flow_try(f); break;
+    case OP_try_table: flow_try_table(f); break;
+    case OP_catch: flow_catch(f, false); break;
+    case OP_catch_all: flow_catch(f, true); break;
+    case OP_delegate: leb_u32(&f->pc); return flow_end(f) ? STEP_ON : STEP_END;
+    case OP_throw: flow_throw(f, leb_u32(&f->pc)); return jumped(f);
+    case OP_throw_ref: flow_throw_ref(f); return jumped(f);
+    case OP_rethrow: flow_rethrow(f, leb_u32(&f->pc)); return jumped(f);
     case OP_br: flow_br(f, leb_u32(&f->pc)); return jumped(f);
     case OP_br_if: return flow_br_if(f, leb_u32(&f->pc)) ? STEP_ON : jumped(f);
     case OP_br_table: flow_br_table(f); return jumped(f);

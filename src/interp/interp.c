@@ -13,6 +13,70 @@
 
 typedef VEC(struct branch) branches;
 
+static u32 moved(u32 number, u32 by)
+{
+    return number ? number + by : 0;
+}
+
+// Appends the body's notes of what catches to those of the program.
+static status keep_tries(struct program *p, const struct module *m, const struct body *b,
+                         u32 branches)
+{
+    u32 code = (u32)(b->code - m->bytes), tries = p->tries.count, handlers = p->handlers.count;
+    if (!vec_reserve(&p->tries, b->ntries) || !vec_reserve(&p->handlers, b->nhandlers))
+        return ERR_NO_MEMORY;
+    for (u32 i = 0; i < b->ntries; i++) {
+        struct try_note t = b->tries[i];
+        t.start += code;
+        t.end += code;
+        t.around = moved(t.around, tries);
+        t.outer = moved(t.outer, tries);
+        t.first = moved(t.first, handlers);
+        p->tries.at[p->tries.count++] = t;
+    }
+    for (u32 i = 0; i < b->nhandlers; i++) {
+        struct handler_note h = b->handlers[i];
+        h.next = moved(h.next, handlers);
+        h.pc += code;
+        h.side += branches;
+        p->handlers.at[p->handlers.count++] = h;
+    }
+    return OK;
+}
+
+const struct handler_note *interp_handler(const struct frame *frame, const struct vm_tag *tag,
+                                          u32 *height)
+{
+    enum { AT_ONCE = 1 << 14 };
+    const struct program *p = vm_program(frame->vm);
+    u32 pc = (u32)(frame->call - frame->vm->module->bytes), steps = 0;
+    u32 low = 0, high = p->tries.count; // the last one that begins before it
+    while (low < high) {
+        u32 middle = low + (high - low) / 2;
+        if (p->tries.at[middle].start <= pc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low && p->tries.at[low - 1].end <= pc; low = p->tries.at[low - 1].around)
+        if (++steps % AT_ONCE == 0)
+            look_up();
+    for (; low; low = p->tries.at[low - 1].outer) {
+        const struct try_note *t = &p->tries.at[low - 1];
+        *height = t->height;
+        for (u32 i = t->first; i; i = p->handlers.at[i - 1].next) {
+            const struct handler_note *h = &p->handlers.at[i - 1];
+            if (h->tag == HANDLER_ALL || vm_tag(frame->vm, h->tag) == tag)
+                return h;
+            if (++steps % AT_ONCE == 0)
+                look_up();
+        }
+        if (++steps % AT_ONCE == 0)
+            look_up();
+    }
+    return NULL;
+}
+
 // Appends the body's side table to *all and describes it in *code, whose side holds the index until
 // all are there.
 static status keep_body(const struct body *b, struct code *code, branches *all)
@@ -24,11 +88,11 @@ static status keep_body(const struct body *b, struct code *code, branches *all)
     code->side = (const struct branch *)(uintptr_t)all->count;
     code->nparams = b->type->nparams;
     code->nresults = b->type->nresults;
-    code->nlocals = b->nlocals;
+    code->nlocals = b->nlocals + b->hidden;
     // Results are returned to where the parameters were, and clearing locals in pairs may clear one
     // cell more.
     u32 operands = b->max_stack > code->nresults ? b->max_stack : code->nresults;
-    code->need = b->nlocals + operands + 1 + FRAME_CELLS;
+    code->need = code->nlocals + operands + 1 + FRAME_CELLS;
     if (b->nbranches)
         memcpy(all->at + all->count, b->branches, b->nbranches * sizeof *b->branches);
     all->count += b->nbranches;
@@ -45,7 +109,9 @@ static status compile_bodies(const struct module *m, struct validator *v, struct
         status s = validate_body(v, m, code->index, WANT_BRANCHES, &body, e);
         if (s)
             return s;
-        s = keep_body(&body, code, all);
+        s = keep_tries(p, m, &body, all->count);
+        if (!s)
+            s = keep_body(&body, code, all);
         if (s)
             return error_set(e, s, m->funcs[code->index].start, "out of memory");
         p->wide |= body.simd;
@@ -60,6 +126,16 @@ static void settle_branches(struct program *p, const branches *all)
     p->branches = trimmed ? trimmed : all->at;
     for (u32 i = 0; i < p->nfuncs; i++)
         p->funcs[i].side = p->branches + (uintptr_t)p->funcs[i].side;
+}
+
+static void program_free(struct program *p)
+{
+    if (!p)
+        return;
+    heap_free(p->branches);
+    vec_free(&p->tries);
+    vec_free(&p->handlers);
+    heap_free(p);
 }
 
 static status interp_load(struct compiled *c, struct error *e)
@@ -85,7 +161,7 @@ static status interp_load(struct compiled *c, struct error *e)
 out:
     if (s) {
         vec_free(&all);
-        heap_free(p);
+        program_free(p);
     }
     validator_free(v);
     return s;
@@ -93,10 +169,7 @@ out:
 
 static void interp_free(struct compiled *c)
 {
-    struct program *p = c->data;
-    if (p)
-        heap_free(p->branches);
-    heap_free(p);
+    program_free(c->data);
     c->data = NULL;
 }
 

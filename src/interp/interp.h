@@ -19,6 +19,7 @@
 // What is live is found at thread->last_sp, where compiled code would have its stack pointer: the
 // innermost frame record at the latest call to the host or trap.
 #pragma once
+#include "base/vec.h"
 #include "wasm/engine.h"
 
 // A function, compiled: where its code and its side table are, and how much room it needs.
@@ -26,7 +27,7 @@ struct code {
     const u8 *start, *end;     // first instruction; the final `end`
     const struct branch *side; // in the order of the code
     u32 nparams, nresults;     // cells
-    u32 nlocals;               // parameters included
+    u32 nlocals;               // parameters and handler_note.hidden included
     u32 need;                  // cells of an activation, frame record included
     u32 index;                 // in the module
 };
@@ -34,6 +35,9 @@ struct code {
 // compiled->data, and vmctx->engine_data of its instances.
 struct program {
     struct branch *branches; // of all functions
+    // The same, with offsets in the module's bytes and numbers among all.
+    VEC(struct try_note) tries;
+    VEC(struct handler_note) handlers;
     u32 nimported;
     u32 nfuncs;
     bool wide;           // uses v128
@@ -56,6 +60,11 @@ static inline struct program *vm_program(const struct vmctx *vm)
 {
     return vm->engine_data;
 }
+
+// Who catches an exception that comes out of the instruction at frame->call; NULL: nobody there.
+// *height: cells of operands below it.
+const struct handler_note *interp_handler(const struct frame *frame, const struct vm_tag *tag,
+                                          u32 *height);
 
 // Sees to it that the thread's cells are there, up to `end` and from `frames` on; may end the call.
 void interp_room(struct vmctx *vm, u64 *end, struct frame *frames);

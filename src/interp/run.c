@@ -508,6 +508,131 @@ HANDLER(call_indirect)
     GO(call_func);
 }
 
+// --- Exceptions
+
+// Where the thread's exception is caught, which the innermost frame throws.
+static HANDLER_CC status unwind(STATE)
+{
+    BEGIN;
+    enum { AT_ONCE = 64 };
+    struct vm_thread *thread = frame->vm->thread;
+    const struct vm_exception *e = thread->exception;
+    const struct handler_note *h = NULL;
+    struct frame *to = frame;
+    u32 height = 0;
+    for (u32 n = 1; to->code && !(h = interp_handler(to, e->tag, &height)); to++, n++) {
+        enum trap trap = n % AT_ONCE == 0 && unlikely(INTERRUPT) ? rt_interrupted(frame->vm) : 0;
+        if (unlikely(trap))
+            TRAP_CALL(trap);
+    }
+    if (unlikely(!h)) {
+        thread->uncaught = e->tag;
+        TRAP_CALL(TRAP_EXCEPTION);
+    }
+    frame = to;
+    frame->vm->thread = thread;
+    t = TABLES(frame->vm);
+    RELOAD_MEMORY;
+    fp = frame->fp;
+    sp = fp + frame->code->nlocals + height;
+    const u64 *cells = e->cells;
+    const struct functype *type = h->pays ? module_tag_type(frame->vm->module, h->tag) : NULL;
+    for (u32 i = 0; type && i < type->nparams; i++, sp++) {
+        *sp = *cells++;
+        if (type->types[i] == TYPE_V128)
+            sp[VM_CELLS] = *cells++;
+    }
+    u64 ref = rt_exception_caught(frame->vm, h->keeps);
+    const struct program *program = vm_program(frame->vm);
+    pc = frame->vm->module->bytes + h->pc;
+    side = program->branches + h->side;
+    if (h->table) {
+        if (h->keeps)
+            *sp++ = ref;
+        BRANCH(side);
+    }
+    if (h->keeps)
+        fp[h->hidden] = ref;
+    NEXT;
+}
+
+HANDLER(throw)
+{
+    const u8 *next = pc + 1;
+    u32 tag = imm_u32(&next);
+    const struct functype *type = module_tag_type(frame->vm->module, tag);
+    frame->call = pc;
+    frame->vm->thread->last_sp = (u8 *)frame;
+    u64 *cells = rt_exception_new(frame->vm, tag)->cells;
+    sp -= type->nparams;
+    for (u32 i = 0; i < type->nparams; i++) {
+        *cells++ = sp[i];
+        if (type->types[i] == TYPE_V128)
+            *cells++ = sp[i + VM_CELLS];
+    }
+    GO(unwind);
+}
+
+HANDLER(throw_ref)
+{
+    frame->call = pc;
+    frame->vm->thread->last_sp = (u8 *)frame;
+    rt_exception_take(frame->vm, sp[-1]);
+    GO(unwind);
+}
+
+HANDLER(rethrow)
+{
+    frame->call = pc;
+    frame->vm->thread->last_sp = (u8 *)frame;
+    rt_exception_take(frame->vm, fp[side->keep]);
+    GO(unwind);
+}
+
+HANDLER(try)
+{
+    BEGIN;
+    pc++;
+    SKIP_LEB(pc);
+    NEXT;
+}
+
+HANDLER(delegate)
+{
+    BEGIN;
+    pc++;
+    SKIP_LEB(pc);
+    NEXT;
+}
+
+// The code before it goes on behind the end.
+HANDLER(catch)
+{
+    BEGIN;
+    BRANCH(side);
+}
+
+HANDLER(catch_all)
+{
+    BEGIN;
+    BRANCH(side);
+}
+
+HANDLER(try_table)
+{
+    BEGIN;
+    pc++;
+    SKIP_LEB(pc);
+    u32 n = imm_u32(&pc);
+    side += n;
+    for (; n > 0; n--) {
+        if (*pc++ < 2) // a tag
+            SKIP_LEB(pc);
+        SKIP_LEB(pc);
+    }
+    NEXT;
+}
+
 // --- The rest: rare ones, and those that are calls into the runtime
 
 HANDLER(unreachable)
@@ -675,6 +800,14 @@ HANDLER(table_fill)
 }
 
 #define COLD_OPS                                                                                   \
+    COLD(try)                                                                                      \
+    COLD(catch)                                                                                    \
+    COLD(throw)                                                                                    \
+    COLD(rethrow)                                                                                  \
+    COLD(throw_ref)                                                                                \
+    COLD(delegate)                                                                                 \
+    COLD(catch_all)                                                                                \
+    COLD(try_table)                                                                                \
     COLD(call)                                                                                     \
     COLD(call_indirect)                                                                            \
     COLD(unreachable)                                                                              \

@@ -13,10 +13,10 @@
 
 static const char *const section_names[] = {
     "custom", "type",  "import",  "function", "table", "memory",     "global",
-    "export", "start", "element", "code",     "data",  "data count",
+    "export", "start", "element", "code",     "data",  "data count", "tag",
 };
 
-static const char *const kind_names[] = {"func", "table", "memory", "global"};
+static const char *const kind_names[] = {"func", "table", "memory", "global", "tag"};
 
 static void print_sections(const struct module *m)
 {
@@ -70,6 +70,7 @@ static void print_item(const struct module *m, u8 kind, u32 index)
         printf("%s%s", m->globals[index].mutable ? "mutable " : "",
                valtype_text(m->globals[index].type));
         break;
+    case EXTERN_TAG: print_types(module_tag_type(m, index)); break;
     }
     putchar('\n');
 }
@@ -155,6 +156,8 @@ static void print_module(const struct file *f, const struct module *m)
     print_own(m, "tables", EXTERN_TABLE, m->nimported_tables, m->ntables);
     print_own(m, "memories", EXTERN_MEMORY, m->nimported_memories, m->nmemories);
     print_own(m, "globals", EXTERN_GLOBAL, m->nimported_globals, m->nglobals);
+    if (m->ntags)
+        print_own(m, "tags", EXTERN_TAG, m->nimported_tags, m->ntags);
     if (m->start != UINT32_MAX)
         printf("start: function %u\n", m->start);
     print_segments(m);

@@ -111,18 +111,11 @@ static const struct {
     u8 low, high;
     const char *proposal;
 } later[] = {
-    {"malformed import kind", 4, 4, "exception handling"},
-    {"malformed export kind", 4, 4, "exception handling"},
-    {"malformed section id", 13, 13, "exception handling"},
-    {"malformed value type", 0x69, 0x69, "exception handling"},
-    {"malformed value type", 0x74, 0x74, "exception handling"},
+    {"malformed value type", 0x74, 0x74, "garbage collection"},
     {"malformed value type", 0x63, 0x64, "typed function references or garbage collection"},
     {"malformed value type", 0x6a, 0x6e, "garbage collection"},
     {"malformed value type", 0x71, 0x73, "garbage collection"},
     {"integer too large", 4, 7, "64-bit memories"},
-    {"illegal opcode", 0x06, 0x0a, "exception handling"},
-    {"illegal opcode", 0x18, 0x19, "exception handling"},
-    {"illegal opcode", 0x1f, 0x1f, "exception handling"},
     {"illegal opcode", 0x12, 0x13, "tail calls"},
     {"illegal opcode", 0x14, 0x15, "typed function references"},
     {"illegal opcode", 0xd3, 0xd6, "typed function references or garbage collection"},

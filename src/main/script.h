@@ -11,6 +11,7 @@
 //     ACTION                              action
 //     RETURN                              action, u32 n, value[n]
 //     TRAP, EXHAUSTION                    action, text message
+//     EXCEPTION                           action, that nobody catches what is thrown in
 //     INVALID, MALFORMED, UNLINKABLE,
 //     UNINSTANTIABLE                      text bytes, text message
 //     TEXT_MODULE                         nothing: a module in the text format; skipped
@@ -36,6 +37,7 @@ enum script_command {
     SCRIPT_UNINSTANTIABLE,
     SCRIPT_TEXT_MODULE,
     SCRIPT_TEXT_ASSERT,
+    SCRIPT_EXCEPTION,
 };
 
 enum { SCRIPT_INVOKE, SCRIPT_GET };

@@ -170,6 +170,7 @@ static void put_value(struct writer *w, const cJSON *item)
                 set_lane(&v, lane++, i->valuestring);
         break;
     case TYPE_FUNCREF:
+    case TYPE_EXNREF:
     case TYPE_EXTERNREF: set_reference(&v, value); break;
     case TYPE_I32:
     case TYPE_F32:
@@ -218,6 +219,7 @@ static const struct {
     {"assert_return", SCRIPT_RETURN, "Av"},
     {"assert_trap", SCRIPT_TRAP, "Ax"},
     {"assert_exhaustion", SCRIPT_EXHAUSTION, "Ax"},
+    {"assert_exception", SCRIPT_EXCEPTION, "A"},
     {"assert_invalid", SCRIPT_INVALID, "Fx"},
     {"assert_malformed", SCRIPT_MALFORMED, "Fx"},
     {"assert_unlinkable", SCRIPT_UNLINKABLE, "Fx"},

@@ -150,9 +150,24 @@ static status bind_global(struct instance *in, const struct import *i, const str
     return OK;
 }
 
+static status bind_tag(struct instance *in, const struct import *i, const struct extern_ *x,
+                       struct error *e)
+{
+    const struct module *m = in->vm.module, *from = x->tag->module;
+    const struct functype *want = module_tag_type(m, i->index);
+    if (x->tag->type != want->id) {
+        char a[56], b[56];
+        return incompatible(i, e, "wanted a tag of %s, found one of %s",
+                            func_text(a, sizeof a, want),
+                            func_text(b, sizeof b, module_tag_type(from, x->tag->index)));
+    }
+    ((const struct vm_tag **)at(in, m->layout.tags))[i->index] = x->tag;
+    return OK;
+}
+
 static status bind_import(struct instance *in, const struct import *i, struct error *e)
 {
-    static const char *const kinds[] = {"function", "table", "memory", "global"};
+    static const char *const kinds[] = {"function", "table", "memory", "global", "tag"};
     struct extern_ x;
     status s = names_find(in->store, i, &x, e);
     if (s)
@@ -164,6 +179,7 @@ static status bind_import(struct instance *in, const struct import *i, struct er
     case EXTERN_TABLE: return bind_table(in, i, &x, e);
     case EXTERN_MEMORY: return bind_memory(in, i, &x, e);
     case EXTERN_GLOBAL: return bind_global(in, i, &x, e);
+    case EXTERN_TAG: return bind_tag(in, i, &x, e);
     }
     return ERR_INTERNAL;
 }
@@ -240,6 +256,18 @@ static void make_globals(struct instance *in)
     const struct module *m = in->vm.module;
     for (u32 i = m->nimported_globals; i < m->nglobals; i++) {
         *vm_global(&in->vm, i) = evaluate(in, &m->global_init[i - m->nimported_globals]);
+        go_on(i, NULL);
+    }
+}
+
+static void make_tags(struct instance *in)
+{
+    const struct module *m = in->vm.module;
+    const struct vm_tag **tags = at(in, m->layout.tags);
+    struct vm_tag *own = at(in, m->layout.own_tags);
+    for (u32 i = m->nimported_tags; i < m->ntags; i++, own++) {
+        *own = (struct vm_tag){m, i, module_tag_type(m, i)->id};
+        tags[i] = own;
         go_on(i, NULL);
     }
 }
@@ -404,6 +432,7 @@ static status link(struct instance *in, struct error *e)
     if (s)
         return s;
     make_refs(in);
+    make_tags(in);
     make_globals(in);
     return OK;
 }
@@ -513,6 +542,7 @@ status instance_export(struct instance *in, const char *name, size_t length, str
         out->global = vm_global(&in->vm, x->index);
         out->global_type = in->vm.module->globals[x->index];
         break;
+    case EXTERN_TAG: out->tag = vm_tag(&in->vm, x->index); break;
     }
     return OK;
 }

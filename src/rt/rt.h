@@ -64,6 +64,7 @@ struct extern_ {
         struct vm_table *table;
         struct vm_memory *memory;
         union vm_global *global;
+        const struct vm_tag *tag;
     };
     struct table_type table_type; // limits.min = present length
     struct limits memory_type;    // pages, min = present size

@@ -178,6 +178,15 @@ struct realm {
     u32 nfree_threads;
 };
 
+// Those that there are (exception.c).
+struct exceptions {
+    VEC(uintptr_t) all; // by number
+    u32 free;           // the first free one, all.count: there is none
+    size_t bytes;
+    size_t enough; // bytes: then all references are looked for again
+};
+void exceptions_free(struct store *s);
+
 struct store {
     const struct engine *engine;
     struct realm *realm;
@@ -193,6 +202,7 @@ struct store {
     struct owned_table *owned_tables;   // store_table
     struct vm_memory no_memory;         // of instances without one
     struct thread *threads;
+    struct exceptions exceptions;
 };
 
 struct store *vm_store(const struct vmctx *vm);

@@ -484,6 +484,33 @@ void rt_pay_stack(struct vmctx *vm, size_t bytes)
         rt_trap(vm, TRAP_STACK);
 }
 
+// What has been touched: a large frame leaves pages out.
+static void stack_words(const struct thread *t, const u64 *from,
+                        void (*each)(void *context, const u64 *from, const u64 *to), void *context)
+{
+    const u64 *end = (const u64 *)(const void *)t;
+    for (const u64 *next; from < end; from = next) {
+        next = (const u64 *)(((uintptr_t)from | (PLAT_PAGE - 1)) + 1);
+        if (plat_touched(from))
+            each(context, from, next < end ? next : end);
+    }
+}
+
+void thread_words(const struct thread *t, const u64 *sp,
+                  void (*each)(void *context, const u64 *from, const u64 *to), void *context)
+{
+    const struct vm_thread *v = &t->vm;
+    if (!sp)
+        sp = v->sp;
+    if (sp > (const u64 *)(const void *)t) { // on the spare stack
+        each(context, sp, (const u64 *)(const void *)((u8 *)thread_links(t) + LINK_BYTES));
+        sp = (const u64 *)(const void *)v->resume_sp;
+    }
+    stack_words(t, sp, each, context);
+    if (!t->store->engine->code)
+        each(context, (u64 *)(thread_links(t) + LINKS), v->cells_ready);
+}
+
 struct thread *thread_create(struct store *s)
 {
     size_t pays = first_charge(s->realm, false);

@@ -65,6 +65,11 @@ u8 *thread_spare(struct thread *t);
 // Where a thread's stacks may fault: in their guards, and anywhere when memory is out.
 bool thread_guards(const struct thread *t, u64 address);
 
+// Calls `each` with all of its stacks where something of guests may lie. From sp on, if it is the
+// one that runs; else NULL.
+void thread_words(const struct thread *t, const u64 *sp,
+                  void (*each)(void *context, const u64 *from, const u64 *to), void *context);
+
 // In signal context, for a fault in the guest there, or because its links are full: makes more of
 // the stack accessible, or more links valid. False: that is not its stack, there is no more, or
 // nobody pays.

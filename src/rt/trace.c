@@ -339,6 +339,21 @@ static struct name func_name(const struct module *m, u32 func)
     return (struct name){0};
 }
 
+static void add_tag(struct text *t, const struct vm_tag *tag)
+{
+    const struct module *m = tag->module;
+    enum { AT_ONCE = 1 << 16 };
+    add(t, " (tag ");
+    for (u32 i = 0; i < m->nexports && (i % AT_ONCE || !look_up()); i++) {
+        if (m->exports[i].kind == EXTERN_TAG && m->exports[i].index == tag->index) {
+            add_name(t, m->exports[i].name);
+            add(t, ")");
+            return;
+        }
+    }
+    add(t, "%u)", tag->index);
+}
+
 static void add_frame(struct text *t, const struct trace_frame *f, const char *file)
 {
     struct name func = func_name(f->module, f->func), module = f->module->module_name;
@@ -365,6 +380,8 @@ size_t thread_describe_trap(struct thread *t, const char *file, char *buffer, si
     else
         frames = few;
     add(&text, "wasm trap: %s", trap_text((enum trap)t->vm.trap));
+    if (t->vm.trap == TRAP_EXCEPTION)
+        add_tag(&text, t->vm.uncaught);
     u32 count = thread_trace(t, frames, max);
     for (u32 i = 0; i < count && i < TRACE_MAX; i++)
         add_frame(&text, &frames[i], file);

@@ -33,6 +33,7 @@ enum section {
     SECTION_CODE,
     SECTION_DATA,
     SECTION_DATA_COUNT,
+    SECTION_TAG,
     SECTION_END,
 };
 
@@ -383,6 +384,27 @@ static void import_global(struct decode *d, struct import *im)
     im->index = m->nimported_globals++;
 }
 
+static u32 read_tag(struct decode *d)
+{
+    struct reader *r = &d->r;
+    const u8 *at = r->p;
+    if (read_byte(r) != 0 && read_ok(r))
+        read_error(r, ERR_MALFORMED, at, "malformed tag attribute");
+    u32 type = read_index(d, d->m->ntypes, "type");
+    if (read_ok(r) && d->m->types[type].nresults)
+        read_error(r, ERR_INVALID, at, "non-empty tag result type");
+    return type;
+}
+
+static void import_tag(struct decode *d, struct import *im)
+{
+    struct module *m = d->m;
+    u32 type = read_tag(d);
+    if (m->tags)
+        m->tags[m->nimported_tags] = type;
+    im->index = m->nimported_tags++;
+}
+
 static void read_import(struct decode *d, struct import *im)
 {
     im->module = read_name(&d->r);
@@ -394,6 +416,7 @@ static void read_import(struct decode *d, struct import *im)
     case EXTERN_TABLE: import_table(d, im); break;
     case EXTERN_MEMORY: import_memory(d, im); break;
     case EXTERN_GLOBAL: import_global(d, im); break;
+    case EXTERN_TAG: import_tag(d, im); break;
     default: read_error(&d->r, ERR_MALFORMED, at, "malformed import kind");
     }
 }
@@ -405,10 +428,12 @@ static void import_arrays(struct decode *d)
     m->tables = take(d, m->nimported_tables, sizeof *m->tables);
     m->memories = take(d, m->nimported_memories, sizeof *m->memories);
     m->globals = take(d, m->nimported_globals, sizeof *m->globals);
+    m->tags = take(d, m->nimported_tags, sizeof *m->tags);
     m->declared = take(d, m->nimported_funcs, 1);
     if (m->declared)
         memset(m->declared, 0, m->nimported_funcs);
     m->nimported_funcs = m->nimported_tables = m->nimported_memories = m->nimported_globals = 0;
+    m->nimported_tags = 0;
 }
 
 // Read twice: first to count the kinds, then, with the arrays there, for good.
@@ -431,6 +456,7 @@ static void read_import_section(struct decode *d, u32 size)
     m->ntables = m->nimported_tables;
     m->nmemories = m->nimported_memories;
     m->nglobals = m->nimported_globals;
+    m->ntags = m->nimported_tags;
     if (m->nmemories > 1)
         read_error(&d->r, ERR_INVALID, start, "multiple memories");
 }
@@ -473,6 +499,17 @@ static void read_memory_section(struct decode *d, u32 size)
         read_error(&d->r, ERR_INVALID, at, "multiple memories");
 }
 
+static void read_tag_section(struct decode *d, u32 size)
+{
+    (void)size;
+    struct module *m = d->m;
+    u32 n = read_count(&d->r, 2, MAX_TAGS - m->ntags, "tags");
+    m->tags = extend(d, m->tags, m->ntags, n, sizeof *m->tags);
+    for (u32 i = 0; i < n && read_goes_on(&d->r, i); i++)
+        m->tags[m->ntags + i] = read_tag(d);
+    m->ntags += n;
+}
+
 static void read_global_section(struct decode *d, u32 size)
 {
     (void)size;
@@ -505,6 +542,7 @@ static void read_export(struct decode *d, struct export *ex)
     case EXTERN_TABLE: ex->index = read_index(d, m->ntables, "table"); break;
     case EXTERN_MEMORY: ex->index = read_index(d, m->nmemories, "memory"); break;
     case EXTERN_GLOBAL: ex->index = read_index(d, m->nglobals, "global"); break;
+    case EXTERN_TAG: ex->index = read_index(d, m->ntags, "tag"); break;
     default: read_error(&d->r, ERR_MALFORMED, at, "malformed export kind");
     }
 }
@@ -734,13 +772,14 @@ static const struct {
     [SECTION_FUNCTION] = {read_function_section, 3},
     [SECTION_TABLE] = {read_table_section, 4},
     [SECTION_MEMORY] = {read_memory_section, 5},
-    [SECTION_GLOBAL] = {read_global_section, 6},
-    [SECTION_EXPORT] = {read_export_section, 7},
-    [SECTION_START] = {read_start_section, 8},
-    [SECTION_ELEM] = {read_elem_section, 9},
-    [SECTION_DATA_COUNT] = {read_data_count_section, 10},
-    [SECTION_CODE] = {read_code_section, 11},
-    [SECTION_DATA] = {read_data_section, 12},
+    [SECTION_TAG] = {read_tag_section, 6},
+    [SECTION_GLOBAL] = {read_global_section, 7},
+    [SECTION_EXPORT] = {read_export_section, 8},
+    [SECTION_START] = {read_start_section, 9},
+    [SECTION_ELEM] = {read_elem_section, 10},
+    [SECTION_DATA_COUNT] = {read_data_count_section, 11},
+    [SECTION_CODE] = {read_code_section, 12},
+    [SECTION_DATA] = {read_data_section, 13},
 };
 
 static void read_section(struct decode *d, u8 *rank)
@@ -803,11 +842,15 @@ static void lay_out(struct module *m)
     at += m->nimported_globals * (u32)sizeof(void *);
     l->tables = at;
     at += m->ntables * (u32)sizeof(void *);
+    l->tags = at;
+    at += m->ntags * (u32)sizeof(void *);
     at = ALIGN_UP(at, 16u);
     l->globals = at;
     at += (m->nglobals - m->nimported_globals) * (u32)sizeof(union vm_global);
     l->refs = at;
     at += m->nrefs * (u32)sizeof(struct vm_func);
+    l->own_tags = at;
+    at += (m->ntags - m->nimported_tags) * (u32)sizeof(struct vm_tag);
     l->size = at;
 }
 

@@ -28,8 +28,34 @@ struct trace_frame {
 // rarely runs.
 struct func_code {
     u32 start, entry, body, epilogue, cold, end; // from start to entry there is padding
-    u32 frame; // bytes from the stack pointer in the body up to the return address
-    u32 next;  // for whoever has given it its place
+    u32 catches; // a struct code_catches, aligned to 4 bytes; the end: there is none
+    u32 frame;   // bytes from the stack pointer in the body up to the return address
+    u32 next;    // for whoever has given it its place
+};
+
+// Where what catches exceptions is found, in the code memory: three arrays follow, of numbers whose
+// offsets are from func_code.start. What throws in a function that catches nothing there has no
+// site.
+struct code_catches {
+    u32 nsites, ntries;
+};
+struct code_throws {
+    u32 returns; // offset behind a call that may come back with an exception; in order
+    u32 pad;     // where the state of such a call is left behind, which goes on at rcx; 0: nothing
+                 // to do
+    u32 tries;   // struct code_tries + 1
+};
+struct code_tries {
+    u32 outer; // + 1; 0: none
+    u32 first; // struct code_handler + 1; 0: none
+};
+// Begins with all in the frame, the stack pointer as in the body, rax = a reference if it wants
+// one, rdx = the exception's cells.
+struct code_handler {
+    u32 tag;  // HANDLER_ALL: any
+    u32 next; // + 1; 0: none
+    u32 code;
+    u32 keeps;
 };
 
 // A place in machine code.

@@ -24,7 +24,7 @@ struct functype {
             // (rt/store)
 };
 
-enum extern_kind { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL };
+enum extern_kind { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL, EXTERN_TAG };
 
 struct limits {
     u64 min, max; // max = UINT64_MAX when not given
@@ -32,7 +32,7 @@ struct limits {
 };
 
 struct table_type {
-    u8 elem; // TYPE_FUNCREF, TYPE_EXTERNREF
+    u8 elem; // a reference type
     struct limits limits;
 };
 
@@ -110,6 +110,8 @@ struct module {
     struct global_type *globals;
     struct constexpr_ *global_init; // of the own globals only: [nglobals - nimported_globals]
     u32 nglobals, nimported_globals;
+    u32 *tags; // their types, indices into types; no results
+    u32 ntags, nimported_tags;
     struct export *exports;
     u32 nexports;
     struct elem_segment *elems;
@@ -134,7 +136,7 @@ struct module {
     struct name *func_names;
 
     struct layout { // byte offsets in the vmctx, see vmctx.h
-        u32 imports, imported_globals, tables, globals, refs, size;
+        u32 imports, imported_globals, tables, tags, globals, refs, own_tags, size;
     } layout;
 
     // The index behind module_export: exports by name, in buckets of a hash (wasm/exports.c).
@@ -158,6 +160,12 @@ const struct export *module_export(const struct module *m, const char *name, siz
 static inline const struct functype *module_func_type(const struct module *m, u32 func)
 {
     return &m->types[m->funcs[func].type];
+}
+
+// What an exception with that tag carries, as parameters.
+static inline const struct functype *module_tag_type(const struct module *m, u32 tag)
+{
+    return &m->types[m->tags[tag]];
 }
 
 // Do the loops of that function of the module's own look whether another thread should run?

@@ -95,7 +95,7 @@ static inline const u8 *read_bytes(struct reader *r, size_t n)
 
 static inline bool is_reftype(u8 t)
 {
-    return t == TYPE_FUNCREF || t == TYPE_EXTERNREF;
+    return t == TYPE_FUNCREF || t == TYPE_EXTERNREF || t == TYPE_EXNREF;
 }
 
 static inline bool is_valtype(u8 t)

@@ -32,6 +32,20 @@ enum trap rt_atomic_notify(struct vmctx *vm, u32 offset, u32 address, u32 count,
 // Called by loops that find vm->poll set: clears it and lets other threads run.
 void rt_poll(struct vmctx *vm);
 
+// Exceptions. A new one of that tag for the running thread to throw, whose cells the caller fills
+// in; a trap if there is no memory.
+struct vm_exception *rt_exception_new(struct vmctx *vm, u32 tag);
+// Makes the one of a reference the thread's to throw; a trap if that is null.
+void rt_exception_take(struct vmctx *vm, u64 ref);
+// It has been caught by who wants a reference to it (or not): which, 0.
+u64 rt_exception_caught(struct vmctx *vm, bool keep);
+// Compiled code throws the thread's exception by calling this; where it is caught is in a table
+// behind the code (wasm/engine.h).
+extern const u8 arch_throw[];
+// What that calls: finds who catches it; a trap if nobody does.
+struct arch_landing;
+void rt_throw(struct vmctx *vm, struct arch_landing *landing);
+
 // Ends the running call with a trap: unwinds the coroutine to its entry, where the call returns
 // ERR_TRAP. To be called by host functions and by compiled code's stubs; holds nothing, frees
 // nothing: whoever calls it has let go of everything first.

@@ -43,6 +43,7 @@ enum limit {
     MAX_IMPORTS = 1000000,
     MAX_EXPORTS = 1000000,
     MAX_GLOBALS = 1000000,
+    MAX_TAGS = 1000000,
     MAX_SEGMENTS = 1000000, // data segments; element segments: 10,000,000
     MAX_ELEM_SEGMENTS = 10000000,
     MAX_TABLES = 100000,

@@ -375,6 +375,14 @@ CALL_OUT(br_table, op_br_table(v, c))
 CALL_OUT(return, op_return(v, c))
 CALL_OUT(call, op_call(v, c))
 CALL_OUT(call_indirect, op_call_indirect(v, c))
+CALL_OUT(try, op_block(v, c, FRAME_TRY))
+CALL_OUT(try_table, op_try_table(v, c))
+CALL_OUT(catch, op_catch(v, c, false))
+CALL_OUT(catch_all, op_catch(v, c, true))
+CALL_OUT(delegate, op_delegate(v, c))
+CALL_OUT(throw, op_throw(v, c))
+CALL_OUT(throw_ref, op_throw_ref(v, c))
+CALL_OUT(rethrow, op_rethrow(v, c))
 CALL_OUT(drop, op_drop(v, c))
 CALL_OUT(select, op_select(v, c))
 CALL_OUT(select_t, op_select_t(v, c))
@@ -512,6 +520,7 @@ static bool start_body(struct validator *v, const struct functype *t, const u8 *
     v->stop = next_stop(v, code);
     v->base = v->high = v->stack;
     v->frames.count = v->inits.count = v->branches.count = v->uses.count = v->loops.count = 0;
+    v->tries.count = v->handlers.count = v->open.count = v->catches = v->hidden = 0;
     v->max_depth = v->loop_depth = v->depth_bits = 0;
     v->loop = NONE;
     v->memory = v->m->nmemories > 0;
@@ -547,6 +556,11 @@ static void fill_body(const struct validator *v, const struct functype *t, struc
         .nuses = v->uses.count,
         .loops = v->loops.at,
         .nloops = v->loops.count,
+        .tries = v->tries.at,
+        .ntries = v->tries.count,
+        .handlers = v->handlers.at,
+        .nhandlers = v->handlers.count,
+        .hidden = v->hidden,
     };
 }
 
@@ -600,5 +614,8 @@ void validator_free(struct validator *v)
     vec_free(&v->uses);
     vec_free(&v->webs);
     vec_free(&v->loops);
+    vec_free(&v->tries);
+    vec_free(&v->handlers);
+    vec_free(&v->open);
     heap_free(v);
 }

@@ -10,14 +10,16 @@
 #include "wasm/module.h"
 
 // A transfer of control as the in-place interpreter needs it (Titzer, "A fast in-place interpreter
-// for WebAssembly", OOPSLA 2022). One entry per br, br_if, if and else, and count + 1 per br_table,
-// in the order of the code. `if` uses its entry when the condition is false, `else` when the first
-// arm runs into it. Taking an entry: move `keep` cells down over `drop` cells, pc += dpc, entry
-// pointer += dside; both relative to the branch instruction and to the entry itself. dpc leads to
-// the instruction after `end` or `else`, or to the first instruction in a loop (the byte after the
-// block type). A branch to the function's own label leads to the function's final `end`. Not taking
-// an entry: the interpreter steps over it (over all of them: br_table always takes one). A branch
-// back where loops poll (module_polls) has BRANCH_POLL in `drop`.
+// for WebAssembly", OOPSLA 2022). One entry per br, br_if, if and else, count + 1 per br_table, one
+// per handler of a try_table, and one per catch, which the code before it takes as with else; one
+// of rethrow has handler_note.hidden in `keep`. They are in the order of the code. `if` uses its
+// entry when the condition is false, `else` when the first arm runs into it. Taking an entry: move
+// `keep` cells down over `drop` cells, pc += dpc, entry pointer += dside; both relative to the
+// branch instruction and to the entry itself. dpc leads to the instruction after `end` or `else`,
+// or to the first instruction in a loop (the byte after the block type). A branch to the function's
+// own label leads to the function's final `end`. Not taking an entry: the interpreter steps over it
+// (over all of them: br_table always takes one). A branch back where loops poll (module_polls) has
+// BRANCH_POLL in `drop`.
 struct branch {
     s32 dpc;
     s32 dside;
@@ -42,6 +44,32 @@ struct loop_note {
     bool inner; // contains a loop
 };
 
+// What catches, in the order of the code. `try` and `try_table` make a note each. An exception that
+// comes out of [start, end) goes to the note's handlers in their order, and then to those of the
+// note `outer`. Offsets are those of struct body's code.
+struct try_note {
+    u32 start, end;
+    u32 around;      // note + 1 of the innermost one whose range this one lies in; 0: none
+    u32 outer;       // the same, or where `delegate` leads
+    u32 first, last; // handlers + 1; 0: none
+    u32 height;      // cells of the operand stack below what is caught
+};
+
+// The cells of the exception, and then a reference to it if that is wanted, go to the operand
+// stack. Then try_table's branch is taken, from pc; `catch` and `catch_all` go on at pc, and keep
+// the reference for `rethrow`, if there is one, where it knows.
+struct handler_note {
+    u32 tag;    // HANDLER_ALL: whatever it is
+    u32 next;   // of the same note, + 1; 0: none
+    u32 pc;     // of the try_table, or the first instruction behind catch
+    u32 side;   // branch entry, or the first one from there on
+    u32 hidden; // of catch: the local behind all others that it keeps the reference in
+    bool table; // of try_table
+    bool pays;  // has the cells
+    bool keeps; // the reference
+};
+#define HANDLER_ALL UINT32_MAX
+
 enum validate_want {
     WANT_BRANCHES = 1, // for the interpreter
     WANT_USES = 2,     // for the compilers
@@ -63,6 +91,11 @@ struct body {
     u32 nuses;
     const struct loop_note *loops;
     u32 nloops;
+    struct try_note *tries;
+    u32 ntries;
+    struct handler_note *handlers;
+    u32 nhandlers;
+    u32 hidden; // so many locals there are for handler_note.hidden
 };
 
 struct validator;

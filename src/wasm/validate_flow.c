@@ -28,7 +28,7 @@ static const struct functype *single_functype(u8 type)
     }
 }
 
-static const u8 *imm_blocktype(struct validator *v, const u8 *p, const struct functype **type)
+const u8 *imm_blocktype(struct validator *v, const u8 *p, const struct functype **type)
 {
     if (imm_bytes(v, p, 1) == NULL)
         return NULL;
@@ -48,26 +48,16 @@ static const u8 *imm_blocktype(struct validator *v, const u8 *p, const struct fu
 
 // Branch entries
 
-struct label {
-    const u8 *types;
-    u32 n;
-};
-
-static struct label label_of(const struct frame *f)
+struct label label_of(const struct frame *f)
 {
     const struct functype *t = f->type;
     return f->kind == FRAME_LOOP ? (struct label){t->types, t->nparams}
                                  : (struct label){t->types + t->nparams, t->nresults};
 }
 
-static s32 offset_of(const struct validator *v, const u8 *p)
-{
-    return (s32)(p - v->code);
-}
-
 // Until its target is known, an entry holds in dpc the entry that waits for the same target before
 // it, and in dside the offset of its instruction.
-static bool add_branch(struct validator *v, struct frame *f, u32 keep, u32 drop)
+bool add_branch(struct validator *v, struct frame *f, u32 keep, u32 drop)
 {
     s32 index = (s32)v->branches.count;
     if (unlikely(!vec_reserve(&v->branches, 1))) {
@@ -104,12 +94,6 @@ static void resolve_all(struct validator *v, struct frame *f, const u8 *target)
     }
 }
 
-// Control may go elsewhere: what is written from here on need not be.
-static void straight_end(struct validator *v)
-{
-    v->straight = v->uses.count;
-}
-
 // The entry of a branch to f with the stack as it is after the condition has been taken off.
 static bool branch_to(struct validator *v, struct frame *f, u8 *sp)
 {
@@ -134,7 +118,7 @@ void web_end(struct validator *v, struct web *w)
         *u |= LOCAL_USE_LAST_BUT_ZERO;
 }
 
-static void locals_forget(struct validator *v, u32 inits)
+void locals_forget(struct validator *v, u32 inits)
 {
     while (v->inits.count > inits) {
         u32 x = v->inits.at[--v->inits.count];
@@ -229,11 +213,12 @@ struct cursor op_block(struct validator *v, struct cursor c, enum frame_kind kin
             return failed;
         f->fix = NONE; // it waits for `else`, not for the end: side is its index
     }
+    if (kind == FRAME_TRY && !try_begin(v, f))
+        return failed;
     return at(c.p, push_many(v, c.sp, t->types, t->nparams));
 }
 
-// The results at the end of a block, and nothing else.
-static bool check_results(struct validator *v, const struct frame *f, u8 *sp)
+bool check_results(struct validator *v, const struct frame *f, u8 *sp)
 {
     struct label results = {f->type->types + f->type->nparams, f->type->nresults};
     u8 *rest = pop_many(v, sp, results.types, results.n);
@@ -294,6 +279,8 @@ struct cursor op_end(struct validator *v, struct cursor c)
     if (f->kind == FRAME_IF && !check_lone_if(v, f->type))
         return failed;
     locals_forget(v, f->inits);
+    if (f->kind >= FRAME_TRY)
+        try_end(v);
     if (f->kind == FRAME_LOOP) {
         if (v->want & WANT_USES)
             loop_end(v, f);
@@ -318,7 +305,7 @@ struct cursor unreachable(struct validator *v, const u8 *p)
     return (struct cursor){p, v->base};
 }
 
-static const u8 *imm_label(struct validator *v, const u8 *p, struct frame **f)
+const u8 *imm_label(struct validator *v, const u8 *p, struct frame **f)
 {
     u32 depth;
     p = imm_index(v, p, v->frames.count, "label", &depth);
@@ -400,6 +387,8 @@ struct cursor op_return(struct validator *v, struct cursor c)
 static struct cursor call_type(struct validator *v, struct cursor c, const struct functype *t)
 {
     note_call(v);
+    if (unlikely(v->open.count))
+        straight_end(v);
     c.sp = pop_many(v, c.sp, t->types, t->nparams);
     return c.sp ? at(c.p, push_many(v, c.sp, t->types + t->nparams, t->nresults)) : failed;
 }

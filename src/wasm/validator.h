@@ -4,6 +4,7 @@
 //   validate.c        the walk, the common instructions, locals, the public functions
 //   validate_stack.c  errors, the operand stack, immediates
 //   validate_flow.c   blocks, branches, calls, and the notes about them
+//   validate_catch.c  exceptions
 //   validate_ops.c    everything else
 //
 // The operand stack is an array of value types, one byte each; 0 is the type that unreachable code
@@ -18,7 +19,17 @@
 
 enum { NONE = -1 };
 
-enum frame_kind { FRAME_FUNC, FRAME_BLOCK, FRAME_LOOP, FRAME_IF, FRAME_ELSE };
+enum frame_kind {
+    FRAME_FUNC,
+    FRAME_BLOCK,
+    FRAME_LOOP,
+    FRAME_IF,
+    FRAME_ELSE,
+    FRAME_TRY,
+    FRAME_CATCH,
+    FRAME_CATCH_ALL, // that is the last one
+    FRAME_TABLE,
+};
 
 struct frame {
     const struct functype *type;
@@ -26,8 +37,9 @@ struct frame {
     u32 inits;  // length of the log of initialized locals
     s32 fix;    // last branch to the end that waits for its target, NONE; loop: offset of the first
                 // instruction
-    s32 side;   // loop: number of branch entries before it; if: the entry of its own
-    s32 outer;  // loop: note of the enclosing loop, or NONE
+    s32 side;   // loop: number of branch entries before it; if: the entry of its own; what
+                // catches: its try_note
+    s32 outer;  // loop: note of the enclosing loop, or NONE; catch: how many are around it
     u8 kind;
     bool unreachable;
 };
@@ -45,6 +57,10 @@ struct web {
     u32 last;  // number + 1 of the latest use of the local, in a web or not
     u32 level; // frames that were open at the write
     local_use depth;
+};
+
+struct open_try {
+    u32 frame, note;
 };
 
 struct validator {
@@ -83,6 +99,11 @@ struct validator {
     u32 loop_depth;
     s32 loop; // note of the innermost loop
     VEC(struct loop_note) loops;
+
+    VEC(struct try_note) tries;
+    VEC(struct handler_note) handlers;
+    VEC(struct open_try) open; // whose ranges the walk is in
+    u32 catches, hidden;       // catch and catch_all around it; at most
 };
 
 // validate_stack.c: errors ------------------------------------------------------------------------
@@ -209,6 +230,30 @@ static inline const u8 *skip_leb(const u8 *p)
 // Opens a frame above sp. `p` is the first instruction in it.
 struct frame *frame_open(struct validator *v, enum frame_kind kind, const struct functype *type,
                          u8 *sp, const u8 *p);
+// What a branch to a frame carries.
+struct label {
+    const u8 *types;
+    u32 n;
+};
+struct label label_of(const struct frame *f);
+const u8 *imm_blocktype(struct validator *v, const u8 *p, const struct functype **type);
+const u8 *imm_label(struct validator *v, const u8 *p, struct frame **f);
+bool add_branch(struct validator *v, struct frame *f, u32 keep, u32 drop);
+// The results at the end of a block, and nothing else.
+bool check_results(struct validator *v, const struct frame *f, u8 *sp);
+void locals_forget(struct validator *v, u32 inits);
+
+static inline s32 offset_of(const struct validator *v, const u8 *p)
+{
+    return (s32)(p - v->code);
+}
+
+// Control may go elsewhere: what is written from here on need not be.
+static inline void straight_end(struct validator *v)
+{
+    v->straight = v->uses.count;
+}
+
 void note_call(struct validator *v);
 void web_end(struct validator *v, struct web *w);
 struct cursor unreachable(struct validator *v, const u8 *p);
@@ -221,6 +266,17 @@ struct cursor op_br_table(struct validator *v, struct cursor c);
 struct cursor op_return(struct validator *v, struct cursor c);
 struct cursor op_call(struct validator *v, struct cursor c);
 struct cursor op_call_indirect(struct validator *v, struct cursor c);
+
+// validate_catch.c --------------------------------------------------------------------------------
+
+bool try_begin(struct validator *v, struct frame *f); // `try`, whose frame is open
+void try_end(struct validator *v);                    // of the innermost frame
+struct cursor op_try_table(struct validator *v, struct cursor c);
+struct cursor op_catch(struct validator *v, struct cursor c, bool all);
+struct cursor op_delegate(struct validator *v, struct cursor c);
+struct cursor op_throw(struct validator *v, struct cursor c);
+struct cursor op_throw_ref(struct validator *v, struct cursor c);
+struct cursor op_rethrow(struct validator *v, struct cursor c);
 
 // validate_ops.c ----------------------------------------------------------------------------------
 

@@ -8,9 +8,11 @@
 //   imports           struct vm_func [imported functions]
 //   imported_globals  union vm_global * [imported globals]
 //   tables            struct vm_table * [tables, imported ones too]
+//   tags              struct vm_tag * [tags, imported ones too]
 //   globals           union vm_global [own globals], of 16 bytes: one instruction reaches them
 //   refs              struct vm_func [functions whose reference can be taken: exported, in element
 //                     segments, ref.func]
+//   own_tags          struct vm_tag [own tags]
 //
 // A function reference is a pointer to a vm_func (0 = null): to the canonical one, which lives in
 // the instance that defines the function (its `refs`), or in the host module that offers it.
@@ -66,19 +68,39 @@ union vm_global {
     u64 i64;
     f32 f32;
     f64 f64;
-    u64 ref; // funcref: struct vm_func *; externref: an opaque number
+    u64 ref; // funcref: struct vm_func *; externref: an opaque number; exnref: see vm_exception
     u8 v128[16];
 } __attribute__((aligned(16)));
 
 // A table element is a copy of the vm_func it refers to, so that an indirect call needs no further
-// load; ref is what table.get returns. An empty one is all zero. In a table of externref only ref
-// is used.
+// load; ref is what table.get returns. An empty one is all zero. In tables of other references only
+// ref is used.
 struct vm_table {
     struct vm_func *at;
     u64 length;
     u64 max; // elements
-    u8 elem; // TYPE_FUNCREF, TYPE_EXTERNREF
+    u8 elem; // a reference type
 };
+
+// A tag is what it is by its address.
+struct vm_tag {
+    const struct module *module; // that it is defined in,
+    u32 index;                   // and its number there
+    u32 type;                    // canonical type id
+};
+
+// An exception (rt/exception.c). References to it are not pointers, but VM_EXCEPTION and a number:
+// whoever looks for them on a stack knows one when he sees it.
+struct vm_exception {
+    const struct vm_tag *tag;
+    u64 ref;
+    struct vm_exception *next;
+    u32 ncells; // two of a v128
+    bool kept;  // there may be references to it
+    bool live;  // while they are looked for
+    u64 cells[];
+};
+#define VM_EXCEPTION 0x4e455845ull << 32
 
 struct vm_memory {
     u8 *base;  // of a reservation that covers every 32-bit index; see VM_MEMORY_GUARD
@@ -132,6 +154,9 @@ struct vm_thread {
     u64 *upper_ready; // and up to this one the upper halves, which v128 has VM_CELLS cells behind
                       // the lower ones, and whose page tables
     bool upper_paid;  // are paid
+    struct vm_exception *exception; // that is being thrown, or was caught last and may be another
+                                    // when the next one is thrown
+    const struct vm_tag *uncaught;  // when trap == TRAP_EXCEPTION
 };
 #define VM_CELLS (1u << 20)
 // A host function may use so much of the stack,
@@ -182,6 +207,11 @@ static inline union vm_global *vm_global(const struct vmctx *vm, u32 global)
 static inline struct vm_table *vm_table(const struct vmctx *vm, u32 table)
 {
     return ((struct vm_table **)((u8 *)vm + vm->module->layout.tables))[table];
+}
+
+static inline const struct vm_tag *vm_tag(const struct vmctx *vm, u32 tag)
+{
+    return ((const struct vm_tag **)((u8 *)vm + vm->module->layout.tags))[tag];
 }
 
 // The canonical vm_func of a function whose reference can be taken (module_func.ref != 0, or

@@ -762,10 +762,9 @@ static int reduce_file(const char *name)
 
 static int usage(void)
 {
-    fprintf(
-        stderr,
-        "usage: differ [--seed N] [--count M] [--seconds S] [--canonical] [--dump] [--keep DIR] "
-        "[--batch FILE] [--reduce] [FILE.wasm...]\n");
+    fprintf(stderr, "usage: differ [--seed N] [--count M] [--seconds S] [--canonical] [--old] "
+                    "[--dump] [--keep DIR] "
+                    "[--batch FILE] [--reduce] [FILE.wasm...]\n");
     return 2;
 }
 
@@ -779,6 +778,10 @@ static bool parse(struct options *o, char ***argv)
         }
         if (str_eq(name, "--reduce")) {
             o->reduce = true;
+            continue;
+        }
+        if (str_eq(name, "--old")) {
+            o->flags |= GENERATE_OLD;
             continue;
         }
         if (str_eq(name, "--canonical")) {

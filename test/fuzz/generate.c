@@ -26,6 +26,8 @@ enum {
     TABLE_MAX = 24,
     NDATAS = 3,
     NELEMS = 3,
+    MAX_TAGS_USED = 6,
+    NPEER_TAGS = 2,
     NHOST = 3, // functions that the host gives, the first ones
 };
 
@@ -51,7 +53,11 @@ struct variable { // a global
 struct label {
     struct types types; // what a branch carries
     bool open;          // may be branched to at will: it ends, or leads forward
+    bool caught;        // of a catch
 };
+
+// In which form a module has exceptions.
+enum form { FORM_NONE, FORM_TRY, FORM_TRY_TABLE };
 
 struct gen {
     struct choices *choices;
@@ -67,6 +73,9 @@ struct gen {
     u32 pages, max_pages;
     bool shared, threads, simd;
     u32 table_size, ntables;
+    enum form form;
+    struct types tags[MAX_TAGS_USED];
+    u32 ntags, nimported_tags;
 
     // The function that is being written
     struct function *f;
@@ -206,7 +215,7 @@ static const u8 numbers[] = {TYPE_I32, TYPE_I64, TYPE_F32, TYPE_F64};
 
 static bool is_number(u8 type)
 {
-    return type != TYPE_FUNCREF && type != TYPE_EXTERNREF;
+    return type != TYPE_FUNCREF && type != TYPE_EXTERNREF && type != TYPE_EXNREF;
 }
 
 static bool is_float(u8 type)
@@ -224,6 +233,8 @@ static u8 any_type(struct gen *g)
 {
     if (g->simd && one_in(g, 3))
         return TYPE_V128;
+    if (g->form == FORM_TRY_TABLE && one_in(g, 24))
+        return TYPE_EXNREF;
     return one_in(g, 24) ? one_in(g, 3) ? TYPE_EXTERNREF : TYPE_FUNCREF : number(g);
 }
 
@@ -597,7 +608,7 @@ static void block_type(struct gen *g, const struct types *params, const struct t
 
 static void label_push(struct gen *g, const struct types *types, bool open)
 {
-    g->labels[g->nlabels++] = (struct label){*types, open};
+    g->labels[g->nlabels++] = (struct label){*types, open, false};
 }
 
 static void block_open(struct gen *g, u32 code, const struct types *params,
@@ -710,6 +721,139 @@ static void if_else(struct gen *g, const struct types *results)
         body(g, &params, results);
     }
     block_close(g);
+}
+
+// --- Exceptions
+
+static void throw_tag(struct gen *g)
+{
+    u32 tag = below(g, g->ntags);
+    const struct types types = g->tags[tag];
+    values(g, &types);
+    op1(g, OP_throw, tag);
+    dead_code(g);
+}
+
+// In a block of its own, since it goes always; not too often.
+static void throw_in_if(struct gen *g)
+{
+    u32 depth = below(g, g->nlabels), local;
+    bool again = g->labels[g->nlabels - 1 - depth].caught;
+    if (g->form == FORM_TRY_TABLE && (local = local_of(g, TYPE_EXNREF)) != UINT32_MAX &&
+        one_in(g, 2)) {
+        op1(g, OP_local_get, local);
+        op(g, OP_ref_is_null);
+        if (!risky(g))
+            op(g, OP_i32_eqz);
+        block_open(g, OP_if, &none, &none);
+        op1(g, OP_local_get, local);
+        op(g, OP_throw_ref);
+        dead_code(g);
+        block_close(g);
+        return;
+    }
+    expr(g, TYPE_I32);
+    i32_const(g, below(g, 4));
+    op(g, OP_i32_and);
+    op(g, OP_i32_eqz);
+    block_open(g, OP_if, &none, &none);
+    if (again) {
+        op1(g, OP_rethrow, depth + 1);
+        dead_code(g);
+    } else {
+        throw_tag(g);
+    }
+    block_close(g);
+}
+
+static void try_catch(struct gen *g, const struct types *results)
+{
+    struct types params = one_in(g, 4) ? some_types(g, 1 + below(g, 3), true) : none;
+    values(g, &params);
+    block_open(g, OP_try, &params, results);
+    body(g, &params, results);
+    if (one_in(g, 8)) {
+        g->nlabels--;
+        op1(g, OP_delegate, below(g, g->nlabels));
+        return;
+    }
+    g->labels[g->nlabels - 1].caught = true;
+    for (u32 n = below(g, 3); n; n--) {
+        u32 tag = below(g, g->ntags);
+        const struct types types = g->tags[tag];
+        op1(g, OP_catch, tag);
+        body(g, &types, results);
+    }
+    if (one_in(g, 2)) {
+        op(g, OP_catch_all);
+        body(g, &none, results);
+    }
+    block_close(g);
+}
+
+// A handler of try_table: what it catches, and what the label takes for it.
+struct clause {
+    u32 kind, tag, depth;
+    struct types types;
+};
+
+static struct clause some_clause(struct gen *g)
+{
+    struct clause c = {.kind = below(g, 4), .tag = below(g, g->ntags)};
+    if (c.kind < 2)
+        c.types = g->tags[c.tag];
+    if (c.kind & 1)
+        types_push(&c.types, TYPE_EXNREF);
+    return c;
+}
+
+// A block for each handler around it, and branches from there to the end; some handlers go where
+// it happens to fit.
+static void try_table(struct gen *g, const struct types *results)
+{
+    struct clause clauses[6];
+    u32 own = below(g, 3), n = own;
+    struct types params = one_in(g, 4) ? some_types(g, 1 + below(g, 3), true) : none;
+    block_open(g, OP_block, &none, results);
+    for (u32 i = 0; i < own; i++) {
+        clauses[i] = some_clause(g);
+        block_open(g, OP_block, &none, &clauses[i].types);
+    }
+    for (u32 i = 0; i < own; i++)
+        clauses[i].depth = own - 1 - i;
+    for (u32 tries = below(g, 6); tries; tries--) {
+        clauses[n] = some_clause(g);
+        clauses[n].depth = below(g, g->nlabels);
+        const struct label *l = &g->labels[g->nlabels - 1 - clauses[n].depth];
+        n += l->open && types_equal(&l->types, &clauses[n].types) && n < countof(clauses) - 1;
+    }
+    values(g, &params);
+    op(g, OP_try_table);
+    block_type(g, &params, results);
+    leb(g->code, n);
+    for (u32 i = 0; i < n; i++) {
+        byte(g->code, clauses[i].kind);
+        if (clauses[i].kind < 2)
+            leb(g->code, clauses[i].tag);
+        leb(g->code, clauses[i].depth);
+    }
+    label_push(g, results, true);
+    body(g, &params, results);
+    block_close(g);
+    for (u32 i = own; i--;) {
+        op1(g, OP_br, i + 1);
+        block_close(g);
+        settle(g, &clauses[i].types, results);
+    }
+    block_close(g);
+}
+
+static void try(struct gen *g, const struct types *results)
+{
+    if (g->form == FORM_NONE)
+        block(g, results);
+    else
+        (g->form == FORM_TRY ? try_catch : try_table)(g, results);
 }
 
 // --- Loops
@@ -1266,7 +1410,7 @@ static void reference(struct gen *g, u8 type)
         byte(g->code, type);
         break;
     case 1:
-        if (func || g->ntables > 1) {
+        if (func || (g->ntables > 1 && type == TYPE_EXTERNREF)) {
             small(g, 4);
             op1(g, OP_table_get, func ? 0 : 1);
             break;
@@ -1412,9 +1556,10 @@ static void block_for(struct gen *g, u8 type)
         leaf(g, type);
         return;
     }
-    switch (below(g, 3)) {
+    switch (below(g, 4)) {
     case 0: block(g, &results); break;
     case 1: if_else(g, &results); break;
+    case 2: try(g, &results); break;
     default: loop(g, &results);
     }
 }
@@ -1553,13 +1698,14 @@ static void set_statement(struct gen *g)
 static void block_statement(struct gen *g)
 {
     struct types results = one_in(g, 3) ? some_types(g, 1 + below(g, 4), true) : none;
-    static const u8 weights[] = {3, 4, 4, 2};
+    static const u8 weights[] = {3, 4, 4, 4, 2};
     if (!may_open(g))
         return;
     switch (weighted(g, weights, countof(weights))) {
     case 0: block(g, &results); break;
     case 1: if_else(g, &results); break;
     case 2: loop(g, &results); break;
+    case 3: try(g, &results); break;
     default: nest(g); return;
     }
     settle(g, &results, &none);
@@ -1567,7 +1713,7 @@ static void block_statement(struct gen *g)
 
 static void stmt(struct gen *g)
 {
-    static const u8 weights[] = {30, 10, 7, 18, 8, 5, 3, 3, 2, 1};
+    static const u8 weights[] = {30, 10, 7, 18, 8, 5, 3, 3, 2, 5, 1};
     if (g->budget <= 0)
         return;
     g->depth++;
@@ -1586,6 +1732,10 @@ static void stmt(struct gen *g)
     case 6: branch_table(g); break;
     case 7: bulk(g); break;
     case 8: table_statement(g); break;
+    case 9:
+        if (g->form != FORM_NONE)
+            throw_in_if(g);
+        break;
     default:
         if (one_in(g, 2))
             wait_or_notify(g);
@@ -1763,6 +1913,21 @@ static void choose_imports(struct gen *g)
     g->nglobals = countof(imported);
 }
 
+// The first ones are those of the peer.
+static void choose_tags(struct gen *g)
+{
+    static const struct types theirs[NPEER_TAGS] = {{1, {I}}, {3, {D, L, I}}};
+    if (g->form == FORM_NONE)
+        return;
+    memcpy(g->tags, theirs, sizeof theirs);
+    g->ntags = NPEER_TAGS;
+    g->nimported_tags = g->flags & GENERATE_PEER ? 0 : NPEER_TAGS;
+    for (u32 n = below(g, MAX_TAGS_USED - NPEER_TAGS + 1); n; n--)
+        g->tags[g->ntags++] = some_types(g, one_in(g, 6) ? 12 : below(g, 4), true);
+    for (u32 i = 0; i < g->ntags; i++)
+        type_index(g, &g->tags[i], &none);
+}
+
 static void choose_functions(struct gen *g)
 {
     for (u32 i = 0; i < countof(peers) && (g->flags & GENERATE_PEER); i++)
@@ -1813,7 +1978,7 @@ static void write_imports(struct gen *g, struct bytes *s)
 {
     static const char *const funcs[] = {"note", "wide", "many", "p0", "p1"};
     static const char *const globals[] = {"gi", "gd", "gl", "gf"};
-    leb(s, g->nimported + countof(globals));
+    leb(s, g->nimported + countof(globals) + g->nimported_tags);
     for (u32 i = 0; i < g->nimported; i++) {
         bool spawn = g->threads && i == g->nimported - 1;
         text(s, i < NHOST || spawn ? "env" : "peer");
@@ -1824,6 +1989,17 @@ static void write_imports(struct gen *g, struct bytes *s)
         text(s, "env"), text(s, globals[i]), byte(s, 3);
         byte(s, g->globals[i].type), byte(s, g->globals[i].mutable);
     }
+    for (u32 i = 0; i < g->nimported_tags; i++) {
+        text(s, "peer"), text(s, i ? "t1" : "t0"), byte(s, 4), byte(s, 0);
+        leb(s, type_index(g, &g->tags[i], &none));
+    }
+}
+
+static void write_tags(struct gen *g, struct bytes *s)
+{
+    leb(s, g->ntags - g->nimported_tags);
+    for (u32 i = g->nimported_tags; i < g->ntags; i++)
+        byte(s, 0), leb(s, type_index(g, &g->tags[i], &none));
 }
 
 static void write_functions(struct gen *g, struct bytes *s)
@@ -1879,7 +2055,10 @@ static void write_exports(struct gen *g, struct bytes *s)
         n += g->funcs[i].exported;
     for (u32 i = 5; i < g->nglobals; i++)
         n += g->globals[i].type != TYPE_V128;
-    leb(s, n);
+    u32 tags = g->flags & GENERATE_PEER ? NPEER_TAGS : 0;
+    leb(s, n + tags);
+    for (u32 i = 0; i < tags; i++)
+        export(s, "t%u", i, 4, i);
     for (u32 i = 0; i < g->nfuncs; i++)
         if (g->funcs[i].exported)
             export(s, g->flags & GENERATE_PEER ? "p%u" : "f%u", i - g->nimported, 0, i);
@@ -1955,6 +2134,8 @@ static void write_module(struct gen *g, struct bytes *out)
     leb(&s, 1), limits(&s, g->pages, g->max_pages);
     s.at[1] = g->shared ? 3 : 1;
     section(out, 5, &s);
+    if (g->ntags > g->nimported_tags)
+        write_tags(g, &s), section(out, 13, &s);
     write_globals(g, &s), section(out, 6, &s);
     write_exports(g, &s), section(out, 7, &s);
     write_elements(g, &s), section(out, 9, &s);
@@ -1976,7 +2157,11 @@ void generate(struct choices *c, u32 flags, struct bytes *out)
     g->shared = one_in(g, 6);
     g->threads = one_in(g, 3) && !(flags & GENERATE_PEER);
     g->simd = one_in(g, 2);
+    g->form = (enum form)below(g, 3);
+    if (flags & GENERATE_PEER || (g->form == FORM_TRY_TABLE && flags & GENERATE_OLD))
+        g->form = FORM_TRY;
     choose_imports(g);
+    choose_tags(g);
     choose_functions(g);
     choose_globals(g);
     g->pages = 1 + below(g, 3);

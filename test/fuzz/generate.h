@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A generator of valid WebAssembly 2.0 modules with atomics, made to find what compilers get wrong.
+// A generator of valid WebAssembly modules with atomics and exceptions in one of both forms, made
+// to find what compilers get wrong.
 //
 // Everything it decides comes from a struct choices: bytes as long as there are any, so that a
 // fuzzer can steer it, then numbers from a seed. The same choices make the same module on every
@@ -11,7 +12,8 @@
 //            i64 i32 f32) -> f64, env.many (i32 f64) -> (f64 i64 f32 i32); env.gi, env.gd: mutable
 //            globals i32 and f64, env.gl, env.gf: constant globals i64 and f32; peer.p0 and
 //            peer.p1: functions of an instance of another module, which generate() makes with
-//            GENERATE_PEER; of some modules env.thread_spawn (i32) -> i32, which makes loops poll
+//            GENERATE_PEER, and peer.t0 and peer.t1, its tags; of some modules env.thread_spawn
+//            (i32) -> i32, which makes loops poll
 //   exports  f0, f1, ...: functions of numbers only; memory; g0, g1, ...: globals; fuel: a mutable
 //   i32
 //
@@ -30,6 +32,7 @@ enum {
     FUEL = 150,
     GENERATE_NANS_CANONICAL = 1, // no result depends on which NaN an operation returns
     GENERATE_PEER = 2,           // a module that imports no peer, and exports p0 and p1
+    GENERATE_OLD = 4,            // exceptions in the older form only
 };
 
 struct bytes {

@@ -434,6 +434,30 @@ func arch_stub_helper
     jmp *%r11
 endfunc arch_stub_helper
 
+// Through the above: the thread's exception is thrown. Goes on where C says (struct arch_landing).
+func arch_throw
+    sub $88, %rsp
+    mov %rbx, (%rsp)
+    mov %rbp, 8(%rsp)
+    mov %r12, 16(%rsp)
+    mov %r13, 24(%rsp)
+    mov %rsp, %rsi
+    mov %r14, %rdi
+    call rt_throw
+    mov (%rsp), %rbx
+    mov 8(%rsp), %rbp
+    mov 16(%rsp), %r12
+    mov 24(%rsp), %r13
+    mov 32(%rsp), %r14
+    mov 40(%rsp), %r15
+    mov 56(%rsp), %r11
+    mov 64(%rsp), %rax
+    mov 72(%rsp), %rdx
+    mov 80(%rsp), %rcx
+    mov 48(%rsp), %rsp
+    jmp *%r11
+endfunc arch_throw
+
 // eax = enum trap
 func arch_stub_trap
     mov VMCTX_THREAD(%r14), %rcx

@@ -46,3 +46,4 @@ _Static_assert(VM_HOST_STACK == HOST_STACK, "stack of host functions");
 _Static_assert(VM_READY == READY && VM_READY_CELLS == READY_CELLS, "of that, what is there");
 _Static_assert(ARCH_PAGE == PAGE, "pages");
 _Static_assert(VM_FUNC_HOST == UINT32_MAX, "the stubs compare with -1");
+_Static_assert(sizeof(struct arch_landing) == 88, "what arch_throw makes room for");

@@ -16,3 +16,17 @@ static inline __attribute__((always_inline)) void arch_switch(void **save, void 
                        "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
                        "memory", "cc");
 }
+
+#define ARCH_KEPT 6
+static inline __attribute__((always_inline)) void arch_kept(u64 *out)
+{
+    __asm__ volatile("mov %%rbx, (%0)\n\t"
+                     "mov %%rbp, 8(%0)\n\t"
+                     "mov %%r12, 16(%0)\n\t"
+                     "mov %%r13, 24(%0)\n\t"
+                     "mov %%r14, 32(%0)\n\t"
+                     "mov %%r15, 40(%0)"
+                     :
+                     : "r"(out)
+                     : "memory");
+}
