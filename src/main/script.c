@@ -22,7 +22,10 @@ struct entry {
     struct text name;
     struct instance *instance; // NULL: not there, because
     enum outcome outcome;      // of this
+    struct rt_module *module;  // of a definition
 };
+
+typedef VEC(struct entry) entries;
 
 struct action {
     u8 kind;
@@ -38,7 +41,7 @@ struct runner {
     bool bad; // read past the end
     struct store *store;
     struct thread *thread;
-    VEC(struct entry) entries;
+    entries entries, definitions;
     VEC(u64) slots;
     const struct functype *type; // of the function called last
     u8 got;                      // type of the global read last; 0 after a call
@@ -184,13 +187,17 @@ static status load(struct runner *r, struct text bytes, struct rt_module **out, 
     return s;
 }
 
-static enum outcome instantiate(struct runner *r, struct text bytes, struct instance **out)
+static enum outcome load_good(struct runner *r, struct text bytes, struct rt_module **out)
 {
     struct error e = {0};
-    struct rt_module *m;
-    if (load(r, bytes, &m, &e) != OK)
-        return fail(r, "%s at offset 0x%llx: %s", status_text(e.code), (unsigned long long)e.offset,
-                    e.text);
+    return load(r, bytes, out, &e) == OK ? PASSED
+                                         : fail(r, "%s at offset 0x%llx: %s", status_text(e.code),
+                                                (unsigned long long)e.offset, e.text);
+}
+
+static enum outcome instantiate(struct runner *r, struct rt_module *m, struct instance **out)
+{
+    struct error e = {0};
     if (!m) // only validated
         return PASSED;
     if (instance_create(r->store, m, NULL, out, &e) != OK)
@@ -203,17 +210,24 @@ static enum outcome instantiate(struct runner *r, struct text bytes, struct inst
     return PASSED;
 }
 
-static enum outcome run_module(struct runner *r)
+static enum outcome add(struct runner *r, entries *to, struct entry entry, enum outcome outcome)
+{
+    entry.outcome = outcome == FAILED     ? FAILED
+                    : r->o->validate_only ? SKIPPED + SKIP_VALIDATE
+                                          : PASSED;
+    return vec_push(to, entry) ? outcome : fail(r, "out of memory");
+}
+
+static enum outcome run_module(struct runner *r, bool definition)
 {
     struct entry entry = {.name = read_text(r)};
     struct text bytes = read_text(r);
     if (r->bad)
         return FAILED;
-    enum outcome outcome = instantiate(r, bytes, &entry.instance);
-    entry.outcome = outcome == FAILED     ? FAILED
-                    : r->o->validate_only ? SKIPPED + SKIP_VALIDATE
-                                          : PASSED;
-    return vec_push(&r->entries, entry) ? outcome : fail(r, "out of memory");
+    enum outcome outcome = load_good(r, bytes, &entry.module);
+    if (outcome == PASSED && !definition)
+        outcome = instantiate(r, entry.module, &entry.instance);
+    return add(r, definition ? &r->definitions : &r->entries, entry, outcome);
 }
 
 static enum outcome skip_text_module(struct runner *r)
@@ -223,16 +237,35 @@ static enum outcome skip_text_module(struct runner *r)
 }
 
 // The latest module of a name, or the latest one. PASSED, or what became of it.
-static enum outcome find(struct runner *r, struct text name, struct instance **out)
+static enum outcome find_in(struct runner *r, const entries *in, struct text name,
+                            struct entry *out)
 {
-    for (u32 i = r->entries.count; i-- > 0;) {
-        const struct entry *entry = &r->entries.at[i];
+    for (u32 i = in->count; i-- > 0;) {
+        const struct entry *entry = &in->at[i];
         if (name.length && !same(entry->name, name))
             continue;
-        *out = entry->instance;
+        *out = *entry;
         return entry->outcome == FAILED ? fail(r, "its module has failed") : entry->outcome;
     }
     return fail(r, "no such module");
+}
+
+static enum outcome find(struct runner *r, struct text name, struct instance **out)
+{
+    struct entry entry = {0};
+    enum outcome outcome = find_in(r, &r->entries, name, &entry);
+    *out = entry.instance;
+    return outcome;
+}
+
+static enum outcome run_instance(struct runner *r)
+{
+    struct entry entry = {.name = read_text(r)}, definition = {0};
+    struct text of = read_text(r);
+    enum outcome outcome = r->bad ? FAILED : find_in(r, &r->definitions, of, &definition);
+    if (outcome == PASSED)
+        outcome = instantiate(r, definition.module, &entry.instance);
+    return add(r, &r->entries, entry, outcome);
 }
 
 static enum outcome run_register(struct runner *r)
@@ -347,7 +380,7 @@ static enum outcome compare(struct runner *r, u32 i, const struct script_value *
                             const u64 *got)
 {
     struct script_value want = *wanted;
-    if (want.type != type)
+    if (want.type != type && !(want.type == SCRIPT_REF && is_reftype(type)))
         return fail(r, "result %u is an %s, expected an %s", i, valtype_text(type),
                     valtype_text(want.type));
     if (want.any)
@@ -363,44 +396,51 @@ static enum outcome compare(struct runner *r, u32 i, const struct script_value *
     return outcome;
 }
 
+static enum outcome compare_any(struct runner *r, u32 i, const u8 *wanted, u32 alternatives,
+                                u8 type, const u64 *got)
+{
+    enum outcome outcome = FAILED;
+    for (u32 a = 0; a < alternatives && outcome != PASSED; a++) {
+        struct script_value want = value_at(wanted, a);
+        outcome = compare(r, i, &want, type, got);
+    }
+    return outcome;
+}
+
 static enum outcome run_return(struct runner *r)
 {
     struct action a = read_action(r);
-    u32 n;
-    const u8 *wanted = read_values(r, &n);
+    u32 values;
+    const u8 *wanted = read_values(r, &values);
     status s;
     enum outcome outcome = act(r, &a, &s);
     if (outcome != PASSED)
         return outcome;
     if (s != OK)
         return fail(r, "%s: %s", status_text(s), trapped(r));
-    u32 nresults = r->got ? 1 : r->type->nresults;
-    if (n != nresults)
-        return fail(r, "%u results, expected %u", nresults, n);
+    u32 nresults = r->got ? 1 : r->type->nresults, i = 0, at = 0;
     const u64 *slot = r->slots.at;
-    for (u32 i = 0; i < n && outcome == PASSED; i++) {
-        struct script_value want = value_at(wanted, i);
+    for (; at < values && outcome == PASSED; i++) {
+        struct script_value want = value_at(wanted, at);
+        u32 first = want.type == SCRIPT_EITHER, n = first ? want.alternatives : 1;
+        if (i >= nresults || at + first + n > values)
+            return fail(r, "%u results, expected more", nresults);
         u8 type = r->got ? r->got : r->type->types[r->type->nparams + i];
-        outcome = compare(r, i, &want, type, slot);
+        outcome = compare_any(r, i, wanted + (at + first) * sizeof want, n, type, slot);
         slot += type_slots(type);
+        at += first + n;
     }
-    return outcome;
+    return outcome == PASSED && i != nresults ? fail(r, "%u results, expected %u", nresults, i)
+                                              : outcome;
 }
 
-static enum outcome run_trap(struct runner *r)
+static enum outcome run_trap(struct runner *r, u8 command)
 {
+    const char *uncaught = trap_text(TRAP_EXCEPTION);
     struct action a = read_action(r);
-    struct text want = read_text(r);
-    status s;
-    enum outcome outcome = act(r, &a, &s);
-    return outcome == PASSED ? expect_trap(r, s, trapped(r), want) : outcome;
-}
-
-static enum outcome run_exception(struct runner *r)
-{
-    struct action a = read_action(r);
-    struct text want = {(const u8 *)trap_text(TRAP_EXCEPTION),
-                        (u32)strlen(trap_text(TRAP_EXCEPTION))};
+    struct text want = {(const u8 *)uncaught, (u32)strlen(uncaught)};
+    if (command != SCRIPT_EXCEPTION)
+        want = read_text(r);
     status s;
     enum outcome outcome = act(r, &a, &s);
     return outcome == PASSED ? expect_trap(r, s, trapped(r), want) : outcome;
@@ -500,19 +540,21 @@ static status add_spectest(struct runner *r)
 static enum outcome run_record(struct runner *r, u8 command)
 {
     switch ((enum script_command)command) {
-    case SCRIPT_MODULE: return run_module(r);
+    case SCRIPT_MODULE:
+    case SCRIPT_DEFINITION: return run_module(r, command == SCRIPT_DEFINITION);
+    case SCRIPT_INSTANCE: return run_instance(r);
     case SCRIPT_REGISTER: return run_register(r);
     case SCRIPT_ACTION: return run_action(r);
     case SCRIPT_RETURN: return run_return(r);
     case SCRIPT_TRAP:
-    case SCRIPT_EXHAUSTION: return run_trap(r);
+    case SCRIPT_EXHAUSTION:
+    case SCRIPT_EXCEPTION: return run_trap(r, command);
     case SCRIPT_INVALID: return run_rejected(r, ERR_INVALID);
     case SCRIPT_MALFORMED: return run_rejected(r, ERR_MALFORMED);
     case SCRIPT_UNLINKABLE: return run_unlinked(r, true);
     case SCRIPT_UNINSTANTIABLE: return run_unlinked(r, false);
     case SCRIPT_TEXT_MODULE: return skip_text_module(r);
     case SCRIPT_TEXT_ASSERT: return SKIPPED + SKIP_TEXT;
-    case SCRIPT_EXCEPTION: return run_exception(r);
     }
     r->bad = true;
     return FAILED;
@@ -556,6 +598,7 @@ status script_run(const struct script_options *o, const u8 *script, size_t size,
         thread_free(r.thread);
     store_free(r.store);
     vec_free(&r.entries);
+    vec_free(&r.definitions);
     vec_free(&r.slots);
     return s;
 }

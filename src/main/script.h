@@ -7,6 +7,9 @@
 //
 //   record  u8 command, u32 line, then by command:
 //     MODULE                              text name ("" if it has none), text bytes
+//     DEFINITION                          the same: a module that is not instantiated
+//     INSTANCE                            text name, text definition ("": the latest), of which it
+//                                         is one
 //     REGISTER                            text name ("": the latest module), text as
 //     ACTION                              action
 //     RETURN                              action, u32 n, value[n]
@@ -18,7 +21,7 @@
 //     TEXT_ASSERT                         nothing: an assertion on such a module; skipped
 //   action  u8 kind (0 invoke, 1 get), text module ("": the latest), text field, u32 n, value[n]
 //   text    u32 length, bytes
-//   value   struct script_value
+//   value   struct script_value; n counts the alternatives behind one of type SCRIPT_EITHER
 //
 // Every record counts as one test: passed, failed, or skipped for a reason.
 #pragma once
@@ -35,19 +38,24 @@ enum script_command {
     SCRIPT_MALFORMED,
     SCRIPT_UNLINKABLE,
     SCRIPT_UNINSTANTIABLE,
+    SCRIPT_DEFINITION,
+    SCRIPT_INSTANCE,
+    SCRIPT_EXCEPTION,
     SCRIPT_TEXT_MODULE,
     SCRIPT_TEXT_ASSERT,
-    SCRIPT_EXCEPTION,
 };
 
 enum { SCRIPT_INVOKE, SCRIPT_GET };
 
+// What stands for a type of value: a reference of whatever type, and one of several values.
+enum { SCRIPT_REF = 1, SCRIPT_EITHER };
+
 // An argument, or what is expected of a result. Lanes are those of v128; other types have one.
 struct script_value {
-    u8 type;      // enum valtype
-    u8 lane_size; // bytes
-    u8 any;       // expected: any reference but null
-    u8 reserved;
+    u8 type;                   // enum valtype, or one of the below
+    u8 lane_size;              // bytes
+    u8 any;                    // expected: any reference but null
+    u8 alternatives;           // SCRIPT_EITHER: so many values follow, one of which is expected
     u16 canonical, arithmetic; // expected: bit i set if lane i must be such a NaN
     u8 bits[16];               // an externref n is n + 1, for 0 is null
 };

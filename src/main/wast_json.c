@@ -129,7 +129,16 @@ static u8 type_of(const char *text)
         return byte;
 #include "wasm/types.def"
 #undef TYPE
-    return 0;
+    size_t n = strlen(text);
+    if (str_eq(text, "either"))
+        return SCRIPT_EITHER;
+    return str_eq(text, "refnull") || (n > 3 && str_eq(text + n - 3, "ref")) ? SCRIPT_REF : 0;
+}
+
+// The types of null alone.
+static bool is_null(const char *text)
+{
+    return strncmp(text, "null", 4) == 0 || str_eq(text, "refnull");
 }
 
 static u32 lane_size(const char *lane)
@@ -148,20 +157,23 @@ static void set_lane(struct script_value *v, u32 lane, const char *text)
     memcpy(v->bits + lane * v->lane_size, &bits, v->lane_size);
 }
 
-static void set_reference(struct script_value *v, const cJSON *value)
+static void set_reference(struct script_value *v, const cJSON *value, const char *type)
 {
     u64 n;
     if (!value || !value->valuestring)
-        v->any = true;
+        v->any = !is_null(type);
     else if (!str_eq(value->valuestring, "null"))
         n = strtoull(value->valuestring, NULL, 10) + 1, memcpy(v->bits, &n, sizeof n);
 }
 
-static void put_value(struct writer *w, const cJSON *item)
+static u32 put_list(struct writer *w, const cJSON *list);
+
+// Returns how many it has put.
+static u32 put_value(struct writer *w, const cJSON *item)
 {
     struct script_value v = {.type = type_of(text_of(item, "type"))};
-    const cJSON *value = json.item(item, "value");
-    u32 lane = 0;
+    const cJSON *value = json.item(item, "value"), *values = json.item(item, "values");
+    u32 lane = 0, at = w->out->script.count;
     switch (v.type) {
     case TYPE_V128:
         v.lane_size = (u8)lane_size(text_of(item, "lane_type"));
@@ -170,8 +182,9 @@ static void put_value(struct writer *w, const cJSON *item)
                 set_lane(&v, lane++, i->valuestring);
         break;
     case TYPE_FUNCREF:
-    case TYPE_EXNREF:
-    case TYPE_EXTERNREF: set_reference(&v, value); break;
+    case TYPE_EXTERNREF:
+    case SCRIPT_REF: set_reference(&v, value, text_of(item, "type")); break;
+    case SCRIPT_EITHER: break;
     case TYPE_I32:
     case TYPE_F32:
     case TYPE_I64:
@@ -183,14 +196,29 @@ static void put_value(struct writer *w, const cJSON *item)
     default: problem(w, NULL, "a value of unknown type");
     }
     put(w, &v, sizeof v);
+    if (v.type != SCRIPT_EITHER)
+        return 1;
+    u32 n = put_list(w, values);
+    if (n > UINT8_MAX)
+        problem(w, NULL, "too many alternatives");
+    if (!w->failed)
+        w->out->script.at[at + offsetof(struct script_value, alternatives)] = (u8)n;
+    return 1 + n;
+}
+
+static u32 put_list(struct writer *w, const cJSON *list)
+{
+    u32 n = 0;
+    for (const cJSON *i = list ? list->child : NULL; i; i = i->next)
+        n += put_value(w, i);
+    return n;
 }
 
 static void put_values(struct writer *w, const cJSON *list)
 {
-    u32 at = w->out->script.count, n = 0;
+    u32 at = w->out->script.count;
     put_u32(w, 0);
-    for (const cJSON *i = list ? list->child : NULL; i; i = i->next, n++)
-        put_value(w, i);
+    u32 n = put_list(w, list);
     if (!w->failed)
         store_u32(w->out->script.at + at, n);
 }
@@ -207,13 +235,15 @@ static void put_action(struct writer *w, const cJSON *command)
 // --- Commands
 
 // What a command's record holds behind its line, letter by letter: n name, F the binary of a
-// module, a "as", A action, v expected values, x text.
+// module, i "instance", d "module", a "as", A action, v expected values, x text.
 static const struct {
     const char *type;
     enum script_command command;
     const char *parts;
 } commands[] = {
     {"module", SCRIPT_MODULE, "nF"},
+    {"module_definition", SCRIPT_DEFINITION, "nF"},
+    {"module_instance", SCRIPT_INSTANCE, "id"},
     {"register", SCRIPT_REGISTER, "na"},
     {"action", SCRIPT_ACTION, "A"},
     {"assert_return", SCRIPT_RETURN, "Av"},
@@ -232,6 +262,8 @@ static void put_part(struct writer *w, const cJSON *command, char part)
     switch (part) {
     case 'n': put_text(w, text_of(command, "name")); break;
     case 'F': put_file(w, *binary ? binary : text_of(command, "filename")); break;
+    case 'i': put_text(w, text_of(command, "instance")); break;
+    case 'd': put_text(w, text_of(command, "module")); break;
     case 'a': put_text(w, text_of(command, "as")); break;
     case 'A': put_action(w, command); break;
     case 'v': put_values(w, json.item(command, "expected")); break;

@@ -93,11 +93,6 @@ static inline const u8 *read_bytes(struct reader *r, size_t n)
     return p;
 }
 
-static inline bool is_reftype(u8 t)
-{
-    return t == TYPE_FUNCREF || t == TYPE_EXTERNREF || t == TYPE_EXNREF;
-}
-
 static inline bool is_valtype(u8 t)
 {
 #define TYPE(byte, name, text, size) t == byte ||

@@ -31,6 +31,10 @@ static inline u32 type_slots(u8 type)
 {
     return type == TYPE_V128 ? 2 : 1;
 }
+static inline bool is_reftype(u8 t)
+{
+    return t == TYPE_FUNCREF || t == TYPE_EXTERNREF || t == TYPE_EXNREF;
+}
 const char *trap_text(enum trap trap);
 bool op_known(u32 op);
 

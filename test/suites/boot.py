@@ -403,10 +403,9 @@ def sqlite(bench, engine):
         raise base.Failed(f"only {len(found)} programs came to an end\n{base.excerpt(rest)}")
 
 
-def spec_suite(bench, engine, folder, simd):
+def spec_suite(bench, engine, simd):
     """All scripts in one machine; the totals must be those on Linux."""
-    scripts = [s for s in sorted(folder.rglob("*.json"))
-               if str(s.relative_to(folder)).startswith("simd") == simd]
+    scripts = [script for name, script, _ in spec.scripts(bench) if script and name.startswith("simd") == simd]
     result = bench.nebulet("wast", "--boot", "--engine", engine, *scripts, limit=300)
     linux = bench.nebulet("wast", "--engine", engine, *scripts, limit=300)
     counts = spec.counts_of(result.out)
@@ -477,12 +476,11 @@ def cases(bench):
 def others(bench, machine):
     """What needs the official suites or the sources of real programs."""
     try:
-        folder = base.unpack_suite(bench, "wasm-2.0", "the specification suite", spec.HOW)
+        list(spec.scripts(bench))
         for engine in bench.engines:
             for simd in (False, True):
                 name = "spec: simd" if simd else "spec"
-                yield base.Case(name, engine,
-                                lambda e=engine, s=simd: spec_suite(bench, e, folder, s))
+                yield base.Case(name, engine, lambda e=engine, s=simd: spec_suite(bench, e, s))
         yield from renamed("wasi", wasi.cases(machine))
         programs = [c for c in real.cases(machine) if not c.name.startswith("sqlite")]
         yield from renamed("real", programs)
