@@ -14,6 +14,7 @@ struct setup {
     VEC(const char *) args;
     VEC(char *) env;               // "K=V", ours
     VEC(struct wasi_preopen) dirs; // names ours
+    VEC(struct vfs_file *) listeners;
 };
 
 static bool out_of_memory(void)
@@ -107,9 +108,27 @@ static bool add_dir(struct setup *s, const char *given)
     return true;
 }
 
-static bool setup_fill(struct setup *s, const struct options *o, int argc, char **argv)
+// As systemd has it, who lets a program find them: from 3 on where it has no folders.
+static bool add_listeners(struct setup *s, const struct listeners *l)
 {
-    bool done = add_args(s, o, argc, argv) && add_env(s, o);
+    char *text;
+    for (u32 i = 0; i < l->all.count; i++)
+        if (!vec_push(&s->listeners, l->all.at[i].file))
+            return out_of_memory();
+    if (!l->all.count)
+        return true;
+    if (asprintf(&text, "LISTEN_FDS=%u", l->all.count) < 0)
+        return out_of_memory();
+    if (set_variable(s, text))
+        return true;
+    free(text);
+    return out_of_memory();
+}
+
+static bool setup_fill(struct setup *s, const struct options *o, const struct listeners *l,
+                       int argc, char **argv)
+{
+    bool done = add_args(s, o, argc, argv) && add_env(s, o) && add_listeners(s, l);
     for (u32 i = 0; i < o->dirs.count && done; i++)
         done = add_dir(s, o->dirs.at[i]);
     for (u32 i = 0; i < o->shares.count && done; i++)
@@ -128,13 +147,14 @@ static void setup_free(struct setup *s)
     vec_free(&s->args);
     vec_free(&s->env);
     vec_free(&s->dirs);
+    vec_free(&s->listeners);
 }
 
-struct wasi *guest_wasi(const struct options *o, int argc, char **argv)
+struct wasi *guest_wasi(const struct options *o, const struct listeners *l, int argc, char **argv)
 {
     struct setup s = {0};
     struct wasi *w = NULL;
-    if (setup_fill(&s, o, argc, argv)) {
+    if (setup_fill(&s, o, l, argc, argv)) {
         struct vfs_file *streams[3];
         bool all = true;
         for (int i = 0; i < 3; i++)
@@ -148,6 +168,8 @@ struct wasi *guest_wasi(const struct options *o, int argc, char **argv)
                                      .err = streams[2],
                                      .preopens = s.dirs.at,
                                      .npreopens = s.dirs.count,
+                                     .listeners = s.listeners.at,
+                                     .nlisteners = s.listeners.count,
                                      .wait = files_wait,
                                      .yield = files_yield,
                                      .trace = o->trace};

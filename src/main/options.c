@@ -41,6 +41,8 @@ static const struct option table[] = {
      "the same, and in a machine of its own the folder itself, not a copy of it"},
     {"--env", "K[=V]", OPTION_LIST, FIELD(env), FOR_RUN | FOR_BOOT,
      "set a variable of the program's environment; K alone takes yours"},
+    {"--listen", "ADDRESS", OPTION_LIST, FIELD(listen), FOR_RUN,
+     "give the program a socket that listens at tcp:HOST:PORT, or `inherited`: systemd's"},
     {"--argv0", "NAME", OPTION_TEXT, FIELD(argv0), FOR_RUN | FOR_BOOT,
      "the program's own name, instead of that of FILE"},
     {"--engine", "ENGINE", OPTION_ENGINE, FIELD(engine),
@@ -304,6 +306,7 @@ void options_free(struct options *o)
     vec_free(&o->dirs);
     vec_free(&o->shares);
     vec_free(&o->env);
+    vec_free(&o->listen);
 }
 
 void options_print(const struct command *c)

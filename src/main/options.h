@@ -29,6 +29,7 @@ struct options {
     VEC(const char *) dirs; // HOST[::GUEST]
     VEC(const char *) shares;
     VEC(const char *) env; // K[=V]
+    VEC(const char *) listen;
     const char *argv0, *invoke;
     const char *code;      // inspect --code: "" for all functions, NULL when not asked
     u64 max_memory;        // bytes; 0: no limit
