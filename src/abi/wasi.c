@@ -60,6 +60,9 @@ static bool fill(struct wasi *w, const struct wasi_config *config)
     for (u32 i = 0; i < config->npreopens; i++)
         if (!add_fd(w, config->preopens[i].dir, config->preopens[i].name))
             return false;
+    for (u32 i = 0; i < config->nlisteners; i++)
+        if (!add_fd(w, config->listeners[i], NULL))
+            return false;
     return true;
 }
 

@@ -24,6 +24,8 @@ struct wasi_config {
     struct vfs_file *in, *out, *err;     // 0, 1, 2; NULL: closed
     const struct wasi_preopen *preopens; // 3, 4, ...
     u32 npreopens;
+    struct vfs_file *const *listeners; // behind these; LISTEN_FDS in `env` says how many
+    u32 nlisteners;
     // How calls wait; NULL: by plat_wait. The calls hold files and memory meanwhile, so it comes
     // back even when the thread is to end: with E_INTR or E_CANCELED, rt_check_interrupt then being
     // what ends it. It may come back early.

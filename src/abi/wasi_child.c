@@ -81,7 +81,7 @@ void wasi_withhold(struct wasi *w, bool streams, bool files)
 {
     for (u32 i = 0; i < w->fds.count; i++) {
         struct wasi_fd *fd = &w->fds.at[i];
-        if (i < 3 ? !streams : !files)
+        if (i < 3 ? !streams : !files || !fd->preopen) // listeners are given one by one
             continue;
         vfs_close(fd->file);
         heap_free(fd->preopen);

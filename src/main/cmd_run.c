@@ -23,6 +23,7 @@
 struct program {
     const struct options *o;
     const struct folders *folders;
+    const struct listeners *listeners;
     struct operands own;
     struct file file;
     struct job job;
@@ -91,7 +92,7 @@ static int load(struct program *p)
 static int link_program(struct program *p)
 {
     struct error e = {0};
-    if (!(p->job.wasi = guest_wasi(p->o, p->folders, p->own.argc, p->own.argv)))
+    if (!(p->job.wasi = guest_wasi(p->o, p->folders, p->listeners, p->own.argc, p->own.argv)))
         return EXIT_ERROR;
     status s = job_link(&p->job, &e);
     if (s == OK)
@@ -240,9 +241,30 @@ static int run_all(struct program *programs, int n)
     return code;
 }
 
+// All programs have all of them. A port that was not chosen here has to be told.
+static bool listen_all(const struct options *o, struct listeners *l)
+{
+    char text[SOCKET_TEXT];
+    for (u32 i = 0; i < o->listen.count; i++)
+        if (!listeners_add(l, o->listen.at[i]))
+            return false;
+    for (u32 i = 0; i < l->all.count; i++) {
+        socket_print(&l->all.at[i].address, text);
+        complain("listening at tcp:%s", text);
+    }
+    if (l->all.count)
+        socket_many();
+    return true;
+}
+
 static int run_split(struct options *o, const struct folders *folders, struct program *programs,
                      struct operands *operands)
 {
+    struct listeners l = {0};
+    if (!listen_all(o, &l)) {
+        listeners_free(&l);
+        return EXIT_ERROR;
+    }
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
     if (jobs_init(o->engine, cpus, o->trace, o->stats ? print_stats : NULL))
         return complain_setup();
@@ -254,7 +276,8 @@ static int run_split(struct options *o, const struct folders *folders, struct pr
     signal(SIGPIPE, SIG_IGN); // the program is to see the error, as on its own
     int n = options_split(o, operands);
     for (int i = 0; i < n; i++)
-        programs[i] = (struct program){.o = o, .folders = folders, .own = operands[i]};
+        programs[i] =
+            (struct program){.o = o, .folders = folders, .listeners = &l, .own = operands[i]};
     int code = run_all(programs, n);
     for (int i = 0; i < n && o->stats; i++) {
         char text[JOB_CHARGED_MAX];
@@ -269,6 +292,7 @@ static int run_split(struct options *o, const struct folders *folders, struct pr
     jobs_free();
     vfs_close(out);
     vfs_close(err);
+    listeners_free(&l);
     return code;
 }
 

@@ -15,6 +15,7 @@ struct setup {
     VEC(const char *) args;
     VEC(char *) env;               // "K=V", ours
     VEC(struct wasi_preopen) dirs; // the folders'
+    VEC(struct vfs_file *) listeners;
 };
 
 static bool out_of_memory(void)
@@ -75,6 +76,23 @@ static bool add_dirs(struct setup *s, const struct folders *f)
     return true;
 }
 
+// As systemd has it, who lets a program find them: from 3 on where it has no folders.
+static bool add_listeners(struct setup *s, const struct listeners *l)
+{
+    char *text;
+    for (u32 i = 0; i < l->all.count; i++)
+        if (!vec_push(&s->listeners, l->all.at[i].file))
+            return out_of_memory();
+    if (!l->all.count)
+        return true;
+    if (asprintf(&text, "LISTEN_FDS=%u", l->all.count) < 0)
+        return out_of_memory();
+    if (set_variable(s, text))
+        return true;
+    free(text);
+    return out_of_memory();
+}
+
 static void setup_free(struct setup *s)
 {
     for (u32 i = 0; i < s->env.count; i++)
@@ -82,13 +100,15 @@ static void setup_free(struct setup *s)
     vec_free(&s->args);
     vec_free(&s->env);
     vec_free(&s->dirs);
+    vec_free(&s->listeners);
 }
 
-struct wasi *guest_wasi(const struct options *o, const struct folders *f, int argc, char **argv)
+struct wasi *guest_wasi(const struct options *o, const struct folders *f, const struct listeners *l,
+                        int argc, char **argv)
 {
     struct setup s = {0};
     struct wasi *w = NULL;
-    if (add_args(&s, o, argc, argv) && add_env(&s, o) && add_dirs(&s, f)) {
+    if (add_args(&s, o, argc, argv) && add_env(&s, o) && add_listeners(&s, l) && add_dirs(&s, f)) {
         struct vfs_file *streams[3];
         bool all = true;
         for (int i = 0; i < 3; i++)
@@ -102,6 +122,8 @@ struct wasi *guest_wasi(const struct options *o, const struct folders *f, int ar
                                      .err = streams[2],
                                      .preopens = s.dirs.at,
                                      .npreopens = s.dirs.count,
+                                     .listeners = s.listeners.at,
+                                     .nlisteners = s.listeners.count,
                                      .wait = files_wait,
                                      .yield = files_yield,
                                      .trace = o->trace};

@@ -3,9 +3,11 @@
 #pragma once
 #include "abi/wasi.h"
 #include "main/host.h"
+#include "main/listen.h"
 
 struct folders;
 
-// From folders, --env, --argv0, and the operands of this program, of which the first is its file.
-// NULL after a message.
-struct wasi *guest_wasi(const struct options *o, const struct folders *f, int argc, char **argv);
+// From folders, --env, --argv0, and the operands of this program, of which the first is its file;
+// and the listeners that it gets. NULL after a message.
+struct wasi *guest_wasi(const struct options *o, const struct folders *f, const struct listeners *l,
+                        int argc, char **argv);

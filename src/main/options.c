@@ -42,6 +42,8 @@ static const struct option table[] = {
      "set a variable of the program's environment; K alone takes yours"},
     {"--inherit-env", NULL, OPTION_FLAG, FIELD(inherit_env), FOR_RUN | FOR_BOOT,
      "give the program all of your environment"},
+    {"--listen", "ADDRESS", OPTION_LIST, FIELD(listen), FOR_RUN,
+     "give the program a socket that listens at tcp:HOST:PORT, or `inherited`: systemd's"},
     {"--argv0", "NAME", OPTION_TEXT, FIELD(argv0), FOR_RUN | FOR_BOOT,
      "the program's own name, instead of that of FILE"},
     {"--engine", "ENGINE", OPTION_ENGINE, FIELD(engine),
@@ -321,6 +323,7 @@ void options_free(struct options *o)
 {
     vec_free(&o->dirs);
     vec_free(&o->env);
+    vec_free(&o->listen);
 }
 
 void options_print(const struct command *c)

@@ -30,6 +30,7 @@ struct options {
     VEC(const char *) dirs; // HOST[::GUEST], and perhaps :ro, :copy or :rw
     VEC(const char *) env;  // K[=V]
     bool inherit_env;       // all of ours are there already, before those given
+    VEC(const char *) listen;
     const char *argv0, *invoke;
     const char *code;      // inspect --code: "" for all functions, NULL when not asked
     u64 max_memory;        // bytes; 0: no limit

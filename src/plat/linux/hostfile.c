@@ -591,14 +591,16 @@ static enum fs_error host_shutdown(struct vfs_file *f, bool read, bool write)
 static enum fs_error host_accept(struct vfs_file *f, u32 flags, struct vfs_file **out)
 {
     int listener = host_file(f)->fd, listens = 0;
+    bool adopted = host_file(f)->adopted; // it may be one that waits
     if (getsockopt(listener, SOL_SOCKET, SO_ACCEPTCONN, &listens, &(socklen_t){sizeof listens}))
         return host_error(errno);
     if (!listens)
         return E_INVAL;
-    if (!begin_look(listener, POLLIN))
+    if (adopted && !begin_look(listener, POLLIN))
         return E_AGAIN;
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    end_look();
+    if (adopted)
+        end_look();
     return fd < 0 ? host_error(errno) : host_file_new(fd, flags & VFS_NONBLOCK, NULL, out);
 }
 

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// Listeners of the command line: see listen.h.
+#include "main/listen.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "main/host.h"
+
+enum { FIRST_INHERITED = 3, INHERITED_MAX = 1000 }; // of sd_listen_fds(3)
+
+static bool add(struct listeners *l, struct listener x)
+{
+    if (vec_push(&l->all, x))
+        return true;
+    vfs_close(x.file);
+    complain("out of memory");
+    return false;
+}
+
+static bool add_inherited(struct listeners *l)
+{
+    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    long n = count ? strtol(count, NULL, 10) : 0;
+    if (!pid || strtol(pid, NULL, 10) != getpid() || n < 1 || n > INHERITED_MAX) {
+        complain("--listen inherited: nobody has opened sockets for this process (LISTEN_PID, "
+                 "LISTEN_FDS)");
+        return false;
+    }
+    for (int fd = FIRST_INHERITED; fd < FIRST_INHERITED + n; fd++) {
+        struct listener x;
+        enum fs_error e = socket_inherit(fd, &x.address, &x.file);
+        if (e) {
+            complain("--listen inherited: descriptor %d: %s", fd, fs_error_text(e));
+            return false;
+        }
+        if (!add(l, x))
+            return false;
+    }
+    return true;
+}
+
+bool listeners_add(struct listeners *l, const char *given)
+{
+    static const char tcp[] = "tcp:";
+    const char *text = strncmp(given, tcp, sizeof tcp - 1) ? given : given + sizeof tcp - 1;
+    struct listener x;
+    if (str_eq(text, "inherited"))
+        return add_inherited(l);
+    if (!socket_parse(text, &x.address)) {
+        complain("--listen %s: not an address and a port", given);
+        hint("tcp:127.0.0.1:8080, tcp:[::1]:8080, or tcp::8080 for all addresses of this machine");
+        return false;
+    }
+    enum fs_error e = socket_listen(&x.address, &x.file);
+    if (e) {
+        complain("--listen %s: %s", given, fs_error_text(e));
+        if (e == E_ADDRINUSE)
+            hint("another program listens there; port 0 takes one that is free");
+        else if (e == E_ACCES)
+            hint("ports below 1024 are root's");
+        return false;
+    }
+    return add(l, x);
+}
+
+void listeners_free(struct listeners *l)
+{
+    for (u32 i = 0; i < l->all.count; i++)
+        vfs_close(l->all.at[i].file);
+    vec_free(&l->all);
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+// Sockets of the host: see socket.h. What is done with one is done as with any file (hostfile.c).
+#include "plat/linux/socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "plat/linux/hostfile.h"
+
+union any_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static bool parse_port(const char *text, u16 *out)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    *out = (u16)n;
+    return *text >= '0' && *text <= '9' && !*end && n <= UINT16_MAX;
+}
+
+static bool parse_host(const char *host, struct socket_address *out)
+{
+    out->length = 4;
+    if (!*host || !strcmp(host, "*"))
+        return true;
+    if (!strcmp(host, "localhost"))
+        host = "127.0.0.1";
+    if (inet_pton(AF_INET, host, out->bytes) == 1)
+        return true;
+    size_t n = strlen(host);
+    char inner[INET6_ADDRSTRLEN];
+    if (n < 4 || n - 2 >= sizeof inner || host[0] != '[' || host[n - 1] != ']')
+        return false;
+    memcpy(inner, host + 1, n - 2);
+    inner[n - 2] = 0;
+    out->length = 16;
+    return inet_pton(AF_INET6, inner, out->bytes) == 1;
+}
+
+bool socket_parse(const char *text, struct socket_address *out)
+{
+    const char *colon = strrchr(text, ':');
+    char host[INET6_ADDRSTRLEN + 2];
+    *out = (struct socket_address){.length = 4};
+    if (!colon || (size_t)(colon - text) >= sizeof host)
+        return false;
+    memcpy(host, text, (size_t)(colon - text));
+    host[colon - text] = 0;
+    return parse_port(colon + 1, &out->port) && parse_host(host, out);
+}
+
+void socket_print(const struct socket_address *a, char out[SOCKET_TEXT])
+{
+    char host[INET6_ADDRSTRLEN];
+    inet_ntop(a->length == 4 ? AF_INET : AF_INET6, a->bytes, host, sizeof host);
+    snprintf(out, SOCKET_TEXT, a->length == 4 ? "%s:%u" : "[%s]:%u", host, a->port);
+}
+
+static socklen_t to_host(const struct socket_address *a, union any_address *out)
+{
+    memset(out, 0, sizeof *out);
+    if (a->length == 4) {
+        out->v4.sin_family = AF_INET;
+        out->v4.sin_port = htons(a->port);
+        memcpy(&out->v4.sin_addr, a->bytes, 4);
+        return sizeof out->v4;
+    }
+    out->v6.sin6_family = AF_INET6;
+    out->v6.sin6_port = htons(a->port);
+    out->v6.sin6_scope_id = a->scope;
+    memcpy(&out->v6.sin6_addr, a->bytes, 16);
+    return sizeof out->v6;
+}
+
+static void from_host(const union any_address *a, struct socket_address *out)
+{
+    *out = (struct socket_address){.length = 4};
+    if (a->any.sa_family == AF_INET6) {
+        out->length = 16;
+        out->port = ntohs(a->v6.sin6_port);
+        out->scope = a->v6.sin6_scope_id;
+        memcpy(out->bytes, &a->v6.sin6_addr, 16);
+    } else if (a->any.sa_family == AF_INET) {
+        out->port = ntohs(a->v4.sin_port);
+        memcpy(out->bytes, &a->v4.sin_addr, 4);
+    }
+}
+
+static enum fs_error listen_on(int fd, struct socket_address *address)
+{
+    union any_address a;
+    socklen_t size = to_host(address, &a);
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (address->length == 16)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // its connections have it, too
+    if (bind(fd, &a.any, size) || listen(fd, SOMAXCONN) ||
+        getsockname(fd, &a.any, &(socklen_t){sizeof a}))
+        return host_error(errno);
+    from_host(&a, address);
+    return E_SUCCESS;
+}
+
+enum fs_error socket_listen(struct socket_address *address, struct vfs_file **out)
+{
+    int family = address->length == 4 ? AF_INET : AF_INET6;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return host_error(errno);
+    enum fs_error e = listen_on(fd, address);
+    if (!e)
+        return host_file_new(fd, 0, NULL, out);
+    close(fd);
+    return e;
+}
+
+enum fs_error socket_inherit(int fd, struct socket_address *address, struct vfs_file **out)
+{
+    union any_address a;
+    int listens = 0, type = 0, on = fcntl(fd, F_GETFL);
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &(socklen_t){sizeof listens}) ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type}) ||
+        getsockname(fd, &a.any, &(socklen_t){sizeof a}))
+        return host_error(errno);
+    if (!listens || type != SOCK_STREAM)
+        return E_INVAL;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, on | O_NONBLOCK))
+        return host_error(errno);
+    from_host(&a, address);
+    return host_file_new(fd, 0, NULL, out);
+}
+
+void socket_many(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur == l.rlim_max)
+        return;
+    l.rlim_cur = l.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &l);
+}
