@@ -16,8 +16,9 @@
 // only told on a machine with one. It runs where page faults and stubs do, so it keeps to general
 // registers, a little stack, and memory that is always there. What it does itself counts, too.
 //
-// It sees that no lock is held when a thread is unwound. And it does wrong itself when it is told
-// to by the machine's command line, so that a test can see that this is noticed:
+// It sees that no lock is held when a thread is unwound, and that nobody causes a page fault who
+// holds a lock that page faults take. And it does wrong itself when it is told to by the machine's
+// command line, so that a test can see that this is noticed:
 //
 //   probe=deaf    nobody looks up any more
 //   probe=holds   a lock is held when a thread is unwound
@@ -35,6 +36,7 @@ enum { LOCKS = 4096, PLACES = 512, HOSTS = 1 << PROBE_HOST_BITS, HOST_SIZE = 16 
 static struct taken {
     const void *lock, *by;
     u64 since;
+    bool deep; // page faults take it, too
 } locks[LOCKS];
 
 struct place {
@@ -44,6 +46,7 @@ struct place {
 static struct place held[PLACES], kept[PLACES];
 
 static u32 holds[CPUS_MAX]; // locks, of each CPU
+static u32 deep[CPUS_MAX];  // those among them that page faults take, too
 static struct {
     bool c; // C has the CPU
     const void *from;
@@ -104,9 +107,23 @@ __attribute__((noinline)) void probe_taken(const void *lock)
 __attribute__((noinline)) void probe_given(const void *lock)
 {
     u64 at = rdtsc();
-    const struct taken *t = of_lock(lock);
+    struct taken *t = of_lock(lock);
     holds[this_cpu()->id]--;
+    deep[this_cpu()->id] -= t->deep;
+    t->deep = false;
     note(held, t->by, __builtin_return_address(0), at - t->since);
+}
+
+__attribute__((noinline)) void probe_deep(const void *lock)
+{
+    of_lock(lock)->deep = true;
+    deep[this_cpu()->id]++;
+}
+
+void probe_fault(void)
+{
+    if (deep[this_cpu()->id])
+        pc_panic(NULL, "a page fault of who holds a lock that page faults take");
 }
 
 // --- Who has the CPU

@@ -198,7 +198,7 @@ static bool available(u64 count)
 
 u64 page_alloc(u32 order)
 {
-    spin_lock_deep(&pages.lock);
+    spin_lock_deep(&pages.lock, PAGES_REACH);
     u64 page = available(1ull << order) ? alloc_locked(order) : 0;
     spin_unlock(&pages.lock);
     return page;
@@ -206,7 +206,7 @@ u64 page_alloc(u32 order)
 
 bool pages_promise(u64 count)
 {
-    spin_lock_deep(&pages.lock);
+    spin_lock_deep(&pages.lock, PAGES_REACH);
     bool done = available(count);
     if (done)
         pages.promised += count;
@@ -216,14 +216,14 @@ bool pages_promise(u64 count)
 
 void pages_unpromise(u64 count)
 {
-    spin_lock_deep(&pages.lock);
+    spin_lock_deep(&pages.lock, PAGES_REACH);
     pages.promised -= count;
     spin_unlock(&pages.lock);
 }
 
 u64 page_claim(void)
 {
-    spin_lock_deep(&pages.lock);
+    spin_lock_deep(&pages.lock, PAGES_REACH);
     u64 page = pages.promised ? alloc_locked(0) : 0;
     pages.promised--;
     spin_unlock(&pages.lock);
@@ -248,7 +248,7 @@ static void free_locked(u64 page, u32 order)
 
 void page_unclaim(u64 page)
 {
-    spin_lock_deep(&pages.lock);
+    spin_lock_deep(&pages.lock, PAGES_REACH);
     pages.promised++;
     *page_note(page) = NOTE_NONE;
     free_locked(page, 0);
@@ -257,7 +257,7 @@ void page_unclaim(u64 page)
 
 void page_free(u64 page, u32 order)
 {
-    spin_lock_deep(&pages.lock);
+    spin_lock_deep(&pages.lock, PAGES_REACH);
     *page_note(page) = NOTE_NONE;
     free_locked(page, order);
     spin_unlock(&pages.lock);
@@ -265,7 +265,7 @@ void page_free(u64 page, u32 order)
 
 void page_free_run(u64 page, u64 count)
 {
-    spin_lock_deep(&pages.lock);
+    spin_lock_deep(&pages.lock, PAGES_REACH);
     while (count) {
         u32 order = order_at(page, count);
         *page_note(page) = NOTE_NONE;

@@ -135,7 +135,7 @@ static void direct_walk(u64 page, u64 *path[3])
 void direct_close(u64 page)
 {
     u64 *path[3];
-    spin_lock_deep(&lock);
+    spin_lock_deep(&lock, TABLES_REACH);
     direct_walk(page, path);
     *path[0] &= ~PTE_WRITE;
     if (!(*path[1] & COUNT_MASK))
@@ -159,7 +159,7 @@ static u64 join(u64 *entry)
 static void open_one(u64 page, u64 *tables)
 {
     u64 *path[3];
-    spin_lock_deep(&lock);
+    spin_lock_deep(&lock, TABLES_REACH);
     direct_walk(page, path);
     *path[0] |= PTE_WRITE;
     for (u32 level = 1; level <= 2 && (level == 1 || !(*path[1] & COUNT_MASK)); level++) {
@@ -204,7 +204,7 @@ u64 tables_needed(u64 from, u64 to)
 bool table_prepare(u64 address)
 {
     u64 *table = page_root;
-    spin_lock_deep(&lock);
+    spin_lock_deep(&lock, TABLES_REACH);
     for (u32 level = 3; table && level >= kept_level(address); level--) {
         u64 *entry = &table[index_at(address, level)];
         u64 fresh = *entry ? 0 : vm_keep_page();
@@ -236,7 +236,7 @@ static void walk_make(u64 address, u64 *path[4])
 bool table_map(u64 address, u64 page, u64 flags)
 {
     u64 *path[4];
-    spin_lock_deep(&lock);
+    spin_lock_deep(&lock, TABLES_REACH);
     walk_make(address, path);
     bool fresh = !(*path[0] & PTE_PRESENT);
     if (fresh) {
@@ -253,7 +253,7 @@ void table_share(u64 address, const u64 *pages, u64 count, u64 flags)
     u64 *path[4];
     for (u64 n; count; address += n * PLAT_PAGE, pages += n, count -= n) {
         n = min(min(count, AT_ONCE), 512 - index_at(address, 0));
-        spin_lock_deep(&lock);
+        spin_lock_deep(&lock, TABLES_REACH);
         walk_make(address, path);
         for (u64 i = 0; i < n; i++)
             path[0][i] = pages[i] | PTE_SHARED | PTE_PRESENT | PTE_WRITE | PTE_NX | flags;
@@ -356,7 +356,7 @@ void table_protect(u64 address, u64 flags)
 bool table_replace(u64 address, u64 page, u64 entry)
 {
     u64 *path[4];
-    spin_lock_deep(&lock);
+    spin_lock_deep(&lock, TABLES_REACH);
     walk_make(address, path);
     bool same = (*path[0] & PTE_ADDRESS) == page;
     if (same)
@@ -448,10 +448,10 @@ void table_unmap(u64 address, u64 size, void (*drop)(u64 page))
 {
     struct removal r = {.drop = drop, .shared = tlb_cpus > 1};
     u64 end = address + size;
-    spin_lock_deep(&lock);
+    spin_lock_deep(&lock, TABLES_REACH);
     while ((address = unmap_some(&r, address, end)) < end) {
         spin_unlock(&lock); // page faults wait for it
-        spin_lock_deep(&lock);
+        spin_lock_deep(&lock, TABLES_REACH);
     }
     spin_unlock(&lock);
     if (r.shared && ((r.any && drop) || r.tables))

@@ -435,6 +435,7 @@ __attribute__((noinline)) static bool fill_plain(u64 address)
 // Without a lock: a slot does not change while something in it is being used.
 bool vm_fault(u64 address, const u64 *saved)
 {
+    probe_fault();
     struct slot *s = find(address); // one that is not in use has nothing committed
     if (!s)
         return address - WINDOW_CODE < 2 * CODE_WINDOW_MAX && code_fault(address);

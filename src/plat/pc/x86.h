@@ -183,13 +183,16 @@ static inline void spin_lock(u32 *lock)
 // So much of the stack is there: to come no deeper causes no page fault.
 #define stack_reach(bytes) __asm__ volatile("testb $0, -%c0(%%rsp)" : : "i"(bytes) : "memory", "cc")
 
-// The same for locks that page faults take: their holder must not touch a part of its stack that is
-// not there yet. What it needs is less than this.
-static inline void spin_lock_deep(u32 *lock)
-{
-    stack_reach(1024);
-    spin_lock(lock);
-}
+// The same for the two locks that page faults take: their holder must not touch a part of its stack
+// that is not there yet. Who holds the one of the pages needs less than this; who holds that of the
+// tables needs as little, and may take the one of the pages from there.
+enum { PAGES_REACH = 1024, TABLES_REACH = 2 * PAGES_REACH };
+#define spin_lock_deep(lock, reach)                                                                \
+    ({                                                                                             \
+        stack_reach(reach);                                                                        \
+        spin_lock(lock);                                                                           \
+        probe_deep(lock);                                                                          \
+    })
 
 static inline void spin_unlock(u32 *lock)
 {

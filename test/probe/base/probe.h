@@ -5,3 +5,5 @@
 
 void probe_taken(const void *lock);
 void probe_given(const void *lock);
+void probe_deep(const void *lock);
+void probe_fault(void);
