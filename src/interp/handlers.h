@@ -16,6 +16,23 @@
 // pc stays on the instruction (on the last byte of its opcode, after a prefix) until NEXT, for
 // traps and branches.
 
+#if !WIDE
+// In place of all instructions (struct tables).
+HANDLER(counted)
+{
+    enum { STEPS = 1024 };
+    u32 steps = ++frame->vm->thread->steps;
+    if (unlikely(steps % STEPS == 0 && INTERRUPT)) {
+        frame->call = pc;
+        enum trap trap = rt_interrupted(frame->vm);
+        if (trap)
+            TRAP_CALL(trap);
+        RELOAD_MEMORY;
+    }
+    GO(t->real->at[DEPTH][*pc]);
+}
+#endif
+
 // --- Control
 
 HANDLER(nop)

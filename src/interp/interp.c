@@ -102,6 +102,8 @@ static status keep_body(const struct body *b, struct code *code, branches *all)
 static status compile_bodies(const struct module *m, struct validator *v, struct program *p,
                              branches *all, struct error *e)
 {
+    enum { QUIET_MOST = 16 << 10 };
+    bool counts = false;
     for (u32 i = 0; i < p->nfuncs; i++) {
         struct body body;
         struct code *code = &p->funcs[i];
@@ -115,7 +117,10 @@ static status compile_bodies(const struct module *m, struct validator *v, struct
         if (s)
             return error_set(e, s, m->funcs[code->index].start, "out of memory");
         p->wide |= body.simd;
+        counts |= body.quiet > QUIET_MOST;
     }
+    if (interp_tables(p, counts))
+        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory");
     return OK;
 }
 
@@ -133,6 +138,7 @@ static void program_free(struct program *p)
     if (!p)
         return;
     heap_free(p->branches);
+    heap_free(p->counting);
     vec_free(&p->tries);
     vec_free(&p->handlers);
     heap_free(p);

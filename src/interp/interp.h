@@ -40,8 +40,10 @@ struct program {
     VEC(struct handler_note) handlers;
     u32 nimported;
     u32 nfuncs;
-    bool wide;           // uses v128
-    struct code funcs[]; // own functions
+    bool wide;                   // uses v128
+    const struct tables *tables; // of its instances
+    struct tables *counting;     // its own, if it has need of such (interp_tables)
+    struct code funcs[];         // own functions
 };
 
 struct frame {
@@ -80,6 +82,10 @@ struct interp_step {
     u64 *sp;
 };
 struct interp_step interp_simd(const u8 *pc, u64 *sp, u8 *mem, u64 bytes);
+
+// Chooses program->tables, `wide` being known. `counts`: instructions are counted, so that code
+// without calls and branches back does not run for long without a look.
+status interp_tables(struct program *p, bool counts);
 
 // Runs f, whose arguments lie at `cells`, until it returns (OK; its results lie there) or traps
 // (ERR_TRAP). `bottom` is the end of the space.

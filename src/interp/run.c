@@ -25,8 +25,10 @@
 //
 // Every i32 and f32 cell has a zero upper half. A trap stores the pc in frame->call, sets
 // thread->trap and returns ERR_TRAP from the whole run. An asynchronous request (thread->interrupt)
-// is looked at where code goes back or calls, and one to let other threads run (vmctx->poll) where
-// it goes back and the side table says so.
+// is looked at where code goes back or calls and behind bulk operations, and one to let other
+// threads run (vmctx->poll) where it goes back and the side table says so. Modules with much code
+// that does none of these have tables of their own, in which all instructions are one that counts,
+// looks from time to time, and goes on to the real one.
 #include "interp/interp.h"
 #include "wasm/leb.h"
 #include "wasm/num.h"
@@ -56,7 +58,8 @@ enum { PREFIX_FC = 0x100, TABLE_SIZE = PREFIX_FC + 0x12, ATOMICS = 0x4f };
 #define TABLE_INDEX(code) ((code) < 0x100 ? (code) : PREFIX_FC + ((code) & 0xff))
 struct tables {
     handler *at[REGISTERS + 1][TABLE_SIZE];
-    bool wide; // of modules that use v128
+    bool wide;                 // of modules that use v128
+    const struct tables *real; // where all of at[] counts; NULL: it does not
 };
 static const struct tables tables, wide_tables;
 static handler *const atomics[ATOMICS];
@@ -142,7 +145,7 @@ static const u8 leave_code[] = {OP_leave};
 
 #define INTERRUPT (*(volatile u32 *)&frame->vm->thread->interrupt)
 #define POLL (*(volatile u32 *)&frame->vm->poll)
-#define TABLES(vm) (unlikely(vm_program(vm)->wide) ? &wide_tables : &tables)
+#define TABLES(vm) (vm_program(vm)->tables)
 #define RELOAD_MEMORY (mem = frame->vm->mem_base, bytes = memory_bytes(frame->vm))
 // Leaves the activation for its caller's, which goes on behind the call.
 #define TO_CALLER                                                                                  \
@@ -340,6 +343,18 @@ static __attribute__((noinline)) HANDLER_CC status poll(STATE)
     frame->call = pc;
     frame->vm->thread->last_sp = (u8 *)frame;
     rt_poll(frame->vm);
+    RELOAD_MEMORY;
+    NEXT;
+}
+
+// The same for an interrupt.
+static __attribute__((noinline)) HANDLER_CC status look(STATE)
+{
+    BEGIN;
+    frame->call = pc;
+    enum trap trap = rt_interrupted(frame->vm);
+    if (trap)
+        TRAP_CALL(trap);
     RELOAD_MEMORY;
     NEXT;
 }
@@ -716,6 +731,8 @@ HANDLER(table_set)
         if (trap_)                                                                                 \
             TRAP_CALL(trap_);                                                                      \
         sp -= (n);                                                                                 \
+        if (unlikely(INTERRUPT))                                                                   \
+            GO(look);                                                                              \
         NEXT;                                                                                      \
     } while (0)
 
@@ -961,6 +978,29 @@ static handler *const atomics[ATOMICS] = {
 #define EACH_ATOMIC(code, id, ...) [(code) & 0xff] = op_##id##_0,
 #include "wasm/ops.def"
 };
+
+status interp_tables(struct program *p, bool counts)
+{
+    static handler *const counting[] = {
+        op_counted_0,
+#if REGISTERS > 0
+        op_counted_1,
+        op_counted_2,
+#endif
+    };
+    p->tables = p->wide ? &wide_tables : &tables;
+    if (!counts)
+        return OK;
+    if (!(p->counting = heap_alloc(sizeof *p->counting)))
+        return ERR_NO_MEMORY;
+    memcpy(p->counting, p->tables, sizeof *p->counting);
+    p->counting->real = p->tables;
+    for (u32 i = 0; i < PREFIX_FC; i++)
+        for (u32 depth = 0; depth < (p->wide ? 1 : countof(counting)); depth++)
+            p->counting->at[depth][i] = counting[depth];
+    p->tables = p->counting;
+    return OK;
+}
 
 status interp_run(const struct vm_func *f, u64 *cells, struct frame *bottom)
 {

@@ -547,6 +547,7 @@ static void fill_body(const struct validator *v, const struct functype *t, struc
         .nlocals = v->nlocals,
         .max_stack = (u32)(v->high - v->stack),
         .max_depth = v->max_depth,
+        .quiet = quiet_at_end(v),
         .calls = v->calls,
         .simd = v->simd,
         .zero = v->zero,
@@ -575,9 +576,10 @@ status validate_body(struct validator *v, const struct module *m, u32 func, u32 
     v->want = want;
     v->end = m->bytes + f->end;
     v->simd = false;
+    v->quiet = 0;
     v->poll = module_polls(m, func) ? BRANCH_POLL : 0;
     struct reader r = {m->bytes + f->start, v->end, m->bytes, e};
-    v->pc = r.p;
+    v->pc = v->called = r.p;
     if (++v->bodies % LOOK_BODIES == 0 && look_up())
         return error_set(e, ERR_CANCELLED, f->start, "the process ends");
     if (!read_locals(v, t, &r) || !start_body(v, t, r.p) || walk(v))

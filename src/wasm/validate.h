@@ -82,6 +82,7 @@ struct body {
     u32 nlocals;
     u32 max_stack;   // cells of the operand stack at its highest; v128 takes one cell here
     u32 max_depth;   // nesting of blocks at its deepest, the function's own included: at least 1
+    u32 quiet;       // bytes of code that may run without a call, or a branch back, in between
     bool calls;      // as in loop_note, for the whole body
     bool simd;       // uses v128 anywhere, types of locals included
     const u64 *zero; // bit i set: local i (not a parameter) may be read before it is written

@@ -384,9 +384,22 @@ struct cursor op_return(struct validator *v, struct cursor c)
 
 // Calls
 
+static u32 quiet_since(const struct validator *v, const u8 *p)
+{
+    u32 bytes = (u32)(p - v->called);
+    return bytes > v->quiet ? bytes : v->quiet;
+}
+
+u32 quiet_at_end(const struct validator *v)
+{
+    return quiet_since(v, v->end);
+}
+
 static struct cursor call_type(struct validator *v, struct cursor c, const struct functype *t)
 {
     note_call(v);
+    v->quiet = quiet_since(v, v->pc);
+    v->called = v->pc;
     if (unlikely(v->open.count))
         straight_end(v);
     c.sp = pop_many(v, c.sp, t->types, t->nparams);

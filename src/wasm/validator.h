@@ -86,6 +86,8 @@ struct validator {
     u64 total_locals;
     bool memory;
     bool calls, simd;
+    const u8 *called; // the latest call, or the start
+    u32 quiet;        // as in struct body, up to there
     VEC(u8) locals;
     VEC(u64) bits;
     VEC(u16) inits; // locals initialized in the open frames, in order
@@ -114,6 +116,7 @@ __attribute__((cold, format(printf, 3, 4))) struct cursor fail(struct validator 
 struct cursor no_memory(struct validator *v);
 struct cursor illegal(struct validator *v, u32 prefix, u32 op);
 u8 *mismatch(struct validator *v, u8 expected, u8 found);
+u32 quiet_at_end(const struct validator *v); // of the whole body
 void note_simd(struct validator *v);
 
 static const struct cursor failed = {NULL, NULL};

@@ -157,6 +157,7 @@ struct vm_thread {
     struct vm_exception *exception; // that is being thrown, or was caught last and may be another
                                     // when the next one is thrown
     const struct vm_tag *uncaught;  // when trap == TRAP_EXCEPTION
+    u32 steps;                      // that the interpreter has counted, where it does
 };
 #define VM_CELLS (1u << 20)
 // A host function may use so much of the stack,

@@ -407,6 +407,48 @@ static u32 segments(u64 interval)
     return m;
 }
 
+// The same without table and segments, and the loop, of a great many times a part, in a function of
+// its own: code that does not go back for long, and that is compiled when the watchdog is there.
+static u32 quiet(u64 interval, const uint8_t *part, u32 length, u32 times)
+{
+    static const uint8_t start[] = "\0asm\1\0\0\0\1\x09\2\x60\1\x7e\1\x7e\x60\0\0"
+                                   "\2\x1a\1\7nebulet\x0ewatchdog_setup\0\0"
+                                   "\3\3\2\1\1\5\4\1\0\x80\1\7\x0a\1\6_start\0\1\x0a";
+    char message[200];
+    uint8_t *base = (uint8_t *)memory(length * times + 200), *size, *body;
+    uint8_t *p = put(base, start, sizeof start - 1);
+    size = p;
+    *(p += 5) = 2;
+    body = ++p;
+    p = put(p + 5, "\0\x42", 2);
+    for (; interval >= 0x40; interval >>= 7)
+        *p++ = (uint8_t)(interval | 0x80);
+    *p++ = (uint8_t)interval;
+    p = put(p, "\x10\0\x1a\x10\2\x0b", 6);
+    put_later(body, (u32)(p - body) - 5);
+    body = p;
+    p = put(p + 5, "\0\3\x40", 3);
+    for (u32 i = 0; i < times; i++)
+        p = put(p, part, length);
+    p = put(p, "\x0c\0\x0b\x0b", 4);
+    put_later(body, (u32)(p - body) - 5);
+    put_later(size, (u32)(p - size) - 5);
+    u32 m = GOOD(nb_wasm_compile(base, (u32)(p - base), message, sizeof message));
+    free(base);
+    return m;
+}
+
+static u32 copies_straight(u64 interval)
+{
+    static const uint8_t copy[] = "\x41\0\x41\x80\x80\xc0\0\x41\x80\x80\x10\xfc\x0a\0\0";
+    return quiet(interval, copy, sizeof copy - 1, 20000);
+}
+
+static u32 nothing_straight(u64 interval)
+{
+    return quiet(interval, (const uint8_t *)"\1", 1, 7000000);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -436,6 +478,8 @@ static const struct {
     {"lists", lists},
     {"joins", joins},
     {"segments", .module = segments},
+    {"copies_straight", .module = copies_straight},
+    {"nothing_straight", .module = nothing_straight},
 };
 
 static u32 begin(u32 i, bool dog, const struct nebulet_options *o)
