@@ -178,9 +178,10 @@ static bool dead_code(struct fast *f)
 // What follows an instruction. After one that wrote no code there is as much room as before it.
 enum step { STEP_END, STEP_ON, STEP_NO_CODE };
 
+// What has stopped may not have come to the instruction's end, so nothing is read from there.
 static enum step jumped(struct fast *f)
 {
-    return dead_code(f) ? STEP_ON : STEP_END;
+    return unlikely(f->stopped) || dead_code(f) ? STEP_ON : STEP_END;
 }
 
 // The instruction at f->pc.
