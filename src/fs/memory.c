@@ -3,10 +3,9 @@
 //
 // A node is a file, a directory or a symbolic link. It lives as long as it has a name or an open
 // file; the file system lives as long as it has an open file, and then frees all nodes in one loop
-// over a list, whatever the tree looks like. Data lies in blocks of 4 KiB behind an array of
-// pointers; a block that was never written is a hole and takes nothing but its pointer, and a size
-// beyond the last block not even that. Every byte that is taken, pointers and names included,
-// counts against the limit.
+// over a list, whatever the tree looks like. Data lies in blocks of 4 KiB, by number;
+// a block that was never written is a hole and takes nothing. Every byte that is taken, pointers
+// and names included, counts against the limit.
 //
 // Nothing here waits or recurses. What fails has changed nothing, but that a write may have moved a
 // part. Each operation takes the file system's lock for as long as it lasts; those that move data
@@ -79,51 +78,25 @@ struct mem_node *mem_node_new(struct memfs *fs, enum vfs_type type)
 
 enum { FREED_AT_ONCE = 32 }; // blocks or names, under the lock
 
-enum { GROUP = 64 }; // blocks: so growing moves one pointer for each
-
-static u8 **place_of(const struct mem_node *n, u64 i)
+// Frees blocks from the last one down to `keep`, but not many: are there more? *top: what is still
+// there ends at this one.
+static bool drop_blocks(struct mem_node *n, u64 keep, u64 *top)
 {
-    u8 **group = i < n->blocks.count ? n->blocks.at[i / GROUP] : NULL;
-    return group ? &group[i % GROUP] : NULL;
-}
-
-static u8 *block_of(const struct mem_node *n, u64 i)
-{
-    u8 **place = place_of(n, i);
-    return place ? *place : NULL;
-}
-
-// Frees blocks from the last one down to `keep`; *most is how many it may look at.
-static void drop_blocks(struct mem_node *n, u64 keep, u64 *top, u32 most)
-{
-    for (; *top > keep && most; most--) {
-        u8 **place = place_of(n, --*top);
-        if (!place)
-            continue;
-        mem_release(n->fs, *place, BLOCK);
-        *place = NULL;
-        if (*top % GROUP == 0) {
-            mem_release(n->fs, place, GROUP * sizeof *place);
-            n->blocks.at[*top / GROUP] = NULL;
-        }
+    u8 *block;
+    for (u32 most = FREED_AT_ONCE; (block = place_last(&n->blocks.at, top)) && *top >= keep;
+         most--) {
+        if (!most)
+            return ++*top, true;
+        mem_release(n->fs, block, BLOCK);
+        place_drop(n->fs, &n->blocks.at, *top);
     }
+    return false;
 }
 
-static void release_blocks(struct mem_node *n)
-{
-    mem_release(n->fs, n->blocks.at, n->blocks.count / GROUP * sizeof *n->blocks.at);
-    n->blocks.at = NULL;
-    n->blocks.count = 0;
-}
-
-// Its size says how far this has come.
 static bool free_blocks(struct mem_node *n)
 {
-    drop_blocks(n, 0, &n->blocks.dead, FREED_AT_ONCE);
-    if (n->blocks.dead)
-        return false;
-    release_blocks(n);
-    return true;
+    u64 top;
+    return !drop_blocks(n, 0, &top);
 }
 
 static bool free_some(struct mem_node *n)
@@ -147,8 +120,6 @@ static void bury_some(struct memfs *fs)
 
 static void put_to_dead(struct mem_node *n)
 {
-    if (n->type == VFS_REGULAR_FILE)
-        n->blocks.dead = n->blocks.count;
     n->next = n->fs->dead;
     n->fs->dead = n;
 }
@@ -274,7 +245,8 @@ static void copy_out(const struct mem_node *n, u64 offset, u8 *p, u64 size)
     while (size) {
         u64 i = offset / BLOCK, at = offset % BLOCK;
         u64 part = BLOCK - at < size ? BLOCK - at : size;
-        const u8 *block = block_of(n, i);
+        void **place = place_at(&n->blocks.at, i);
+        const u8 *block = place ? *place : NULL;
         if (block)
             memcpy(p, block + at, part);
         else
@@ -283,34 +255,21 @@ static void copy_out(const struct mem_node *n, u64 offset, u8 *p, u64 size)
     }
 }
 
-static bool grow(struct mem_node *n, u64 blocks)
-{
-    u64 old = n->blocks.count / GROUP, count = (blocks + GROUP - 1) / GROUP;
-    if (count < old * 2)
-        count = old * 2;
-    u8 ***at = mem_alloc(n->fs, count * sizeof *at);
-    if (!at)
-        return false;
-    if (old)
-        memcpy(at, n->blocks.at, old * sizeof *at);
-    mem_release(n->fs, n->blocks.at, old * sizeof *at);
-    n->blocks.at = at;
-    n->blocks.count = count * GROUP;
-    return true;
-}
-
 // Makes block i there to be written.
 static u8 *block_at(struct mem_node *n, u64 i)
 {
-    if (i >= n->blocks.count && !grow(n, i + 1))
+    void **place = place_at(&n->blocks.at, i);
+    if (place)
+        return *place;
+    u8 *block = mem_alloc(n->fs, BLOCK);
+    if (!block)
         return NULL;
-    u8 ***group = &n->blocks.at[i / GROUP];
-    if (!*group && !(*group = mem_alloc(n->fs, GROUP * sizeof **group)))
+    if (!(place = place_add(n->fs, &n->blocks.at, i))) {
+        mem_release(n->fs, block, BLOCK);
         return NULL;
-    u8 **block = &(*group)[i % GROUP];
-    if (!*block && (*block = mem_alloc(n->fs, BLOCK)))
-        copy_backing(n, i * BLOCK, *block, BLOCK);
-    return *block;
+    }
+    copy_backing(n, i * BLOCK, block, BLOCK);
+    return *place = block;
 }
 
 // How much of it was written; less when memory is out.
@@ -405,6 +364,8 @@ static enum fs_error mem_read(struct vfs_file *f, const struct vfs_iov *v, u32 n
         struct memfs *fs = lock(f);
         read_some(m->node, &p);
         unlock(fs, E_SUCCESS);
+        if (look_up())
+            return E_INTR;
     }
     *done = p.done;
     return E_SUCCESS;
@@ -424,6 +385,8 @@ static enum fs_error mem_write(struct vfs_file *f, const struct vfs_iov *v, u32 
         if (f->flags & VFS_APPEND)
             *p.at = m->node->size;
         e = unlock(fs, write_some(m->node, &p));
+        if (look_up())
+            return E_INTR;
     }
     *done = p.done;
     return p.done ? E_SUCCESS : e;
@@ -460,21 +423,17 @@ static enum fs_error mem_fstat(struct vfs_file *f, struct vfs_stat *out)
 // done from the end, so the file becomes shorter a little at a time. False: there is more.
 static bool cut(struct mem_node *n, u64 size)
 {
-    u64 keep = (size + BLOCK - 1) / BLOCK, top = (n->size + BLOCK - 1) / BLOCK;
-    if (top > n->blocks.count)
-        top = n->blocks.count;
-    drop_blocks(n, keep, &top, FREED_AT_ONCE);
-    if (top > keep) {
-        n->size = top * BLOCK;
+    u64 keep = (size + BLOCK - 1) / BLOCK, top;
+    if (drop_blocks(n, keep, &top)) {
+        if (top * BLOCK < n->size)
+            n->size = top * BLOCK;
         return false;
     }
     if (n->blocks.backing_size > size)
         n->blocks.backing_size = size;
-    u8 *last = size % BLOCK ? block_of(n, keep - 1) : NULL;
+    void **last = size % BLOCK ? place_at(&n->blocks.at, keep - 1) : NULL;
     if (last)
-        memset(last + size % BLOCK, 0, BLOCK - size % BLOCK);
-    if (keep == 0)
-        release_blocks(n);
+        memset((u8 *)*last + size % BLOCK, 0, BLOCK - size % BLOCK);
     return true;
 }
 
@@ -488,8 +447,10 @@ static enum fs_error mem_set_size(struct vfs_file *f, u64 size)
     struct memfs *fs = lock(f);
     while (size < n->size && !cut(n, size)) {
         spin_release(&fs->lock);
-        look_up();
+        u32 ends = look_up();
         spin_acquire(&fs->lock);
+        if (ends)
+            return unlock(fs, E_INTR);
     }
     n->size = size;
     mem_touch(n);
@@ -538,6 +499,8 @@ static enum fs_error mem_allocate(struct vfs_file *f, u64 offset, u64 length)
         to = end - offset < AT_ONCE ? end : offset + AT_ONCE;
         lock(f);
         e = unlock(fs, allocate_some(n, offset, to));
+        if (look_up())
+            return E_INTR;
     }
     return e;
 }

@@ -4,12 +4,10 @@
 // serial that there is. A hash table finds one by name. It has as many buckets as there are names,
 // by linear hashing: with a name more one bucket is split, with one less two are joined.
 //
-// Both are arrays of places in small nodes, the same kind of tree of 16 ways, which grows at its
-// root. So nothing is ever moved or made anew as a whole: whatever is done to a directory, of ten
-// names or of a million, takes a few steps under the lock.
+// Both are arrays of places (memory_places.c), so whatever is done to a directory, of ten names or
+// of a million, takes a few steps under the lock.
 //
 //   serials ──> node ──> node ──> entry 17          names ──> node ──> bucket 3 ──> entry ──> entry
-#include "base/assert.h"
 #include "base/hash.h"
 #include "fs/memory_node.h"
 
@@ -17,126 +15,6 @@ enum {
     FIRST_SERIAL = 2, // cookies 0 and 1 are those of "." and ".."
     MAX_NAMES = 1 << 28,
 };
-
-// --- Places by number: some are there, each with a pointer in it.
-enum { BITS = 4, WAYS = 1 << BITS, DEEPEST = 64 / BITS };
-
-struct place_node {
-    u16 used; // bit i: at[i] is there; one without any is not
-    void *at[WAYS];
-};
-
-static u32 digit(u64 i, u32 level)
-{
-    return (u32)(i >> level * BITS) % WAYS;
-}
-
-static bool is_beyond(const struct places *a, u64 i)
-{
-    return a->height < DEEPEST && i >> a->height * BITS;
-}
-
-// NULL: it is not there.
-static void **place_at(const struct places *a, u64 i)
-{
-    if (is_beyond(a, i))
-        return NULL;
-    void **at = NULL;
-    for (u32 level = a->height; level--;) {
-        struct place_node *n = at ? *at : a->root;
-        if (!(n->used >> digit(i, level) & 1))
-            return NULL;
-        at = &n->at[digit(i, level)];
-    }
-    return at;
-}
-
-// Takes place i away, and the nodes in which nothing is left. A node that is not there, on the way,
-// is as if it were empty.
-static void place_drop(struct memfs *fs, struct places *a, u64 i)
-{
-    struct place_node *way[DEEPEST], *n = a->root;
-    u32 level = a->height;
-    while (n && level) {
-        way[--level] = n;
-        n = level && n->used >> digit(i, level) & 1 ? n->at[digit(i, level)] : NULL;
-    }
-    for (; level < a->height; level++) {
-        way[level]->used &= (u16) ~(1u << digit(i, level));
-        if (way[level]->used)
-            return;
-        mem_release(fs, way[level], sizeof *way[level]);
-    }
-    *a = (struct places){NULL, 0};
-}
-
-// Makes the tree as high as place i needs it.
-static bool reach(struct memfs *fs, struct places *a, u64 i)
-{
-    if (!a->root) {
-        if (!(a->root = mem_alloc(fs, sizeof *a->root)))
-            return false;
-        for (a->height = 1; is_beyond(a, i);)
-            a->height++;
-    }
-    for (struct place_node *n; is_beyond(a, i); a->height++) {
-        if (!(n = mem_alloc(fs, sizeof *n)))
-            return false;
-        n->used = 1;
-        n->at[0] = a->root;
-        a->root = n;
-    }
-    return true;
-}
-
-// Makes place i, which is not there yet, with NULL in it. NULL: no room.
-static void **place_add(struct memfs *fs, struct places *a, u64 i)
-{
-    if (!reach(fs, a, i))
-        return NULL;
-    struct place_node *n = a->root;
-    for (u32 level = a->height; --level;) {
-        u32 k = digit(i, level);
-        if (!(n->used >> k & 1)) {
-            if (!(n->at[k] = mem_alloc(fs, sizeof *n))) {
-                place_drop(fs, a, i);
-                return NULL;
-            }
-            n->used |= (u16)(1u << k);
-        }
-        n = n->at[k];
-    }
-    assert(!(n->used >> digit(i, 0) & 1));
-    n->used |= (u16)(1u << digit(i, 0));
-    n->at[digit(i, 0)] = NULL;
-    return &n->at[digit(i, 0)];
-}
-
-// What is in the first place from i on; NULL: there is none. Where a node has nothing from there
-// on, the way begins anew behind it, so that each time it comes further down.
-static void *place_next(const struct places *a, u64 i)
-{
-    while (a->root && !is_beyond(a, i)) {
-        const struct place_node *n = a->root;
-        for (u32 level = a->height; level--;) {
-            u32 k = digit(i, level), rest = n->used >> k;
-            if (!rest) {
-                u32 shift = (level + 1) * BITS;
-                if (level + 1 == a->height)
-                    return NULL;
-                i = ((i >> shift) + 1) << shift;
-                break;
-            }
-            if (!(rest & 1)) // another one, from its beginning
-                i = ((i >> level * BITS) + (u32)__builtin_ctz(rest)) << level * BITS;
-            void *at = n->at[digit(i, level)];
-            if (!level)
-                return at;
-            n = at;
-        }
-    }
-    return NULL;
-}
 
 // --- Names
 

@@ -30,11 +30,21 @@ struct mem_entry {
     char name[];
 };
 
-// Pointers by number; memory_dir.c.
+// Pointers by number, each in its place; memory_places.c.
 struct places {
     struct place_node *root;
     u32 height;
 };
+void **place_at(const struct places *a, u64 i); // NULL: it is not there
+// Makes place i, which is not there yet, with NULL in it. NULL: no room.
+void **place_add(struct memfs *fs, struct places *a, u64 i);
+// Takes place i away, and the nodes in which nothing is left. A node that is not there, on the way,
+// is as if it were empty.
+void place_drop(struct memfs *fs, struct places *a, u64 i);
+// What is in the first place from i on, and in the last one, whose number is *i; NULL: there is
+// none.
+void *place_next(const struct places *a, u64 i);
+void *place_last(const struct places *a, u64 *i);
 
 struct mem_dir {
     struct mem_node *parent; // the root's is the root itself
@@ -53,9 +63,8 @@ struct mem_node {
     u64 atime, mtime, ctime;
     union {
         struct {
-            u8 ***at;          // groups of blocks; NULL, of either: a hole, reads as zero
-            u64 count, dead;   // blocks that there is room for; in a dead file, how many are left
-            const u8 *backing; // what holes below backing_size read as
+            struct places at;  // those that are there; what is not is a hole, and reads as
+            const u8 *backing; // this below backing_size, and as zero behind
             u64 backing_size;
         } blocks;
         struct mem_dir dir;

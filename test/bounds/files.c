@@ -43,6 +43,49 @@ static void files(void)
     EXPECT(close(f), 0);
 }
 
+// In one call each.
+static void whole(void)
+{
+    char *bytes = malloc(LARGE);
+    TRUE(bytes != NULL);
+    memset(bytes, 7, LARGE);
+    int f = open("/whole", O_CREAT | O_RDWR, 0666);
+    EXPECT(posix_fallocate(f, 0, LARGE), 0);
+    EXPECT(pwrite(f, bytes, LARGE, 1), LARGE);
+    memset(bytes, 0, LARGE);
+    EXPECT(pread(f, bytes, LARGE, 1), LARGE);
+    EXPECT(bytes[0] + bytes[LARGE / 2] + bytes[LARGE - 1], 21);
+    EXPECT(close(f), 0);
+    EXPECT(unlink("/whole"), 0);
+    free(bytes);
+}
+
+// A byte very far behind: nothing that is not there costs anything. The last one is there at the
+// end.
+static void sparse(void)
+{
+    const off_t far = (1ll << 40) - 1;
+    char byte;
+    for (u32 i = 0; i < 3; i++) {
+        int f = open("/sparse", O_CREAT | O_RDWR, 0666);
+        EXPECT(pwrite(f, "x", 1, far), 1);
+        EXPECT(pwrite(f, "y", 1, far / 3), 1);
+        EXPECT(pread(f, &byte, 1, far), 1);
+        EXPECT(byte, 'x');
+        EXPECT(pread(f, &byte, 1, far / 2), 1);
+        EXPECT(byte, 0);
+        if (i == 0)
+            EXPECT(ftruncate(f, far / 3), 0);
+        if (i == 0)
+            EXPECT(ftruncate(f, far), 0);
+        EXPECT(pread(f, &byte, 1, far / 3), 1);
+        EXPECT(byte, i ? 'y' : 0);
+        if (i == 1)
+            EXPECT(unlink("/sparse"), 0);
+        EXPECT(close(f), 0);
+    }
+}
+
 // Buffers of no length cost time, too.
 static void vectors(void)
 {
@@ -145,6 +188,8 @@ static void paths(void)
 int main(void)
 {
     files();
+    whole();
+    sparse();
     vectors();
     names();
     trees();
