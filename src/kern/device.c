@@ -66,8 +66,14 @@ static bool drop_memory(struct device *d)
 // It is lost: no driver gets the device again, so that is once for each device.
 static void keep_memory(struct device *d)
 {
-    for (struct memory_object *m = d->dma; m; m = m->next_dma)
+    static struct memory_object *lost; // all there is of that
+    while (d->dma) {
+        struct memory_object *m = d->dma;
         memory_object_forgive(m);
+        d->dma = m->next_dma;
+        m->next_dma = lost;
+        lost = m;
+    }
 }
 
 bool device_destroy(struct object *o)
