@@ -35,7 +35,7 @@ def compile_c(source, wasm):
 def compile_wat(source, wasm):
     expanded = wasm.with_suffix(".expanded.wat")
     expanded.write_bytes(base.run([*EXPAND, source]).check().out)
-    base.run(["wat2wasm", "--debug-names", "--enable-threads", expanded, "-o", wasm]).check()
+    base.run(["wat2wasm", "--debug-names", "--enable-threads", "--enable-exceptions", expanded, "-o", wasm]).check()
 
 
 def build(source):
