@@ -88,10 +88,10 @@ void fault_interrupt(struct frame *f)
     bool device = f->vector - VECTOR_DEVICE < PLAT_INTERRUPTS;
     if (device)
         device_interrupt((u32)(f->vector - VECTOR_DEVICE));
-    if (f->vector == VECTOR_BULK)
+    else if (f->vector == VECTOR_BULK)
         bulk_acknowledge(); // before the line is looked at again
     apic_end();
-    device &= c->idle; // then all that matters is that it wakes
+    bool done = device && c->idle; // all that matters is that it wakes
     if (c->idle)
         tlb_wake(c);
     if (f->vector == VECTOR_FLUSH) {
@@ -101,11 +101,10 @@ void fault_interrupt(struct frame *f)
     c->kicked = true;
     if (f->vector == VECTOR_TIMER)
         time_ran_out();
-    bool console = f->vector == VECTOR_SERIAL || f->vector == VECTOR_BULK;
-    if (console)
-        serial_interrupt();
+    else if (!device && (f->vector == VECTOR_SERIAL || f->vector == VECTOR_BULK))
+        serial_interrupt(), done = true;
     struct plat_fault fault = fault_of(f, FAULT_TIMER);
-    if (!console && !device && fault_hook)
+    if (!done && fault_hook)
         fault_hook(&fault);
     time_stress();
 }
