@@ -432,7 +432,8 @@ static status link(struct instance *in, struct error *e)
     if (s)
         return s;
     make_refs(in);
-    make_tags(in);
+    if (in->vm.module->ntags)
+        make_tags(in);
     make_globals(in);
     return OK;
 }

@@ -69,7 +69,8 @@ void store_empty(struct store *s)
     }
     for (struct memory_slot *p = s->owned_memories; p; p = p->next)
         memory_shrink(s, &p->vm);
-    exceptions_free(s);
+    if (unlikely(s->exceptions.all.at))
+        exceptions_free(s);
 }
 
 void store_free(struct store *s)
@@ -78,7 +79,8 @@ void store_free(struct store *s)
         return;
     struct realm *r = s->realm;
     r->closing = s->owns_realm;
-    exceptions_free(s);
+    if (unlikely(s->exceptions.all.at))
+        exceptions_free(s);
     threads_free(s);
     while (s->instances)
         instance_free(s->instances);
