@@ -42,9 +42,9 @@ int main(int argc, char **argv)
             EXPECT(nb_handle_close((u32)c), 0);
             queued++;
         }
-        sleep_ms(2);
+        sleep_ms(1 + life % 7); // callers on one CPU have their turns at other times in each life
         EXPECT(nb_handle_close(s), 0);
-        sleep_ms(2);
+        sleep_ms(1 + life % 5);
     }
     TRUE(queued >= LIVES);
     for (u32 i = 0; i < CALLERS; i++) {
