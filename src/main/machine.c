@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Starting QEMU and moving bytes; see machine.h. QEMU's standard input and output are pipes of
-// ours: what we read goes in with its end marked, and what comes out is sorted into our output and
-// errors (plat/pc/console.h says how). When these cannot be written, the program is told. Nothing
-// here waits for one pipe while another one could move.
+// Starting QEMU and moving bytes; see machine.h. QEMU's standard input and output, which are the
+// serial port's, are pipes of ours, and the virtio console is a socket, to which both directions
+// move when the kernel says so: what we read goes in with its end marked, and what comes out is
+// sorted into our output and errors (plat/pc/console.h says how). When these cannot be written, the
+// program is told. Nothing here waits for one of them while another one could move.
 #define _GNU_SOURCE
 #include "main/machine.h"
 
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,23 +28,31 @@
 #define QEMU "qemu-system-x86_64"
 #define KERNEL "nebulet.elf"
 
-enum { DLE = 0x10, PART = 4096 };
-enum { ARCHIVE_FD = STDERR_FILENO + 1 }; // in QEMU
+enum { DLE = 0x10, PART = 16384 };
+enum { ARCHIVE_FD = STDERR_FILENO + 1, QUICK_FD }; // in QEMU
 enum { MICROVM_DEVICES = 7, FOLDERS_MAX = 24, FOLDER_WORDS = 4 };
 enum { LEAST_MEMORY = 16 << 20, USUAL_MEMORY = 2000 << 20 };
 
-struct link {
-    int to, from; // QEMU's input and output
-    pid_t child;
-    bool input_open;
-    u32 granted;           // bytes of data that the kernel has room for
+struct way {
+    int to, from;          // QEMU's input and output; from -1: closed
     u8 out[2 * PART + 16]; // on its way in: data, its end, and what is said of output
     size_t out_at, out_size;
     u8 in[PART]; // what came out and is not sorted yet
     size_t in_at, in_size;
+    u8 data[PART]; // of that, for the stream
+    size_t data_at, data_size;
     u8 control; // of which bytes are to come: 0, DLE or 'E'
     int stream;
-    bool blocked;                 // it takes nothing now
+    bool blocked; // it takes nothing now
+};
+enum { SERIAL, QUICK, WAYS };
+
+struct link {
+    struct way ways[WAYS];
+    bool moved; // what is to go in goes the quick way, and what comes out of that is looked at
+    pid_t child;
+    bool input_open;
+    u32 granted;                  // bytes of data that the kernel has room for
     bool closed[CONSOLE_STREAMS]; // nobody reads it any more
     int code;                     // -1: not told
 };
@@ -177,8 +187,6 @@ static char *folder_option(const struct folder *f, u32 i)
 static void add_folders(const struct machine *m, const char **argv)
 {
     char *device;
-    *argv++ = "-global";
-    *argv++ = "virtio-mmio.force-legacy=false";
     for (u32 i = 0; i < m->folders->all.count; i++) {
         if (m->folders->all.at[i].how == FOLDER_COPY)
             continue;
@@ -195,14 +203,16 @@ static void add_folders(const struct machine *m, const char **argv)
 
 static void run_qemu(const struct machine *m, const char *kernel)
 {
-    char memory[32], cpus[32], type[64], archive[32], *line;
+    char memory[32], cpus[32], type[64], archive[32], quick[32], *line;
+    bool small = str_eq(m->type, "microvm");
     snprintf(memory, sizeof memory, "%llu", (unsigned long long)((m->memory + 1048575) >> 20));
     snprintf(cpus, sizeof cpus, "%llu", (unsigned long long)m->cpus);
     snprintf(type, sizeof type, "%s%s", m->type, str_eq(m->type, "microvm") ? ",acpi=off" : "");
+    snprintf(quick, sizeof quick, "socket,id=quick,fd=%d", QUICK_FD);
     snprintf(archive, sizeof archive, "/proc/self/fd/%d", ARCHIVE_FD);
     if (asprintf(&line, "console=multiplex %s", m->line) < 0)
         _exit(127);
-    const char *argv[40 + 2 + FOLDERS_MAX * FOLDER_WORDS] = {QEMU,
+    const char *argv[48 + 2 + FOLDERS_MAX * FOLDER_WORDS] = {QEMU,
                                                              "-nodefaults",
                                                              "-no-user-config",
                                                              "-display",
@@ -220,6 +230,15 @@ static void run_qemu(const struct machine *m, const char *kernel)
                                                              "stdio,id=console,signal=off",
                                                              "-serial",
                                                              "chardev:console",
+                                                             "-global",
+                                                             "virtio-mmio.force-legacy=false",
+                                                             "-chardev",
+                                                             quick,
+                                                             "-device",
+                                                             small ? "virtio-serial-device"
+                                                                   : "virtio-serial-pci",
+                                                             "-device",
+                                                             "virtserialport,chardev=quick",
                                                              "-device",
                                                              "isa-debug-exit,iobase=0xf4,iosize=4",
                                                              "-kernel",
@@ -246,38 +265,45 @@ static void run_qemu(const struct machine *m, const char *kernel)
     _exit(127);
 }
 
-// QEMU gets its streams and the archive, and nothing else that is open here. (Ours are above 2.)
-static void give_streams(const struct machine *m, int in, int out)
+// QEMU gets its streams, the archive and the quick way, and nothing else that is open here. (Ours
+// are above 2.) Both are duplicates above these places first, for they may lie there.
+static void give_streams(const struct machine *m, int in, int out, int quick)
 {
+    int archive = fcntl(m->archive, F_DUPFD, QUICK_FD + 1);
+    quick = fcntl(quick, F_DUPFD, QUICK_FD + 1);
     dup2(in, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
-    if (m->archive == ARCHIVE_FD)
-        fcntl(ARCHIVE_FD, F_SETFD, 0);
-    else
-        dup2(m->archive, ARCHIVE_FD);
-    closefrom(ARCHIVE_FD + 1);
+    if (archive < 0 || quick < 0 || dup2(archive, ARCHIVE_FD) < 0 || dup2(quick, QUICK_FD) < 0) {
+        complain("cannot start %s: %s", QEMU, strerror(errno));
+        _exit(127);
+    }
+    closefrom(QUICK_FD + 1);
 }
 
 static bool start(const struct machine *m, struct link *l)
 {
     char kernel[4096];
-    int in[2], out[2];
+    int in[2], out[2], quick[2];
     if (!find_kernel(kernel, sizeof kernel))
         return false;
-    if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || (l->child = fork()) < 0) {
+    if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, quick) || (l->child = fork()) < 0) {
         complain("cannot start %s: %s", QEMU, strerror(errno));
         return false;
     }
     if (!l->child) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        give_streams(m, in[0], out[1]);
+        give_streams(m, in[0], out[1], quick[1]);
         run_qemu(m, kernel);
     }
     close(in[0]);
     close(out[1]);
-    l->to = in[1];
-    l->from = out[0];
-    fcntl(l->to, F_SETFL, O_NONBLOCK);
+    close(quick[1]);
+    l->ways[SERIAL].to = in[1];
+    l->ways[SERIAL].from = out[0];
+    l->ways[QUICK].to = l->ways[QUICK].from = quick[0];
+    fcntl(in[1], F_SETFL, O_NONBLOCK);
+    fcntl(quick[0], F_SETFL, O_NONBLOCK);
     return true;
 }
 
@@ -306,141 +332,197 @@ bool machine_early_input(struct early *e)
     return true;
 }
 
-static void queue(struct link *l, u8 byte)
+static struct way *way_in(struct link *l)
 {
-    l->out[l->out_size++] = byte;
+    return &l->ways[l->moved ? QUICK : SERIAL];
+}
+
+static void queue(struct way *w, u8 byte)
+{
+    w->out[w->out_size++] = byte;
 }
 
 static void take_input(struct link *l)
 {
+    struct way *w = way_in(l);
     u8 part[PART];
     ssize_t n = read(STDIN_FILENO, part, l->granted < PART ? l->granted : PART);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     for (ssize_t i = 0; i < n; i++) {
         if (part[i] == DLE)
-            queue(l, DLE);
-        queue(l, part[i]);
+            queue(w, DLE);
+        queue(w, part[i]);
     }
     if (n > 0) {
         l->granted -= (u32)n;
         return;
     }
     l->input_open = false;
-    queue(l, DLE);
-    queue(l, 'Z');
+    queue(w, DLE);
+    queue(w, 'Z');
 }
 
-static void send_input(struct link *l)
+static void send_input(struct link *l, struct way *w)
 {
-    ssize_t n = write(l->to, l->out + l->out_at, l->out_size - l->out_at);
+    ssize_t n = write(w->to, w->out + w->out_at, w->out_size - w->out_at);
     if (n > 0)
-        l->out_at += (size_t)n;
+        w->out_at += (size_t)n;
     else if (errno != EAGAIN && errno != EINTR)
-        l->out_at = l->out_size, l->input_open = false;
-    if (l->out_at == l->out_size)
-        l->out_at = l->out_size = 0;
+        w->out_at = w->out_size, l->input_open = false;
+    if (w->out_at == w->out_size)
+        w->out_at = w->out_size = 0;
 }
 
 // Output does not arrive, and the program is to know. When there is no room to say so, it has been
 // said a moment ago.
-static void tell(struct link *l, int error)
+static void tell(struct link *l, int stream, int error)
 {
-    l->closed[l->stream] = error == EPIPE;
-    if (l->out_size + 3 > sizeof l->out - 2) // input's end fits, too
+    struct way *w = way_in(l);
+    l->closed[stream] = error == EPIPE;
+    if (w->out_size + 3 > sizeof w->out - 4) // input's end fits, too, and that it moves
         return;
-    queue(l, DLE);
-    queue(l, (u8)('0' + l->stream));
-    queue(l, (u8)host_error(error));
+    queue(w, DLE);
+    queue(w, (u8)('0' + stream));
+    queue(w, (u8)host_error(error));
 }
 
 // Writes data, as far as that does not wait; how much is done with.
-static size_t put(struct link *l, const u8 *p, size_t n)
+static size_t put(struct link *l, struct way *w, const u8 *p, size_t n)
 {
-    struct pollfd to = {.fd = l->stream, .events = POLLOUT};
-    if (l->closed[l->stream])
+    enum { FITS = 4096 }; // where there is room, so much does
+    struct pollfd to = {.fd = w->stream, .events = POLLOUT};
+    if (l->closed[w->stream])
         return n;
-    l->blocked = poll(&to, 1, 0) <= 0; // where there is room, a part this small fits
-    if (l->blocked)
+    w->blocked = poll(&to, 1, 0) <= 0;
+    if (w->blocked)
         return 0;
-    ssize_t done = write(l->stream, p, n);
+    ssize_t done = write(w->stream, p, n < FITS ? n : FITS);
     if (done >= 0)
         return (size_t)done;
     if (errno == EINTR)
         return 0;
-    l->blocked = errno == EAGAIN;
-    if (!l->blocked)
-        tell(l, errno);
-    return l->blocked ? 0 : n;
+    w->blocked = errno == EAGAIN;
+    if (!w->blocked)
+        tell(l, w->stream, errno);
+    return w->blocked ? 0 : n;
 }
 
-static void control(struct link *l, u8 byte)
+static void move_ways(struct link *l)
 {
-    l->control = 0;
+    if (l->moved)
+        return;
+    queue(&l->ways[SERIAL], DLE);
+    queue(&l->ways[SERIAL], 'V');
+    l->ways[QUICK].stream = l->ways[SERIAL].stream;
+    l->moved = true;
+}
+
+static void control(struct link *l, struct way *w, u8 byte)
+{
+    w->control = 0;
     switch (byte) {
     case '1':
-    case '2': l->stream = byte - '0'; break;
-    case 'E': l->control = 'E'; break;
+    case '2': w->stream = byte - '0'; break;
+    case 'E': w->control = 'E'; break;
     case 'R': l->granted += CONSOLE_GRANT; break;
+    case 'V': move_ways(l); break;
     }
 }
 
-static void sort_one(struct link *l)
+// Takes what is for one stream out of what has come, up to what is not data.
+static void sort(struct link *l, struct way *w)
 {
-    const u8 *p = l->in + l->in_at, *end = l->in + l->in_size;
-    if (l->control == 'E') {
-        // The worst of several programs, as the kernel has it: the latest failure.
-        l->code = *p || l->code < 0 ? *p : l->code;
-        l->control = 0;
-    } else if (l->control == DLE && *p != DLE) {
-        control(l, *p);
-    } else if (l->control == DLE || (*p != DLE)) {
-        const u8 *next = p + 1;
-        while (!l->control && next < end && *next != DLE)
-            next++;
-        size_t done = put(l, p, (size_t)(next - p));
-        l->in_at += done;
-        if (done)
-            l->control = 0;
-        return;
-    } else {
-        l->control = DLE;
+    w->data_at = w->data_size = 0;
+    while (w->in_at < w->in_size) {
+        const u8 *p = w->in + w->in_at, *end = w->in + w->in_size, *next;
+        size_t n = 1;
+        if (!w->control && *p != DLE) {
+            next = memchr(p, DLE, (size_t)(end - p));
+            n = (size_t)((next ? next : end) - p);
+            memcpy(w->data + w->data_size, p, n);
+            w->data_size += n;
+        } else if (!w->control) {
+            w->control = DLE;
+        } else if (w->control == DLE && *p == DLE) {
+            w->data[w->data_size++] = DLE;
+            w->control = 0;
+        } else if (w->data_size) {
+            return; // first that
+        } else if (w->control == DLE) {
+            control(l, w, *p);
+        } else { // the worst of several programs, as the kernel has it: the latest failure
+            l->code = *p || l->code < 0 ? *p : l->code;
+            w->control = 0;
+        }
+        w->in_at += n;
     }
-    l->in_at++;
+}
+
+static bool is_sorted(const struct way *w)
+{
+    return w->in_at == w->in_size && w->data_at == w->data_size;
+}
+
+static void put_sorted(struct link *l, struct way *w)
+{
+    w->blocked = false;
+    while (!is_sorted(w) && !w->blocked) {
+        if (w->data_at < w->data_size)
+            w->data_at += put(l, w, w->data + w->data_at, w->data_size - w->data_at);
+        else
+            sort(l, w);
+    }
+}
+
+static void read_output(struct way *w)
+{
+    ssize_t n = read(w->from, w->in, sizeof w->in);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (n <= 0)
+        w->from = -1;
+    w->in_at = 0;
+    w->in_size = n < 0 ? 0 : (size_t)n;
 }
 
 // False when QEMU has closed its output and all of it is out.
 static bool move(struct link *l)
 {
-    bool pending = l->out_at < l->out_size, sorted = l->in_at == l->in_size;
-    struct pollfd fds[] = {
-        {.fd = sorted ? l->from : -1, .events = POLLIN},
-        {.fd = pending ? l->to : -1, .events = POLLOUT},
-        {.fd = !pending && l->granted && l->input_open ? STDIN_FILENO : -1, .events = POLLIN},
-        {.fd = sorted ? -1 : l->stream, .events = POLLOUT},
-    };
-    if (poll(fds, countof(fds), -1) < 0)
-        return errno == EINTR;
-    if (fds[1].revents)
-        send_input(l);
-    if (fds[2].revents)
-        take_input(l);
-    if (fds[0].revents) {
-        ssize_t n = read(l->from, l->in, sizeof l->in);
-        if (n <= 0)
-            return n < 0 && errno == EINTR;
-        l->in_at = 0;
-        l->in_size = (size_t)n;
+    enum { OUTPUT, SEND, STREAM, EACH };
+    u32 ways = l->moved ? WAYS : 1;
+    struct pollfd fds[EACH * WAYS + 1];
+    bool over = true;
+    for (u32 i = 0; i < ways; i++) {
+        struct way *w = &l->ways[i];
+        bool pending = w->out_at < w->out_size, sorted = is_sorted(w);
+        fds[EACH * i + OUTPUT] = (struct pollfd){.fd = sorted ? w->from : -1, .events = POLLIN};
+        fds[EACH * i + SEND] = (struct pollfd){.fd = pending ? w->to : -1, .events = POLLOUT};
+        fds[EACH * i + STREAM] = (struct pollfd){.fd = sorted ? -1 : w->stream, .events = POLLOUT};
+        over &= w->from < 0 && sorted;
     }
-    l->blocked = false;
-    while (l->in_at < l->in_size && !l->blocked)
-        sort_one(l);
+    if (over)
+        return false;
+    bool wants = l->granted && l->input_open && !way_in(l)->out_size;
+    fds[EACH * ways] = (struct pollfd){.fd = wants ? STDIN_FILENO : -1, .events = POLLIN};
+    if (poll(fds, EACH * ways + 1, -1) < 0)
+        return errno == EINTR;
+    if (fds[EACH * ways].revents)
+        take_input(l);
+    for (u32 i = 0; i < ways; i++) {
+        struct way *w = &l->ways[i];
+        if (fds[EACH * i + SEND].revents)
+            send_input(l, w);
+        if (fds[EACH * i + OUTPUT].revents)
+            read_output(w);
+        put_sorted(l, w);
+    }
     return true;
 }
 
 int machine_run(const struct machine *m)
 {
-    static struct link l = {.stream = STDOUT_FILENO, .code = -1};
+    static struct link l = {.ways = {{.stream = STDOUT_FILENO}}, .code = -1};
     int status = 0;
     l.input_open = !m->no_input;
     if (!start(m, &l))

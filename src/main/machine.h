@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A machine (QEMU) that runs our kernel: started, connected to our standard streams, waited for.
 //
-// Its one serial port carries input, output and errors, told apart as plat/pc/console.h says.
+// Its serial port, or a virtio console, carries input, output and errors, told apart as
+// plat/pc/console.h says.
 #pragma once
 #include "base/vec.h"
 #include "main/folder.h"

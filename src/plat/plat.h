@@ -107,7 +107,7 @@ void plat_poll(void);      // delivers I/O that has become ready; never waits
 // and that nobody else has it at hand.
 enum plat_bus { BUS_VIRTIO_MMIO = 1, BUS_PCI, BUS_PC };
 enum plat_range_kind { RANGE_NONE, RANGE_MEMORY, RANGE_PORTS, RANGE_CONFIG };
-enum { PLAT_RANGES = 7, PLAT_INTERRUPTS = 27, PLAT_DEVICES = 32 };
+enum { PLAT_RANGES = 7, PLAT_INTERRUPTS = 26, PLAT_DEVICES = 32 };
 struct plat_device {
     u32 bus, vendor, id; // of virtio: 0x1af4, and its type; of the PC: its own numbers
     u32 interrupts;      // how many

@@ -255,7 +255,8 @@ def run_keeps(bench, command, engine, kind):
     folder = build_keeps()
     machine = ["--memory", "512M"] if command == "boot" else []
     result = base.run([bench.program, command, "--engine", engine, "--stats", "--cpus", 1, *machine,
-                       "--max-memory", f"{GIVEN}K", "--max-time", 60, "--dir", f"{folder}::/",
+                       "--max-memory", f"{GIVEN}K", "--max-time", 60, "--dir",
+                       f"{folder}::/{':copy' if kind in IN_MEMORY else ''}",
                        *(["--env", f"LONG={'x' * 100000}"] if kind == "environments" else []),
                        folder / PROGRAMS.get(kind, "keeps.wasm"), kind], limit=180)
     peak = PEAK.search(result.err)
@@ -286,7 +287,7 @@ def run_told(bench, command, engine):
 def keeps(bench, command):
     for engine in bench.engines:
         yield base.Case("what was charged is told", engine, lambda e=engine: run_told(bench, command, e))
-    for kind in KINDS + (IN_MEMORY if command == "boot" else []):
+    for kind in KINDS + IN_MEMORY:
         for engine in bench.engines:
             yield base.Case(f"keeps {kind}", engine,
                             lambda e=engine, k=kind: run_keeps(bench, command, e, k))

@@ -21,6 +21,7 @@ enum { DLE = 0x10 };
 enum {
     PROGRAMS = SERIAL_OUT / 2, // bytes of output that wait, from programs
     WRITE_MAX = 768,           // bytes that go out together, for which the lock is held
+    WRITE_QUICK = 1536,        // the same, where the port takes no time
     PIECE = 64,                // bytes that are made ready for the port at once
     CONTROL = 64,              // bytes of the ring for what is not data
 };
@@ -51,6 +52,14 @@ static struct {
     u64 lost;   // bytes of messages
 } output = {.stream = CONSOLE_OUT};
 
+// The quick way is for who has much to say or to hear: to set it up takes as long as a few
+// hundred bytes.
+enum { MUCH = 4096, GRANTS = BULK_IN / CONSOLE_GRANT, GRANT_AT_ONCE = 8 };
+static struct {
+    u64 moved; // bytes; what is lost between CPUs does not matter
+    bool tried, on;
+} quick;
+
 // False on a CPU that has it: one that panics in the middle of a line must still be able to say so.
 static bool take_output(void)
 {
@@ -66,6 +75,8 @@ static void give_output(bool taken)
 {
     if (!taken)
         return;
+    if (quick.on)
+        serial_push();
     __atomic_store_n(&output.owner, 0, __ATOMIC_RELAXED);
     spin_release(&output.lock);
 }
@@ -74,6 +85,7 @@ static void give_output(bool taken)
 void console_seize(void)
 {
     __atomic_store_n(&output.owner, this_cpu()->id + 1, __ATOMIC_RELAXED);
+    output.stream = CONSOLE_STREAMS; // the serial port's may be another one
     serial_seize();
 }
 
@@ -97,6 +109,26 @@ void console_multiplex(void)
     multiplexed = true;
     control('R', 0, 2);
     control('R', 0, 2);
+}
+
+bool console_is_multiplexed(void)
+{
+    return multiplexed;
+}
+
+static void consider(u64 n)
+{
+    quick.moved += n;
+    if (likely(quick.tried || quick.moved < MUCH) || !multiplexed ||
+        __atomic_exchange_n(&quick.tried, true, __ATOMIC_RELAXED) || !serial_prepare())
+        return;
+    bool taken = take_output();
+    control('V', 0, 2);
+    serial_move();
+    for (u32 i = 2; i < GRANTS; i++) // the first two were given at the beginning
+        control('R', 0, 2);
+    quick.on = true;
+    give_output(taken);
 }
 
 static void select_stream(u32 stream)
@@ -223,9 +255,23 @@ bool console_is_data(u8 byte)
         __atomic_store_n(&told.error[before - '0'], byte, __ATOMIC_RELAXED);
     else if (byte == '1' || byte == '2')
         told.control = byte;
+    else if (byte == 'V')
+        serial_input_moves();
     else if (byte == 'Z')
         __atomic_store_n(&told.ended, true, __ATOMIC_RELEASE);
     return before == DLE && byte == DLE;
+}
+
+u32 console_data(const u8 *p, u32 n)
+{
+    u32 i = 0;
+    if (multiplexed && told.control)
+        return 0;
+    while (multiplexed && i + PIECE <= n && !has_dle(p + i, PIECE))
+        i += PIECE;
+    while (i < n && (!multiplexed || p[i] != DLE))
+        i++;
+    return i;
 }
 
 void console_preload(const u8 *p, u64 size, bool all)
@@ -278,7 +324,7 @@ static void grant(u32 times)
 // --- Who waits
 static bool has_room(void)
 {
-    return serial_waiting() + most_of(WRITE_MAX) <= PROGRAMS; // for any call
+    return serial_waiting() + most_of(WRITE_QUICK) <= PROGRAMS; // for any call
 }
 
 static bool wanted(bool write)
@@ -370,9 +416,11 @@ static enum fs_error console_read(struct vfs_file *f, const struct vfs_iov *v, u
     spin_acquire(&input.lock);
     *done = read_some(v[i].p, v[i].n, &end);
     u32 room = input.taken / CONSOLE_GRANT;
-    input.taken %= CONSOLE_GRANT;
+    room = quick.on && room < GRANT_AT_ONCE ? 0 : room;
+    input.taken -= room * CONSOLE_GRANT;
     spin_release(&input.lock);
     grant(room);
+    consider(*done);
     return *done || end ? E_SUCCESS : E_AGAIN;
 }
 
@@ -396,11 +444,12 @@ static enum fs_error console_write(struct vfs_file *f, const struct vfs_iov *v, 
     enum fs_error e = failure(stream_of(f));
     if (e)
         return e;
-    for (u32 i = 0; i < n && all < WRITE_MAX; i++)
+    u32 most = quick.on ? WRITE_QUICK : WRITE_MAX;
+    for (u32 i = 0; i < n && all < most; i++)
         all += v[i].n;
     bool taken = take_output();
     u32 waiting = serial_waiting();
-    left = all < WRITE_MAX ? all : WRITE_MAX;
+    left = all < most ? all : most;
     if (waiting + most_of(left) > PROGRAMS)
         left = 0;
     for (u32 i = 0; i < n && left; i++) {
@@ -410,6 +459,7 @@ static enum fs_error console_write(struct vfs_file *f, const struct vfs_iov *v, 
         left -= part;
     }
     give_output(taken);
+    consider(*done);
     return *done || !all ? E_SUCCESS : E_AGAIN;
 }
 

@@ -5,11 +5,13 @@
 // other side, which is `nebulet boot`, can tell the streams apart, ends input, and says when output
 // does not arrive: DLE (0x10) introduces what is not data.
 //
-//   out   DLE 1, DLE 2       what follows is output, is errors; output at first
+//   out   DLE V              all that follows comes by the virtio console, if the machine has one
+//         DLE 1, DLE 2       what follows is output, is errors; output at first
 //         DLE R              CONSOLE_GRANT bytes more of data may be sent
 //         DLE E n            a program has ended with exit code n, one byte
 //   both  DLE DLE            the byte DLE
-//   in    DLE Z              input ends here
+//   in    DLE V              the answer: likewise
+//         DLE Z              input ends here
 //         DLE 1 e, DLE 2 e   output, errors could not be written: an enum fs_error, one byte
 //
 // No more data is sent than there is room for, so what is said of output never waits behind it.
@@ -20,10 +22,12 @@ enum { CONSOLE_IN, CONSOLE_OUT, CONSOLE_ERR, CONSOLE_STREAMS };
 enum { CONSOLE_GRANT = 2048 };
 struct vfs_file *console_file(u32 stream); // not counted: lives for ever
 void console_multiplex(void);
+bool console_is_multiplexed(void);
 void console_terminal(u32 stream); // on the other side it is one
 // Whether a byte that the port has got is data; if not, it has been seen to. The caller holds the
 // lock of what it reads into.
 bool console_is_data(u8 byte);
+u32 console_data(const u8 *p, u32 n); // so many of these are, for certain
 // Input begins with these bytes, and, if `all`, ends with them.
 void console_preload(const u8 *p, u64 size, bool all);
 void console_ended(u8 exit_code);

@@ -8,6 +8,7 @@
 // An interrupt line is a vector. One that stays up is masked when it comes, before the CPU's
 // controller is told that it is over, and comes again when its driver is ready. All go to CPU 0.
 #include "plat/pc/device.h"
+#include "plat/pc/console.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
@@ -16,7 +17,13 @@
 #define LARGE (2ull << 20)
 
 enum { MAGIC, VERSION, DEVICE_ID, STATUS = 28 }; // virtio 1.2, 4.2.2, in words
-enum { MAGIC_VALUE = 0x74726976, VIRTIO_VENDOR = 0x1af4, MMIO_SIZE_MAX = 65536 };
+enum {
+    MAGIC_VALUE = 0x74726976,
+    VIRTIO_CONSOLE = 3,
+    MODERN = 0x1040,
+    VIRTIO_VENDOR = 0x1af4,
+    MMIO_SIZE_MAX = 65536
+};
 
 u64 plat_interrupts;
 
@@ -131,6 +138,23 @@ static void read_command_line(void)
     }
 }
 
+// The console's goes behind those that drivers are offered.
+static u32 set_console_aside(void)
+{
+    for (u32 i = 0; i < device_count && console_is_multiplexed(); i++) {
+        const struct plat_device *d = &devices[i].about;
+        struct found last = devices[device_count - 1];
+        if (d->id != VIRTIO_CONSOLE + (d->bus == BUS_PCI ? MODERN : 0))
+            continue;
+        devices[device_count - 1] = devices[i];
+        devices[i] = last;
+        return device_count - 1;
+    }
+    return device_count;
+}
+
+static u32 offered;
+
 static const struct plat_device *get(u32 n)
 {
     static bool looked;
@@ -139,11 +163,18 @@ static const struct plat_device *get(u32 n)
         if (!looked) {
             read_command_line();
             pci_scan();
+            offered = set_console_aside();
         }
         __atomic_store_n(&looked, true, __ATOMIC_RELEASE);
         spin_unlock(&lock);
     }
-    return n < device_count ? &devices[n].about : NULL;
+    return n < offered ? &devices[n].about : NULL;
+}
+
+const struct found *device_of_console(void)
+{
+    get(0);
+    return offered < device_count ? &devices[offered] : NULL;
 }
 
 // --- Using them
@@ -234,9 +265,9 @@ static const struct found *of(u32 line)
 enum { MSIX_ADDRESS, MSIX_ADDRESS_HIGH, MSIX_DATA, MSIX_MASK, MSIX_WORDS };
 #define MESSAGE_ADDRESS 0xfee00000u
 
-static volatile u32 *message(u32 line)
+static volatile u32 *message(const struct found *d, u32 n)
 {
-    return (volatile u32 *)of(line)->msix + MSIX_WORDS * lines[line].n;
+    return (volatile u32 *)d->msix + MSIX_WORDS * n;
 }
 
 // What has come while it was quiet comes then, but an edge, which is not kept quiet.
@@ -244,25 +275,29 @@ static void quiet(u32 line, bool on)
 {
     const struct found *d = of(line);
     if (d->msix)
-        message(line)[MSIX_MASK] = on;
+        message(d, lines[line].n)[MSIX_MASK] = on;
     else
         apic_mask(d->inputs[lines[line].n],
                   d->how | (VECTOR_DEVICE + line) | (on ? ROUTE_MASKED : 0));
 }
 
-static void lead(u32 line)
+static void lead(const struct found *d, u32 n, u32 vector)
 {
-    const struct found *d = of(line);
-    cpu_gate(VECTOR_DEVICE + line);
+    cpu_gate(vector);
     if (d->msix) {
-        volatile u32 *m = message(line);
+        volatile u32 *m = message(d, n);
         m[MSIX_ADDRESS] = MESSAGE_ADDRESS | cpu0.apic_id << 12;
         m[MSIX_ADDRESS_HIGH] = 0;
-        m[MSIX_DATA] = VECTOR_DEVICE + line;
+        m[MSIX_DATA] = vector;
         m[MSIX_MASK] = 0;
     } else {
-        apic_route(d->inputs[lines[line].n], d->how | (VECTOR_DEVICE + line));
+        apic_route(d->inputs[n], d->how | vector);
     }
+}
+
+void device_lead(const struct found *d, u32 vector)
+{
+    lead(d, 0, vector);
 }
 
 // An input of the machine, or a message, leads to one line at a time.
@@ -287,7 +322,7 @@ static s64 connect(u32 device, u32 n)
         lines[line].device = device;
         lines[line].n = n;
         __atomic_store_n(&lines[line].used, true, __ATOMIC_RELEASE);
-        lead(line);
+        lead(of(line), n, VECTOR_DEVICE + line);
     }
     spin_unlock(&lock);
     return busy ? ERR_BAD_STATE : line < PLAT_INTERRUPTS ? (s64)line : ERR_NO_RESOURCES;

@@ -5,7 +5,9 @@
 
 struct found {
     struct plat_device about;
-    u64 status;            // where virtio's status is
+    u64 status;         // where virtio's status is
+    u64 common, notify; // PCI: virtio's structures
+    u32 notify_multiplier;
     u8 status_bytes;       // 1, or 4
     u8 inputs[2];          // of the machine, by which its interrupts come
     u32 how;               // ROUTE_LEVEL: such an input stays up until the device is content
@@ -14,6 +16,10 @@ struct found {
 };
 extern struct found devices[PLAT_DEVICES];
 extern u32 device_count;
+
+// The console's, if there is one, which drivers do not see. NULL: there is none.
+const struct found *device_of_console(void);
+void device_lead(const struct found *d, u32 vector); // its first interrupt
 
 // Whether a further device can have its registers there; then they can be reached.
 bool device_may_have(u64 base, u64 size);

@@ -88,6 +88,8 @@ void fault_interrupt(struct frame *f)
     bool device = f->vector - VECTOR_DEVICE < PLAT_INTERRUPTS;
     if (device)
         device_interrupt((u32)(f->vector - VECTOR_DEVICE));
+    if (f->vector == VECTOR_BULK)
+        bulk_acknowledge(); // before the line is looked at again
     apic_end();
     device &= c->idle; // then all that matters is that it wakes
     if (c->idle)
@@ -99,10 +101,11 @@ void fault_interrupt(struct frame *f)
     c->kicked = true;
     if (f->vector == VECTOR_TIMER)
         time_ran_out();
-    if (f->vector == VECTOR_SERIAL)
+    bool console = f->vector == VECTOR_SERIAL || f->vector == VECTOR_BULK;
+    if (console)
         serial_interrupt();
     struct plat_fault fault = fault_of(f, FAULT_TIMER);
-    if (f->vector != VECTOR_SERIAL && !device && fault_hook)
+    if (!console && !device && fault_hook)
         fault_hook(&fault);
     time_stress();
 }

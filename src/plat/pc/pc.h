@@ -192,8 +192,9 @@ enum vector {
     VECTOR_SERIAL,
     VECTOR_KICK,
     VECTOR_FLUSH,
-    VECTOR_DEVICE,        // PLAT_INTERRUPTS of them
-    VECTOR_SPURIOUS = 63, // its low four bits must be set on old CPUs
+    VECTOR_DEVICE,    // PLAT_INTERRUPTS of them
+    VECTOR_BULK = 62, // one that is an edge's, too, would lose its level
+    VECTOR_SPURIOUS,  // its low four bits must be set on old CPUs
     VECTORS,
 };
 
@@ -233,7 +234,7 @@ void time_stress(void);
 void time_wake_one(void); // from an interrupt that brought work: a CPU that waits, if this does not
 u64 rtc_read(void);       // ns since 1970
 
-// --- Console (serial.c, console.c)
+// --- Console (serial.c, bulk.c, console.c)
 void serial_init(void);
 void serial_interrupt(void);
 enum { SERIAL_OUT = 16 << 10 };      // bytes of output that can wait for the port
@@ -242,12 +243,26 @@ void serial_put(const u8 *p, u32 n); // there is room for them
 void serial_push(void);              // as much as the port takes now
 void serial_drain(u32 most);         // until no more wait; spins
 void serial_seize(void);             // this CPU is the only one left
+// From here on what is put goes the quick way, and so does what comes, once the other side has said
+// so (serial_input_moves). False: there is none, and nothing has changed.
+bool serial_prepare(void); // before, with no lock held
+void serial_move(void);
+void serial_input_moves(void); // the caller holds the lock of what it reads into
 // Up to n bytes that have arrived; 0: none now.
 size_t serial_read(void *p, size_t n);
 bool serial_has_input(void);
 void console_seize(void);   // output is this CPU's from now on
 bool console_pending(void); // there is input, and somebody waits for it
 bool console_deliver(void); // calls those; false: there was nothing to do
+
+// The quick way (bulk.c)
+enum { BULK_IN = 64 << 10 }; // bytes of input that can wait
+u8 *bulk_open(void);         // room for those; NULL: there is none, or no memory
+void bulk_send(const u8 *a, u32 n, const u8 *b, u32 m); // two pieces, which stay until
+bool bulk_sent(void);                                   // they are sent: says so once
+const u8 *bulk_received(u32 *n);                        // the next piece of input; NULL: none
+void bulk_receive(const u8 *part);                      // it has been seen to
+void bulk_acknowledge(void);                            // the interrupt
 
 // Prints "nebulet: fatal: ..." with registers, if there are any, and a backtrace; ends the machine.
 __attribute__((noreturn, format(printf, 2, 3))) void pc_panic(const struct frame *f,

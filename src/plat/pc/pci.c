@@ -13,7 +13,7 @@ enum { ID, COMMAND = 4, HEADER = 12, BARS = 16, SUBSYSTEM = 0x2c, CAPABILITIES =
 enum { COMMAND_PORTS = 1, COMMAND_MEMORY = 2, COMMAND_MASTER = 4, COMMAND_NO_INTX = 1 << 10 };
 enum { CAP_VENDOR = 9, CAP_MSIX = 0x11, CAPS_MAX = 48, MSIX_ON = 1u << 31 };
 enum { VIRTIO_VENDOR = 0x1af4, TRANSITIONAL = 0x1000, MODERN = 0x1040, MODERN_END = 0x1080 };
-enum { VIRTIO_COMMON = 1, COMMON_STATUS = 20, COMMON_SIZE = 56 };
+enum { VIRTIO_COMMON = 1, VIRTIO_NOTIFY, COMMON_STATUS = 20, COMMON_SIZE = 56 };
 
 static u32 lock;
 
@@ -81,7 +81,13 @@ static void read_capability(u32 where, u32 at, struct found *f)
         u32 offset = pci_read(where, at + 8);
         const struct plat_range *r =
             registers(f, pci_read(where, at + 4) & 255, offset, COMMON_SIZE);
-        f->status = r ? r->base + offset + COMMON_STATUS : f->status;
+        f->common = r ? r->base + offset : f->common;
+        f->status = r ? f->common + COMMON_STATUS : f->status;
+    } else if (kind == CAP_VENDOR && first >> 24 == VIRTIO_NOTIFY) {
+        u32 offset = pci_read(where, at + 8);
+        const struct plat_range *r = registers(f, pci_read(where, at + 4) & 255, offset, 4);
+        f->notify = r ? r->base + offset : f->notify;
+        f->notify_multiplier = pci_read(where, at + 16);
     } else if (kind == CAP_MSIX) {
         u32 count = (first >> 16 & 0x7ff) + 1, table = pci_read(where, at + 4), bar = table & 7;
         const struct plat_range *r = registers(f, bar, table & ~7u, 16 * count);
