@@ -13,7 +13,7 @@ import socket
 import tempfile
 import threading
 
-from . import base, boot, sdk
+from . import base, boot, console, sdk
 
 SOURCES = base.ROOT / "test/drv"
 BUILT = base.ROOT / "build/test-drv"
@@ -311,7 +311,16 @@ def block_cost(bench, machine):
     return {"instructions of the driver a read of 4 KiB, without copying": (spent[4096] - copying, 1000)}
 
 
-COSTS = [("frames", frame_costs), ("reads", block_cost), ("an interrupt", interrupt_cost)]
+def console_program():
+    build("console")
+    return BUILT / "console.wasm"
+
+
+def console_cost(bench, machine):
+    return console.cost(bench, console_program(), machine)
+
+
+COSTS = [("frames", frame_costs), ("reads", block_cost), ("an interrupt", interrupt_cost), ("the console", console_cost)]
 
 
 def check_costs(found):
@@ -332,6 +341,8 @@ def cases(bench):
         yield base.Case("random bytes, registers in a page with another's", engine,
                         lambda e=engine: random_bytes(bench, e, "microvm", [
                             "-device", "virtio-rng-device", "-device", "virtio-net-device"]))
+        yield base.Case("random bytes, 2 CPUs", engine, lambda e=engine: random_bytes(
+            bench, e, "microvm", ["-device", "virtio-rng-device", "-smp", "2"]))
         yield base.Case("random bytes, q35", engine,
                         lambda e=engine: random_bytes(bench, e, "q35", ["-device", "virtio-rng-pci"]))
         for machine, cpus in (("microvm", 1), ("microvm", 2), ("q35", 2)):
@@ -342,6 +353,8 @@ def cases(bench):
                             lambda e=engine, m=machine: restarts(bench, e, m))
         yield base.Case("random calls on devices", engine, lambda e=engine: alone(
             bench, e, "hostile", ["-device", "virtio-rng-device", "-device", "virtio-net-device"]))
+        yield base.Case("random calls on devices, 2 CPUs", engine, lambda e=engine: alone(
+            bench, e, "hostile", ["-device", "virtio-rng-device", "-device", "virtio-net-device", "-smp", "2"]))
         yield base.Case("random calls on a device alone in its page", engine, lambda e=engine: alone(
             bench, e, "hostile", ["-device", "virtio-rng-device"]))
         yield base.Case("random calls without devices", engine, lambda e=engine: alone(
@@ -355,6 +368,7 @@ def cases(bench):
                         lambda e=engine: echo(bench, e, "microvm", "virtio-net-device"))
         yield base.Case("frames go back, q35", engine,
                         lambda e=engine: echo(bench, e, "q35", "virtio-net-pci"))
+    yield from console.cases(bench, console_program, BUSES)
     for machine in BUSES if "fast" in bench.engines else ():
         for name, measure in COSTS:
             yield base.Case(f"what {name} cost{'s' * name.startswith('a')}, {machine}", "fast",
