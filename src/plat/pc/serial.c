@@ -37,10 +37,12 @@ static struct {
         u32 in_flight; // MOVED: bytes that the device has
         u8 bytes[SERIAL_OUT];
     } out;
-} port = {.in = {.size = RING, .bytes = in_serial}};
+} port; // zero, or the rings were in the image
 
 void serial_init(void)
 {
+    port.in.size = RING;
+    port.in.bytes = in_serial;
     out8(ENABLE, 0);
     out8(LINE, 0x80); // divisor: 115200 baud
     out8(DATA, 1);
