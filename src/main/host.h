@@ -55,6 +55,7 @@ bool value_parse(u8 type, const char *text, u64 *slots);
 void value_print(u8 type, const u64 *slots);
 
 int cmd_run(struct options *o);
+int cmd_serve(struct options *o);
 int cmd_boot(struct options *o);
 int cmd_validate(struct options *o);
 int cmd_compile(struct options *o);
