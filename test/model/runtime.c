@@ -365,8 +365,9 @@ static void thread_main(void *argument)
     }
 }
 
-struct thread *thread_create_beside(struct instance *in)
+struct thread *thread_create_beside(struct instance *in, bool deep)
 {
+    (void)deep;
     struct thread *t = heap_zalloc(sizeof *t);
     if (!t)
         return NULL;
@@ -644,6 +645,23 @@ void rt_set_waiting(const struct rt_waiting *w)
 
 // The model has no file system.
 s64 call_process_folder(struct vmctx *vm, struct process *p, const struct call_process_folder *a)
+{
+    (void)vm;
+    (void)p;
+    (void)a;
+    return ERR_NOT_SUPPORTED;
+}
+
+s64 call_process_stream(struct vmctx *vm, struct process *p, const struct call_process_stream *a)
+{
+    (void)vm;
+    (void)p;
+    (void)a;
+    return ERR_NOT_SUPPORTED;
+}
+
+s64 call_process_environment(struct vmctx *vm, struct process *p,
+                             const struct call_process_environment *a)
 {
     (void)vm;
     (void)p;

@@ -159,7 +159,7 @@ static enum fs_error data(const char *name, u32 fd, u32 size)
 static struct wasi *make(struct vfs_file *in, struct vfs_file *root)
 {
     const char *const args[] = {"prog", "x"}, *const env[] = {"A=b"};
-    struct wasi_preopen pre = {"/", root};
+    struct wasi_preopen pre = {"/", root, false};
     struct wasi_config config = {.args = args,
                                  .nargs = 2,
                                  .env = env,
