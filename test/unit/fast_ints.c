@@ -690,9 +690,9 @@ static struct buf in_loop(const struct body_case *c)
 // Into the operand itself, where the types allow it; its old value stays on the stack.
 static struct buf into_operand(const struct body_case *c)
 {
-    struct buf b = start(c);
     if (result_type(c) != c->type[0])
         return plain(c);
+    struct buf b = start(c);
     get(&b, 0);
     op1(&b, OP_loop, VOID);
     c->make(&b);
