@@ -210,24 +210,24 @@ static void make_refs(struct instance *in)
 // Of integers.
 static u64 compute(const struct instance *in, const u8 *p)
 {
-    u64 stack[MAX_CONST_DEPTH], *sp = stack - 1;
+    u64 stack[MAX_CONST_DEPTH], *sp = stack; // the next one
     for (;;) {
         u8 op = *p++;
         switch (op) {
-        case OP_i32_const: *++sp = (u32)leb_s32(&p); continue;
-        case OP_i64_const: *++sp = leb_s64(&p); continue;
-        case OP_global_get: *++sp = vm_global(&in->vm, leb_u32(&p))->i64; continue;
-        case OP_end: return *sp;
+        case OP_i32_const: *sp++ = (u32)leb_s32(&p); continue;
+        case OP_i64_const: *sp++ = leb_s64(&p); continue;
+        case OP_global_get: *sp++ = vm_global(&in->vm, leb_u32(&p))->i64; continue;
+        case OP_end: return sp[-1];
         default: break;
         }
-        sp--;
+        u64 *a = sp - 2, b = *--sp;
         switch (op) {
-        case OP_i32_add: sp[0] = (u32)(sp[0] + sp[1]); break;
-        case OP_i32_sub: sp[0] = (u32)(sp[0] - sp[1]); break;
-        case OP_i32_mul: sp[0] = (u32)(sp[0] * sp[1]); break;
-        case OP_i64_add: sp[0] += sp[1]; break;
-        case OP_i64_sub: sp[0] -= sp[1]; break;
-        case OP_i64_mul: sp[0] *= sp[1]; break;
+        case OP_i32_add: *a = (u32)(*a + b); break;
+        case OP_i32_sub: *a = (u32)(*a - b); break;
+        case OP_i32_mul: *a = (u32)(*a * b); break;
+        case OP_i64_add: *a += b; break;
+        case OP_i64_sub: *a -= b; break;
+        case OP_i64_mul: *a *= b; break;
         default: break;
         }
     }
