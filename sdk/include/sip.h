@@ -134,6 +134,10 @@ int64_t sip_start(nebulet_handle module, const char *const *args,
 int64_t sip_create(nebulet_handle module, const char *const *args,
                    const struct nebulet_options *options, nebulet_handle channel);
 int64_t sip_folder(nebulet_handle process, nebulet_handle channel, const char *name);
+// Its standard stream 0, 1 or 2 is that end of a stream, which is given away; its environment are
+// these variables, "NAME=value", then NULL.
+int64_t sip_stdio(nebulet_handle process, uint32_t number, nebulet_handle stream);
+int64_t sip_environment(nebulet_handle process, const char *const *variables);
 // Waits until it is over, and closes the handle.
 int64_t sip_join(nebulet_handle process, struct nebulet_exit *end);
 // "exit code 3", "trap: integer divide by zero", "killed", ...; returns what sip_format does.

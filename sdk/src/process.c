@@ -56,6 +56,24 @@ int64_t sip_folder(nebulet_handle process, nebulet_handle channel, const char *n
     return nebulet_process_folder(process, channel, name, (uint32_t)strlen(name));
 }
 
+int64_t sip_stdio(nebulet_handle process, uint32_t number, nebulet_handle stream)
+{
+    return nebulet_process_stream(process, number, stream);
+}
+
+int64_t sip_environment(nebulet_handle process, const char *const *variables)
+{
+    size_t size;
+    join_args(variables, NULL, &size);
+    char *joined = malloc(size + 1);
+    if (!joined)
+        return NEBULET_ERR_NO_MEMORY;
+    join_args(variables, joined, &size);
+    int64_t result = nebulet_process_environment(process, joined, (uint32_t)size);
+    free(joined);
+    return result;
+}
+
 int64_t sip_join(nebulet_handle process, struct nebulet_exit *end)
 {
     int64_t result = nebulet_process_wait(process, NEBULET_FOREVER, end);

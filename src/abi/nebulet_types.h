@@ -131,6 +131,14 @@ struct nebulet_device {
     uint32_t sizes[7];   // bytes
 };
 
+// Of a peer, or to connect to; as it stands on the wire.
+struct nebulet_address {
+    char bytes[16];
+    uint32_t family; // 4 or 6: so many of the bytes count, 4 or 16
+    uint32_t port;
+    uint32_t scope; // of a link-local address
+};
+
 enum nebulet_clock { NEBULET_MONOTONIC, NEBULET_REALTIME };
 
 _Static_assert(sizeof(struct nebulet_options) == 120, "ABI");
@@ -139,3 +147,4 @@ _Static_assert(sizeof(struct nebulet_info) == 80, "ABI");
 _Static_assert(sizeof(struct nebulet_message) == 8, "ABI");
 _Static_assert(sizeof(struct nebulet_wait) == 12, "ABI");
 _Static_assert(sizeof(struct nebulet_device) == 80, "ABI");
+_Static_assert(sizeof(struct nebulet_address) == 28, "ABI");

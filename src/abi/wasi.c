@@ -31,9 +31,9 @@ static bool copy_strings(struct wasi_strings *to, const char *const *from, u32 n
     return true;
 }
 
-static bool add_fd(struct wasi *w, struct vfs_file *file, const char *preopen)
+static bool add_fd(struct wasi *w, struct vfs_file *file, const char *preopen, bool own)
 {
-    struct wasi_fd fd = {.file = vfs_ref(file)};
+    struct wasi_fd fd = {.file = vfs_ref(file), .own = own};
     if (file)
         fd.base = preopen ? wasi_rights(file) : wasi_stream_rights(file);
     if (preopen) {
@@ -54,14 +54,14 @@ static bool add_fd(struct wasi *w, struct vfs_file *file, const char *preopen)
 static bool fill(struct wasi *w, const struct wasi_config *config)
 {
     if (!copy_strings(&w->args, config->args, config->nargs) ||
-        !copy_strings(&w->env, config->env, config->nenv) || !add_fd(w, config->in, NULL) ||
-        !add_fd(w, config->out, NULL) || !add_fd(w, config->err, NULL))
+        !copy_strings(&w->env, config->env, config->nenv) || !add_fd(w, config->in, NULL, false) ||
+        !add_fd(w, config->out, NULL, false) || !add_fd(w, config->err, NULL, false))
         return false;
     for (u32 i = 0; i < config->npreopens; i++)
-        if (!add_fd(w, config->preopens[i].dir, config->preopens[i].name))
+        if (!add_fd(w, config->preopens[i].dir, config->preopens[i].name, config->preopens[i].own))
             return false;
     for (u32 i = 0; i < config->nlisteners; i++)
-        if (!add_fd(w, config->listeners[i], NULL))
+        if (!add_fd(w, config->listeners[i], NULL, true))
             return false;
     return true;
 }

@@ -13,6 +13,7 @@ struct wasi;
 struct wasi_preopen {
     const char *name;
     struct vfs_file *dir;
+    bool own; // those that it starts do not get it
 };
 
 // What a program gets. Strings are copied, files are referenced: the caller may drop all of it.
@@ -41,6 +42,14 @@ struct wasi *wasi_child(const struct wasi *parent, const u8 *args, u32 size, boo
                         bool files);
 // One more directory, of a process that does not run yet; takes both over. NO_RESOURCES, NO_MEMORY.
 status wasi_add_folder(struct wasi *w, struct vfs_file *dir, char *name);
+// A standard stream (0, 1, 2), or an environment, in the place of the one that it has, of a process
+// that does not run yet: gives that one back, for the caller to drop. NULL: there is no stream.
+struct wasi_strings;
+struct vfs_file *wasi_set_stream(struct wasi *w, u32 number, struct vfs_file *file);
+struct wasi_strings *wasi_set_environment(struct wasi *w, struct wasi_strings *env);
+// Texts, each with a final 0; copied. NULL: no memory, or the caller is to end.
+struct wasi_strings *wasi_strings_new(const u8 *texts, u32 size);
+void wasi_strings_free(struct wasi_strings *s);
 // Takes standard streams and directories away, before it is used.
 void wasi_withhold(struct wasi *w, bool streams, bool files);
 void wasi_free(struct wasi *w); // closes its files; NULL is fine

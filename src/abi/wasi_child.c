@@ -46,7 +46,7 @@ static bool fill(struct wasi *w, const struct wasi *parent, bool streams, bool f
         if (!add(w, streams && i < parent->fds.count ? &parent->fds.at[i] : &closed))
             return false;
     for (u32 i = 3; i < parent->fds.count && files; i++)
-        if (parent->fds.at[i].preopen && !add(w, &parent->fds.at[i]))
+        if (parent->fds.at[i].preopen && !parent->fds.at[i].own && !add(w, &parent->fds.at[i]))
             return false;
     return true;
 }
@@ -71,10 +71,42 @@ struct wasi *wasi_child(const struct wasi *parent, const u8 *args, u32 size, boo
 status wasi_add_folder(struct wasi *w, struct vfs_file *dir, char *name)
 {
     enum { DIRECTORIES = 64 };
-    struct wasi_fd fd = {dir, wasi_rights(dir), R_ALL, name, {0, 0}};
+    struct wasi_fd fd = {dir, wasi_rights(dir), R_ALL, name, false, {0, 0}};
     if (w->fds.count >= DIRECTORIES)
         return ERR_NO_RESOURCES;
     return vec_push(&w->fds, fd) ? OK : ERR_NO_MEMORY;
+}
+
+struct vfs_file *wasi_set_stream(struct wasi *w, u32 number, struct vfs_file *file)
+{
+    struct wasi_fd *fd = &w->fds.at[number];
+    struct vfs_file *old = fd->file;
+    *fd = (struct wasi_fd){.file = file, .base = wasi_stream_rights(file)};
+    return old;
+}
+
+struct wasi_strings *wasi_set_environment(struct wasi *w, struct wasi_strings *env)
+{
+    struct wasi_strings old = w->env;
+    w->env = *env;
+    *env = old;
+    return env;
+}
+
+struct wasi_strings *wasi_strings_new(const u8 *texts, u32 size)
+{
+    struct wasi_strings *s = heap_zalloc(sizeof *s);
+    if (s && set_args(s, texts, size))
+        return s;
+    wasi_strings_free(s);
+    return NULL;
+}
+
+void wasi_strings_free(struct wasi_strings *s)
+{
+    if (s)
+        heap_free(s->bytes);
+    heap_free(s);
 }
 
 void wasi_withhold(struct wasi *w, bool streams, bool files)

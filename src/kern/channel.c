@@ -30,6 +30,17 @@ status channel_new(struct channel **a, struct channel **b)
     return OK;
 }
 
+SELDOM status channel_new_outside(const struct outside_channel *outside, struct channel **out)
+{
+    struct channel *c = heap_alloc(sizeof *c);
+    if (!c)
+        return ERR_NO_MEMORY;
+    end_init(c, NULL);
+    c->outside = outside;
+    *out = c;
+    return OK;
+}
+
 // --- Messages
 
 static u8 *bytes_of(struct message *m)
@@ -174,6 +185,8 @@ SELDOM bool channel_destroy(struct object *o)
         return false;
     if (c->service)
         service_gone(c->service);
+    if (c->outside)
+        c->outside->gone(c);
     heap_free(c);
     return true;
 }
@@ -311,6 +324,21 @@ static bool twice(const nebulet_handle *handles, u32 n)
     return false;
 }
 
+// As if its peer took no handles (bytes_only).
+static status send_outside(struct channel *c, const u8 *bytes, u32 size, u32 nhandles)
+{
+    if (!c->outside->take)
+        return ERR_PEER_CLOSED;
+    if (nhandles)
+        return ERR_INVALID_ARG;
+    kern_acquire();
+    object_ref(&c->object); // our handle may be closed meanwhile
+    kern_release();
+    status s = c->outside->take(c, bytes, size);
+    object_release(&c->object);
+    return s;
+}
+
 // After a wait a sibling may have closed one of the handles, so they are looked at then.
 SELDOM static status send_kept(struct kthread *me, struct channel *c, const u8 *bytes, u32 size,
                                const nebulet_handle *handles, u32 nhandles, u64 deadline)
@@ -318,6 +346,8 @@ SELDOM static status send_kept(struct kthread *me, struct channel *c, const u8 *
     struct process *p = me->process;
     if (twice(handles, nhandles))
         return ERR_INVALID_ARG;
+    if (c->outside)
+        return send_outside(c, bytes, size, nhandles);
     struct message *m = message_new(bytes, size, nhandles);
     if (!m)
         return ERR_NO_MEMORY;
@@ -365,22 +395,23 @@ status channel_send(struct kthread *me, struct channel *c, const u8 *bytes, u32 
     return send_kept(me, c, bytes, size, handles, nhandles, deadline);
 }
 
-SELDOM status channel_push_object(struct channel *c, struct object *o)
+SELDOM status channel_push(struct channel *c, const u8 *bytes, u32 size,
+                           const struct sent_handle *handles, u32 nhandles)
 {
-    struct kthread *me = sched_self();
     if (c->count >= NEBULET_QUEUE_MAX)
         return ERR_NO_RESOURCES;
-    struct message *m = heap_alloc(block_size(0, 1));
+    struct message *m = message_new(bytes, size, nhandles);
     if (!m)
         return ERR_NO_MEMORY;
     if (!account_charge(heap_payer(m), ACCOUNT_MESSAGES, 1)) {
         heap_free(m);
         return ERR_NO_RESOURCES;
     }
-    *m = (struct message){.nhandles = 1};
-    m->handles[0] = (struct sent_handle){o, HANDLE_ALL_RIGHTS};
-    channel_kept(o, 1);
-    enqueue(me, c, m);
+    for (u32 i = 0; i < nhandles; i++) {
+        m->handles[i] = handles[i];
+        channel_kept(handles[i].object, 1);
+    }
+    enqueue(sched_self(), c, m);
     return OK;
 }
 
@@ -504,15 +535,52 @@ static s64 receive_next(struct kthread *me, struct channel *c, u8 *bytes, u32 si
     return result;
 }
 
+// The signal is taken back before the outside is asked, so that one which comes meanwhile is not
+// lost; and when something was received there may be more. With the lock.
+static status pull(struct channel *c, u64 deadline)
+{
+    s64 seen = OK;
+    while (!c->first && seen >= 0) {
+        object_clear(&c->object, NEBULET_READABLE);
+        kern_release();
+        status s = c->outside->pull ? c->outside->pull(c) : ERR_SHOULD_WAIT;
+        kern_acquire();
+        if (s && s != ERR_SHOULD_WAIT)
+            return s;
+        if (s)
+            seen = object_wait(&c->object, NEBULET_READABLE | NEBULET_PEER_CLOSED, deadline);
+    }
+    return c->first ? OK : (status)seen;
+}
+
+SELDOM static s64 receive_outside(struct channel *c, u32 size, nebulet_handle *handles,
+                                  u32 nhandles, struct nebulet_message *needed, u64 deadline,
+                                  struct message **kept)
+{
+    s64 result = AGAIN;
+    while (result == AGAIN) {
+        result = pull(c, deadline);
+        if (!result)
+            result = receive_first(sched_self()->process, c, size, handles, nhandles, needed, kept);
+    }
+    if (result >= 0 && c->outside->pull)
+        object_set(&c->object, NEBULET_READABLE);
+    return result;
+}
+
 s64 channel_recv(struct channel *c, u8 *bytes, u32 size, nebulet_handle *handles, u32 nhandles,
                  struct nebulet_message *needed, u64 deadline)
 {
     struct message *kept = NULL;
+    s64 result;
     *needed = (struct nebulet_message){0};
     kern_acquire();
     object_ref(&c->object); // our handle may be closed meanwhile
-    s64 result =
-        receive_next(sched_self(), c, bytes, size, handles, nhandles, needed, deadline, &kept);
+    if (unlikely(c->outside != NULL))
+        result = receive_outside(c, size, handles, nhandles, needed, deadline, &kept);
+    else
+        result =
+            receive_next(sched_self(), c, bytes, size, handles, nhandles, needed, deadline, &kept);
     object_unref(&c->object);
     kern_release();
     unpack(kept, bytes);

@@ -27,9 +27,22 @@ struct sender {
     struct kthread *thread;
 };
 
+// What is at the other end of a channel that has no peer: a part of the platform, asked by whoever
+// sends or receives, in whose name (and on whose account) it works. Without the lock.
+struct outside_channel {
+    // There is nothing to receive: puts a message into the queue by channel_put (OK), or else
+    // SHOULD_WAIT, and sets READABLE when it may be worth trying; NULL: SHOULD_WAIT.
+    status (*pull)(struct channel *c);
+    // A message, without handles; NULL: PEER_CLOSED.
+    status (*take)(struct channel *c, const u8 *bytes, u32 size);
+    // Nobody has the channel any more. With the lock, which may be given back meanwhile.
+    void (*gone)(struct channel *c);
+};
+
 struct channel {
     struct object object;
-    struct channel *peer; // NULL: closed
+    struct channel *peer;                  // NULL: closed
+    const struct outside_channel *outside; // NULL: its peer is a channel, or was
     struct message *first, **last;
     u32 count;
     bool bytes_only; // handles are not sent to it
@@ -74,6 +87,8 @@ struct vm_thread *channel_call_at_once(struct kthread *me, struct channel *c, co
                                        u32 size, u8 *answer, u32 room);
 u64 channel_called(
     struct vmctx *vm); // where it goes on then, if the answer has not come with the CPU
-// Puts a message with one handle into the queue of c; the object's reference goes with it. With the
+// Puts a message with these objects into the queue of c; their references go with it. With the
 // lock. NO_RESOURCES: the queue is full.
-status channel_push_object(struct channel *c, struct object *o);
+status channel_push(struct channel *c, const u8 *bytes, u32 size, const struct sent_handle *handles,
+                    u32 nhandles);
+status channel_new_outside(const struct outside_channel *outside, struct channel **out);

@@ -119,7 +119,8 @@ status service_connect(const u8 *name, u32 n, u64 deadline, struct channel **out
     kern_acquire();
     result = seek(copy, n, deadline, &s);
     if (!result)
-        result = channel_push_object(s->entrance->peer, &theirs->object);
+        result = channel_push(s->entrance->peer, copy, 0,
+                              &(struct sent_handle){&theirs->object, HANDLE_ALL_RIGHTS}, 1);
     if (result) {
         object_unref(&theirs->object);
         object_unref(&ours->object);

@@ -23,9 +23,19 @@ status stream_new(struct stream **write_end, struct stream **read_end)
     return OK;
 }
 
+SELDOM void stream_init_outside(struct stream *s, const struct outside_stream *outside, bool writes)
+{
+    *s = (struct stream){.outside = outside, .writes = writes};
+    object_init(&s->object, OBJECT_stream);
+}
+
 bool stream_destroy(struct object *o)
 {
     struct stream *s = container_of(o, struct stream, object);
+    if (unlikely(s->outside != NULL)) {
+        s->outside->gone(s);
+        return true;
+    }
     if (s->peer) {
         s->peer->peer = NULL;
         object_clear(&s->peer->object, NEBULET_WRITABLE);
@@ -124,12 +134,43 @@ static s64 in_pieces(struct stream *s, u8 *bytes, u32 size, u64 deadline,
     return done ? done : got;
 }
 
+// The signal is taken back first, so that one which comes meanwhile is not lost. When all was moved
+// there may be more; when less was, the next signal tells.
+SELDOM static s64 move_outside(struct stream *s, u8 *bytes, u32 size, u64 deadline)
+{
+    u32 ready = s->writes ? NEBULET_WRITABLE : NEBULET_READABLE;
+    s64 got, seen = OK;
+    kern_acquire();
+    object_ref(&s->object); // our handle may be closed meanwhile
+    do {
+        object_clear(&s->object, ready);
+        kern_release();
+        got = s->outside->move(s, bytes, size);
+        kern_acquire();
+        if (got == size)
+            object_set(&s->object, ready);
+        else if (got == ERR_SHOULD_WAIT)
+            seen = object_wait(&s->object, ready | NEBULET_PEER_CLOSED, deadline);
+    } while (got == ERR_SHOULD_WAIT && seen >= 0);
+    object_unref(&s->object);
+    kern_release();
+    return got == ERR_SHOULD_WAIT ? seen : got;
+}
+
+static s64 move(struct stream *s, u8 *bytes, u32 size, u64 deadline,
+                s64 (*some)(struct stream *s, u8 *bytes, u32 size, u64 deadline))
+{
+    if (unlikely(s->outside != NULL))
+        return size ? move_outside(s, bytes, size, deadline) : 0;
+    return in_pieces(s, bytes, size, deadline, some);
+}
+
 s64 stream_write(struct stream *s, const u8 *bytes, u32 size, u64 deadline)
 {
-    return s->writes ? in_pieces(s, (u8 *)bytes, size, deadline, write_some) : ERR_BAD_STATE;
+    return s->writes ? move(s, (u8 *)bytes, size, deadline, write_some) : ERR_BAD_STATE;
 }
 
 s64 stream_read(struct stream *s, u8 *bytes, u32 size, u64 deadline)
 {
-    return s->writes ? ERR_BAD_STATE : in_pieces(s, bytes, size, deadline, read_some);
+    return s->writes ? ERR_BAD_STATE : move(s, bytes, size, deadline, read_some);
 }

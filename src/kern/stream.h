@@ -1,17 +1,33 @@
 // SPDX-License-Identifier: MIT
-// Streams: pipes of NEBULET_STREAM_SIZE bytes, each end an object.
+// Streams: pipes of NEBULET_STREAM_SIZE bytes, each end an object. Or one end of what is not ours:
+// of a connection, which the platform keeps (struct outside_stream).
 #pragma once
 #include "kern/process.h"
 
+struct stream;
+
+// What is at the other end of a stream that has no peer. Whoever has it sets READABLE or WRITABLE
+// when it may be worth trying, and PEER_CLOSED, which stays, when there is an end: with the lock.
+struct outside_stream {
+    // Moves what can be moved at once, for the running thread, without the lock: how much, not 0;
+    // or SHOULD_WAIT, PEER_CLOSED.
+    s64 (*move)(struct stream *s, u8 *bytes, u32 size);
+    // Nobody has it any more; its memory is yours. With the lock, which may be given back
+    // meanwhile.
+    void (*gone)(struct stream *s);
+};
+
 struct stream {
     struct object object;
-    struct stream *peer; // NULL: closed
-    bool writes;         // this end is written to
+    struct stream *peer;                  // NULL: closed
+    const struct outside_stream *outside; // NULL: it is a pipe
+    bool writes;                          // this end is written to
     // Of the end that is read; made when it is first written to, and charged to who did.
     u8 *ring;
     u32 from, count;
 };
 
+void stream_init_outside(struct stream *s, const struct outside_stream *outside, bool writes);
 status stream_new(struct stream **write_end, struct stream **read_end); // without the lock
 // Without the lock. BAD_STATE: it is the other end.
 s64 stream_write(struct stream *s, const u8 *bytes, u32 size, u64 deadline);

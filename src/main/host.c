@@ -32,6 +32,15 @@ static const struct command commands[] = {
      "below it. The exit code is the program's, too. The program gets copies of the folders that\n"
      "--dir names: what it writes there does not come back.\n",
      FOR_BOOT, true, 1, cmd_boot},
+    {"serve", "[FILE]", "programs behind HTTP",
+     "Serves HTTP/1.1. For each request FILE, a program (WASI), is run as a process of its own, "
+     "as\n"
+     "CGI has it: what the request says is in its environment, its body is standard input, and\n"
+     "the answer is standard output. --max-memory, --max-time and --max-cpu hold for one request\n"
+     "(64M, 30 s, 10 s), --max-processes is how many of them run at once (64). Without --listen "
+     "it\n"
+     "serves at http://127.0.0.1:8080/. SIGTERM ends it when all requests are answered.\n",
+     FOR_SERVE, false, 0, cmd_serve},
     {"validate", "FILE...", "check modules without running them",
      "Checks that modules are valid WebAssembly 2.0. Says nothing when all are.\n", FOR_VALIDATE,
      false, 1, cmd_validate},

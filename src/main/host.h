@@ -59,6 +59,7 @@ void value_print(u8 type, const u64 *slots);
 const struct command *command_at(u32 i);
 
 int cmd_run(struct options *o);
+int cmd_serve(struct options *o);
 int cmd_boot(struct options *o);
 int cmd_validate(struct options *o);
 int cmd_compile(struct options *o);

@@ -22,7 +22,8 @@ enum command_bit {
     FOR_BENCH = 32,
     FOR_BOOT = 64,
     FOR_EXPLAIN = 128,
-    FOR_ALL = 255,
+    FOR_SERVE = 256,
+    FOR_ALL = 511,
 };
 
 struct options {
@@ -31,17 +32,20 @@ struct options {
     VEC(const char *) env;  // K[=V]
     bool inherit_env;       // all of ours are there already, before those given
     VEC(const char *) listen;
+    VEC(const char *) routes, stream_routes, files; // serve: PATH=WHAT, or WHAT
     const char *argv0, *invoke;
     const char *code;      // inspect --code: "" for all functions, NULL when not asked
     u64 max_memory;        // bytes; 0: no limit
     u64 max_time, max_cpu; // nanoseconds; 0: no limit
     u64 max_handles, max_threads, max_messages, max_processes, weight; // 0: not given
-    u64 may;             // enum nebulet_privilege, with MAY_GIVEN; 0: not given
-    u64 repeat;          // at least 1
-    const char *machine; // boot: NULL, or as given
-    const char *accel;   // boot: NULL, or as given
-    u64 memory;          // boot: 0 when not given
-    u64 cpus;            // 0 when not given
+    u64 may;                   // enum nebulet_privilege, with MAY_GIVEN; 0: not given
+    u64 repeat;                // at least 1
+    const char *machine;       // boot: NULL, or as given
+    const char *accel;         // boot: NULL, or as given
+    u64 memory;                // boot: 0 when not given
+    u64 cpus;                  // 0 when not given
+    const char *metrics, *log; // serve: NULL, or as given
+    u64 queue, max_connections, max_body, grace, idle; // serve: 0 when not given
     bool trace, stats, verbose, time, validate_only, boot, help;
     int argc; // the operands
     char **argv;

@@ -651,6 +651,23 @@ s64 call_process_folder(struct vmctx *vm, struct process *p, const struct call_p
     return ERR_NOT_SUPPORTED;
 }
 
+s64 call_process_stream(struct vmctx *vm, struct process *p, const struct call_process_stream *a)
+{
+    (void)vm;
+    (void)p;
+    (void)a;
+    return ERR_NOT_SUPPORTED;
+}
+
+s64 call_process_environment(struct vmctx *vm, struct process *p,
+                             const struct call_process_environment *a)
+{
+    (void)vm;
+    (void)p;
+    (void)a;
+    return ERR_NOT_SUPPORTED;
+}
+
 s64 guest_wait(struct vmctx *vm, u32 address, s64 timeout_ns)
 {
     struct thread *t = (struct thread *)vm->thread;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -141,6 +142,49 @@ enum fs_error socket_inherit(int fd, struct socket_address *address, struct vfs_
         return host_error(errno);
     from_host(&a, address);
     return host_file_new(fd, 0, NULL, out);
+}
+
+enum fs_error socket_accept(struct vfs_file *listener, struct socket_address *peer,
+                            struct vfs_file **out)
+{
+    union any_address a = {0};
+    int fd;
+    do {
+        fd = accept4(host_file(listener)->fd, &a.any, &(socklen_t){sizeof a},
+                     SOCK_CLOEXEC | SOCK_NONBLOCK);
+    } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+    if (fd < 0)
+        return host_error(errno);
+    from_host(&a, peer);
+    return host_file_new(fd, 0, NULL, out);
+}
+
+enum fs_error socket_connect(const struct socket_address *address, struct vfs_file **out)
+{
+    union any_address a;
+    socklen_t size = to_host(address, &a);
+    int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+    if (fd < 0)
+        return host_error(errno);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (!connect(fd, &a.any, size) || errno == EINPROGRESS)
+        return host_file_new(fd, 0, NULL, out);
+    enum fs_error e = host_error(errno);
+    close(fd);
+    return e;
+}
+
+enum fs_error socket_connected(struct vfs_file *f)
+{
+    int error = 0;
+    getsockopt(host_file(f)->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error});
+    return error ? host_error(error) : E_SUCCESS;
+}
+
+enum fs_error socket_bell(int *fd, struct vfs_file **out)
+{
+    *fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return *fd < 0 ? host_error(errno) : host_file_new(*fd, 0, NULL, out);
 }
 
 void socket_many(void)

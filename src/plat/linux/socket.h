@@ -24,5 +24,34 @@ enum fs_error socket_listen(struct socket_address *address, struct vfs_file **ou
 // Of a descriptor that this process was started with: a stream socket that listens, which is then
 // ours to close. E_NOTSOCK, E_INVAL.
 enum fs_error socket_inherit(int fd, struct socket_address *address, struct vfs_file **out);
+// A connection of a listener, and who it is from. E_AGAIN, E_MFILE, ...
+enum fs_error socket_accept(struct vfs_file *listener, struct socket_address *peer,
+                            struct vfs_file **out);
+// A connection that is being made: it is one as soon as it is writable, and socket_connected says
+// what has become of it.
+enum fs_error socket_connect(const struct socket_address *address, struct vfs_file **out);
+enum fs_error socket_connected(struct vfs_file *f);
+// A file that becomes readable when something is written to its descriptor, 8 bytes, which a signal
+// handler may do.
+enum fs_error socket_bell(int *fd, struct vfs_file **out);
+
+// Whoever uses a socket all the time is told of each change of what can be done with it, from when
+// it is attached until it is detached: `ready` is called as that of a struct vfs_watch is, under
+// the I/O lock. What has not changed since is not told again, so: try, until E_AGAIN or less than
+// all.
+enum socket_event {
+    SOCKET_READABLE = 1,
+    SOCKET_WRITABLE = 2,
+    SOCKET_READ_ENDS = 4, // behind what can still be read there is an end
+    SOCKET_WRITE_ENDS = 8,
+};
+struct socket_source {
+    void (*ready)(struct socket_source *s, u32 events);
+    u32 slot;
+};
+enum fs_error socket_attach(struct vfs_file *f, struct socket_source *s);
+// Afterwards ready is not called any more. Takes the I/O lock.
+void socket_detach(struct socket_source *s);
+
 // As many descriptors as the system allows; each connection is one.
 void socket_many(void);

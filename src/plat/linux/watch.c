@@ -8,6 +8,9 @@
 // event out before the watch was dropped: it is the number of a slot, and how often the slot has
 // been used.
 //
+// A socket that is read and written all the time is attached once and for all (socket.h), and told
+// of each change (EPOLLET): then a request costs no call of epoll_ctl.
+//
 // The lock is the I/O lock of fs/vfs.h: `ready` is called under it. It is a mutex and not a spin
 // lock since there are system calls inside.
 #include <errno.h>
@@ -21,6 +24,7 @@
 #include "base/vec.h"
 #include "plat/linux/hostfile.h"
 #include "plat/linux/linux.h"
+#include "plat/linux/socket.h"
 
 enum {
     ROUND = 64, // events taken at once
@@ -30,7 +34,8 @@ enum {
 static const size_t kernel_sigset = 8; // bytes; as wide as syscall hands it on
 
 struct slot {
-    struct vfs_watch *watch; // NULL: free
+    struct vfs_watch *watch;      // NULL: free, or
+    struct socket_source *source; // is attached
     u32 uses;
     u32 next; // free ones
     int fd;
@@ -95,7 +100,7 @@ static int enrol(struct slot *s, int fd, struct epoll_event *event)
     return error;
 }
 
-static enum fs_error add(int fd, struct vfs_watch *w)
+static enum fs_error take(int fd, u32 events, u32 *out)
 {
     u32 i;
     enum fs_error e = make_instance();
@@ -104,29 +109,68 @@ static enum fs_error add(int fd, struct vfs_watch *w)
     if (e)
         return e;
     struct slot *s = &slots.at[i];
-    struct epoll_event event = {.events = (w->write ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT,
-                                .data.u64 = (u64)++s->uses << 32 | i};
+    struct epoll_event event = {.events = events, .data.u64 = (u64)++s->uses << 32 | i};
     int error = enrol(s, fd, &event);
     if (error) {
         give_slot(i);
         return error == EPERM ? E_NOTSUP : host_error(error); // EPERM: regular files and the like
     }
-    s->watch = w;
-    w->slot = i;
+    *out = i;
     __atomic_store_n(&watched, watched + 1, __ATOMIC_RELAXED);
     return E_SUCCESS;
 }
 
-static void strike_off(u32 i)
+static enum fs_error add(int fd, struct vfs_watch *w)
+{
+    u32 i;
+    enum fs_error e = take(fd, (w->write ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT, &i);
+    if (e)
+        return e;
+    slots.at[i].watch = w;
+    w->slot = i;
+    return E_SUCCESS;
+}
+
+static void leave(u32 i)
 {
     struct slot *s = &slots.at[i];
     epoll_ctl(epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
     if (s->copied)
         close(s->fd);
-    s->watch->slot = (u32)NO_SLOT;
     s->watch = NULL;
+    s->source = NULL;
     give_slot(i);
     __atomic_store_n(&watched, watched - 1, __ATOMIC_RELAXED);
+}
+
+static void strike_off(u32 i)
+{
+    slots.at[i].watch->slot = (u32)NO_SLOT;
+    leave(i);
+}
+
+enum fs_error socket_attach(struct vfs_file *f, struct socket_source *s)
+{
+    pthread_mutex_lock(&lock);
+    enum fs_error e = take(host_file(f)->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &s->slot);
+    if (!e)
+        slots.at[s->slot].source = s;
+    pthread_mutex_unlock(&lock);
+    return e;
+}
+
+void socket_detach(struct socket_source *s)
+{
+    pthread_mutex_lock(&lock);
+    leave(s->slot);
+    pthread_mutex_unlock(&lock);
+}
+
+static u32 meaning(u32 events)
+{
+    return (events & EPOLLIN ? SOCKET_READABLE : 0) | (events & EPOLLOUT ? SOCKET_WRITABLE : 0) |
+           (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? SOCKET_READ_ENDS : 0) |
+           (events & (EPOLLHUP | EPOLLERR) ? SOCKET_WRITE_ENDS : 0);
 }
 
 enum fs_error host_watch(struct vfs_file *f, struct vfs_watch *w)
@@ -154,8 +198,13 @@ static void deliver(const struct epoll_event *events, int n)
     for (int k = 0; k < n; k++) {
         u32 i = (u32)events[k].data.u64;
         struct vfs_watch *w = slots.at[i].watch;
-        if (!w || slots.at[i].uses != events[k].data.u64 >> 32)
+        struct socket_source *s = slots.at[i].source;
+        if ((!w && !s) || slots.at[i].uses != events[k].data.u64 >> 32)
             continue;
+        if (s) {
+            s->ready(s, meaning(events[k].events));
+            continue;
+        }
         strike_off(i);
         w->ready(w);
     }

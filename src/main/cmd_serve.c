@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: MIT
+// nebulet serve: programs behind HTTP.
+//
+// What serves is a program like any other, user/svc/http, and gets what it needs and nothing else:
+// listeners, the modules of its routes, compiled here so that what is wrong with one is said before
+// anybody is served, and folders. All of that is the first message on its handle 0 (doc/serve.md),
+// a text and handles; a signal there asks it to end.
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "abi/wait_files.h"
+#include "main/folder.h"
+#include "main/host.h"
+#include "main/job.h"
+#include "main/listen.h"
+#include "main/machine.h"
+#include "main/net.h"
+#include "plat/linux/hostfs.h"
+#include "plat/plat.h"
+
+#define HTTP "http.wasm"
+enum { END = 1 << 24 }; // the signal that asks the server to end
+
+struct served {
+    struct file file;
+    struct module_object *module;
+};
+
+struct serve {
+    const struct options *o;
+    struct file http;
+    struct job job;
+    struct listeners listeners;
+    u32 metrics; // the number of the first listener that is for metrics
+    VEC(struct served) modules;
+    struct folders dirs;
+    VEC(struct wasi_preopen) folders; // files that are served, and these
+    VEC(char) text;
+    VEC(struct sent_handle) handles;
+    bool failed;
+    struct channel *ours, *theirs;
+    struct socket_source bell;
+    struct vfs_file *bell_file;
+};
+
+static int bell = -1;
+
+static bool out_of_memory(void)
+{
+    complain("out of memory");
+    return false;
+}
+
+// --- What the server is told: lines of a word and a value.
+
+__attribute__((format(printf, 2, 3))) static void tell(struct serve *s, const char *format, ...)
+{
+    char *line;
+    va_list args;
+    va_start(args, format);
+    int n = vasprintf(&line, format, args);
+    va_end(args);
+    for (int i = 0; i < n; i++)
+        s->failed |= !vec_push(&s->text, line[i]);
+    s->failed |= n < 0 || !vec_push(&s->text, '\n');
+    if (n >= 0)
+        free(line);
+}
+
+static bool one_line(const char *what, const char *text)
+{
+    if (!strchr(text, '\n'))
+        return true;
+    complain("%s: a value has no line ends here", what);
+    return false;
+}
+
+static void give(struct serve *s, struct object *o)
+{
+    object_ref(o);
+    s->failed |= !vec_push(&s->handles, ((struct sent_handle){o, HANDLE_ALL_RIGHTS}));
+}
+
+// --- Routes
+
+static bool add_module(struct serve *s, const char *path, const char *file, const char *how)
+{
+    struct error e = {0};
+    struct served m = {0};
+    if (!file_read(file, &m.file))
+        return false;
+    status failed = module_new(m.file.bytes, m.file.size, false, &m.module, &e);
+    if (failed)
+        complain_module(&m.file, &e);
+    if (failed || !vec_push(&s->modules, m)) {
+        file_free(&m.file);
+        return false;
+    }
+    if (!m.module->start) {
+        complain(
+            "%s exports no _start: a handler is a program (WASI), which is run for each request",
+            file);
+        return false;
+    }
+    tell(s, "%s %s", how, path);
+    tell(s, "name %s", file_base_name(file));
+    give(s, &m.module->object);
+    return true;
+}
+
+static bool add_files(struct serve *s, const char *path, const char *folder, const char *how)
+{
+    struct wasi_preopen p = {.own = true};
+    enum fs_error e = hostfs_open(folder, false, &p.dir);
+    if (e) {
+        complain("--files %s=%s: %s", path, folder, fs_error_text(e));
+        return false;
+    }
+    char *name;
+    if (asprintf(&name, "/files/%u", s->folders.count) < 0)
+        name = NULL;
+    p.name = name;
+    if (!name || !vec_push(&s->folders, p)) {
+        vfs_close(p.dir);
+        free(name);
+        return out_of_memory();
+    }
+    tell(s, "%s %s", how, path);
+    tell(s, "name %s", name);
+    return true;
+}
+
+// PATH=WHAT, or WHAT for all paths.
+static bool add_route(struct serve *s, const char *option, const char *how, const char *given,
+                      bool (*add)(struct serve *s, const char *path, const char *what,
+                                  const char *how))
+{
+    const char *equals = *given == '/' ? strchr(given, '=') : NULL;
+    char *path = equals ? strndup(given, (size_t)(equals - given)) : strdup("/");
+    const char *what = equals ? equals + 1 : given;
+    bool done = path && one_line(option, given);
+    if (done && strpbrk(path, " ?#%\t\r")) {
+        complain("%s %s: a path is written without spaces, and as it is after decoding", option,
+                 given);
+        done = false;
+    }
+    done = done && add(s, path, what, how);
+    free(path);
+    return done;
+}
+
+static bool add_routes(struct serve *s)
+{
+    const struct options *o = s->o;
+    for (u32 i = 0; i < o->env.count; i++) {
+        const char *given = o->env.at[i], *value = strchr(given, '=') ? "" : getenv(given);
+        if (!one_line("--env", given) || (value && !one_line("--env", value)))
+            return false;
+        if (value)
+            tell(s, "env %s%s%s", given, strchr(given, '=') ? "" : "=", value);
+    }
+    for (u32 i = 0; i < o->routes.count; i++)
+        if (!add_route(s, "--route", "cgi", o->routes.at[i], add_module))
+            return false;
+    for (u32 i = 0; i < o->stream_routes.count; i++)
+        if (!add_route(s, "--stream", "stream", o->stream_routes.at[i], add_module))
+            return false;
+    for (u32 i = 0; i < o->files.count; i++)
+        if (!add_route(s, "--files", "files", o->files.at[i], add_files))
+            return false;
+    return o->argc == 0 || add_route(s, "FILE", "cgi", o->argv[0], add_module);
+}
+
+// Of handlers; those that are served have names that nobody gives.
+static bool add_folders(struct serve *s)
+{
+    if (!folders_open(&s->dirs, s->o) || !folders_copy(&s->dirs))
+        return false;
+    for (u32 i = 0; i < s->dirs.all.count; i++) {
+        const struct folder *f = &s->dirs.all.at[i];
+        struct wasi_preopen pre = {.dir = vfs_ref(f->dir), .name = f->guest};
+        if (!vec_push(&s->folders, pre)) {
+            vfs_close(f->dir);
+            return out_of_memory();
+        }
+    }
+    return true;
+}
+
+// --- Listeners
+
+static bool open_listeners(struct serve *s)
+{
+    const struct options *o = s->o;
+    for (u32 i = 0; i < o->listen.count; i++)
+        if (!listeners_add(&s->listeners, o->listen.at[i]))
+            return false;
+    if (!o->listen.count && !listeners_add(&s->listeners, "tcp:127.0.0.1:8080"))
+        return false;
+    s->metrics = s->listeners.all.count;
+    return !o->metrics || listeners_add(&s->listeners, o->metrics);
+}
+
+static bool give_listeners(struct serve *s)
+{
+    for (u32 i = 0; i < s->listeners.all.count; i++) {
+        struct channel *c;
+        char text[SOCKET_TEXT];
+        const struct listener *l = &s->listeners.all.at[i];
+        enum fs_error e = net_listener(l->file, &c);
+        if (e) {
+            complain("a listener: %s", fs_error_text(e));
+            return false;
+        }
+        socket_print(&l->address, text);
+        tell(s, "%s %s", i < s->metrics ? "listen" : "metrics", text);
+        give(s, &c->object);
+        object_release(&c->object);
+    }
+    return true;
+}
+
+static void announce(const struct serve *s)
+{
+    for (u32 i = 0; i < s->listeners.all.count; i++) {
+        char text[SOCKET_TEXT];
+        socket_print(&s->listeners.all.at[i].address, text);
+        complain(i < s->metrics ? "serving at http://%s/" : "serving metrics at http://%s/metrics",
+                 text);
+    }
+}
+
+// --- The server
+
+static void tell_limits(struct serve *s)
+{
+    const struct options *o = s->o;
+    const struct {
+        const char *word;
+        u64 value;
+    } limits[] = {{"memory", o->max_memory}, {"time", o->max_time},
+                  {"cpu", o->max_cpu},       {"handlers", o->max_processes},
+                  {"queue", o->queue},       {"connections", o->max_connections},
+                  {"body", o->max_body},     {"grace", o->grace},
+                  {"idle", o->idle},         {"folders", o->dirs.count}};
+    for (u32 i = 0; i < countof(limits); i++)
+        if (limits[i].value)
+            tell(s, "%s %llu", limits[i].word, (unsigned long long)limits[i].value);
+    tell(s, "log %s", o->log ? o->log : "common");
+}
+
+static bool load_http(struct serve *s)
+{
+    char path[4096];
+    struct error e = {0};
+    const char *name = getenv("NEBULET_HTTP");
+    if (!name) {
+        if (!machine_find(HTTP, "build it with make userspace", path, sizeof path))
+            return false;
+        name = path;
+    }
+    if (!file_read(name, &s->http))
+        return false;
+    s->job = (struct job){
+        .name = "http",
+        .bytes = s->http.bytes,
+        .size = s->http.size,
+        .config = {.limits = {.privileges =
+                                  NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES}},
+        .trace = s->o->trace,
+    };
+    if (!job_load(&s->job, &e))
+        return true;
+    complain_module(&s->http, &e);
+    return false;
+}
+
+static struct wasi *http_wasi(const struct serve *s)
+{
+    struct wasi *w = NULL;
+    struct vfs_file *streams[3];
+    bool all = true;
+    const char *args[] = {"http"};
+    for (int i = 0; i < 3; i++)
+        all &= (streams[i] = hostfs_adopt(i)) != NULL;
+    struct wasi_config config = {.args = args,
+                                 .nargs = 1,
+                                 .out = streams[1],
+                                 .err = streams[2],
+                                 .preopens = s->folders.at,
+                                 .npreopens = s->folders.count,
+                                 .wait = files_wait,
+                                 .yield = files_yield,
+                                 .trace = s->o->trace};
+    if (!all || !(w = wasi_create(&config)))
+        out_of_memory();
+    for (int i = 0; i < 3; i++)
+        vfs_close(streams[i]);
+    return w;
+}
+
+static bool send_all(struct serve *s)
+{
+    if (s->failed)
+        return out_of_memory();
+    if (s->text.count > NEBULET_MESSAGE_MAX || s->handles.count > NEBULET_MESSAGE_HANDLES) {
+        complain("too many routes");
+        return false;
+    }
+    kern_acquire();
+    status e = channel_push(s->theirs, (const u8 *)s->text.at, s->text.count, s->handles.at,
+                            s->handles.count);
+    if (!e)
+        s->handles.count = 0;
+    kern_release();
+    return !e || out_of_memory();
+}
+
+static bool start_http(struct serve *s)
+{
+    struct error e = {0};
+    if (!(s->job.wasi = http_wasi(s)))
+        return false;
+    status failed = job_link(&s->job, &e);
+    if (failed) {
+        complain(HTTP ": %s", *e.text ? e.text : status_text(failed));
+        return false;
+    }
+    if (channel_new(&s->ours, &s->theirs) || !send_all(s) ||
+        handles_reserve(&s->job.process->handles, 1))
+        return out_of_memory();
+    kern_acquire();
+    object_ref(&s->theirs->object); // for the bell
+    handle_add(&s->job.process->handles, &s->theirs->object, HANDLE_ALL_RIGHTS);
+    kern_release();
+    return !job_begin(&s->job) || out_of_memory();
+}
+
+// --- The end
+
+static void on_signal(int number)
+{
+    int error = errno;
+    (void)number;
+    if (write(bell, &(u64){1}, 8) < 0)
+        errno = error;
+    errno = error;
+}
+
+static void on_bell(struct socket_source *source, u32 events)
+{
+    struct serve *s = container_of(source, struct serve, bell);
+    if (!(events & SOCKET_READABLE))
+        return;
+    kern_acquire();
+    object_set(&s->theirs->object, END);
+    kern_release();
+}
+
+static bool hang_bell(struct serve *s)
+{
+    enum fs_error e = socket_bell(&bell, &s->bell_file);
+    s->bell.ready = on_bell;
+    if (!e)
+        e = socket_attach(s->bell_file, &s->bell);
+    if (e) {
+        complain("cannot wait for signals: %s", fs_error_text(e));
+        return false;
+    }
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return true;
+}
+
+static void take_apart(struct serve *s)
+{
+    for (u32 i = 0; i < s->handles.count; i++)
+        object_release(s->handles.at[i].object);
+    if (s->ours)
+        object_release(&s->ours->object);
+    if (s->theirs)
+        object_release(&s->theirs->object);
+    job_free(&s->job);
+    file_free(&s->http);
+    for (u32 i = 0; i < s->modules.count; i++) {
+        object_release(&s->modules.at[i].module->object);
+        file_free(&s->modules.at[i].file);
+    }
+    for (u32 i = 0; i < s->folders.count; i++) {
+        vfs_close(s->folders.at[i].dir);
+        if (s->folders.at[i].own)
+            free((char *)s->folders.at[i].name);
+    }
+    folders_free(&s->dirs);
+    listeners_free(&s->listeners);
+    vec_free(&s->modules);
+    vec_free(&s->folders);
+    vec_free(&s->text);
+    vec_free(&s->handles);
+}
+
+static int serve(struct serve *s)
+{
+    bool ready =
+        add_routes(s) && add_folders(s) && load_http(s) && open_listeners(s) && give_listeners(s);
+    if (ready)
+        tell_limits(s);
+    if (!ready || !start_http(s) || !hang_bell(s)) {
+        job_stop(&s->job);
+        jobs_run();
+        return EXIT_ERROR;
+    }
+    announce(s);
+    jobs_run();
+    return s->job.code;
+}
+
+static bool sensible(const struct options *o)
+{
+    static const char *const formats[] = {"common", "json", "none"};
+    bool known = !o->log;
+    for (u32 i = 0; i < countof(formats) && !known; i++)
+        known = str_eq(o->log, formats[i]);
+    if (!known)
+        complain("--log %s: there are common, json and none", o->log);
+    else if (o->argc > 1)
+        complain("serve takes one FILE; more are for --route PATH=FILE");
+    else if (!o->argc && !o->routes.count && !o->stream_routes.count && !o->files.count)
+        complain("nothing to serve: name a FILE, --route, --stream or --files");
+    else
+        return true;
+    hint("nebulet help serve");
+    return false;
+}
+
+int cmd_serve(struct options *o)
+{
+    struct serve s = {.o = o};
+    if (!sensible(o))
+        return EXIT_USAGE;
+    socket_many();
+    if (jobs_init(o->engine, o->cpus ? (u32)o->cpus : plat_cpu_count(), o->trace, NULL))
+        return complain_setup();
+    struct vfs_file *out = hostfs_adopt(1), *err = hostfs_adopt(2);
+    if (!out || !err)
+        return complain_setup();
+    jobs_print(out, err);
+    int code = serve(&s);
+    take_apart(&s);
+    jobs_free();
+    vfs_close(out);
+    vfs_close(err);
+    return code;
+}

@@ -1,0 +1,589 @@
+// SPDX-License-Identifier: MIT
+// A process for each request, as CGI has it (RFC 3875): the request in its environment, the body on
+// standard input, and what it writes is the answer.
+//
+// A handler is begun when the body is there, or as much of it as a stream takes, so that a slow
+// client holds nothing but its connection. What it writes is kept until it has ended, while it fits
+// a buffer: then its length is known, and if the handler ends in a trap, the client is told of an
+// error and not of the half of an answer. Longer ones, and those that keep us waiting, go out in
+// chunks.
+#include "http.h"
+
+#include <string.h>
+
+enum { PATIENCE_MS = 20, BODY_FIRST = NEBULET_STREAM_SIZE };
+
+// --- Slots
+
+struct waiting {
+    struct waiting *next;
+    nebulet_handle event;
+    bool given;
+};
+
+static bool give_up(struct slots *s, struct waiting *me)
+{
+    sip_lock(&s->lock);
+    struct waiting **at = &s->first;
+    while (*at && *at != me)
+        at = &(*at)->next;
+    if (*at) {
+        *at = me->next;
+        s->last = me->next ? s->last : at;
+        s->waiting--;
+    }
+    sip_unlock(&s->lock);
+    return me->given;
+}
+
+static bool stand_in_line(struct slots *s)
+{
+    int64_t event = nebulet_event_create();
+    struct waiting me = {.event = (nebulet_handle)event};
+    if (event < 0)
+        return false;
+    sip_lock(&s->lock);
+    bool room = s->waiting < s->queue;
+    if (room && s->used < s->most) {
+        s->used++;
+        me.given = true;
+    } else if (room) {
+        s->waiting++;
+        *s->last = &me;
+        s->last = &me.next;
+    }
+    sip_unlock(&s->lock);
+    if (room && !me.given)
+        nebulet_object_wait_one(me.event, NEBULET_EVENT_SIGNALED, sip_after(server.idle_ns));
+    bool given = room && give_up(s, &me);
+    sip_close(me.event);
+    return given;
+}
+
+static bool slots_take(struct slots *s)
+{
+    sip_lock(&s->lock);
+    bool free = s->used < s->most;
+    s->used += free;
+    sip_unlock(&s->lock);
+    return free || stand_in_line(s);
+}
+
+static void slots_give(struct slots *s)
+{
+    sip_lock(&s->lock);
+    struct waiting *w = s->first;
+    if (w) {
+        s->first = w->next;
+        s->last = s->first ? s->last : &s->first;
+        s->waiting--;
+        w->given = true;
+        sip_signal(w->event); // its owner does not go on before the lock is free
+    } else {
+        s->used--;
+    }
+    sip_unlock(&s->lock);
+}
+
+// --- The environment
+
+struct variables {
+    char *p;
+    size_t n, room;
+    bool full;
+};
+
+static void put(struct variables *v, const char *p, size_t n)
+{
+    v->full |= n > v->room - v->n;
+    if (v->full)
+        return;
+    memcpy(v->p + v->n, p, n);
+    v->n += n;
+}
+
+static void variable(struct variables *v, const char *name, const char *p, size_t n)
+{
+    put(v, name, strlen(name));
+    put(v, "=", 1);
+    put(v, p, n);
+    put(v, "", 1);
+}
+
+static void variable_number(struct variables *v, const char *name, uint64_t n)
+{
+    char text[24];
+    variable(v, name, text, sip_format(text, sizeof text, "%llu", (unsigned long long)n));
+}
+
+// Not those that have a variable of their own or are the connection's; nor Proxy, which programs
+// take for something else; nor names with an underscore, which would look like others.
+static bool is_passed_on(struct text name)
+{
+    static const char *const no[] = {
+        "content-type", "content-length", "connection", "keep-alive", "transfer-encoding",
+        "proxy",        "expect",         "te",         "upgrade"};
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        if (text_is_nocase(name, no[i]))
+            return false;
+    return !memchr(name.p, '_', name.n);
+}
+
+static bool same_name(struct text a, struct text b)
+{
+    if (a.n != b.n)
+        return false;
+    for (size_t i = 0; i < a.n; i++)
+        if ((a.p[i] | 0x20) != (b.p[i] | 0x20))
+            return false;
+    return true;
+}
+
+static bool came_before(const struct request *q, uint32_t i)
+{
+    for (uint32_t k = 0; k < i; k++)
+        if (same_name(q->fields[k].name, q->fields[i].name))
+            return true;
+    return false;
+}
+
+static void put_field(struct variables *v, const struct request *q, uint32_t i)
+{
+    struct text name = q->fields[i].name;
+    put(v, "HTTP_", 5);
+    for (size_t k = 0; k < name.n; k++) {
+        char c = name.p[k];
+        c = c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c & ~0x20) : c;
+        put(v, &c, 1);
+    }
+    put(v, "=", 1);
+    put(v, q->fields[i].value.p, q->fields[i].value.n);
+    for (uint32_t k = i + 1; k < q->count; k++)
+        if (same_name(q->fields[k].name, name)) {
+            put(v, text_is_nocase(name, "cookie") ? "; " : ", ", 2);
+            put(v, q->fields[k].value.p, q->fields[k].value.n);
+        }
+    put(v, "", 1);
+}
+
+static void put_server(struct variables *v, struct text host)
+{
+    size_t n = host.n;
+    while (n && host.p[n - 1] >= '0' && host.p[n - 1] <= '9')
+        n--;
+    bool port = n && n < host.n && host.p[n - 1] == ':';
+    variable(v, "SERVER_NAME", host.p ? host.p : "localhost", host.p ? (port ? n - 1 : host.n) : 9);
+    if (port)
+        variable(v, "SERVER_PORT", host.p + n, host.n - n);
+    else
+        variable(v, "SERVER_PORT", "80", 2);
+}
+
+void address_text(const struct nebulet_address *a, char out[48])
+{
+    const uint8_t *b = (const uint8_t *)a->bytes;
+    if (a->family == 4) {
+        sip_format(out, 48, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
+        return;
+    }
+    size_t n = 0;
+    for (int i = 0; i < 16; i += 2)
+        n += sip_format(out + n, 48 - n, i ? ":%x" : "%x", b[i] << 8 | b[i + 1]);
+}
+
+// length: NO_LENGTH, it is not known yet.
+static bool make_environment(struct connection *c, const struct route *r, uint64_t length,
+                             size_t *size)
+{
+    struct variables v = {c->environment, 0, sizeof c->environment, false};
+    const struct request *q = &c->request;
+    char address[48];
+    address_text(&c->client->peer, address);
+    put(&v, server.environment, server.environment_size);
+    variable(&v, "GATEWAY_INTERFACE", "CGI/1.1", 7);
+    variable(&v, "SERVER_SOFTWARE", "nebulet", 7);
+    variable(&v, "SERVER_PROTOCOL", q->minor ? "HTTP/1.1" : "HTTP/1.0", 8);
+    put_server(&v, q->host);
+    variable(&v, "REQUEST_METHOD", q->method.p, q->method.n);
+    variable(&v, "REQUEST_URI", q->target.p, q->target.n);
+    variable(&v, "SCRIPT_NAME", r->path, r->length);
+    variable(&v, "PATH_INFO", c->path + r->length, c->path_length - r->length);
+    variable(&v, "QUERY_STRING", q->query.p ? q->query.p : "", q->query.n);
+    variable(&v, "REMOTE_ADDR", address, strlen(address));
+    variable_number(&v, "REMOTE_PORT", c->client->peer.port);
+    struct text type = request_field(q, "content-type");
+    if (type.p)
+        variable(&v, "CONTENT_TYPE", type.p, type.n);
+    if (length != NO_LENGTH && (q->chunked || q->has_length))
+        variable_number(&v, "CONTENT_LENGTH", length);
+    for (uint32_t i = 0; i < q->count; i++)
+        if (is_passed_on(q->fields[i].name) && !came_before(q, i))
+            put_field(&v, q, i);
+    *size = v.n;
+    return !v.full;
+}
+
+// --- A handler
+
+struct handler {
+    nebulet_handle process;
+    nebulet_handle in;  // its standard input, written; NEBULET_NO_HANDLE: it has all
+    nebulet_handle out; // its standard output, read
+    size_t n;           // bytes in c->output
+    size_t body;        // of which the head took so many
+    bool headed;        // the head has been understood
+    bool ended;         // its output
+    const char *wrong;  // what was wrong with it
+};
+
+static void close_one(nebulet_handle *h)
+{
+    if (*h != NEBULET_NO_HANDLE)
+        sip_close(*h);
+    *h = NEBULET_NO_HANDLE;
+}
+
+// The body up to what a stream takes. 0, or the status to answer with.
+static int begin_body(struct connection *c, struct handler *h, nebulet_handle *read)
+{
+    nebulet_handle ends[2];
+    const char *bytes;
+    if (!c->has_body) {
+        int64_t copy = nebulet_handle_duplicate(server.nothing, NEBULET_SAME_RIGHTS);
+        *read = copy < 0 ? NEBULET_NO_HANDLE : (nebulet_handle)copy;
+        return copy < 0 ? 503 : 0;
+    }
+    if (sip_stream(ends) < 0)
+        return 503;
+    h->in = ends[0];
+    *read = ends[1];
+    while (c->has_body && c->body_read + BUFFER <= BODY_FIRST) {
+        int n = body_read(c, &bytes, sip_after(server.idle_ns));
+        if (n < 0)
+            return c->body_read > server.body_max ? 413 : 400;
+        if (n && sip_write(h->in, bytes, (size_t)n) < 0)
+            return 503;
+    }
+    if (!c->has_body)
+        close_one(&h->in);
+    return 0;
+}
+
+// Gives the process a stream; the handle is gone in any case.
+static int64_t equip(nebulet_handle process, uint32_t number, int64_t stream)
+{
+    int64_t result = stream < 0 ? stream : sip_stdio(process, number, (nebulet_handle)stream);
+    if (result < 0 && stream >= 0)
+        sip_close((nebulet_handle)stream);
+    return result;
+}
+
+static int64_t create(struct connection *c, const struct route *r, struct handler *h,
+                      nebulet_handle in, size_t environment)
+{
+    nebulet_handle ends[2];
+    struct nebulet_options options = server.limits;
+    sip_format(options.name, sizeof options.name, "%s", r->name);
+    int64_t process = nebulet_process_create(r->module, NEBULET_NO_HANDLE, &options, sizeof options,
+                                             r->name, (uint32_t)strlen(r->name) + 1);
+    if (process < 0)
+        return process;
+    h->process = (nebulet_handle)process;
+    int64_t result = sip_stream(ends);
+    if (result < 0)
+        return result;
+    h->out = ends[1];
+    result = equip(h->process, 1, ends[0]);
+    if (result >= 0)
+        result = nebulet_process_environment(h->process, c->environment, (uint32_t)environment);
+    if (result >= 0)
+        result = equip(h->process, 2, nebulet_handle_duplicate(r->log, NEBULET_SAME_RIGHTS));
+    if (result >= 0)
+        result = sip_stdio(h->process, 0, in);
+    return result < 0 ? result : nebulet_process_start(h->process);
+}
+
+// 0, or the status to answer with.
+static int start(struct connection *c, struct route *r, struct handler *h)
+{
+    nebulet_handle in;
+    size_t environment;
+    int status = begin_body(c, h, &in);
+    uint64_t length = c->has_body && c->request.chunked ? NO_LENGTH
+                      : c->request.chunked              ? c->body_read
+                                                        : c->request.length;
+    if (!status && !make_environment(c, r, length, &environment))
+        status = 431;
+    if (!status) {
+        int64_t result = create(c, r, h, in, environment);
+        if (result >= 0)
+            return 0;
+        log_error("%s: %s", r->name, sip_error_text(result));
+        status = 503;
+    }
+    if (in != NEBULET_NO_HANDLE)
+        nebulet_handle_close(in); // it may be the process's already
+    return status;
+}
+
+// --- What it writes
+
+static struct text line_of(const char *p, size_t n, size_t *used)
+{
+    const char *end = memchr(p, '\n', n);
+    if (!end) {
+        *used = 0;
+        return (struct text){p, 0};
+    }
+    *used = (size_t)(end - p) + 1;
+    size_t length = (size_t)(end - p);
+    if (length && p[length - 1] == '\r')
+        length--;
+    return (struct text){p, length};
+}
+
+// Lines up to an empty one, which end with LF or CR LF. 0: it is not all there.
+static size_t find_end(const char *p, size_t n)
+{
+    size_t at = 0, used;
+    while (at < n) {
+        struct text line = line_of(p + at, n - at, &used);
+        if (!used)
+            return 0;
+        at += used;
+        if (!line.n)
+            return at;
+    }
+    return 0;
+}
+
+static bool split(struct text line, struct text *name, struct text *value)
+{
+    const char *colon = memchr(line.p, ':', line.n);
+    if (!colon)
+        return false;
+    *name = (struct text){line.p, (size_t)(colon - line.p)};
+    *value = (struct text){colon + 1, line.n - name->n - 1};
+    while (value->n && (*value->p == ' ' || *value->p == '\t'))
+        value->p++, value->n--;
+    return is_token(*name) && is_value(*value);
+}
+
+// "404 Not Found"; the reason may be left out.
+static bool take_status(struct text value, int *status, struct text *reason)
+{
+    uint64_t n;
+    struct text number = {value.p, value.n < 3 ? value.n : 3};
+    if (!text_number(number, &n) || n < 200 || n > 599 || (value.n > 3 && value.p[3] != ' '))
+        return false;
+    *status = (int)n;
+    *reason = value.n > 4 ? (struct text){value.p + 4, value.n - 4} : (struct text){NULL, 0};
+    return true;
+}
+
+// What says how the answer is cut is ours to say.
+static bool is_ours(struct text name)
+{
+    static const char *const ours[] = {
+        "status",     "content-length", "transfer-encoding", "connection",
+        "keep-alive", "upgrade",        "trailer",           "date"};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (text_is_nocase(name, ours[i]))
+            return true;
+    return false;
+}
+
+static const char *take_head(struct connection *c, struct handler *h, size_t size)
+{
+    int status = 200;
+    bool located = false, stated = false, any = false;
+    struct text reason = {NULL, 0}, name, value;
+    size_t used;
+    for (size_t at = 0; at < size; at += used) {
+        struct text line = line_of(c->output + at, size - at, &used);
+        if (!line.n)
+            break;
+        if (!split(line, &name, &value))
+            return "a line of its head is none";
+        if (text_is_nocase(name, "status")) {
+            if (stated || !take_status(value, &status, &reason))
+                return "its status is none";
+            stated = true;
+        }
+        located |= text_is_nocase(name, "location");
+        any = true;
+    }
+    if (!any)
+        return "its head is empty";
+    head_begin(c, located && !stated ? 302 : status, reason);
+    for (size_t at = 0; at < size; at += used) {
+        struct text line = line_of(c->output + at, size - at, &used);
+        if (line.n && split(line, &name, &value) && !is_ours(name))
+            head_field(c, name, value);
+    }
+    h->body = size;
+    h->headed = true;
+    return NULL;
+}
+
+static bool understand(struct connection *c, struct handler *h)
+{
+    if (h->headed)
+        return true;
+    size_t size = find_end(c->output, h->n);
+    if (!size && (h->ended || h->n == BUFFER))
+        h->wrong = h->n ? "its head does not end" : "it wrote nothing";
+    else if (size)
+        h->wrong = take_head(c, h, size);
+    return !h->wrong;
+}
+
+// Sends what is there. False: nobody takes it.
+static bool pass_on(struct connection *c, struct handler *h)
+{
+    const char *bytes = c->output + h->body;
+    size_t n = h->n - h->body;
+    h->n = h->body = 0;
+    return c->answered ? answer_bytes(c, bytes, n) : answer_begin(c, NO_LENGTH, bytes, n);
+}
+
+// One read of its output. False: there is no sense in going on.
+static bool take_output(struct connection *c, struct handler *h, uint64_t until)
+{
+    if (h->n == BUFFER && (!understand(c, h) || !pass_on(c, h)))
+        return false;
+    int64_t n = nebulet_stream_read(h->out, c->output + h->n, (uint32_t)(BUFFER - h->n), until);
+    if (n == NEBULET_ERR_TIMED_OUT || n == NEBULET_ERR_SHOULD_WAIT) {
+        bool something = h->headed && (h->n > h->body || !c->answered);
+        return !something || n == NEBULET_ERR_SHOULD_WAIT || pass_on(c, h);
+    }
+    h->ended = n < 0;
+    h->n += n < 0 ? 0 : (size_t)n;
+    return understand(c, h);
+}
+
+// The rest of a body goes in while output comes out, whichever can; both may be waited for.
+static bool pump(struct connection *c, struct handler *h)
+{
+    const char *bytes = NULL;
+    int n = 0;
+    while (h->in != NEBULET_NO_HANDLE && !h->ended) {
+        if (!n && (n = body_read(c, &bytes, NEBULET_AT_ONCE)) == BODY_LATER)
+            n = 0;
+        if (n < 0)
+            return false;
+        if (!n && !c->has_body) {
+            close_one(&h->in);
+            return true;
+        }
+        int64_t put = n ? nebulet_stream_write(h->in, bytes, (uint32_t)n, NEBULET_AT_ONCE) : 0;
+        if (put > 0)
+            bytes += put, n -= (int)put;
+        if (put < 0 && put != NEBULET_ERR_SHOULD_WAIT) {
+            close_one(&h->in); // it wants no more
+            return true;
+        }
+        if (!take_output(c, h, NEBULET_AT_ONCE))
+            return false;
+        if (put > 0 || h->ended)
+            continue;
+        struct nebulet_wait wait[] = {
+            {h->out, NEBULET_READABLE | NEBULET_PEER_CLOSED, 0},
+            {n ? h->in : c->client->in,
+             (n ? NEBULET_WRITABLE : NEBULET_READABLE) | NEBULET_PEER_CLOSED, 0}};
+        if (nebulet_object_wait_many(wait, 2, sip_after(server.idle_ns)) < 0)
+            return false;
+    }
+    return true;
+}
+
+// How it ended. NEBULET_EXITED and the like.
+static struct nebulet_exit end(struct handler *h, bool kill)
+{
+    struct nebulet_exit exit = {NEBULET_KILLED, 0};
+    close_one(&h->in);
+    close_one(&h->out);
+    if (h->process == NEBULET_NO_HANDLE)
+        return exit;
+    if (kill)
+        nebulet_process_kill(h->process);
+    sip_join(h->process, &exit);
+    return exit;
+}
+
+static void fail(struct connection *c, struct route *r, int status, const char *why)
+{
+    log_error("%s: %.*s %.*s: %s", r->name, (int)c->request.method.n, c->request.method.p,
+              (int)c->request.target.n, c->request.target.p, why);
+    count(&r->failures, 1);
+    count(&counts.failed, 1);
+    answer_plain(c, status, "");
+}
+
+// Its output has ended; what is kept of it is the answer, or its rest.
+static void finish(struct connection *c, struct route *r, struct handler *h)
+{
+    char text[80];
+    const char *bytes = c->output + h->body;
+    size_t n = h->n - h->body;
+    bool answered = c->answered;
+    struct nebulet_exit exit = end(h, false);
+    if (exit.how != NEBULET_EXITED) {
+        c->keep = c->keep && !answered;
+        sip_describe_exit(text, sizeof text, &exit);
+        fail(c, r, exit.how == NEBULET_LIMIT ? 504 : 500, text);
+        return;
+    }
+    if (!answered)
+        answer_begin(c, n, bytes, n);
+    else if (answer_bytes(c, bytes, n))
+        answer_end(c);
+    if (!c->keep && !answered && c->head.full) {
+        c->answered = false;
+        fail(c, r, 500, "its head is too long");
+    }
+}
+
+static void answer(struct connection *c, struct route *r)
+{
+    struct handler h = {
+        .process = NEBULET_NO_HANDLE, .in = NEBULET_NO_HANDLE, .out = NEBULET_NO_HANDLE};
+    int status = start(c, r, &h);
+    if (status) {
+        end(&h, true);
+        answer_plain(c, status, status == 503 ? "Retry-After: 1\r\n" : "");
+        return;
+    }
+    bool going = pump(c, &h);
+    while (going && !h.ended)
+        going = take_output(c, &h, sip_after(PATIENCE_MS * SIP_MS));
+    if (going && h.ended && h.headed) {
+        finish(c, r, &h);
+        return;
+    }
+    // A trap says more than that nothing was written.
+    bool answered = c->answered;
+    struct nebulet_exit exit = end(&h, !h.ended);
+    char text[80];
+    if (exit.how != NEBULET_EXITED && h.ended)
+        sip_describe_exit(text, sizeof text, &exit);
+    c->keep = c->keep && !answered;
+    fail(c, r, h.ended && exit.how == NEBULET_LIMIT ? 504 : 500,
+         h.ended && exit.how != NEBULET_EXITED ? text
+         : h.wrong                             ? h.wrong
+                                               : "the client is gone");
+}
+
+void cgi_answer(struct connection *c, struct route *r)
+{
+    count(&r->requests, 1);
+    if (!slots_take(&r->slots)) {
+        count(&counts.refused, 1);
+        answer_plain(c, 503, "Retry-After: 1\r\n");
+        return;
+    }
+    count(&counts.running, 1);
+    answer(c, r);
+    count(&counts.running, -1);
+    slots_give(&r->slots);
+}

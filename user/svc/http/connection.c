@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: MIT
+// A connection: requests one after the other, their bodies, and answers.
+//
+// While nobody says anything a connection is a struct client and a thread that waits. With the
+// first byte it gets a struct connection, which is given back when a request is answered and
+// nothing follows it. Whatever goes wrong with a request that leaves in doubt where the next one
+// begins ends the connection.
+#include "http.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+    struct sip_mutex lock;
+    struct connection *first;
+} pool;
+
+static struct connection *take(struct client *client)
+{
+    sip_lock(&pool.lock);
+    struct connection *c = pool.first;
+    if (c)
+        pool.first = c->next;
+    sip_unlock(&pool.lock);
+    if (!c && !(c = malloc(sizeof *c)))
+        return NULL;
+    c->client = client;
+    c->left = 0;
+    return c;
+}
+
+static void give_back(struct connection *c)
+{
+    sip_lock(&pool.lock);
+    c->next = pool.first;
+    pool.first = c;
+    sip_unlock(&pool.lock);
+}
+
+// --- Reading
+
+// Until somebody says something. False: the connection is of no use any more.
+static bool wait_for_request(const struct client *client)
+{
+    struct nebulet_wait wait[] = {
+        {client->in, NEBULET_READABLE | NEBULET_PEER_CLOSED, 0},
+        {0, (uint32_t)NEBULET_USER | NEBULET_PEER_CLOSED, 0}, // the order to end
+    };
+    if (server.ending)
+        return false;
+    int64_t n = nebulet_object_wait_many(wait, 2, sip_after(server.idle_ns));
+    return n > 0 && wait[0].observed & (NEBULET_READABLE | NEBULET_PEER_CLOSED);
+}
+
+static int64_t receive(struct connection *c, char *to, size_t room, uint64_t until)
+{
+    int64_t n = nebulet_stream_read(c->client->in, to, (uint32_t)room, until);
+    if (n > 0)
+        count(&counts.bytes_in, n);
+    return n;
+}
+
+// 0, with the head in c->buffer and its size; or the status to answer with, or -1: there is nobody
+// to answer.
+static int read_head(struct connection *c, size_t *size)
+{
+    size_t seen = 0;
+    uint64_t until = 0;
+    memmove(c->buffer, c->rest, c->left);
+    c->to = c->left;
+    while (!(*size = head_end(c->buffer, c->to, &seen))) {
+        until = until ? until : sip_after(server.idle_ns);
+        if (c->to == BUFFER)
+            return memchr(c->buffer, '\n', BUFFER) ? 431 : 414;
+        int64_t n = receive(c, c->buffer + c->to, BUFFER - c->to, until);
+        if (n == NEBULET_ERR_TIMED_OUT && c->to)
+            return 408;
+        if (n <= 0)
+            return -1;
+        c->to += (size_t)n;
+    }
+    c->rest = c->buffer + *size;
+    c->left = c->to - *size;
+    return 0;
+}
+
+// All of it. Who takes nothing for a while is taken to be gone.
+static bool write_all(struct connection *c, const char *p, size_t n)
+{
+    while (n) {
+        int64_t put =
+            nebulet_stream_write(c->client->out, p, (uint32_t)n, sip_after(server.idle_ns));
+        if (put < 0) {
+            c->keep = false;
+            return false;
+        }
+        p += put;
+        n -= (size_t)put;
+        count(&counts.bytes_out, put);
+    }
+    return true;
+}
+
+// --- Bodies
+
+static int broken(struct connection *c)
+{
+    c->has_body = c->keep = false;
+    return -1;
+}
+
+int body_read(struct connection *c, const char **bytes, uint64_t until)
+{
+    while (c->has_body) {
+        if (!c->left) {
+            if (c->request.expects && !write_all(c, "HTTP/1.1 100 Continue\r\n\r\n", 25))
+                return broken(c);
+            c->request.expects = false;
+            int64_t n = receive(c, c->body, BUFFER, until);
+            if (n == NEBULET_ERR_SHOULD_WAIT)
+                return BODY_LATER;
+            if (n <= 0)
+                return broken(c);
+            c->rest = c->body;
+            c->left = (size_t)n;
+        }
+        size_t used;
+        struct text data = {c->rest, 0};
+        if (c->request.chunked) {
+            enum chunk what = chunks_take(&c->chunks, c->rest, c->left, &used, &data);
+            if (what == CHUNK_BAD)
+                return broken(c);
+            c->has_body = what != CHUNK_END;
+        } else {
+            used = data.n = c->body_left < c->left ? (size_t)c->body_left : c->left;
+            c->has_body = (c->body_left -= used) != 0;
+        }
+        c->rest += used;
+        c->left -= used;
+        c->body_read += data.n;
+        if (c->body_read > server.body_max)
+            return broken(c);
+        *bytes = data.p;
+        if (data.n)
+            return (int)data.n;
+    }
+    return 0;
+}
+
+// What the answer did not wait for. A little of it is read, so that the connection can go on.
+static void skip_body(struct connection *c)
+{
+    enum { MOST = 65536 };
+    const char *bytes;
+    uint64_t skipped = 0, until = sip_after(server.idle_ns);
+    if (c->has_body && (c->body_left > MOST || c->request.expects)) {
+        broken(c);
+        return;
+    }
+    for (int n; (n = body_read(c, &bytes, until)) > 0;)
+        if ((skipped += (uint64_t)n) > MOST)
+            broken(c);
+}
+
+// --- Answers
+
+const char *status_reason(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } known[] = {{200, "OK"},
+                 {204, "No Content"},
+                 {206, "Partial Content"},
+                 {301, "Moved Permanently"},
+                 {302, "Found"},
+                 {303, "See Other"},
+                 {304, "Not Modified"},
+                 {400, "Bad Request"},
+                 {403, "Forbidden"},
+                 {404, "Not Found"},
+                 {405, "Method Not Allowed"},
+                 {408, "Request Timeout"},
+                 {413, "Content Too Large"},
+                 {414, "URI Too Long"},
+                 {416, "Range Not Satisfiable"},
+                 {417, "Expectation Failed"},
+                 {431, "Request Header Fields Too Large"},
+                 {500, "Internal Server Error"},
+                 {501, "Not Implemented"},
+                 {502, "Bad Gateway"},
+                 {503, "Service Unavailable"},
+                 {504, "Gateway Timeout"},
+                 {505, "HTTP Version Not Supported"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].status == status)
+            return known[i].reason;
+    return "Unknown";
+}
+
+static void add(struct head *h, const char *p, size_t n)
+{
+    h->full |= n > sizeof h->bytes - h->n;
+    if (h->full)
+        return;
+    memcpy(h->bytes + h->n, p, n);
+    h->n += n;
+}
+
+void head_format(struct connection *c, const char *format, ...)
+{
+    char line[256];
+    va_list list;
+    va_start(list, format);
+    size_t n = sip_format_list(line, sizeof line, format, list);
+    va_end(list);
+    add(&c->head, line, n < sizeof line ? n : sizeof line - 1);
+}
+
+// The time of day changes once a second; it is written out anew by whoever finds it old.
+static void add_date(struct head *h)
+{
+    static struct sip_mutex lock;
+    static uint64_t second;
+    static char line[48];
+    char copy[48];
+    uint64_t now = (uint64_t)nebulet_clock_now(NEBULET_REALTIME) / SIP_SECOND;
+    sip_lock(&lock);
+    if (now != second) {
+        char text[32];
+        time_text(second = now, text);
+        sip_format(line, sizeof line, "Date: %s\r\n", text);
+    }
+    memcpy(copy, line, sizeof copy);
+    sip_unlock(&lock);
+    add(h, copy, strlen(copy));
+}
+
+void head_begin(struct connection *c, int status, struct text reason)
+{
+    c->status = status;
+    c->head.n = 0;
+    c->head.full = false;
+    head_format(c, "HTTP/1.1 %d ", status);
+    if (!reason.n)
+        reason = (struct text){status_reason(status), strlen(status_reason(status))};
+    add(&c->head, reason.p, reason.n);
+    add(&c->head, "\r\n", 2);
+    add_date(&c->head);
+}
+
+void head_field(struct connection *c, struct text name, struct text value)
+{
+    add(&c->head, name.p, name.n);
+    add(&c->head, ": ", 2);
+    add(&c->head, value.p, value.n);
+    add(&c->head, "\r\n", 2);
+}
+
+static bool may_have_body(int status)
+{
+    return status >= 200 && status != 204 && status != 304;
+}
+
+bool answer_begin(struct connection *c, uint64_t length, const void *bytes, size_t n)
+{
+    struct head *h = &c->head;
+    c->answered = true;
+    c->chunked = length == NO_LENGTH && c->request.minor;
+    c->silent |= !may_have_body(c->status);
+    if (length == NO_LENGTH && !c->chunked)
+        c->keep = false; // its end is that of the connection
+    if (server.ending)
+        c->keep = false;
+    if (!may_have_body(c->status))
+        c->chunked = false;
+    else if (c->chunked)
+        head_format(c, "Transfer-Encoding: chunked\r\n");
+    else if (length != NO_LENGTH)
+        head_format(c, "Content-Length: %llu\r\n", (unsigned long long)length);
+    if (!c->keep)
+        head_format(c, "Connection: close\r\n");
+    else if (!c->request.minor)
+        head_format(c, "Connection: keep-alive\r\n");
+    add(h, "\r\n", 2);
+    if (h->full) { // nothing was sent yet
+        c->keep = false;
+        return false;
+    }
+    if (c->silent)
+        return write_all(c, h->bytes, h->n);
+    if (!c->chunked && n && n <= sizeof h->bytes - h->n) {
+        add(h, bytes, n);
+        c->sent += n;
+        return write_all(c, h->bytes, h->n);
+    }
+    return write_all(c, h->bytes, h->n) && (!n || answer_bytes(c, bytes, n));
+}
+
+bool answer_bytes(struct connection *c, const void *bytes, size_t n)
+{
+    char size[20];
+    if (c->silent || !n)
+        return true;
+    c->sent += n;
+    if (!c->chunked)
+        return write_all(c, bytes, n);
+    size_t digits = sip_format(size, sizeof size, "%zx\r\n", n);
+    return write_all(c, size, digits) && write_all(c, bytes, n) && write_all(c, "\r\n", 2);
+}
+
+bool answer_end(struct connection *c)
+{
+    return c->silent || !c->chunked || write_all(c, "0\r\n\r\n", 5);
+}
+
+void answer_plain(struct connection *c, int status, const char *fields)
+{
+    char text[80];
+    if (c->answered)
+        return;
+    size_t n = sip_format(text, sizeof text, "%d %s\n", status, status_reason(status));
+    head_begin(c, status, (struct text){NULL, 0});
+    add(&c->head, fields, strlen(fields));
+    head_format(c, "Content-Type: text/plain\r\n");
+    if (answer_begin(c, n, text, n))
+        answer_end(c);
+}
+
+// --- Requests
+
+static struct route *find_route(const struct connection *c)
+{
+    for (struct route *r = server.routes; r; r = r->next)
+        if (c->path_length >= r->length && !memcmp(c->path, r->path, r->length) &&
+            (c->path_length == r->length || c->path[r->length] == '/'))
+            return r;
+    return NULL;
+}
+
+static void respond(struct connection *c)
+{
+    const struct request *q = &c->request;
+    int length = text_is(q->path, "*") ? 0 : path_decode(q->path, c->path, sizeof c->path);
+    if (length < 0) {
+        answer_plain(c, 400, "");
+        return;
+    }
+    c->path_length = (size_t)length;
+    if (text_is(q->method, "TRACE") || text_is(q->method, "CONNECT")) {
+        answer_plain(c, 501, "");
+        return;
+    }
+    if (q->has_length && q->length > server.body_max) {
+        c->keep = false;
+        answer_plain(c, 413, "");
+        return;
+    }
+    if (!length) {
+        answer_plain(c, 204, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n");
+        return;
+    }
+    struct route *r = c->client->metrics ? NULL : find_route(c);
+    if (c->client->metrics)
+        metrics_answer(c);
+    else if (!r)
+        answer_plain(c, 404, "");
+    else if (r->kind == ROUTE_FILES)
+        files_answer(c, r);
+    else
+        cgi_answer(c, r);
+}
+
+// False: there is no further request.
+static bool serve_one(struct connection *c)
+{
+    struct request *q = &c->request;
+    size_t size;
+    c->answered = c->silent = c->chunked = c->has_body = c->keep = false;
+    c->status = 0;
+    c->sent = c->body_read = c->body_left = 0;
+    c->chunks = (struct chunks){0};
+    memset(q, 0, offsetof(struct request, fields));
+    q->minor = 1;
+    int wrong = read_head(c, &size);
+    if (wrong < 0)
+        return false;
+    c->began = sip_now();
+    if (!wrong)
+        wrong = head_parse(c->buffer, size, q);
+    if (wrong) {
+        answer_plain(c, wrong, "");
+    } else {
+        c->keep = q->minor ? !q->close : q->keep_alive && !q->close;
+        c->silent = text_is(q->method, "HEAD");
+        c->has_body = q->chunked || q->length;
+        c->body_left = q->length;
+        respond(c);
+        skip_body(c);
+    }
+    log_request(c);
+    return c->keep && !server.ending;
+}
+
+// What the peer still sends when we have nothing more to say would make it lose our answer.
+static void linger(struct client *client)
+{
+    enum { MOST = 1 << 18 };
+    char bytes[1024];
+    uint64_t until = sip_after(SIP_SECOND);
+    sip_close(client->out);
+    client->out = NEBULET_NO_HANDLE;
+    for (int64_t n, all = 0; all < MOST; all += n)
+        if ((n = nebulet_stream_read(client->in, bytes, sizeof bytes, until)) <= 0)
+            break;
+}
+
+void connection_serve(struct client *client)
+{
+    bool more = true, said = false;
+    while (more && wait_for_request(client)) {
+        struct connection *c = take(client);
+        if (!c)
+            break;
+        do {
+            more = serve_one(c);
+        } while (more && c->left);
+        said = c->answered;
+        give_back(c);
+    }
+    if (said && !more)
+        linger(client);
+    sip_close(client->in);
+    if (client->out != NEBULET_NO_HANDLE)
+        sip_close(client->out);
+}

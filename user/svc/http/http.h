@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+// The server of HTTP/1.1, in parts:
+//
+//   main.c        what it is told to serve, listeners, threads, the end
+//   connection.c  a connection: requests one after the other, bodies, answers
+//   parse.c       bytes of HTTP
+//   cgi.c         a process for each request
+//   files.c       files of a folder
+//   log.c         who asked for what, and counts
+//
+// A thread serves a connection from its first byte to its last, and waits where there is nothing to
+// do. As many threads are there as connections were open at once; those that are left over wait to
+// accept. What two threads use has a lock, for a turn may end in any loop.
+#pragma once
+#include <sip.h>
+
+#include "parse.h"
+
+enum { BUFFER = HEAD_MAX, PATH_MAX_HERE = 4096 };
+
+enum route_kind { ROUTE_CGI, ROUTE_STREAM, ROUTE_FILES };
+
+// Handlers that run at once, and requests that wait for one to end, first come, first served.
+struct waiting;
+struct slots {
+    struct sip_mutex lock;
+    uint32_t used, most, waiting, queue;
+    struct waiting *first, **last;
+};
+
+struct route {
+    struct route *next; // longest path first
+    const char *path;   // without a final slash; "" matches all
+    size_t length;
+    enum route_kind kind;
+    const char *name; // the module's, or the folder's
+    nebulet_handle module;
+    int folder; // descriptor
+    struct slots slots;
+    nebulet_handle log; // its handlers' standard error, written
+    uint64_t requests, failures;
+};
+
+struct server {
+    struct route *routes;
+    char *environment; // variables that all handlers get, each with a final 0
+    size_t environment_size;
+    struct nebulet_options limits; // of a handler
+    uint64_t wall_ns, body_max, idle_ns, grace_ns;
+    uint32_t handlers, queue, connections_max;
+    enum log_format { LOG_COMMON, LOG_JSON, LOG_NONE } log;
+    nebulet_handle nothing; // a stream that has ended, to be read
+    volatile bool ending;
+};
+extern struct server server;
+
+// What is counted; guarded by log_lock.
+struct counts {
+    uint64_t connections, open, requests, by_class[6], bytes_in, bytes_out, refused, failed,
+        running;
+};
+extern struct counts counts;
+void count(uint64_t *what, int64_t n);
+
+// A connection that nobody says anything on: all that it takes.
+struct client {
+    nebulet_handle in, out;
+    struct nebulet_address peer;
+    bool metrics; // it came by the listener for these
+};
+
+enum { HEAD_ROOM = HEAD_MAX + 1024 };
+struct head {
+    char bytes[HEAD_ROOM];
+    size_t n;
+    bool full;
+};
+
+// A connection with a request, which is answered: out of a pool.
+struct connection {
+    struct connection *next; // in the pool
+    struct client *client;
+    char buffer[BUFFER]; // the head, and what came with it
+    size_t to;           // bytes in it
+    const char *rest;    // what was read and not used yet, there or in `body`
+    size_t left;
+    struct request request;
+    char path[PATH_MAX_HERE]; // decoded
+    size_t path_length;
+    uint64_t began; // of the monotonic clock
+    // The body
+    char body[BUFFER];
+    bool has_body; // there is more of it
+    uint64_t body_left, body_read;
+    struct chunks chunks;
+    // The answer
+    int status;
+    bool answered, keep;  // its head is out; the connection may be used again
+    bool chunked, silent; // silent: to HEAD, and where no body may be
+    uint64_t sent;        // bytes of the body
+    struct head head;
+    char environment[2 * HEAD_MAX]; // of a handler
+    char output[BUFFER];            // what it writes
+};
+
+// Serves it to its end.
+void connection_serve(struct client *client);
+
+// --- The body of a request: some bytes of it, as they come, good until the next call; 0 at its
+// end, -1 when it is broken, too long, or nobody sends it in time; BODY_LATER: that would be to
+// wait, which was not wanted (NEBULET_AT_ONCE).
+enum { BODY_LATER = -2 };
+int body_read(struct connection *c, const char **bytes, uint64_t until);
+
+// --- Answers. A head is begun and given fields; what says how long the body is, and whether the
+// connection stays, is added when it is sent.
+#define NO_LENGTH UINT64_MAX
+void head_begin(struct connection *c, int status, struct text reason); // reason.n 0: the usual
+void head_field(struct connection *c, struct text name, struct text value);
+void head_format(struct connection *c, const char *format, ...) SIP_PRINTF(2, 3);
+// Sends it with the first n bytes of the body. NO_LENGTH: it goes on until answer_end. False: the
+// peer is gone.
+bool answer_begin(struct connection *c, uint64_t length, const void *bytes, size_t n);
+bool answer_bytes(struct connection *c, const void *bytes, size_t n);
+bool answer_end(struct connection *c);
+// A whole answer that says no more than its status; `fields` are lines with their ends, or "".
+void answer_plain(struct connection *c, int status, const char *fields);
+const char *status_reason(int status);
+
+// --- Routes
+void cgi_answer(struct connection *c, struct route *r);
+void files_answer(struct connection *c, struct route *r);
+void metrics_answer(struct connection *c);
+
+// --- Time
+void time_text(uint64_t seconds, char out[32]); // as HTTP has it: 29 characters and a 0
+bool time_parse(struct text t, uint64_t *seconds);
+
+// --- Log
+void address_text(const struct nebulet_address *a, char out[48]);
+void log_request(const struct connection *c);
+void log_error(const char *format, ...) SIP_PRINTF(1, 2);
+void log_flush(void);
+// On a thread: what handlers of a route write to standard error goes to ours, each line with their
+// name in front. Forever.
+struct log_copier {
+    const char *name;
+    nebulet_handle from;
+};
+int32_t log_copy(void *copier);
+int32_t log_writer(void *unused); // on a thread: writes the log out now and then

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT
+// Who asked for what, on standard output, a line each; errors, on standard error; and counts.
+//
+// Lines are gathered and written a few times a second, or when there are many: a system call for
+// each would cost as much as a small answer. What is logged of a request is what it said, with
+// quotes, backslashes and whatever is not ASCII escaped, so nobody can forge a line.
+#include "http.h"
+
+#include <string.h>
+#include <wasi/api.h>
+
+enum { ROOM = 65536, LINE_MAX_HERE = 4096, TEXT_MAX = 1024 };
+
+struct counts counts;
+static struct sip_mutex counts_lock, log_lock;
+static char lines[ROOM];
+static size_t used;
+
+void count(uint64_t *what, int64_t n)
+{
+    sip_lock(&counts_lock);
+    *what += (uint64_t)n;
+    sip_unlock(&counts_lock);
+}
+
+static void write_all(int fd, const char *p, size_t n)
+{
+    while (n) {
+        __wasi_ciovec_t v = {(const uint8_t *)p, n};
+        __wasi_size_t done;
+        if (__wasi_fd_write(fd, &v, 1, &done) || !done)
+            return;
+        p += done;
+        n -= done;
+    }
+}
+
+// With the lock, over the write: so lines stay in order, and who logs more than is taken waits.
+static void flush(void)
+{
+    write_all(1, lines, used);
+    used = 0;
+}
+
+void log_flush(void)
+{
+    sip_lock(&log_lock);
+    flush();
+    sip_unlock(&log_lock);
+}
+
+int32_t log_writer(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        sip_sleep(200 * SIP_MS);
+        if (*(volatile size_t *)&used)
+            log_flush();
+    }
+}
+
+void log_error(const char *format, ...)
+{
+    char line[TEXT_MAX + 2];
+    va_list list;
+    va_start(list, format);
+    size_t n = sip_format_list(line, TEXT_MAX, format, list);
+    va_end(list);
+    n = n < TEXT_MAX ? n : TEXT_MAX - 1;
+    line[n++] = '\n';
+    write_all(2, line, n);
+}
+
+struct line {
+    char *p;
+    size_t n;
+};
+
+static void add(struct line *l, const char *p, size_t n)
+{
+    n = n < LINE_MAX_HERE - 2 - l->n ? n : LINE_MAX_HERE - 2 - l->n;
+    memcpy(l->p + l->n, p, n);
+    l->n += n;
+}
+
+static void add_text(struct line *l, struct text t)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (size_t i = 0; i < t.n && i < TEXT_MAX; i++) {
+        unsigned char c = (unsigned char)t.p[i];
+        char escaped[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+        if (c < ' ' || c >= 127 || c == '"' || c == '\\')
+            add(l, escaped, 6);
+        else
+            add(l, t.p + i, 1);
+    }
+}
+
+SIP_PRINTF(2, 3) static void add_format(struct line *l, const char *format, ...)
+{
+    char text[256];
+    va_list list;
+    va_start(list, format);
+    size_t n = sip_format_list(text, sizeof text, format, list);
+    va_end(list);
+    add(l, text, n < sizeof text ? n : sizeof text - 1);
+}
+
+static struct text field(const struct connection *c, const char *name)
+{
+    struct text t = request_field(&c->request, name);
+    return t.p ? t : (struct text){"-", 1};
+}
+
+// 29/Nov/2026:18:30:05 +0000
+static void add_common_time(struct line *l)
+{
+    char t[32];
+    time_text((uint64_t)nebulet_clock_now(NEBULET_REALTIME) / SIP_SECOND, t);
+    add_format(l, "%.2s/%.3s/%.4s:%.8s +0000", t + 5, t + 8, t + 12, t + 17);
+}
+
+static void add_common(struct line *l, const struct connection *c, const char *address)
+{
+    const struct request *q = &c->request;
+    add_format(l, "%s - - [", address);
+    add_common_time(l);
+    add(l, "] \"", 3);
+    if (q->target.p) {
+        add_text(l, q->method);
+        add(l, " ", 1);
+        add_text(l, q->target);
+        add_format(l, " HTTP/1.%u", q->minor);
+    }
+    add_format(l, "\" %d %llu \"", c->status, (unsigned long long)c->sent);
+    add_text(l, field(c, "referer"));
+    add(l, "\" \"", 3);
+    add_text(l, field(c, "user-agent"));
+    add(l, "\"", 1);
+}
+
+static void add_json(struct line *l, const struct connection *c, const char *address)
+{
+    const struct request *q = &c->request;
+    uint64_t now = (uint64_t)nebulet_clock_now(NEBULET_REALTIME);
+    add_format(l, "{\"time\":%llu.%06llu,\"address\":\"%s\",\"method\":\"",
+               (unsigned long long)(now / SIP_SECOND),
+               (unsigned long long)(now % SIP_SECOND / 1000), address);
+    add_text(l, q->method);
+    add(l, "\",\"target\":\"", 12);
+    add_text(l, q->target);
+    add(l, "\",\"host\":\"", 10);
+    add_text(l, q->host);
+    add_format(l, "\",\"status\":%d,\"bytes\":%llu,\"body\":%llu,\"us\":%llu,\"agent\":\"",
+               c->status, (unsigned long long)c->sent, (unsigned long long)c->body_read,
+               (unsigned long long)((sip_now() - c->began) / 1000));
+    add_text(l, field(c, "user-agent"));
+    add(l, "\"}", 2);
+}
+
+void log_request(const struct connection *c)
+{
+    char address[48];
+    count(&counts.requests, 1);
+    if (c->status >= 100 && c->status < 600)
+        count(&counts.by_class[c->status / 100], 1);
+    if (server.log == LOG_NONE)
+        return;
+    address_text(&c->client->peer, address);
+    sip_lock(&log_lock);
+    if (ROOM - used < LINE_MAX_HERE)
+        flush();
+    struct line l = {lines + used, 0};
+    if (server.log == LOG_COMMON)
+        add_common(&l, c, address);
+    else
+        add_json(&l, c, address);
+    l.p[l.n++] = '\n';
+    used += l.n;
+    sip_unlock(&log_lock);
+}
+
+int32_t log_copy(void *arg)
+{
+    const struct log_copier *l = arg;
+    char line[TEXT_MAX], out[TEXT_MAX + 80];
+    size_t n = 0;
+    for (;;) {
+        int64_t got =
+            nebulet_stream_read(l->from, line + n, (uint32_t)(sizeof line - n), NEBULET_FOREVER);
+        if (got <= 0)
+            return 0;
+        n += (size_t)got;
+        for (char *end; n && ((end = memchr(line, '\n', n)) || n == sizeof line);) {
+            size_t length = end ? (size_t)(end - line) : n;
+            size_t m = sip_format(out, sizeof out, "%.60s: ", l->name);
+            memcpy(out + m, line, length);
+            out[m + length] = '\n';
+            write_all(2, out, m + length + 1);
+            length += end != NULL;
+            memmove(line, line + length, n -= length);
+        }
+    }
+}
+
+// --- Metrics, as Prometheus reads them.
+
+static void metric(struct connection *c, size_t *n, const char *name, const char *type,
+                   const char *labels, uint64_t value)
+{
+    if (*type)
+        *n += sip_format(c->output + *n, BUFFER - *n, "# TYPE %s %s\n", name, type);
+    *n += sip_format(c->output + *n, BUFFER - *n, "%s%s %llu\n", name, labels,
+                     (unsigned long long)value);
+    *n = *n < BUFFER ? *n : BUFFER;
+}
+
+static void add_metrics(struct connection *c, size_t *n)
+{
+    struct counts now;
+    char labels[200];
+    sip_lock(&counts_lock);
+    now = counts;
+    sip_unlock(&counts_lock);
+    metric(c, n, "nebulet_connections_total", "counter", "", now.connections);
+    metric(c, n, "nebulet_connections_open", "gauge", "", now.open);
+    metric(c, n, "nebulet_requests_total", "counter", "", now.requests);
+    for (int i = 2; i < 6; i++) {
+        sip_format(labels, sizeof labels, "{class=\"%dxx\"}", i);
+        metric(c, n, "nebulet_answers_total", i == 2 ? "counter" : "", labels, now.by_class[i]);
+    }
+    metric(c, n, "nebulet_received_bytes_total", "counter", "", now.bytes_in);
+    metric(c, n, "nebulet_sent_bytes_total", "counter", "", now.bytes_out);
+    metric(c, n, "nebulet_handlers_running", "gauge", "", now.running);
+    metric(c, n, "nebulet_handlers_failed_total", "counter", "", now.failed);
+    metric(c, n, "nebulet_requests_refused_total", "counter", "", now.refused);
+    for (struct route *r = server.routes; r && *n < BUFFER - 1024; r = r->next) {
+        sip_format(labels, sizeof labels, "{path=\"%.100s/\"}", r->path);
+        metric(c, n, "nebulet_route_requests_total", r == server.routes ? "counter" : "", labels,
+               r->requests);
+    }
+}
+
+void metrics_answer(struct connection *c)
+{
+    static const struct text type = {"Content-Type", 12}, plain = {"text/plain; version=0.0.4", 25};
+    size_t n = 0;
+    if (!strcmp(c->path, "/health")) {
+        answer_plain(c, server.ending ? 503 : 200, "");
+        return;
+    }
+    if (strcmp(c->path, "/metrics")) {
+        answer_plain(c, 404, "");
+        return;
+    }
+    add_metrics(c, &n);
+    head_begin(c, 200, (struct text){NULL, 0});
+    head_field(c, type, plain);
+    answer_begin(c, n, c->output, n);
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// HTTP/1 as bytes (RFC 9112): the head of a request, and bodies in chunks.
+//
+// Strict where leniency has been used to smuggle requests past others: lines end with CR LF and
+// with nothing else, names are followed by their colon at once, no line is folded, and there is one
+// length or none. Nothing here recurses, allocates, or looks behind what it is given; a head is
+// looked at when all of it is there, and found by its end, which is searched for once.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    HEAD_MAX = 16384,  // bytes of a head, else 431
+    TARGET_MAX = 8000, // bytes of a target, else 414
+    FIELDS_MAX = 100,  // lines of a head, else 431
+    EXTRA_MAX = 8192,  // bytes of extensions and trailers of a body in chunks
+};
+
+struct text {
+    const char *p;
+    size_t n;
+};
+
+struct field {
+    struct text name, value;
+};
+
+struct request {
+    struct text method, target; // as they stand there
+    struct text path, query;    // of the target; the path is not decoded. query.p NULL: none
+    struct text host;           // with its port; n 0: none (HTTP/1.0)
+    uint32_t minor;             // of HTTP/1.minor
+    bool chunked, has_length, close, keep_alive, expects;
+    uint64_t length;
+    uint32_t count;
+    struct field fields[FIELDS_MAX];
+};
+
+// Where the head ends that begins at p: behind its empty line; 0: not among these n bytes. *seen is
+// 0 at first, and then how far it has been looked for.
+size_t head_end(const char *p, size_t n, size_t *seen);
+// A whole head of n bytes. 0, or the status to answer with.
+int head_parse(const char *p, size_t n, struct request *r);
+// The value of the first field of that name, in lower case; p NULL: none.
+struct text request_field(const struct request *r, const char *name);
+
+bool text_is(struct text t, const char *s);
+bool text_is_nocase(struct text t, const char *lower);
+bool is_token(struct text t);
+bool is_value(struct text t); // of a field: no controls but tabs
+// A path with its escapes decoded and without dots, of at most n bytes with a final 0: how long, or
+// -1: it is none, or leads out of the root.
+int path_decode(struct text path, char *out, size_t room);
+// Decimal digits, and nothing else. False: it is none, or too large.
+bool text_number(struct text t, uint64_t *out);
+
+// A body in chunks, a piece at a time.
+struct chunks {
+    uint64_t left;  // of this chunk
+    uint32_t extra; // bytes that were no data
+    uint8_t state, digits;
+};
+enum chunk { CHUNK_MORE, CHUNK_DATA, CHUNK_END, CHUNK_BAD };
+// Takes *used of the n bytes. CHUNK_DATA: *data are bytes of the body, among these. CHUNK_MORE: all
+// were taken.
+enum chunk chunks_take(struct chunks *c, const char *p, size_t n, size_t *used, struct text *data);
