@@ -243,7 +243,8 @@ static void close_one(nebulet_handle *h)
     *h = NEBULET_NO_HANDLE;
 }
 
-// The body up to what a stream takes. 0, or the status to answer with.
+// The body up to what a stream takes, and the end of that which is read. 0, or the status to answer
+// with.
 static int begin_body(struct connection *c, struct handler *h, nebulet_handle *read)
 {
     nebulet_handle ends[2];
@@ -257,16 +258,19 @@ static int begin_body(struct connection *c, struct handler *h, nebulet_handle *r
         return 503;
     h->in = ends[0];
     *read = ends[1];
-    while (c->has_body && c->body_read + BUFFER <= BODY_FIRST) {
+    int status = 0;
+    while (!status && c->has_body && c->body_read + BUFFER <= BODY_FIRST) {
         int n = body_read(c, &bytes, sip_after(server.idle_ns));
         if (n < 0)
-            return c->body_read > server.body_max ? 413 : 400;
-        if (n && sip_write(h->in, bytes, (size_t)n) < 0)
-            return 503;
+            status = c->body_read > server.body_max ? 413 : c->late ? 408 : 400;
+        else if (n && sip_write(h->in, bytes, (size_t)n) < 0)
+            status = 503;
     }
     if (!c->has_body)
         close_one(&h->in);
-    return 0;
+    if (status)
+        sip_close(*read);
+    return status;
 }
 
 // Gives the process a stream; the handle is gone in any case.
@@ -303,27 +307,22 @@ static int64_t create(struct connection *c, const struct route *r, struct handle
     return result < 0 ? result : nebulet_process_start(h->process);
 }
 
-// 0, or the status to answer with.
-static int start(struct connection *c, struct route *r, struct handler *h)
+// 0, or the status to answer with; `in` is used up.
+static int start(struct connection *c, struct route *r, struct handler *h, nebulet_handle in)
 {
-    nebulet_handle in;
     size_t environment;
-    int status = begin_body(c, h, &in);
     uint64_t length = c->has_body && c->request.chunked ? NO_LENGTH
                       : c->request.chunked              ? c->body_read
                                                         : c->request.length;
-    if (!status && !make_environment(c, r, length, &environment))
-        status = 431;
-    if (!status) {
-        int64_t result = create(c, r, h, in, environment);
-        if (result >= 0)
-            return 0;
-        log_error("%s: %s", r->name, sip_error_text(result));
-        status = 503;
-    }
-    if (in != NEBULET_NO_HANDLE)
-        nebulet_handle_close(in); // it may be the process's already
-    return status;
+    int64_t result = 0;
+    bool fits = make_environment(c, r, length, &environment);
+    if (fits && (result = create(c, r, h, in, environment)) >= 0)
+        return 0;
+    nebulet_handle_close(in); // it may be the process's already
+    if (!fits)
+        return 431;
+    log_error("%s: %s", r->name, sip_error_text(result));
+    return 503;
 }
 
 // --- What it writes
@@ -544,46 +543,52 @@ static void finish(struct connection *c, struct route *r, struct handler *h)
     }
 }
 
-static void answer(struct connection *c, struct route *r)
+static void answer(struct connection *c, struct route *r, struct handler *h)
 {
-    struct handler h = {
-        .process = NEBULET_NO_HANDLE, .in = NEBULET_NO_HANDLE, .out = NEBULET_NO_HANDLE};
-    int status = start(c, r, &h);
-    if (status) {
-        end(&h, true);
-        answer_plain(c, status, status == 503 ? "Retry-After: 1\r\n" : "");
-        return;
-    }
-    bool going = pump(c, &h);
-    while (going && !h.ended)
-        going = take_output(c, &h, sip_after(PATIENCE_MS * SIP_MS));
-    if (going && h.ended && h.headed) {
-        finish(c, r, &h);
+    bool going = pump(c, h);
+    while (going && !h->ended)
+        going = take_output(c, h, sip_after(PATIENCE_MS * SIP_MS));
+    if (going && h->ended && h->headed) {
+        finish(c, r, h);
         return;
     }
     // A trap says more than that nothing was written.
     bool answered = c->answered;
-    struct nebulet_exit exit = end(&h, !h.ended);
+    struct nebulet_exit exit = end(h, !h->ended);
+    bool by_itself = h->ended && exit.how != NEBULET_EXITED;
     char text[80];
-    if (exit.how != NEBULET_EXITED && h.ended)
+    if (by_itself)
         sip_describe_exit(text, sizeof text, &exit);
     c->keep = c->keep && !answered;
-    fail(c, r, h.ended && exit.how == NEBULET_LIMIT ? 504 : 500,
-         h.ended && exit.how != NEBULET_EXITED ? text
-         : h.wrong                             ? h.wrong
-                                               : "the client is gone");
+    fail(c, r, by_itself && exit.how == NEBULET_LIMIT ? 504 : 500,
+         by_itself  ? text
+         : h->wrong ? h->wrong
+                    : "the client is gone");
 }
 
 void cgi_answer(struct connection *c, struct route *r)
 {
+    struct handler h = {
+        .process = NEBULET_NO_HANDLE, .in = NEBULET_NO_HANDLE, .out = NEBULET_NO_HANDLE};
+    nebulet_handle in;
     count(&r->requests, 1);
-    if (!slots_take(&r->slots)) {
-        count(&counts.refused, 1);
-        answer_plain(c, 503, "Retry-After: 1\r\n");
-        return;
+    int status = begin_body(c, &h, &in);
+    if (!status && !slots_take(&r->slots)) {
+        sip_close(in);
+        status = 503;
+    } else if (!status) {
+        count(&counts.running, 1);
+        status = start(c, r, &h, in);
+        if (!status)
+            answer(c, r, &h);
+        else
+            end(&h, true);
+        count(&counts.running, -1);
+        slots_give(&r->slots);
     }
-    count(&counts.running, 1);
-    answer(c, r);
-    count(&counts.running, -1);
-    slots_give(&r->slots);
+    if (!status)
+        return;
+    close_one(&h.in);
+    count(&counts.refused, status == 503);
+    answer_plain(c, status, status == 503 ? "Retry-After: 1\r\n" : "");
 }

@@ -119,6 +119,7 @@ int body_read(struct connection *c, const char **bytes, uint64_t until)
             int64_t n = receive(c, c->body, BUFFER, until);
             if (n == NEBULET_ERR_SHOULD_WAIT)
                 return BODY_LATER;
+            c->late = n == NEBULET_ERR_TIMED_OUT;
             if (n <= 0)
                 return broken(c);
             c->rest = c->body;
@@ -376,7 +377,7 @@ static bool serve_one(struct connection *c)
 {
     struct request *q = &c->request;
     size_t size;
-    c->answered = c->silent = c->chunked = c->has_body = c->keep = false;
+    c->answered = c->silent = c->chunked = c->has_body = c->late = c->keep = false;
     c->status = 0;
     c->sent = c->body_read = c->body_left = 0;
     c->chunks = (struct chunks){0};

@@ -91,6 +91,7 @@ struct connection {
     // The body
     char body[BUFFER];
     bool has_body; // there is more of it
+    bool late;     // nobody has sent it in time
     uint64_t body_left, body_read;
     struct chunks chunks;
     // The answer

@@ -235,7 +235,8 @@ static void add_metrics(struct connection *c, size_t *n)
     metric(c, n, "nebulet_handlers_failed_total", "counter", "", now.failed);
     metric(c, n, "nebulet_requests_refused_total", "counter", "", now.refused);
     for (struct route *r = server.routes; r && *n < BUFFER - 1024; r = r->next) {
-        sip_format(labels, sizeof labels, "{path=\"%.100s/\"}", r->path);
+        int n_path = r->length < 100 ? (int)r->length : 100;
+        sip_format(labels, sizeof labels, "{path=\"%.*s/\"}", n_path, r->path);
         metric(c, n, "nebulet_route_requests_total", r == server.routes ? "counter" : "", labels,
                r->requests);
     }

@@ -1,0 +1,546 @@
+# SPDX-License-Identifier: MIT
+"""`nebulet serve` (user/svc/http): requests as bytes, and the answers to them.
+
+test/serve/*.http are exchanges: what is sent, and what must come back, both as bytes, each on a connection of
+its own. Each is tried as it is, cut after every byte, and all of them behind each other where the connection
+stays. What handlers do is in test/serve/handler.c. Nothing depends on how long something takes.
+"""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import pathlib
+
+from . import base, guest, net, sdk
+
+SOURCES = base.ROOT / "test/serve"
+BUILT = base.ROOT / "build/test-serve"
+PAGE = b"0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def build(name):
+    source, wasm = SOURCES / f"{name}.c", BUILT / f"{name}.wasm"
+    BUILT.mkdir(parents=True, exist_ok=True)
+    if not wasm.exists() or wasm.stat().st_mtime < source.stat().st_mtime:
+        with tempfile.TemporaryDirectory(dir=BUILT) as part:  # its name is in the module
+            base.run([*guest.CLANG, source, "-o", f"{part}/{name}.wasm"], limit=120).check()
+            os.rename(f"{part}/{name}.wasm", wasm)
+    return wasm
+
+
+def serve(bench, engine, *options, listeners=1):
+    return net.serving([bench.program, "serve", "--engine", engine, "--listen", "127.0.0.1:0", *options],
+                       listeners)
+
+
+def handler(bench, engine, *options, **how):
+    return serve(bench, engine, *options, "--env", "SECRET=of the server", build("handler"), **how)
+
+
+class Answer:
+    def __init__(self, file, head_only=False):
+        line = file.readline()
+        if not line:
+            raise base.Failed("the connection ended without an answer")
+        self.status = int(line.split()[1])
+        self.fields = {}
+        while (line := file.readline()) not in (b"\r\n", b""):
+            name, _, value = line.partition(b":")
+            name = name.decode().lower()
+            if name in self.fields:
+                raise base.Failed(f"{name} is there twice")
+            self.fields[name] = value.strip().decode("latin-1")
+        if not line:
+            raise base.Failed("a head does not end")
+        if self.status == 100:
+            self.__init__(file, head_only)
+            return
+        self.body = b""
+        if head_only or self.status in (204, 304):
+            return
+        if self.fields.get("transfer-encoding") == "chunked":
+            while size := int(file.readline(), 16):
+                self.body += file.read(size)
+                if file.read(2) != b"\r\n":
+                    raise base.Failed("a chunk does not end")
+            if file.readline() != b"\r\n":
+                raise base.Failed("the body does not end")
+        elif "content-length" in self.fields:
+            self.body = file.read(int(self.fields["content-length"]))
+            if len(self.body) != int(self.fields["content-length"]):
+                raise base.Failed("the body is too short")
+        else:
+            self.body = file.read()
+
+
+class Client:
+    def __init__(self, server, number=0):
+        self.socket = net.connect(server.addresses[number])
+        self.file = self.socket.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def answer(self, head_only=False):
+        return Answer(self.file, head_only)
+
+    def ask(self, method, path, fields="", body=b""):
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        self.send(f"{method} {path} HTTP/1.1\r\nHost: test\r\n{fields}{length}\r\n".encode() + body)
+        return self.answer(method == "HEAD")
+
+    def get(self, path, fields=""):
+        return self.ask("GET", path, fields)
+
+
+def expect(what, got, wanted):
+    if got != wanted:
+        raise base.Failed(f"{what}: {got!r}, not {wanted!r}")
+
+
+# --- The corpus: blocks of a title, the bytes that are sent (">" lines; \r\n, \x00 and the like as in Python), and
+# statuses that come back in order; "close" or "open" says whether the connection stays.
+
+def exchanges():
+    for file in sorted(SOURCES.glob("*.http")):
+        for block in file.read_text().split("\n\n"):
+            lines = [line for line in block.splitlines() if line and not line.startswith("#")]
+            if not lines:
+                continue
+            sent = "".join(line[2:] for line in lines if line.startswith("> "))
+            sent = re.sub(r"\{(.)\*(\d+)\}", lambda m: m[1] * int(m[2]), sent)
+            data = sent.encode("latin-1").decode("unicode_escape").encode("latin-1")
+            wanted = next(line for line in lines if line.startswith("< "))[2:].split()
+            yield f"{file.stem}: {lines[0]}", data, [int(w) for w in wanted[:-1]], wanted[-1]
+
+
+def run_exchange(server, title, data, wanted, stays, pieces):
+    with Client(server) as client:
+        for piece in pieces:
+            try:
+                client.send(piece)
+            except OSError:
+                break  # it was refused already
+        if stays == "close":
+            try:
+                client.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+        got = []
+        try:
+            while len(got) < len(wanted):
+                head_only = data.split(b" ")[0].strip() == b"HEAD"
+                got.append(client.answer(head_only).status)
+        except (base.Failed, OSError) as why:
+            got.append(str(why))
+        expect(title, got, wanted)
+        if stays == "open":
+            expect(f"{title}: afterwards", client.get("/plain").body, b"plain\n")
+        else:
+            try:
+                expect(f"{title}: at the end", client.file.read(), b"")
+            except OSError:
+                pass
+
+
+def corpus(bench, engine):
+    counts = base.Counts()
+    with handler(bench, engine) as server:
+        for title, data, wanted, stays in exchanges():
+            run_exchange(server, title, data, wanted, stays, [data])
+            counts.passed += 1
+    return counts
+
+
+def split(bench, engine):
+    """Each is cut after every byte, or, if it is long, after some."""
+    counts = base.Counts()
+    with handler(bench, engine) as server:
+        for title, data, wanted, stays in exchanges():
+            step = max(1, len(data) // 40)
+            for at in range(1, len(data), step):
+                run_exchange(server, f"{title}, cut at {at}", data, wanted, stays, [data[:at], data[at:]])
+                counts.passed += 1
+    return counts
+
+
+def pipelined(bench, engine):
+    """All that leave the connection as it was, behind each other in one go, and byte by byte."""
+    stay = [(t, d, w) for t, d, w, stays in exchanges() if stays == "open" and not d.startswith(b"HEAD")]
+    data = b"".join(d for _, d, _ in stay)
+    wanted = [status for _, _, w in stay for status in w]
+    with handler(bench, engine) as server:
+        for pieces in [data], [data[i:i + 1] for i in range(len(data))]:
+            with Client(server) as client:
+                client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sender = threading.Thread(target=lambda p=pieces, c=client: [c.send(x) for x in p])
+                sender.start()
+                expect("pipelined", [client.answer().status for _ in wanted], wanted)
+                sender.join()
+
+
+# --- Handlers
+
+def environment(bench, engine):
+    with handler(bench, engine) as server, Client(server) as client:
+        answer = client.ask("POST", "/env/a%20b/../c?x=%31&y", "X-Two: 1\r\nX-Two: 2\r\nProxy: evil\r\nA_B: c\r\n"
+                                                               "Cookie: a=1\r\nCookie: b=2\r\n"
+                                                               "Content-Type: text/x\r\n", b"body")
+        got = dict(line.split("=", 1) for line in answer.body.decode().splitlines())
+        wanted = {"GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "POST", "PATH_INFO": "/env/c",
+                  "QUERY_STRING": "x=%31&y", "HTTP_X_TWO": "1, 2", "HTTP_COOKIE": "a=1; b=2",
+                  "CONTENT_LENGTH": "4", "CONTENT_TYPE": "text/x", "SERVER_NAME": "test", "SERVER_PORT": "80",
+                  "REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "test", "SECRET": "of the server", "SCRIPT_NAME": "",
+                  "REQUEST_URI": "/env/a%20b/../c?x=%31&y", "SERVER_PROTOCOL": "HTTP/1.1",
+                  "SERVER_SOFTWARE": "nebulet", "REMOTE_PORT": str(client.socket.getsockname()[1])}
+        expect("the environment", got, wanted)
+
+
+def bodies(bench, engine):
+    """Small ones, what a stream does not hold, in chunks, and what nobody reads."""
+    with handler(bench, engine, "--max-body", "8M") as server, Client(server) as client:
+        for size in 0, 1, 1000, 65535, 65536, 65537, 200000, 3000000:
+            data = bytes(i * 7 % 251 for i in range(1000)) * (size // 1000) + b"x" * (size % 1000)
+            sender = threading.Thread(target=lambda d=data, n=size: client.send(
+                b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % n + d))
+            sender.start()
+            answer = client.answer()
+            sender.join()
+            expect(f"{size} bytes", (answer.status, answer.body == data), (200, True))
+        chunks = b"".join(b"%x;a=b\r\n" % n + b"y" * n + b"\r\n" for n in [1, 10, 70000, 3])
+        sender = threading.Thread(target=lambda: client.send(
+            b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks +
+            b"0\r\nTrailer: x\r\n\r\n"))
+        sender.start()
+        expect("chunks", client.answer().body, b"y" * 70014)
+        sender.join()
+        expect("what is not read", client.ask("POST", "/plain", "", b"z" * 30000).body, b"plain\n")
+        expect("afterwards", client.get("/plain").body, b"plain\n")
+    with handler(bench, engine, "--max-body", "1000") as server:
+        with Client(server) as client:
+            expect("too long", client.ask("POST", "/echo", "", b"x" * 1001).status, 413)
+        with Client(server) as client:
+            client.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                        b"100\r\n" + b"x" * 256 + b"\r\n" + b"400\r\n")
+            client.send(b"x" * 1024)
+            expect("chunks that are too long", client.answer().status, 413)
+
+
+def continues(bench, engine):
+    """Expect: 100-continue is answered when somebody wants the body, and not before."""
+    with handler(bench, engine) as server, Client(server) as client:
+        client.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        expect("interim", client.file.readline() + client.file.readline(), b"HTTP/1.1 100 Continue\r\n\r\n")
+        client.send(b"body")
+        expect("the answer", client.answer().body, b"body")
+
+
+def long_answers(bench, engine):
+    with handler(bench, engine) as server, Client(server) as client:
+        for size in 16000, 17000, 100000, 5000000:
+            answer = client.get(f"/long?{size}")
+            expect(f"{size} bytes", (len(answer.body), set(answer.body)), (size, {ord("l")}))
+        client.send(b"GET /long?100000 HTTP/1.0\r\n\r\n")
+        answer = client.answer()
+        expect("HTTP/1.0", (len(answer.body), answer.fields.get("transfer-encoding")), (100000, None))
+
+
+def faults(bench, engine):
+    """Handlers that trap, loop, take all memory, write nonsense: the client is told, others do not notice."""
+    wanted = {"/trap": 500, "/exit": 200, "/nothing": 500, "/nonsense": 500, "/injects": 500, "/memory": 500,
+              "/endless-head": 500, "/half": 500, "/loop": 504, "/missing": 404, "/moved": 302, "/status?204": 204,
+              "/stack": 500}
+    with handler(bench, engine, "--max-cpu", "2", "--max-memory", "16M") as server, Client(server) as other:
+        for path, status in wanted.items():
+            with Client(server) as client:
+                expect(path, client.get(path).status, status)
+            expect(f"another after {path}", other.get("/plain").body, b"plain\n")
+        with Client(server) as client:  # what had been begun cannot be called wrong any more: it is cut
+            client.send(b"GET /long-trap HTTP/1.1\r\nHost: test\r\n\r\n")
+            try:
+                client.answer()
+            except (base.Failed, ValueError):
+                pass
+            else:
+                raise base.Failed("half an answer looks like a whole one")
+        expect("another at the end", other.get("/plain").body, b"plain\n")
+        server.process.send_signal(signal.SIGTERM)
+        told = server.finish(0)
+        for text in (b"nebulet: handler.wasm: wasm trap: unreachable\n  at ", b"handler.wasm: to the log",
+                     b"handler.wasm: GET /trap: trap: unreachable", b"its head does not end"):
+            if text not in told.err:
+                raise base.Failed(f"stderr does not say {text!r}:\n{base.excerpt(told.err, 60)}")
+
+
+def isolated(bench, engine):
+    """No request sees what another has left: memory, environment, descriptors."""
+    with handler(bench, engine, "--max-processes", "1") as server, Client(server) as client:
+        for i in range(20):
+            fields = f"X-Mine: {i}\r\nX-{i}: yes\r\n"
+            answer = client.get("/mark", fields)
+            expect("marks", answer.body, b"fresh, 1 field, descriptors 0 1 2\n")
+
+
+def many(bench, engine):
+    """More requests at once than handlers may run: they wait in line, and all are answered; none when the line is
+    short."""
+    with handler(bench, engine, "--max-processes", "4", "--queue", "200") as server:
+        clients = [Client(server) for _ in range(100)]
+        for i, c in enumerate(clients):
+            c.send(b"GET /env/%d HTTP/1.1\r\nHost: test\r\n\r\n" % i)
+        for i, c in enumerate(clients):
+            answer = c.answer()
+            if b"PATH_INFO=/env/%d\n" % i not in answer.body:
+                raise base.Failed(f"{i}: {answer.status} {answer.body!r}")
+            c.__exit__()
+    with handler(bench, engine, "--max-processes", "1", "--queue", "1") as server:
+        clients = [Client(server) for _ in range(3)]
+        clients[0].send(b"GET /waits HTTP/1.1\r\nHost: test\r\n\r\n")
+        expect("it begins", clients[0].file.readline(), b"HTTP/1.1 200 OK\r\n")
+        for c in clients[1:]:
+            c.send(b"GET /plain HTTP/1.1\r\nHost: test\r\n\r\n")
+        refused = None
+        for c in clients[1:]:  # one of them stands in line
+            c.socket.settimeout(0.2)
+        while refused is None:
+            for c in clients[1:]:
+                try:
+                    if c.socket.recv(1, socket.MSG_PEEK):
+                        refused = c
+                        break
+                except TimeoutError:
+                    pass
+        refused.socket.settimeout(net.LIMIT)
+        answer = refused.answer()
+        expect("refused", (answer.status, answer.fields.get("retry-after")), (503, "1"))
+
+
+def slow(bench, engine):
+    """Clients that say little and take nothing hold only their connection."""
+    with handler(bench, engine, "--max-processes", "2") as server:
+        idle = [Client(server) for _ in range(200)]
+        for c in idle[:100]:
+            c.send(b"GET /plain HTTP/1.1\r\nHo")
+        for c in idle[100:150]:
+            c.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\nhalf")
+        with Client(server) as client:
+            for _ in range(50):
+                expect("another", client.get("/plain").body, b"plain\n")
+        for c in idle[:100]:
+            c.send(b"st: test\r\n\r\n")
+            expect("a slow one", c.answer().body, b"plain\n")
+        for c in idle[100:150]:
+            c.send(b"x" * 996)
+            expect("a slow body", c.answer().body, b"half" + b"x" * 996)
+
+
+def timeouts(bench, engine):
+    with handler(bench, engine, "--idle", "0.3") as server:
+        with Client(server) as client:
+            expect("who says nothing", client.file.read(), b"")
+        with Client(server) as client:
+            client.send(b"GET / HTTP/1.1\r\n")
+            expect("half a head", client.answer().status, 408)
+        with Client(server) as client:
+            client.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nhalf")
+            expect("half a body", client.answer().status, 408)
+        with Client(server) as client:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.send(b"GET /endless HTTP/1.1\r\nHost: test\r\n\r\n")
+            while b"the client is gone" not in server.written(server.err):
+                threading.Event().wait(0.1)
+        with Client(server) as client:
+            expect("another", client.get("/plain").body, b"plain\n")
+
+
+def ends(bench, engine):
+    """SIGTERM: what was begun is answered, what idles is closed, nobody new comes."""
+    with handler(bench, engine) as server:
+        idle, busy = Client(server), Client(server)
+        expect("an answer", idle.get("/plain").body, b"plain\n")
+        busy.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 200000\r\n\r\n" + b"x" * 100000)
+        expect("it begins", busy.file.readline(), b"HTTP/1.1 200 OK\r\n")
+        server.process.send_signal(signal.SIGTERM)
+        expect("the idle one", idle.file.read(), b"")
+        busy.send(b"x" * 100000)
+        while busy.file.readline() not in (b"\r\n", b""):
+            pass
+        body = busy.file.read()
+        if body.count(b"x") != 200000 or not body.endswith(b"\r\n0\r\n\r\n"):
+            raise base.Failed(f"the rest is {len(body)} bytes")
+        server.finish(0)
+
+
+# --- Files
+
+def folder():
+    scratch = tempfile.TemporaryDirectory(prefix="nebulet-serve-")
+    root = pathlib.Path(scratch.name, "www")
+    (root / "sub/deep").mkdir(parents=True)
+    (root / "index.html").write_text("<p>index")
+    (root / "sub/index.html").write_text("<p>sub")
+    (root / "page.txt").write_bytes(PAGE)
+    (root / "empty").write_bytes(b"")
+    (root / "large.bin").write_bytes(bytes(i % 256 for i in range(1000000)))
+    (root / ".hidden").write_text("secret")
+    (root / "a b").write_text("space")
+    os.symlink("/etc/passwd", root / "out")
+    os.symlink("page.txt", root / "in")
+    os.mkfifo(root / "fifo")
+    (root.parent / "secret").write_text("secret")
+    return scratch, root
+
+
+def files(bench, engine):
+    scratch, root = folder()
+    with scratch, serve(bench, engine, "--files", f"/={root}") as server, Client(server) as client:
+        page = client.get("/page.txt")
+        expect("a page", (page.status, page.body, page.fields["content-type"]),
+               (200, PAGE, "text/plain; charset=utf-8"))
+        tag, time = page.fields["etag"], page.fields["last-modified"]
+        for path, body in {"/": b"<p>index", "/sub/": b"<p>sub", "/a%20b": b"space", "/in": PAGE, "/empty": b"",
+                           "/sub/../page.txt": PAGE, "//page.txt": PAGE, "/./page.txt?x": PAGE}.items():
+            expect(path, client.get(path).body, body)
+        for path, status in {"/sub": 301, "/sub/deep/": 404, "/nothing": 404, "/out": 403, "/.hidden": 404,
+                             "/%2e%2e/secret": 400, "/../secret": 400, "/sub/..%2f..%2fsecret": 400,
+                             "/page.txt%00": 400, "/page.txt/": 404, "/page.txt/x": 404, "/fifo": 404,
+                             "/" + "x" * 300: 404, "/%": 400, "/sub/%2ehidden": 404}.items():
+            expect(path, client.get(path).status, status)
+        expect("redirected", client.get("/sub?q").fields["location"], "/sub/?q")
+        for method, status in {"POST": 405, "DELETE": 405, "HEAD": 200}.items():
+            expect(method, client.ask(method, "/page.txt").status, status)
+        expect("HEAD", client.ask("HEAD", "/page.txt").fields["content-length"], str(len(PAGE)))
+        for fields, status in {f"If-None-Match: {tag}\r\n": 304, "If-None-Match: \"x\"\r\n": 200,
+                               f"If-None-Match: \"x\", {tag}\r\n": 304, "If-None-Match: *\r\n": 304,
+                               f"If-Modified-Since: {time}\r\n": 304,
+                               "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n": 200,
+                               "If-Modified-Since: nonsense\r\n": 200}.items():
+            expect(fields, client.get("/page.txt", fields).status, status)
+        n = len(PAGE)
+        for value, wanted in {"0-0": (206, PAGE[:1]), "2-5": (206, PAGE[2:6]), "30-": (206, PAGE[30:]),
+                              "-4": (206, PAGE[-4:]), "-999": (206, PAGE), "5-999": (206, PAGE[5:]),
+                              f"{n}-": (416, b""), "-0": (416, b""), "5-2": (200, PAGE), "x": (200, PAGE),
+                              "0-1,3-4": (200, PAGE), "-": (200, PAGE), "99999999999999999999-": (200, PAGE)}.items():
+            answer = client.get("/page.txt", f"Range: bytes={value}\r\n")
+            expect(value, (answer.status, answer.body), wanted)
+        expect("If-Range", client.get("/page.txt", f"Range: bytes=0-1\r\nIf-Range: {tag}\r\n").status, 206)
+        expect("If-Range", client.get("/page.txt", "Range: bytes=0-1\r\nIf-Range: \"x\"\r\n").status, 200)
+        large = (root / "large.bin").read_bytes()
+        expect("a large one", client.get("/large.bin").body == large, True)
+        expect("of it", client.get("/large.bin", "Range: bytes=300000-799999\r\n").body == large[300000:800000], True)
+
+
+def routes(bench, engine):
+    """The longest path that fits counts, and by whole names."""
+    scratch, root = folder()
+    with scratch, serve(bench, engine, "--files", f"/={root}", "--route", f"/api={build('handler')}", "--route",
+                        f"/api/v2={build('other')}") as server, Client(server) as client:
+        expect("files", client.get("/page.txt").body, PAGE)
+        expect("a route", client.get("/api/plain").body, b"plain\n")
+        expect("a longer one", client.get("/api/v2/plain").body, b"other /api/v2 /plain\n")
+        expect("itself", client.get("/api/v2").body, b"other /api/v2 \n")
+        expect("not by halves", client.get("/apis/plain").status, 404)
+        expect("decoded first", client.get("/%61pi/plain").body, b"plain\n")
+        # A handler sees no folder: neither those that are served, nor any other.
+        expect("descriptors", client.get("/api/mark").body, b"fresh, 0 field, descriptors 0 1 2\n")
+
+
+def with_dir(bench, engine):
+    scratch, root = folder()
+    with scratch, serve(bench, engine, "--files", f"/files={root}", "--dir", f"{root}/sub::/data",
+                        build("handler")) as server, Client(server) as client:
+        expect("what it is given", client.get("/mark").body, b"fresh, 0 field, descriptors 0 1 2 3=/data\n")
+
+
+def metrics(bench, engine):
+    with handler(bench, engine, "--metrics", "127.0.0.1:0", listeners=2) as server:
+        with Client(server) as client, Client(server, 1) as watcher:
+            for _ in range(5):
+                client.get("/plain")
+            client.get("/trap")
+            expect("a handler's", client.get("/missing").status, 404)
+            expect("health", watcher.get("/health").status, 200)
+            text = watcher.get("/metrics").body.decode()
+            for line in ["nebulet_answers_total{class=\"5xx\"} 1", "nebulet_handlers_failed_total 1",
+                         "nebulet_connections_open 2", "nebulet_handlers_running 0",
+                         "nebulet_route_requests_total{path=\"/\"} 7"]:
+                if line not in text.splitlines():
+                    raise base.Failed(f"no line {line}:\n{text}")
+            expect("not there", watcher.get("/plain").status, 404)
+
+
+def logs(bench, engine):
+    for form, pattern in (("common", rb'127\.0\.0\.1 - - \[\d\d/\w{3}/\d{4}:[\d:]{8} \+0000\] '
+                                     rb'"GET /plain\?\\u0022 HTTP/1\.1" 200 6 "from" "a\\u0022\\u005cb"\n'),
+                          ("json", rb'\{"time":[\d.]+,"address":"127\.0\.0\.1","method":"GET",'
+                                   rb'"target":"/plain\?\\u0022","host":"test","status":200,"bytes":6,"body":0,'
+                                   rb'"us":\d+,"agent":"a\\u0022\\u005cb"\}\n'), ("none", rb"")):
+        with handler(bench, engine, "--log", form) as server:
+            with Client(server) as client:
+                client.get('/plain?"', 'Referer: from\r\nUser-Agent: a"\\b\r\n')
+            server.process.send_signal(signal.SIGTERM)
+            out = server.finish(0).out
+            if not re.fullmatch(pattern, out):
+                raise base.Failed(f"{form}: {out!r}")
+
+
+def curl(bench, engine):
+    if not shutil.which("curl"):
+        raise base.Skipped("no curl (Debian: curl)")
+    with handler(bench, engine) as server, tempfile.TemporaryDirectory(prefix="nebulet-serve-") as scratch:
+        url = "http://%s:%d" % server.addresses[0]
+        data = pathlib.Path(scratch, "data")
+        data.write_bytes(b"data" * 50000)
+        for args, wanted in ((["/plain", url + "/plain"], None), (["--http1.0", url + "/plain"], b"plain\n"),
+                             ([url + "/plain", url + "/plain"], b"plain\nplain\n"),
+                             (["--data-binary", f"@{data}", url + "/echo"], data.read_bytes()),
+                             (["-H", "Transfer-Encoding: chunked", "--data-binary", f"@{data}", url + "/echo"],
+                              data.read_bytes()),
+                             (["-I", url + "/plain"], None)):
+            if args[0].startswith("/"):
+                continue
+            got = base.run(["curl", "-s", "-S", *args]).check(0, wanted)
+            if wanted is None and not got.out.startswith(b"HTTP/1.1 200 OK\r\n"):
+                raise base.Failed(base.excerpt(got.out))
+
+
+def usage(bench):
+    module = build("handler")
+    not_program = BUILT / "none.wasm"
+    not_program.write_bytes(b"\0asm\1\0\0\0")
+    for args, code, text in (([], 2, b"nothing to serve"), ([module, module], 2, b"one FILE"),
+                             (["--log", "xml", module], 2, b"common, json and none"),
+                             (["nothing.wasm"], 1, b"nothing.wasm"), ([not_program], 1, b"exports no _start"),
+                             ([pathlib.Path(__file__)], 1, b"serve.py"),
+                             (["--files", "/=/nothing"], 1, b"/nothing"),
+                             (["--route", "/a b=x.wasm"], 1, b"without spaces"),
+                             (["--listen", "1.2.3.4.5:80", module], 1, b"not an address"),
+                             (["--max-body", "x", module], 2, b"--max-body"),
+                             (["--listen", "192.0.2.1:80", module], 1, b"address not available")):
+        got = bench.nebulet("serve", *args)
+        got.check(code, b"")
+        if text not in got.err:
+            raise base.Failed(f"{args}: stderr does not say {text!r}:\n{base.excerpt(got.err)}")
+    expect("help", b"127.0.0.1:8080" in bench.nebulet("serve", "--help").check(0).out, True)
+
+
+def cases(bench):
+    broken = sdk.build()
+    if broken:
+        raise base.Unavailable(broken)
+    for engine in bench.engines:
+        for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
+                     slow, timeouts, ends, files, routes, with_dir, metrics, logs, curl):
+            yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
+    yield base.Case("usage", "", lambda: usage(bench))
