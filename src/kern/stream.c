@@ -46,10 +46,13 @@ bool stream_destroy(struct object *o)
     return true;
 }
 
+// With what the heap keeps in front of it, a page at most.
+enum { SMALL = NEBULET_STREAM_SIZE < 3072 ? NEBULET_STREAM_SIZE : 3072 };
+
 static u32 put(struct stream *r, const u8 *bytes, u32 size)
 {
-    u32 room = NEBULET_STREAM_SIZE - r->count, n = size < room ? size : room;
-    u32 at = (r->from + r->count) % NEBULET_STREAM_SIZE, first = NEBULET_STREAM_SIZE - at;
+    u32 room = r->size - r->count, n = size < room ? size : room;
+    u32 at = (r->from + r->count) % r->size, first = r->size - at;
     first = n < first ? n : first;
     memcpy(r->ring + at, bytes, first);
     memcpy(r->ring, bytes + first, n - first);
@@ -59,16 +62,37 @@ static u32 put(struct stream *r, const u8 *bytes, u32 size)
 
 static u32 get(struct stream *r, u8 *bytes, u32 size)
 {
-    u32 n = size < r->count ? size : r->count, first = NEBULET_STREAM_SIZE - r->from;
+    u32 n = size < r->count ? size : r->count, first = r->size - r->from;
     first = n < first ? n : first;
     memcpy(bytes, r->ring + r->from, first);
     memcpy(bytes + first, r->ring, n - first);
-    r->from = (r->from + n) % NEBULET_STREAM_SIZE;
+    r->from = (r->from + n) % r->size;
     r->count -= n;
     return n;
 }
 
-static status write_ready(struct stream *s, u64 deadline)
+// Room for as much more as may be. A small ring is not kept where a larger one is wanted, but it
+// will do where there is no memory for that.
+static status make_room(struct stream *r, u32 more)
+{
+    u32 size = r->count + more <= SMALL ? SMALL : NEBULET_STREAM_SIZE;
+    if (r->size >= size)
+        return OK;
+    u8 *ring = heap_alloc(size);
+    if (!ring)
+        return r->count < r->size ? OK : ERR_NO_MEMORY;
+    u32 kept = r->count;
+    if (kept)
+        get(r, ring, kept);
+    heap_free(r->ring);
+    r->ring = ring;
+    r->size = size;
+    r->from = 0;
+    r->count = kept;
+    return OK;
+}
+
+static status write_ready(struct stream *s, u32 size, u64 deadline)
 {
     s64 seen = OK;
     while (s->peer && s->peer->count == NEBULET_STREAM_SIZE && seen >= 0)
@@ -77,8 +101,7 @@ static status write_ready(struct stream *s, u64 deadline)
         return ERR_PEER_CLOSED;
     if (s->peer->count == NEBULET_STREAM_SIZE)
         return (status)seen;
-    struct stream *r = s->peer;
-    return r->ring || (r->ring = heap_alloc(NEBULET_STREAM_SIZE)) ? OK : ERR_NO_MEMORY;
+    return make_room(s->peer, size);
 }
 
 enum { AT_ONCE = 16 << 10 }; // bytes that are copied with the lock held
@@ -87,7 +110,7 @@ static s64 write_some(struct stream *s, u8 *bytes, u32 size, u64 deadline)
 {
     kern_acquire();
     object_ref(&s->object); // our handle may be closed meanwhile
-    s64 result = write_ready(s, deadline);
+    s64 result = write_ready(s, size, deadline);
     if (!result) {
         result = put(s->peer, bytes, size);
         if (s->peer->count == NEBULET_STREAM_SIZE)

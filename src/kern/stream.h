@@ -22,9 +22,10 @@ struct stream {
     struct stream *peer;                  // NULL: closed
     const struct outside_stream *outside; // NULL: it is a pipe
     bool writes;                          // this end is written to
-    // Of the end that is read; made when it is first written to, and charged to who did.
+    // Of the end that is read; made when it is first written to, and charged to who did: a small
+    // one first, since most streams never hold more.
     u8 *ring;
-    u32 from, count;
+    u32 size, from, count;
 };
 
 void stream_init_outside(struct stream *s, const struct outside_stream *outside, bool writes);
