@@ -22,12 +22,15 @@ BUILT = base.ROOT / "build/test-serve"
 PAGE = b"0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def build(name):
+SIP = ["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wall", "-Wextra"]
+
+
+def build(name, compiler=guest.CLANG):
     source, wasm = SOURCES / f"{name}.c", BUILT / f"{name}.wasm"
     BUILT.mkdir(parents=True, exist_ok=True)
     if not wasm.exists() or wasm.stat().st_mtime < source.stat().st_mtime:
         with tempfile.TemporaryDirectory(dir=BUILT) as part:  # its name is in the module
-            base.run([*guest.CLANG, source, "-o", f"{part}/{name}.wasm"], limit=120).check()
+            base.run([*compiler, source, "-o", f"{part}/{name}.wasm"], limit=120).check()
             os.rename(f"{part}/{name}.wasm", wasm)
     return wasm
 
@@ -463,6 +466,30 @@ def with_dir(bench, engine):
         expect("what it is given", client.get("/mark").body, b"fresh, 0 field, descriptors 0 1 2 3=/data\n")
 
 
+def resident(bench, engine):
+    """One process for all requests, by messages: it keeps count; one that dies is started again."""
+    with serve(bench, engine, "--env", "SECRET=s", "--max-time", "1", "--stream", f"/={build('resident', SIP)}") \
+            as server:
+        with Client(server) as client:
+            for i in range(1, 4):
+                expect("its count", client.get("/a").body, b"%d /a s\n" % i)
+            for size in 10, 60000, 500000:
+                sender = threading.Thread(target=lambda n=size: client.send(
+                    b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % n + b"x" * n))
+                sender.start()
+                expect("a body", client.answer().body == b"x" * size, True)
+                sender.join()
+            expect("nothing", client.get("/nothing").status, 500)
+            expect("no answer", client.get("/keeps").status, 504)
+            expect("its count", client.get("/b").body, b"9 /b s\n")
+        for path in "/trap", "/half":
+            with Client(server) as client, Client(server) as other:
+                expect(path, client.get(path).status, 500)
+                while (answer := other.get("/again")).status == 503:
+                    pass  # not all the time
+                expect("a fresh one", answer.body, b"1 /again s\n")
+
+
 def metrics(bench, engine):
     with handler(bench, engine, "--metrics", "127.0.0.1:0", listeners=2) as server:
         with Client(server) as client, Client(server, 1) as watcher:
@@ -541,6 +568,6 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
-                     slow, timeouts, ends, files, routes, with_dir, metrics, logs, curl):
+                     slow, timeouts, ends, files, routes, with_dir, resident, metrics, logs, curl):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))

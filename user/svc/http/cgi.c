@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A process for each request, as CGI has it (RFC 3875): the request in its environment, the body on
-// standard input, and what it writes is the answer.
+// standard input, and what it writes is the answer. Or one process that stays, and gets all
+// requests as messages: the same variables, with two streams in the place of the standard ones.
 //
 // A handler is begun when the body is there, or as much of it as a stream takes, so that a slow
 // client holds nothing but its connection. What it writes is kept until it has ended, while it fits
@@ -226,14 +227,15 @@ static bool make_environment(struct connection *c, const struct route *r, uint64
 // --- A handler
 
 struct handler {
-    nebulet_handle process;
-    nebulet_handle in;  // its standard input, written; NEBULET_NO_HANDLE: it has all
-    nebulet_handle out; // its standard output, read
-    size_t n;           // bytes in c->output
-    size_t body;        // of which the head took so many
-    bool headed;        // the head has been understood
-    bool ended;         // its output
-    const char *wrong;  // what was wrong with it
+    nebulet_handle process;  // its own, or
+    nebulet_handle resident; // the route's, which outlives it
+    nebulet_handle in;       // its standard input, written; NEBULET_NO_HANDLE: it has all
+    nebulet_handle out;      // its standard output, read
+    size_t n;                // bytes in c->output
+    size_t body;             // of which the head took so many
+    bool headed;             // the head has been understood
+    bool ended;              // its output
+    const char *wrong;       // what was wrong with it
 };
 
 static void close_one(nebulet_handle *h)
@@ -307,6 +309,76 @@ static int64_t create(struct connection *c, const struct route *r, struct handle
     return result < 0 ? result : nebulet_process_start(h->process);
 }
 
+// --- A process that stays
+
+static bool is_over(nebulet_handle process)
+{
+    return process == NEBULET_NO_HANDLE ||
+           nebulet_object_wait_one(process, NEBULET_ENDED, NEBULET_AT_ONCE) > 0;
+}
+
+// One that dies is started again, but not all the time.
+static int64_t start_resident(struct route *r)
+{
+    nebulet_handle ends[2];
+    struct nebulet_options options = server.limits;
+    options.cpu_ns = options.wall_ns = 0;
+    sip_format(options.name, sizeof options.name, "%s", r->name);
+    if (sip_now() < r->not_before)
+        return NEBULET_ERR_UNAVAILABLE;
+    r->not_before = sip_after(100 * SIP_MS);
+    close_one(&r->process);
+    close_one(&r->channel);
+    int64_t result = sip_channel(ends);
+    if (result < 0)
+        return result;
+    r->channel = ends[0];
+    int64_t process = nebulet_process_create(r->module, ends[1], &options, sizeof options, r->name,
+                                             (uint32_t)strlen(r->name) + 1);
+    if (process < 0) {
+        sip_close(ends[1]);
+        return process;
+    }
+    result = nebulet_process_environment((nebulet_handle)process, server.environment,
+                                         (uint32_t)server.environment_size);
+    if (result >= 0)
+        result = equip((nebulet_handle)process, 2,
+                       nebulet_handle_duplicate(r->log, NEBULET_SAME_RIGHTS));
+    if (result >= 0)
+        result = nebulet_process_start((nebulet_handle)process);
+    if (result < 0)
+        sip_close((nebulet_handle)process);
+    else
+        r->process = (nebulet_handle)process;
+    return result;
+}
+
+// The request is a message: its variables, the body, and where the answer goes.
+static int64_t ask_resident(struct connection *c, struct route *r, struct handler *h,
+                            nebulet_handle in, size_t environment)
+{
+    nebulet_handle ends[2], given[2];
+    int64_t result = sip_stream(ends);
+    if (result < 0)
+        return result;
+    h->out = ends[1];
+    given[0] = in;
+    given[1] = ends[0];
+    sip_lock(&r->lock);
+    result = is_over(r->process) ? start_resident(r) : 0;
+    int64_t copy = result < 0 ? result : nebulet_handle_duplicate(r->process, NEBULET_SAME_RIGHTS);
+    nebulet_handle channel = r->channel;
+    sip_unlock(&r->lock);
+    if (copy >= 0) {
+        h->resident = (nebulet_handle)copy;
+        copy = nebulet_channel_send(channel, c->environment, (uint32_t)environment, given, 2,
+                                    sip_after(server.idle_ns));
+    }
+    if (copy < 0)
+        sip_close(ends[0]);
+    return copy;
+}
+
 // 0, or the status to answer with; `in` is used up.
 static int start(struct connection *c, struct route *r, struct handler *h, nebulet_handle in)
 {
@@ -316,7 +388,10 @@ static int start(struct connection *c, struct route *r, struct handler *h, nebul
                                                         : c->request.length;
     int64_t result = 0;
     bool fits = make_environment(c, r, length, &environment);
-    if (fits && (result = create(c, r, h, in, environment)) >= 0)
+    if (fits)
+        result = r->kind == ROUTE_STREAM ? ask_resident(c, r, h, in, environment)
+                                         : create(c, r, h, in, environment);
+    if (fits && result >= 0)
         return 0;
     nebulet_handle_close(in); // it may be the process's already
     if (!fits)
@@ -502,6 +577,12 @@ static struct nebulet_exit end(struct handler *h, bool kill)
     struct nebulet_exit exit = {NEBULET_KILLED, 0};
     close_one(&h->in);
     close_one(&h->out);
+    if (h->resident != NEBULET_NO_HANDLE) {
+        if (nebulet_process_wait(h->resident, NEBULET_AT_ONCE, &exit) < 0)
+            exit.how = NEBULET_EXITED; // with this request
+        close_one(&h->resident);
+        return exit;
+    }
     if (h->process == NEBULET_NO_HANDLE)
         return exit;
     if (kill)
@@ -545,9 +626,13 @@ static void finish(struct connection *c, struct route *r, struct handler *h)
 
 static void answer(struct connection *c, struct route *r, struct handler *h)
 {
-    bool going = pump(c, h);
-    while (going && !h->ended)
+    uint64_t until = sip_after(server.limits.wall_ns);
+    bool going = pump(c, h), late = false;
+    while (going && !h->ended && !late) {
         going = take_output(c, h, sip_after(PATIENCE_MS * SIP_MS));
+        late =
+            h->resident != NEBULET_NO_HANDLE && sip_now() > until; // of others a limit sees to it
+    }
     if (going && h->ended && h->headed) {
         finish(c, r, h);
         return;
@@ -560,16 +645,19 @@ static void answer(struct connection *c, struct route *r, struct handler *h)
     if (by_itself)
         sip_describe_exit(text, sizeof text, &exit);
     c->keep = c->keep && !answered;
-    fail(c, r, by_itself && exit.how == NEBULET_LIMIT ? 504 : 500,
+    fail(c, r, late || (by_itself && exit.how == NEBULET_LIMIT) ? 504 : 500,
          by_itself  ? text
          : h->wrong ? h->wrong
+         : late     ? "it did not answer in time"
                     : "the client is gone");
 }
 
 void cgi_answer(struct connection *c, struct route *r)
 {
-    struct handler h = {
-        .process = NEBULET_NO_HANDLE, .in = NEBULET_NO_HANDLE, .out = NEBULET_NO_HANDLE};
+    struct handler h = {.process = NEBULET_NO_HANDLE,
+                        .resident = NEBULET_NO_HANDLE,
+                        .in = NEBULET_NO_HANDLE,
+                        .out = NEBULET_NO_HANDLE};
     nebulet_handle in;
     count(&r->requests, 1);
     int status = begin_body(c, &h, &in);

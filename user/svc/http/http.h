@@ -4,7 +4,7 @@
 //   main.c        what it is told to serve, listeners, threads, the end
 //   connection.c  a connection: requests one after the other, bodies, answers
 //   parse.c       bytes of HTTP
-//   cgi.c         a process for each request
+//   cgi.c         a process for each request, or one that gets them as messages
 //   files.c       files of a folder
 //   log.c         who asked for what, and counts
 //
@@ -38,6 +38,10 @@ struct route {
     int folder; // descriptor
     struct slots slots;
     nebulet_handle log; // its handlers' standard error, written
+    // Of a ROUTE_STREAM: the process that gets all requests, and the channel to it.
+    struct sip_mutex lock;
+    nebulet_handle process, channel;
+    uint64_t not_before; // a further start
     uint64_t requests, failures;
 };
 

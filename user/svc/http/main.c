@@ -69,7 +69,11 @@ static struct route *add_route(enum route_kind kind, const char *path)
     size_t n = strlen(path);
     while (n && path[n - 1] == '/')
         n--;
-    *r = (struct route){.path = path, .length = n, .kind = kind};
+    *r = (struct route){.path = path,
+                        .length = n,
+                        .kind = kind,
+                        .process = NEBULET_NO_HANDLE,
+                        .channel = NEBULET_NO_HANDLE};
     while (*at && (*at)->length >= n)
         at = &(*at)->next;
     r->next = *at;
