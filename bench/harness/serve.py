@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""What a request costs a server: CPU time of its processes by /proc, over what wrk counts, 30 connections that stay
+and 612 bytes of answer; all servers in turn, so many times. Ratios to nginx with a file."""
+import contextlib
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from harness import build, proc, table
+
+SOURCES = build.ROOT / "bench/serve"
+CONNECTIONS = 30
+NGINX = """
+worker_processes 1; pid {dir}/pid; error_log {dir}/errors; daemon off;
+events {{ worker_connections 1000; }}
+http {{ access_log off; types {{ text/html html; }} client_body_temp_path {dir}/body; fastcgi_temp_path {dir}/fcgi;
+  proxy_temp_path {dir}/p; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s; keepalive_requests 100000000;
+  server {{ listen 127.0.0.1:{port}; root {dir}/www; {more} }} }}
+"""
+FCGI = """location / {{ fastcgi_pass unix:{dir}/fcgi.sock; fastcgi_param SCRIPT_FILENAME {program};
+  fastcgi_param REQUEST_METHOD $request_method; fastcgi_param QUERY_STRING $query_string; }}"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def tree(pid):
+    """A process and those that it has started."""
+    found = [pid]
+    for parent in found:
+        with contextlib.suppress(OSError):
+            found += [int(c) for c in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    return found
+
+
+def cpu_seconds(pids):
+    """Of all, with their children that are over."""
+    ticks = 0
+    for root in pids:
+        for pid in tree(root):
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                ticks += sum(int(f) for f in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def announced(command):
+    """A server that says its address, on stdout or stderr."""
+    process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True)
+    try:
+        found, said = None, ""
+        while not found:
+            line = process.stdout.readline()
+            said += line
+            if not line:
+                raise proc.Failed(f"{command[0]}: {said.strip()}")
+            found = re.search(r"at (http://\S+)", line)
+        yield [process.pid], found[1]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def nginx(folder, more=None):
+    port, pids = free_port(), []
+    (folder / "www").mkdir(exist_ok=True)
+    (folder / "www/page.html").write_text("x" * 612)
+    processes = []
+    if more:
+        process = subprocess.Popen(["fcgiwrap", "-s", f"unix:{folder}/fcgi.sock"], stdin=subprocess.DEVNULL)
+        processes.append(process)
+        while not (folder / "fcgi.sock").exists():
+            time.sleep(0.05)
+        (folder / "fcgi.sock").chmod(0o666)
+        more = FCGI.format(dir=folder, program=more)
+    config = folder / "nginx.conf"
+    config.write_text(NGINX.format(dir=folder, port=port, more=more or ""))
+    for path in folder, folder / "www":
+        path.chmod(0o755)
+    processes.append(subprocess.Popen(["nginx", "-c", config, "-e", folder / "errors"], stdin=subprocess.DEVNULL))
+    try:
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            if processes[-1].poll() is not None:
+                raise proc.Failed(f"nginx: {(folder / 'errors').read_text().strip()}")
+            time.sleep(0.05)
+        pids = [p.pid for p in processes]
+        yield pids, f"http://127.0.0.1:{port}/{'' if more else 'page.html'}"
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
+
+
+def load(url, seconds):
+    """How many requests were answered."""
+    out = proc.check(["wrk", "-t", "1", "-c", CONNECTIONS, "-d", f"{seconds}s", url])
+    wrong = re.search(r"Non-2xx.*|Socket errors.*", out)
+    if wrong and "Non" in wrong[0]:
+        raise proc.Failed(f"{url}: {wrong[0]}")
+    return int(re.search(r"(\d+) requests in", out)[1])
+
+
+def measure(server, seconds):
+    with server() as (pids, url):
+        load(url, 1)
+        before = cpu_seconds(pids)
+        count = load(url, seconds)
+        used = cpu_seconds(pids) - before
+    if not count:
+        raise proc.Failed(f"{url}: no request was answered")
+    return used / count * 1e6, count / seconds
+
+
+def compile_all(folder, dirs):
+    sip = build.ROOT / "build/sdk/nebulet.cfg"
+    proc.check([build.CC, "-O2", SOURCES / "epoll.c", "-o", folder / "epoll"])
+    proc.check([build.CC, "-O2", SOURCES / "cgi.c", "-o", folder / "cgi"])
+    proc.check([build.CC, "--target=wasm32-wasi", "-Wno-deprecated", "--no-wasm-opt", "-O2", SOURCES / "cgi.c", "-o",
+                folder / "cgi.wasm"])
+    proc.check([build.CC, f"--config={sip}", "-O2", SOURCES / "resident.c", "-o", folder / "resident.wasm"])
+    proc.check(["make", "-C", build.ROOT, "build/svc/http.wasm"])
+    return dirs.build / "nebulet"
+
+
+def servers(folder, nebulet):
+    """Name -> what makes it; those whose program is not here are left out."""
+    ours = [nebulet, "serve", "--listen", "127.0.0.1:0", "--log", "none", "--cpus", "1"]
+    (folder / "files").mkdir()
+    (folder / "files/index.html").write_text("x" * 612)
+    found = {"epoll, native": lambda: announced([folder / "epoll"])}
+    if shutil.which("nginx"):
+        found["nginx, a file"] = lambda: nginx(folder)
+        if shutil.which("fcgiwrap"):
+            found["nginx + fcgiwrap, native, fresh process"] = lambda: nginx(folder, folder / "cgi")
+    if shutil.which("node"):
+        found["node http"] = lambda: announced(["node", SOURCES / "node.js"])
+    found["nebulet, a file"] = lambda: announced([*ours, "--files", folder / "files"])
+    found["nebulet, fresh process"] = lambda: announced([*ours, folder / "cgi.wasm"])
+    found["nebulet, handler that stays"] = lambda: announced([*ours, "--stream", folder / "resident.wasm"])
+    return found
+
+
+def main(options):
+    build.packages(["serve"])
+    if not shutil.which("wrk"):
+        return {}, ["serve: no wrk"]
+    seconds = max(1, round(4 * options.scale))
+    results, failed = {}, []
+    with tempfile.TemporaryDirectory(prefix="nebulet-serve-") as scratch:
+        folder = Path(scratch)
+        found = servers(folder, compile_all(folder, options.dirs))
+        for _ in range(options.reps):
+            for name, server in found.items():
+                build.say(name)
+                try:
+                    results.setdefault(name, []).append(measure(server, seconds))
+                except proc.Failed as why:
+                    failed.append(f"serve: {name}: {why}")
+    costs = {name: statistics.median(cost for cost, _ in r) for name, r in results.items()}
+    base = costs.get("nginx, a file")
+    rows = [[name, table.number(cost), table.number(cost / base) if base else "-",
+             table.number(statistics.median(rate for _, rate in results[name]), 0)]
+            for name, cost in costs.items()]
+    table.show("A request of a server", ["", "CPU us", "ratio", "requests/s"], rows,
+               [f"{CONNECTIONS} connections that stay, 612 bytes, medians; ratio of CPU time to nginx with a file"])
+    return results, failed
