@@ -8,7 +8,7 @@
 
 static bool set_up(struct process *p, struct kthread *t)
 {
-    if (!(t->rt = thread_create_beside(p->instance)))
+    if (!(t->rt = thread_create_beside(p->instance, !p->module->without_wasi)))
         return false;
     object_init(&t->object, OBJECT_thread);
     t->process = p;

@@ -113,8 +113,9 @@ void memory_unshare(struct vm_memory *m, u64 address, u64 size); // zeros are th
 struct thread;
 struct thread *thread_create(struct store *s); // NULL: no memory
 // One that must be gone before the instance is: its stacks lie in front of the instance's memory,
-// if that has none yet, and then the two share page tables.
-struct thread *thread_create_beside(struct instance *i);
+// if that has none yet, and then the two share page tables. deep: it will probably call functions
+// with cells, for which it needs more of a stack.
+struct thread *thread_create_beside(struct instance *i, bool deep);
 void thread_free(struct thread *t);
 struct vm_thread *thread_vm(struct thread *t);
 

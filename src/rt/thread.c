@@ -352,7 +352,7 @@ static void lay_out(struct thread *t)
         .stack_limit = stack,
         .link = thread_links(t),
         .link_end = thread_links(t) + LINKS_FIRST,
-        .ready = t->low,
+        .ready = (u8 *)(t + 1) - ready_bytes(t->store->realm),
     };
     allow_host(&t->vm);
     if (!t->store->engine->code) {
@@ -441,17 +441,23 @@ static bool pay(struct thread *t, size_t bytes)
     return true;
 }
 
-bool thread_deepen(struct thread *t, u64 address)
+// What it takes to have a stack from `low` on instead of from `from` on.
+static size_t depth_takes(const struct thread *t, const u8 *low, const u8 *from)
 {
     const struct realm *r = t->store->realm;
+    return (size_t)(from - low) + (low == t->vm.stack_limit ? SPARE : 0) +
+           tables_from(r, (size_t)(low - t->reservation)) -
+           tables_from(r, (size_t)(from - t->reservation));
+}
+
+bool thread_deepen(struct thread *t, u64 address)
+{
     u8 *limit = t->vm.stack_limit;
     u64 depth = address - (u64)(uintptr_t)limit; // from the guard up
     if (depth >= (u64)(t->low - limit))
         return false;
     u8 *low = limit + (depth & -(u64)STEP);
-    size_t more = (size_t)(t->low - low), takes = more + (low == limit ? SPARE : 0);
-    takes += tables_from(r, (size_t)(low - t->reservation)) -
-             tables_from(r, (size_t)(t->low - t->reservation));
+    size_t more = (size_t)(t->low - low), takes = depth_takes(t, low, t->low);
     if (!pay(t, takes))
         return false;
     if (plat_commit(low, more)) {
@@ -520,7 +526,24 @@ struct thread *thread_create(struct store *s)
     return begin(t ? t : new_thread(s->realm), s, pays);
 }
 
-struct thread *thread_create_beside(struct instance *i)
+static u8 *usual_low(const struct thread *t)
+{
+    return (u8 *)(t + 1) - ready_bytes(t->store->realm);
+}
+
+// One whose stack goes one step down lies so in the pool, where giving that back costs more than a
+// short life: whoever begins next pays for it first, or gives it back.
+static struct thread *suit(struct thread *t, bool deep)
+{
+    u8 *low = t ? usual_low(t) : NULL;
+    if (!t || t->low >= low || (deep && pay(t, depth_takes(t, t->low, low))))
+        return t;
+    plat_decommit(t->low, (size_t)(low - t->low));
+    t->low = low;
+    return t;
+}
+
+struct thread *thread_create_beside(struct instance *i, bool deep)
 {
     struct store *s = i->store;
     struct memory_slot *m = i->vm.mem == &s->no_memory ? NULL : (struct memory_slot *)i->vm.mem;
@@ -531,7 +554,7 @@ struct thread *thread_create_beside(struct instance *i)
         return NULL;
     if (!m->thread && (m->thread = settle(s->realm, m->vm.base - thread_room(s->realm))))
         m->thread->at_front = true;
-    return begin(m->thread, s, pays);
+    return suit(begin(m->thread, s, pays), deep);
 }
 
 static size_t cells_used(const struct thread *t)
@@ -551,13 +574,15 @@ static bool stays_whole(u32 others)
 // a few cells, and if they are many, all but its record.
 static void trim(struct thread *t, u32 others)
 {
-    u8 *low = (u8 *)(t + 1) - ready_bytes(t->store->realm), *links = (u8 *)thread_links(t);
+    u8 *low = usual_low(t), *links = (u8 *)thread_links(t);
     u8 *record = (u8 *)((uintptr_t)t & ~(uintptr_t)(PLAT_PAGE - 1));
     bool whole = stays_whole(others), warm = others < POOL_WARM;
     bool more = t->vm.link_end != thread_links(t) + LINKS_FIRST || t->low == t->vm.stack_limit;
-    if (t->low < low)
+    bool step = t->at_front && warm && plat_costs.zero && t->low < low && low - t->low < STEP;
+    if (t->low < low && !step) {
         plat_decommit(t->low, (size_t)(low - t->low));
-    t->low = low;
+        t->low = low;
+    }
     if (!warm)
         plat_zero(low, (size_t)(record - low));
     if (!warm || more)

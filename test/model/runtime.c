@@ -365,8 +365,9 @@ static void thread_main(void *argument)
     }
 }
 
-struct thread *thread_create_beside(struct instance *in)
+struct thread *thread_create_beside(struct instance *in, bool deep)
 {
+    (void)deep;
     struct thread *t = heap_zalloc(sizeof *t);
     if (!t)
         return NULL;

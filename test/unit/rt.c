@@ -651,7 +651,7 @@ static void neighbours(const struct engine *engine)
     struct store *s = store_create(engine);
     struct bytes b = recursive_loader();
     struct instance *i = make(s, &b);
-    struct thread *t = thread_create_beside(i), *other = thread_create_beside(i);
+    struct thread *t = thread_create_beside(i, true), *other = thread_create_beside(i, true);
     u8 *base = instance_vm(i)->mem_base;
     u64 r;
     CHECK(t && t->at_front && base - (u8 *)t < (s64)thread_room(s->realm));
@@ -665,12 +665,12 @@ static void neighbours(const struct engine *engine)
     CHECK_IS(call(t, func(i, "g"), WASM_PAGE - 4, 0, &r), OK);
     CHECK_IS(r, 0x55555555);
     thread_free(t);
-    CHECK(thread_create_beside(i) == t);
+    CHECK(thread_create_beside(i, true) == t);
     thread_free(t);
     instance_free(i);
     i = make(s, &b); // in the same place
     CHECK(instance_vm(i)->mem_base == base && all_bytes(base, 0, WASM_PAGE));
-    CHECK(thread_create_beside(i) == t);
+    CHECK(thread_create_beside(i, true) == t);
     CHECK_IS(trap_of(t, func(i, "f"), 0, 0), TRAP_STACK);
     CHECK(all_bytes(base, 0, WASM_PAGE));
     store_free(s);
