@@ -135,7 +135,8 @@ bool machine_folders(const struct options *o, struct machine *m)
 // --- The kernel's image, and drivers: beside this program, or where `make install` puts them.
 bool machine_find(const char *name, const char *how, char *path, size_t n)
 {
-    static const char *const places[] = {"/", "/drv/", "/svc/", "/../lib/nebulet/", "/../lib/nebulet/drv/"};
+    static const char *const places[] = {"/", "/drv/", "/svc/", "/../lib/nebulet/",
+                                         "/../lib/nebulet/drv/"};
     char self[3900];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length > 0 ? length : 0] = 0;
