@@ -218,6 +218,12 @@ static inline enum step step(struct fast *f)
         call_indirect(f, type, leb_u32(&f->pc));
         break;
     }
+    case OP_return_call: tail_call(f, leb_u32(&f->pc)); return jumped(f);
+    case OP_return_call_indirect: {
+        u32 type = leb_u32(&f->pc);
+        tail_call_indirect(f, type, leb_u32(&f->pc));
+        return jumped(f);
+    }
     case OP_drop: pop(f); break;
     case OP_select_t:
         ops_skip(&f->pc, OP_select_t);

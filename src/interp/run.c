@@ -150,12 +150,12 @@ static const u8 leave_code[] = {OP_leave};
 // Leaves the activation for its caller's, which goes on behind the call.
 #define TO_CALLER                                                                                  \
     do {                                                                                           \
-        struct vmctx *vm = (frame++)->vm;                                                          \
+        struct vmctx *left_ = (frame++)->vm;                                                       \
         fp = frame->fp;                                                                            \
         pc = frame->pc;                                                                            \
         side = frame->side;                                                                        \
-        if (unlikely(frame->vm != vm)) {                                                           \
-            frame->vm->thread = vm->thread;                                                        \
+        if (unlikely(frame->vm != left_)) {                                                        \
+            frame->vm->thread = left_->thread;                                                     \
             t = TABLES(frame->vm);                                                                 \
             RELOAD_MEMORY;                                                                         \
         }                                                                                          \
@@ -436,6 +436,16 @@ static HANDLER_CC status enter_code(STATE)
     NEXT;
 }
 
+// A host function leaves the upper halves of its narrow results undefined.
+static inline void clear_upper(const struct functype *type, u64 *results)
+{
+    for (u32 i = 0; i < type->nresults; i++) {
+        u8 result = type->types[type->nparams + i];
+        if (result == TYPE_I32 || result == TYPE_F32)
+            results[i] = (u32)results[i];
+    }
+}
+
 // Calls the host function r0, whose type is r1. The cells that are free are the thread's, should it
 // call back.
 static HANDLER_CC status call_host(STATE)
@@ -451,11 +461,7 @@ static HANDLER_CC status call_host(STATE)
     u64 *slots = sp - type->nparams;
     f->host(vm, slots);
     vm->thread = thread; // others may have run in between
-    for (u32 i = 0; i < type->nresults; i++) {
-        u8 result = type->types[type->nparams + i];
-        if (result == TYPE_I32 || result == TYPE_F32)
-            slots[i] = (u32)slots[i];
-    }
+    clear_upper(type, slots);
     sp = slots + type->nresults;
     pc = frame->pc;
     RELOAD_MEMORY;
@@ -503,23 +509,27 @@ HANDLER(call)
     GO(call_func);
 }
 
+// r0 = the element that the operand says, of the type r1.
+#define INDIRECT_TARGET                                                                            \
+    const u8 *next = pc + 1;                                                                       \
+    u32 type_index = imm_u32(&next);                                                               \
+    const struct vm_table *table = vm_table(frame->vm, imm_u32(&next));                            \
+    const struct functype *type = &frame->vm->module->types[type_index];                           \
+    u32 index = (u32) * --sp;                                                                      \
+    frame->call = pc;                                                                              \
+    if (unlikely(index >= table->length))                                                          \
+        TRAP_CALL(TRAP_UNDEFINED_ELEMENT);                                                         \
+    const struct vm_func *f = &table->at[index];                                                   \
+    if (unlikely(f->type != type->id))                                                             \
+        TRAP_CALL(f->type ? TRAP_INDIRECT_CALL : TRAP_UNINITIALIZED_ELEMENT);                      \
+    r0 = (u64)f;                                                                                   \
+    r1 = (u64)type
+
 HANDLER(call_indirect)
 {
-    const u8 *next = pc + 1;
-    u32 type_index = imm_u32(&next);
-    const struct vm_table *table = vm_table(frame->vm, imm_u32(&next));
-    const struct functype *type = &frame->vm->module->types[type_index];
-    u32 index = (u32) * --sp;
-    frame->call = pc;
+    INDIRECT_TARGET;
     frame->pc = next;
     frame->side = side;
-    if (unlikely(index >= table->length))
-        TRAP_CALL(TRAP_UNDEFINED_ELEMENT);
-    const struct vm_func *f = &table->at[index];
-    if (unlikely(f->type != type->id))
-        TRAP_CALL(f->type ? TRAP_INDIRECT_CALL : TRAP_UNINITIALIZED_ELEMENT);
-    r0 = (u64)f;
-    r1 = (u64)type;
     GO(call_func);
 }
 
@@ -646,6 +656,90 @@ HANDLER(try_table)
         SKIP_LEB(pc);
     }
     NEXT;
+}
+
+// --- Tail calls: the arguments go to where the locals are, and the record to the next activation.
+
+// Puts the topmost operands there. Before anything of the activation is gone, other threads run
+// where that is looked for: calls in a circle are a loop.
+#define TAIL_ARGUMENTS(count)                                                                      \
+    do {                                                                                           \
+        if (unlikely(POLL) && module_polls(frame->vm->module, frame->code->index)) {               \
+            frame->vm->thread->last_sp = (u8 *)frame;                                              \
+            rt_poll(frame->vm);                                                                    \
+            RELOAD_MEMORY;                                                                         \
+        }                                                                                          \
+        u32 n_ = (count);                                                                          \
+        const u64 *from_ = sp - n_;                                                                \
+        for (u32 i = 0; i < n_; i++)                                                               \
+            fp[i] = from_[i];                                                                      \
+        for (u32 i = 0; t->wide && i < n_; i++)                                                    \
+            fp[i + VM_CELLS] = from_[i + VM_CELLS];                                                \
+        sp = fp + n_;                                                                              \
+    } while (0)
+
+// Calls the host function r0, whose type is r1 and whose arguments are the locals, for the caller.
+static HANDLER_CC status tail_host(STATE)
+{
+    BEGIN;
+    const struct vm_func *f = (const struct vm_func *)r0;
+    const struct functype *type = (const struct functype *)r1;
+    struct vmctx *vm = frame->vm;
+    struct vm_thread *thread = vm->thread;
+    thread->last_sp = (u8 *)(frame + 1);
+    thread->cells = fp + (frame->code->need - FRAME_CELLS);
+    thread->cells_end = (u64 *)frame;
+    f->host(vm, fp);
+    vm->thread = thread;
+    clear_upper(type, fp);
+    sp = fp + type->nresults;
+    TO_CALLER;
+    RELOAD_MEMORY;
+    NEXT;
+}
+
+// Calls the canonical function r0, whose type is r1, of whatever owner.
+static HANDLER_CC status tail_func(STATE)
+{
+    const struct vm_func *f = (const struct vm_func *)r0;
+    TAIL_ARGUMENTS(((const struct functype *)r1)->nparams);
+    if (f->index == VM_FUNC_HOST)
+        GO(tail_host);
+    struct vmctx *vm = (frame++)->vm;
+    if (unlikely(frame->vm != vm)) {
+        frame->vm->thread = vm->thread;
+        t = TABLES(frame->vm);
+        RELOAD_MEMORY;
+    }
+    GO(call_func);
+}
+
+HANDLER(return_call)
+{
+    const u8 *next = pc + 1;
+    u32 index = imm_u32(&next);
+    struct vmctx *vm = frame->vm;
+    struct program *program = vm_program(vm);
+    frame->call = pc;
+    if (unlikely(index < program->nimported)) {
+        r0 = (u64)vm_import(vm, index)->ref;
+        r1 = (u64)module_func_type(vm->module, index);
+        GO(tail_func);
+    }
+    const struct code *code = &program->funcs[index - program->nimported];
+    TAIL_ARGUMENTS(code->nparams);
+    frame++;
+    if (unlikely(frame->vm != vm))
+        frame->vm->thread = vm->thread;
+    r0 = (u64)code;
+    r1 = (u64)vm;
+    GO(enter_code);
+}
+
+HANDLER(return_call_indirect)
+{
+    INDIRECT_TARGET;
+    GO(tail_func);
 }
 
 // --- The rest: rare ones, and those that are calls into the runtime
@@ -827,6 +921,8 @@ HANDLER(table_fill)
     COLD(try_table)                                                                                \
     COLD(call)                                                                                     \
     COLD(call_indirect)                                                                            \
+    COLD(return_call)                                                                              \
+    COLD(return_call_indirect)                                                                     \
     COLD(unreachable)                                                                              \
     COLD(memory_size)                                                                              \
     COLD(memory_grow)                                                                              \

@@ -116,7 +116,6 @@ static const struct {
     {"malformed value type", 0x6a, 0x6e, "garbage collection"},
     {"malformed value type", 0x71, 0x73, "garbage collection"},
     {"integer too large", 4, 7, "64-bit memories"},
-    {"illegal opcode", 0x12, 0x13, "tail calls"},
     {"illegal opcode", 0x14, 0x15, "typed function references"},
     {"illegal opcode", 0xd3, 0xd6, "typed function references or garbage collection"},
     {"illegal opcode", 0xfb, 0xfb, "garbage collection"},

@@ -75,12 +75,18 @@ extern const u8 arch_stub_helper[], arch_stub_trap[], arch_stub_room[];
 // For a call through the module's table, and for one of the vm_func in R11, which then has the
 // function.
 extern const u8 arch_stub_first[], arch_stub_first_of[];
-// What they call: of the vm_func in vm->scratch, or of the call that returns to thread->last_sp[0].
+// The same for a jump in place of a call: R11 = where in the module's table the function is.
+extern const u8 arch_stub_first_tail[];
+// What they call: of the vm_func in vm->scratch, or the place in the table there if its lowest bit
+// is set, or of the call that returns to thread->last_sp[0].
 const void *rt_first_call(struct vmctx *vm);
 
 // The stub that compiled code calls functions of other instances through (arch/arch.h): R11 = the
 // vm_func.
 extern const u8 arch_stub_link[];
+// For a jump in place of a call, to whatever function: a place in the list of links is only taken
+// if the return address is none of the stubs' yet.
+extern const u8 arch_stub_tail[];
 // And the code of host functions that take their arguments in registers: R11 = a vm_func whose ref
 // is a struct vm_host; for those with six arguments.
 extern const u8 arch_stub_direct[], arch_stub_direct6[];

@@ -267,8 +267,8 @@ struct cursor op_br(struct validator *v, struct cursor c);
 struct cursor op_br_if(struct validator *v, struct cursor c);
 struct cursor op_br_table(struct validator *v, struct cursor c);
 struct cursor op_return(struct validator *v, struct cursor c);
-struct cursor op_call(struct validator *v, struct cursor c);
-struct cursor op_call_indirect(struct validator *v, struct cursor c);
+struct cursor op_call(struct validator *v, struct cursor c, bool tail);
+struct cursor op_call_indirect(struct validator *v, struct cursor c, bool tail);
 
 // validate_catch.c --------------------------------------------------------------------------------
 
