@@ -88,7 +88,7 @@ void ops_skip(const u8 **pc, u32 op)
         skip_lebs(pc, n + (kind == IMM_TABLE_OF_LABELS));
         break;
     }
-    case IMM_MEMARG:
+    case IMM_MEMARG: leb_memarg(pc); break;
     case IMM_TYPE_TABLE:
     case IMM_MEMORY2:
     case IMM_DATA_MEMORY:
@@ -242,10 +242,7 @@ static inline enum step step(struct fast *f)
     case OP_table_get:
     case OP_table_set:
     case OP_memory_grow: runtime_op(f, op); break;
-    case OP_memory_size:
-        f->pc++;
-        memory_size(f);
-        break;
+    case OP_memory_size: memory_size(f); break;
     case OP_i32_const: push_const(f, T32, (u32)leb_s32(&f->pc)); return STEP_NO_CODE;
     case OP_i64_const: push_const(f, T64, leb_s64(&f->pc)); return STEP_NO_CODE;
     case OP_f32_const:

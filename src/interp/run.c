@@ -61,7 +61,7 @@ struct tables {
     bool wide;                 // of modules that use v128
     const struct tables *real; // where all of at[] counts; NULL: it does not
 };
-static const struct tables tables, wide_tables;
+static const struct tables tables, wide_tables, far_tables;
 static handler *const atomics[ATOMICS];
 
 // The byte that the bottom record returns to; no opcode of WebAssembly.
@@ -515,7 +515,7 @@ HANDLER(call)
     u32 type_index = imm_u32(&next);                                                               \
     const struct vm_table *table = vm_table(frame->vm, imm_u32(&next));                            \
     const struct functype *type = &frame->vm->module->types[type_index];                           \
-    u32 index = (u32) * --sp;                                                                      \
+    u64 index = *--sp;                                                                             \
     frame->call = pc;                                                                              \
     if (unlikely(index >= table->length))                                                          \
         TRAP_CALL(TRAP_UNDEFINED_ELEMENT);                                                         \
@@ -752,17 +752,19 @@ HANDLER(unreachable)
 HANDLER(memory_size)
 {
     BEGIN;
-    PUSH(bytes / WASM_PAGE);
-    pc += 2;
+    pc++;
+    PUSH(vm_memory(frame->vm, imm_u32(&pc))->bytes / WASM_PAGE);
     NEXT;
 }
 
 HANDLER(memory_grow)
 {
     BEGIN;
-    sp[-1] = (u32)rt_memory_grow(frame->vm, (u32)sp[-1]);
+    pc++;
+    u32 memory = imm_u32(&pc);
+    u64 old = (u64)rt_far_grow(frame->vm, memory, sp[-1]);
+    sp[-1] = frame->vm->module->memories[memory].wide ? old : (u32)old;
     RELOAD_MEMORY;
-    pc += 2;
     NEXT;
 }
 
@@ -796,7 +798,7 @@ HANDLER(table_get)
     BEGIN;
     const u8 *next = pc + 1;
     u64 ref = 0;
-    enum trap trap = rt_table_get(frame->vm, imm_u32(&next), (u32)sp[-1], &ref);
+    enum trap trap = rt_table_get(frame->vm, imm_u32(&next), sp[-1], &ref);
     if (trap)
         TRAP(trap);
     sp[-1] = ref;
@@ -808,7 +810,7 @@ HANDLER(table_set)
 {
     BEGIN;
     const u8 *next = pc + 1;
-    enum trap trap = rt_table_set(frame->vm, imm_u32(&next), (u32)sp[-2], sp[-1]);
+    enum trap trap = rt_table_set(frame->vm, imm_u32(&next), sp[-2], sp[-1]);
     if (trap)
         TRAP(trap);
     sp -= 2;
@@ -834,9 +836,8 @@ HANDLER(memory_init)
 {
     BEGIN;
     pc++;
-    u32 segment = imm_u32(&pc);
-    pc++;
-    DONE(3, rt_memory_init(frame->vm, segment, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+    u32 segment = imm_u32(&pc), memory = imm_u32(&pc);
+    DONE(3, rt_far_init(frame->vm, segment, memory, sp[-3], (u32)sp[-2], (u32)sp[-1]));
 }
 
 HANDLER(data_drop)
@@ -850,15 +851,17 @@ HANDLER(data_drop)
 HANDLER(memory_copy)
 {
     BEGIN;
-    pc += 3;
-    DONE(3, rt_memory_copy(frame->vm, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+    pc++;
+    u32 dst = imm_u32(&pc), src = imm_u32(&pc);
+    DONE(3, rt_far_copy(frame->vm, dst, src, sp[-3], sp[-2], sp[-1]));
 }
 
 HANDLER(memory_fill)
 {
     BEGIN;
-    pc += 2;
-    DONE(3, rt_memory_fill(frame->vm, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+    pc++;
+    u32 memory = imm_u32(&pc);
+    DONE(3, rt_far_fill(frame->vm, memory, sp[-3], (u32)sp[-2], sp[-1]));
 }
 
 HANDLER(table_init)
@@ -866,7 +869,7 @@ HANDLER(table_init)
     BEGIN;
     pc++;
     u32 segment = imm_u32(&pc), table = imm_u32(&pc);
-    DONE(3, rt_table_init(frame->vm, table, segment, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+    DONE(3, rt_table_init(frame->vm, table, segment, sp[-3], (u32)sp[-2], (u32)sp[-1]));
 }
 
 HANDLER(elem_drop)
@@ -882,14 +885,16 @@ HANDLER(table_copy)
     BEGIN;
     pc++;
     u32 dst = imm_u32(&pc), src = imm_u32(&pc);
-    DONE(3, rt_table_copy(frame->vm, dst, src, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+    DONE(3, rt_table_copy(frame->vm, dst, src, sp[-3], sp[-2], sp[-1]));
 }
 
 HANDLER(table_grow)
 {
     BEGIN;
     pc++;
-    sp[-2] = (u32)rt_table_grow(frame->vm, imm_u32(&pc), sp[-2], (u32)sp[-1]);
+    u32 table = imm_u32(&pc);
+    u64 old = (u64)rt_table_grow(frame->vm, table, sp[-2], sp[-1]);
+    sp[-2] = frame->vm->module->tables[table].limits.wide ? old : (u32)old;
     sp--;
     NEXT;
 }
@@ -907,7 +912,7 @@ HANDLER(table_fill)
     BEGIN;
     pc++;
     u32 table = imm_u32(&pc);
-    DONE(3, rt_table_fill(frame->vm, table, (u32)sp[-3], sp[-2], (u32)sp[-1]));
+    DONE(3, rt_table_fill(frame->vm, table, sp[-3], sp[-2], sp[-1]));
 }
 
 #define COLD_OPS                                                                                   \
@@ -958,7 +963,18 @@ HANDLER(prefix_fe)
 HANDLER(prefix_fd)
 {
     BEGIN;
-    struct interp_step done = interp_simd(pc + 1, sp, mem, bytes);
+    struct interp_step done = interp_simd(frame->vm, pc + 1, sp);
+    if (unlikely(!done.pc))
+        GO(trap_memory);
+    pc = done.pc;
+    sp = done.sp;
+    NEXT;
+}
+
+HANDLER(far)
+{
+    BEGIN;
+    struct interp_step done = interp_far(frame->vm, pc, sp);
     if (unlikely(!done.pc))
         GO(trap_memory);
     pc = done.pc;
@@ -1053,20 +1069,39 @@ static const struct tables tables = {.at = {
 #endif
                                      }};
 
+#define WIDE_PREFIXES                                                                              \
+    [OP_prefix_fc] = op_prefix_fc_wide, [OP_prefix_fd] = op_prefix_fd_0,                           \
+    [OP_prefix_fe] = op_prefix_fe_wide, [OP_leave] = op_leave_wide
+#if REGISTERS > 0
+#define WIDE_SETTLE {[0 ... TABLE_SIZE - 1] = op_settle_wide},
+#else
+#define WIDE_SETTLE
+#endif
+
 static const struct tables wide_tables = {
-    {
-        {
+    {{
 #define EACH(code, id, ...) [TABLE_INDEX(code)] = op_##id##_wide,
 #include "wasm/ops.def"
-            [OP_prefix_fc] = op_prefix_fc_wide,
-            [OP_prefix_fd] = op_prefix_fd_0,
-            [OP_prefix_fe] = op_prefix_fe_wide,
-            [OP_leave] = op_leave_wide,
-        },
-#if REGISTERS > 0
-        {[0 ... TABLE_SIZE - 1] = op_settle_wide},
-#endif
-    },
+         WIDE_PREFIXES,
+     },
+     WIDE_SETTLE},
+    .wide = true,
+};
+
+// Of modules that access memory otherwise than by an i32.
+static const struct tables far_tables = {
+    {{
+#define X(code, id, ...) [TABLE_INDEX(code)] = op_##id##_wide,
+#define UN X
+#define UNT X
+#define BIN X
+#define BINT X
+#define LOAD(code, ...) [code] = op_far_0,
+#define STORE LOAD
+#include "wasm/ops.def"
+         WIDE_PREFIXES,
+     },
+     WIDE_SETTLE},
     .wide = true,
 };
 
@@ -1084,7 +1119,7 @@ status interp_tables(struct program *p, bool counts)
         op_counted_2,
 #endif
     };
-    p->tables = p->wide ? &wide_tables : &tables;
+    p->tables = p->far ? &far_tables : p->wide ? &wide_tables : &tables;
     if (!counts)
         return OK;
     if (!(p->counting = heap_alloc(sizeof *p->counting)))

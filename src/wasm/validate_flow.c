@@ -429,16 +429,16 @@ struct cursor op_call(struct validator *v, struct cursor c, bool tail)
 struct cursor op_call_indirect(struct validator *v, struct cursor c, bool tail)
 {
     u32 type;
-    u8 elem = 0;
+    u8 elem = 0, index = 0;
     c.p = imm_u32(v, c.p, &type);
     if (c.p)
-        c.p = imm_table(v, c.p, &elem);
+        c.p = imm_table(v, c.p, &elem, &index);
     if (!c.p)
         return failed;
     if (elem != TYPE_FUNCREF)
         return fail(v, ERR_INVALID, "type mismatch: call_indirect needs a table of funcref");
     if (type >= v->m->ntypes)
         return fail(v, ERR_INVALID, "unknown type %u", type);
-    c.sp = pop(v, c.sp, TYPE_I32);
+    c.sp = pop(v, c.sp, index);
     return c.sp ? call_type(v, c, &v->m->types[type], tail) : failed;
 }
