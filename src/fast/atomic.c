@@ -53,7 +53,7 @@ static struct x64_operand atomic_address(struct fast *f, u64 offset, u32 log2)
     }
     if (log2)
         check_alignment(f, &s, offset, (1u << log2) - 1);
-    struct x64_operand m = address(f, &s, offset);
+    struct x64_operand m = address(f, &s, (struct memarg){offset, 0});
     f->busy = m.index == SCRATCH || m.index == NO_REG ? busy : busy | BIT(m.index);
     return m;
 }

@@ -210,7 +210,7 @@ void call_entry(struct fast *f, bool jump, u32 entry)
     x64_byte(&f->a, 0xff);
     x64_byte(&f->a, jump ? 0x25 : 0x15);
     x64_u32(&f->a, 0);
-    struct call_site c = {here(f) - 4, entry};
+    struct call_site c = {here(f) - 4, entry, SITE_CALL};
     if (!vec_push(&f->calls, c))
         f->oom = true;
 }
@@ -275,6 +275,154 @@ void call_indirect(struct fast *f, u32 type, u32 table)
     x64_call_mem(&f->a, x64_at(R11, offsetof(struct vm_func, code)));
     x64_bind8(&f->a, done);
     end_call(f, t, area, other);
+}
+
+// --- Tail calls. The callee's stack arguments take the place of the function's own, with the
+// return address below them, wherever that comes to lie. So they wait below the frame until
+// everything in it has been read, and the way out, which is known when the frame is (call_leave),
+// moves them. What lies below the frame is twice as large as they are beyond the own ones, so that
+// the return address's new place is above them.
+
+static u32 tail_staged(const struct fast *f, u32 args)
+{
+    u32 own = abi_stack_of(f->body->type).args;
+    return args + (args > own ? args - own : 0);
+}
+
+static void tail_jump(struct fast *f, const struct functype *t, u32 func)
+{
+    u32 args = abi_stack_of(t).args;
+    u32 site = (u32)(x64_jmp(&f->a) - f->start);
+    struct tail tail = {site, wasm_offset(f), func, args, tail_staged(f, args)};
+    if (!vec_push(&f->tails, tail))
+        f->oom = true;
+    f->rsp_adjust = 0;
+    f->reachable = false;
+}
+
+static void tail_arguments(struct fast *f, const struct functype *t, u32 index)
+{
+    stack_pointer(f, -(s32)tail_staged(f, abi_stack_of(t).args));
+    arguments(f, t, index);
+}
+
+void tail_call(struct fast *f, u32 func)
+{
+    const struct functype *t = module_func_type(f->m, func);
+    if (f->polling)
+        flow_poll(f);
+    tail_arguments(f, t, NO_REG);
+    tail_jump(f, t, func);
+}
+
+void tail_call_indirect(struct fast *f, u32 type, u32 table)
+{
+    const struct functype *t = &f->m->types[type];
+    if (f->polling)
+        flow_poll(f);
+    tail_arguments(f, t, pop_reg(f));
+    indirect_target(f, type, table);
+    move_reg(f, T64, R11, RAX);
+    tail_jump(f, t, UINT32_MAX);
+}
+
+static void tail_note(struct fast *f, const struct tail *t, s32 adjust, s32 moved)
+{
+    struct where w = {here(f), t->wasm, (u32)adjust, moved};
+    if (f->locates && !vec_push(&f->wheres, w))
+        f->oom = true;
+}
+
+// The frame is gone, as in the epilogue.
+static void tail_leave(struct fast *f, const struct tail *t, u32 frame)
+{
+    s32 adjust = -(s32)frame;
+    if (frame)
+        x64_imm(&f->a, G1_ADD, true, RSP, (s32)frame);
+    for (u32 m = f->saved; m; adjust -= 8) {
+        u32 r = 31 - (u32)__builtin_clz(m);
+        tail_note(f, t, adjust, 0);
+        x64_pop(&f->a, r);
+        m &= ~BIT(r);
+    }
+    tail_note(f, t, adjust, 0);
+}
+
+// The same where there are stack arguments. The return address goes first, then they do, from the
+// last one on, for where they go is above where they are.
+static void tail_move(struct fast *f, const struct tail *t, u32 frame)
+{
+    struct assembler *a = &f->a;
+    s32 size = (s32)frame + __builtin_popcount(f->saved) * 8;
+    s32 top = (s32)t->staged + size, saved = top;
+    s32 moved = (s32)abi_stack_of(f->body->type).args - (s32)t->args;
+    x64_mem(a, I_MOV_LOAD, true, R10, x64_at(RSP, top));
+    for (u32 m = f->saved; m; m &= m - 1)
+        x64_mem(a, I_MOV_LOAD, true, (u32)__builtin_ctz(m), x64_at(RSP, saved -= 8));
+    x64_mem(a, I_MOV_STORE, true, R10, x64_at(RSP, top + moved));
+    tail_note(f, t, (s32)t->staged + moved, moved);
+    if (t->args) {
+        x64_mov_imm(a, RAX, t->args);
+        const u8 *loop = a->p;
+        x64_mem(a, I_MOV_LOAD, true, R10, (struct x64_operand){RSP, RAX, 0, -8});
+        x64_mem(a, I_MOV_STORE, true, R10, (struct x64_operand){RSP, RAX, 0, top + moved});
+        x64_imm(a, G1_SUB, false, RAX, 8);
+        x64_jcc_back(a, CC_NE, loop);
+    }
+    x64_mem(a, I_LEA, true, RSP, x64_at(RSP, top + moved));
+    tail_note(f, t, moved - size - moved, moved);
+}
+
+static void read_entry(struct fast *f, u32 insn, u32 r, u32 entry)
+{
+    struct call_site c = {(u32)(x64_rip(&f->a, insn, true, r) - f->start), entry, SITE_READ};
+    if (!vec_push(&f->calls, c))
+        f->oom = true;
+}
+
+// To a function of the module's own: straight there if it has been compiled when this is put in its
+// place; else by what the table says, with r11 as where, should nobody have called it yet.
+static void tail_own(struct fast *f, u32 entry)
+{
+    struct call_site start = {here(f), entry, SITE_TAIL};
+    read_entry(f, I_MOV_LOAD, R10, entry);
+    read_entry(f, I_LEA, R11, entry);
+    read_entry(f, I_CMP, R10, ENTRY_FIRST);
+    u8 *known = x64_jcc8(&f->a, CC_NE);
+    call_entry(f, true, ENTRY_FIRST_TAIL);
+    x64_bind8(&f->a, known);
+    x64_jmp_reg(&f->a, R10);
+    if (!vec_push(&f->calls, start)) // behind the others: it overwrites the first of them
+        f->oom = true;
+}
+
+static void place_tails(struct fast *f, u32 frame)
+{
+    f->tails_start = here(f);
+    for (u32 i = 0; i < f->tails.count && fast_room(f, 256); i++) {
+        const struct tail *t = &f->tails.at[i];
+        x64_patch(f->start + t->site, f->a.p);
+        tail_note(f, t, (s32)t->staged, 0);
+        if (t->args || abi_stack_of(f->body->type).args)
+            tail_move(f, t, frame);
+        else
+            tail_leave(f, t, frame);
+        if (t->func != UINT32_MAX && t->func >= f->m->nimported_funcs) {
+            tail_own(f, ENTRY_FUNCS + t->func - f->m->nimported_funcs);
+            continue;
+        }
+        if (t->func != UINT32_MAX) {
+            s32 cell = (s32)(f->m->layout.imports + t->func * sizeof(struct vm_func));
+            x64_mem(&f->a, I_LEA, true, R11, x64_at(INSTANCE, cell));
+            call_entry(f, true, ENTRY_TAIL);
+            continue;
+        }
+        x64_mem(&f->a, I_CMP, true, INSTANCE, x64_at(R11, offsetof(struct vm_func, vm)));
+        u8 *same = x64_jcc8(&f->a, CC_E);
+        call_entry(f, true, ENTRY_TAIL);
+        x64_bind8(&f->a, same);
+        x64_mem(&f->a, 0xff << 16, false, 4, x64_at(R11, offsetof(struct vm_func, code)));
+    }
 }
 
 static void raise_if_trap(struct fast *f)
@@ -492,6 +640,7 @@ void call_leave(struct fast *f)
     }
     f->code.epilogue = here(f);
     epilogue(f, frame);
+    place_tails(f, frame);
     f->code.cold = here(f);
     cold_place(f);
     if (!fast_room(f, 64))

@@ -98,7 +98,7 @@ void store(struct fast *f, u32 op);
 bool load_scaled(struct fast *f, u32 index, u32 scale);
 void memory_size(struct fast *f);
 // The operand for a popped address and a static offset. It may be in the scratch register.
-struct x64_operand address(struct fast *f, const struct slot *s, u64 offset);
+struct x64_operand address(struct fast *f, const struct slot *s, struct memarg at);
 
 // --- simd.c
 void simd(struct fast *f); // the instruction at pc, behind the prefix

@@ -57,6 +57,7 @@ static void reset(struct fast *f)
     f->ctls.count = f->regions.count = 0;
     f->states.count = f->free_state = 0;
     f->cold.count = f->colds.count = f->traps.count = f->calls.count = f->labels.count = 0;
+    f->tails.count = 0;
     f->jumps.count = f->tables.count = f->incoming.count = f->polls.count = 0;
     f->vectors.count = f->constants.count = f->constant_sites.count = 0;
     f->throws.count = f->handlers.count = f->try = f->trying = 0;
@@ -119,7 +120,7 @@ bool fast_look(struct fast *f, size_t n)
 
 void fast_note(struct fast *f, const u8 *op)
 {
-    struct where w = {here(f), (u32)(op - f->m->bytes), f->rsp_adjust};
+    struct where w = {here(f), (u32)(op - f->m->bytes), f->rsp_adjust, 0};
     if (f->locates && !vec_push(&f->wheres, w))
         f->oom = true;
     fast_look_at(f, op);
@@ -209,6 +210,7 @@ static void release(struct fast *f)
     vec_free(&f->colds);
     vec_free(&f->traps);
     vec_free(&f->calls);
+    vec_free(&f->tails);
     vec_free(&f->labels);
     vec_free(&f->jumps);
     vec_free(&f->tables);
@@ -281,8 +283,12 @@ static void link(const struct fast *f, u8 *code, const struct call_site *site)
     u32 func = f->m->nimported_funcs + site->entry - ENTRY_FUNCS;
     if (site->entry >= ENTRY_FUNCS && func == f->func)
         target = c->run + (code - c->write) + f->code.entry;
-    if (site->entry < ENTRY_FUNCS || target == arch_stub_first) {
-        x64_patch(disp32, (const u8 *)entry + (c->write - c->run));
+    if (site->kind == SITE_READ || site->entry < ENTRY_FUNCS || target == arch_stub_first) {
+        if (site->kind != SITE_TAIL)
+            x64_patch(disp32, (const u8 *)entry + (c->write - c->run));
+    } else if (site->kind == SITE_TAIL) {
+        struct assembler a = {disp32};
+        x64_patch(x64_jmp(&a), c->write + (target - c->run));
     } else {
         store_u16(disp32 - 2, CALL_REL32);
         x64_patch(disp32, c->write + (target - c->run));
@@ -340,6 +346,8 @@ static void fast_free(struct compiled *c)
 // --- From machine code back to wasm
 struct place {
     u32 wasm, adjust;
+    s32 moved;
+    bool exact; // the frame is known, in whatever part of the function
 };
 
 // Behind the declarations of locals.
@@ -357,8 +365,7 @@ static u32 first_instruction(const struct module *m, u32 func)
 // of the first one, parameters and locals are put into their places.
 static void find_place(const struct fast *f, struct place *l, u32 at)
 {
-    l->wasm = first_instruction(f->m, f->func);
-    l->adjust = 0;
+    *l = (struct place){.wasm = first_instruction(f->m, f->func)};
     u32 poll = (at - f->poll_start) / POLL_BYTES;
     if (at >= f->poll_start && poll < f->polls.count)
         at = f->polls.at[poll];
@@ -374,6 +381,8 @@ static void find_place(const struct fast *f, struct place *l, u32 at)
         if (low) {
             l->wasm = f->wheres.at[low - 1].wasm;
             l->adjust = f->wheres.at[low - 1].adjust;
+            l->moved = f->wheres.at[low - 1].moved;
+            l->exact = at >= f->tails_start;
         }
         return;
     }
@@ -456,9 +465,12 @@ static u32 popped_from(const u8 *p)
         bytes = load_u32(p + 3);
         p += 7;
     }
-    for (; *p != 0xc3 && *p != 0xc2; p++)
-        bytes += *p == 0x41 ? 0 : 8;
-    return bytes;
+    for (;; p++) {
+        p += *p == 0x41;
+        if ((*p & 0xf8) != 0x58)
+            return bytes;
+        bytes += 8;
+    }
 }
 
 static struct code_site fast_site_of(struct compiler *k, const struct compiled *c, u32 func,
@@ -468,17 +480,17 @@ static struct code_site fast_site_of(struct compiler *k, const struct compiled *
     const u8 *run = c->run;
     u32 offset = (u32)(pc - run);
     struct code_site site = {.frame = code->frame};
-    struct place l;
+    struct place l = {0};
     // In the prologue: the stack is full, say the function's first instruction.
     if (offset < code->body || in_overflow(c, code, pc)) {
         const u8 *reached = offset < code->body ? pc : run + code->body;
-        return (struct code_site){first_instruction(c->module, func),
-                                  pushed_by(run + code->entry, reached)};
+        return (struct code_site){.offset = first_instruction(c->module, func),
+                                  .frame = pushed_by(run + code->entry, reached)};
     }
     if (k && locate((struct fast *)k, c, func, code_offset(c, code, pc) - return_address,
                     return_address, &l))
-        site = (struct code_site){l.wasm, code->frame + l.adjust};
-    if (offset >= code->epilogue && offset < code->cold)
+        site = (struct code_site){l.wasm, code->frame + l.adjust, l.moved};
+    if (!l.exact && offset >= code->epilogue && offset < code->cold)
         site.frame = popped_from(pc);
     return site;
 }

@@ -121,12 +121,9 @@ void trap_if(struct fast *f, u32 cc, enum trap trap)
         f->oom = true;
 }
 
-// At the head of a loop: should another thread run? Nothing is in the flags there, and the code out
-// of line keeps all registers. In traces it is the loop's first instruction, on all engines.
-static void poll(struct fast *f)
+// Nothing is in the flags there, and the code out of line keeps all registers.
+void flow_poll(struct fast *f)
 {
-    f->op = f->pc;
-    locate_note(f, f->op);
     x64_imm_mem(&f->a, G1_CMP, false, x64_at(INSTANCE, offsetof(struct vmctx, poll)), 0);
     u32 site = (u32)(x64_jcc(&f->a, CC_NE) - f->start);
     if (!vec_push(&f->polls, site))
@@ -189,8 +186,11 @@ static void loop_begin(struct fast *f, struct ctl *c)
     f->dirty |= written;
     c->header = here(f);
     f->zf_at = NULL;
-    if (f->polling)
-        poll(f);
+    if (f->polling) { // in traces it is the loop's first instruction, on all engines
+        f->op = f->pc;
+        locate_note(f, f->op);
+        flow_poll(f);
+    }
 }
 
 // Parameters of a block are in the frame, constants too: that is where an else finds them, and what

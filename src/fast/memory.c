@@ -3,22 +3,52 @@
 // they can reach.
 #include "fast/emit.h"
 
-static u64 memarg_offset(struct fast *f)
+// A register with the base of a memory beside memory 0.
+static u32 base_of(struct fast *f, u32 memory)
 {
-    leb_u32(&f->pc); // alignment: a hint
-    return leb_u32(&f->pc);
+    if (!memory)
+        return MEMORY;
+    u32 base = reg_alloc(f, GPR_MASK);
+    x64_mem(&f->a, I_MOV_LOAD, true, base,
+            x64_at(INSTANCE, (s32)(f->m->layout.memories + memory * sizeof(struct vm_far))));
+    return base;
+}
+
+// An address of 64 bits in r: those from 4 GiB on are out of bounds, all others the reservation
+// covers.
+static struct x64_operand wide_address(struct fast *f, struct x64_operand m, u32 r, u64 offset)
+{
+    u32 high = SCRATCH;
+    f->zf_at = NULL;
+    if (offset < VM_MEMORY_GUARD - WASM_PAGE) {
+        m.disp = (s32)offset;
+    } else {
+        x64_mov_imm(&f->a, SCRATCH, offset);
+        x64_reg(&f->a, I_ADD, true, SCRATCH, r);
+        trap_if(f, CC_B, TRAP_MEMORY);
+        m.index = SCRATCH;
+        r = SCRATCH;
+        high = reg_alloc(f, GPR_MASK);
+    }
+    move_reg(f, T64, high, r);
+    x64_shift_imm(&f->a, SH_SHR, true, high, 32);
+    trap_if(f, CC_NE, TRAP_MEMORY);
+    return m;
 }
 
 // The operand for the popped address slot plus a static offset.
-struct x64_operand address(struct fast *f, const struct slot *s, u64 offset)
+struct x64_operand address(struct fast *f, const struct slot *s, struct memarg at)
 {
-    struct x64_operand m = x64_at(MEMORY, 0);
-    if (s->kind == SLOT_CONST && (u32)s->imm + offset < INT32_MAX) {
-        m.disp = (s32)((u32)s->imm + offset);
+    u64 offset = at.offset;
+    struct x64_operand m = x64_at(base_of(f, at.memory), 0);
+    if (s->kind == SLOT_CONST && s->imm < INT32_MAX && s->imm + offset < INT32_MAX) {
+        m.disp = (s32)(s->imm + offset);
         return m;
     }
     u32 r = value_reg(f, s);
     m.index = (u8)r;
+    if (unlikely(f->m->memories[at.memory].wide))
+        return wide_address(f, m, r, offset);
     if (offset < VM_MEMORY_GUARD - WASM_PAGE) { // the reservation covers index + offset: it faults
         m.disp = (s32)offset;
         return m;
@@ -181,10 +211,10 @@ static void load_at(struct fast *f, const struct load *l, struct x64_operand m)
 
 void load(struct fast *f, u32 op)
 {
-    u64 offset = memarg_offset(f);
+    struct memarg at = leb_memarg(&f->pc);
     const u8 *before = f->a.p;
     struct slot s = pop(f);
-    load_at(f, &loads[op - OP_i32_load], address(f, &s, offset));
+    load_at(f, &loads[op - OP_i32_load], address(f, &s, at));
     flags_kept(f, before);
 }
 
@@ -193,15 +223,14 @@ bool load_scaled(struct fast *f, u32 index, u32 scale)
     const u8 *op = f->pc, *p = op + 1;
     if (*op < OP_i32_load || *op > OP_i64_load32_u)
         return false;
-    leb_u32(&p);
-    u64 offset = leb_u32(&p);
-    if (offset >= VM_MEMORY_GUARD - WASM_PAGE)
+    struct memarg at = leb_memarg(&p);
+    if (at.memory || at.offset >= VM_MEMORY_GUARD - WASM_PAGE)
         return false;
     f->op = op;
     locate_note(f, op);
     f->pc = p;
     load_at(f, &loads[*op - OP_i32_load],
-            (struct x64_operand){MEMORY, (u8)index, (u8)scale, (s32)offset});
+            (struct x64_operand){MEMORY, (u8)index, (u8)scale, (s32)at.offset});
     return true;
 }
 
@@ -235,14 +264,14 @@ static u32 store_log2(u32 op)
 
 void store(struct fast *f, u32 op)
 {
-    u64 offset = memarg_offset(f);
+    struct memarg at = leb_memarg(&f->pc);
     const u8 *before = f->a.p;
     struct slot value = pop(f);
     u32 log2 = store_log2(op);
     bool constant = value.kind == SLOT_CONST && (log2 < 3 || (s64)value.imm == (s32)value.imm);
     u32 r = constant ? NO_REG : value_reg(f, &value);
     struct slot a = pop(f);
-    struct x64_operand m = address(f, &a, offset);
+    struct x64_operand m = address(f, &a, at);
     if (constant)
         x64_mov_mem_imm(&f->a, log2, m, (s32)value.imm);
     else
@@ -252,9 +281,14 @@ void store(struct fast *f, u32 op)
 
 void memory_size(struct fast *f)
 {
-    u32 dst = result_begin(f, T32, NO_REG);
-    x64_mem(&f->a, I_MOV_LOAD, true, dst, x64_at(INSTANCE, offsetof(struct vmctx, mem)));
+    u32 memory = leb_u32(&f->pc);
+    enum ty t = f->m->memories[memory].wide ? T64 : T32;
+    u32 dst = result_begin(f, t, NO_REG);
+    s32 at = memory ? (s32)(f->m->layout.memories + memory * sizeof(struct vm_far) +
+                            offsetof(struct vm_far, memory))
+                    : (s32)offsetof(struct vmctx, mem);
+    x64_mem(&f->a, I_MOV_LOAD, true, dst, x64_at(INSTANCE, at));
     x64_mem(&f->a, I_MOV_LOAD, true, dst, x64_at(dst, offsetof(struct vm_memory, bytes)));
     x64_shift_imm(&f->a, SH_SHR, true, dst, 16);
-    result_end(f, T32, dst);
+    result_end(f, t, dst);
 }

@@ -14,6 +14,14 @@ static void push_c_int(struct fast *f)
     push_reg(f, T32, RAX);
 }
 
+static void push_c_size(struct fast *f, const struct limits *l)
+{
+    if (l->wide)
+        push_reg(f, T64, RAX);
+    else
+        push_c_int(f);
+}
+
 // The operands are on the stack, the instruction's offset goes before them; the result comes
 // through vm->scratch.
 static void atomic_call(struct fast *f, const void *function, u32 nslots)
@@ -30,22 +38,35 @@ void runtime_op(struct fast *f, u32 op)
     u32 x, y;
     switch (op) {
     case OP_memory_grow:
-        f->pc++;
-        call_runtime(f, (const void *)rt_memory_grow, NULL, 0, 1, false, false);
-        push_c_int(f);
+        x = leb_u32(&f->pc);
+        if (x)
+            RUNTIME(f, rt_far_grow, 1, false, false, x);
+        else
+            call_runtime(f, (const void *)rt_memory_grow, NULL, 0, 1, false, false);
+        push_c_size(f, &f->m->memories[x]);
         break;
     case OP_memory_copy:
-        f->pc += 2;
-        call_runtime(f, (const void *)rt_memory_copy, NULL, 0, 3, false, true);
+        x = leb_u32(&f->pc);
+        y = leb_u32(&f->pc);
+        if (x | y)
+            RUNTIME(f, rt_far_copy, 3, false, true, x, y);
+        else
+            call_runtime(f, (const void *)rt_memory_copy, NULL, 0, 3, false, true);
         break;
     case OP_memory_fill:
-        f->pc++;
-        call_runtime(f, (const void *)rt_memory_fill, NULL, 0, 3, false, true);
+        x = leb_u32(&f->pc);
+        if (x)
+            RUNTIME(f, rt_far_fill, 3, false, true, x);
+        else
+            call_runtime(f, (const void *)rt_memory_fill, NULL, 0, 3, false, true);
         break;
     case OP_memory_init:
-        x = leb_u32(&f->pc);
-        f->pc++;
-        RUNTIME(f, rt_memory_init, 3, false, true, x);
+        x = leb_u32(&f->pc); // segment
+        y = leb_u32(&f->pc);
+        if (y)
+            RUNTIME(f, rt_far_init, 3, false, true, x, y);
+        else
+            RUNTIME(f, rt_memory_init, 3, false, true, x);
         break;
     case OP_data_drop: RUNTIME(f, rt_data_drop, 0, false, false, leb_u32(&f->pc)); break;
     case OP_elem_drop: RUNTIME(f, rt_elem_drop, 0, false, false, leb_u32(&f->pc)); break;
@@ -60,8 +81,9 @@ void runtime_op(struct fast *f, u32 op)
         RUNTIME(f, rt_table_copy, 3, false, true, x, y);
         break;
     case OP_table_grow:
-        RUNTIME(f, rt_table_grow, 2, false, false, leb_u32(&f->pc));
-        push_c_int(f);
+        x = leb_u32(&f->pc);
+        RUNTIME(f, rt_table_grow, 2, false, false, x);
+        push_c_size(f, &f->m->tables[x].limits);
         break;
     case OP_table_fill: RUNTIME(f, rt_table_fill, 3, false, true, leb_u32(&f->pc)); break;
     case OP_table_set: RUNTIME(f, rt_table_set, 2, false, true, leb_u32(&f->pc)); break;
@@ -80,10 +102,11 @@ void runtime_op(struct fast *f, u32 op)
 void table_size(struct fast *f)
 {
     u32 table = leb_u32(&f->pc);
-    u32 dst = result_begin(f, T32, NO_REG);
+    enum ty t = f->m->tables[table].limits.wide ? T64 : T32;
+    u32 dst = result_begin(f, t, NO_REG);
     x64_mem(&f->a, I_MOV_LOAD, true, dst, x64_at(INSTANCE, (s32)(f->m->layout.tables + table * 8)));
     x64_mem(&f->a, I_MOV_LOAD, false, dst, x64_at(dst, offsetof(struct vm_table, length)));
-    result_end(f, T32, dst);
+    result_end(f, t, dst);
 }
 
 // The canonical vm_func: in an import cell by its ref field, else in this vmctx.

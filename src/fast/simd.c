@@ -341,10 +341,9 @@ static void product(struct fast *f, const struct row *row)
 // --- Memory
 static struct x64_operand memarg(struct fast *f)
 {
-    leb_u32(&f->pc);
-    u64 offset = leb_u32(&f->pc);
+    struct memarg at = leb_memarg(&f->pc);
     struct slot s = pop(f);
-    return address(f, &s, offset);
+    return address(f, &s, at);
 }
 
 static void load_with(struct fast *f, u32 insn)
@@ -404,12 +403,11 @@ static const u32 inserts[] = {I_PINSRB, I_PINSRW, I_PINSRD, I_PINSRD};
 
 static void load_lane(struct fast *f, u32 log2)
 {
-    leb_u32(&f->pc);
-    u64 offset = leb_u32(&f->pc);
+    struct memarg at = leb_memarg(&f->pc);
     u32 lane = *f->pc++;
     u32 v = pop_reg(f);
     struct slot s = pop(f);
-    struct x64_operand m = address(f, &s, offset);
+    struct x64_operand m = address(f, &s, at);
     u32 dst = begin(f, v);
     move_reg(f, TV128, dst, v);
     x64_mem(&f->a, inserts[log2], log2 == 3, dst, m);
@@ -420,12 +418,11 @@ static void load_lane(struct fast *f, u32 log2)
 static void store_lane(struct fast *f, u32 log2)
 {
     static const u32 insns[] = {I_PEXTRB, I_PEXTRW, I_PEXTRD, I_PEXTRD};
-    leb_u32(&f->pc);
-    u64 offset = leb_u32(&f->pc);
+    struct memarg at = leb_memarg(&f->pc);
     u32 lane = *f->pc++;
     u32 v = pop_reg(f);
     struct slot s = pop(f);
-    struct x64_operand m = address(f, &s, offset);
+    struct x64_operand m = address(f, &s, at);
     x64_mem(&f->a, insns[log2], log2 == 3, v, m);
     x64_byte(&f->a, lane);
 }

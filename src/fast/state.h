@@ -106,6 +106,21 @@ struct trap_site {
 struct call_site {
     u32 site; // disp32 of the call, or jump, through the table
     u32 entry;
+    enum {
+        SITE_CALL,
+        SITE_READ,
+        SITE_TAIL
+    } kind; // READ: of what only reads the entry; TAIL: the
+            // code that finds out where to jump to
+};
+
+// A tail call: the way out of the function (call.c).
+struct tail {
+    u32 site;   // rel32 of the jump there, in the body
+    u32 wasm;   // offset in the module
+    u32 func;   // index; UINT32_MAX: the vm_func in r11
+    u32 args;   // bytes of stack arguments
+    u32 staged; // bytes below the frame where they are so far
 };
 
 struct jump_table {
@@ -122,6 +137,7 @@ struct constant_site {
 struct where { // code offset -> byte offset in the module and bytes pushed, only when asked for
                // (site_of)
     u32 code, wasm, adjust;
+    s32 moved; // as in code_site
 };
 struct where_vec {
     struct where *at;
@@ -176,6 +192,8 @@ struct fast {
     VEC(struct cold) colds;
     VEC(struct trap_site) traps;
     VEC(struct call_site) calls;
+    VEC(struct tail) tails;
+    u32 tails_start; // where the code for them starts
     VEC(u32) labels; // label id -> code offset
     VEC(u32) jumps;  // jump table entries
     VEC(struct jump_table) tables;
@@ -528,6 +546,7 @@ bool flow_end(struct fast *f); // false: that was the function's
 void flow_br(struct fast *f, u32 depth);
 bool flow_br_if(struct fast *f, u32 depth); // false: a br that follows has been compiled, too
 void flow_br_table(struct fast *f);
+void flow_poll(struct fast *f); // should another thread run? Keeps all registers
 void flow_skip(struct fast *f); // to the else, catch or end that closes the innermost open block;
                                 // nothing runs in between
 void trap_if(struct fast *f, u32 cc, enum trap trap);
@@ -553,6 +572,8 @@ void cold_place(struct fast *f); // after the body: polls, code out of line, tra
 // --- call.c
 void call_function(struct fast *f, u32 func);
 void call_indirect(struct fast *f, u32 type, u32 table);
+void tail_call(struct fast *f, u32 func);
+void tail_call_indirect(struct fast *f, u32 type, u32 table);
 // Calls a function of wasm/runtime.h: (vm, constants..., the topmost nslots slots[, pointer to
 // vm->scratch]). The result, if any, is in rax; checked says that it is an enum trap.
 void call_runtime(struct fast *f, const void *function, const u64 *constants, u32 nconstants,

@@ -88,7 +88,7 @@ void ops_skip(const u8 **pc, u32 op)
         skip_lebs(pc, n + (kind == IMM_TABLE_OF_LABELS));
         break;
     }
-    case IMM_MEMARG:
+    case IMM_MEMARG: leb_memarg(pc); break;
     case IMM_TYPE_TABLE:
     case IMM_MEMORY2:
     case IMM_DATA_MEMORY:
@@ -218,6 +218,12 @@ static inline enum step step(struct fast *f)
         call_indirect(f, type, leb_u32(&f->pc));
         break;
     }
+    case OP_return_call: tail_call(f, leb_u32(&f->pc)); return jumped(f);
+    case OP_return_call_indirect: {
+        u32 type = leb_u32(&f->pc);
+        tail_call_indirect(f, type, leb_u32(&f->pc));
+        return jumped(f);
+    }
     case OP_drop: pop(f); break;
     case OP_select_t:
         ops_skip(&f->pc, OP_select_t);
@@ -236,10 +242,7 @@ static inline enum step step(struct fast *f)
     case OP_table_get:
     case OP_table_set:
     case OP_memory_grow: runtime_op(f, op); break;
-    case OP_memory_size:
-        f->pc++;
-        memory_size(f);
-        break;
+    case OP_memory_size: memory_size(f); break;
     case OP_i32_const: push_const(f, T32, (u32)leb_s32(&f->pc)); return STEP_NO_CODE;
     case OP_i64_const: push_const(f, T64, leb_s64(&f->pc)); return STEP_NO_CODE;
     case OP_f32_const:

@@ -116,7 +116,8 @@ static status compile_bodies(const struct module *m, struct validator *v, struct
             s = keep_body(&body, code, all);
         if (s)
             return error_set(e, s, m->funcs[code->index].start, "out of memory");
-        p->wide |= body.simd;
+        p->far |= body.far;
+        p->wide |= body.simd | body.far;
         counts |= body.quiet > QUIET_MOST;
     }
     if (interp_tables(p, counts))

@@ -40,7 +40,8 @@ struct program {
     VEC(struct handler_note) handlers;
     u32 nimported;
     u32 nfuncs;
-    bool wide;                   // uses v128
+    bool wide; // uses v128
+    bool far;  // accesses memory otherwise than by an i32: operands are as if it were wide
     const struct tables *tables; // of its instances
     struct tables *counting;     // its own, if it has need of such (interp_tables)
     struct code funcs[];         // own functions
@@ -81,7 +82,10 @@ struct interp_step {
     const u8 *pc;
     u64 *sp;
 };
-struct interp_step interp_simd(const u8 *pc, u64 *sp, u8 *mem, u64 bytes);
+struct interp_step interp_simd(const struct vmctx *vm, const u8 *pc, u64 *sp);
+
+// The same for the load or store at pc, of whatever memory.
+struct interp_step interp_far(const struct vmctx *vm, const u8 *pc, u64 *sp);
 
 // Chooses program->tables, `wide` being known. `counts`: instructions are counted, so that code
 // without calls and branches back does not run for long without a look.

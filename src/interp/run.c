@@ -61,7 +61,7 @@ struct tables {
     bool wide;                 // of modules that use v128
     const struct tables *real; // where all of at[] counts; NULL: it does not
 };
-static const struct tables tables, wide_tables;
+static const struct tables tables, wide_tables, far_tables;
 static handler *const atomics[ATOMICS];
 
 // The byte that the bottom record returns to; no opcode of WebAssembly.
@@ -150,12 +150,12 @@ static const u8 leave_code[] = {OP_leave};
 // Leaves the activation for its caller's, which goes on behind the call.
 #define TO_CALLER                                                                                  \
     do {                                                                                           \
-        struct vmctx *vm = (frame++)->vm;                                                          \
+        struct vmctx *left_ = (frame++)->vm;                                                       \
         fp = frame->fp;                                                                            \
         pc = frame->pc;                                                                            \
         side = frame->side;                                                                        \
-        if (unlikely(frame->vm != vm)) {                                                           \
-            frame->vm->thread = vm->thread;                                                        \
+        if (unlikely(frame->vm != left_)) {                                                        \
+            frame->vm->thread = left_->thread;                                                     \
             t = TABLES(frame->vm);                                                                 \
             RELOAD_MEMORY;                                                                         \
         }                                                                                          \
@@ -436,6 +436,16 @@ static HANDLER_CC status enter_code(STATE)
     NEXT;
 }
 
+// A host function leaves the upper halves of its narrow results undefined.
+static inline void clear_upper(const struct functype *type, u64 *results)
+{
+    for (u32 i = 0; i < type->nresults; i++) {
+        u8 result = type->types[type->nparams + i];
+        if (result == TYPE_I32 || result == TYPE_F32)
+            results[i] = (u32)results[i];
+    }
+}
+
 // Calls the host function r0, whose type is r1. The cells that are free are the thread's, should it
 // call back.
 static HANDLER_CC status call_host(STATE)
@@ -451,11 +461,7 @@ static HANDLER_CC status call_host(STATE)
     u64 *slots = sp - type->nparams;
     f->host(vm, slots);
     vm->thread = thread; // others may have run in between
-    for (u32 i = 0; i < type->nresults; i++) {
-        u8 result = type->types[type->nparams + i];
-        if (result == TYPE_I32 || result == TYPE_F32)
-            slots[i] = (u32)slots[i];
-    }
+    clear_upper(type, slots);
     sp = slots + type->nresults;
     pc = frame->pc;
     RELOAD_MEMORY;
@@ -503,23 +509,27 @@ HANDLER(call)
     GO(call_func);
 }
 
+// r0 = the element that the operand says, of the type r1.
+#define INDIRECT_TARGET                                                                            \
+    const u8 *next = pc + 1;                                                                       \
+    u32 type_index = imm_u32(&next);                                                               \
+    const struct vm_table *table = vm_table(frame->vm, imm_u32(&next));                            \
+    const struct functype *type = &frame->vm->module->types[type_index];                           \
+    u64 index = *--sp;                                                                             \
+    frame->call = pc;                                                                              \
+    if (unlikely(index >= table->length))                                                          \
+        TRAP_CALL(TRAP_UNDEFINED_ELEMENT);                                                         \
+    const struct vm_func *f = &table->at[index];                                                   \
+    if (unlikely(f->type != type->id))                                                             \
+        TRAP_CALL(f->type ? TRAP_INDIRECT_CALL : TRAP_UNINITIALIZED_ELEMENT);                      \
+    r0 = (u64)f;                                                                                   \
+    r1 = (u64)type
+
 HANDLER(call_indirect)
 {
-    const u8 *next = pc + 1;
-    u32 type_index = imm_u32(&next);
-    const struct vm_table *table = vm_table(frame->vm, imm_u32(&next));
-    const struct functype *type = &frame->vm->module->types[type_index];
-    u32 index = (u32) * --sp;
-    frame->call = pc;
+    INDIRECT_TARGET;
     frame->pc = next;
     frame->side = side;
-    if (unlikely(index >= table->length))
-        TRAP_CALL(TRAP_UNDEFINED_ELEMENT);
-    const struct vm_func *f = &table->at[index];
-    if (unlikely(f->type != type->id))
-        TRAP_CALL(f->type ? TRAP_INDIRECT_CALL : TRAP_UNINITIALIZED_ELEMENT);
-    r0 = (u64)f;
-    r1 = (u64)type;
     GO(call_func);
 }
 
@@ -648,6 +658,90 @@ HANDLER(try_table)
     NEXT;
 }
 
+// --- Tail calls: the arguments go to where the locals are, and the record to the next activation.
+
+// Puts the topmost operands there. Before anything of the activation is gone, other threads run
+// where that is looked for: calls in a circle are a loop.
+#define TAIL_ARGUMENTS(count)                                                                      \
+    do {                                                                                           \
+        if (unlikely(POLL) && module_polls(frame->vm->module, frame->code->index)) {               \
+            frame->vm->thread->last_sp = (u8 *)frame;                                              \
+            rt_poll(frame->vm);                                                                    \
+            RELOAD_MEMORY;                                                                         \
+        }                                                                                          \
+        u32 n_ = (count);                                                                          \
+        const u64 *from_ = sp - n_;                                                                \
+        for (u32 i = 0; i < n_; i++)                                                               \
+            fp[i] = from_[i];                                                                      \
+        for (u32 i = 0; t->wide && i < n_; i++)                                                    \
+            fp[i + VM_CELLS] = from_[i + VM_CELLS];                                                \
+        sp = fp + n_;                                                                              \
+    } while (0)
+
+// Calls the host function r0, whose type is r1 and whose arguments are the locals, for the caller.
+static HANDLER_CC status tail_host(STATE)
+{
+    BEGIN;
+    const struct vm_func *f = (const struct vm_func *)r0;
+    const struct functype *type = (const struct functype *)r1;
+    struct vmctx *vm = frame->vm;
+    struct vm_thread *thread = vm->thread;
+    thread->last_sp = (u8 *)(frame + 1);
+    thread->cells = fp + (frame->code->need - FRAME_CELLS);
+    thread->cells_end = (u64 *)frame;
+    f->host(vm, fp);
+    vm->thread = thread;
+    clear_upper(type, fp);
+    sp = fp + type->nresults;
+    TO_CALLER;
+    RELOAD_MEMORY;
+    NEXT;
+}
+
+// Calls the canonical function r0, whose type is r1, of whatever owner.
+static HANDLER_CC status tail_func(STATE)
+{
+    const struct vm_func *f = (const struct vm_func *)r0;
+    TAIL_ARGUMENTS(((const struct functype *)r1)->nparams);
+    if (f->index == VM_FUNC_HOST)
+        GO(tail_host);
+    struct vmctx *vm = (frame++)->vm;
+    if (unlikely(frame->vm != vm)) {
+        frame->vm->thread = vm->thread;
+        t = TABLES(frame->vm);
+        RELOAD_MEMORY;
+    }
+    GO(call_func);
+}
+
+HANDLER(return_call)
+{
+    const u8 *next = pc + 1;
+    u32 index = imm_u32(&next);
+    struct vmctx *vm = frame->vm;
+    struct program *program = vm_program(vm);
+    frame->call = pc;
+    if (unlikely(index < program->nimported)) {
+        r0 = (u64)vm_import(vm, index)->ref;
+        r1 = (u64)module_func_type(vm->module, index);
+        GO(tail_func);
+    }
+    const struct code *code = &program->funcs[index - program->nimported];
+    TAIL_ARGUMENTS(code->nparams);
+    frame++;
+    if (unlikely(frame->vm != vm))
+        frame->vm->thread = vm->thread;
+    r0 = (u64)code;
+    r1 = (u64)vm;
+    GO(enter_code);
+}
+
+HANDLER(return_call_indirect)
+{
+    INDIRECT_TARGET;
+    GO(tail_func);
+}
+
 // --- The rest: rare ones, and those that are calls into the runtime
 
 HANDLER(unreachable)
@@ -658,17 +752,19 @@ HANDLER(unreachable)
 HANDLER(memory_size)
 {
     BEGIN;
-    PUSH(bytes / WASM_PAGE);
-    pc += 2;
+    pc++;
+    PUSH(vm_memory(frame->vm, imm_u32(&pc))->bytes / WASM_PAGE);
     NEXT;
 }
 
 HANDLER(memory_grow)
 {
     BEGIN;
-    sp[-1] = (u32)rt_memory_grow(frame->vm, (u32)sp[-1]);
+    pc++;
+    u32 memory = imm_u32(&pc);
+    u64 old = (u64)rt_far_grow(frame->vm, memory, sp[-1]);
+    sp[-1] = frame->vm->module->memories[memory].wide ? old : (u32)old;
     RELOAD_MEMORY;
-    pc += 2;
     NEXT;
 }
 
@@ -702,7 +798,7 @@ HANDLER(table_get)
     BEGIN;
     const u8 *next = pc + 1;
     u64 ref = 0;
-    enum trap trap = rt_table_get(frame->vm, imm_u32(&next), (u32)sp[-1], &ref);
+    enum trap trap = rt_table_get(frame->vm, imm_u32(&next), sp[-1], &ref);
     if (trap)
         TRAP(trap);
     sp[-1] = ref;
@@ -714,7 +810,7 @@ HANDLER(table_set)
 {
     BEGIN;
     const u8 *next = pc + 1;
-    enum trap trap = rt_table_set(frame->vm, imm_u32(&next), (u32)sp[-2], sp[-1]);
+    enum trap trap = rt_table_set(frame->vm, imm_u32(&next), sp[-2], sp[-1]);
     if (trap)
         TRAP(trap);
     sp -= 2;
@@ -740,9 +836,8 @@ HANDLER(memory_init)
 {
     BEGIN;
     pc++;
-    u32 segment = imm_u32(&pc);
-    pc++;
-    DONE(3, rt_memory_init(frame->vm, segment, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+    u32 segment = imm_u32(&pc), memory = imm_u32(&pc);
+    DONE(3, rt_far_init(frame->vm, segment, memory, sp[-3], (u32)sp[-2], (u32)sp[-1]));
 }
 
 HANDLER(data_drop)
@@ -756,15 +851,17 @@ HANDLER(data_drop)
 HANDLER(memory_copy)
 {
     BEGIN;
-    pc += 3;
-    DONE(3, rt_memory_copy(frame->vm, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+    pc++;
+    u32 dst = imm_u32(&pc), src = imm_u32(&pc);
+    DONE(3, rt_far_copy(frame->vm, dst, src, sp[-3], sp[-2], sp[-1]));
 }
 
 HANDLER(memory_fill)
 {
     BEGIN;
-    pc += 2;
-    DONE(3, rt_memory_fill(frame->vm, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+    pc++;
+    u32 memory = imm_u32(&pc);
+    DONE(3, rt_far_fill(frame->vm, memory, sp[-3], (u32)sp[-2], sp[-1]));
 }
 
 HANDLER(table_init)
@@ -772,7 +869,7 @@ HANDLER(table_init)
     BEGIN;
     pc++;
     u32 segment = imm_u32(&pc), table = imm_u32(&pc);
-    DONE(3, rt_table_init(frame->vm, table, segment, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+    DONE(3, rt_table_init(frame->vm, table, segment, sp[-3], (u32)sp[-2], (u32)sp[-1]));
 }
 
 HANDLER(elem_drop)
@@ -788,14 +885,16 @@ HANDLER(table_copy)
     BEGIN;
     pc++;
     u32 dst = imm_u32(&pc), src = imm_u32(&pc);
-    DONE(3, rt_table_copy(frame->vm, dst, src, (u32)sp[-3], (u32)sp[-2], (u32)sp[-1]));
+    DONE(3, rt_table_copy(frame->vm, dst, src, sp[-3], sp[-2], sp[-1]));
 }
 
 HANDLER(table_grow)
 {
     BEGIN;
     pc++;
-    sp[-2] = (u32)rt_table_grow(frame->vm, imm_u32(&pc), sp[-2], (u32)sp[-1]);
+    u32 table = imm_u32(&pc);
+    u64 old = (u64)rt_table_grow(frame->vm, table, sp[-2], sp[-1]);
+    sp[-2] = frame->vm->module->tables[table].limits.wide ? old : (u32)old;
     sp--;
     NEXT;
 }
@@ -813,7 +912,7 @@ HANDLER(table_fill)
     BEGIN;
     pc++;
     u32 table = imm_u32(&pc);
-    DONE(3, rt_table_fill(frame->vm, table, (u32)sp[-3], sp[-2], (u32)sp[-1]));
+    DONE(3, rt_table_fill(frame->vm, table, sp[-3], sp[-2], sp[-1]));
 }
 
 #define COLD_OPS                                                                                   \
@@ -827,6 +926,8 @@ HANDLER(table_fill)
     COLD(try_table)                                                                                \
     COLD(call)                                                                                     \
     COLD(call_indirect)                                                                            \
+    COLD(return_call)                                                                              \
+    COLD(return_call_indirect)                                                                     \
     COLD(unreachable)                                                                              \
     COLD(memory_size)                                                                              \
     COLD(memory_grow)                                                                              \
@@ -862,7 +963,18 @@ HANDLER(prefix_fe)
 HANDLER(prefix_fd)
 {
     BEGIN;
-    struct interp_step done = interp_simd(pc + 1, sp, mem, bytes);
+    struct interp_step done = interp_simd(frame->vm, pc + 1, sp);
+    if (unlikely(!done.pc))
+        GO(trap_memory);
+    pc = done.pc;
+    sp = done.sp;
+    NEXT;
+}
+
+HANDLER(far)
+{
+    BEGIN;
+    struct interp_step done = interp_far(frame->vm, pc, sp);
     if (unlikely(!done.pc))
         GO(trap_memory);
     pc = done.pc;
@@ -957,20 +1069,39 @@ static const struct tables tables = {.at = {
 #endif
                                      }};
 
+#define WIDE_PREFIXES                                                                              \
+    [OP_prefix_fc] = op_prefix_fc_wide, [OP_prefix_fd] = op_prefix_fd_0,                           \
+    [OP_prefix_fe] = op_prefix_fe_wide, [OP_leave] = op_leave_wide
+#if REGISTERS > 0
+#define WIDE_SETTLE {[0 ... TABLE_SIZE - 1] = op_settle_wide},
+#else
+#define WIDE_SETTLE
+#endif
+
 static const struct tables wide_tables = {
-    {
-        {
+    {{
 #define EACH(code, id, ...) [TABLE_INDEX(code)] = op_##id##_wide,
 #include "wasm/ops.def"
-            [OP_prefix_fc] = op_prefix_fc_wide,
-            [OP_prefix_fd] = op_prefix_fd_0,
-            [OP_prefix_fe] = op_prefix_fe_wide,
-            [OP_leave] = op_leave_wide,
-        },
-#if REGISTERS > 0
-        {[0 ... TABLE_SIZE - 1] = op_settle_wide},
-#endif
-    },
+         WIDE_PREFIXES,
+     },
+     WIDE_SETTLE},
+    .wide = true,
+};
+
+// Of modules that access memory otherwise than by an i32.
+static const struct tables far_tables = {
+    {{
+#define X(code, id, ...) [TABLE_INDEX(code)] = op_##id##_wide,
+#define UN X
+#define UNT X
+#define BIN X
+#define BINT X
+#define LOAD(code, ...) [code] = op_far_0,
+#define STORE LOAD
+#include "wasm/ops.def"
+         WIDE_PREFIXES,
+     },
+     WIDE_SETTLE},
     .wide = true,
 };
 
@@ -988,7 +1119,7 @@ status interp_tables(struct program *p, bool counts)
         op_counted_2,
 #endif
     };
-    p->tables = p->wide ? &wide_tables : &tables;
+    p->tables = p->far ? &far_tables : p->wide ? &wide_tables : &tables;
     if (!counts)
         return OK;
     if (!(p->counting = heap_alloc(sizeof *p->counting)))

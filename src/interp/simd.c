@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SIMD in the interpreter: the upper halves of cells, and one function for all instructions, which
 // takes apart what the row in ops.def says and leaves the rest to wasm/simd.c.
+#include "wasm/num.h"
 #include "wasm/simd.h"
 #include "arch/arch.h"
 #include "interp/interp.h"
@@ -30,7 +31,18 @@ static union v128 cell_read(const u64 *cell, char type)
     return (union v128){{cell[0], type == 'v' ? cell[VM_CELLS] : 0}};
 }
 
-struct interp_step interp_simd(const u8 *pc, u64 *sp, u8 *mem, u64 bytes)
+// Where `size` bytes at an address are; NULL: beyond the end.
+static u8 *place(const struct vmctx *vm, struct memarg m, u64 address, u64 size)
+{
+    const struct vm_memory *memory = vm_memory(vm, m.memory);
+    u64 start, end;
+    if (__builtin_add_overflow(address, m.offset, &start) ||
+        __builtin_add_overflow(start, size, &end) || end > memory->bytes)
+        return NULL;
+    return memory->base + start;
+}
+
+struct interp_step interp_simd(const struct vmctx *vm, const u8 *pc, u64 *sp)
 {
     u32 op = leb_u32(&pc), imm;
     const struct simd_row *row = &simd_rows[op & 0xff];
@@ -40,16 +52,16 @@ struct interp_step interp_simd(const u8 *pc, u64 *sp, u8 *mem, u64 bytes)
     sp -= strlen(row->params);
     for (u32 i = 0; row->params[i]; i++)
         v[i] = cell_read(sp + i, row->params[i]);
-    u64 end = 0, size = 0;
+    u8 *at = NULL;
+    u64 size = 0;
     if ((imm & SIMD_CLASS) == SIMD_MEM_0 || (imm & SIMD_CLASS) == SIMD_MEMLANE_0) {
         size = 1u << (imm & 7);
-        leb_u32(&pc);
-        end = (u64)leb_u32(&pc) + v[0].w[0] + size;
-        if (end > bytes)
+        at = place(vm, leb_memarg(&pc), v[0].d[0], size);
+        if (!at)
             return (struct interp_step){0};
         v[0] = (union v128){0};
         if (row->results[0])
-            memcpy(&v[0], mem + end - size, size);
+            memcpy(&v[0], at, size);
     }
     if (imm == SIMD_V128 || imm == SIMD_SHUFFLE) {
         memcpy(imm == SIMD_V128 ? &v[0] : &v[2], pc, sizeof v[0]);
@@ -59,11 +71,42 @@ struct interp_step interp_simd(const u8 *pc, u64 *sp, u8 *mem, u64 bytes)
     }
     simd_compute(op, &result, v);
     if (!row->results[0]) {
-        memcpy(mem + end - size, &result, size);
+        memcpy(at, &result, size);
         return (struct interp_step){pc, sp};
     }
     sp[0] = result.d[0];
     if (row->results[0] == 'v')
         sp[VM_CELLS] = result.d[1];
     return (struct interp_step){pc, sp + 1};
+}
+
+struct interp_step interp_far(const struct vmctx *vm, const u8 *pc, u64 *sp)
+{
+    u8 op = *pc++, *at;
+    struct memarg m = leb_memarg(&pc);
+    switch (op) {
+#define LOAD(code, id, text, R, type, align)                                                       \
+    case code: {                                                                                   \
+        type value;                                                                                \
+        if (!(at = place(vm, m, sp[-1], sizeof value)))                                            \
+            return (struct interp_step){0};                                                        \
+        memcpy(&value, at, sizeof value);                                                          \
+        sp[-1] = CELL_##R(value);                                                                  \
+        break;                                                                                     \
+    }
+#define STORE(code, id, text, A, type, align)                                                      \
+    case code:                                                                                     \
+        if (!(at = place(vm, m, sp[-2], sizeof(type))))                                            \
+            return (struct interp_step){0};                                                        \
+        memcpy(at, &sp[-1], sizeof(type));                                                         \
+        sp -= 2;                                                                                   \
+        break;
+#define CELL_I32(value) (u32)(value)
+#define CELL_I64(value) (u64)(value)
+#define CELL_F32(value) f32_bits(value)
+#define CELL_F64(value) f64_bits(value)
+#include "wasm/ops.def"
+    default: break;
+    }
+    return (struct interp_step){pc, sp};
 }

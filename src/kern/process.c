@@ -156,15 +156,17 @@ static status give_shared_memory(struct process *p, struct error *e)
         const struct import *import = &m->imports[i];
         if (i % AT_ONCE == AT_ONCE - 1)
             look_up();
-        const struct limits *pages = &m->memories[0];
-        if (import->kind != EXTERN_MEMORY || !pages->shared)
+        if (import->kind != EXTERN_MEMORY || !m->memories[import->index].shared)
             continue;
+        const struct limits *pages = &m->memories[import->index];
         struct vm_memory *memory = store_memory(p->store, pages);
         if (!memory)
             return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no memory for %lu pages",
                              (unsigned long)pages->min);
         struct extern_ item = {.kind = EXTERN_MEMORY, .memory = memory, .memory_type = *pages};
-        return store_import_item(p->store, import, &item);
+        status s = store_import_item(p->store, import, &item);
+        if (s)
+            return s;
     }
     return OK;
 }

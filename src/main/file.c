@@ -104,7 +104,7 @@ static bool looks_like_text(const struct file *f)
     return i < f->size && (f->bytes[i] == '(' || f->bytes[i] == ';');
 }
 
-// Bytes that WebAssembly 2.0 has no meaning for and a later proposal has: what the decoder says of
+// Bytes that have a meaning in a proposal that is not here yet: what the decoder says of
 // them, and which they are.
 static const struct {
     const char *text;
@@ -115,8 +115,6 @@ static const struct {
     {"malformed value type", 0x63, 0x64, "typed function references or garbage collection"},
     {"malformed value type", 0x6a, 0x6e, "garbage collection"},
     {"malformed value type", 0x71, 0x73, "garbage collection"},
-    {"integer too large", 4, 7, "64-bit memories"},
-    {"illegal opcode", 0x12, 0x13, "tail calls"},
     {"illegal opcode", 0x14, 0x15, "typed function references"},
     {"illegal opcode", 0xd3, 0xd6, "typed function references or garbage collection"},
     {"illegal opcode", 0xfb, 0xfb, "garbage collection"},
@@ -132,7 +130,7 @@ static void hint_later(const struct file *f, const struct error *e)
         if (strncmp(e->text, later[i].text, strlen(later[i].text)) || byte < later[i].low ||
             byte > later[i].high)
             continue;
-        hint("this may be a module that uses %s; nebulet has WebAssembly 2.0", later[i].proposal);
+        hint("this may be a module that uses %s; nebulet does not have that", later[i].proposal);
         return;
     }
 }

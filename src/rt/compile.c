@@ -74,6 +74,9 @@ status module_code_init(struct module_record *r)
     c->table[ENTRY_HELPER] = arch_stub_helper;
     c->table[ENTRY_TRAP] = arch_stub_trap;
     c->table[ENTRY_POLL] = arch_stub_poll;
+    c->table[ENTRY_TAIL] = arch_stub_tail;
+    c->table[ENTRY_FIRST] = arch_stub_first;
+    c->table[ENTRY_FIRST_TAIL] = arch_stub_first_tail;
     enum { AT_ONCE = 1 << 14 };
     for (size_t i = 0; i < n; i++) {
         c->table[ENTRY_FUNCS + i] = arch_stub_first;
@@ -264,20 +267,30 @@ static status first_call(struct thread *t, struct module_record *r, u32 own)
     return s;
 }
 
-// The entry that the call [rip + disp32] in front of there goes through.
-static u32 entry_called(const struct compiled *c, const u8 *behind)
+// Where in the table the call [rip + disp32] in front of there goes through.
+static const u8 *entry_called(const u8 *behind)
 {
-    const u8 *entry = behind + load_s32(behind - 4);
-    return (u32)((const u8 **)(void *)(uintptr_t)entry - c->table);
+    return behind + load_s32(behind - 4);
+}
+
+// The one that is called first now: in vm->scratch it says so itself, or the place where it
+// returns to does.
+static u32 called(const struct compiled *c, const struct vmctx *vm, struct vm_func **f)
+{
+    *f = vm->scratch & 1 ? NULL : (struct vm_func *)(uintptr_t)vm->scratch;
+    if (*f)
+        return (*f)->index - vm->module->nimported_funcs;
+    const u8 *entry = vm->scratch ? (const u8 *)(uintptr_t)(vm->scratch - 1)
+                                  : entry_called(*(u8 **)(void *)vm->thread->last_sp);
+    return (u32)((const u8 **)(void *)(uintptr_t)entry - c->table) - ENTRY_FUNCS;
 }
 
 const void *rt_first_call(struct vmctx *vm)
 {
     struct module_record *r = vm->instance->module;
     const struct compiled *c = &r->pub.compiled;
-    struct vm_func *f = (struct vm_func *)(uintptr_t)vm->scratch;
-    u32 own = f ? f->index - vm->module->nimported_funcs
-                : entry_called(c, *(u8 **)(void *)vm->thread->last_sp) - ENTRY_FUNCS;
+    struct vm_func *f;
+    u32 own = called(c, vm, &f);
     if (!code_of(c, own) && first_call((struct thread *)vm->thread, r, own)) {
         rt_check_interrupt(vm);
         rt_trap(vm, TRAP_CODE);

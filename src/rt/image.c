@@ -23,6 +23,8 @@ static u64 image_end(const struct module *m, u64 *pages)
     enum { AT_ONCE = 4096 };
     u64 end = 0, sum = 0;
     *pages = 0;
+    if (module_far(m))
+        return 0;
     for (u32 i = 0; i < m->ndatas; i++) {
         const struct data_segment *s = &m->datas[i];
         if (i % AT_ONCE == AT_ONCE - 1)

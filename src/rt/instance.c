@@ -108,6 +108,9 @@ static status bind_table(struct instance *in, const struct import *i, const stru
                          struct error *e)
 {
     const struct table_type *want = &in->vm.module->tables[i->index];
+    if (x->table_type.limits.wide != want->limits.wide)
+        return incompatible(i, e, "wanted a table with indices of %s bits",
+                            want->limits.wide ? "64" : "32");
     if (x->table_type.elem != want->elem)
         return incompatible(i, e, "wanted a table of %s, found one of %s", valtype_text(want->elem),
                             valtype_text(x->table_type.elem));
@@ -132,6 +135,14 @@ static status bind_memory(struct instance *in, const struct import *i, const str
     if (x->memory_type.shared != want->shared)
         return incompatible(i, e, "wanted %s memory, found %s one", shared_text(want->shared),
                             shared_text(!want->shared));
+    if (x->memory_type.wide != want->wide)
+        return incompatible(i, e, "wanted a memory with addresses of %s bits",
+                            want->wide ? "64" : "32");
+    if (in->vm.module->nmemories > 1)
+        *vm_far(&in->vm, i->index) =
+            (struct vm_far){x->memory->base, x->memory, x->memory_type.max, false};
+    if (i->index)
+        return OK;
     in->vm.mem = x->memory;
     in->memory_max = x->memory_type.max;
     return OK;
@@ -289,10 +300,36 @@ static status make_tables(struct instance *in, struct error *e)
     return OK;
 }
 
+// Those beside memory 0, which is in the list, too.
+static status make_far_memories(struct instance *in, struct error *e)
+{
+    const struct module *m = in->vm.module;
+    if (!m->nimported_memories)
+        *vm_far(&in->vm, 0) = (struct vm_far){in->vm.mem_base, in->vm.mem, in->memory_max, false};
+    for (u32 i = m->nimported_memories ? m->nimported_memories : 1; i < m->nmemories; i++) {
+        struct vm_memory *memory;
+        if (memory_create(in->store, &m->memories[i], NULL, &memory))
+            return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no memory for %lu pages",
+                             (unsigned long)m->memories[i].min);
+        *vm_far(&in->vm, i) = (struct vm_far){memory->base, memory, m->memories[i].max, true};
+        if (go_on(i, e))
+            return e->code;
+    }
+    return OK;
+}
+
+static void free_far_memories(struct instance *in)
+{
+    const struct module *m = in->vm.module;
+    for (u32 i = m->nimported_memories; m->nmemories > 1 && i < m->nmemories; i++)
+        if (vm_far(&in->vm, i)->own)
+            memory_free(in->store, vm_far(&in->vm, i)->memory);
+}
+
 static status make_memory(struct instance *in, struct error *e)
 {
     const struct module *m = in->vm.module;
-    if (m->nmemories > m->nimported_memories) {
+    if (m->nmemories && !m->nimported_memories) {
         in->memory_max = m->memories[0].max;
         in->image = module_image(in->module);
         // With tables of others, this may fail halfway and yet be seen: what is to be written last
@@ -309,7 +346,7 @@ static status make_memory(struct instance *in, struct error *e)
     }
     in->vm.mem_base = in->vm.mem->base;
     in->vm.own[0] = in->vm.own[1] = &in->vm.scratch;
-    return OK;
+    return m->nmemories > 1 ? make_far_memories(in, e) : OK;
 }
 
 // --- Segments
@@ -317,6 +354,12 @@ static status make_memory(struct instance *in, struct error *e)
 static status trapped(enum trap trap, struct error *e)
 {
     return trap ? error_set(e, ERR_TRAP, ERROR_NO_OFFSET, "%s", trap_text(trap)) : OK;
+}
+
+static u64 offset_of(const struct instance *in, const struct constexpr_ *x)
+{
+    union vm_global v = evaluate(in, x);
+    return x->type == TYPE_I64 ? v.i64 : v.i32;
 }
 
 static status write_elems(struct instance *in, struct error *e)
@@ -330,7 +373,7 @@ static status write_elems(struct instance *in, struct error *e)
             continue;
         enum trap trap = TRAP_NONE;
         if (s->mode == SEGMENT_ACTIVE)
-            trap = rt_table_init(&in->vm, s->table, i, evaluate(in, &s->offset).i32, 0, s->count);
+            trap = rt_table_init(&in->vm, s->table, i, offset_of(in, &s->offset), 0, s->count);
         if (trap)
             return trapped(trap, e);
         rt_elem_drop(&in->vm, i);
@@ -362,7 +405,7 @@ static status write_datas(struct instance *in, struct error *e)
             return e->code;
         if (s->mode != SEGMENT_ACTIVE)
             continue;
-        enum trap trap = rt_memory_init(&in->vm, i, evaluate(in, &s->offset).i32, 0, s->size);
+        enum trap trap = rt_far_init(&in->vm, i, s->memory, offset_of(in, &s->offset), 0, s->size);
         if (trap)
             return trapped(trap, e);
         rt_data_drop(&in->vm, i);
@@ -471,6 +514,7 @@ void instance_free(struct instance *in)
         table_free(&in->tables[i - m->nimported_tables]);
         go_on(i, NULL);
     }
+    free_far_memories(in);
     memory_free(in->store, in->own_memory);
     LIST_REMOVE(in);
     module_unused(in->module);
@@ -518,15 +562,17 @@ static void export_table(struct instance *in, u32 index, struct extern_ *out)
     out->table_type = (struct table_type){
         .elem = m->tables[index].elem,
         .limits = {.min = out->table->length,
-                   .max = own ? m->tables[index].limits.max : in->table_max[index]},
+                   .max = own ? m->tables[index].limits.max : in->table_max[index],
+                   .wide = m->tables[index].limits.wide},
     };
 }
 
-static void export_memory(struct instance *in, struct extern_ *out)
+static void export_memory(struct instance *in, u32 index, struct extern_ *out)
 {
-    out->memory = in->vm.mem;
-    bool shared = in->vm.module->memories[0].shared;
-    out->memory_type = (struct limits){in->vm.mem->bytes / WASM_PAGE, in->memory_max, shared};
+    out->memory = vm_memory(&in->vm, index);
+    out->memory_type = in->vm.module->memories[index];
+    out->memory_type.min = out->memory->bytes / WASM_PAGE;
+    out->memory_type.max = index ? vm_far(&in->vm, index)->max : in->memory_max;
 }
 
 status instance_export(struct instance *in, const char *name, size_t length, struct extern_ *out)
@@ -538,7 +584,7 @@ status instance_export(struct instance *in, const char *name, size_t length, str
     switch ((enum extern_kind)x->kind) {
     case EXTERN_FUNC: export_func(in, x->index, out); break;
     case EXTERN_TABLE: export_table(in, x->index, out); break;
-    case EXTERN_MEMORY: export_memory(in, out); break;
+    case EXTERN_MEMORY: export_memory(in, x->index, out); break;
     case EXTERN_GLOBAL:
         out->global = vm_global(&in->vm, x->index);
         out->global_type = in->vm.module->globals[x->index];

@@ -230,8 +230,10 @@ void memories_forget(struct realm *r, struct plat_image *image)
     }
 }
 
-s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages)
+s64 memory_grow(struct store *s, struct vm_memory *m, u64 pages)
 {
+    if (pages > MAX_PAGES)
+        return -1;
     u64 delta = pages * WASM_PAGE, old = m->bytes, beside = tables(old + delta) - tables(old);
     if (delta > m->max - old || !charge(s, delta, beside))
         return -1;
@@ -240,7 +242,7 @@ s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages)
         return -1;
     }
     m->bytes = old + delta;
-    return (s32)(old / WASM_PAGE);
+    return (s64)(old / WASM_PAGE);
 }
 
 status memory_none(struct store *s)

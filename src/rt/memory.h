@@ -27,7 +27,7 @@ bool memory_image(struct vm_memory *m, struct plat_image *image);
 void memory_shrink(struct store *s, struct vm_memory *m);
 void memory_free(struct store *s, struct vm_memory *m); // back to the pool; NULL is fine
 // Old size in pages, or -1.
-s32 memory_grow(struct store *s, struct vm_memory *m, u32 pages);
+s64 memory_grow(struct store *s, struct vm_memory *m, u64 pages);
 status memory_none(struct store *s);                         // makes s->no_memory usable
 void memories_free(struct store *s);                         // store_memory's
 void memories_release(struct realm *r);                      // the pool

@@ -13,9 +13,14 @@ static bool in_bounds(u64 start, u64 n, u64 length)
 
 // --- Memory
 
-s32 rt_memory_grow(struct vmctx *vm, u32 pages)
+s64 rt_memory_grow(struct vmctx *vm, u64 pages)
 {
     return memory_grow(vm_store(vm), vm->mem, pages);
+}
+
+s64 rt_far_grow(struct vmctx *vm, u32 memory, u64 pages)
+{
+    return memory_grow(vm_store(vm), vm_memory(vm, memory), pages);
 }
 
 // What may be 4 GiB is done in pieces, and looks up between them.
@@ -28,18 +33,18 @@ static enum trap interrupted(void)
 
 // How much of `left` is next, and, in *from, where it starts among n: at the front, or, backwards,
 // at the end.
-static u32 next_piece(u32 n, u32 left, u32 most, bool backwards, u32 *from)
+static u64 next_piece(u64 n, u64 left, u64 most, bool backwards, u64 *from)
 {
-    u32 piece = left < most ? left : most;
+    u64 piece = left < most ? left : most;
     *from = backwards ? left - piece : n - left;
     return piece;
 }
 
 // From the end that keeps what is still to be read.
-static enum trap copy(u8 *dst, const u8 *src, u32 n)
+static enum trap copy(u8 *dst, const u8 *src, u64 n)
 {
     enum trap trap = TRAP_NONE;
-    for (u32 left = n, piece, from; left && !trap; left -= piece) {
+    for (u64 left = n, piece, from; left && !trap; left -= piece) {
         piece = next_piece(n, left, PIECE, dst > src, &from);
         memmove(dst + from, src + from, piece);
         if (unlikely(left > PIECE))
@@ -48,7 +53,7 @@ static enum trap copy(u8 *dst, const u8 *src, u32 n)
     return trap;
 }
 
-enum trap rt_memory_copy(struct vmctx *vm, u32 dst, u32 src, u32 n)
+enum trap rt_memory_copy(struct vmctx *vm, u64 dst, u64 src, u64 n)
 {
     u64 size = vm->mem->bytes;
     if (!in_bounds(dst, n, size) || !in_bounds(src, n, size))
@@ -56,27 +61,56 @@ enum trap rt_memory_copy(struct vmctx *vm, u32 dst, u32 src, u32 n)
     return copy(vm->mem_base + dst, vm->mem_base + src, n);
 }
 
-enum trap rt_memory_fill(struct vmctx *vm, u32 dst, u32 value, u32 n)
+enum trap rt_far_copy(struct vmctx *vm, u32 dst_memory, u32 src_memory, u64 dst, u64 src, u64 n)
 {
-    if (!in_bounds(dst, n, vm->mem->bytes))
+    const struct vm_memory *to = vm_memory(vm, dst_memory), *from = vm_memory(vm, src_memory);
+    if (!in_bounds(dst, n, to->bytes) || !in_bounds(src, n, from->bytes))
+        return TRAP_MEMORY;
+    return copy(to->base + dst, from->base + src, n);
+}
+
+static enum trap fill_memory(const struct vm_memory *m, u64 dst, u32 value, u64 n)
+{
+    if (!in_bounds(dst, n, m->bytes))
         return TRAP_MEMORY;
     enum trap trap = TRAP_NONE;
-    for (u32 left = n, piece, from; left && !trap; left -= piece) {
+    for (u64 left = n, piece, from; left && !trap; left -= piece) {
         piece = next_piece(n, left, PIECE, false, &from);
-        memset(vm->mem_base + dst + from, (int)(value & 0xff), piece);
+        memset(m->base + dst + from, (int)(value & 0xff), piece);
         if (unlikely(left > PIECE))
             trap = interrupted();
     }
     return trap;
 }
 
-enum trap rt_memory_init(struct vmctx *vm, u32 segment, u32 dst, u32 src, u32 n)
+enum trap rt_memory_fill(struct vmctx *vm, u64 dst, u32 value, u64 n)
+{
+    return fill_memory(vm->mem, dst, value, n);
+}
+
+enum trap rt_far_fill(struct vmctx *vm, u32 memory, u64 dst, u32 value, u64 n)
+{
+    return fill_memory(vm_memory(vm, memory), dst, value, n);
+}
+
+static enum trap init(struct vmctx *vm, const struct vm_memory *m, u32 segment, u64 dst, u32 src,
+                      u32 n)
 {
     const struct data_segment *s = &vm->module->datas[segment];
     u64 size = vm->instance->dropped_datas[segment] ? 0 : s->size;
-    if (!in_bounds(src, n, size) || !in_bounds(dst, n, vm->mem->bytes))
+    if (!in_bounds(src, n, size) || !in_bounds(dst, n, m->bytes))
         return TRAP_MEMORY;
-    return n ? copy(vm->mem_base + dst, s->bytes + src, n) : TRAP_NONE;
+    return n ? copy(m->base + dst, s->bytes + src, n) : TRAP_NONE;
+}
+
+enum trap rt_memory_init(struct vmctx *vm, u32 segment, u64 dst, u32 src, u32 n)
+{
+    return init(vm, vm->mem, segment, dst, src, n);
+}
+
+enum trap rt_far_init(struct vmctx *vm, u32 segment, u32 memory, u64 dst, u32 src, u32 n)
+{
+    return init(vm, vm_memory(vm, memory), segment, dst, src, n);
 }
 
 void rt_data_drop(struct vmctx *vm, u32 segment)
@@ -86,7 +120,7 @@ void rt_data_drop(struct vmctx *vm, u32 segment)
 
 // --- Tables
 
-enum trap rt_table_get(struct vmctx *vm, u32 table, u32 index, u64 *ref)
+enum trap rt_table_get(struct vmctx *vm, u32 table, u64 index, u64 *ref)
 {
     const struct vm_table *t = vm_table(vm, table);
     if (index >= t->length)
@@ -95,7 +129,7 @@ enum trap rt_table_get(struct vmctx *vm, u32 table, u32 index, u64 *ref)
     return TRAP_NONE;
 }
 
-enum trap rt_table_set(struct vmctx *vm, u32 table, u32 index, u64 ref)
+enum trap rt_table_set(struct vmctx *vm, u32 table, u64 index, u64 ref)
 {
     const struct vm_table *t = vm_table(vm, table);
     if (index >= t->length)
@@ -104,11 +138,11 @@ enum trap rt_table_set(struct vmctx *vm, u32 table, u32 index, u64 ref)
     return TRAP_NONE;
 }
 
-static enum trap fill(const struct vm_table *t, u64 start, u32 n, u64 ref)
+static enum trap fill(const struct vm_table *t, u64 start, u64 n, u64 ref)
 {
     struct vm_func element = table_element(t->elem, ref);
     enum trap trap = TRAP_NONE;
-    for (u32 i = 0; i < n && !trap; i++) {
+    for (u64 i = 0; i < n && !trap; i++) {
         t->at[start + i] = element;
         if (unlikely(i % ELEMENTS == ELEMENTS - 1))
             trap = interrupted();
@@ -116,18 +150,18 @@ static enum trap fill(const struct vm_table *t, u64 start, u32 n, u64 ref)
     return trap;
 }
 
-s32 rt_table_grow(struct vmctx *vm, u32 table, u64 ref, u32 n)
+s64 rt_table_grow(struct vmctx *vm, u32 table, u64 ref, u64 n)
 {
     struct vm_table *t = vm_table(vm, table);
     u64 old = t->length;
-    if (!table_resize((struct rt_table *)t, old + n))
+    if (n > MAX_TABLE_SIZE || !table_resize((struct rt_table *)t, old + n))
         return -1;
     if (ref) // the new elements are empty already
         fill(t, old, n, ref);
-    return (s32)old;
+    return (s64)old;
 }
 
-enum trap rt_table_fill(struct vmctx *vm, u32 table, u32 index, u64 ref, u32 n)
+enum trap rt_table_fill(struct vmctx *vm, u32 table, u64 index, u64 ref, u64 n)
 {
     const struct vm_table *t = vm_table(vm, table);
     if (!in_bounds(index, n, t->length))
@@ -135,7 +169,7 @@ enum trap rt_table_fill(struct vmctx *vm, u32 table, u32 index, u64 ref, u32 n)
     return fill(t, index, n, ref);
 }
 
-enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u32 dst, u32 src, u32 n)
+enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u64 dst, u64 src, u64 n)
 {
     const struct vm_table *to = vm_table(vm, dst_table), *from = vm_table(vm, src_table);
     if (!in_bounds(dst, n, to->length) || !in_bounds(src, n, from->length))
@@ -143,7 +177,7 @@ enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u32 dst,
     const struct vm_func *source = from->at + src;
     struct vm_func *target = to->at + dst;
     enum trap trap = TRAP_NONE;
-    for (u32 left = n, piece, at; left && !trap; left -= piece) {
+    for (u64 left = n, piece, at; left && !trap; left -= piece) {
         piece = next_piece(n, left, ELEMENTS, target > source, &at);
         memmove(target + at, source + at, piece * sizeof *target);
         if (unlikely(left > ELEMENTS))
@@ -162,7 +196,7 @@ static u64 segment_ref(const struct vmctx *vm, const struct elem_segment *s, u32
     return x->kind == CONST_GLOBAL ? vm_global(vm, x->index)->ref : 0;
 }
 
-enum trap rt_table_init(struct vmctx *vm, u32 table, u32 segment, u32 dst, u32 src, u32 n)
+enum trap rt_table_init(struct vmctx *vm, u32 table, u32 segment, u64 dst, u32 src, u32 n)
 {
     const struct elem_segment *s = &vm->module->elems[segment];
     const struct vm_table *t = vm_table(vm, table);

@@ -156,8 +156,8 @@ static bool find(struct walk *w, const u8 *pc, bool return_address, struct place
         .module = r,
         .func = func,
         .site = c->engine->site_of(exact ? w->compiler : NULL, c, func, pc, return_address),
-        .popped = abi_stack_of(module_func_type(m, func)).args,
     };
+    out->popped = abi_stack_of(module_func_type(m, func)).args - (u32)out->site.moved;
     if (return_address)
         *slot = (struct cached){pc, *out};
     return true;

@@ -140,7 +140,12 @@ static enum trap memory_trap(const struct thread *t, const struct plat_fault *f)
     // An access that begins in the reservation's last bytes ends behind it, and the processor may
     // name either page.
     u64 reach = MEMORY_RESERVATION + sizeof(union vm_global);
-    return f->address - (u64)(uintptr_t)vm->mem_base < reach ? TRAP_MEMORY : TRAP_NONE;
+    if (f->address - (u64)(uintptr_t)vm->mem_base < reach)
+        return TRAP_MEMORY;
+    for (u32 i = 1; i < vm->module->nmemories; i++)
+        if (f->address - (u64)(uintptr_t)vm_far(vm, i)->base < reach)
+            return TRAP_MEMORY;
+    return TRAP_NONE;
 }
 
 static bool in_guest(const struct plat_fault *f)

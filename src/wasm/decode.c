@@ -40,6 +40,7 @@ enum section {
 struct decode {
     struct reader r;
     struct module *m;
+    const u8 *section_end;
     u32 ncode;       // entries of the code section
     u32 data_count;  // of the data count section
     const u8 *names; // content of the name section, or NULL
@@ -139,35 +140,30 @@ static void read_type_section(struct decode *d, u32 size)
     }
 }
 
-static u64 read_limit(struct decode *d)
-{
-    return read_u32(&d->r);
-}
+enum { LIMITS_MAX = 1, LIMITS_SHARED = 2, LIMITS_WIDE = 4 };
 
-enum { LIMITS_MAX = 1, LIMITS_SHARED = 2 };
-
-static u8 memory_flags(struct decode *d)
-{
-    struct reader *r = &d->r;
-    u8 flags = read_left(r) ? *r->p : 0;
-    if (flags == LIMITS_SHARED)
-        read_error(r, ERR_MALFORMED, r->p, "integer too large (a shared memory needs a maximum)");
-    if (flags != (LIMITS_SHARED | LIMITS_MAX))
-        return (u8)read_leb(r, 1, false);
-    r->p++;
-    return flags;
-}
-
-static void read_limits(struct decode *d, struct limits *l, u8 flags, u64 range, const char *beyond)
+static void read_limits(struct decode *d, struct limits *l, u8 allowed)
 {
     struct reader *r = &d->r;
     const u8 *at = r->p;
+    u8 flags = read_byte(r);
+    if (flags & ~allowed)
+        read_error(r, ERR_MALFORMED, at, "malformed limits flags");
+    else if ((flags & LIMITS_SHARED) && !(flags & LIMITS_MAX))
+        read_error(r, ERR_MALFORMED, at, "malformed limits flags (shared needs a maximum)");
     l->shared = flags & LIMITS_SHARED;
-    l->min = read_limit(d);
-    l->max = flags ? read_limit(d) : UINT64_MAX;
+    l->wide = flags & LIMITS_WIDE;
+    l->min = read_leb(r, 64, false);
+    l->max = flags & LIMITS_MAX ? read_leb(r, 64, false) : UINT64_MAX;
+}
+
+static void check_limits(struct decode *d, const u8 *at, const struct limits *l, u64 range,
+                         const char *beyond)
+{
+    struct reader *r = &d->r;
     if (!read_ok(r))
         return;
-    if (l->min > range || (flags && l->max > range))
+    if (l->min > range || (l->max != UINT64_MAX && l->max > range))
         read_error(r, ERR_INVALID, at, "%s", beyond);
     else if (l->min > l->max)
         read_error(r, ERR_INVALID, at, "size minimum must not be greater than maximum");
@@ -176,16 +172,22 @@ static void read_limits(struct decode *d, struct limits *l, u8 flags, u64 range,
 static struct table_type read_table_type(struct decode *d)
 {
     struct table_type t = {.elem = read_reftype(&d->r)};
-    u8 flags = (u8)read_leb(&d->r, 1, false);
-    read_limits(d, &t.limits, flags, UINT32_MAX, "table size must be at most 2^32-1");
+    const u8 *at = d->r.p;
+    read_limits(d, &t.limits, LIMITS_MAX | LIMITS_WIDE);
+    check_limits(d, at, &t.limits, t.limits.wide ? UINT64_MAX : UINT32_MAX,
+                 "table size must be at most 2^32-1");
     return t;
 }
 
 static struct limits read_memory_type(struct decode *d)
 {
     struct limits l = {0};
-    read_limits(d, &l, memory_flags(d), MAX_PAGES,
-                "memory size must be at most 65536 pages (4GiB)");
+    const u8 *at = d->r.p;
+    read_limits(d, &l, LIMITS_MAX | LIMITS_SHARED | LIMITS_WIDE);
+    if (l.wide)
+        check_limits(d, at, &l, 1ull << 48, "memory size must be at most 2^48 pages");
+    else
+        check_limits(d, at, &l, MAX_PAGES, "memory size must be at most 65536 pages (4GiB)");
     return l;
 }
 
@@ -296,6 +298,8 @@ static void read_constexpr(struct decode *d, struct constexpr_ *c, u8 type)
     u32 ops = 0, n = 0;
     for (;; ops++) {
         const u8 *at = r->p;
+        if (at == d->section_end)
+            read_error(r, ERR_MALFORMED, at, "unexpected end of section or function");
         u32 op = read_op(r);
         if (op == OP_end || !read_ok(r))
             break;
@@ -436,6 +440,12 @@ static void import_arrays(struct decode *d)
     m->nimported_tags = 0;
 }
 
+static void check_memories(struct decode *d, const u8 *at)
+{
+    if (d->m->nmemories > MAX_MEMORIES)
+        read_error(&d->r, ERR_INVALID, at, "too many memories (the limit is %u)", MAX_MEMORIES);
+}
+
 // Read twice: first to count the kinds, then, with the arrays there, for good.
 static void read_import_section(struct decode *d, u32 size)
 {
@@ -457,8 +467,7 @@ static void read_import_section(struct decode *d, u32 size)
     m->nmemories = m->nimported_memories;
     m->nglobals = m->nimported_globals;
     m->ntags = m->nimported_tags;
-    if (m->nmemories > 1)
-        read_error(&d->r, ERR_INVALID, start, "multiple memories");
+    check_memories(d, start);
 }
 
 static void read_function_section(struct decode *d, u32 size)
@@ -495,8 +504,7 @@ static void read_memory_section(struct decode *d, u32 size)
     for (u32 i = 0; i < n && read_goes_on(&d->r, i); i++)
         m->memories[m->nmemories + i] = read_memory_type(d);
     m->nmemories += n;
-    if (m->nmemories > 1)
-        read_error(&d->r, ERR_INVALID, at, "multiple memories");
+    check_memories(d, at);
 }
 
 static void read_tag_section(struct decode *d, u32 size)
@@ -583,7 +591,8 @@ static void elem_active(struct decode *d, struct elem_segment *s, bool index)
     s->table = index ? read_u32(&d->r) : 0;
     if (read_ok(&d->r) && s->table >= d->m->ntables)
         invalid(d, at, "table", s->table);
-    read_constexpr(d, &s->offset, TYPE_I32);
+    if (read_ok(&d->r))
+        read_constexpr(d, &s->offset, limits_type(&d->m->tables[s->table].limits));
 }
 
 static u8 elem_type(struct decode *d, bool expressions)
@@ -691,7 +700,8 @@ static void read_data(struct decode *d, struct data_segment *s)
     if (s->mode == SEGMENT_ACTIVE) {
         if (read_ok(&d->r) && s->memory >= d->m->nmemories)
             invalid(d, at, "memory", s->memory);
-        read_constexpr(d, &s->offset, TYPE_I32);
+        if (read_ok(&d->r))
+            read_constexpr(d, &s->offset, limits_type(&d->m->memories[s->memory]));
     }
     s->size = read_u32(&d->r);
     s->bytes = read_bytes(&d->r, s->size);
@@ -804,7 +814,7 @@ static void read_section(struct decode *d, u8 *rank)
     }
     if (id != SECTION_CUSTOM)
         *rank = sections[id].rank;
-    const u8 *end = r->p + size;
+    const u8 *end = d->section_end = r->p + size;
     sections[id].read(d, size);
     if (read_ok(r) && r->p != end)
         read_error(r, ERR_MALFORMED, end, "section size mismatch");
@@ -844,6 +854,8 @@ static void lay_out(struct module *m)
     at += m->ntables * (u32)sizeof(void *);
     l->tags = at;
     at += m->ntags * (u32)sizeof(void *);
+    l->memories = at;
+    at += m->nmemories > 1 ? m->nmemories * (u32)sizeof(struct vm_far) : 0;
     at = ALIGN_UP(at, 16u);
     l->globals = at;
     at += (m->nglobals - m->nimported_globals) * (u32)sizeof(union vm_global);

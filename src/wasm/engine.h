@@ -63,13 +63,24 @@ struct code_site {
     u32 offset; // in the module's bytes, of the instruction that was executing, or of the call that
                 // is to return there; 0: unknown
     u32 frame; // bytes from the stack pointer to the return address, prologue and epilogue included
+    s32 moved; // the return address lies so much higher than it did at the function's entry: it is
+               // on its way to another function, which has less stack arguments (or lower: more)
 };
 
 // What compiled code calls other than itself: a table of addresses for each module, in pages of the
 // code memory that are never published. It begins with stubs (arch/arch.h); behind them stands an
 // entry for each own function, which is that of arch_stub_first until the function is compiled. So
 // code that has been published is never written to again.
-enum code_entry { ENTRY_LINK, ENTRY_HELPER, ENTRY_TRAP, ENTRY_POLL, ENTRY_FUNCS };
+enum code_entry {
+    ENTRY_LINK,
+    ENTRY_HELPER,
+    ENTRY_TRAP,
+    ENTRY_POLL,
+    ENTRY_TAIL,
+    ENTRY_FIRST,
+    ENTRY_FIRST_TAIL,
+    ENTRY_FUNCS
+};
 
 // One module compiled by one engine. `funcs` has an element per own function, which is zero while
 // that is not compiled.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // LEB128 readers for bytes that the validator has accepted: no bounds checks, one-byte fast path.
 #pragma once
-#include "base/types.h"
+#include "wasm/types.h"
 
 static inline u32 leb_u32(const u8 **pp)
 {
@@ -18,6 +18,29 @@ static inline u32 leb_u32(const u8 **pp)
     }
     *pp = p;
     return v;
+}
+
+static inline u64 leb_u64(const u8 **pp)
+{
+    u64 v = 0;
+    for (u32 shift = 0;; shift += 7) {
+        u8 b = *(*pp)++;
+        v |= (u64)(b & 0x7f) << shift;
+        if (!(b & 0x80))
+            return v;
+    }
+}
+
+// Where an instruction accesses memory: the alignment is a hint that tells nothing.
+struct memarg {
+    u64 offset;
+    u32 memory;
+};
+
+static inline struct memarg leb_memarg(const u8 **pp)
+{
+    u32 flags = leb_u32(pp), memory = flags & MEMARG_INDEX ? leb_u32(pp) : 0;
+    return (struct memarg){leb_u64(pp), memory};
 }
 
 static inline u64 leb_s64(const u8 **pp)

@@ -29,6 +29,7 @@ enum extern_kind { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL, EXTE
 struct limits {
     u64 min, max; // max = UINT64_MAX when not given
     bool shared;  // of memories: by threads; has a maximum
+    bool wide;    // addresses, or indices, are i64
 };
 
 struct table_type {
@@ -136,7 +137,7 @@ struct module {
     struct name *func_names;
 
     struct layout { // byte offsets in the vmctx, see vmctx.h
-        u32 imports, imported_globals, tables, tags, globals, refs, own_tags, size;
+        u32 imports, imported_globals, tables, tags, memories, globals, refs, own_tags, size;
     } layout;
 
     // The index behind module_export: exports by name, in buckets of a hash (wasm/exports.c).
@@ -166,6 +167,18 @@ static inline const struct functype *module_func_type(const struct module *m, u3
 static inline const struct functype *module_tag_type(const struct module *m, u32 tag)
 {
     return &m->types[m->tags[tag]];
+}
+
+// The type of addresses of a memory, and of indices into a table.
+static inline u8 limits_type(const struct limits *l)
+{
+    return l->wide ? TYPE_I64 : TYPE_I32;
+}
+
+// Can accesses be other than to a memory 0 of 32 bits?
+static inline bool module_far(const struct module *m)
+{
+    return m->nmemories > 1 || (m->nmemories && m->memories[0].wide);
 }
 
 // Do the loops of that function of the module's own look whether another thread should run?

@@ -6,19 +6,26 @@
 #pragma once
 #include "wasm/vmctx.h"
 
+// Addresses, indices and sizes are i32s or i64s, as the memory or table has them. What has a second
+// form with "far" in its name is for any memory, the first for memory 0.
+
 // Old size in pages, or -1. Never traps.
-s32 rt_memory_grow(struct vmctx *vm, u32 pages);
-enum trap rt_memory_copy(struct vmctx *vm, u32 dst, u32 src, u32 n);
-enum trap rt_memory_fill(struct vmctx *vm, u32 dst, u32 value, u32 n);
-enum trap rt_memory_init(struct vmctx *vm, u32 segment, u32 dst, u32 src, u32 n);
+s64 rt_memory_grow(struct vmctx *vm, u64 pages);
+s64 rt_far_grow(struct vmctx *vm, u32 memory, u64 pages);
+enum trap rt_memory_copy(struct vmctx *vm, u64 dst, u64 src, u64 n);
+enum trap rt_far_copy(struct vmctx *vm, u32 dst_memory, u32 src_memory, u64 dst, u64 src, u64 n);
+enum trap rt_memory_fill(struct vmctx *vm, u64 dst, u32 value, u64 n);
+enum trap rt_far_fill(struct vmctx *vm, u32 memory, u64 dst, u32 value, u64 n);
+enum trap rt_memory_init(struct vmctx *vm, u32 segment, u64 dst, u32 src, u32 n);
+enum trap rt_far_init(struct vmctx *vm, u32 segment, u32 memory, u64 dst, u32 src, u32 n);
 void rt_data_drop(struct vmctx *vm, u32 segment);
 // References are what vm_global.ref holds.
-enum trap rt_table_get(struct vmctx *vm, u32 table, u32 index, u64 *ref);
-enum trap rt_table_set(struct vmctx *vm, u32 table, u32 index, u64 ref);
-s32 rt_table_grow(struct vmctx *vm, u32 table, u64 ref, u32 n); // old length, or -1
-enum trap rt_table_fill(struct vmctx *vm, u32 table, u32 index, u64 ref, u32 n);
-enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u32 dst, u32 src, u32 n);
-enum trap rt_table_init(struct vmctx *vm, u32 table, u32 segment, u32 dst, u32 src, u32 n);
+enum trap rt_table_get(struct vmctx *vm, u32 table, u64 index, u64 *ref);
+enum trap rt_table_set(struct vmctx *vm, u32 table, u64 index, u64 ref);
+s64 rt_table_grow(struct vmctx *vm, u32 table, u64 ref, u64 n); // old length, or -1
+enum trap rt_table_fill(struct vmctx *vm, u32 table, u64 index, u64 ref, u64 n);
+enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u64 dst, u64 src, u64 n);
+enum trap rt_table_init(struct vmctx *vm, u32 table, u32 segment, u64 dst, u32 src, u32 n);
 void rt_elem_drop(struct vmctx *vm, u32 segment);
 
 // Atomics that wait for, or wake, threads; the offset is the instruction's. The outcome of a wait
@@ -75,12 +82,18 @@ extern const u8 arch_stub_helper[], arch_stub_trap[], arch_stub_room[];
 // For a call through the module's table, and for one of the vm_func in R11, which then has the
 // function.
 extern const u8 arch_stub_first[], arch_stub_first_of[];
-// What they call: of the vm_func in vm->scratch, or of the call that returns to thread->last_sp[0].
+// The same for a jump in place of a call: R11 = where in the module's table the function is.
+extern const u8 arch_stub_first_tail[];
+// What they call: of the vm_func in vm->scratch, or the place in the table there if its lowest bit
+// is set, or of the call that returns to thread->last_sp[0].
 const void *rt_first_call(struct vmctx *vm);
 
 // The stub that compiled code calls functions of other instances through (arch/arch.h): R11 = the
 // vm_func.
 extern const u8 arch_stub_link[];
+// For a jump in place of a call, to whatever function: a place in the list of links is only taken
+// if the return address is none of the stubs' yet.
+extern const u8 arch_stub_tail[];
 // And the code of host functions that take their arguments in registers: R11 = a vm_func whose ref
 // is a struct vm_host; for those with six arguments.
 extern const u8 arch_stub_direct[], arch_stub_direct6[];

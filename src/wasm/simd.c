@@ -10,10 +10,7 @@ const u8 *simd_skip(const u8 *p, u32 op)
     u32 imm = simd_rows[op & 0xff].imm;
     switch (imm & SIMD_CLASS) {
     case SIMD_MEM_0:
-    case SIMD_MEMLANE_0:
-        leb_u32(&p);
-        leb_u32(&p);
-        return p + ((imm & SIMD_CLASS) == SIMD_MEMLANE_0);
+    case SIMD_MEMLANE_0: leb_memarg(&p); return p + ((imm & SIMD_CLASS) == SIMD_MEMLANE_0);
     case SIMD_LANE_2 &SIMD_CLASS: return p + 1;
     default: return p + (imm == SIMD_NONE ? 0 : 16);
     }

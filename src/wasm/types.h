@@ -38,6 +38,9 @@ static inline bool is_reftype(u8 t)
 const char *trap_text(enum trap trap);
 bool op_known(u32 op);
 
+// In the flags of an access: the memory's index follows, which is 0 otherwise.
+#define MEMARG_INDEX 0x40u
+
 // Limits, those of the JavaScript API's implementation-defined ones, so that what runs in browsers
 // runs here.
 enum limit {
@@ -62,7 +65,8 @@ enum limit {
     MAX_STACK = 500000, // operands of one body; ours alone: calls with 1000 results pile up faster
                         // than bytes are read
     MAX_NAME = 100000,
-    MAX_PAGES = 65536, // of 64 KiB, 32-bit memories
+    MAX_PAGES = 65536, // of 64 KiB; ours alone for memories with 64-bit addresses
+    MAX_MEMORIES = 100,
 };
 // Eight bytes can declare 50,000 locals, and everybody who looks at a body pays for each: so all
 // bodies together may have this many per byte of the module, beyond a number that is free. Real

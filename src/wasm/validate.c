@@ -149,10 +149,11 @@ static inline const u8 *memarg(const struct validator *v, const u8 *p, u32 natur
 
 SLOW_HANDLER(load)
 {
-    p = imm_memarg(v, p, sig >> 16);
+    u8 address;
+    p = imm_memarg(v, p, sig >> 16, &address);
     if (unlikely(!p))
         return v->e->code;
-    NEXT_CURSOR(unary(v, (struct cursor){p, sp}, sig));
+    NEXT_CURSOR(unary(v, (struct cursor){p, sp}, (sig & ~0xffu) | address));
 }
 
 HANDLER(load)
@@ -166,8 +167,8 @@ HANDLER(load)
 
 SLOW_HANDLER(store)
 {
-    const u8 params[2] = {TYPE_I32, (u8)sig};
-    p = imm_memarg(v, p, sig >> 16);
+    u8 params[2] = {TYPE_I32, (u8)sig};
+    p = imm_memarg(v, p, sig >> 16, &params[0]);
     if (unlikely(!p))
         return v->e->code;
     NEXT_CURSOR(at(p, pop_many(v, sp, params, 2)));
@@ -373,8 +374,10 @@ CALL_OUT(br, op_br(v, c))
 CALL_OUT(br_if, op_br_if(v, c))
 CALL_OUT(br_table, op_br_table(v, c))
 CALL_OUT(return, op_return(v, c))
-CALL_OUT(call, op_call(v, c))
-CALL_OUT(call_indirect, op_call_indirect(v, c))
+CALL_OUT(call, op_call(v, c, false))
+CALL_OUT(return_call, op_call(v, c, true))
+CALL_OUT(call_indirect, op_call_indirect(v, c, false))
+CALL_OUT(return_call_indirect, op_call_indirect(v, c, true))
 CALL_OUT(try, op_block(v, c, FRAME_TRY))
 CALL_OUT(try_table, op_try_table(v, c))
 CALL_OUT(catch, op_catch(v, c, false))
@@ -393,18 +396,18 @@ CALL_OUT(f64_const, op_constant(v, c, 8, TYPE_F64))
 CALL_OUT(ref_null, op_ref_null(v, c))
 CALL_OUT(ref_is_null, op_ref_is_null(v, c))
 CALL_OUT(ref_func, op_ref_func(v, c))
-CALL_OUT(table_get, op_table(v, c, "i", "R"))
-CALL_OUT(table_set, op_table(v, c, "iR", ""))
-CALL_OUT(table_size, op_table(v, c, "", "i"))
-CALL_OUT(table_grow, op_table(v, c, "Ri", "i"))
-CALL_OUT(table_fill, op_table(v, c, "iRi", ""))
+CALL_OUT(table_get, op_table(v, c, "A", "R"))
+CALL_OUT(table_set, op_table(v, c, "AR", ""))
+CALL_OUT(table_size, op_table(v, c, "", "A"))
+CALL_OUT(table_grow, op_table(v, c, "RA", "A"))
+CALL_OUT(table_fill, op_table(v, c, "ARA", ""))
 CALL_OUT(table_copy, op_table_copy(v, c))
 CALL_OUT(table_init, op_table_init(v, c))
 CALL_OUT(elem_drop, op_elem_drop(v, c))
-CALL_OUT(memory_size, op_memory(v, c, 1, "", "i"))
-CALL_OUT(memory_grow, op_memory(v, c, 1, "i", "i"))
-CALL_OUT(memory_copy, op_memory(v, c, 2, "iii", ""))
-CALL_OUT(memory_fill, op_memory(v, c, 1, "iii", ""))
+CALL_OUT(memory_size, op_memory(v, c, 1, "", "A"))
+CALL_OUT(memory_grow, op_memory(v, c, 1, "A", "A"))
+CALL_OUT(memory_copy, op_memory(v, c, 2, "ABN", ""))
+CALL_OUT(memory_fill, op_memory(v, c, 1, "AiA", ""))
 CALL_OUT(memory_init, op_memory_init(v, c))
 CALL_OUT(data_drop, op_data_drop(v, c))
 CALL_OUT(prefix_fd, op_fd(v, c))
@@ -523,7 +526,7 @@ static bool start_body(struct validator *v, const struct functype *t, const u8 *
     v->tries.count = v->handlers.count = v->open.count = v->catches = v->hidden = 0;
     v->max_depth = v->loop_depth = v->depth_bits = 0;
     v->loop = NONE;
-    v->memory = v->m->nmemories > 0;
+    v->memory = v->m->nmemories && !v->m->memories[0].wide;
     v->calls = false;
     u32 size = (u32)(v->end - code);
     v->straight = v->webs.count = 0;
@@ -550,6 +553,7 @@ static void fill_body(const struct validator *v, const struct functype *t, struc
         .quiet = quiet_at_end(v),
         .calls = v->calls,
         .simd = v->simd,
+        .far = v->far,
         .zero = v->zero,
         .branches = v->branches.at,
         .nbranches = v->branches.count,
@@ -577,6 +581,7 @@ status validate_body(struct validator *v, const struct module *m, u32 func, u32 
     v->end = m->bytes + f->end;
     v->simd = false;
     v->quiet = 0;
+    v->far = module_far(m);
     v->poll = module_polls(m, func) ? BRANCH_POLL : 0;
     struct reader r = {m->bytes + f->start, v->end, m->bytes, e};
     v->pc = v->called = r.p;

@@ -85,6 +85,7 @@ struct body {
     u32 quiet;       // bytes of code that may run without a call, or a branch back, in between
     bool calls;      // as in loop_note, for the whole body
     bool simd;       // uses v128 anywhere, types of locals included
+    bool far;        // accesses memory by more than an i32 and an offset of five bytes
     const u64 *zero; // bit i set: local i (not a parameter) may be read before it is written
     struct branch *branches;
     u32 nbranches;

@@ -395,8 +395,21 @@ u32 quiet_at_end(const struct validator *v)
     return quiet_since(v, v->end);
 }
 
-static struct cursor call_type(struct validator *v, struct cursor c, const struct functype *t)
+// A call that takes the place of the function leaves what that would leave. Nothing of this
+// activation lives beyond it: for the notes it is a jump.
+static struct cursor tail_call_type(struct validator *v, struct cursor c, const struct functype *t)
 {
+    struct label l = label_of(&v->frames.at[0]);
+    if (t->nresults != l.n || memcmp(t->types + t->nparams, l.types, l.n) != 0)
+        return fail(v, ERR_INVALID, "type mismatch: a tail call with other results");
+    return pop_many(v, c.sp, t->types, t->nparams) ? unreachable(v, c.p) : failed;
+}
+
+static struct cursor call_type(struct validator *v, struct cursor c, const struct functype *t,
+                               bool tail)
+{
+    if (tail)
+        return tail_call_type(v, c, t);
     note_call(v);
     v->quiet = quiet_since(v, v->pc);
     v->called = v->pc;
@@ -406,26 +419,26 @@ static struct cursor call_type(struct validator *v, struct cursor c, const struc
     return c.sp ? at(c.p, push_many(v, c.sp, t->types + t->nparams, t->nresults)) : failed;
 }
 
-struct cursor op_call(struct validator *v, struct cursor c)
+struct cursor op_call(struct validator *v, struct cursor c, bool tail)
 {
     u32 func;
     c.p = imm_index(v, c.p, v->m->nfuncs, "function", &func);
-    return c.p ? call_type(v, c, module_func_type(v->m, func)) : failed;
+    return c.p ? call_type(v, c, module_func_type(v->m, func), tail) : failed;
 }
 
-struct cursor op_call_indirect(struct validator *v, struct cursor c)
+struct cursor op_call_indirect(struct validator *v, struct cursor c, bool tail)
 {
     u32 type;
-    u8 elem = 0;
+    u8 elem = 0, index = 0;
     c.p = imm_u32(v, c.p, &type);
     if (c.p)
-        c.p = imm_table(v, c.p, &elem);
+        c.p = imm_table(v, c.p, &elem, &index);
     if (!c.p)
         return failed;
     if (elem != TYPE_FUNCREF)
         return fail(v, ERR_INVALID, "type mismatch: call_indirect needs a table of funcref");
     if (type >= v->m->ntypes)
         return fail(v, ERR_INVALID, "unknown type %u", type);
-    c.sp = pop(v, c.sp, TYPE_I32);
-    return c.sp ? call_type(v, c, &v->m->types[type]) : failed;
+    c.sp = pop(v, c.sp, index);
+    return c.sp ? call_type(v, c, &v->m->types[type], tail) : failed;
 }

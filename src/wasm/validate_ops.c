@@ -102,54 +102,55 @@ struct cursor op_ref_func(struct validator *v, struct cursor c)
 
 // Tables
 
-// Instructions on one table: types with R for the table's element type.
 struct cursor op_table(struct validator *v, struct cursor c, const char *params,
                        const char *results)
 {
-    u8 elem = 0;
+    u8 types[4];
     if (*params) // all but table.size call the runtime
         note_call(v);
-    c.p = imm_table(v, c.p, &elem);
-    if (!c.p)
-        return failed;
-    size_t n = strlen(params);
-    while (n-- > 0 && c.sp)
-        c.sp = pop(v, c.sp, params[n] == 'R' ? elem : TYPE_I32);
-    if (*results && c.sp)
-        c.sp = push(v, c.sp, *results == 'R' ? elem : TYPE_I32);
-    return at(c.p, c.sp);
+    c.p = imm_table(v, c.p, &types[3], &types[0]);
+    return c.p ? at(c.p, apply_types(v, c.sp, params, results, types)) : failed;
 }
 
-static struct cursor table_pair(struct validator *v, struct cursor c, u8 dst, u8 src)
+static u8 narrower(u8 a, u8 b)
+{
+    return a == TYPE_I32 ? a : b;
+}
+
+static struct cursor table_pair(struct validator *v, struct cursor c, u8 dst, u8 src,
+                                const u8 types[4])
 {
     if (dst != src)
         return at(c.p, mismatch(v, dst, src));
-    return at(c.p, apply(v, c.sp, "iii", ""));
+    return at(c.p, apply_types(v, c.sp, "ABN", "", types));
 }
 
 struct cursor op_table_copy(struct validator *v, struct cursor c)
 {
     note_call(v);
-    u8 dst = 0, src = 0;
-    c.p = imm_table(v, c.p, &dst);
+    u8 dst = 0, src = 0, types[4];
+    c.p = imm_table(v, c.p, &dst, &types[0]);
     if (c.p)
-        c.p = imm_table(v, c.p, &src);
-    return c.p ? table_pair(v, c, dst, src) : failed;
+        c.p = imm_table(v, c.p, &src, &types[1]);
+    if (!c.p)
+        return failed;
+    types[2] = narrower(types[0], types[1]);
+    return table_pair(v, c, dst, src, types);
 }
 
 struct cursor op_table_init(struct validator *v, struct cursor c)
 {
     note_call(v);
     u32 segment;
-    u8 elem = 0;
+    u8 elem = 0, types[4] = {TYPE_I32, TYPE_I32, TYPE_I32};
     c.p = imm_u32(v, c.p, &segment);
     if (c.p)
-        c.p = imm_table(v, c.p, &elem);
+        c.p = imm_table(v, c.p, &elem, &types[0]);
     if (!c.p)
         return failed;
     if (segment >= v->m->nelems)
         return fail(v, ERR_INVALID, "unknown elem segment %u", segment);
-    return table_pair(v, c, elem, v->m->elems[segment].type);
+    return table_pair(v, c, elem, v->m->elems[segment].type, types);
 }
 
 struct cursor op_elem_drop(struct validator *v, struct cursor c)
@@ -181,10 +182,11 @@ struct cursor op_memory_init(struct validator *v, struct cursor c)
 {
     note_call(v);
     u32 segment;
+    u8 types[4];
     c.p = imm_data(v, c.p, &segment);
     if (c.p)
-        c.p = imm_memory(v, c.p);
-    c.sp = c.p ? apply(v, c.sp, "iii", "") : NULL;
+        c.p = imm_memory(v, c.p, &types[0]);
+    c.sp = c.p ? apply_types(v, c.sp, "Aii", "", types) : NULL;
     return c.sp ? data_index(v, c, segment) : failed;
 }
 
@@ -196,14 +198,16 @@ struct cursor op_data_drop(struct validator *v, struct cursor c)
     return c.p ? data_index(v, c, segment) : failed;
 }
 
-struct cursor op_memory(struct validator *v, struct cursor c, u32 zeros, const char *params,
+struct cursor op_memory(struct validator *v, struct cursor c, u32 n, const char *params,
                         const char *results)
 {
+    u8 types[4] = {0};
     if (*params) // all but memory.size call the runtime
         note_call(v);
-    while (zeros-- > 0 && c.p)
-        c.p = imm_memory(v, c.p);
-    return c.p ? at(c.p, apply(v, c.sp, params, results)) : failed;
+    for (u32 i = 0; i < n && c.p; i++)
+        c.p = imm_memory(v, c.p, &types[i]);
+    types[2] = narrower(types[0], types[1]);
+    return c.p ? at(c.p, apply_types(v, c.sp, params, results, types)) : failed;
 }
 
 // Atomics
@@ -212,9 +216,12 @@ static const u8 *imm_atomic(struct validator *v, const u8 *p, u32 natural)
 {
     const u8 *start = p;
     u32 align = natural;
-    p = imm_memarg(v, p, natural);
+    u8 type = 0;
+    p = imm_memarg(v, p, natural, &type);
     if (p)
         imm_u32(v, start, &align);
+    if (p && ((align & MEMARG_INDEX) || type == TYPE_I64))
+        return fail(v, ERR_NOT_SUPPORTED, "atomics on a second memory, or one of 64 bits").p;
     if (align != natural)
         return fail(v, ERR_INVALID, "atomic alignment must be natural (2^%u, not 2^%u)", natural,
                     align)
@@ -255,12 +262,14 @@ static const u8 *imm_lanes(struct validator *v, const u8 *p, u32 n, u32 below)
     return end;
 }
 
-static const u8 *imm_simd(struct validator *v, const u8 *p, u32 imm)
+static const u8 *imm_simd(struct validator *v, const u8 *p, u32 imm, u8 *address)
 {
     u32 log = imm & 7;
     switch (imm & 0x30) {
-    case SIMD_MEM_0: return imm_memarg(v, p, log);
-    case SIMD_MEMLANE_0: p = imm_memarg(v, p, log); return p ? imm_lanes(v, p, 1, 16 >> log) : NULL;
+    case SIMD_MEM_0: return imm_memarg(v, p, log, address);
+    case SIMD_MEMLANE_0:
+        p = imm_memarg(v, p, log, address);
+        return p ? imm_lanes(v, p, 1, 16 >> log) : NULL;
     case SIMD_LANE_2 & 0x30: return imm_lanes(v, p, 1, 1 << log);
     }
     if (imm == SIMD_NONE)
@@ -278,6 +287,11 @@ struct cursor op_fd(struct validator *v, struct cursor c)
         return illegal(v, 0xfd, op);
     note_simd(v);
     const struct simd_row *row = &simd_rows[op];
-    c.p = imm_simd(v, c.p, row->imm);
-    return c.p ? at(c.p, apply(v, c.sp, row->params, row->results)) : failed;
+    char params[sizeof row->params];
+    u8 types[4] = {0};
+    memcpy(params, row->params, sizeof params);
+    c.p = imm_simd(v, c.p, row->imm, &types[0]);
+    if (types[0])
+        params[0] = 'A';
+    return c.p ? at(c.p, apply_types(v, c.sp, params, row->results, types)) : failed;
 }

@@ -158,10 +158,13 @@ u8 *pop_list(struct validator *v, u8 *sp, const u8 *types, u32 n)
     return sp - n;
 }
 
-// Takes `params`, one character each (i l f d v), and puts `results`.
-static u8 char_type(char c)
+static u8 char_type(char c, const u8 types[4])
 {
     switch (c) {
+    case 'A': return types[0];
+    case 'B': return types[1];
+    case 'N': return types[2];
+    case 'R': return types[3];
     case 'i': return TYPE_I32;
     case 'l': return TYPE_I64;
     case 'f': return TYPE_F32;
@@ -172,11 +175,17 @@ static u8 char_type(char c)
 
 u8 *apply(struct validator *v, u8 *sp, const char *params, const char *results)
 {
+    return apply_types(v, sp, params, results, NULL);
+}
+
+u8 *apply_types(struct validator *v, u8 *sp, const char *params, const char *results,
+                const u8 types[4])
+{
     size_t n = strlen(params);
     while (n-- > 0 && sp)
-        sp = pop(v, sp, char_type(params[n]));
+        sp = pop(v, sp, char_type(params[n], types));
     for (; *results && sp; results++)
-        sp = push(v, sp, char_type(*results));
+        sp = push(v, sp, char_type(*results, types));
     return sp;
 }
 
@@ -184,10 +193,12 @@ u8 *apply(struct validator *v, u8 *sp, const char *params, const char *results)
 
 struct leb imm_slow(struct validator *v, const u8 *p, u32 bits, bool sign)
 {
-    struct leb n = sign ? leb_check_s(p, v->end, bits) : leb_check_u(p, v->end, bits);
-    if (unlikely(!n.p))
-        fail(v, ERR_MALFORMED, "%s", leb_error_text(n.value));
-    return n;
+    const u8 *end = v->m->bytes + v->m->size; // what is wrong with it comes before where it ends
+    struct leb n = sign ? leb_check_s(p, end, bits) : leb_check_u(p, end, bits);
+    if (likely(n.p && n.p <= v->end))
+        return n;
+    fail(v, ERR_MALFORMED, "%s", leb_error_text(n.p ? LEB_END : n.value));
+    return (struct leb){0};
 }
 
 const u8 *imm_bytes(struct validator *v, const u8 *p, size_t n)
@@ -212,34 +223,39 @@ const u8 *imm_zero(struct validator *v, const u8 *p)
     return NULL;
 }
 
-static const u8 *need_memory(struct validator *v, const u8 *p)
+const u8 *imm_memory(struct validator *v, const u8 *p, u8 *type)
 {
-    if (likely(p && v->memory))
-        return p;
+    u32 memory;
+    p = imm_index(v, p, v->m->nmemories, "memory", &memory);
     if (p)
-        fail(v, ERR_INVALID, "unknown memory 0");
-    return NULL;
+        *type = limits_type(&v->m->memories[memory]);
+    return p;
 }
 
-const u8 *imm_memory(struct validator *v, const u8 *p)
+// Flags: log2 of the alignment, and whether the memory's index follows.
+const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural, u8 *type)
 {
-    return need_memory(v, imm_zero(v, p));
-}
-
-const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural)
-{
-    u32 align, offset;
-    p = imm_u32(v, p, &align);
-    if (p && align >= 32)
+    u32 flags, memory = 0;
+    p = imm_u32(v, p, &flags);
+    if (p && flags >= 2 * MEMARG_INDEX)
         return fail(v, ERR_MALFORMED, "malformed memop flags").p;
-    if (p)
-        p = imm_u32(v, p, &offset);
-    p = need_memory(v, p);
-    if (p && align > natural)
+    if (p && (flags & MEMARG_INDEX))
+        p = imm_u32(v, p, &memory);
+    struct leb offset = p ? imm_slow(v, p, 64, false) : (struct leb){0};
+    if (!offset.p)
+        return NULL;
+    if (memory >= v->m->nmemories)
+        return unknown(v, "memory", memory);
+    *type = limits_type(&v->m->memories[memory]);
+    u32 align = flags & (MEMARG_INDEX - 1);
+    if (align > natural)
         return fail(v, ERR_INVALID, "alignment must not be larger than natural (2^%u > 2^%u)",
                     align, natural)
             .p;
-    return p;
+    if (*type == TYPE_I32 && offset.value > UINT32_MAX)
+        return fail(v, ERR_INVALID, "offset out of range").p;
+    v->far |= offset.p - p > 5;
+    return offset.p;
 }
 
 const u8 *imm_reftype(struct validator *v, const u8 *p, u8 *type)
@@ -250,11 +266,13 @@ const u8 *imm_reftype(struct validator *v, const u8 *p, u8 *type)
     return is_reftype(*p) ? p + 1 : fail(v, ERR_MALFORMED, "malformed reference type").p;
 }
 
-const u8 *imm_table(struct validator *v, const u8 *p, u8 *elem)
+const u8 *imm_table(struct validator *v, const u8 *p, u8 *elem, u8 *type)
 {
     u32 table;
     p = imm_index(v, p, v->m->ntables, "table", &table);
-    if (p)
+    if (p) {
         *elem = v->m->tables[table].elem;
+        *type = limits_type(&v->m->tables[table].limits);
+    }
     return p;
 }

@@ -84,8 +84,8 @@ struct validator {
     u32 nlocals;
     const struct module *counted; // whose locals are in total_locals
     u64 total_locals;
-    bool memory;
-    bool calls, simd;
+    bool memory; // there is a memory 0, and its addresses are i32
+    bool calls, simd, far;
     const u8 *called; // the latest call, or the start
     u32 quiet;        // as in struct body, up to there
     VEC(u8) locals;
@@ -140,8 +140,11 @@ u8 *pop_list(struct validator *v, u8 *sp, const u8 *types, u32 n);
 // *type is 0 when unreachable code leaves it open.
 u8 *pop_any(struct validator *v, u8 *sp, u8 *type);
 u8 *pop_slow(struct validator *v, u8 *sp, u8 type);
-// Takes `params`, one character each (i l f d v), and puts `results`.
+// Takes `params`, one character each (i l f d v; A B N R: the first to fourth of `types`), and puts
+// `results`.
 u8 *apply(struct validator *v, u8 *sp, const char *params, const char *results);
+u8 *apply_types(struct validator *v, u8 *sp, const char *params, const char *results,
+                const u8 types[4]);
 
 // raise() for one value, where no more memory is needed.
 static inline bool raise_one(struct validator *v, u8 *sp)
@@ -190,11 +193,13 @@ static inline u8 *pop_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
 struct leb imm_slow(struct validator *v, const u8 *p, u32 bits, bool sign);
 const u8 *imm_bytes(struct validator *v, const u8 *p, size_t n);
 __attribute__((cold)) const u8 *unknown(struct validator *v, const char *what, u32 x);
-const u8 *imm_zero(struct validator *v, const u8 *p);   // a zero byte
-const u8 *imm_memory(struct validator *v, const u8 *p); // the zero byte, and that there is one
-const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural);
+const u8 *imm_zero(struct validator *v, const u8 *p); // a zero byte
+// *type: of the memory's addresses.
+const u8 *imm_memory(struct validator *v, const u8 *p, u8 *type);
+const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural, u8 *type);
 const u8 *imm_reftype(struct validator *v, const u8 *p, u8 *type);
-const u8 *imm_table(struct validator *v, const u8 *p, u8 *elem);
+// *type: of the table's indices.
+const u8 *imm_table(struct validator *v, const u8 *p, u8 *elem, u8 *type);
 
 static inline const u8 *imm_u32(struct validator *v, const u8 *p, u32 *x)
 {
@@ -267,8 +272,8 @@ struct cursor op_br(struct validator *v, struct cursor c);
 struct cursor op_br_if(struct validator *v, struct cursor c);
 struct cursor op_br_table(struct validator *v, struct cursor c);
 struct cursor op_return(struct validator *v, struct cursor c);
-struct cursor op_call(struct validator *v, struct cursor c);
-struct cursor op_call_indirect(struct validator *v, struct cursor c);
+struct cursor op_call(struct validator *v, struct cursor c, bool tail);
+struct cursor op_call_indirect(struct validator *v, struct cursor c, bool tail);
 
 // validate_catch.c --------------------------------------------------------------------------------
 
@@ -290,15 +295,16 @@ struct cursor op_global(struct validator *v, struct cursor c, bool set);
 struct cursor op_ref_null(struct validator *v, struct cursor c);
 struct cursor op_ref_is_null(struct validator *v, struct cursor c);
 struct cursor op_ref_func(struct validator *v, struct cursor c);
-// Instructions on one table: parameters and results as in apply(), with R for the table's element
-// type.
+// Instructions on one table: parameters and results as in apply_types(), with A for the type of its
+// indices and R for that of its elements.
 struct cursor op_table(struct validator *v, struct cursor c, const char *params,
                        const char *results);
 struct cursor op_table_copy(struct validator *v, struct cursor c);
 struct cursor op_table_init(struct validator *v, struct cursor c);
 struct cursor op_elem_drop(struct validator *v, struct cursor c);
-// Instructions on the memory, with so many zero bytes.
-struct cursor op_memory(struct validator *v, struct cursor c, u32 zeros, const char *params,
+// Instructions on n memories, 1 or 2: A and B are the types of their addresses, and N the narrower
+// one.
+struct cursor op_memory(struct validator *v, struct cursor c, u32 n, const char *params,
                         const char *results);
 struct cursor op_memory_init(struct validator *v, struct cursor c);
 struct cursor op_data_drop(struct validator *v, struct cursor c);

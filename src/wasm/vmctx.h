@@ -9,6 +9,7 @@
 //   imported_globals  union vm_global * [imported globals]
 //   tables            struct vm_table * [tables, imported ones too]
 //   tags              struct vm_tag * [tags, imported ones too]
+//   memories          struct vm_far [memories], if there are several
 //   globals           union vm_global [own globals], of 16 bytes: one instruction reaches them
 //   refs              struct vm_func [functions whose reference can be taken: exported, in element
 //                     segments, ref.func]
@@ -106,6 +107,14 @@ struct vm_memory {
     u8 *base;  // of a reservation that covers every 32-bit index; see VM_MEMORY_GUARD
     u64 bytes; // accessible now
     u64 max;   // bytes
+};
+
+// A memory of several. The base never changes.
+struct vm_far {
+    u8 *base;
+    struct vm_memory *memory;
+    u64 max; // declared, in pages
+    u64 own; // the instance has made it
 };
 
 // From base on, 4 GiB plus this much are reserved; what is not accessible faults. Compiled code may
@@ -215,6 +224,16 @@ static inline const struct vm_tag *vm_tag(const struct vmctx *vm, u32 tag)
     return ((const struct vm_tag **)((u8 *)vm + vm->module->layout.tags))[tag];
 }
 
+static inline struct vm_far *vm_far(const struct vmctx *vm, u32 memory)
+{
+    return (struct vm_far *)((u8 *)vm + vm->module->layout.memories) + memory;
+}
+
+static inline struct vm_memory *vm_memory(const struct vmctx *vm, u32 memory)
+{
+    return vm->module->nmemories > 1 ? vm_far(vm, memory)->memory : vm->mem;
+}
+
 // The canonical vm_func of a function whose reference can be taken (module_func.ref != 0, or
 // imported).
 static inline const struct vm_func *vm_funcref(const struct vmctx *vm, u32 func)
@@ -227,3 +246,4 @@ static inline const struct vm_func *vm_funcref(const struct vmctx *vm, u32 func)
 
 _Static_assert(sizeof(struct vm_func) == 32, "compiled code scales table indices by shifting");
 _Static_assert(sizeof(union vm_global) == 16, "global slots");
+_Static_assert(sizeof(struct vm_far) == 32, "memories of several");

@@ -163,6 +163,22 @@ endfunc leave_guest
 // instance in r14 and its memory in r15, and its arguments on the stack where the caller has put them: so the return
 // address leaves the stack for thread->link while the call runs. Neither r10, r11 nor rax carries an argument, and on
 // the way back only rax and xmm0 carry results.
+func arch_stub_tail
+    mov VM_FUNC_REF(%r11), %r11
+    cmpl $-1, VM_FUNC_INDEX(%r11)
+    je 2f
+    cmp VM_FUNC_VM(%r11), %r14
+    je 2f
+    lea arch_stub_return(%rip), %rax
+    cmp %rax, (%rsp)
+    jne arch_stub_link
+    mov VMCTX_THREAD(%r14), %r10
+    mov VM_FUNC_VM(%r11), %r14
+    mov %r10, VMCTX_THREAD(%r14)
+    mov VMCTX_MEM_BASE(%r14), %r15
+2:  jmp *VM_FUNC_CODE(%r11)
+endfunc arch_stub_tail
+
 func arch_stub_import
     mov VM_FUNC_REF(%r11), %r11
     .size arch_stub_import, . - arch_stub_import
@@ -468,7 +484,12 @@ func arch_stub_trap
 endfunc arch_stub_trap
 
 // The first call of a function, with everything as at a call. Which one, the vm_func in r11 says; or r11 is nothing, and the
-// place where it returns to does.
+// place where it returns to does; or, for a jump, r11 is the function's place in the table.
+func arch_stub_first_tail
+    or $1, %r11
+    jmp arch_stub_first_of
+endfunc arch_stub_first_tail
+
 func arch_stub_first
     xor %r11d, %r11d
     .size arch_stub_first, . - arch_stub_first
