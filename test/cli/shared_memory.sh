@@ -30,7 +30,7 @@ exits 0
 bytes endless.wasm 00 61 73 6d 01 00 00 00 05 03 01 02 01
 run validate endless.wasm
 exits 1
-says 'a shared memory needs a maximum'
+says 'shared needs a maximum'
 
 wat_threads() {
     cat >"$1.wat"
