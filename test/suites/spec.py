@@ -19,8 +19,8 @@ BUILT = base.ROOT / "build/spec/own"
 
 LATER = {
     "function references":
-        "br_if br_on_non_null br_on_null br_table bulk-memory/table-sub call_ref elem exceptions/tag exceptions/try_table func global "
-        "instance linking local_init local_tee ref ref_as_non_null ref_is_null ref_null return_call_ref select table type-canon "
+        "br_if br_on_non_null br_on_null br_table bulk-memory/table-sub call_ref elem exceptions/tag exceptions/try_table "
+        "func global instance linking local_init local_tee ref ref_as_non_null ref_is_null ref_null return_call_ref select table type-canon "
         "type-equivalence type-rec unreached-invalid unreached-valid",
     "GC":
         "gc/array gc/array_copy gc/array_fill gc/array_init_data gc/array_init_elem gc/array_new_data "
