@@ -656,6 +656,39 @@ static enum fs_error get_attributes(struct ninep *m, u32 fid, struct vfs_stat *o
     return E_SUCCESS;
 }
 
+// How many bytes of an open file there are, by reading: at most two requests for each bit of that.
+static enum fs_error find_end(struct ninep *m, u32 fid, u64 *size)
+{
+    u64 there = 0, end = 1; // bytes that are; what is asked for is whether all before `end` are
+    enum fs_error e = E_SUCCESS;
+    for (bool more = true, found; !e && (more || end - there > 1);) {
+        u64 at = more ? end : there + (end - there) / 2;
+        u32 got = 0;
+        e = rpc(m, T_READ, "dqd", fid, at - 1, 1);
+        if (!e && !take(&m->in, "d", &got))
+            e = E_IO;
+        found = got;
+        more &= found && at < 1ull << 62;
+        there = found ? at : there;
+        end = more ? 2 * at : found ? end : at;
+    }
+    *size = there;
+    return e;
+}
+
+// Of a file that is open. A server may know it by its path (QEMU's does), and then it has no
+// attributes any more once it is removed: but that it has no name, and that its data are there.
+static enum fs_error file_attributes(const struct ninep_file *n, struct vfs_stat *out)
+{
+    enum fs_error e = get_attributes(n->m, n->fid, out);
+    if (e != E_NOENT)
+        return e;
+    *out = (struct vfs_stat){.dev = n->m->dev, .ino = n->ino, .type = n->f.type};
+    if (n->f.type == VFS_DIRECTORY)
+        return E_SUCCESS;
+    return find_end(n->m, n->fid, &out->size) ? e : E_SUCCESS;
+}
+
 static enum fs_error set_attributes(struct ninep *m, u32 fid, u32 which, u64 size,
                                     const struct vfs_times *t)
 {
@@ -677,7 +710,7 @@ static enum fs_error set_times(struct ninep *m, u32 fid, const struct vfs_times 
 static enum fs_error ninep_stat(struct vfs_file *f, struct vfs_stat *out)
 {
     enum fs_error e = enter(f);
-    return e ? e : leave(f, get_attributes(ninep_file(f)->m, ninep_file(f)->fid, out));
+    return e ? e : leave(f, file_attributes(ninep_file(f), out));
 }
 
 static enum fs_error ninep_set_size(struct vfs_file *f, u64 size)
@@ -722,7 +755,7 @@ static enum fs_error ninep_allocate(struct vfs_file *f, u64 offset, u64 length)
     enum fs_error e = enter(f);
     if (e)
         return e;
-    e = get_attributes(n->m, n->fid, &st);
+    e = file_attributes(n, &st);
     if (!e && end > st.size)
         e = set_attributes(n->m, n->fid, SET_SIZE, end, NULL);
     return leave(f, e);
@@ -768,7 +801,7 @@ static enum fs_error move(struct vfs_file *f, const struct vfs_iov *v, u32 n, u6
         return e;
     for (u32 i = 0; i < n; i++)
         size += v[i].n;
-    if (write && f->flags & VFS_APPEND && !(e = get_attributes(file->m, file->fid, &st)))
+    if (write && f->flags & VFS_APPEND && !(e = file_attributes(file, &st)))
         offset = st.size;
     else if (here)
         offset = file->position;
@@ -812,7 +845,7 @@ static enum fs_error ninep_seek(struct vfs_file *f, s64 offset, enum vfs_whence 
     if (e)
         return e;
     if (whence == VFS_SEEK_END)
-        e = get_attributes(n->m, n->fid, &st);
+        e = file_attributes(n, &st);
     else if (whence == VFS_SEEK_CUR)
         st.size = n->position;
     if (!e && __builtin_add_overflow((s64)st.size, offset, &to))
