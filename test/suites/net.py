@@ -37,8 +37,8 @@ class Server:
     """A nebulet that listens: .addresses, as it says them; .finish waits for its end."""
 
     def __init__(self, command, listeners=1, **how):
-        self.err = tempfile.TemporaryFile()
-        self.out = tempfile.TemporaryFile()
+        self.err = tempfile.TemporaryFile(buffering=0)
+        self.out = tempfile.TemporaryFile(buffering=0)
         self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=self.out,
                                         stderr=subprocess.PIPE, **how)
         self.addresses, self.early = [], b""
@@ -73,8 +73,8 @@ class Server:
 
     @staticmethod
     def written(file):
-        file.seek(0)
-        return file.read()
+        """Also while it is being written."""
+        return os.pread(file.fileno(), 1 << 24, 0)
 
 
 @contextlib.contextmanager

@@ -36,8 +36,20 @@ def build(name, compiler=guest.CLANG):
 
 
 def serve(bench, engine, *options, listeners=1):
-    return net.serving([bench.program, "serve", "--engine", engine, "--listen", "127.0.0.1:0", *options],
+    """Its limits of time are far beyond what anything takes, for the machine may be busy; the last one counts."""
+    patient = ["--max-time", "900", "--max-cpu", "300", "--idle", "900"]
+    return net.serving([bench.program, "serve", "--engine", engine, "--listen", "127.0.0.1:0", *patient, *options],
                        listeners)
+
+
+def again(attempt):
+    """For where a server has a right to be impatient: once more, when we were too slow for it."""
+    for _ in range(50):
+        try:
+            return attempt()
+        except (base.Failed, OSError):
+            pass
+    return attempt()
 
 
 def handler(bench, engine, *options, **how):
@@ -251,7 +263,7 @@ def continues(bench, engine):
 
 def long_answers(bench, engine):
     with handler(bench, engine) as server, Client(server) as client:
-        for size in 16000, 17000, 100000, 5000000:
+        for size in 16000, 17000, 100000, 1000000:
             answer = client.get(f"/long?{size}")
             expect(f"{size} bytes", (len(answer.body), set(answer.body)), (size, {ord("l")}))
         client.send(b"GET /long?100000 HTTP/1.0\r\n\r\n")
@@ -264,7 +276,7 @@ def faults(bench, engine):
     wanted = {"/trap": 500, "/exit": 200, "/nothing": 500, "/nonsense": 500, "/injects": 500, "/memory": 500,
               "/endless-head": 500, "/half": 500, "/loop": 504, "/missing": 404, "/moved": 302, "/status?204": 204,
               "/stack": 500}
-    with handler(bench, engine, "--max-cpu", "2", "--max-memory", "16M") as server, Client(server) as other:
+    with handler(bench, engine, "--max-cpu", "5", "--max-memory", "16M") as server, Client(server) as other:
         for path, status in wanted.items():
             with Client(server) as client:
                 expect(path, client.get(path).status, status)
@@ -349,22 +361,27 @@ def slow(bench, engine):
 
 
 def timeouts(bench, engine):
-    with handler(bench, engine, "--idle", "0.3") as server:
+    def one(server, what, sent, status):
         with Client(server) as client:
-            expect("who says nothing", client.file.read(), b"")
-        with Client(server) as client:
-            client.send(b"GET / HTTP/1.1\r\n")
-            expect("half a head", client.answer().status, 408)
-        with Client(server) as client:
-            client.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nhalf")
-            expect("half a body", client.answer().status, 408)
+            client.send(sent)
+            expect(what, client.answer().status, status)
+
+    def takes_nothing(server):
         with Client(server) as client:
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.send(b"GET /endless HTTP/1.1\r\nHost: test\r\n\r\n")
+            expect("it begins", client.file.readline(), b"HTTP/1.1 200 OK\r\n")
             while b"the client is gone" not in server.written(server.err):
                 threading.Event().wait(0.1)
+
+    with handler(bench, engine, "--idle", "0.5") as server:
         with Client(server) as client:
-            expect("another", client.get("/plain").body, b"plain\n")
+            expect("who says nothing", client.file.read(), b"")
+        again(lambda: one(server, "half a head", b"GET / HTTP/1.1\r\n", 408))
+        again(lambda: one(server, "half a body",
+                          b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nhalf", 408))
+        again(lambda: takes_nothing(server))
+        again(lambda: one(server, "another", b"GET /plain HTTP/1.1\r\nHost: test\r\n\r\n", 200))
 
 
 def ends(bench, engine):
@@ -468,8 +485,10 @@ def with_dir(bench, engine):
 
 def resident(bench, engine):
     """One process for all requests, by messages: it keeps count; one that dies is started again."""
-    with serve(bench, engine, "--env", "SECRET=s", "--max-time", "1", "--stream", f"/={build('resident', SIP)}") \
-            as server:
+    with serve(bench, engine, "--max-time", "0.5", "--stream", build("resident", SIP)) as server:
+        with Client(server) as client:
+            expect("no answer", client.get("/keeps").status, 504)
+    with serve(bench, engine, "--env", "SECRET=s", "--stream", f"/={build('resident', SIP)}") as server:
         with Client(server) as client:
             for i in range(1, 4):
                 expect("its count", client.get("/a").body, b"%d /a s\n" % i)
@@ -480,8 +499,7 @@ def resident(bench, engine):
                 expect("a body", client.answer().body == b"x" * size, True)
                 sender.join()
             expect("nothing", client.get("/nothing").status, 500)
-            expect("no answer", client.get("/keeps").status, 504)
-            expect("its count", client.get("/b").body, b"9 /b s\n")
+            expect("its count", client.get("/b").body, b"8 /b s\n")
         for path in "/trap", "/half":
             with Client(server) as client, Client(server) as other:
                 expect(path, client.get(path).status, 500)
