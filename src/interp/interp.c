@@ -45,11 +45,11 @@ static status keep_tries(struct program *p, const struct module *m, const struct
 }
 
 const struct handler_note *interp_handler(const struct frame *frame, const struct vm_tag *tag,
-                                          u32 *height)
+                                          u32 *height, u32 *steps)
 {
     enum { AT_ONCE = 1 << 14 };
     const struct program *p = vm_program(frame->vm);
-    u32 pc = (u32)(frame->call - frame->vm->module->bytes), steps = 0;
+    u32 pc = (u32)(frame->call - frame->vm->module->bytes);
     u32 low = 0, high = p->tries.count; // the last one that begins before it
     while (low < high) {
         u32 middle = low + (high - low) / 2;
@@ -59,7 +59,7 @@ const struct handler_note *interp_handler(const struct frame *frame, const struc
             high = middle;
     }
     for (; low && p->tries.at[low - 1].end <= pc; low = p->tries.at[low - 1].around)
-        if (++steps % AT_ONCE == 0)
+        if (++*steps % AT_ONCE == 0)
             look_up();
     for (; low; low = p->tries.at[low - 1].outer) {
         const struct try_note *t = &p->tries.at[low - 1];
@@ -68,10 +68,10 @@ const struct handler_note *interp_handler(const struct frame *frame, const struc
             const struct handler_note *h = &p->handlers.at[i - 1];
             if (h->tag == HANDLER_ALL || vm_tag(frame->vm, h->tag) == tag)
                 return h;
-            if (++steps % AT_ONCE == 0)
+            if (++*steps % AT_ONCE == 0)
                 look_up();
         }
-        if (++steps % AT_ONCE == 0)
+        if (++*steps % AT_ONCE == 0)
             look_up();
     }
     return NULL;

@@ -65,9 +65,9 @@ static inline struct program *vm_program(const struct vmctx *vm)
 }
 
 // Who catches an exception that comes out of the instruction at frame->call; NULL: nobody there.
-// *height: cells of operands below it.
+// *height: cells of operands below it; *steps counts over all frames of a search, which looks up.
 const struct handler_note *interp_handler(const struct frame *frame, const struct vm_tag *tag,
-                                          u32 *height);
+                                          u32 *height, u32 *steps);
 
 // Sees to it that the thread's cells are there, up to `end` and from `frames` on; may end the call.
 void interp_room(struct vmctx *vm, u64 *end, struct frame *frames);

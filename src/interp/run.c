@@ -544,8 +544,8 @@ static HANDLER_CC status unwind(STATE)
     const struct vm_exception *e = thread->exception;
     const struct handler_note *h = NULL;
     struct frame *to = frame;
-    u32 height = 0;
-    for (u32 n = 1; to->code && !(h = interp_handler(to, e->tag, &height)); to++, n++) {
+    u32 height = 0, steps = 0;
+    for (u32 n = 1; to->code && !(h = interp_handler(to, e->tag, &height, &steps)); to++, n++) {
         enum trap trap = n % AT_ONCE == 0 && unlikely(INTERRUPT) ? rt_interrupted(frame->vm) : 0;
         if (unlikely(trap))
             TRAP_CALL(trap);
