@@ -10,7 +10,9 @@
 #include "plat/pc/x86.h"
 
 enum { FW_SELECTOR = 0x510, FW_DATA = 0x511, FW_SIGNATURE = 0, FW_CPUS = 5 };
-enum { GUARD = 65536, WAIT_NS = 200000000 };
+enum { GUARD = 65536 };
+#define WAIT_NS                                                                                    \
+    3000000000ull // the host of a machine may be busy, and one that does not come is rare
 
 extern const u8 trampoline[], trampoline_end[];
 extern u64 ap_stack, ap_cpu;
