@@ -18,6 +18,8 @@
 #include "target/x64/abi.h"
 #include "wasm/runtime.h"
 
+enum { LONG_TO_FIND = 1 << 20 }; // code of a function, which is found by its pages
+
 struct unwinding {
     struct vmctx *vm; // whose code pc is in
     const u8 *pc;     // a return address
@@ -133,6 +135,8 @@ static bool find(struct unwinding *u, const struct vm_exception *e, struct arch_
         if (caught(u, c, f, e, landing))
             return true;
         take_step(u);
+        if (f->end - f->start > LONG_TO_FIND)
+            u->ended |= look_up() != 0;
         if (u->ended || !to_caller(u, c, f, module_func_type(m, m->nimported_funcs + own)))
             return false;
     }
