@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: MIT
-// The same with try_table.
+// The same in the form of WebAssembly 3.0, with try_table.
 #include "setjmp.c"
