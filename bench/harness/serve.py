@@ -167,11 +167,14 @@ def main(options):
             for name, server in found.items():
                 build.say(name)
                 try:
-                    results.setdefault(name, []).append(measure(server, seconds))
+                    cost = measure(server, seconds)
+                    results.setdefault(name, []).append(cost)
                 except proc.Failed as why:
                     failed.append(f"serve: {name}: {why}")
     costs = {name: statistics.median(cost for cost, _ in r) for name, r in results.items()}
     base = costs.get("nginx, a file")
+    if not costs:
+        return {}, failed
     rows = [[name, table.number(cost), table.number(cost / base) if base else "-",
              table.number(statistics.median(rate for _, rate in results[name]), 0)]
             for name, cost in costs.items()]
