@@ -19,17 +19,13 @@ BUILT = base.ROOT / "build/spec/own"
 
 LATER = {
     "function references":
-        "br_if br_on_non_null br_on_null br_table bulk-memory/table-sub call_ref elem exceptions/tag func global instance "
-        "linking local_init local_tee ref ref_as_non_null ref_is_null ref_null return_call_ref select table type-canon "
+        "br_if br_on_non_null br_on_null br_table bulk-memory/table-sub call_ref elem exceptions/tag exceptions/try_table "
+        "func global instance linking local_init local_tee ref ref_as_non_null ref_is_null ref_null return_call_ref select table type-canon "
         "type-equivalence type-rec unreached-invalid unreached-valid",
     "GC":
         "gc/array gc/array_copy gc/array_fill gc/array_init_data gc/array_init_elem gc/array_new_data "
         "gc/array_new_elem gc/binary-gc gc/br_on_cast gc/br_on_cast_fail gc/extern gc/i31 gc/ref_cast "
         "gc/ref_eq gc/ref_test gc/struct gc/type-subtyping",
-    "relaxed SIMD":
-        "relaxed-simd/i16x8_relaxed_q15mulr_s relaxed-simd/i32x4_relaxed_trunc "
-        "relaxed-simd/i8x16_relaxed_swizzle relaxed-simd/relaxed_dot_product relaxed-simd/relaxed_laneselect "
-        "relaxed-simd/relaxed_madd_nmadd relaxed-simd/relaxed_min_max",
 }
 
 # Lines of 2.0's scripts that 3.0 says otherwise of: a constant expression may use globals that are not imported.
