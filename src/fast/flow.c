@@ -476,7 +476,7 @@ void flow_skip(struct fast *f)
             return;
         }
         if (op >= 0xfc)
-            op = op << 8 | leb_u32(&f->pc);
+            op = op_prefixed(op, leb_u32(&f->pc));
         bool tries = op == OP_try || op == OP_try_table;
         if (op == OP_block || op == OP_loop || op == OP_if || tries)
             nesting++;

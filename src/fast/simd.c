@@ -1020,6 +1020,43 @@ static void convert_wide_u(struct fast *f)
     end(f, dst);
 }
 
+// --- Relaxed ones that are no others' (simd_strict)
+static void multiply_add(struct fast *f, u32 mul, u32 add, bool swapped)
+{
+    u32 c = pop_reg(f), b = pop_reg(f), a = pop_reg(f);
+    v3(f, mul, SCRATCH_XMM, a, b);
+    u32 dst = begin(f, c);
+    if (swapped)
+        v3(f, add, dst, c, SCRATCH_XMM);
+    else
+        v3(f, add, dst, SCRATCH_XMM, c);
+    end(f, dst);
+}
+
+// By halves: products of bytes as words, sums of two as double words, which are packed.
+static void dot(struct fast *f, bool sum)
+{
+    u32 c = sum ? pop_reg(f) : NO_REG, b = pop_reg(f), a = pop_reg(f);
+    u32 low = temporary(f), high = temporary(f);
+    v2(f, I_PMOVSXBW, low, a);
+    v2(f, I_PMOVSXBW, SCRATCH_XMM, b);
+    v3(f, I_PMADDWD, low, low, SCRATCH_XMM);
+    v2_imm(f, I_PSHUFD, high, a, 0xee);
+    v2(f, I_PMOVSXBW, high, high);
+    v2_imm(f, I_PSHUFD, SCRATCH_XMM, b, 0xee);
+    v2(f, I_PMOVSXBW, SCRATCH_XMM, SCRATCH_XMM);
+    v3(f, I_PMADDWD, high, high, SCRATCH_XMM);
+    u32 dst = begin(f, sum ? NO_REG : low);
+    if (sum) {
+        v3(f, I_PACKSSDW, low, low, high);
+        v3_const(f, I_PMADDWD, low, low, TWICE(ONE_WORDS));
+        v3(f, I_PADDD, dst, low, c);
+    } else {
+        v3(f, I_PACKSSDW, dst, low, high);
+    }
+    end(f, dst);
+}
+
 // --- All of them
 static void other(struct fast *f, u32 op)
 {
@@ -1116,16 +1153,22 @@ static void other(struct fast *f, u32 op)
     case OP_i32x4_trunc_sat_f64x2_u_zero: truncate_wide_u(f); break;
     case OP_f32x4_convert_i32x4_u: convert_u(f); break;
     case OP_f64x2_convert_low_i32x4_u: convert_wide_u(f); break;
+    case OP_f32x4_relaxed_madd: multiply_add(f, I_MULPS, I_ADDPS, false); break;
+    case OP_f32x4_relaxed_nmadd: multiply_add(f, I_MULPS, I_SUBPS, true); break;
+    case OP_f64x2_relaxed_madd: multiply_add(f, I_MULPD, I_ADDPD, false); break;
+    case OP_f64x2_relaxed_nmadd: multiply_add(f, I_MULPD, I_SUBPD, true); break;
+    case OP_i16x8_relaxed_dot_i8x16_i7x16_s: dot(f, false); break;
+    case OP_i32x4_relaxed_dot_i8x16_i7x16_add_s: dot(f, true); break;
     default: break;
     }
 }
 
 void simd(struct fast *f)
 {
-    u32 n = leb_u32(&f->pc);
-    const struct row *row = &rows[n];
-    if (!row->insn) {
-        other(f, OP_v128_load + n);
+    u32 n = simd_strict(leb_u32(&f->pc));
+    const struct row *row = &rows[n & 0xff];
+    if (n >= SIMD_RELAXED || !row->insn) {
+        other(f, op_prefixed(0xfd, n));
         return;
     }
     switch ((enum kind)row->kind) {

@@ -75,7 +75,7 @@ static void skip_lebs(const u8 **pc, u32 n)
 
 void ops_skip(const u8 **pc, u32 op)
 {
-    if (op >> 8 == 0xfd) {
+    if (op >> 8 == 0xfd || op >> 12 == 0xfd) {
         *pc = simd_skip(*pc, op);
         return;
     }

@@ -45,9 +45,9 @@ static u8 *place(const struct vmctx *vm, struct memarg m, u64 address, u64 size)
 struct interp_step interp_simd(const struct vmctx *vm, const u8 *pc, u64 *sp)
 {
     u32 op = leb_u32(&pc), imm;
-    const struct simd_row *row = &simd_rows[op & 0xff];
+    const struct simd_row *row = &simd_rows[op];
     imm = row->imm;
-    op = OP_v128_load + (op & 0xff);
+    op = op_prefixed(0xfd, simd_strict(op));
     union v128 v[3] = {0}, result;
     sp -= strlen(row->params);
     for (u32 i = 0; row->params[i]; i++)

@@ -118,7 +118,6 @@ static const struct {
     {"illegal opcode", 0x14, 0x15, "typed function references"},
     {"illegal opcode", 0xd3, 0xd6, "typed function references or garbage collection"},
     {"illegal opcode", 0xfb, 0xfb, "garbage collection"},
-    {"illegal opcode", 0xfd, 0xfd, "relaxed SIMD"},
 };
 
 static void hint_later(const struct file *f, const struct error *e)

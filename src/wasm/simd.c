@@ -7,13 +7,21 @@
 
 const u8 *simd_skip(const u8 *p, u32 op)
 {
-    u32 imm = simd_rows[op & 0xff].imm;
+    u32 imm = simd_rows[SIMD_INDEX(op)].imm;
     switch (imm & SIMD_CLASS) {
     case SIMD_MEM_0:
     case SIMD_MEMLANE_0: leb_memarg(&p); return p + ((imm & SIMD_CLASS) == SIMD_MEMLANE_0);
     case SIMD_LANE_2 &SIMD_CLASS: return p + 1;
     default: return p + (imm == SIMD_NONE ? 0 : 16);
     }
+}
+
+u32 simd_strict(u32 n)
+{
+    static const u8 strict[SIMD_ROWS - SIMD_RELAXED] = {0x0e, 0xf8, 0xf9, 0xfc, 0xfd, 0x00, 0x00,
+                                                        0x00, 0x00, 0x52, 0x52, 0x52, 0x52, 0xe8,
+                                                        0xe9, 0xf4, 0xf5, 0x82, 0x00, 0x00};
+    return n >= SIMD_RELAXED && strict[n - SIMD_RELAXED] ? strict[n - SIMD_RELAXED] : n;
 }
 
 static u8 to_s8(s32 x)
@@ -158,6 +166,12 @@ static u8 byte_of_two(const union v128 *a, const union v128 *b, u32 lane)
 #define SAME(id, other)                                                                            \
     case OP_##id: simd_compute(OP_##other, out, v); return;
 
+// Of two neighbours.
+static s32 pair(const union v128 *a, const union v128 *b, u32 i)
+{
+    return (s16)to_s16(a->sb[2 * i] * b->sb[2 * i] + a->sb[2 * i + 1] * b->sb[2 * i + 1]);
+}
+
 void simd_compute(u32 op, union v128 *out, const union v128 v[3])
 {
     const union v128 a = v[0], b = v[1], c = v[2];
@@ -238,6 +252,13 @@ void simd_compute(u32 op, union v128 *out, const union v128 v[3])
         LANES(i64x2_mul, d, 2, a.d[i] * b.d[i])
         LANES(i32x4_dot_i16x8_s, w, 4,
               (u32)(a.sh[2 * i] * b.sh[2 * i]) + (u32)(a.sh[2 * i + 1] * b.sh[2 * i + 1]))
+        LANES(i16x8_relaxed_dot_i8x16_i7x16_s, h, 8, (u16)pair(&a, &b, i))
+        LANES(i32x4_relaxed_dot_i8x16_i7x16_add_s, w, 4,
+              (u32)(pair(&a, &b, 2 * i) + pair(&a, &b, 2 * i + 1)) + c.w[i])
+        LANES(f32x4_relaxed_madd, f, 4, f32_add(f32_mul(a.f[i], b.f[i]), c.f[i]))
+        LANES(f32x4_relaxed_nmadd, f, 4, f32_sub(c.f[i], f32_mul(a.f[i], b.f[i])))
+        LANES(f64x2_relaxed_madd, e, 2, f64_add(f64_mul(a.e[i], b.e[i]), c.e[i]))
+        LANES(f64x2_relaxed_nmadd, e, 2, f64_sub(c.e[i], f64_mul(a.e[i], b.e[i])))
         FLOATING(f32x4, 4, f32, f, u32, w)
         FLOATING(f64x2, 2, f64, e, u64, d)
         LANES(i32x4_trunc_sat_f32x4_s, w, 4, (u32)f32_to_s32_sat(a.f[i]))

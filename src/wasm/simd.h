@@ -31,7 +31,15 @@ struct simd_row {
     u8 imm;
     char params[4], results[2]; // "i" is an i32, "l" an i64, "f" an f32, "d" an f64, "v" a v128
 };
-extern const struct simd_row simd_rows[256];
+enum { SIMD_RELAXED = 0x100, SIMD_ROWS = SIMD_RELAXED + 20 };
+#define SIMD_INDEX(op) ((op) > UINT16_MAX ? (op) & 0xfff : (op) & 0xff)
+extern const struct simd_row simd_rows[SIMD_ROWS];
+
+// The number of the instruction that does what number n does. Relaxed ones have one answer here,
+// that of another instruction where there is one. Of the others: madd is a product and a sum, each
+// rounded, a * b + c and c - a * b; NaNs are those of these operations (num.h). Sums of the dot
+// products saturate to 16 bits.
+u32 simd_strict(u32 n);
 
 union v128 {
     u64 d[2];

@@ -28,7 +28,7 @@ const char *trap_text(enum trap trap)
 
 bool op_known(u32 op)
 {
-    static const u16 numbers[] = {
+    static const u32 numbers[] = {
 #define EACH(code, ...) code,
 #define EACH_ATOMIC EACH
 #define EACH_SIMD EACH

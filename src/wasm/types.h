@@ -41,6 +41,12 @@ bool op_known(u32 op);
 // In the flags of an access: the memory's index follows, which is 0 otherwise.
 #define MEMARG_INDEX 0x40u
 
+// The number in ops.def of an instruction with a prefix.
+static inline u32 op_prefixed(u32 prefix, u32 number)
+{
+    return prefix << (number < 0x100 ? 8 : 12) | number;
+}
+
 // Limits, those of the JavaScript API's implementation-defined ones, so that what runs in browsers
 // runs here.
 enum limit {

@@ -4,8 +4,8 @@
 #include "wasm/simd.h"
 #include "wasm/validator.h"
 
-const struct simd_row simd_rows[256] = {
-#define V(code, id, text, imm, params, results) [(code) & 0xff] = {SIMD_##imm, params, results},
+const struct simd_row simd_rows[SIMD_ROWS] = {
+#define V(code, id, text, imm, params, results) [SIMD_INDEX(code)] = {SIMD_##imm, params, results},
 #include "wasm/ops.def"
 };
 
@@ -283,7 +283,7 @@ struct cursor op_fd(struct validator *v, struct cursor c)
     c.p = imm_u32(v, c.p, &op);
     if (!c.p)
         return failed;
-    if (op >= 256 || simd_rows[op].imm == SIMD_ILLEGAL)
+    if (op >= SIMD_ROWS || simd_rows[op].imm == SIMD_ILLEGAL)
         return illegal(v, 0xfd, op);
     note_simd(v);
     const struct simd_row *row = &simd_rows[op];

@@ -188,10 +188,11 @@ static void text(struct bytes *b, const char *s)
 
 static void op(struct gen *g, u32 code)
 {
+    u32 relaxed = code >> 12 == 0xfd;
     if (code > 0xff)
-        byte(g->code, code >> 8);
-    if (code >> 8 == 0xfd)
-        leb(g->code, code & 0xff);
+        byte(g->code, relaxed ? 0xfd : code >> 8);
+    if (relaxed || code >> 8 == 0xfd)
+        leb(g->code, relaxed ? code & 0xfff : code & 0xff);
     else
         byte(g->code, code & 0xff);
     g->budget--;
@@ -1177,7 +1178,7 @@ static void store(struct gen *g)
 
 // --- SIMD
 static const struct vector_row {
-    u16 code;
+    u32 code;
     const char *params, *results;
     const char *imm;
 } vector_rows[] = {
@@ -1235,7 +1236,8 @@ static void vector_operation(struct gen *g, const char *result)
     const struct vector_row *r;
     do
         r = &vector_rows[below(g, countof(vector_rows))];
-    while (strcmp(r->results, result) || r->code == OP_v128_const);
+    while (strcmp(r->results, result) || r->code == OP_v128_const ||
+           (r->code >> 12 == 0xfd && (g->flags & GENERATE_NANS_CANONICAL))); // others may differ
     const char *imm = r->imm, *last = strrchr(imm, '_');
     u32 k = last && last[1] >= '0' && last[1] <= '9' ? (u32)atoi(last + 1) : 0;
     bool memory = !strncmp(imm, "MEM", 3);

@@ -26,10 +26,6 @@ LATER = {
         "gc/array gc/array_copy gc/array_fill gc/array_init_data gc/array_init_elem gc/array_new_data "
         "gc/array_new_elem gc/binary-gc gc/br_on_cast gc/br_on_cast_fail gc/extern gc/i31 gc/ref_cast "
         "gc/ref_eq gc/ref_test gc/struct gc/type-subtyping",
-    "relaxed SIMD":
-        "relaxed-simd/i16x8_relaxed_q15mulr_s relaxed-simd/i32x4_relaxed_trunc "
-        "relaxed-simd/i8x16_relaxed_swizzle relaxed-simd/relaxed_dot_product relaxed-simd/relaxed_laneselect "
-        "relaxed-simd/relaxed_madd_nmadd relaxed-simd/relaxed_min_max",
 }
 
 # Lines of 2.0's scripts that 3.0 says otherwise of: a constant expression may use globals that are not imported.

@@ -291,7 +291,7 @@ static void test_body_errors(void)
     CHECK(BODY(0, CONST, 0, END) == ERR_INVALID);
     CHECK(BODY(0, UNREACHABLE, SELECT, DROP, END) == OK);
     CHECK(BODY(0, UNREACHABLE, CONST64, 0, SELECT, END) == ERR_INVALID);
-    CHECK(BODY(0, 0xfd, 0x80, 0x02, END) == ERR_MALFORMED); // past the last SIMD opcode of 2.0
+    CHECK(BODY(0, 0xfd, 0x94, 0x02, END) == ERR_MALFORMED); // past the last SIMD opcode
     CHECK(BODY(0, UNREACHABLE, 0xfd, 0x4d, DROP, END) == OK && body.simd);
     CHECK(BODY(0, NOP, END) == OK && !body.simd);
 }
