@@ -188,7 +188,7 @@ static char *folder_option(const struct folder *f, u32 i)
 static void add_folders(const struct machine *m, const char **argv)
 {
     char *device;
-    for (u32 i = 0; i < m->folders->all.count; i++) {
+    for (u32 i = 0; m->folders && i < m->folders->all.count; i++) {
         if (m->folders->all.at[i].how == FOLDER_COPY)
             continue;
         if (asprintf(&device, "virtio-9p-%s,fsdev=folder%u,mount_tag=%u",

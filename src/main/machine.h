@@ -13,10 +13,11 @@ struct machine {
     const char *line; // the kernel's command line, after console=multiplex
     u64 memory;       // bytes
     u64 cpus;
-    const char *type;              // microvm or q35
-    bool kvm, tcg;                 // how it may run: the first of them that does
-    bool no_input;                 // there is none to pass on
-    const struct folders *folders; // those that are no copies are devices, their places the tags
+    const char *type; // microvm or q35
+    bool kvm, tcg;    // how it may run: the first of them that does
+    bool no_input;    // there is none to pass on
+    // Those that are no copies are devices, their places the tags. NULL: there are none.
+    const struct folders *folders;
 };
 
 // From --memory, --cpus, --machine and --accel; false after a message.
