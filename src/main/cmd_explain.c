@@ -26,6 +26,7 @@
 // --- Giving up
 
 enum { SECONDS_MOST = 10 };
+#define DATA_MOST (1ull << 30) // bytes of memory
 
 static bool confine(void)
 {
@@ -38,13 +39,16 @@ static bool confine(void)
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
         LOAD(nr),
-        ALLOW(write),
         ALLOW(brk),
         ALLOW(munmap),
         ALLOW(mremap),
         ALLOW(madvise),
         ALLOW(futex),
         ALLOW(exit_group),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 0, 3),
+        LOAD(args[0]),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, STDOUT_FILENO, 0, 5),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 3),
         LOAD(args[2]),
         BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 1, 0),
@@ -54,8 +58,9 @@ static bool confine(void)
 #undef LOAD
 #undef ALLOW
     struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
-    struct rlimit time = {SECONDS_MOST, SECONDS_MOST}, none = {0, 0};
-    return !setrlimit(RLIMIT_CPU, &time) && !setrlimit(RLIMIT_CORE, &none) &&
+    struct rlimit time = {SECONDS_MOST, SECONDS_MOST}, none = {0, 0}, data = {DATA_MOST, DATA_MOST};
+    return !close_range(STDERR_FILENO + 1, UINT32_MAX, 0) && !setrlimit(RLIMIT_CPU, &time) &&
+           !setrlimit(RLIMIT_CORE, &none) && !setrlimit(RLIMIT_DATA, &data) &&
            !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
            !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
@@ -198,8 +203,8 @@ int cmd_explain(struct options *o)
     FILE *to = open_memstream(&out, &n);
     if (!to)
         return complain("out of memory"), EXIT_ERROR;
-    explain(to, file_base_name(module.name), m, source_open(m), (const char *)text.bytes,
-            text.size);
+    explain(to, o->argv0 ? o->argv0 : file_base_name(module.name), m, source_open(m),
+            (const char *)text.bytes, text.size);
     if (fclose(to) || !write_all(out, n))
         return EXIT_ERROR;
     return EXIT_OK; // the process ends, and all of this with it

@@ -357,9 +357,9 @@ static void on_bell(struct socket_source *source, u32 events)
     struct serve *s = container_of(source, struct serve, bell);
     if (!(events & SOCKET_READABLE))
         return;
-    kern_acquire();
+    spin_acquire(&rt_switch_lock); // as in net.c
     object_set(&s->theirs->object, END);
-    kern_release();
+    spin_release(&rt_switch_lock);
 }
 
 static bool hang_bell(struct serve *s)

@@ -29,17 +29,19 @@ struct port {
 
 // --- Connections
 
+// Both kinds of `ready` are called by who holds the lock of what is watched, which the end of a
+// connection takes: so what others have left to be done stays for them (kern_release would do it).
 static void connection_ready(struct socket_source *source, u32 events)
 {
     struct connection *c = container_of(source, struct connection, source);
     u32 read_ends = events & SOCKET_READ_ENDS ? NEBULET_PEER_CLOSED : 0;
     u32 write_ends = events & SOCKET_WRITE_ENDS ? NEBULET_PEER_CLOSED : 0;
-    kern_acquire();
+    spin_acquire(&rt_switch_lock);
     if (events & SOCKET_READABLE || read_ends)
         object_set(&c->in.object, NEBULET_READABLE | read_ends);
     if (events & SOCKET_WRITABLE || write_ends)
         object_set(&c->out.object, NEBULET_WRITABLE | write_ends);
-    kern_release();
+    spin_release(&rt_switch_lock);
 }
 
 static s64 moved(enum fs_error e, u64 done)
@@ -166,9 +168,9 @@ static void port_ready(struct socket_source *source, u32 events)
 {
     struct port *p = container_of(source, struct port, source);
     (void)events;
-    kern_acquire();
+    spin_acquire(&rt_switch_lock);
     object_set(&p->channel->object, NEBULET_READABLE);
-    kern_release();
+    spin_release(&rt_switch_lock);
 }
 
 static status port_pull(struct channel *c)

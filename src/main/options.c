@@ -50,7 +50,7 @@ static const struct option table[] = {
      "the same, but one process gets all requests, as messages"},
     {"--files", "PATH=FOLDER", OPTION_LIST, FIELD(files), FOR_SERVE,
      "the files of a folder, below PATH"},
-    {"--argv0", "NAME", OPTION_TEXT, FIELD(argv0), FOR_RUN | FOR_BOOT,
+    {"--argv0", "NAME", OPTION_TEXT, FIELD(argv0), FOR_RUN | FOR_BOOT | FOR_EXPLAIN,
      "the program's own name, instead of that of FILE"},
     {"--engine", "ENGINE", OPTION_ENGINE, FIELD(engine),
      FOR_SERVE | FOR_RUN | FOR_COMPILE | FOR_INSPECT | FOR_WAST | FOR_BENCH | FOR_BOOT,

@@ -33,6 +33,7 @@ static void hides(void)
 static void keeps(void)
 {
     static char bytes[NEBULET_MESSAGE_MAX];
+    enum { HALF = NEBULET_STREAM_SIZE / 2 }; // as little as needs the ring of the whole size
     u32 mine, other, sent = 0, streams = 0, again = 0, e[2], first[2];
     pair(&mine, &other);
     while (nb_channel_send(mine, bytes, sizeof bytes, NULL, 0, NOW) == 0)
@@ -40,14 +41,14 @@ static void keeps(void)
     TRUE(sent >= 16 && sent < 64);
     EXPECT(nb_channel_send(mine, bytes, sizeof bytes, NULL, 0, NOW), ERR_NO_MEMORY);
     EXPECT(nb_stream_create(&first), 0);
-    EXPECT(nb_stream_write(first[0], bytes, 1, NOW), ERR_NO_MEMORY);
+    EXPECT(nb_stream_write(first[0], bytes, HALF, NOW), ERR_NO_MEMORY);
     EXPECT(nb_channel_recv(other, bytes, sizeof bytes, NULL, 0, NULL, NOW), sizeof bytes);
-    EXPECT(nb_stream_write(first[0], bytes, 1, NOW), 1);
+    EXPECT(nb_stream_write(first[0], bytes, HALF, NOW), HALF);
     EXPECT(nb_handle_close(other), 0); // with all that is in it
-    for (s64 n = 1; n == 1; streams += n == 1) {
+    for (s64 n = HALF; n == HALF; streams += n == HALF) {
         EXPECT(nb_stream_create(&e), 0);
-        n = nb_stream_write(e[0], bytes, 1, NOW);
-        TRUE(n == 1 || n == ERR_NO_MEMORY);
+        n = nb_stream_write(e[0], bytes, HALF, NOW);
+        TRUE(n == HALF || n == ERR_NO_MEMORY);
     }
     TRUE(streams >= sent - 2 && streams <= sent); // one takes a little more than a message
     EXPECT(nb_handle_close(first[0]), 0);

@@ -247,9 +247,11 @@ void serial_move(void)
     unlock(flags);
 }
 
+// Unless it has not been asked: then there is nothing to move to.
 void serial_input_moves(void)
 {
-    port.input = MOVED;
+    if (port.in.size != RING)
+        port.input = MOVED;
 }
 
 bool serial_has_input(void)
