@@ -41,7 +41,8 @@ struct x64_operand address(struct fast *f, const struct slot *s, struct memarg a
 {
     u64 offset = at.offset;
     struct x64_operand m = x64_at(base_of(f, at.memory), 0);
-    if (s->kind == SLOT_CONST && s->imm < INT32_MAX && s->imm + offset < INT32_MAX) {
+    if (s->kind == SLOT_CONST && s->imm < INT32_MAX && offset < INT32_MAX &&
+        s->imm + offset < INT32_MAX) {
         m.disp = (s32)(s->imm + offset);
         return m;
     }

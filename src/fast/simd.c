@@ -1033,27 +1033,27 @@ static void multiply_add(struct fast *f, u32 mul, u32 add, bool swapped)
     end(f, dst);
 }
 
-// By halves: products of bytes as words, sums of two as double words, which are packed.
+// Bytes with odd numbers and those with even ones by themselves, as words: each product is one, and
+// the sum of two saturates. Beside what is pinned there are four registers, so that of the first
+// operand is given back when it has been read.
 static void dot(struct fast *f, bool sum)
 {
-    u32 c = sum ? pop_reg(f) : NO_REG, b = pop_reg(f), a = pop_reg(f);
-    u32 low = temporary(f), high = temporary(f);
-    v2(f, I_PMOVSXBW, low, a);
-    v2(f, I_PMOVSXBW, SCRATCH_XMM, b);
-    v3(f, I_PMADDWD, low, low, SCRATCH_XMM);
-    v2_imm(f, I_PSHUFD, high, a, 0xee);
-    v2(f, I_PMOVSXBW, high, high);
-    v2_imm(f, I_PSHUFD, SCRATCH_XMM, b, 0xee);
-    v2(f, I_PMOVSXBW, SCRATCH_XMM, SCRATCH_XMM);
-    v3(f, I_PMADDWD, high, high, SCRATCH_XMM);
-    u32 dst = begin(f, sum ? NO_REG : low);
+    u32 c = sum ? pop_reg(f) : NO_REG, b = pop_reg(f), a = pop_reg(f), odd = temporary(f);
+    shift_imm(f, I_PSRAW, odd, a, 8);
+    shift_imm(f, I_PSRAW, SCRATCH_XMM, b, 8);
+    v3(f, I_PMULLW, odd, odd, SCRATCH_XMM);
+    shift_imm(f, I_PSLLW, SCRATCH_XMM, a, 8);
+    if (a != b && a != c)
+        f->busy &= ~BIT(a);
+    u32 even = temporary(f);
+    shift_imm(f, I_PSLLW, even, b, 8);
+    v3(f, I_PMULHW, even, even, SCRATCH_XMM); // both are 256 times what they stand for
     if (sum) {
-        v3(f, I_PACKSSDW, low, low, high);
-        v3_const(f, I_PMADDWD, low, low, TWICE(ONE_WORDS));
-        v3(f, I_PADDD, dst, low, c);
-    } else {
-        v3(f, I_PACKSSDW, dst, low, high);
+        v3(f, I_PADDSW, odd, odd, even);
+        v3_const(f, I_PMADDWD, odd, odd, TWICE(ONE_WORDS));
     }
+    u32 dst = begin(f, odd);
+    v3(f, sum ? I_PADDD : I_PADDSW, dst, odd, sum ? c : even);
     end(f, dst);
 }
 

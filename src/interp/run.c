@@ -660,15 +660,21 @@ HANDLER(try_table)
 
 // --- Tail calls: the arguments go to where the locals are, and the record to the next activation.
 
-// Puts the topmost operands there. Before anything of the activation is gone, other threads run
-// where that is looked for: calls in a circle are a loop.
-#define TAIL_ARGUMENTS(count)                                                                      \
+// Lets other threads run where that is looked for: calls in a circle are a loop. They may change
+// what a table has, so nothing is looked up before.
+#define TAIL_POLL                                                                                  \
     do {                                                                                           \
+        frame->call = pc;                                                                          \
         if (unlikely(POLL) && module_polls(frame->vm->module, frame->code->index)) {               \
             frame->vm->thread->last_sp = (u8 *)frame;                                              \
             rt_poll(frame->vm);                                                                    \
             RELOAD_MEMORY;                                                                         \
         }                                                                                          \
+    } while (0)
+
+// Puts the topmost operands there.
+#define TAIL_ARGUMENTS(count)                                                                      \
+    do {                                                                                           \
         u32 n_ = (count);                                                                          \
         const u64 *from_ = sp - n_;                                                                \
         for (u32 i = 0; i < n_; i++)                                                               \
@@ -720,7 +726,7 @@ HANDLER(return_call)
     u32 index = imm_u32(&next);
     struct vmctx *vm = frame->vm;
     struct program *program = vm_program(vm);
-    frame->call = pc;
+    TAIL_POLL;
     if (unlikely(index < program->nimported)) {
         r0 = (u64)vm_import(vm, index)->ref;
         r1 = (u64)module_func_type(vm->module, index);
@@ -738,6 +744,7 @@ HANDLER(return_call)
 
 HANDLER(return_call_indirect)
 {
+    TAIL_POLL;
     INDIRECT_TARGET;
     GO(tail_func);
 }
