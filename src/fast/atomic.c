@@ -218,7 +218,7 @@ void atomic_op(struct fast *f, u32 op)
     u32 kind = (op - OP_i32_atomic_load) / WIDTHS;
     const struct width *w = &widths[(op - OP_i32_atomic_load) % WIDTHS];
     leb_u32(&f->pc); // alignment: the natural one
-    u64 offset = leb_u32(&f->pc);
+    u64 offset = leb_u64(&f->pc);
     switch (kind) {
     case LOAD: atomic_load(f, w, offset); return;
     case STORE: atomic_store(f, w, offset); return;

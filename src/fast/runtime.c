@@ -27,7 +27,7 @@ static void push_c_size(struct fast *f, const struct limits *l)
 static void atomic_call(struct fast *f, const void *function, u32 nslots)
 {
     leb_u32(&f->pc); // alignment
-    u64 offset = leb_u32(&f->pc);
+    u64 offset = leb_u64(&f->pc);
     call_runtime(f, function, &offset, 1, nslots, true, true);
     x64_mem(&f->a, I_MOV_LOAD, false, RAX, x64_at(INSTANCE, offsetof(struct vmctx, scratch)));
     push_reg(f, T32, RAX);
