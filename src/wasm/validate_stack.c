@@ -254,7 +254,7 @@ const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural, u8 *type)
             .p;
     if (*type == TYPE_I32 && offset.value > UINT32_MAX)
         return fail(v, ERR_INVALID, "offset out of range").p;
-    v->far |= offset.p - p > 5;
+    v->far |= (flags & MEMARG_INDEX) || offset.p - p > 5; // memory 0 may be named, too
     return offset.p;
 }
 
