@@ -46,7 +46,6 @@ status device_new(u32 number, struct device **out)
     object_init(&d->object, OBJECT_device);
     d->about = about;
     d->number = number;
-    plat_devices->start(number);
     *out = d;
     return OK;
 }

@@ -120,9 +120,8 @@ struct plat_device {
 };
 struct plat_devices {
     const struct plat_device *(*get)(u32 number); // NULL: no more
-    // Lets it be used; and ends that: what it had of registers and memory it does not touch any
-    // more. False: not yet, so ask again.
-    void (*start)(u32 number);
+    // Ends its use: memory that it was given it does not touch any more. False: not yet, so ask
+    // again.
     bool (*stop)(u32 number);
     // At most four bytes, aligned, within the range. ACCESS_DENIED: not this place.
     status (*read)(u32 number, u32 range, u32 offset, u32 bytes, u32 *value);

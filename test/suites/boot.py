@@ -252,7 +252,7 @@ def run_many(bench, words, files, machine="microvm", memory=64, limit=200, flags
         except subprocess.TimeoutExpired as late:
             raise base.Failed(f"still running after {limit} s\n{base.excerpt(late.stdout or b'')}") from None
     found, rest = sort_output(done.stdout)
-    if done.returncode % 2 == 0:
+    if done.returncode < 0 or done.returncode % 2 == 0:  # a signal: QEMU itself
         raise base.Failed(f"the machine has crashed after {len(found)} programs, exit code "
                           f"{done.returncode}\n{base.excerpt(rest or done.stderr)}")
     return found, rest

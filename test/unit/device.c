@@ -34,11 +34,6 @@ static const struct plat_device *get(u32 n)
     return n < 3 ? &about : NULL;
 }
 
-static void start(u32 n)
-{
-    asked[n] = 0;
-}
-
 static bool stop(u32 n)
 {
     CHECK(account->of[ACCOUNT_MEMORY].used == 2 * BYTES);
@@ -53,8 +48,7 @@ static struct plat_shared *memory(u32 n, size_t size, u64 *address)
     return plat_shared_create(size);
 }
 
-static const struct plat_devices fake = {
-    .get = get, .start = start, .stop = stop, .memory = memory};
+static const struct plat_devices fake = {.get = get, .stop = stop, .memory = memory};
 const struct plat_devices *const plat_devices = &fake;
 
 // There is no CPU here that could be told of work; this program sees to it itself.

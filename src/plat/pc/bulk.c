@@ -165,7 +165,7 @@ u8 *bulk_open(void)
         return NULL;
     page_free_run(page + PAGES * PLAT_PAGE, (1 << ORDER) - PAGES);
     if (is_pci(d))
-        pci_start(d), pci_reach(d);
+        pci_reach(d);
     if ((is_pci(d) && !(d->notify && d->msix)) || !negotiate(d)) {
         page_free_run(page, PAGES);
         return NULL;

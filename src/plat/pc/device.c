@@ -196,12 +196,6 @@ static void store(u64 at, u32 bytes, u32 value)
         *(volatile u32 *)at = value;
 }
 
-static void start(u32 n)
-{
-    if (devices[n].about.bus == BUS_PCI)
-        pci_start(&devices[n]);
-}
-
 // Virtio 1.2, 2.4: with 0 in its status a device forgets its queues, and is done with them when it
 // says so.
 static bool stop(u32 n)
@@ -359,6 +353,6 @@ void device_interrupt(u32 line)
 }
 
 static const struct plat_devices pc_devices = {
-    get, start, stop, read, write, registers, memory, connect, disconnect, ready,
+    get, stop, read, write, registers, memory, connect, disconnect, ready,
 };
 const struct plat_devices *const plat_devices = &pc_devices;

@@ -27,6 +27,5 @@ bool device_may_have(u64 base, u64 size);
 // --- pci.c
 void pci_scan(void);
 u32 pci_read(u32 where, u32 offset);
-void pci_start(const struct found *d);
 void pci_reach(const struct found *d); // it may reach memory
 void pci_stop(const struct found *d);

@@ -110,6 +110,15 @@ static void read_capabilities(u32 where, struct found *f)
     }
 }
 
+// Its registers and messages are on from now on, whoever owns it: that its ranges come and go while
+// another CPU runs, QEMU before 8.1 does not survive. Without COMMAND_MASTER it can do nothing.
+static void open_up(const struct found *f)
+{
+    put(f->pci, COMMAND, COMMAND_NO_INTX | COMMAND_MEMORY);
+    if (f->msix)
+        put(f->pci, f->msix_control, pci_read(f->pci, f->msix_control) | MSIX_ON);
+}
+
 static void add(u32 where, u32 id)
 {
     struct found f = {.about = {.bus = BUS_PCI, .vendor = id & 0xffff, .id = id >> 16, .dma = true},
@@ -126,7 +135,7 @@ static void add(u32 where, u32 id)
     read_capabilities(where, &f);
     d->ranges[6] = (struct plat_range){.base = where, .size = 256, .kind = RANGE_CONFIG};
     if (f.status)
-        devices[device_count++] = f;
+        devices[device_count++] = f, open_up(&f);
 }
 
 void pci_scan(void)
@@ -144,13 +153,6 @@ void pci_scan(void)
     }
 }
 
-void pci_start(const struct found *d)
-{
-    put(d->pci, COMMAND, COMMAND_NO_INTX | COMMAND_MEMORY);
-    if (d->msix)
-        put(d->pci, d->msix_control, pci_read(d->pci, d->msix_control) | MSIX_ON);
-}
-
 void pci_reach(const struct found *d)
 {
     put(d->pci, COMMAND, COMMAND_NO_INTX | COMMAND_MEMORY | COMMAND_MASTER);
@@ -158,5 +160,5 @@ void pci_reach(const struct found *d)
 
 void pci_stop(const struct found *d)
 {
-    put(d->pci, COMMAND, COMMAND_NO_INTX);
+    put(d->pci, COMMAND, COMMAND_NO_INTX | COMMAND_MEMORY);
 }
