@@ -310,7 +310,7 @@ build/nebulet.iso: build/nebulet.elf build/guest/wordfreq.wasm test/make_iso
 
 unit: $(UNIT) $(TEST_KERNELS) build/test/kernel/probe.elf ## the unit tests and the kernels that are tests, built
 
-test: all unit build/fuzz/differ build/model/model $(firstword $(MODEL_MUTANTS)) ## all tests; ends with N passed, N failed
+test: all unit build/fuzz/differ build/fuzz/plain build/model/model $(firstword $(MODEL_MUTANTS)) ## all tests; ends with N passed, N failed
 	@check/install test
 	test/run
 

@@ -346,6 +346,7 @@ static status make_memory(struct instance *in, struct error *e)
     }
     in->vm.mem_base = in->vm.mem->base;
     in->vm.own[0] = in->vm.own[1] = &in->vm.scratch;
+    in->vm.last_byte = UINT32_MAX;
     return m->nmemories > 1 ? make_far_memories(in, e) : OK;
 }
 

@@ -199,6 +199,8 @@ struct vmctx {
                   // code
     u64 *own[2]; // cells of globals of which each thread has a value of its own (the stack pointer,
                  // thread-local storage), or of nothing of interest: scratch
+    u64 last_byte; // UINT32_MAX: no address of 64 bits is further (one instruction compares and
+                   // jumps)
 } __attribute__((aligned(16)));
 
 static inline struct vm_func *vm_import(const struct vmctx *vm, u32 func)
