@@ -406,6 +406,74 @@ def block_cost(bench, machine):
     return {"instructions of the driver a read of 4 KiB, without copying": (spent[4096] - copying, 1000)}
 
 
+# --- What a request of HTTP costs in all: driver, lwIP, http, handler and kernel, but not the client, which is a
+# process of the same machine at the other end of a wire.
+SERVE = """
+service net
+    file /net.wasm
+    args --address 10.0.2.15/24 --listen 8000
+    may serve connect print
+    needs driver
+    daemon
+
+service serve
+    file /serve.wasm
+    args /told
+    may spawn connect files
+    needs net
+    daemon
+
+service client
+    file /requests.wasm
+    device virtio-net
+    args {requests}
+    may print
+    needs serve
+"""
+REQUEST_RUNS, LIMIT_FRESH, LIMIT_STAYS = (100, 500), 70000, 60000
+
+
+def service(name):
+    return (base.ROOT / f"build/svc/{name}.wasm").read_bytes()
+
+
+def handler(name):
+    """Of bench/serve: the least that a handler is."""
+    wasm = BUILT / f"{name}.wasm"
+    if not wasm.exists():
+        part = BUILT / f"{name}.{threading.get_ident()}.part"
+        base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2",
+                  base.ROOT / f"bench/serve/{name}.c", "-o", part], limit=120).check()
+        part.rename(wasm)
+    return wasm.read_bytes()
+
+
+def requests(bench, machine, kind, name, count):
+    """Instructions: of so many requests, of the client, and until it was connected."""
+    told = f"port 8000\nlisten 10.0.2.15:8000\nmodule /handler.wasm\n{kind} /\nname handler\nlog none\n"
+    devices = [word for n in "ab" for word in (
+        "-device", f"virtio-net-{EXACT_BUSES[machine]},netdev={n},tx=timer,x-txtimer=1")]
+    out = run_init(bench, "fast", service_of("virtio-net") + SERVE.format(requests=count), {
+        "driver.wasm": driver("virtio-net"), "net.wasm": net(), "serve.wasm": service("serve"),
+        "serve/http.wasm": service("http"), "told": told.encode(), "handler.wasm": handler(name),
+        "requests.wasm": build("requests")}, [*NETWORK, *devices, *EXACT],
+        words=["stats"] if kind == "stream" else [], machine=machine)
+    found = [re.search(text, out) for text in (rb"requests: (\d+) for", rb"requests: connected at (\d+)")]
+    if not all(found):
+        raise base.Failed(base.excerpt(out))
+    return int(found[0][1]), cpu_time(out, b"client") if kind == "stream" else 0, int(found[1][1])
+
+
+def request_cost(bench, machine):
+    more = REQUEST_RUNS[1] - REQUEST_RUNS[0]
+    stays = [requests(bench, machine, "stream", "resident", n) for n in REQUEST_RUNS]
+    fresh = [requests(bench, machine, "cgi", "cgi", n) for n in REQUEST_RUNS]
+    client = (stays[1][1] - stays[0][1]) / more
+    return {"instructions a request, a fresh process": ((fresh[1][0] - fresh[0][0]) / more - client, LIMIT_FRESH),
+            "instructions a request, a handler that stays": ((stays[1][0] - stays[0][0]) / more - client, LIMIT_STAYS),
+            "instructions from the start to a connection": (fresh[0][2], 30e6)}
+
+
 def console_program():
     build("console")
     return BUILT / "console.wasm"
@@ -415,7 +483,8 @@ def console_cost(bench, machine):
     return console.cost(bench, console_program(), machine)
 
 
-COSTS = [("frames", frame_costs), ("reads", block_cost), ("an interrupt", interrupt_cost), ("the console", console_cost)]
+COSTS = [("frames", frame_costs), ("reads", block_cost), ("an interrupt", interrupt_cost), ("the console", console_cost),
+         ("requests", request_cost)]
 
 
 def check_costs(found):
