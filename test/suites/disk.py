@@ -8,10 +8,12 @@ import random
 import re
 import shutil
 import tempfile
+import threading
 
 from . import base, boot, drv, sdk
 
 FS = base.ROOT / "build/svc/fs.wasm"
+LITTLEFS = base.ROOT / "build/src/micropython/lib/littlefs"
 SERVICES = drv.service_of("virtio-blk") + """
 service fs
     file /fs.wasm
@@ -124,6 +126,31 @@ def made_up(bench, seeds):
     return ends
 
 
+CUT_SEEDS = range(1, 6)
+
+
+def cuts_program():
+    """test/disk/cuts.c with the file server's own files."""
+    wasm = drv.BUILT / "cuts.wasm"
+    sources = [base.ROOT / "test/disk/cuts.c", *(base.ROOT / "user/svc/fs" / name for name in ("volume.c", "littlefs.c")),
+               base.ROOT / "user/svc/ninep.c"]
+    drv.BUILT.mkdir(parents=True, exist_ok=True)
+    part = drv.BUILT / f"cuts.{threading.get_ident()}.part"
+    base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-I",
+              base.ROOT, "-I", LITTLEFS, *sources, "-o", part], limit=120).check()
+    part.rename(wasm)
+    return wasm
+
+
+def cuts(bench, engine, seeds, steps):
+    """Power that goes after each write and each flush."""
+    program = cuts_program()
+    for seed in seeds:
+        done = bench.nebulet("run", "--engine", engine, program, seed, steps)
+        if done.code or not re.fullmatch(rb"cuts: after each of [1-9]\d+ writes and flushes\n", done.out):
+            raise base.Failed(base.excerpt(done.out + done.err))
+
+
 def cases(bench):
     broken = sdk.build()
     if broken:
@@ -131,6 +158,9 @@ def cases(bench):
     if not FS.exists():
         raise base.Unavailable("the sources of littlefs (micropython) cannot be had")
     yield base.Case("made-up images", "fast", lambda: made_up(bench, range(60)) and None)
+    for engine in bench.engines:
+        yield base.Case("power cuts, each of them", engine, lambda e=engine: cuts(
+            bench, e, *((CUT_SEEDS, 40) if e == "fast" else ([1], 12))))
     yield base.Case("nebulet disk", "fast", lambda: command(bench))
     if not shutil.which(boot.QEMU[0]):
         return
