@@ -18,6 +18,9 @@ struct machine {
     bool no_input;    // there is none to pass on
     // Those that are no copies are devices, their places the tags. NULL: there are none.
     const struct folders *folders;
+    // Of a device for the network, QEMU's -netdev (its id is net); NULL: there is none.
+    const char *network;
+    bool apart; // signals of the terminal are not QEMU's
 };
 
 // From --memory, --cpus, --machine and --accel; false after a message.

@@ -4,6 +4,7 @@
 #include "supervise.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,8 @@ enum { MODULE_MAX = 256 << 20 };
 #define STEADY (60 * SIP_SECOND) // who ran so long has earned its restarts anew
 #define SERVED (10 * SIP_SECOND) // until then a server must have offered its folder
 
+static bool quiet;
+
 static void say(const struct service *s, const char *format, ...) SIP_PRINTF(2, 3);
 static void say(const struct service *s, const char *format, ...)
 {
@@ -23,7 +26,10 @@ static void say(const struct service *s, const char *format, ...)
     va_start(list, format);
     sip_format_list(text, sizeof text, format, list);
     va_end(list);
-    sip_printf("init: %s: %s\n", s->name, text);
+    if (quiet)
+        fprintf(stderr, "init: %s: %s\n", s->name, text);
+    else
+        sip_printf("init: %s: %s\n", s->name, text);
 }
 
 // --- Starting
@@ -72,7 +78,8 @@ static void decide(struct service *s, bool well, const char *what)
         return;
     }
     s->state = well ? OVER : FAILED;
-    say(s, "%s%s", what, well ? "" : "; failed for good");
+    if (!well || !quiet)
+        say(s, "%s%s", what, well ? "" : "; failed for good");
 }
 
 static void close_told(struct service *s)
@@ -164,7 +171,8 @@ static void start(struct manifest *m, struct service *s)
     s->process = (nebulet_handle)process;
     s->started_at = sip_now();
     s->state = RUNS;
-    say(s, "started");
+    if (!quiet)
+        say(s, "started");
 }
 
 static void start_if_possible(struct manifest *m, struct service *s)
@@ -233,7 +241,8 @@ static void end_daemon(struct service *s)
         nebulet_object_wait_one(s->process, NEBULET_ENDED, sip_after(s->grace));
     nebulet_process_kill(s->process);
     sip_must(sip_join(s->process, NULL), "init: waiting for a daemon");
-    say(s, "ended, nobody needs it any more");
+    if (!quiet)
+        say(s, "ended, nobody needs it any more");
 }
 
 // Daemons that nobody is left to need. That they are killed is no failure.
@@ -256,8 +265,9 @@ static bool others_are_busy(const struct manifest *m)
     return false;
 }
 
-uint32_t supervise(struct manifest *m)
+uint32_t supervise(struct manifest *m, bool only_errors)
 {
+    quiet = only_errors;
     struct nebulet_wait *items = calloc(m->count + 1, sizeof *items);
     uint32_t failed = 0;
     if (!items)
