@@ -61,6 +61,7 @@ const struct command *command_at(u32 i);
 int cmd_run(struct options *o);
 int cmd_serve(struct options *o);
 int cmd_boot(struct options *o);
+int cmd_disk(struct options *o);
 int cmd_validate(struct options *o);
 int cmd_compile(struct options *o);
 int cmd_inspect(struct options *o);
