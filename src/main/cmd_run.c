@@ -17,6 +17,7 @@
 #include "main/guest.h"
 #include "main/host.h"
 #include "main/job.h"
+#include "main/profile.h"
 #include "plat/linux/hostfs.h"
 #include "plat/plat.h"
 
@@ -234,6 +235,16 @@ static void print_results(const struct program *p)
         value_print(types[i], slots);
 }
 
+static void write_map(const struct program *programs, int n)
+{
+    FILE *map = profile_map_create();
+    for (int i = 0; map && i < n; i++)
+        if (programs[i].job.module)
+            profile_map_add(map, programs[i].job.module->module);
+    if (map && fclose(map))
+        complain("the profile cannot be written");
+}
+
 static void unload(struct program *p)
 {
     job_free(&p->job);
@@ -320,6 +331,8 @@ static int run_split(struct options *o, const struct folders *folders, struct pr
     if (lines)
         complain("at most %llu KiB of memory in use",
                  (unsigned long long)(plat_memory_peak() >> 10));
+    if (o->profile)
+        write_map(programs, n);
     for (int i = 0; i < n; i++)
         unload(&programs[i]);
     jobs_free();
@@ -337,6 +350,8 @@ int cmd_run(struct options *o)
     int code = EXIT_ERROR;
     if (o->stats && *o->stats && !str_eq(o->stats, "json"))
         code = EXIT_USAGE, complain("--stats=%s: there is --stats=json", o->stats);
+    else if (o->profile && !str_eq(o->profile, "perfmap"))
+        code = EXIT_USAGE, complain("--profile %s: there is perfmap", o->profile);
     else if (!programs || !operands)
         complain("out of memory");
     else if (folders_open(&folders, o) && folders_copy(&folders))

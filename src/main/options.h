@@ -46,8 +46,9 @@ struct options {
     u64 cpus;                  // 0 when not given
     const char *metrics, *log; // serve: NULL, or as given
     u64 queue, max_connections, max_body, grace, idle; // serve: 0 when not given
-    const char *stats; // run and boot: NULL, "" for lines, or "json"
-    const char *gdb;   // boot: NULL, "" or a port
+    const char *stats;   // run and boot: NULL, "" for lines, or "json"
+    const char *profile; // run: NULL, or as given
+    const char *gdb;     // boot: NULL, "" or a port
     bool trace, verbose, time, validate_only, boot, help;
     int argc; // the operands
     char **argv;
