@@ -238,6 +238,8 @@ int cmd_boot(struct options *o)
     struct operands *programs = calloc((size_t)o->argc, sizeof *programs);
     told.files = calloc((size_t)o->argc, sizeof *told.files);
     int code = machine_options(o, &m) ? EXIT_ERROR : EXIT_USAGE;
+    if (o->stats && *o->stats)
+        code = EXIT_USAGE, complain("--stats=%s: boot prints lines only", o->stats);
     if (code == EXIT_ERROR && programs && told.files && folders_open(&folders, o) &&
         machine_folders(o, &m) && fill(&a, o, &folders, programs, told.files, &m)) {
         m.archive = a.fd;

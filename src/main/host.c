@@ -163,10 +163,16 @@ static bool begins_a_program(const char *name)
 
 static int help(void)
 {
+    enum { FOR_MEASURING = FOR_COMPILE | FOR_WAST | FOR_BENCH };
     printf("nebulet " NEBULET_VERSION ": runs WebAssembly programs\n\n"
-           "Usage: nebulet COMMAND [OPTIONS] FILE...\n\nCommands:\n");
-    for (u32 i = 0; i < countof(commands); i++)
-        printf("  %-18s  %s\n", commands[i].name, commands[i].summary);
+           "Usage: nebulet FILE.wasm [ARGS...]\n"
+           "       nebulet COMMAND [OPTIONS] FILE...\n");
+    for (u32 measuring = 0; measuring < 2; measuring++) {
+        puts(measuring ? "\nTo test and measure Nebulet itself:" : "\nCommands:");
+        for (u32 i = 0; i < countof(commands); i++)
+            if (measuring == ((commands[i].bit & FOR_MEASURING) != 0))
+                printf("  %-18s  %s\n", commands[i].name, commands[i].summary);
+    }
     printf("\nnebulet help COMMAND says more about one. nebulet --version prints the version.\n"
            "nebulet help --man prints the manual page, nebulet help --completion SHELL what "
            "completes words there.\n");

@@ -100,6 +100,14 @@ bool machine_options(const struct options *o, struct machine *m)
     m->memory = o->memory ? o->memory : USUAL_MEMORY;
     m->cpus = o->cpus ? o->cpus : 1;
     m->type = o->machine ? o->machine : "microvm";
+    m->gdb = o->gdb;
+    u32 port = 0;
+    for (const char *c = o->gdb ? o->gdb : "1"; *c; c++)
+        port = *c < '0' || *c > '9' || port > UINT16_MAX ? UINT32_MAX : port * 10 + (u32)(*c - '0');
+    if (port > UINT16_MAX || (o->gdb && *o->gdb && !port)) {
+        complain("--gdb=%s: a port is 1 to 65535", o->gdb);
+        return false;
+    }
     if (m->memory < LEAST_MEMORY) {
         complain("--memory: a machine has at least 16M");
         return false;
@@ -212,7 +220,7 @@ static void add_folders(const struct machine *m, const char **argv)
 
 static void run_qemu(const struct machine *m, const char *kernel)
 {
-    char memory[32], cpus[32], type[64], archive[32], quick[32], *line;
+    char memory[32], cpus[32], type[64], archive[32], quick[32], *line, *gdb;
     bool small = str_eq(m->type, "microvm");
     snprintf(memory, sizeof memory, "%llu", (unsigned long long)((m->memory + 1048575) >> 20));
     snprintf(cpus, sizeof cpus, "%llu", (unsigned long long)m->cpus);
@@ -221,44 +229,44 @@ static void run_qemu(const struct machine *m, const char *kernel)
     snprintf(archive, sizeof archive, "/proc/self/fd/%d", ARCHIVE_FD);
     if (asprintf(&line, "console=multiplex %s", m->line) < 0)
         _exit(127);
-    const char *argv[48 + 2 + FOLDERS_MAX * FOLDER_WORDS] = {QEMU,
-                                                             "-nodefaults",
-                                                             "-no-user-config",
-                                                             "-display",
-                                                             "none",
-                                                             "-no-reboot",
-                                                             "-cpu",
-                                                             "max",
-                                                             "-machine",
-                                                             type,
-                                                             "-m",
-                                                             memory,
-                                                             "-smp",
-                                                             cpus,
-                                                             "-chardev",
-                                                             "stdio,id=console,signal=off",
-                                                             "-serial",
-                                                             "chardev:console",
-                                                             "-global",
-                                                             "virtio-mmio.force-legacy=false",
-                                                             "-chardev",
-                                                             quick,
-                                                             "-device",
-                                                             small ? "virtio-serial-device"
-                                                                   : "virtio-serial-pci",
-                                                             "-device",
-                                                             "virtserialport,chardev=quick",
-                                                             "-device",
-                                                             "isa-debug-exit,iobase=0xf4,iosize=4",
-                                                             "-kernel",
-                                                             kernel,
-                                                             "-initrd",
-                                                             archive,
-                                                             "-append",
-                                                             line,
-                                                             "-accel",
-                                                             m->kvm ? "kvm" : "tcg",
-                                                             NULL};
+    const char *argv[48 + 2 + 3 + FOLDERS_MAX * FOLDER_WORDS] = {
+        QEMU,
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-cpu",
+        "max",
+        "-machine",
+        type,
+        "-m",
+        memory,
+        "-smp",
+        cpus,
+        "-chardev",
+        "stdio,id=console,signal=off",
+        "-serial",
+        "chardev:console",
+        "-global",
+        "virtio-mmio.force-legacy=false",
+        "-chardev",
+        quick,
+        "-device",
+        small ? "virtio-serial-device" : "virtio-serial-pci",
+        "-device",
+        "virtserialport,chardev=quick",
+        "-device",
+        "isa-debug-exit,iobase=0xf4,iosize=4",
+        "-kernel",
+        kernel,
+        "-initrd",
+        archive,
+        "-append",
+        line,
+        "-accel",
+        m->kvm ? "kvm" : "tcg",
+        NULL};
     u32 words = 0;
     while (argv[words])
         words++;
@@ -271,6 +279,15 @@ static void run_qemu(const struct machine *m, const char *kernel)
         argv[words++] = m->network;
         argv[words++] = "-device";
         argv[words++] = small ? "virtio-net-device,netdev=net" : "virtio-net-pci,netdev=net";
+    }
+    if (m->gdb) {
+        const char *port = *m->gdb ? m->gdb : "1234";
+        if (asprintf(&gdb, "tcp:127.0.0.1:%s", port) < 0)
+            _exit(127);
+        argv[words++] = "-S";
+        argv[words++] = "-gdb";
+        argv[words++] = gdb;
+        complain("the machine waits: gdb %s -ex 'target remote :%s'", kernel, port);
     }
     add_folders(m, argv + words);
     execvp(QEMU, (char *const *)argv);

@@ -15,6 +15,7 @@ struct machine {
     u64 cpus;
     const char *type; // microvm or q35
     bool kvm, tcg;    // how it may run: the first of them that does
+    const char *gdb;  // port at which it waits for GDB; "": the usual one; NULL: it does not
     bool no_input;    // there is none to pass on
     // Those that are no copies are devices, their places the tags. NULL: there are none.
     const struct folders *folders;

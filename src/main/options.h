@@ -48,7 +48,10 @@ struct options {
     u64 cpus;                  // 0 when not given
     const char *metrics, *log; // serve: NULL, or as given
     u64 queue, max_connections, max_body, grace, idle; // serve: 0 when not given
-    bool trace, stats, verbose, time, validate_only, boot, help;
+    const char *stats;   // run and boot: NULL, "" for lines, or "json"
+    const char *profile; // run: NULL, or as given
+    const char *gdb;     // boot: NULL, "" or a port
+    bool trace, verbose, time, validate_only, boot, help;
     int argc; // the operands
     char **argv;
 };
