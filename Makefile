@@ -382,7 +382,7 @@ expand: ## F=src/wasm/types.c: what the .def tables of a file expand to
 
 # What is installed, as a tree; the rest is copying, taking away, or packing it.
 STAGE = build/stage
-STAGED_DOC = README.md DESIGN.md LICENSE $(wildcard doc/*.md) doc/nebulet.gdb
+STAGED_DOC = README.md DESIGN.md CHANGELOG.md LICENSE $(wildcard doc/*.md) doc/logo.svg doc/nebulet.gdb
 stage: all $(GUESTS) $(SDK_FILES)
 	@check/stage $(STAGE) $(OBJCOPY) "$(GUESTS)" "$(STAGED_DOC)"
 
