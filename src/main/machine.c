@@ -121,7 +121,7 @@ bool machine_options(const struct options *o, struct machine *m)
 
 bool machine_folders(const struct options *o, struct machine *m)
 {
-    u32 devices = 0;
+    u32 devices = m->network != NULL;
     for (u32 i = 0; i < m->folders->all.count; i++) {
         const struct folder *f = &m->folders->all.at[i];
         devices += f->how != FOLDER_COPY;
@@ -145,8 +145,14 @@ bool machine_folders(const struct options *o, struct machine *m)
 // --- The kernel's image, and drivers: beside this program, or where `make install` puts them.
 bool machine_find(const char *name, const char *how, char *path, size_t n)
 {
-    static const char *const places[] = {
-        "/", "/drv/", "/svc/", "/../lib/nebulet/", "/../lib/nebulet/drv/", "/../lib/nebulet/svc/"};
+    static const char *const places[] = {"/",
+                                         "/drv/",
+                                         "/svc/",
+                                         "/user/",
+                                         "/../lib/nebulet/",
+                                         "/../lib/nebulet/drv/",
+                                         "/../lib/nebulet/svc/",
+                                         "/../lib/nebulet/user/"};
     char self[3900];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length > 0 ? length : 0] = 0;
@@ -277,6 +283,12 @@ static void run_qemu(const struct machine *m, const char *kernel)
         argv[words++] = gdb;
         complain("the machine waits: gdb %s -ex 'target remote :%s'", kernel, port);
     }
+    if (m->network) {
+        argv[words++] = "-netdev";
+        argv[words++] = m->network;
+        argv[words++] = "-device";
+        argv[words++] = small ? "virtio-net-device,netdev=net" : "virtio-net-pci,netdev=net";
+    }
     add_folders(m, argv + words);
     execvp(QEMU, (char *const *)argv);
     complain("%s: %s", QEMU, strerror(errno));
@@ -313,6 +325,8 @@ static bool start(const struct machine *m, struct link *l)
     }
     if (!l->child) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (m->apart)
+            setpgid(0, 0);
         give_streams(m, in[0], out[1], quick[1]);
         run_qemu(m, kernel);
     }

@@ -29,8 +29,9 @@ const TRAPS = [
   ["divide result unrepresentable", "float unrepresentable in integer range"],
   ["float unrepresentable in integer range"],
   ["table index is out of bounds"],
-  ["null function or function signature mismatch", "RuntimeError: dereferencing a null pointer"],
-  ["null function or function signature mismatch"],
+  ["null function or function signature mismatch", "function signature mismatch",
+   "RuntimeError: dereferencing a null pointer"],
+  ["null function or function signature mismatch", "function signature mismatch"],
   [],
   // V8's baseline compiler looks at the bounds first, its optimizing one at the alignment.
   ["operation does not support unaligned accesses", "memory access out of bounds"],
