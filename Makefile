@@ -69,7 +69,7 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $1")
 
 soak abi-fuzz: SHELL = bash
-.PHONY: all userspace run iso test unit model check bench fuzz soak abi-fuzz asan expand stage install uninstall deb clean help
+.PHONY: all userspace run iso test unit model check bench fuzz soak abi-fuzz asan expand stage install uninstall deb image clean help
 .DELETE_ON_ERROR:
 all: build/nebulet build/nebulet.elf build/drv/virtio-9p.wasm ## build/nebulet, the kernel, and its driver for folders (the default)
 
@@ -319,7 +319,7 @@ build/nebulet.iso: build/nebulet.elf build/guest/wordfreq.wasm test/make_iso
 
 unit: $(UNIT) $(TEST_KERNELS) build/test/kernel/probe.elf ## the unit tests and the kernels that are tests, built
 
-test: all unit build/fuzz/differ build/fuzz/plain build/model/model $(firstword $(MODEL_MUTANTS)) ## all tests; ends with N passed, N failed
+test: all unit build/image/nebulet build/fuzz/differ build/fuzz/plain build/model/model $(firstword $(MODEL_MUTANTS)) ## all tests; ends with N passed, N failed
 	@check/install test
 	test/run
 
@@ -404,7 +404,7 @@ expand: ## F=src/wasm/types.c: what the .def tables of a file expand to
 
 # What is installed, as a tree; the rest is copying, taking away, or packing it.
 STAGE = build/stage
-STAGED_DOC = README.md DESIGN.md LICENSE $(wildcard doc/*.md) doc/nebulet.gdb
+STAGED_DOC = README.md DESIGN.md CHANGELOG.md LICENSE $(wildcard doc/*.md) doc/logo.svg doc/nebulet.gdb
 stage: all $(GUESTS) $(SDK_FILES)
 	@check/stage $(STAGE) $(OBJCOPY) "$(GUESTS)" "$(STAGED_DOC)"
 
@@ -419,6 +419,15 @@ uninstall: stage ## what install has put there, and the folders that are ours
 
 deb: stage ## build/nebulet_VERSION_amd64.deb
 	@check/deb $(STAGE) $(VERSION) build/nebulet_$(VERSION)_amd64.deb
+
+# The program for a place where there is nothing else.
+build/image/nebulet: $(patsubst src/%,build/obj/%.o,$(basename $(SRC)))
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$Q$(CC) $(filter-out -pie,$(LDFLAGS)) -Wl,--icf=safe -static-pie -Wl,-s $^ $(filter -l%,$(SOURCE_LIBS) $(LDLIBS)) -o $@
+
+image: build/image/nebulet ## build/nebulet_VERSION_image.tar, a container image (OCI) that has only build/nebulet
+	@check/image $< $(VERSION) build/nebulet_$(VERSION)_image.tar
 
 clean: ## removes build/
 	rm -rf build
