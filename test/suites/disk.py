@@ -7,8 +7,10 @@ import pathlib
 import random
 import re
 import shutil
+import subprocess
 import tempfile
 import threading
+import time
 
 from . import base, boot, drv, sdk
 
@@ -151,6 +153,62 @@ def cuts(bench, engine, seeds, steps):
             raise base.Failed(base.excerpt(done.out + done.err))
 
 
+POWER_CUTS = 4  # of QEMU in `make test`; test/disk/power makes 1,000
+
+
+def power(bench, seeds):
+    """QEMU is killed while files are written: what was said to be there is."""
+    client = drv.build("power")
+    with tempfile.NamedTemporaryFile(prefix="nebulet-archive-") as archive, Image(bench, 1 << 20) as image:
+        manifest = SERVICES.format(args="none").encode()
+        archive.write(boot.pack({
+            "init.manifest": manifest, "init.wasm": (base.ROOT / "build/user/init.wasm").read_bytes(),
+            "driver.wasm": drv.driver("virtio-blk"), "fs.wasm": FS.read_bytes(), "client.wasm": client}))
+        archive.flush()
+        command = [*boot.QEMU, *boot.MACHINES["microvm"], "-m", "64", "-kernel", bench.program.parent / "nebulet.elf",
+                   "-initrd", archive.name, "-append", "engine=fast may=63 init=/init.wasm --", *drv.MODERN, *image.drive(),
+                   "-device", "virtio-blk-device,drive=d"]
+        fresh = image.path.read_bytes()
+        for seed in seeds:
+            dice = random.Random(seed)
+            image.path.write_bytes(fresh)
+            last = killed_at(command, dice.randrange(1, 60), dice.random() * 0.02)
+            expect_versions(image, last, seed)
+
+
+def killed_at(command, version, after):
+    """The last version that the machine has told of when it is killed, so many seconds after it told of that one."""
+    told, other = 0, b""
+    with subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as machine:
+        late = threading.Timer(200, machine.kill)
+        late.start()
+        for line in machine.stdout:
+            other = line if not line.startswith(b"power") else other
+            if line.startswith(b"power: ") and line.endswith(b"\n") and line[7:].strip().isdigit():
+                told = int(line[7:])
+                if told == version:
+                    time.sleep(after)
+                    machine.kill()
+        late.cancel()
+    if told < version:
+        raise base.Failed(f"the machine has told of {told} versions, not of {version}; {other}")
+    return told
+
+
+def expect_versions(image, last, seed):
+    image.tool("check").check(0, None, b"")
+    for i in range(5):
+        wanted = [n for n in range(max(1, last - 4), last + 11) if n % 5 == i]  # the last, and perhaps one after it
+        done = image.tool("cat", f"/{i}")
+        if done.code and not any(0 < n <= last for n in wanted):  # it need not be there yet
+            continue
+        versions = {((b"%08d" % n) * 2400)[:n % 37 * 500 + 8]: n for n in wanted}
+        if done.out not in versions:
+            raise base.Failed(f"seed {seed}, file {i} after version {last}: {len(done.out)} bytes, {done.out[:8]}; "
+                              f"{done.err.decode()}")
+
+
 def cases(bench):
     broken = sdk.build()
     if broken:
@@ -164,6 +222,7 @@ def cases(bench):
     yield base.Case("nebulet disk", "fast", lambda: command(bench))
     if not shutil.which(boot.QEMU[0]):
         return
+    yield base.Case("power cuts of QEMU", "fast", lambda: power(bench, range(POWER_CUTS)))
     for engine in bench.engines:
         yield base.Case("a disk outlives machines, microvm", engine, lambda e=engine: lasts(bench, e, "microvm"))
     yield base.Case("a disk outlives machines, q35", "fast", lambda: lasts(bench, "fast", "q35"))
