@@ -97,7 +97,7 @@ static void look_at_instance(struct look *l, const struct instance *in)
 {
     const struct module *m = in->vm.module;
     for (u32 i = m->nimported_globals; i < m->nglobals; i++) {
-        if (m->globals[i].type == TYPE_EXNREF)
+        if (type_kind(m->globals[i].type) == TYPE_EXNREF)
             find(l, vm_global(&in->vm, i)->ref);
         if (i % AT_ONCE == AT_ONCE - 1)
             look_up();
