@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Who takes another compiler is told in one line which one it is to be.
 command -v gcc >/dev/null || { echo "no gcc" >&2; exit 77; }
+unset MAKEFLAGS MFLAGS MAKELEVEL
 if make -C "$HERE/../.." -n CC=gcc build/nebulet >out 2>err; then
     echo "make takes it" >&2
     exit 1
