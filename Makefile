@@ -16,6 +16,11 @@ CALLS = 100000000
 TIMES = 1000000
 VERSION = 0.1.0
 
+# Of clang alone: calls that keep no registers, and those that are jumps for certain, of which the interpreter is made.
+ifneq (,$(findstring Free Software Foundation,$(shell $(CC) --version 2>/dev/null)))
+$(error $(CC) is GCC, and Nebulet is built by clang 22: make CC=clang-22 (Debian: clang-22 lld-22 llvm-22))
+endif
+
 CORE = base wasm interp fast target/x64 rt kern fs abi arch/x86_64
 HOST = plat/linux main
 # What main/ has for every platform: freestanding, though it stands among hosted files.
