@@ -153,6 +153,35 @@ def cuts(bench, engine, seeds, steps):
             raise base.Failed(base.excerpt(done.out + done.err))
 
 
+DYING = """
+service driver
+    file /filedisk.wasm
+    args 4000
+    may print serve files
+    restart on-failure 1000 1ms
+    daemon
+"""
+
+
+def driver_dies(bench, engine):
+    """All on Linux, with a driver that dies again and again: who has files does not see it."""
+    with Image(bench) as image:
+        folder = pathlib.Path(image.scratch.name)
+        for name in "lasts", "filedisk":
+            (folder / f"{name}.wasm").write_bytes(drv.build(name))
+        shutil.copy(folder / "lasts.wasm", folder / "client.wasm")
+        shutil.copy(FS, folder)
+        for step in "write", "read", "again":
+            manifest = DYING + SERVICES.format(args=step).split("\n\n", 1)[1]
+            (folder / "init.manifest").write_text(manifest, encoding="ascii")
+            done = bench.nebulet("run", "--engine", engine, "--dir", f"{folder}::/", base.ROOT / "build/user/init.wasm")
+            if done.code or b"lasts: %s\n" % step.encode() not in done.out + done.err:
+                raise base.Failed(base.excerpt(done.out + done.err))
+            if step == "write" and b"driver: exit code 1; starts again" not in done.out + done.err:
+                raise base.Failed("the driver has not died")
+            image.tool("check").check(0, None, b"")
+
+
 POWER_CUTS = 4  # of QEMU in `make test`; test/disk/power makes 1,000
 
 
@@ -222,6 +251,8 @@ def cases(bench):
     yield base.Case("nebulet disk", "fast", lambda: command(bench))
     if not shutil.which(boot.QEMU[0]):
         return
+    for engine in bench.engines:
+        yield base.Case("a driver that dies under files", engine, lambda e=engine: driver_dies(bench, e))
     yield base.Case("power cuts of QEMU", "fast", lambda: power(bench, range(POWER_CUTS)))
     for engine in bench.engines:
         yield base.Case("a disk outlives machines, microvm", engine, lambda e=engine: lasts(bench, e, "microvm"))
