@@ -55,19 +55,18 @@ static void report(const struct program *p)
 // --- Statistics (--stats), a line for every process, also for those that programs have started.
 
 // A text from anybody as a string of JSON.
-static void put_string(const char *text)
+static void put_string(FILE *to, const char *text)
 {
-    fputc('"', stderr);
+    fputc('"', to);
     for (const char *c = text; *c; c++)
-        fprintf(stderr, *c == '"' || *c == '\\' ? "\\%c" : (u8)*c < ' ' ? "\\u%04x" : "%c", (u8)*c);
-    fputc('"', stderr);
+        fprintf(to, *c == '"' || *c == '\\' ? "\\%c" : (u8)*c < ' ' ? "\\u%04x" : "%c", (u8)*c);
+    fputc('"', to);
 }
 
-// The keys are what users' programs read: they stay (doc/debugging.md lists them).
+// The keys are what users' programs read: they stay (doc/debugging.md lists them). A line is
+// written at once, for another CPU may have one, too.
 static void print_json(const struct process *p, const struct nebulet_info *i)
 {
-    fprintf(stderr, "{\"process\":%u,\"name\":", i->id);
-    put_string(p->name);
     const struct {
         const char *key;
         u64 value;
@@ -78,9 +77,19 @@ static void print_json(const struct process *p, const struct nebulet_info *i)
                   {"received", i->received},
                   {"memory_peak", i->memory_peak},
                   {"kernel_memory", i->kernel_memory}};
+    char *line = NULL;
+    size_t n = 0;
+    FILE *to = open_memstream(&line, &n);
+    if (!to)
+        return;
+    fprintf(to, "{\"process\":%u,\"name\":", i->id);
+    put_string(to, p->name);
     for (u32 k = 0; k < countof(values); k++)
-        fprintf(stderr, ",\"%s\":%llu", values[k].key, (unsigned long long)values[k].value);
-    fputs("}\n", stderr);
+        fprintf(to, ",\"%s\":%llu", values[k].key, (unsigned long long)values[k].value);
+    fputs("}\n", to);
+    fclose(to);
+    fwrite(line, 1, n, stderr);
+    free(line);
 }
 
 static void print_stats(const struct process *p, const struct nebulet_info *i)
