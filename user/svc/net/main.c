@@ -32,7 +32,8 @@ unsigned net_random(void)
     return numbers[--left];
 }
 
-// The Internet's checksum (RFC 1071), not inverted, four bytes at a time: carries gather above them.
+// The Internet's checksum (RFC 1071), not inverted, four bytes at a time: carries gather above
+// them.
 unsigned short net_checksum(const void *bytes, int size)
 {
     const uint8_t *p = bytes;
