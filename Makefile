@@ -16,6 +16,11 @@ CALLS = 100000000
 TIMES = 1000000
 VERSION = 0.1.0
 
+# Of clang alone: calls that keep no registers, and those that are jumps for certain, of which the interpreter is made.
+ifneq (,$(findstring Free Software Foundation,$(shell $(CC) --version 2>/dev/null)))
+$(error $(CC) is GCC, and Nebulet is built by clang 22: make CC=clang-22 (Debian: clang-22 lld-22 llvm-22))
+endif
+
 CORE = base wasm interp fast target/x64 rt kern fs abi arch/x86_64
 HOST = plat/linux main
 # What main/ has for every platform: freestanding, though it stands among hosted files.
@@ -69,7 +74,7 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $1")
 
 soak abi-fuzz: SHELL = bash
-.PHONY: all userspace run iso test unit model check bench fuzz soak abi-fuzz asan expand stage install uninstall deb clean help
+.PHONY: all userspace run iso test unit model check bench fuzz soak abi-fuzz asan expand stage install uninstall deb image clean help
 .DELETE_ON_ERROR:
 all: build/nebulet build/nebulet.elf build/drv/virtio-9p.wasm ## build/nebulet, the kernel, and its driver for folders (the default)
 
@@ -90,7 +95,7 @@ $1/libnebulet.a: $(patsubst src/%,$1/obj/%.o,$(basename $(LIB_SRC)))
 	@rm -f $$@
 	$Qar rcs $$@ $$^
 # A test may bring a heap of its own, which goes before the platform's.
-$1/test/ninep: $(wildcard user/svc/memfs/*)
+$1/test/ninep: $(wildcard user/svc/memfs/* user/svc/ninep.*)
 $1/test/%: test/unit/%.c $1/libnebulet.a
 	@mkdir -p $$(@D) $1/obj/unit
 	$$(call say,CC $$@)
@@ -261,10 +266,19 @@ build/user/%.wasm: $(wildcard user/*/*.[ch]) $(SDK_FILES)
 	$(call say,GUEST $@)
 	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/$*/*.c) -o $@
 
-build/svc/%.wasm: $(wildcard user/svc/*/*.[ch]) $(SDK_FILES)
+build/svc/%.wasm: $(wildcard user/svc/*.[ch] user/svc/*/*.[ch]) $(SDK_FILES)
 	@mkdir -p $(@D)
 	$(call say,GUEST $@)
-	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/svc/$*/*.c) -o $@
+	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/svc/*.c user/svc/$*/*.c) -o $@
+
+# A library of another's, out of Debian's sources. Where these cannot be had the service is not built; `make clean`
+# lets it be tried again.
+LITTLEFS = build/src/micropython/lib/littlefs
+build/svc/fs.wasm: $(wildcard user/svc/*.[ch] user/svc/fs/*.[ch] user/drv/*.h) $(SDK_FILES) check/source
+	@mkdir -p $(@D) build/src
+	$(call say,GUEST $@)
+	$Q[ -e build/src/micropython.none ] || check/source micropython/trixie || { [ $$? = 75 ] && touch build/src/micropython.none; }
+	$Q[ -e build/src/micropython.none ] || $(SIP_CC) -I$(LITTLEFS) -Wl,--strip-debug $(wildcard user/svc/*.c user/svc/fs/*.c) -o $@
 
 # lwIP is Debian's source package, which is never copied into this tree. Where it cannot be had,
 # there is no service "net", and what needs it says so.
@@ -310,7 +324,7 @@ build/nebulet.iso: build/nebulet.elf build/guest/wordfreq.wasm test/make_iso
 
 unit: $(UNIT) $(TEST_KERNELS) build/test/kernel/probe.elf ## the unit tests and the kernels that are tests, built
 
-test: all unit build/fuzz/differ build/fuzz/plain build/model/model $(firstword $(MODEL_MUTANTS)) ## all tests; ends with N passed, N failed
+test: all unit build/image/nebulet build/fuzz/differ build/fuzz/plain build/model/model $(firstword $(MODEL_MUTANTS)) ## all tests; ends with N passed, N failed
 	@check/install test
 	test/run
 
@@ -330,7 +344,7 @@ check: build/nebulet build/stub $(SDK_FILES) ## layers, reading list, format, wa
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -Werror -fsyntax-only $(filter %.c,$(CORE_SRC) $(PC_SRC))
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. -I$(SDK)/include $(filter %.c,$(HOST_SRC)) $(UNIT_SRC)
 	$(SDK_CC) -ffreestanding -Werror -fsyntax-only $(SDK_SRC)
-	$(SIP_CC) -Werror -fsyntax-only $(filter-out user/svc/net/%,$(wildcard user/*/*.c user/drv/*/*.c user/svc/*/*.c sdk/examples/*/*.c test/sdk/*.c))
+	$(SIP_CC) -Werror -fsyntax-only -I$(LITTLEFS) $(filter-out user/svc/net/% $(if $(wildcard $(LITTLEFS)/lfs2.h),,user/svc/fs/%),$(wildcard user/*/*.c user/drv/*/*.c user/svc/*/*.c)) $(wildcard sdk/examples/*/*.c test/sdk/*.c)
 	[ ! -d $(LWIP) ] || $(SIP_CC) -matomics -Werror -fsyntax-only -Iuser/svc/net -isystem $(LWIP)/include $(wildcard user/svc/net/*.c)
 
 bench: all ## speed, side by side with other engines
@@ -349,7 +363,7 @@ build/fuzz/decode: test/fuzz/decode.c $(filter-out src/base/slab.c,$(wildcard sr
 	$(call say,CC $@)
 	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $(SANITIZE) -fsanitize=fuzzer $(filter %.c,$^) -o $@
 
-build/fuzz/ninep: test/fuzz/ninep.c $(filter-out src/base/slab.c,$(wildcard src/base/*.[ch] src/fs/ninep.[ch] src/fs/vfs.[ch])) test/unit/heap.h $(wildcard user/svc/memfs/*)
+build/fuzz/ninep: test/fuzz/ninep.c $(filter-out src/base/slab.c,$(wildcard src/base/*.[ch] src/fs/ninep.[ch] src/fs/vfs.[ch])) test/unit/heap.h $(wildcard user/svc/memfs/* user/svc/ninep.*)
 	@mkdir -p $(@D)
 	$(call say,CC $@)
 	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $(SANITIZE) -fsanitize=fuzzer $(filter-out user/%,$(filter %.c,$^)) -o $@
@@ -395,7 +409,7 @@ expand: ## F=src/wasm/types.c: what the .def tables of a file expand to
 
 # What is installed, as a tree; the rest is copying, taking away, or packing it.
 STAGE = build/stage
-STAGED_DOC = README.md DESIGN.md LICENSE $(wildcard doc/*.md)
+STAGED_DOC = README.md DESIGN.md CHANGELOG.md LICENSE $(wildcard doc/*.md) doc/logo.svg doc/nebulet.gdb
 stage: all $(GUESTS) $(SDK_FILES)
 	@check/stage $(STAGE) $(OBJCOPY) "$(GUESTS)" "$(STAGED_DOC)"
 
@@ -410,6 +424,15 @@ uninstall: stage ## what install has put there, and the folders that are ours
 
 deb: stage ## build/nebulet_VERSION_amd64.deb
 	@check/deb $(STAGE) $(VERSION) build/nebulet_$(VERSION)_amd64.deb
+
+# The program for a place where there is nothing else.
+build/image/nebulet: $(patsubst src/%,build/obj/%.o,$(basename $(SRC)))
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$Q$(CC) $(filter-out -pie,$(LDFLAGS)) -Wl,--icf=safe -static-pie -Wl,-s $^ $(filter -l%,$(SOURCE_LIBS) $(LDLIBS)) -o $@
+
+image: build/image/nebulet ## build/nebulet_VERSION_image.tar, a container image (OCI) that has only build/nebulet
+	@check/image $< $(VERSION) build/nebulet_$(VERSION)_image.tar
 
 clean: ## removes build/
 	rm -rf build

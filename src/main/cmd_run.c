@@ -17,6 +17,7 @@
 #include "main/guest.h"
 #include "main/host.h"
 #include "main/job.h"
+#include "main/profile.h"
 #include "plat/linux/hostfs.h"
 #include "plat/plat.h"
 
@@ -52,6 +53,35 @@ static void report(const struct program *p)
 }
 
 // --- Statistics (--stats), a line for every process, also for those that programs have started.
+
+// A text from anybody as a string of JSON.
+static void put_string(const char *text)
+{
+    fputc('"', stderr);
+    for (const char *c = text; *c; c++)
+        fprintf(stderr, *c == '"' || *c == '\\' ? "\\%c" : (u8)*c < ' ' ? "\\u%04x" : "%c", (u8)*c);
+    fputc('"', stderr);
+}
+
+// The keys are what users' programs read: they stay (doc/debugging.md lists them).
+static void print_json(const struct process *p, const struct nebulet_info *i)
+{
+    fprintf(stderr, "{\"process\":%u,\"name\":", i->id);
+    put_string(p->name);
+    const struct {
+        const char *key;
+        u64 value;
+    } values[] = {{"cpu_ns", i->cpu_ns},
+                  {"switches", i->switches},
+                  {"preemptions", i->preemptions},
+                  {"sent", i->sent},
+                  {"received", i->received},
+                  {"memory_peak", i->memory_peak},
+                  {"kernel_memory", i->kernel_memory}};
+    for (u32 k = 0; k < countof(values); k++)
+        fprintf(stderr, ",\"%s\":%llu", values[k].key, (unsigned long long)values[k].value);
+    fputs("}\n", stderr);
+}
 
 static void print_stats(const struct process *p, const struct nebulet_info *i)
 {
@@ -199,10 +229,20 @@ static void print_results(const struct program *p)
 {
     if (!p->invoked || p->job.process->how != NEBULET_EXITED)
         return;
-    const u8 *types = p->invoked->types + p->invoked->nparams;
+    const valtype *types = p->invoked->types + p->invoked->nparams;
     const u64 *slots = p->slots;
     for (u32 i = 0; i < p->invoked->nresults; slots += type_slots(types[i++]))
         value_print(types[i], slots);
+}
+
+static void write_map(const struct program *programs, int n)
+{
+    FILE *map = profile_map_create();
+    for (int i = 0; map && i < n; i++)
+        if (programs[i].job.module)
+            profile_map_add(map, programs[i].job.module->module);
+    if (map && fclose(map))
+        complain("the profile cannot be written");
 }
 
 static void unload(struct program *p)
@@ -266,7 +306,10 @@ static int run_split(struct options *o, const struct folders *folders, struct pr
         return EXIT_ERROR;
     }
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
-    if (jobs_init(o->engine, cpus, o->trace, o->stats ? print_stats : NULL))
+    if (jobs_init(o->engine, cpus, o->trace,
+                  !o->stats   ? NULL
+                  : *o->stats ? print_json
+                              : print_stats))
         return complain_setup();
     struct vfs_file *out = hostfs_adopt(1), *err = hostfs_adopt(2);
     if (!out || !err)
@@ -279,14 +322,17 @@ static int run_split(struct options *o, const struct folders *folders, struct pr
         programs[i] =
             (struct program){.o = o, .folders = folders, .listeners = &l, .own = operands[i]};
     int code = run_all(programs, n);
-    for (int i = 0; i < n && o->stats; i++) {
+    bool lines = o->stats && !*o->stats;
+    for (int i = 0; i < n && lines; i++) {
         char text[JOB_CHARGED_MAX];
         job_charged(&programs[i].job, text);
         complain("%s: charged at most %s", programs[i].job.name, text);
     }
-    if (o->stats)
+    if (lines)
         complain("at most %llu KiB of memory in use",
                  (unsigned long long)(plat_memory_peak() >> 10));
+    if (o->profile)
+        write_map(programs, n);
     for (int i = 0; i < n; i++)
         unload(&programs[i]);
     jobs_free();
@@ -302,7 +348,11 @@ int cmd_run(struct options *o)
     struct operands *operands = calloc((size_t)o->argc, sizeof *operands);
     struct folders folders = {0};
     int code = EXIT_ERROR;
-    if (!programs || !operands)
+    if (o->stats && *o->stats && !str_eq(o->stats, "json"))
+        code = EXIT_USAGE, complain("--stats=%s: there is --stats=json", o->stats);
+    else if (o->profile && !str_eq(o->profile, "perfmap"))
+        code = EXIT_USAGE, complain("--profile %s: there is perfmap", o->profile);
+    else if (!programs || !operands)
         complain("out of memory");
     else if (folders_open(&folders, o) && folders_copy(&folders))
         code = run_split(o, &folders, programs, operands);

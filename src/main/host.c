@@ -41,6 +41,20 @@ static const struct command commands[] = {
      "it\n"
      "serves at http://127.0.0.1:8080/. SIGTERM ends it when all requests are answered.\n",
      FOR_SERVE, false, 0, cmd_serve},
+    {"disk", "ACTION IMAGE [OPERANDS]", "make images of disks, and see to what is in them",
+     "Actions:\n"
+     "  create IMAGE --size N     a new disk with an empty file system; the image is sparse\n"
+     "  check IMAGE               read all that is in it\n"
+     "  ls IMAGE [PATH]           list a directory\n"
+     "  cat IMAGE PATH            print a file\n"
+     "  get IMAGE PATH FILE       copy a file out of it (-: standard output)\n"
+     "  put IMAGE FILE PATH       copy a file into it (-: standard input)\n"
+     "  mkdir IMAGE PATH          make a directory\n"
+     "  rm IMAGE PATH             remove a file or an empty directory\n"
+     "A machine has such a disk through user/drv/virtio-blk and user/svc/fs (doc/files.md). Images "
+     "that are used by\n"
+     "somebody else must be left alone meanwhile.\n",
+     FOR_DISK, false, 2, cmd_disk},
     {"validate", "FILE...", "check modules without running them",
      "Checks that modules are valid WebAssembly. Says nothing when all are.\n", FOR_VALIDATE, false,
      1, cmd_validate},
@@ -149,10 +163,16 @@ static bool begins_a_program(const char *name)
 
 static int help(void)
 {
+    enum { FOR_MEASURING = FOR_COMPILE | FOR_WAST | FOR_BENCH };
     printf("nebulet " NEBULET_VERSION ": runs WebAssembly programs\n\n"
-           "Usage: nebulet COMMAND [OPTIONS] FILE...\n\nCommands:\n");
-    for (u32 i = 0; i < countof(commands); i++)
-        printf("  %-18s  %s\n", commands[i].name, commands[i].summary);
+           "Usage: nebulet FILE.wasm [ARGS...]\n"
+           "       nebulet COMMAND [OPTIONS] FILE...\n");
+    for (u32 measuring = 0; measuring < 2; measuring++) {
+        puts(measuring ? "\nTo test and measure Nebulet itself:" : "\nCommands:");
+        for (u32 i = 0; i < countof(commands); i++)
+            if (measuring == ((commands[i].bit & FOR_MEASURING) != 0))
+                printf("  %-18s  %s\n", commands[i].name, commands[i].summary);
+    }
     printf("\nnebulet help COMMAND says more about one. nebulet --version prints the version.\n"
            "nebulet help --man prints the manual page, nebulet help --completion SHELL what "
            "completes words there.\n");

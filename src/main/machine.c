@@ -48,6 +48,8 @@ struct way {
 enum { SERIAL, QUICK, WAYS };
 
 struct link {
+    const struct machine *machine;
+    VEC(char) told; // so far, of a trap
     struct way ways[WAYS];
     bool moved; // what is to go in goes the quick way, and what comes out of that is looked at
     pid_t child;
@@ -98,6 +100,14 @@ bool machine_options(const struct options *o, struct machine *m)
     m->memory = o->memory ? o->memory : USUAL_MEMORY;
     m->cpus = o->cpus ? o->cpus : 1;
     m->type = o->machine ? o->machine : "microvm";
+    m->gdb = o->gdb;
+    u32 port = 0;
+    for (const char *c = o->gdb ? o->gdb : "1"; *c; c++)
+        port = *c < '0' || *c > '9' || port > UINT16_MAX ? UINT32_MAX : port * 10 + (u32)(*c - '0');
+    if (port > UINT16_MAX || (o->gdb && *o->gdb && !port)) {
+        complain("--gdb=%s: a port is 1 to 65535", o->gdb);
+        return false;
+    }
     if (m->memory < LEAST_MEMORY) {
         complain("--memory: a machine has at least 16M");
         return false;
@@ -210,7 +220,7 @@ static void add_folders(const struct machine *m, const char **argv)
 
 static void run_qemu(const struct machine *m, const char *kernel)
 {
-    char memory[32], cpus[32], type[64], archive[32], quick[32], *line;
+    char memory[32], cpus[32], type[64], archive[32], quick[32], *line, *gdb;
     bool small = str_eq(m->type, "microvm");
     snprintf(memory, sizeof memory, "%llu", (unsigned long long)((m->memory + 1048575) >> 20));
     snprintf(cpus, sizeof cpus, "%llu", (unsigned long long)m->cpus);
@@ -219,44 +229,44 @@ static void run_qemu(const struct machine *m, const char *kernel)
     snprintf(archive, sizeof archive, "/proc/self/fd/%d", ARCHIVE_FD);
     if (asprintf(&line, "console=multiplex %s", m->line) < 0)
         _exit(127);
-    const char *argv[48 + 2 + FOLDERS_MAX * FOLDER_WORDS] = {QEMU,
-                                                             "-nodefaults",
-                                                             "-no-user-config",
-                                                             "-display",
-                                                             "none",
-                                                             "-no-reboot",
-                                                             "-cpu",
-                                                             "max",
-                                                             "-machine",
-                                                             type,
-                                                             "-m",
-                                                             memory,
-                                                             "-smp",
-                                                             cpus,
-                                                             "-chardev",
-                                                             "stdio,id=console,signal=off",
-                                                             "-serial",
-                                                             "chardev:console",
-                                                             "-global",
-                                                             "virtio-mmio.force-legacy=false",
-                                                             "-chardev",
-                                                             quick,
-                                                             "-device",
-                                                             small ? "virtio-serial-device"
-                                                                   : "virtio-serial-pci",
-                                                             "-device",
-                                                             "virtserialport,chardev=quick",
-                                                             "-device",
-                                                             "isa-debug-exit,iobase=0xf4,iosize=4",
-                                                             "-kernel",
-                                                             kernel,
-                                                             "-initrd",
-                                                             archive,
-                                                             "-append",
-                                                             line,
-                                                             "-accel",
-                                                             m->kvm ? "kvm" : "tcg",
-                                                             NULL};
+    const char *argv[48 + 2 + 3 + FOLDERS_MAX * FOLDER_WORDS] = {
+        QEMU,
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-cpu",
+        "max",
+        "-machine",
+        type,
+        "-m",
+        memory,
+        "-smp",
+        cpus,
+        "-chardev",
+        "stdio,id=console,signal=off",
+        "-serial",
+        "chardev:console",
+        "-global",
+        "virtio-mmio.force-legacy=false",
+        "-chardev",
+        quick,
+        "-device",
+        small ? "virtio-serial-device" : "virtio-serial-pci",
+        "-device",
+        "virtserialport,chardev=quick",
+        "-device",
+        "isa-debug-exit,iobase=0xf4,iosize=4",
+        "-kernel",
+        kernel,
+        "-initrd",
+        archive,
+        "-append",
+        line,
+        "-accel",
+        m->kvm ? "kvm" : "tcg",
+        NULL};
     u32 words = 0;
     while (argv[words])
         words++;
@@ -269,6 +279,15 @@ static void run_qemu(const struct machine *m, const char *kernel)
         argv[words++] = m->network;
         argv[words++] = "-device";
         argv[words++] = small ? "virtio-net-device,netdev=net" : "virtio-net-pci,netdev=net";
+    }
+    if (m->gdb) {
+        const char *port = *m->gdb ? m->gdb : "1234";
+        if (asprintf(&gdb, "tcp:127.0.0.1:%s", port) < 0)
+            _exit(127);
+        argv[words++] = "-S";
+        argv[words++] = "-gdb";
+        argv[words++] = gdb;
+        complain("the machine waits: gdb %s -ex 'target remote :%s'", kernel, port);
     }
     add_folders(m, argv + words);
     execvp(QEMU, (char *const *)argv);
@@ -402,24 +421,44 @@ static void tell(struct link *l, int stream, int error)
     queue(w, (u8)host_error(error));
 }
 
+static int descriptor(const struct way *w)
+{
+    return w->stream == CONSOLE_TELL ? CONSOLE_ERR : w->stream;
+}
+
+static void end_told(struct link *l)
+{
+    if (l->told.count)
+        l->machine->told(l->machine->context, l->told.at, l->told.count);
+    l->told.count = 0;
+}
+
 // Writes data, as far as that does not wait; how much is done with.
 static size_t put(struct link *l, struct way *w, const u8 *p, size_t n)
 {
+    enum { TOLD_MOST = 1 << 16 };
+    if (w->stream == CONSOLE_TELL && l->told.count < TOLD_MOST && vec_reserve(&l->told, (u32)n)) {
+        memcpy(l->told.at + l->told.count, p, n);
+        l->told.count += (u32)n;
+        return n;
+    }
+
     enum { FITS = 4096 }; // where there is room, so much does
-    struct pollfd to = {.fd = w->stream, .events = POLLOUT};
-    if (l->closed[w->stream])
+    int stream = descriptor(w);
+    struct pollfd to = {.fd = stream, .events = POLLOUT};
+    if (l->closed[stream])
         return n;
     w->blocked = poll(&to, 1, 0) <= 0;
     if (w->blocked)
         return 0;
-    ssize_t done = write(w->stream, p, n < FITS ? n : FITS);
+    ssize_t done = write(stream, p, n < FITS ? n : FITS);
     if (done >= 0)
         return (size_t)done;
     if (errno == EINTR)
         return 0;
     w->blocked = errno == EAGAIN;
     if (!w->blocked)
-        tell(l, w->stream, errno);
+        tell(l, stream, errno);
     return w->blocked ? 0 : n;
 }
 
@@ -438,7 +477,11 @@ static void control(struct link *l, struct way *w, u8 byte)
     w->control = 0;
     switch (byte) {
     case '1':
-    case '2': w->stream = byte - '0'; break;
+    case '2':
+        end_told(l);
+        w->stream = byte - '0';
+        break;
+    case '3': w->stream = l->machine->told ? CONSOLE_TELL : CONSOLE_ERR; break;
     case 'E': w->control = 'E'; break;
     case 'R': l->granted += CONSOLE_GRANT; break;
     case 'V': move_ways(l); break;
@@ -513,7 +556,8 @@ static bool move(struct link *l)
         bool pending = w->out_at < w->out_size, sorted = is_sorted(w);
         fds[EACH * i + OUTPUT] = (struct pollfd){.fd = sorted ? w->from : -1, .events = POLLIN};
         fds[EACH * i + SEND] = (struct pollfd){.fd = pending ? w->to : -1, .events = POLLOUT};
-        fds[EACH * i + STREAM] = (struct pollfd){.fd = sorted ? -1 : w->stream, .events = POLLOUT};
+        fds[EACH * i + STREAM] =
+            (struct pollfd){.fd = sorted ? -1 : descriptor(w), .events = POLLOUT};
         over &= w->from < 0 && sorted;
     }
     if (over)
@@ -539,12 +583,15 @@ int machine_run(const struct machine *m)
 {
     static struct link l = {.ways = {{.stream = STDOUT_FILENO}}, .code = -1};
     int status = 0;
+    l.machine = m;
     l.input_open = !m->no_input;
     if (!start(m, &l))
         return EXIT_ERROR;
     signal(SIGPIPE, SIG_IGN);
     while (move(&l))
         ;
+    end_told(&l);
+    vec_free(&l.told);
     while (waitpid(l.child, &status, 0) < 0 && errno == EINTR)
         ;
     if (l.code >= 0)

@@ -61,7 +61,7 @@ static const struct option table[] = {
      "bytes for it, all that it starts, and what is kept for them: 65536, 64K, 512M"},
     {"--max-time", "SECONDS", OPTION_TIME, FIELD(max_time), FOR_SERVE | FOR_RUN | FOR_BOOT,
      "end the program and all that it has started after that time"},
-    {"--max-cpu", "SECONDS", OPTION_TIME, FIELD(max_cpu), FOR_SERVE | FOR_RUN | FOR_BOOT,
+    {"--max-cpu", "SECONDS", OPTION_TIME, FIELD(max_cpu), FOR_SERVE | FOR_RUN | FOR_BOOT | FOR_DISK,
      "the same after so much time of processors, taken by all of them together"},
     {"--max-handles", "N", OPTION_COUNT, FIELD(max_handles), FOR_RUN | FOR_BOOT,
      "handles that it and all that it starts may have"},
@@ -91,6 +91,8 @@ static const struct option table[] = {
      "but devices)"},
     {"--memory", "SIZE", OPTION_SIZE, FIELD(memory), FOR_SERVE | FOR_BOOT | FOR_WAST,
      "bytes of memory that the machine has (2G)"},
+    {"--size", "SIZE", OPTION_SIZE, FIELD(size), FOR_DISK,
+     "create: bytes that the disk has, from 64K to 8T"},
     {"--cpus", "N", OPTION_COUNT, FIELD(cpus), FOR_SERVE | FOR_RUN | FOR_BOOT | FOR_WAST,
      "CPUs to use (run: all; in a machine of its own: 1)"},
     {"--machine", "TYPE", OPTION_TEXT, FIELD(machine), FOR_SERVE | FOR_BOOT | FOR_WAST,
@@ -101,10 +103,13 @@ static const struct option table[] = {
      "in a machine of its own, under QEMU, with nothing but our kernel"},
     {"--trace", NULL, OPTION_FLAG, FIELD(trace), FOR_SERVE | FOR_RUN | FOR_BOOT,
      "print every call to the system on stderr"},
-    {"--stats", NULL, OPTION_FLAG, FIELD(stats), FOR_RUN | FOR_BOOT,
+    {"--stats", "json", OPTION_MAYBE, FIELD(stats), FOR_RUN | FOR_BOOT,
      "print, on stderr, what each process has used, at its end, and what was charged to each "
-     "program "
-     "at most, with all that it has started"},
+     "program at most, with all that it has started; json: one object a line (run only)"},
+    {"--profile", "perfmap", OPTION_TEXT, FIELD(profile), FOR_RUN,
+     "perfmap: write where its functions are to /tmp/perf-PID.map, for perf (fast only)"},
+    {"--gdb", "PORT", OPTION_MAYBE, FIELD(gdb), FOR_BOOT,
+     "stop the machine before its first instruction, and let GDB have it (127.0.0.1:1234)"},
     {"--time", NULL, OPTION_FLAG, FIELD(time), FOR_VALIDATE | FOR_COMPILE,
      "print how long it took, in nanoseconds, and sizes in bytes"},
     {"--repeat", "N", OPTION_COUNT, FIELD(repeat), FOR_VALIDATE | FOR_COMPILE,
@@ -385,11 +390,13 @@ static u32 distance(const char *a, const char *b)
     return row[n];
 }
 
+// What one means is most of what one has written.
 const char *nearest_name(const char *to, const char *(*each)(const void *context, u32 i),
                          const void *context)
 {
     const char *best = NULL, *name;
-    u32 limit = 4;
+    u32 letters = (u32)strlen(to + strspn(to, "-")), limit = 1 + 2 * letters / 3;
+    limit = limit < 4 ? limit : 4;
     for (u32 i = 0; (name = each(context, i)); i++) {
         u32 d = distance(to, name);
         if (d < limit && d < strlen(name))

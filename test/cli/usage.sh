@@ -31,3 +31,10 @@ prints 'argv.1. = <.*hello\.wasm>'
 usage --frobnicate "$GUESTS/args.wasm"
 says frobnicate
 usage --frobnicate
+# What is suggested is near: not any short name.
+for option in --net -g; do
+    usage run $option "$GUESTS/hello.wasm"
+    ! grep -q 'did you mean' err || fail "a hint that makes no sense"
+done
+usage run --trce "$GUESTS/hello.wasm"
+says 'did you mean --trace'
