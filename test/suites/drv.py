@@ -520,6 +520,113 @@ def lies(bench, engine, machine, seed=1, frames=STRANGE):
         raise base.Failed(base.excerpt(out))
 
 
+# --- Driver, net and http die again and again while they serve: each is ended after so many instructions.
+MORTAL = """
+service driver
+    file /driver.wasm
+    device virtio-net
+    may print serve
+    restart always 1000 1ms
+    cpu {driver}
+    daemon
+
+service net
+    file /net.wasm
+    args --address 10.0.2.15/24 --gateway 10.0.2.2 --listen 7 --listen 8000
+    may serve connect print
+    needs driver
+    restart always 1000 1ms
+    cpu {net}
+    daemon
+
+service serve
+    file /serve.wasm
+    args /told
+    may spawn connect files
+    needs net
+    daemon
+
+service client
+    file /tcp.wasm
+    args 1
+    may print connect
+    needs net
+    restart on-failure 1000 1ms
+"""
+LONG = "1000s"
+
+
+class Requests(threading.Thread):
+    """So many requests, on one connection while that lives; then the machine is told to end."""
+
+    def __init__(self, port, last, count):
+        super().__init__(daemon=True)
+        self.port, self.last, self.count, self.lost, self.problem = port, last, count, 0, ""
+
+    def ask(self, file, s):
+        s.sendall(b"GET /plain HTTP/1.1\r\nHost: test\r\n\r\n")
+        if file.readline() != b"HTTP/1.1 200 OK\r\n":
+            raise ConnectionResetError
+        while (line := file.readline()) not in (b"\r\n", b""):
+            if line.lower().startswith(b"content-length:") and int(line[15:]) != 612:
+                self.problem = f"this is no answer: {line}"
+        if file.read(612) != b"x" * 612:
+            raise ConnectionResetError
+
+    def connection(self, port, action):
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=5) as s, s.makefile("rb") as file:
+                    return action(file, s)
+            except OSError:
+                time.sleep(0.02)
+
+    def some(self, file, s):
+        """What is asked on a connection that has been answered before is lost when that ends."""
+        used = False
+        while self.count:
+            self.lost += used
+            self.ask(file, s)
+            self.lost -= used
+            self.count -= 1
+            used = True
+
+    def run(self):
+        self.connection(self.port, self.some)
+        self.connection(self.last, lambda file, s: (s.shutdown(socket.SHUT_WR), file.read()))
+
+
+def deaths(bench, driver_lives=LONG, net_lives=LONG, http_lives=0, count=600):
+    """How many lives of driver and net there were, and how many requests were lost."""
+    client = Requests(free_port(), free_port(), count)
+    client.start()
+    told = f"port 8000\nlisten 10.0.2.15:8000\nmodule /handler.wasm\ncgi /\nname handler\nlog none\nlives {http_lives}\n"
+    out = run_init(bench, "fast", MORTAL.format(driver=driver_lives, net=net_lives), {
+        "driver.wasm": driver("virtio-net"), "net.wasm": net(), "serve.wasm": service("serve"),
+        "serve/http.wasm": service("http"), "told": told.encode(), "handler.wasm": handler("cgi"),
+        "tcp.wasm": build("tcp")}, [
+            "-netdev", f"user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{client.port}-10.0.2.15:8000,"
+            f"hostfwd=tcp:127.0.0.1:{client.last}-10.0.2.15:7", "-device", "virtio-net-device,netdev=n",
+            "-icount", "shift=0"], quiet=False, limit=400)
+    if client.problem or client.count:
+        raise base.Failed(client.problem or f"{client.count} requests are left\n{base.excerpt(out)}")
+    return [out.count(b"init: %s: started" % name) for name in (b"driver", b"net")] + [client.lost]
+
+
+def drivers_die(bench):
+    """Connections go on."""
+    drivers, nets, lost = deaths(bench, driver_lives="1600us")
+    if drivers < 2 or nets > 1 or lost:
+        raise base.Failed(f"{drivers} drivers, {nets} nets, {lost} requests lost")
+
+
+def all_die(bench):
+    """Every request is answered, some by another try."""
+    drivers, nets, lost = deaths(bench, "1600us", "9ms", 12000000)
+    if drivers < 2 or nets < 2 or not lost:
+        raise base.Failed(f"{drivers} drivers, {nets} nets, {lost} requests lost")
+
+
 # --- What a request of HTTP costs in all: driver, lwIP, http, handler and kernel, but not the client, which is a
 # process of the same machine at the other end of a wire.
 SERVE = """
@@ -544,7 +651,7 @@ service client
     may print
     needs serve
 """
-REQUEST_RUNS, LIMIT_FRESH, LIMIT_STAYS = (100, 500), 70000, 60000
+REQUEST_RUNS, LIMIT_FRESH, LIMIT_STAYS = (100, 500), 65000, 46000
 
 
 def service(name):
@@ -651,6 +758,9 @@ def cases(bench):
                             lambda e=engine, m=machine, n=cpus: tcp(bench, e, m, n))
         yield base.Case("frames that lie", engine, lambda e=engine: lies(bench, e, "microvm"))
     yield from console.cases(bench, console_program, BUSES)
+    if "fast" in bench.engines:
+        yield base.Case("drivers die, connections go on", "fast", lambda: drivers_die(bench))
+        yield base.Case("driver, net and http die", "fast", lambda: all_die(bench))
     for machine in BUSES if "fast" in bench.engines else ():
         for name, measure in COSTS:
             yield base.Case(f"what {name} cost{'s' * name.startswith('a')}, {machine}", "fast",

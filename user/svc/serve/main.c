@@ -8,6 +8,7 @@
 //     port N       the listener of the next line: that port of this machine
 //     module FILE  the module of the next line
 //     say TEXT     is said when there is somebody who answers
+//     lives NS     processor time of each http, which then ends (tests)
 //
 // Listeners stay open here while http is started again, so that who connects meanwhile waits. The
 // end of standard input asks for the end: http answers what was begun, and net sends all of it.
@@ -36,6 +37,7 @@ static char told[NEBULET_MESSAGE_MAX], said[4096];
 static size_t told_size, said_size;
 static nebulet_handle net = NEBULET_NO_HANDLE, http_module, control;
 static volatile bool ending;
+static uint64_t lives;
 
 // --- Files
 
@@ -129,6 +131,8 @@ static void take_line(char *line)
         *next((uint32_t)atoi(line + 5)) = listen((uint32_t)atoi(line + 5));
     else if (!strncmp(line, "module ", 7))
         *next(0) = module_of(line + 7);
+    else if (!strncmp(line, "lives ", 6))
+        lives = strtoull(line + 6, NULL, 10);
     else if (!strncmp(line, "say ", 4))
         keep(said, sizeof said, &said_size, line + 4, strlen(line + 4));
     else
@@ -156,8 +160,10 @@ static void send_all(nebulet_handle channel)
 static nebulet_handle start(void)
 {
     static const char *const args[] = {"http", NULL};
-    struct nebulet_options options = {
-        .privileges = NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES, .name = "http"};
+    struct nebulet_options options = {.privileges =
+                                          NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES,
+                                      .cpu_ns = lives,
+                                      .name = "http"};
     nebulet_handle ends[2];
     sip_must(sip_channel(ends), "serve: a channel");
     send_all(ends[0]);
