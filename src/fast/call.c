@@ -157,7 +157,7 @@ static void arguments(struct fast *f, const struct functype *t, u32 index)
 
 static void push_results(struct fast *f, const struct functype *t)
 {
-    const u8 *types = t->types + t->nparams;
+    const valtype *types = t->types + t->nparams;
     u32 base = f->sp;
     for (u32 i = 0; i < t->nresults; i++)
         push(f, SLOT_MEM, ty_of(types[i]));
@@ -253,12 +253,33 @@ static void indirect_target(struct fast *f, u32 type, u32 table)
     c->is_offset = true; // never goes back
 }
 
+// Of a type that has subtypes, the runtime finds it: the function's reference on the stack.
+static void open_target(struct fast *f, u32 type, u32 table)
+{
+    call_runtime(f, (const void *)rt_table_function, (const u64[]){table, type}, 2, 1, true, true);
+    x64_mem(&f->a, I_MOV_LOAD, true, RAX, x64_at(INSTANCE, offsetof(struct vmctx, scratch)));
+    push_reg(f, T64, RAX);
+}
+
+static void null_function(struct fast *f)
+{
+    x64_reg(&f->a, I_TEST, true, RAX, RAX);
+    trap_if(f, CC_E, TRAP_NULL_FUNCTION);
+}
+
+// Of an element of a table, or, without one (NO_TABLE), of a reference.
 void call_indirect(struct fast *f, u32 type, u32 table)
 {
     const struct functype *t = &f->m->types[type];
+    bool known = table != NO_TABLE && t->open;
+    if (known)
+        open_target(f, type, table);
     u32 index = pop_reg(f);
     struct abi_stack area = begin_call(f, t, index);
-    indirect_target(f, type, table);
+    if (table == NO_TABLE)
+        null_function(f);
+    else if (!known)
+        indirect_target(f, type, table);
     // A function of another instance is called through the stub that switches, which wants it in
     // r11.
     move_reg(f, T64, R11, RAX);
@@ -320,8 +341,14 @@ void tail_call_indirect(struct fast *f, u32 type, u32 table)
     const struct functype *t = &f->m->types[type];
     if (f->polling)
         flow_poll(f);
+    bool known = table != NO_TABLE && t->open;
+    if (known)
+        open_target(f, type, table);
     tail_arguments(f, t, pop_reg(f));
-    indirect_target(f, type, table);
+    if (table == NO_TABLE)
+        null_function(f);
+    else if (!known)
+        indirect_target(f, type, table);
     move_reg(f, T64, R11, RAX);
     tail_jump(f, t, UINT32_MAX);
 }

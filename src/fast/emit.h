@@ -116,3 +116,4 @@ void global_set(struct fast *f, u32 global);
 void runtime_op(struct fast *f, u32 op); // those that call wasm/runtime.h
 void table_size(struct fast *f);
 void ref_func(struct fast *f);
+void ref_as_non_null(struct fast *f);

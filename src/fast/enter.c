@@ -17,7 +17,7 @@ static void place_argument(struct arch_call *call, struct abi_place p, const u64
     memcpy(to, value, n * sizeof *value);
 }
 
-static void clean_slot(u8 type, u64 *slot)
+static void clean_slot(valtype type, u64 *slot)
 {
     if (type == TYPE_I32 || type == TYPE_F32)
         *slot = (u32)*slot;
@@ -25,7 +25,7 @@ static void clean_slot(u8 type, u64 *slot)
 
 static void take_results(const struct arch_call *call, const struct functype *t, u64 *slots)
 {
-    const u8 *types = t->types + t->nparams;
+    const valtype *types = t->types + t->nparams;
     const u64 *stack = call->stack;
     for (u32 i = 0; i < t->nresults; i++) {
         u32 n = type_slots(types[i]);

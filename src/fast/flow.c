@@ -134,11 +134,13 @@ void flow_poll(struct fast *f)
 static void block_type(struct fast *f, struct ctl *c)
 {
     const u8 *p = f->pc;
-    if (*p == 0x40 || (*p & 0xc0) == 0x40) { // one byte: empty or a value type
+    if ((*p & 0xc0) == 0x40) { // empty or a value type
         c->nparams = 0;
         c->nresults = *p != 0x40;
-        c->results = p;
-        f->pc++;
+        if (c->nresults)
+            c->results = module_single(f->m, module_valtype(f->m, &f->pc));
+        else
+            f->pc++;
         return;
     }
     const struct functype *t = &f->m->types[leb_s32(&f->pc)];
@@ -262,7 +264,7 @@ static void else_bind(struct fast *f, struct ctl *c)
 // The operands as they were when the block was entered: parameters in their frame cells.
 void params_restore(struct fast *f, const struct ctl *c)
 {
-    const u8 *params = c->results - c->nparams;
+    const valtype *params = c->results - c->nparams;
     f->sp = c->height;
     for (u32 i = 0; i < c->nparams; i++)
         push(f, SLOT_MEM, ty_of(params[i]));
@@ -386,6 +388,41 @@ bool flow_br_if(struct fast *f, u32 depth)
     settle(f, c);
     branch_if(f, c, cc);
     return true;
+}
+
+// Branches on references find the reference in its frame cell, so that the edge may use whatever
+// register it likes.
+static void ref_to_frame(struct fast *f)
+{
+    u32 r = pop_reg(f);
+    push(f, SLOT_MEM, T64);
+    store_frame(f, T64, stack_cell(f, f->sp - 1), r);
+}
+
+static void ref_test(struct fast *f, u32 index)
+{
+    x64_imm_mem(&f->a, G1_CMP, true, frame_at(f, stack_cell(f, index)), 0);
+}
+
+void flow_br_on_null(struct fast *f, u32 depth)
+{
+    struct ctl *c = ctl_at(f, depth);
+    ref_to_frame(f);
+    pop(f);
+    settle(f, c);
+    ref_test(f, f->sp);
+    branch_if(f, c, CC_E);
+    push(f, SLOT_MEM, T64);
+}
+
+void flow_br_on_non_null(struct fast *f, u32 depth)
+{
+    struct ctl *c = ctl_at(f, depth);
+    ref_to_frame(f);
+    settle(f, c);
+    ref_test(f, f->sp - 1);
+    branch_if(f, c, CC_NE);
+    pop(f);
 }
 
 // The edge of one label of a br_table: an entry for the table.

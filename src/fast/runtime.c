@@ -125,3 +125,13 @@ void ref_func(struct fast *f)
                        (s32)(m->layout.refs + (m->funcs[func].ref - 1) * sizeof(struct vm_func))));
     result_end(f, T64, dst);
 }
+
+void ref_as_non_null(struct fast *f)
+{
+    u32 r = pop_reg(f);
+    u32 dst = result_begin(f, T64, r);
+    move_reg(f, T64, dst, r);
+    x64_reg(&f->a, I_TEST, true, dst, dst);
+    trap_if(f, CC_E, TRAP_NULL);
+    result_end(f, T64, dst);
+}

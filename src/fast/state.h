@@ -69,8 +69,8 @@ struct ctl {
     u8 result_type;  // enum ty, of that one
     u32 height;      // of the operand stack below the parameters
     u32 nparams, nresults;
-    const u8 *results; // types (wasm)
-    u32 arity;         // values that a branch carries
+    const valtype *results; // types (wasm)
+    u32 arity;              // values that a branch carries
     u32 state;      // in the pool: where all branches to the label agree; 0: nothing branches to it
     u32 else_state; // IF: when the condition is false
     u32 chain;      // forward branches: offset of the latest rel32 + 1, which holds the one before
@@ -270,9 +270,9 @@ enum {
     (BIT(RAX) | BIT(RCX) | BIT(RDX) | BIT(RSI) | BIT(RDI) | BIT(R8) | BIT(R9) | BIT(R10) |         \
      0x7fff0000u)
 
-static inline enum ty ty_of(u8 valtype)
+static inline enum ty ty_of(valtype type)
 {
-    switch (valtype) {
+    switch (type) {
     case TYPE_I32: return T32;
     case TYPE_F32: return TF32;
     case TYPE_F64: return TF64;
@@ -557,6 +557,8 @@ void flow_if(struct fast *f);
 void flow_else(struct fast *f);
 bool flow_end(struct fast *f); // false: that was the function's
 void flow_br(struct fast *f, u32 depth);
+void flow_br_on_null(struct fast *f, u32 depth);
+void flow_br_on_non_null(struct fast *f, u32 depth);
 bool flow_br_if(struct fast *f, u32 depth); // false: a br that follows has been compiled, too
 void flow_br_table(struct fast *f);
 void flow_poll(struct fast *f); // should another thread run? Keeps all registers
@@ -584,6 +586,7 @@ void cold_place(struct fast *f); // after the body: polls, code out of line, tra
 
 // --- call.c
 void call_function(struct fast *f, u32 func);
+#define NO_TABLE UINT32_MAX // in place of a table: of the reference on the stack
 void call_indirect(struct fast *f, u32 type, u32 table);
 void tail_call(struct fast *f, u32 func);
 void tail_call_indirect(struct fast *f, u32 type, u32 table);

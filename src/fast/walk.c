@@ -16,6 +16,7 @@ enum imm_kind {
     IMM_LABEL,
     IMM_TABLE_OF_LABELS,
     IMM_FUNC,
+    IMM_TYPE,
     IMM_TYPE_TABLE,
     IMM_LOCAL,
     IMM_GLOBAL,
@@ -82,12 +83,11 @@ void ops_skip(const u8 **pc, u32 op)
     enum imm_kind kind = imm_kind(op);
     switch (kind) {
     case IMM_NONE: break;
-    case IMM_TABLE_OF_LABELS:
-    case IMM_SELECT: {
-        u32 n = leb_u32(pc);
-        skip_lebs(pc, n + (kind == IMM_TABLE_OF_LABELS));
+    case IMM_TABLE_OF_LABELS: skip_lebs(pc, 1 + leb_u32(pc)); break;
+    case IMM_SELECT:
+        for (u32 n = leb_u32(pc); n > 0; n--)
+            *pc = type_skip(*pc);
         break;
-    }
     case IMM_MEMARG: leb_memarg(pc); break;
     case IMM_TYPE_TABLE:
     case IMM_MEMORY2:
@@ -96,7 +96,8 @@ void ops_skip(const u8 **pc, u32 op)
     case IMM_TABLE2: skip_lebs(pc, 2); break;
     case IMM_F32: *pc += 4; break;
     case IMM_F64: *pc += 8; break;
-    case IMM_BLOCK:
+    case IMM_BLOCK: *pc = type_skip(*pc); break;
+    case IMM_TYPE:
     case IMM_LABEL:
     case IMM_FUNC:
     case IMM_LOCAL:
@@ -111,7 +112,7 @@ void ops_skip(const u8 **pc, u32 op)
     case IMM_TAG:
     case IMM_REFTYPE: skip_lebs(pc, 1); break;
     case IMM_CATCHES:
-        skip_lebs(pc, 1);
+        *pc = type_skip(*pc);
         for (u32 n = leb_u32(pc); n > 0; n--)
             skip_lebs(pc, *(*pc)++ < 2 ? 2 : 1); // a tag, or none, and a label
         break;
@@ -224,6 +225,10 @@ static inline enum step step(struct fast *f)
         tail_call_indirect(f, type, leb_u32(&f->pc));
         return jumped(f);
     }
+    case OP_call_ref: call_indirect(f, leb_u32(&f->pc), NO_TABLE); break;
+    case OP_return_call_ref: tail_call_indirect(f, leb_u32(&f->pc), NO_TABLE); return jumped(f);
+    case OP_br_on_null: flow_br_on_null(f, leb_u32(&f->pc)); break;
+    case OP_br_on_non_null: flow_br_on_non_null(f, leb_u32(&f->pc)); break;
     case OP_drop: pop(f); break;
     case OP_select_t:
         ops_skip(&f->pc, OP_select_t);
@@ -265,11 +270,12 @@ static inline enum step step(struct fast *f)
     case OP_i64_clz ... OP_i64_rotr: integer_op(f, op, T64, OP_i64_clz); break;
     case OP_f32_abs ... OP_f64_copysign: float_op(f, op); break;
     case OP_ref_null:
-        f->pc++;
+        ops_skip(&f->pc, OP_ref_null);
         push_const(f, T64, 0);
         break;
     case OP_ref_is_null: eqz(f, true); break;
     case OP_ref_func: ref_func(f); break;
+    case OP_ref_as_non_null: ref_as_non_null(f); break;
     case 0xfc: prefixed(f); break;
     case 0xfd: simd(f); break;
     case 0xfe: atomic(f); break;

@@ -47,7 +47,7 @@ HANDLER(block)
 {
     BEGIN;
     pc++;
-    SKIP_LEB(pc);
+    SKIP_TYPE(pc);
     if (NEXT_IS(block)) {
         const u64 four = 0x4002400240024002;
         while (frame->end - pc > 16 && !((load_u64(pc) ^ four) | (load_u64(pc + 8) ^ four)))
@@ -62,7 +62,7 @@ HANDLER(loop)
 {
     BEGIN;
     pc++;
-    SKIP_LEB(pc);
+    SKIP_TYPE(pc);
     NEXT_OR_LOCAL;
 }
 
@@ -74,7 +74,7 @@ HANDLER(if)
         BRANCH(side);
     side++;
     pc++;
-    SKIP_LEB(pc);
+    SKIP_TYPE(pc);
     NEXT;
 }
 
@@ -179,7 +179,7 @@ HANDLER(select_t)
     PUSH((u32)condition ? a : b);
     pc++;
     for (u32 n = imm_u32(&pc); n > 0; n--)
-        pc++;
+        SKIP_TYPE(pc);
     NEXT;
 }
 

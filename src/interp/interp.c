@@ -207,7 +207,7 @@ struct entry {
 };
 
 // Cells of i32 and f32 have a zero upper half; slots need not. Of a v128 there are two slots.
-static u64 cell_of_slot(u8 type, u64 slot)
+static u64 cell_of_slot(valtype type, u64 slot)
 {
     return type == TYPE_I32 || type == TYPE_F32 ? (u32)slot : slot;
 }

@@ -293,6 +293,7 @@ static inline u32 imm_s32(const u8 **pp)
 
 // Over a LEB128 number.
 #define SKIP_LEB(pc) while (unlikely(*(pc)++ & 0x80))
+#define SKIP_TYPE(pc) pc = type_skip(pc)
 
 // The offset of a memarg; the alignment is a hint that tells nothing here.
 static inline u32 imm_memarg(const u8 **pp)
@@ -312,7 +313,7 @@ static inline u64 memory_bytes(const struct vmctx *vm)
 static inline u64 global_read(const struct vmctx *vm, u32 index)
 {
     u64 value = vm_global(vm, index)->i64;
-    u8 type = vm->module->globals[index].type;
+    valtype type = vm->module->globals[index].type;
     return type == TYPE_I32 || type == TYPE_F32 ? (u32)value : value;
 }
 
@@ -459,7 +460,7 @@ static HANDLER_CC status enter_code(STATE)
 static inline void clear_upper(const struct functype *type, u64 *results)
 {
     for (u32 i = 0; i < type->nresults; i++) {
-        u8 result = type->types[type->nparams + i];
+        valtype result = type->types[type->nparams + i];
         if (result == TYPE_I32 || result == TYPE_F32)
             results[i] = (u32)results[i];
     }
@@ -541,7 +542,8 @@ HANDLER(call)
         GO(trap_indirect);                                                                         \
     }                                                                                              \
     const struct vm_func *f = &table->at[index];                                                   \
-    if (unlikely(f->type != type->id)) {                                                           \
+    if (unlikely(f->type != type->id) &&                                                           \
+        !(type->open && rt_is_function(frame->vm, f->type, type_index))) {                         \
         r0 = f->type ? TRAP_INDIRECT_CALL : TRAP_UNINITIALIZED_ELEMENT, r1 = (u64)f;               \
         GO(trap_indirect);                                                                         \
     }                                                                                              \
@@ -551,6 +553,22 @@ HANDLER(call)
 HANDLER(call_indirect)
 {
     INDIRECT_TARGET;
+    frame->pc = next;
+    frame->side = side;
+    GO(call_func);
+}
+
+#define REF_TARGET                                                                                 \
+    const u8 *next = pc + 1;                                                                       \
+    r1 = (u64) & frame->vm->module->types[imm_u32(&next)];                                         \
+    r0 = *--sp;                                                                                    \
+    frame->call = pc;                                                                              \
+    if (unlikely(!r0))                                                                             \
+    TRAP_CALL(TRAP_NULL_FUNCTION)
+
+HANDLER(call_ref)
+{
+    REF_TARGET;
     frame->pc = next;
     frame->side = side;
     GO(call_func);
@@ -641,7 +659,7 @@ HANDLER(try)
 {
     BEGIN;
     pc++;
-    SKIP_LEB(pc);
+    SKIP_TYPE(pc);
     NEXT;
 }
 
@@ -670,7 +688,7 @@ HANDLER(try_table)
 {
     BEGIN;
     pc++;
-    SKIP_LEB(pc);
+    SKIP_TYPE(pc);
     u32 n = imm_u32(&pc);
     side += n;
     for (; n > 0; n--) {
@@ -772,6 +790,13 @@ HANDLER(return_call_indirect)
     GO(tail_func);
 }
 
+HANDLER(return_call_ref)
+{
+    TAIL_POLL;
+    REF_TARGET;
+    GO(tail_func);
+}
+
 // --- The rest: rare ones, and those that are calls into the runtime
 
 HANDLER(unreachable)
@@ -802,7 +827,8 @@ HANDLER(ref_null)
 {
     BEGIN;
     PUSH(0);
-    pc += 2;
+    pc++;
+    SKIP_LEB(pc);
     NEXT;
 }
 
@@ -820,6 +846,40 @@ HANDLER(ref_func)
     BEGIN;
     pc++;
     PUSH((u64)vm_funcref(frame->vm, imm_u32(&pc)));
+    NEXT;
+}
+
+HANDLER(ref_as_non_null)
+{
+    BEGIN;
+    if (unlikely(!sp[-1]))
+        TRAP(TRAP_NULL);
+    pc++;
+    NEXT;
+}
+
+HANDLER(br_on_null)
+{
+    BEGIN;
+    if (!sp[-1]) {
+        sp--;
+        BRANCH(side);
+    }
+    side++;
+    pc++;
+    SKIP_LEB(pc);
+    NEXT;
+}
+
+HANDLER(br_on_non_null)
+{
+    BEGIN;
+    if (sp[-1])
+        BRANCH(side);
+    sp--;
+    side++;
+    pc++;
+    SKIP_LEB(pc);
     NEXT;
 }
 
@@ -957,6 +1017,11 @@ HANDLER(table_fill)
     COLD(call)                                                                                     \
     COLD(call_indirect)                                                                            \
     COLD(return_call)                                                                              \
+    COLD(call_ref)                                                                                 \
+    COLD(return_call_ref)                                                                          \
+    COLD(ref_as_non_null)                                                                          \
+    COLD(br_on_null)                                                                               \
+    COLD(br_on_non_null)                                                                           \
     COLD(return_call_indirect)                                                                     \
     COLD(unreachable)                                                                              \
     COLD(memory_size)                                                                              \

@@ -112,7 +112,7 @@ s64 word_wait_ns(struct vmctx *vm, u64 address, s64 timeout_ns)
 // Wakes up to `count` of those who wait at an address, and no more than a few with the lock held.
 static u32 wake_some(struct word_table *w, u64 word, u32 count)
 {
-    enum { AT_ONCE = 24 };
+    enum { AT_ONCE = 8 }; // each may have a deadline to be taken back
     struct kthread *t;
     u32 woken = 0;
     kern_acquire();

@@ -229,7 +229,7 @@ static void print_results(const struct program *p)
 {
     if (!p->invoked || p->job.process->how != NEBULET_EXITED)
         return;
-    const u8 *types = p->invoked->types + p->invoked->nparams;
+    const valtype *types = p->invoked->types + p->invoked->nparams;
     const u64 *slots = p->slots;
     for (u32 i = 0; i < p->invoked->nresults; slots += type_slots(types[i++]))
         value_print(types[i], slots);

@@ -111,12 +111,7 @@ static const struct {
     u8 low, high;
     const char *proposal;
 } later[] = {
-    {"malformed value type", 0x74, 0x74, "garbage collection"},
-    {"malformed value type", 0x63, 0x64, "typed function references or garbage collection"},
-    {"malformed value type", 0x6a, 0x6e, "garbage collection"},
-    {"malformed value type", 0x71, 0x73, "garbage collection"},
-    {"illegal opcode", 0x14, 0x15, "typed function references"},
-    {"illegal opcode", 0xd3, 0xd6, "typed function references or garbage collection"},
+    {"illegal opcode", 0xd3, 0xd3, "garbage collection"},
     {"illegal opcode", 0xfb, 0xfb, "garbage collection"},
 };
 

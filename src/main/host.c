@@ -41,6 +41,20 @@ static const struct command commands[] = {
      "it\n"
      "serves at http://127.0.0.1:8080/. SIGTERM ends it when all requests are answered.\n",
      FOR_SERVE, false, 0, cmd_serve},
+    {"disk", "ACTION IMAGE [OPERANDS]", "make images of disks, and see to what is in them",
+     "Actions:\n"
+     "  create IMAGE --size N     a new disk with an empty file system; the image is sparse\n"
+     "  check IMAGE               read all that is in it\n"
+     "  ls IMAGE [PATH]           list a directory\n"
+     "  cat IMAGE PATH            print a file\n"
+     "  get IMAGE PATH FILE       copy a file out of it (-: standard output)\n"
+     "  put IMAGE FILE PATH       copy a file into it (-: standard input)\n"
+     "  mkdir IMAGE PATH          make a directory\n"
+     "  rm IMAGE PATH             remove a file or an empty directory\n"
+     "A machine has such a disk through user/drv/virtio-blk and user/svc/fs (doc/files.md). Images "
+     "that are used by\n"
+     "somebody else must be left alone meanwhile.\n",
+     FOR_DISK, false, 2, cmd_disk},
     {"validate", "FILE...", "check modules without running them",
      "Checks that modules are valid WebAssembly. Says nothing when all are.\n", FOR_VALIDATE, false,
      1, cmd_validate},

@@ -52,8 +52,8 @@ int complain_module(const struct file *f, const struct error *e);
 
 // --- Values on the command line: i32 and i64 as decimal or 0x numbers, floats as C writes them,
 // v128 as 0x numbers. They lie in type_slots(type) slots.
-bool value_parse(u8 type, const char *text, u64 *slots);
-void value_print(u8 type, const u64 *slots);
+bool value_parse(valtype type, const char *text, u64 *slots);
+void value_print(valtype type, const u64 *slots);
 
 // The commands in the order of the help; NULL: there are no more.
 const struct command *command_at(u32 i);
@@ -61,6 +61,7 @@ const struct command *command_at(u32 i);
 int cmd_run(struct options *o);
 int cmd_serve(struct options *o);
 int cmd_boot(struct options *o);
+int cmd_disk(struct options *o);
 int cmd_validate(struct options *o);
 int cmd_compile(struct options *o);
 int cmd_inspect(struct options *o);

@@ -274,6 +274,12 @@ static void run_qemu(const struct machine *m, const char *kernel)
         argv[words++] = "-accel";
         argv[words++] = "tcg";
     }
+    if (m->network) {
+        argv[words++] = "-netdev";
+        argv[words++] = m->network;
+        argv[words++] = "-device";
+        argv[words++] = small ? "virtio-net-device,netdev=net" : "virtio-net-pci,netdev=net";
+    }
     if (m->gdb) {
         const char *port = *m->gdb ? m->gdb : "1234";
         if (asprintf(&gdb, "tcp:127.0.0.1:%s", port) < 0)
@@ -282,12 +288,6 @@ static void run_qemu(const struct machine *m, const char *kernel)
         argv[words++] = "-gdb";
         argv[words++] = gdb;
         complain("the machine waits: gdb %s -ex 'target remote :%s'", kernel, port);
-    }
-    if (m->network) {
-        argv[words++] = "-netdev";
-        argv[words++] = m->network;
-        argv[words++] = "-device";
-        argv[words++] = small ? "virtio-net-device,netdev=net" : "virtio-net-pci,netdev=net";
     }
     add_folders(m, argv + words);
     execvp(QEMU, (char *const *)argv);

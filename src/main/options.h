@@ -23,7 +23,8 @@ enum command_bit {
     FOR_BOOT = 64,
     FOR_EXPLAIN = 128,
     FOR_SERVE = 256,
-    FOR_ALL = 511,
+    FOR_DISK = 512,
+    FOR_ALL = 1023,
 };
 
 struct options {
@@ -43,6 +44,7 @@ struct options {
     const char *machine;       // boot: NULL, or as given
     const char *accel;         // boot: NULL, or as given
     u64 memory;                // boot: 0 when not given
+    u64 size;                  // disk: 0 when not given
     u64 cpus;                  // 0 when not given
     const char *metrics, *log; // serve: NULL, or as given
     u64 queue, max_connections, max_body, grace, idle; // serve: 0 when not given

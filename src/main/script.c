@@ -376,8 +376,8 @@ static enum outcome compare_lane(struct runner *r, u32 i, u32 lane, const struct
 }
 
 // A reference has one lane, the whole.
-static enum outcome compare(struct runner *r, u32 i, const struct script_value *wanted, u8 type,
-                            const u64 *got)
+static enum outcome compare(struct runner *r, u32 i, const struct script_value *wanted,
+                            valtype type, const u64 *got)
 {
     struct script_value want = *wanted;
     if (want.type != type && !(want.type == SCRIPT_REF && is_reftype(type)))
@@ -397,7 +397,7 @@ static enum outcome compare(struct runner *r, u32 i, const struct script_value *
 }
 
 static enum outcome compare_any(struct runner *r, u32 i, const u8 *wanted, u32 alternatives,
-                                u8 type, const u64 *got)
+                                valtype type, const u64 *got)
 {
     enum outcome outcome = FAILED;
     for (u32 a = 0; a < alternatives && outcome != PASSED; a++) {
@@ -425,7 +425,7 @@ static enum outcome run_return(struct runner *r)
         u32 first = want.type == SCRIPT_EITHER, n = first ? want.alternatives : 1;
         if (i >= nresults || at + first + n > values)
             return fail(r, "%u results, expected more", nresults);
-        u8 type = r->got ? r->got : r->type->types[r->type->nparams + i];
+        valtype type = r->got ? r->got : r->type->types[r->type->nparams + i];
         outcome = compare_any(r, i, wanted + (at + first) * sizeof want, n, type, slot);
         slot += type_slots(type);
         at += first + n;

@@ -43,7 +43,7 @@ static bool parse_v128(const char *text, u64 *out)
     return true;
 }
 
-bool value_parse(u8 type, const char *text, u64 *out)
+bool value_parse(valtype type, const char *text, u64 *out)
 {
     char *end = (char *)text;
     *out = 0;
@@ -76,7 +76,7 @@ static void print_float(double value, bool single)
     puts(text);
 }
 
-void value_print(u8 type, const u64 *slots)
+void value_print(valtype type, const u64 *slots)
 {
     u64 value = *slots;
     switch (type) {

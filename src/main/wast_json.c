@@ -126,13 +126,12 @@ static u8 type_of(const char *text)
 {
 #define TYPE(byte, name, type_text, size)                                                          \
     if (str_eq(text, type_text))                                                                   \
-        return byte;
+        return is_reftype(byte) ? SCRIPT_REF : byte;
 #include "wasm/types.def"
 #undef TYPE
-    size_t n = strlen(text);
     if (str_eq(text, "either"))
         return SCRIPT_EITHER;
-    return str_eq(text, "refnull") || (n > 3 && str_eq(text + n - 3, "ref")) ? SCRIPT_REF : 0;
+    return str_eq(text, "refnull") ? SCRIPT_REF : 0;
 }
 
 // The types of null alone.
@@ -181,8 +180,6 @@ static u32 put_value(struct writer *w, const cJSON *item)
             if (v.lane_size && (lane + 1) * v.lane_size <= 16 && i->valuestring)
                 set_lane(&v, lane++, i->valuestring);
         break;
-    case TYPE_FUNCREF:
-    case TYPE_EXTERNREF:
     case SCRIPT_REF: set_reference(&v, value, text_of(item, "type")); break;
     case SCRIPT_EITHER: break;
     case TYPE_I32:

@@ -21,6 +21,7 @@ enum {
     MOST_BYTES = 64 << 20,
     LEAST_BYTES = 64 << 10, // between two looks through everything
     AT_ONCE = 1 << 14,
+    FREED_AT_ONCE = 1 << 11, // exceptions
 };
 
 static size_t bytes_of(const struct vm_exception *e)
@@ -97,7 +98,7 @@ static void look_at_instance(struct look *l, const struct instance *in)
 {
     const struct module *m = in->vm.module;
     for (u32 i = m->nimported_globals; i < m->nglobals; i++) {
-        if (m->globals[i].type == TYPE_EXNREF)
+        if (type_kind(m->globals[i].type) == TYPE_EXNREF)
             find(l, vm_global(&in->vm, i)->ref);
         if (i % AT_ONCE == AT_ONCE - 1)
             look_up();
@@ -137,7 +138,7 @@ static void collect(struct store *s)
             drop(x, e);
         else if (e)
             e->live = false;
-        if (i % AT_ONCE == AT_ONCE - 1)
+        if (i % FREED_AT_ONCE == FREED_AT_ONCE - 1)
             look_up();
     }
     x->enough = LEAST_BYTES + x->bytes * 2 + l.words * 2;
@@ -149,7 +150,7 @@ void exceptions_free(struct store *s)
     for (u32 i = 0; i < x->all.count; i++) {
         if (at(x, i))
             heap_free(at(x, i));
-        if (i % AT_ONCE == AT_ONCE - 1)
+        if (i % FREED_AT_ONCE == FREED_AT_ONCE - 1)
             look_up();
     }
     vec_free(&x->all);

@@ -89,7 +89,7 @@ static status bind_func(struct instance *in, const struct import *i, const struc
 {
     const struct functype *want = module_func_type(in->vm.module, i->index);
     const struct vm_func *f = x->func->ref;
-    if (f->type != want->id) {
+    if (f->type != want->id && !type_is(&in->store->realm->types, f->type, want->id)) {
         char a[56], b[56];
         return incompatible(i, e, "wanted %s, found %s", func_type_text(a, sizeof a, want),
                             func_type_text(b, sizeof b, x->func_type));
@@ -110,7 +110,7 @@ static status bind_table(struct instance *in, const struct import *i, const stru
     if (x->table_type.limits.wide != want->limits.wide)
         return incompatible(i, e, "wanted a table with indices of %s bits",
                             want->limits.wide ? "64" : "32");
-    if (x->table_type.elem != want->elem)
+    if (x->table_type.elem != type_outside(in->vm.module, want->elem))
         return incompatible(i, e, "wanted a table of %s, found one of %s", valtype_text(want->elem),
                             valtype_text(x->table_type.elem));
     if (!limits_fit(x->table->length, x->table_type.limits.max, &want->limits))
@@ -152,7 +152,10 @@ static status bind_global(struct instance *in, const struct import *i, const str
 {
     const struct global_type *want = &in->vm.module->globals[i->index];
     const struct global_type *is = &x->global_type;
-    if (is->type != want->type || is->mutable != want->mutable)
+    valtype wanted = type_outside(in->vm.module, want->type);
+    if (is->mutable != want->mutable ||
+        (is->mutable ? is->type != wanted
+                     : !types_match(&in->store->realm->types, is->type, wanted)))
         return incompatible(i, e, "wanted a %s%s global, found a %s%s one",
                             want->mutable ? "mutable " : "", valtype_text(want->type),
                             is->mutable ? "mutable " : "", valtype_text(is->type));
@@ -270,6 +273,19 @@ static void make_globals(struct instance *in)
     }
 }
 
+static status fill_tables(struct instance *in, struct error *e)
+{
+    const struct module *m = in->vm.module;
+    for (u32 i = m->nimported_tables; i < m->ntables; i++) {
+        const struct constexpr_ *x = &m->table_init[i - m->nimported_tables];
+        if (x->kind != CONST_REF_NULL)
+            rt_table_fill(&in->vm, i, 0, evaluate(in, x).ref, vm_table(&in->vm, i)->length);
+        if (go_on(i, e))
+            return e->code;
+    }
+    return OK;
+}
+
 static void make_tags(struct instance *in)
 {
     const struct module *m = in->vm.module;
@@ -288,7 +304,9 @@ static status make_tables(struct instance *in, struct error *e)
     struct vm_table **tables = at(in, m->layout.tables);
     for (u32 i = m->nimported_tables; i < m->ntables; i++) {
         struct rt_table *t = &in->tables[i - m->nimported_tables];
-        if (table_create(in->store, &m->tables[i], t))
+        struct table_type type = m->tables[i];
+        type.elem = module_top(m, type.elem);
+        if (table_create(in->store, &type, t))
             return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET,
                              "no memory for a table of %lu elements",
                              (unsigned long)m->tables[i].limits.min);
@@ -478,7 +496,7 @@ static status link(struct instance *in, struct error *e)
     if (in->vm.module->ntags)
         make_tags(in);
     make_globals(in);
-    return OK;
+    return fill_tables(in, e);
 }
 
 status instance_create(struct store *s, struct rt_module *m, void *process, struct instance **out,
@@ -560,7 +578,7 @@ static void export_table(struct instance *in, u32 index, struct extern_ *out)
     bool own = index >= m->nimported_tables;
     out->table = vm_table(&in->vm, index);
     out->table_type = (struct table_type){
-        .elem = m->tables[index].elem,
+        .elem = type_outside(m, m->tables[index].elem),
         .limits = {.min = out->table->length,
                    .max = own ? m->tables[index].limits.max : in->table_max[index],
                    .wide = m->tables[index].limits.wide},
@@ -588,6 +606,7 @@ status instance_export(struct instance *in, const char *name, size_t length, str
     case EXTERN_GLOBAL:
         out->global = vm_global(&in->vm, x->index);
         out->global_type = in->vm.module->globals[x->index];
+        out->global_type.type = type_outside(in->vm.module, out->global_type.type);
         break;
     case EXTERN_TAG: out->tag = vm_tag(&in->vm, x->index); break;
     }

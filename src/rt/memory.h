@@ -54,7 +54,7 @@ void tables_free(struct store *s);   // store_table's
 // store's limit, or no memory.
 bool table_resize(struct rt_table *t, u64 length);
 
-static inline struct vm_func table_element(u8 elem, u64 ref)
+static inline struct vm_func table_element(valtype elem, u64 ref)
 {
     if (elem == TYPE_FUNCREF && ref)
         return *(const struct vm_func *)ref;

@@ -138,7 +138,7 @@ static const struct store_item *store_item_find(const struct store *s, const str
     return NULL;
 }
 
-static u8 type_letter(char c)
+static valtype type_letter(char c)
 {
     switch (c) {
     case 'i': return TYPE_I32;
@@ -153,20 +153,20 @@ static u8 type_letter(char c)
 
 static struct rt_type *host_type(struct realm *s, const char *text)
 {
-    u8 bytes[64];
-    struct functype f = {.types = bytes};
+    valtype types[64];
+    struct functype f = {.types = types, .super = NO_TYPE, .count = 1};
     u32 n = 0;
     for (; *text && *text != '!' && *text != '>'; text++) {
         if (*text == ':') {
             f.nparams = n;
             continue;
         }
-        if (n == sizeof bytes)
+        if (n == countof(types))
             return NULL;
-        bytes[n++] = type_letter(*text);
+        types[n++] = type_letter(*text);
     }
     f.nresults = n - f.nparams;
-    return type_intern(&s->types, &f);
+    return type_intern(&s->types, &f, 0);
 }
 
 // By which compiled code comes to a function, if its type says so (struct host_func).

@@ -216,3 +216,20 @@ void rt_elem_drop(struct vmctx *vm, u32 segment)
 {
     vm->instance->dropped_elems[segment] = true;
 }
+
+bool rt_is_function(const struct vmctx *vm, u32 id, u32 type)
+{
+    return type_is(&vm_store(vm)->realm->types, id, vm->module->types[type].id);
+}
+
+enum trap rt_table_function(struct vmctx *vm, u32 table, u32 type, u64 index, u64 *ref)
+{
+    const struct vm_table *t = vm_table(vm, table);
+    if (index >= t->length)
+        return TRAP_UNDEFINED_ELEMENT;
+    const struct vm_func *f = &t->at[index];
+    if (!f->type)
+        return TRAP_UNINITIALIZED_ELEMENT;
+    *ref = (u64)(uintptr_t)f->ref;
+    return rt_is_function(vm, f->type, type) ? TRAP_NONE : TRAP_INDIRECT_CALL;
+}

@@ -32,13 +32,14 @@
 
 struct realm;
 
-// --- Types (types.c): one record per distinct function type, found by hash, counted by its users.
+// --- Types (types.c): one record per distinct type, found by hash, counted by its users.
 struct rt_type {
-    struct functype t; // t.id = index in the table
-    u32 hash, users;
+    struct functype t; // t.id = index in the table; what it says of others, it says by their ids
+    u32 hash, users;   // of the first type of a group, as
+    u32 *ids;          // those of all; NULL: of this one alone
     u32 next;          // id of the next one in the bucket, or in the list of unused ids
     const void *thunk; // for host functions of this type, once one is bound
-    u8 bytes[];
+    valtype types[];
 };
 
 // Both arrays are in segments, each twice as long as the one before, so that they grow without
@@ -53,9 +54,15 @@ struct type_table {
     u32 unused; // a free id, 0: none
 };
 
-// The record for a type, with a user more; NULL: no memory.
-struct rt_type *type_intern(struct type_table *t, const struct functype *f);
-void type_drop(struct type_table *t, u32 id);
+// Gives the types of the group that begins at `first` their ids. Its first type's record, with a
+// user more; NULL: no memory.
+struct rt_type *type_intern(struct type_table *t, struct functype *types, u32 first);
+void type_drop(struct type_table *t, u32 id); // of a group's first type
+// A module's type of values in terms of ids, for what several modules see.
+valtype type_outside(const struct module *m, valtype t);
+// Does a do where b is wanted; is one the other or a subtype? Of types in use, so without a lock.
+bool types_match(const struct type_table *t, valtype a, valtype b);
+bool type_is(const struct type_table *t, u32 id, u32 wanted);
 struct rt_type **type_at(struct type_table *t, u32 id); // that was given out
 void types_free(struct type_table *t);                  // with whatever is still in it
 

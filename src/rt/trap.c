@@ -130,7 +130,7 @@ static enum trap divide_trap(const u8 *pc)
 static enum trap illegal_trap(const u8 *pc)
 {
     bool ud2 = pc[0] == 0x0f && pc[1] == 0x0b;
-    return ud2 && pc[2] > TRAP_NONE && pc[2] <= TRAP_INTERNAL ? (enum trap)pc[2] : TRAP_NONE;
+    return ud2 && pc[2] > TRAP_NONE && pc[2] < TRAPS ? (enum trap)pc[2] : TRAP_NONE;
 }
 
 static enum trap memory_trap(const struct thread *t, const struct plat_fault *f)

@@ -8,14 +8,14 @@
 // specification's own interpreter; nothing of a module with a wrong section is ever seen by anyone.
 //
 // Memory comes from one arena. An array is allocated only when the bytes that remain can hold that
-// many entries, so memory is at most 32 times the size (a passive data segment of 2 bytes), and a
-// small module takes one heap block.
+// many entries, so memory is at most 64 times the size (groups of types of 2 bytes), and a small
+// module takes one heap block.
 //
 // Sections come in a fixed order, so whatever an entry refers to is known when it is read; bodies
 // are judged later.
 #include "wasm/module.h"
 #include "wasm/decode.h"
-#include "wasm/reader.h"
+#include "wasm/typesec.h"
 #include "wasm/validate.h"
 #include "wasm/vmctx.h"
 
@@ -92,52 +92,9 @@ static void declare_func(struct module *m, u32 func)
 
 // Types -------------------------------------------------------------------------------------------
 
-static const u8 *read_types(struct decode *d, u32 max, u32 *count, const char *what)
-{
-    *count = read_count(&d->r, 1, max, what);
-    const u8 *at = d->r.p;
-    for (u32 i = 0; i < *count && read_goes_on(&d->r, i); i++)
-        read_valtype(&d->r);
-    return at;
-}
-
-// *pool is the place for types that do not lie side by side in the module. It is as large as the
-// section, so a type that lies past the section's end must not get there.
-static void read_functype(struct decode *d, struct functype *t, u8 **pool, const u8 *section_end)
-{
-    struct reader *r = &d->r;
-    const u8 *at = r->p;
-    u8 form = read_byte(r);
-    if (form != 0x60 && read_ok(r))
-        read_error(r, ERR_MALFORMED, at, "%s",
-                   form >= 0x80 ? "integer representation too long" : "malformed function type");
-    *t = (struct functype){0};
-    const u8 *params = read_types(d, MAX_PARAMS, &t->nparams, "parameters");
-    const u8 *results = read_types(d, MAX_RESULTS, &t->nresults, "results");
-    if (r->p > section_end)
-        read_error(r, ERR_MALFORMED, section_end, "section size mismatch");
-    if (!read_ok(r))
-        return;
-    t->types = t->nparams ? params : results;
-    if (t->nparams && t->nresults) {
-        memcpy(*pool, params, t->nparams);
-        memcpy(*pool + t->nparams, results, t->nresults);
-        t->types = *pool;
-        *pool += t->nparams + t->nresults;
-    }
-}
-
 static void read_type_section(struct decode *d, u32 size)
 {
-    struct module *m = d->m;
-    const u8 *end = d->r.p + size;
-    u32 n = read_count(&d->r, 3, MAX_TYPES, "types");
-    m->types = take(d, n, sizeof *m->types);
-    u8 *pool = take(d, size, 1);
-    for (u32 i = 0; i < n && read_goes_on(&d->r, i); i++) {
-        read_functype(d, &m->types[i], &pool, end);
-        m->ntypes = i + 1;
-    }
+    types_read(&d->r, d->m, size);
 }
 
 enum { LIMITS_MAX = 1, LIMITS_SHARED = 2, LIMITS_WIDE = 4 };
@@ -171,7 +128,7 @@ static void check_limits(struct decode *d, const u8 *at, const struct limits *l,
 
 static struct table_type read_table_type(struct decode *d)
 {
-    struct table_type t = {.elem = read_reftype(&d->r)};
+    struct table_type t = {.elem = read_reftype(&d->r, d->m)};
     const u8 *at = d->r.p;
     read_limits(d, &t.limits, LIMITS_MAX | LIMITS_WIDE);
     check_limits(d, at, &t.limits, t.limits.wide ? UINT64_MAX : UINT32_MAX,
@@ -193,7 +150,7 @@ static struct limits read_memory_type(struct decode *d)
 
 static struct global_type read_global_type(struct decode *d)
 {
-    struct global_type g = {.type = read_valtype(&d->r)};
+    struct global_type g = {.type = read_valtype(&d->r, d->m)};
     const u8 *at = d->r.p;
     u8 mutable = read_byte(&d->r);
     if (mutable > 1)
@@ -208,7 +165,7 @@ static u32 read_op(struct reader *r)
 {
     const u8 *at = r->p;
     u32 op = read_byte(r);
-    if (op >= 0xfc && op <= 0xfe) {
+    if (op >= 0xfb && op <= 0xfe) {
         u32 sub = read_u32(r);
         op = op << 8 | (sub & 0xff);
         if (sub > 0xff)
@@ -217,7 +174,7 @@ static u32 read_op(struct reader *r)
     return op;
 }
 
-static void const_bytes(struct decode *d, struct constexpr_ *c, u8 type, u32 size)
+static void const_bytes(struct decode *d, struct constexpr_ *c, valtype type, u32 size)
 {
     const u8 *p = read_bytes(&d->r, size);
     c->type = type;
@@ -241,10 +198,11 @@ static void const_global(struct decode *d, struct constexpr_ *c, const u8 *at)
 static void const_func(struct decode *d, struct constexpr_ *c)
 {
     c->kind = CONST_REF_FUNC;
-    c->type = TYPE_FUNCREF;
     c->index = read_index(d, d->m->nfuncs, "function");
-    if (read_ok(&d->r))
-        declare_func(d->m, c->index);
+    if (!read_ok(&d->r))
+        return;
+    c->type = module_func_type(d->m, c->index)->self[1];
+    declare_func(d->m, c->index);
 }
 
 static void const_op(struct decode *d, struct constexpr_ *c, u32 op, const u8 *at)
@@ -264,7 +222,7 @@ static void const_op(struct decode *d, struct constexpr_ *c, u32 op, const u8 *a
     case OP_v128_const: const_bytes(d, c, TYPE_V128, 16); break;
     case OP_ref_null:
         c->kind = CONST_REF_NULL;
-        c->type = read_reftype(r);
+        c->type = read_heaptype(r, d->m, true);
         break;
     case OP_ref_func: const_func(d, c); break;
     case OP_global_get: const_global(d, c, at); break;
@@ -276,55 +234,83 @@ static void const_op(struct decode *d, struct constexpr_ *c, u32 op, const u8 *a
     }
 }
 
-// The type of both operands and of the result, or 0: no arithmetic.
-static u8 const_arithmetic(u32 op)
+// The operands of a constant expression, by type.
+struct const_stack {
+    struct decode *d;
+    const u8 *at; // the instruction
+    u32 n;
+    valtype types[MAX_CONST_DEPTH];
+};
+
+static void const_pop(struct const_stack *s, valtype type)
 {
+    struct reader *r = &s->d->r;
+    if (!read_ok(r))
+        return;
+    if (!s->n)
+        read_error(r, ERR_INVALID, s->at, "type mismatch: expected %s, found nothing",
+                   valtype_text(type));
+    else if (!module_matches(s->d->m, s->types[--s->n], type))
+        read_error(r, ERR_INVALID, s->at, "type mismatch: expected %s, found %s",
+                   valtype_text(type), valtype_text(s->types[s->n]));
+}
+
+static void const_push(struct const_stack *s, valtype type)
+{
+    if (s->n == MAX_CONST_DEPTH && read_ok(&s->d->r))
+        read_error(&s->d->r, ERR_INVALID, s->at, "constant expression too large");
+    if (read_ok(&s->d->r))
+        s->types[s->n++] = type;
+}
+
+// Instructions with operands. False: it is none.
+static bool const_operands(struct const_stack *s, u32 op)
+{
+    valtype type;
     switch (op) {
     case OP_i32_add:
     case OP_i32_sub:
-    case OP_i32_mul: return TYPE_I32;
+    case OP_i32_mul: type = TYPE_I32; break;
     case OP_i64_add:
     case OP_i64_sub:
-    case OP_i64_mul: return TYPE_I64;
-    default: return 0;
+    case OP_i64_mul: type = TYPE_I64; break;
+    default: return false;
     }
+    const_pop(s, type);
+    const_pop(s, type);
+    const_push(s, type);
+    return true;
 }
 
-static void read_constexpr(struct decode *d, struct constexpr_ *c, u8 type)
+static void read_constexpr(struct decode *d, struct constexpr_ *c, valtype type)
 {
     struct reader *r = &d->r;
     const u8 *start = r->p;
-    u8 types[MAX_CONST_DEPTH];
-    u32 ops = 0, n = 0;
+    struct const_stack s = {.d = d};
+    u32 ops = 0;
     for (;; ops++) {
-        const u8 *at = r->p;
-        if (at == d->section_end)
-            read_error(r, ERR_MALFORMED, at, "unexpected end of section or function");
+        s.at = r->p;
+        if (s.at == d->section_end)
+            read_error(r, ERR_MALFORMED, s.at, "unexpected end of section or function");
         u32 op = read_op(r);
         if (op == OP_end || !read_ok(r))
             break;
-        u8 both = const_arithmetic(op);
-        if (ops == MAX_CONST_OPS || (n == MAX_CONST_DEPTH && !both)) {
+        if (ops == MAX_CONST_OPS) {
             read_error(r, ERR_INVALID, start, "constant expression too large");
-        } else if (!both) {
+        } else if (!const_operands(&s, op)) {
             *c = (struct constexpr_){0};
-            const_op(d, c, op, at);
-            types[n++] = c->type;
-        } else if (n < 2 || types[n - 1] != both || types[n - 2] != both) {
-            read_error(r, ERR_INVALID, at, "type mismatch: %02x takes two operands of type %s", op,
-                       valtype_text(both));
-        } else {
-            n--;
+            const_op(d, c, op, s.at);
+            const_push(&s, c->type);
         }
     }
     if (!read_ok(r))
         return;
-    if (n != 1)
+    if (s.n != 1)
         read_error(r, ERR_INVALID, start,
-                   "type mismatch: constant expression leaves %u values, expected 1", n);
-    else if (types[0] != type)
+                   "type mismatch: constant expression leaves %u values, expected 1", s.n);
+    else if (!module_matches(d->m, s.types[0], type))
         read_error(r, ERR_INVALID, start, "type mismatch: constant expression is %s, expected %s",
-                   valtype_text(types[0]), valtype_text(type));
+                   valtype_text(s.types[0]), valtype_text(type));
     if (ops > 1)
         *c = (struct constexpr_){.kind = CONST_CODE, .type = type, .code = start};
 }
@@ -348,6 +334,16 @@ static bool starts_threads(const struct import *im)
            is_call(im, "thread_spawn");
 }
 
+// The index of a function's type.
+static u32 read_func_type(struct decode *d)
+{
+    const u8 *at = d->r.p;
+    u32 type = read_index(d, d->m->ntypes, "type");
+    if (read_ok(&d->r) && d->m->types[type].form != FORM_FUNC)
+        read_error(&d->r, ERR_INVALID, at, "type %u is no function type", type);
+    return type;
+}
+
 static void import_func(struct decode *d, struct import *im)
 {
     if (read_ok(&d->r) && starts_threads(im))
@@ -355,7 +351,7 @@ static void import_func(struct decode *d, struct import *im)
     if (read_ok(&d->r) && is_call(im, "memory_map"))
         d->m->maps = true;
     struct module *m = d->m;
-    u32 type = read_index(d, m->ntypes, "type");
+    u32 type = read_func_type(d);
     if (m->funcs)
         m->funcs[m->nimported_funcs] = (struct func){.type = type};
     im->index = m->nimported_funcs++;
@@ -394,7 +390,7 @@ static u32 read_tag(struct decode *d)
     const u8 *at = r->p;
     if (read_byte(r) != 0 && read_ok(r))
         read_error(r, ERR_MALFORMED, at, "malformed tag attribute");
-    u32 type = read_index(d, d->m->ntypes, "type");
+    u32 type = read_func_type(d);
     if (read_ok(r) && d->m->types[type].nresults)
         read_error(r, ERR_INVALID, at, "non-empty tag result type");
     return type;
@@ -477,9 +473,29 @@ static void read_function_section(struct decode *d, u32 size)
     u32 n = read_count(&d->r, 1, MAX_FUNCTIONS - m->nfuncs, "functions");
     struct func *funcs = extend(d, m->funcs, m->nfuncs, n, sizeof *funcs);
     for (u32 i = 0; i < n && read_goes_on(&d->r, i); i++)
-        funcs[m->nfuncs + i] = (struct func){.type = read_index(d, m->ntypes, "type")};
+        funcs[m->nfuncs + i] = (struct func){.type = read_func_type(d)};
     m->funcs = funcs;
     m->nfuncs += n;
+}
+
+// The elements begin as null, unless the table says otherwise.
+static void read_table(struct decode *d, struct table_type *t, struct constexpr_ *init)
+{
+    struct reader *r = &d->r;
+    const u8 *at = r->p;
+    bool given = at < r->end && *at == 0x40;
+    if (given) {
+        r->p++;
+        if (read_byte(r) != 0 && read_ok(r))
+            read_error(r, ERR_MALFORMED, at, "malformed table");
+    }
+    *t = read_table_type(d);
+    *init = (struct constexpr_){.kind = CONST_REF_NULL, .type = t->elem};
+    if (given && read_ok(r))
+        read_constexpr(d, init, t->elem);
+    else if (!is_defaultable(t->elem) && read_ok(r))
+        read_error(r, ERR_INVALID, at, "type mismatch: a table of %s needs an initial value",
+                   valtype_text(t->elem));
 }
 
 static void read_table_section(struct decode *d, u32 size)
@@ -489,8 +505,9 @@ static void read_table_section(struct decode *d, u32 size)
     u32 most = m->ntables < MAX_TABLES ? MAX_TABLES - m->ntables : 0;
     u32 n = read_count(&d->r, 2, most, "tables");
     m->tables = extend(d, m->tables, m->ntables, n, sizeof *m->tables);
+    m->table_init = take(d, n, sizeof *m->table_init);
     for (u32 i = 0; i < n && read_goes_on(&d->r, i); i++)
-        m->tables[m->ntables + i] = read_table_type(d);
+        read_table(d, &m->tables[m->ntables + i], &m->table_init[i]);
     m->ntables += n;
 }
 
@@ -595,14 +612,14 @@ static void elem_active(struct decode *d, struct elem_segment *s, bool index)
         read_constexpr(d, &s->offset, limits_type(&d->m->tables[s->table].limits));
 }
 
-static u8 elem_type(struct decode *d, bool expressions)
+static valtype elem_type(struct decode *d, bool expressions)
 {
     if (expressions)
-        return read_reftype(&d->r);
+        return read_reftype(&d->r, d->m);
     const u8 *at = d->r.p;
     if (read_byte(&d->r) != 0)
         read_error(&d->r, ERR_MALFORMED, at, "malformed element kind");
-    return TYPE_FUNCREF;
+    return TYPE_FUNCREF | TYPE_NONNULL;
 }
 
 static void elem_funcs(struct decode *d, struct elem_segment *s)
@@ -634,6 +651,8 @@ static void read_elem(struct decode *d, struct elem_segment *s)
         read_error(&d->r, ERR_MALFORMED, at, "malformed elements segment kind");
     bool second = flags & ELEM_INDEX_OR_DECLARATIVE;
     *s = (struct elem_segment){.type = TYPE_FUNCREF};
+    if (!(flags & ELEM_EXPRESSIONS))
+        s->type |= TYPE_NONNULL;
     if (!(flags & ELEM_NOT_ACTIVE))
         elem_active(d, s, second);
     else
@@ -644,7 +663,8 @@ static void read_elem(struct decode *d, struct elem_segment *s)
         elem_exprs(d, s);
     else
         elem_funcs(d, s);
-    if (read_ok(&d->r) && s->mode == SEGMENT_ACTIVE && d->m->tables[s->table].elem != s->type)
+    if (read_ok(&d->r) && s->mode == SEGMENT_ACTIVE &&
+        !module_matches(d->m, s->type, d->m->tables[s->table].elem))
         read_error(&d->r, ERR_INVALID, at, "type mismatch: segment of %s for a table of %s",
                    valtype_text(s->type), valtype_text(d->m->tables[s->table].elem));
 }

@@ -31,6 +31,16 @@ static inline u64 leb_u64(const u8 **pp)
     }
 }
 
+// Behind a type of values or of a block.
+static inline const u8 *type_skip(const u8 *p)
+{
+    if (unlikely((u8)(*p - TYPE_REF) < 2)) // what it refers to follows
+        p++;
+    while (unlikely(*p++ & 0x80))
+        ;
+    return p;
+}
+
 // Where an instruction accesses memory: the alignment is a hint that tells nothing.
 struct memarg {
     u64 offset;

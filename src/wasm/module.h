@@ -17,12 +17,23 @@ struct name {
     u32 length;
 };
 
+// A type of the type section. Those that refer to each other are a group (`rec`), and are equal if
+// all of their groups is. A supertype comes before, so that chains of them end.
 struct functype {
-    u32 nparams, nresults;
-    const u8 *types; // parameters, then results
-    u32 id; // canonical: equal ids, equal types, over all modules of a store; 0 until interned
-            // (rt/store)
+    u32 nparams, nresults; // a struct has parameters that are fields, an array one
+    const valtype *types;  // parameters, then results; behind fields, where each lies, and the size
+    u32 id;    // canonical: equal ids, equal types, over all modules of a store; 0 until interned
+               // (rt/store)
+    u32 super; // index, or NO_TYPE
+    u32 first, count; // the group
+    valtype self[2];  // references to it: that may be null, and not; by the first of the module's
+                      // types that equal it, of which all else here is, too
+    u8 form;
+    u8 depth;  // supertypes above it
+    bool open; // there may be subtypes (not `final`)
 };
+enum { FORM_FUNC = 0, FORM_STRUCT = 0x5f, FORM_ARRAY = 0x5e };
+#define NO_TYPE UINT32_MAX
 
 enum extern_kind { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL, EXTERN_TAG };
 
@@ -33,20 +44,20 @@ struct limits {
 };
 
 struct table_type {
-    u8 elem; // a reference type
+    valtype elem; // a reference type
     struct limits limits;
 };
 
 struct global_type {
-    u8 type;
+    valtype type;
     bool mutable;
 };
 
 // A constant expression: its only instruction, or CONST_CODE.
 struct constexpr_ {
     enum { CONST_VALUE, CONST_GLOBAL, CONST_REF_NULL, CONST_REF_FUNC, CONST_CODE } kind;
-    u8 type;   // of the result
-    u32 index; // of the global or the function
+    valtype type; // of the result
+    u32 index;    // of the global or the function
     union {
         u64 bits; // i32 zero-extended, floats as their bits
         u8 v128[16];
@@ -70,7 +81,8 @@ struct export
 enum segment_mode { SEGMENT_ACTIVE, SEGMENT_PASSIVE, SEGMENT_DECLARATIVE };
 
 struct elem_segment {
-    u8 mode, type;
+    u8 mode;
+    valtype type;
     u32 table;                // active
     struct constexpr_ offset; // active
     u32 count;
@@ -105,6 +117,7 @@ struct module {
     struct func *funcs;
     u32 nfuncs, nimported_funcs;
     struct table_type *tables;
+    struct constexpr_ *table_init; // of the own tables only: what all elements are at first
     u32 ntables, nimported_tables;
     struct limits *memories;
     u32 nmemories, nimported_memories;
@@ -169,8 +182,32 @@ static inline const struct functype *module_tag_type(const struct module *m, u32
     return &m->types[m->tags[tag]];
 }
 
+// Does a value of type a do where b is wanted? `types` are those that indices of both mean. In time
+// in proportion to the supertypes.
+bool type_matches(const struct functype *(*type_at)(const void *types, u32 index),
+                  const void *types, valtype a, valtype b);
+// Of this module's.
+bool module_matches(const struct module *m, valtype a, valtype b);
+// The topmost supertype of a reference type: TYPE_FUNCREF, TYPE_EXTERNREF, TYPE_ANYREF,
+// TYPE_EXNREF.
+valtype module_top(const struct module *m, valtype t);
+// Is the type of that index another, or one of its subtypes?
+bool module_subtype(const struct module *m, u32 a, u32 b);
+
+// One type, to point to.
+extern const valtype single_types[256];
+static inline const valtype *module_single(const struct module *m, valtype t)
+{
+    return type_kind(t) == TYPE_REF ? &m->types[type_index(t)].self[!is_defaultable(t)]
+                                    : &single_types[t];
+}
+// The type that begins at p, as bytes say that have been accepted.
+valtype module_valtype(const struct module *m, const u8 **p);
+// The same for what stands behind ref.null and casts.
+valtype module_heaptype(const struct module *m, const u8 **p, bool null);
+
 // The type of addresses of a memory, and of indices into a table.
-static inline u8 limits_type(const struct limits *l)
+static inline valtype limits_type(const struct limits *l)
 {
     return l->wide ? TYPE_I64 : TYPE_I32;
 }

@@ -188,22 +188,3 @@ u32 read_count(struct reader *r, u32 least, u32 max, const char *what)
         read_error(r, ERR_INVALID, at, "too many %s (%u; the limit is %u)", what, n, max);
     return read_ok(r) ? n : 0;
 }
-
-u8 read_valtype(struct reader *r)
-{
-    const u8 *at = r->p;
-    u8 t = read_byte(r);
-    if (unlikely(!is_valtype(t)) && read_ok(r))
-        read_error(r, ERR_MALFORMED, at, "%s",
-                   t >= 0x80 ? "integer representation too long" : "malformed value type");
-    return t;
-}
-
-u8 read_reftype(struct reader *r)
-{
-    const u8 *at = r->p;
-    u8 t = read_byte(r);
-    if (unlikely(!is_reftype(t)) && read_ok(r))
-        read_error(r, ERR_MALFORMED, at, "malformed reference type");
-    return t;
-}

@@ -42,9 +42,6 @@ struct name read_name(struct reader *r);
 // `max` elements: the count never exceeds what the remaining bytes can hold.
 u32 read_count(struct reader *r, u32 least, u32 max, const char *what);
 
-u8 read_valtype(struct reader *r);
-u8 read_reftype(struct reader *r);
-
 bool utf8_valid(const u8 *p, size_t n);
 
 static inline bool read_ok(const struct reader *r)
@@ -91,13 +88,4 @@ static inline const u8 *read_bytes(struct reader *r, size_t n)
     const u8 *p = r->p;
     r->p += n;
     return p;
-}
-
-static inline bool is_valtype(u8 t)
-{
-#define TYPE(byte, name, text, size) t == byte ||
-    return
-#include "wasm/types.def"
-#undef TYPE
-        false;
 }

@@ -39,6 +39,11 @@ enum trap rt_atomic_notify(struct vmctx *vm, u32 offset, u32 address, u32 count,
 // Called by loops that find vm->poll set: clears it and lets other threads run.
 void rt_poll(struct vmctx *vm);
 
+// Is a function of the type with that id one of the module's type, or of a subtype?
+bool rt_is_function(const struct vmctx *vm, u32 id, u32 type);
+// The function there, if it is of that type of the module's or of a subtype.
+enum trap rt_table_function(struct vmctx *vm, u32 table, u32 type, u64 index, u64 *ref);
+
 // Exceptions. A new one of that tag for the running thread to throw, whose cells the caller fills
 // in; a trap if there is no memory.
 struct vm_exception *rt_exception_new(struct vmctx *vm, u32 tag);

@@ -3,13 +3,20 @@
 // dumps only: nothing here is on a fast path.
 #include "wasm/types.h"
 
-const char *valtype_text(u8 type)
+const char *valtype_text(valtype type)
 {
-    switch (type) {
+    switch (type & 0xff) {
 #define TYPE(byte, name, text, size)                                                               \
     case byte: return text;
+#define HEAP(byte, name, text, heap)                                                               \
+    case byte: return text;                                                                        \
+    case (byte) | TYPE_NONNULL: return "(ref " heap ")";
 #include "wasm/types.def"
-#undef TYPE
+    case TYPE_REF: return "(ref null type)";
+    case TYPE_REF | TYPE_NONNULL: return "(ref type)";
+    case TYPE_I8: return "i8";
+    case TYPE_I16: return "i16";
+    case TYPE_ANY_REF | TYPE_NONNULL: return "a reference";
     default: return "?";
     }
 }

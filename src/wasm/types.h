@@ -4,15 +4,36 @@
 #pragma once
 #include "base/types.h"
 
-enum valtype {
+// A value type: its kind in the low seven bits, which is a byte of the binary format. Of a
+// reference TYPE_NONNULL says that it is never null; one of TYPE_REF refers to what a type of the
+// type section describes, whose index is in the bits from TYPE_INDEX on. Where an index is the
+// first of equal types (struct functype.same), types are equal if the numbers are.
+typedef u32 valtype;
+enum valtype_kind {
 #define TYPE(byte, name, text, size) TYPE_##name = byte,
 #include "wasm/types.def"
-#undef TYPE
+    TYPE_ANYTHING = 0, // in the validator: of a value in unreachable code,
+    TYPE_ANY_REF = 1,  // and of one that is a reference
+    TYPE_REF = 0x63,
+    TYPE_I16 = 0x77, // in fields
+    TYPE_I8 = 0x78,
+    TYPE_NONNULL = 0x80,
+    TYPE_INDEX = 8, // a shift
 };
+#define TYPE_MUTABLE (1u << 31) // of a field
+// Before an object's fields: its type, and an array's length.
+#define OBJECT_HEADER 8u
 
 enum trap {
     TRAP_NONE,
 #define TRAP(name, text) TRAP_##name,
+#include "wasm/traps.def"
+#undef TRAP
+};
+
+enum {
+    TRAPS = 1 // numbers, TRAP_NONE included
+#define TRAP(name, text) +1
 #include "wasm/traps.def"
 #undef TRAP
 };
@@ -24,16 +45,34 @@ enum op {
 #include "wasm/ops.def"
 };
 
-// "i32", ...; "?" for a byte that is no value type.
-const char *valtype_text(u8 type);
+// "i32", ...; "?" for what is no value type.
+const char *valtype_text(valtype type);
+static inline u32 type_kind(valtype t)
+{
+    return t & 0x7f;
+}
+static inline u32 type_index(valtype t) // of TYPE_REF
+{
+    return (t & ~TYPE_MUTABLE) >> TYPE_INDEX;
+}
+static inline valtype type_ref(u32 index, bool null)
+{
+    return TYPE_REF | (null ? 0 : (u32)TYPE_NONNULL) | index << TYPE_INDEX;
+}
 // Arguments and results of calls from outside lie in slots of 8 bytes; so many each.
-static inline u32 type_slots(u8 type)
+static inline u32 type_slots(valtype type)
 {
     return type == TYPE_V128 ? 2 : 1;
 }
-static inline bool is_reftype(u8 t)
+static inline bool is_reftype(valtype t)
 {
-    return t == TYPE_FUNCREF || t == TYPE_EXTERNREF || t == TYPE_EXNREF;
+    return t && type_kind(t) < TYPE_I16;
+}
+u32 field_size(valtype t); // bytes in an object; of packed ones less than 4
+// Is there a value that a local begins with?
+static inline bool is_defaultable(valtype t)
+{
+    return !(t & TYPE_NONNULL);
 }
 const char *trap_text(enum trap trap);
 bool op_known(u32 op);
@@ -71,6 +110,8 @@ enum limit {
     MAX_STACK = 500000, // operands of one body; ours alone: calls with 1000 results pile up faster
                         // than bytes are read
     MAX_NAME = 100000,
+    MAX_SUPERTYPES = 63,
+    MAX_FIELDS = 10000,
     MAX_PAGES = 65536, // of 64 KiB; ours alone for memories with 64-bit addresses
     MAX_MEMORIES = 100,
 };

@@ -23,7 +23,7 @@
 // Opcodes of one byte, then those of prefix 0xfc, then those of 0xfe.
 enum { ROW_FC = 256, ROW_FE = ROW_FC + 32, ROWS = ROW_FE + 0x4f };
 
-typedef status handler(struct validator *v, const u8 *p, u8 *sp, u32 sig);
+typedef status handler(struct validator *v, const u8 *p, valtype *sp, u32 sig);
 
 static const struct row {
     handler *handler;
@@ -43,12 +43,13 @@ static void out_of_bytes(struct validator *v)
         fail(v, ERR_MALFORMED, "END opcode expected");
 }
 
-static status stop(struct validator *v, const u8 *p, u8 *sp, u32 sig);
+static status stop(struct validator *v, const u8 *p, valtype *sp, u32 sig);
 
 // The last handler. (A handler, so that going there is a jump, too: without calls, the frequent
 // ones need no registers saved.)
 __attribute__((noinline)) static status finish(struct validator *v, [[maybe_unused]] const u8 *p,
-                                               [[maybe_unused]] u8 *sp, [[maybe_unused]] u32 sig)
+                                               [[maybe_unused]] valtype *sp,
+                                               [[maybe_unused]] u32 sig)
 {
     if (unlikely(v->frames.count))
         out_of_bytes(v);
@@ -83,7 +84,7 @@ static const u8 *next_stop(const struct validator *v, const u8 *p)
     return v->end - p > LOOK_BYTES ? p + LOOK_BYTES : v->end;
 }
 
-__attribute__((noinline)) static status stop(struct validator *v, const u8 *p, u8 *sp, u32 sig)
+__attribute__((noinline)) static status stop(struct validator *v, const u8 *p, valtype *sp, u32 sig)
 {
     if (p >= v->end)
         JUMP(finish, p, sp, sig);
@@ -94,7 +95,7 @@ __attribute__((noinline)) static status stop(struct validator *v, const u8 *p, u
 }
 
 #define HANDLER(name)                                                                              \
-    static status do_##name(struct validator *v, const u8 *p, u8 *sp, [[maybe_unused]] u32 sig)
+    static status do_##name(struct validator *v, const u8 *p, valtype *sp, [[maybe_unused]] u32 sig)
 
 // What a handler jumps to when something is out of the ordinary.
 #define SLOW_HANDLER(name) __attribute__((noinline)) HANDLER(name##_slow)
@@ -149,7 +150,7 @@ static inline const u8 *memarg(const struct validator *v, const u8 *p, u32 natur
 
 SLOW_HANDLER(load)
 {
-    u8 address;
+    valtype address;
     p = imm_memarg(v, p, sig >> 16, &address);
     if (unlikely(!p))
         return v->e->code;
@@ -167,7 +168,7 @@ HANDLER(load)
 
 SLOW_HANDLER(store)
 {
-    u8 params[2] = {TYPE_I32, (u8)sig};
+    valtype params[2] = {TYPE_I32, (u8)sig};
     p = imm_memarg(v, p, sig >> 16, &params[0]);
     if (unlikely(!p))
         return v->e->code;
@@ -195,7 +196,7 @@ static void local_read_early(struct validator *v, u32 x)
 
 static void local_first_write(struct validator *v, u32 x)
 {
-    if (innermost(v)->unreachable)
+    if (innermost(v)->unreachable && is_defaultable(v->types[x]))
         return;
     v->initialized[x / 64] |= 1ull << (x % 64);
     v->inits.at[v->inits.count++] = (u16)x; // room was made for all locals
@@ -251,7 +252,7 @@ static inline void note_write(struct validator *v, u32 x)
         local_first_write(v, x);
 }
 
-OFTEN static inline bool local_write(struct validator *v, const u8 *p, const u8 *sp)
+OFTEN static inline bool local_write(struct validator *v, const u8 *p, const valtype *sp)
 {
     if (unlikely(!local_short(v, p) || sp <= v->base || sp[-1] != v->types[*p]))
         return false;
@@ -266,6 +267,8 @@ SLOW_HANDLER(local_get)
     p = local_index(v, p, &x);
     if (unlikely(!p))
         return v->e->code;
+    if (!is_defaultable(v->types[x]) && !local_initialized(v, x))
+        return fail(v, ERR_INVALID, "uninitialized local %u", x), v->e->code;
     note_read(v, x);
     sp = push(v, sp, v->types[x]);
     if (unlikely(!sp))
@@ -278,8 +281,11 @@ HANDLER(local_get)
     if (unlikely(!local_short(v, p) || !raise_one(v, sp)))
         JUMP(do_local_get_slow, p, sp, sig);
     u32 x = *p;
+    valtype type = v->types[x];
+    if (unlikely(!is_defaultable(type)))
+        JUMP(do_local_get_slow, p, sp, sig);
     note_read(v, x);
-    *sp = v->types[x];
+    *sp = type;
     NEXT(p + 1, sp + 1);
 }
 
@@ -378,6 +384,11 @@ CALL_OUT(call, op_call(v, c, false))
 CALL_OUT(return_call, op_call(v, c, true))
 CALL_OUT(call_indirect, op_call_indirect(v, c, false))
 CALL_OUT(return_call_indirect, op_call_indirect(v, c, true))
+CALL_OUT(call_ref, op_call_ref(v, c, false))
+CALL_OUT(return_call_ref, op_call_ref(v, c, true))
+CALL_OUT(br_on_null, op_br_on_null(v, c))
+CALL_OUT(br_on_non_null, op_br_on_non_null(v, c))
+CALL_OUT(ref_as_non_null, op_ref_as_non_null(v, c))
 CALL_OUT(try, op_block(v, c, FRAME_TRY))
 CALL_OUT(try_table, op_try_table(v, c))
 CALL_OUT(catch, op_catch(v, c, false))
@@ -452,13 +463,15 @@ static status walk(struct validator *v)
 }
 
 // Locals and set-up -------------------------------------------------------------------------------
-static bool add_locals(struct validator *v, struct reader *r, u32 n, u8 type)
+static bool add_locals(struct validator *v, struct reader *r, u32 n, valtype type)
 {
     if (n > MAX_LOCALS || v->locals.count + n > MAX_LOCALS)
         return read_error(r, ERR_MALFORMED, r->p, "too many locals (the limit is %u)", MAX_LOCALS);
     if (!vec_reserve(&v->locals, n))
         return read_error(r, ERR_NO_MEMORY, r->p, "out of memory");
-    memset(v->locals.at + v->locals.count, type, n);
+    valtype *at = v->locals.at + v->locals.count;
+    for (u32 i = 0; i < n; i++)
+        at[i] = type;
     v->locals.count += n;
     if (n && type == TYPE_V128)
         note_simd(v);
@@ -471,7 +484,8 @@ static bool read_locals(struct validator *v, const struct functype *t, struct re
     v->locals.count = 0;
     if (!vec_reserve(&v->locals, t->nparams + 1))
         return read_error(r, ERR_NO_MEMORY, r->p, "out of memory");
-    memcpy(v->locals.at, t->types, t->nparams);
+    if (t->nparams)
+        memcpy(v->locals.at, t->types, t->nparams * sizeof *t->types);
     v->locals.count = t->nparams;
     for (u32 i = 0; i < t->nparams + t->nresults; i++)
         if (t->types[i] == TYPE_V128)
@@ -479,7 +493,7 @@ static bool read_locals(struct validator *v, const struct functype *t, struct re
     for (u32 i = read_u32(r); i > 0 && read_ok(r); i--) {
         v->pc = r->p;
         u32 n = read_u32(r);
-        add_locals(v, r, n, read_valtype(r));
+        add_locals(v, r, n, read_valtype(r, v->m));
     }
     v->types = v->locals.at;
     v->nlocals = v->locals.count;
@@ -533,7 +547,7 @@ static bool start_body(struct validator *v, const struct functype *t, const u8 *
     if (!clear_bits(v, t->nparams) || !vec_reserve(&v->inits, v->nlocals) ||
         ((v->want & WANT_USES) &&
          (!vec_reserve(&v->uses, size / 2 + 1) || !start_webs(v, t->nparams))) ||
-        !frame_open(v, FRAME_FUNC, t, v->stack, code)) {
+        !frame_open(v, FRAME_FUNC, block_of(t), v->stack, code)) {
         no_memory(v);
         return false;
     }
@@ -598,7 +612,7 @@ enum { FIRST_STACK = 4096 };
 struct validator *validator_create(void)
 {
     struct validator *v = heap_zalloc(sizeof *v);
-    u8 *stack = v ? heap_alloc(FIRST_STACK) : NULL;
+    valtype *stack = v ? heap_alloc(FIRST_STACK * sizeof *stack) : NULL;
     if (!stack) {
         heap_free(v);
         return NULL;

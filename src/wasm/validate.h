@@ -78,7 +78,7 @@ enum validate_want {
 struct body {
     const u8 *code, *end; // first instruction; one past the final `end`
     const struct functype *type;
-    const u8 *locals; // types, parameters included
+    const valtype *locals; // types, parameters included
     u32 nlocals;
     u32 max_stack;   // cells of the operand stack at its highest; v128 takes one cell here
     u32 max_depth;   // nesting of blocks at its deepest, the function's own included: at least 1

@@ -67,9 +67,8 @@ static bool check_label(struct validator *v, struct label l, const struct functy
     if (l.n != t->nparams + ref)
         fail(v, ERR_INVALID, "type mismatch: %u values caught, the label takes %u",
              t->nparams + ref, l.n);
-    else if ((t->nparams && memcmp(l.types, t->types, t->nparams) != 0) ||
-             (ref && l.types[t->nparams] != TYPE_EXNREF))
-        fail(v, ERR_INVALID, "type mismatch: what is caught is not what the label takes");
+    else if (match_many(v, t->types, l.types, t->nparams) && ref)
+        match_many(v, &single_types[TYPE_EXNREF | TYPE_NONNULL], l.types + t->nparams, 1);
     return v->e->code == OK;
 }
 
@@ -115,10 +114,10 @@ static struct cursor table_handler(struct validator *v, struct cursor c, struct 
 struct cursor op_try_table(struct validator *v, struct cursor c)
 {
     enum { AT_ONCE = 1024 };
-    const struct functype *t;
+    struct block_type t;
     u32 n;
     c.p = imm_blocktype(v, c.p, &t);
-    c.sp = c.p ? pop_many(v, c.sp, t->types, t->nparams) : NULL;
+    c.sp = c.p ? pop_many(v, c.sp, t.types, t.nparams) : NULL;
     c.p = c.sp ? imm_u32(v, c.p, &n) : NULL;
     s32 side = (s32)v->tries.count;
     if (!c.p || !note_new(v, v->frames.count, v->pc, (u32)(c.sp - v->stack)))
@@ -133,7 +132,7 @@ struct cursor op_try_table(struct validator *v, struct cursor c)
     if (!f)
         return failed;
     f->side = side;
-    return at(c.p, push_many(v, c.sp, t->types, t->nparams));
+    return at(c.p, push_many(v, c.sp, t.types, t.nparams));
 }
 
 // try, catch, catch_all, delegate -----------------------------------------------------------------

@@ -8,41 +8,40 @@
 #include "wasm/validator.h"
 #include "base/lookup.h"
 
-// The types of blocks that are not in the type section: [] -> [] and [] -> [t].
-static const struct functype void_functype;
-#define TYPE(byte, name, text, size)                                                               \
-    static const u8 byte_##name = byte;                                                            \
-    static const struct functype single_##name = {0, 1, &byte_##name, 0};
-#include "wasm/types.def"
-#undef TYPE
-
-static const struct functype *single_functype(u8 type)
+// The type of that index, which must be a function's.
+const struct functype *func_type(struct validator *v, u32 type)
 {
-    switch (type) {
-#define TYPE(byte, name, text, size)                                                               \
-    case byte: return &single_##name;
-#include "wasm/types.def"
-#undef TYPE
-    case 0x40: return &void_functype;
-    default: return NULL;
-    }
+    if (type < v->m->ntypes && v->m->types[type].form == FORM_FUNC)
+        return &v->m->types[type];
+    fail(v, ERR_INVALID,
+         type < v->m->ntypes ? "type mismatch: type %u is no function type" : "unknown type %u",
+         type);
+    return NULL;
 }
 
-const u8 *imm_blocktype(struct validator *v, const u8 *p, const struct functype **type)
+const u8 *imm_blocktype(struct validator *v, const u8 *p, struct block_type *type)
 {
     if (imm_bytes(v, p, 1) == NULL)
         return NULL;
-    *type = single_functype(*p);
-    if (*type)
+    *type = (struct block_type){0};
+    if (*p == 0x40)
         return p + 1;
+    if ((*p & 0xc0) == 0x40) {
+        valtype result = 0;
+        p = imm_valtype(v, p, &result);
+        type->nresults = 1;
+        type->types = module_single(v->m, result);
+        return p;
+    }
     struct leb n = imm_slow(v, p, 33, true);
     if (!n.p)
         return NULL;
     if ((s64)n.value < 0)
         return fail(v, ERR_MALFORMED, "malformed block type").p;
-    if (n.value >= v->m->ntypes)
-        return fail(v, ERR_INVALID, "unknown type %u", (u32)n.value).p;
-    *type = &v->m->types[n.value];
+    const struct functype *t = func_type(v, (u32)n.value);
+    if (!t)
+        return NULL;
+    *type = block_of(t);
     return n.p;
 }
 
@@ -50,9 +49,8 @@ const u8 *imm_blocktype(struct validator *v, const u8 *p, const struct functype 
 
 struct label label_of(const struct frame *f)
 {
-    const struct functype *t = f->type;
-    return f->kind == FRAME_LOOP ? (struct label){t->types, t->nparams}
-                                 : (struct label){t->types + t->nparams, t->nresults};
+    return f->kind == FRAME_LOOP ? (struct label){f->types, f->nparams}
+                                 : (struct label){f->types + f->nparams, f->nresults};
 }
 
 // Until its target is known, an entry holds in dpc the entry that waits for the same target before
@@ -95,7 +93,7 @@ static void resolve_all(struct validator *v, struct frame *f, const u8 *target)
 }
 
 // The entry of a branch to f with the stack as it is after the condition has been taken off.
-static bool branch_to(struct validator *v, struct frame *f, u8 *sp)
+static bool branch_to(struct validator *v, struct frame *f, valtype *sp)
 {
     straight_end(v);
     if (!(v->want & WANT_BRANCHES))
@@ -167,8 +165,8 @@ static void loop_end(struct validator *v, const struct frame *f)
 // Blocks
 
 // Opens a frame above sp. `p` is the first instruction in it.
-struct frame *frame_open(struct validator *v, enum frame_kind kind, const struct functype *type,
-                         u8 *sp, const u8 *p)
+struct frame *frame_open(struct validator *v, enum frame_kind kind, struct block_type type,
+                         valtype *sp, const u8 *p)
 {
     if (unlikely(!vec_reserve(&v->frames, 1))) {
         no_memory(v);
@@ -176,9 +174,11 @@ struct frame *frame_open(struct validator *v, enum frame_kind kind, const struct
     }
     struct frame *f = &v->frames.at[v->frames.count++];
     *f = (struct frame){
-        .type = type,
+        .types = type.types,
+        .nparams = (u16)type.nparams,
+        .nresults = (u16)type.nresults,
         .height = (u32)(sp - v->stack),
-        .inits = v->inits.count,
+        .inits = (u16)v->inits.count,
         .fix = kind == FRAME_LOOP ? offset_of(v, p) : NONE,
         .side = (s32)v->branches.count,
         .kind = kind,
@@ -191,14 +191,14 @@ struct frame *frame_open(struct validator *v, enum frame_kind kind, const struct
 
 struct cursor op_block(struct validator *v, struct cursor c, enum frame_kind kind)
 {
-    const struct functype *t;
+    struct block_type t;
     c.p = imm_blocktype(v, c.p, &t);
     if (!c.p)
         return failed;
     if (kind == FRAME_IF)
         c.sp = pop(v, c.sp, TYPE_I32);
     if (c.sp)
-        c.sp = pop_many(v, c.sp, t->types, t->nparams);
+        c.sp = pop_many(v, c.sp, t.types, t.nparams);
     if (!c.sp)
         return failed;
     struct frame *f = frame_open(v, kind, t, c.sp, c.p);
@@ -215,13 +215,13 @@ struct cursor op_block(struct validator *v, struct cursor c, enum frame_kind kin
     }
     if (kind == FRAME_TRY && !try_begin(v, f))
         return failed;
-    return at(c.p, push_many(v, c.sp, t->types, t->nparams));
+    return at(c.p, push_many(v, c.sp, t.types, t.nparams));
 }
 
-bool check_results(struct validator *v, const struct frame *f, u8 *sp)
+bool check_results(struct validator *v, const struct frame *f, valtype *sp)
 {
-    struct label results = {f->type->types + f->type->nparams, f->type->nresults};
-    u8 *rest = pop_many(v, sp, results.types, results.n);
+    struct label results = {f->types + f->nparams, f->nresults};
+    valtype *rest = pop_many(v, sp, results.types, results.n);
     if (rest && rest != v->base)
         fail(v, ERR_INVALID, "type mismatch: %u values too many at the end of a block",
              (u32)(rest - v->base));
@@ -244,13 +244,13 @@ struct cursor op_else(struct validator *v, struct cursor c)
             return failed;
         resolve(v, f->side, c.p);
     }
-    return at(c.p, push_many(v, v->base, f->type->types, f->type->nparams));
+    return at(c.p, push_many(v, v->base, f->types, f->nparams));
 }
 
-static bool check_lone_if(struct validator *v, const struct functype *t)
+static bool check_lone_if(struct validator *v, const struct frame *f)
 {
-    if (t->nparams == t->nresults && memcmp(t->types, t->types + t->nparams, t->nparams) == 0)
-        return true;
+    if (f->nparams == f->nresults)
+        return match_many(v, f->types, f->types + f->nparams, f->nparams);
     fail(v, ERR_INVALID, "type mismatch: if without else must leave what it takes");
     return false;
 }
@@ -258,7 +258,7 @@ static bool check_lone_if(struct validator *v, const struct functype *t)
 static struct cursor end_function(struct validator *v, struct cursor c, struct frame *f)
 {
     locals_forget(v, 0);
-    for (u32 i = 0; i < f->type->nparams && (v->want & WANT_USES); i++)
+    for (u32 i = 0; i < f->nparams && (v->want & WANT_USES); i++)
         web_end(v, &v->webs.at[i]);
     if (v->want & WANT_BRANCHES)
         resolve_all(v, f, v->pc);
@@ -276,7 +276,7 @@ struct cursor op_end(struct validator *v, struct cursor c)
         return failed;
     if (f->kind == FRAME_FUNC)
         return end_function(v, c, f);
-    if (f->kind == FRAME_IF && !check_lone_if(v, f->type))
+    if (f->kind == FRAME_IF && !check_lone_if(v, f))
         return failed;
     locals_forget(v, f->inits);
     if (f->kind >= FRAME_TRY)
@@ -289,11 +289,11 @@ struct cursor op_end(struct validator *v, struct cursor c)
         if (f->kind == FRAME_IF)
             resolve(v, f->side, c.p);
     }
-    const struct functype *t = f->type;
-    u8 *sp = v->base;
+    struct label results = {f->types + f->nparams, f->nresults};
+    valtype *sp = v->base;
     v->frames.count--;
     v->base = v->stack + innermost(v)->height;
-    return at(c.p, push_many(v, sp, t->types + t->nparams, t->nresults));
+    return at(c.p, push_many(v, sp, results.types, results.n));
 }
 
 // Branches
@@ -334,7 +334,7 @@ struct cursor op_br_if(struct validator *v, struct cursor c)
     if (!c.sp)
         return failed;
     struct label l = label_of(f);
-    u8 *sp = pop_many(v, c.sp, l.types, l.n);
+    valtype *sp = pop_many(v, c.sp, l.types, l.n);
     if (!sp || !branch_to(v, f, c.sp))
         return failed;
     return at(c.p, push_many(v, sp, l.types, l.n));
@@ -400,7 +400,9 @@ u32 quiet_at_end(const struct validator *v)
 static struct cursor tail_call_type(struct validator *v, struct cursor c, const struct functype *t)
 {
     struct label l = label_of(&v->frames.at[0]);
-    if (t->nresults != l.n || memcmp(t->types + t->nparams, l.types, l.n) != 0)
+    if (t->nresults == l.n && !match_many(v, t->types + t->nparams, l.types, l.n))
+        return failed;
+    if (t->nresults != l.n)
         return fail(v, ERR_INVALID, "type mismatch: a tail call with other results");
     return pop_many(v, c.sp, t->types, t->nparams) ? unreachable(v, c.p) : failed;
 }
@@ -429,16 +431,62 @@ struct cursor op_call(struct validator *v, struct cursor c, bool tail)
 struct cursor op_call_indirect(struct validator *v, struct cursor c, bool tail)
 {
     u32 type;
-    u8 elem = 0, index = 0;
+    valtype elem = 0, index = 0;
     c.p = imm_u32(v, c.p, &type);
     if (c.p)
         c.p = imm_table(v, c.p, &elem, &index);
     if (!c.p)
         return failed;
-    if (elem != TYPE_FUNCREF)
+    if (!matches(v, elem, TYPE_FUNCREF))
         return fail(v, ERR_INVALID, "type mismatch: call_indirect needs a table of funcref");
-    if (type >= v->m->ntypes)
-        return fail(v, ERR_INVALID, "unknown type %u", type);
-    c.sp = pop(v, c.sp, index);
-    return c.sp ? call_type(v, c, &v->m->types[type], tail) : failed;
+    const struct functype *t = func_type(v, type);
+    c.sp = t ? pop(v, c.sp, index) : NULL;
+    return c.sp ? call_type(v, c, t, tail) : failed;
+}
+
+struct cursor op_call_ref(struct validator *v, struct cursor c, bool tail)
+{
+    u32 type;
+    c.p = imm_u32(v, c.p, &type);
+    const struct functype *t = c.p ? func_type(v, type) : NULL;
+    c.sp = t ? pop(v, c.sp, t->self[0]) : NULL;
+    return c.sp ? call_type(v, c, t, tail) : failed;
+}
+
+// Branches on references
+
+struct cursor op_br_on_null(struct validator *v, struct cursor c)
+{
+    struct frame *f;
+    valtype ref;
+    c.p = imm_label(v, c.p, &f);
+    c.sp = c.p ? pop_ref(v, c.sp, &ref) : NULL;
+    if (!c.sp)
+        return failed;
+    struct label l = label_of(f);
+    valtype *sp = pop_many(v, c.sp, l.types, l.n);
+    if (!sp || !branch_to(v, f, c.sp))
+        return failed;
+    sp = push_many(v, sp, l.types, l.n);
+    return sp ? at(c.p, push(v, sp, ref | TYPE_NONNULL)) : failed;
+}
+
+// What is left when the branch is not taken is without the reference.
+struct cursor op_br_on_non_null(struct validator *v, struct cursor c)
+{
+    struct frame *f;
+    valtype ref;
+    c.p = imm_label(v, c.p, &f);
+    valtype *sp = c.p ? pop_ref(v, c.sp, &ref) : NULL;
+    if (!sp)
+        return failed;
+    struct label l = label_of(f);
+    if (!l.n)
+        return fail(v, ERR_INVALID, "type mismatch: the label of br_on_non_null takes nothing");
+    if (!matches(v, ref | TYPE_NONNULL, l.types[l.n - 1]))
+        return at(c.p, mismatch(v, l.types[l.n - 1], ref | TYPE_NONNULL));
+    valtype *below = pop_many(v, sp, l.types, l.n - 1);
+    if (!below || !branch_to(v, f, sp + 1))
+        return failed;
+    return at(c.p, push_many(v, below, l.types, l.n - 1));
 }

@@ -11,13 +11,13 @@ const struct simd_row simd_rows[SIMD_ROWS] = {
 
 struct cursor op_drop(struct validator *v, struct cursor c)
 {
-    u8 found;
+    valtype found;
     return at(c.p, pop_any(v, c.sp, &found));
 }
 
 struct cursor op_select(struct validator *v, struct cursor c)
 {
-    u8 a = 0, b = 0;
+    valtype a = 0, b = 0;
     c.sp = pop(v, c.sp, TYPE_I32);
     if (c.sp)
         c.sp = pop_any(v, c.sp, &b);
@@ -40,15 +40,13 @@ struct cursor op_select_t(struct validator *v, struct cursor c)
         return failed;
     if (n != 1)
         return fail(v, ERR_INVALID, "invalid result arity (%u types in select)", n);
-    const u8 *p = imm_bytes(v, c.p, 1);
-    if (!p)
+    valtype t = 0;
+    c.p = imm_valtype(v, c.p, &t);
+    if (!c.p)
         return failed;
-    u8 t = *c.p;
-    if (!is_valtype(t))
-        return fail(v, ERR_MALFORMED, "malformed value type");
-    u8 params[3] = {t, t, TYPE_I32};
+    valtype params[3] = {t, t, TYPE_I32};
     c.sp = pop_many(v, c.sp, params, 3);
-    return c.sp ? at(p, push_many(v, c.sp, params, 1)) : failed;
+    return c.sp ? at(c.p, push_many(v, c.sp, params, 1)) : failed;
 }
 
 struct cursor op_global(struct validator *v, struct cursor c, bool set)
@@ -61,11 +59,11 @@ struct cursor op_global(struct validator *v, struct cursor c, bool set)
     if (!set)
         return at(c.p, push_many(v, c.sp, &g->type, 1));
     if (!g->mutable)
-        return fail(v, ERR_INVALID, "global is immutable (global %u)", x);
+        return fail(v, ERR_INVALID, "immutable global %u", x);
     return at(c.p, pop(v, c.sp, g->type));
 }
 
-struct cursor op_constant(struct validator *v, struct cursor c, u32 size, u8 type)
+struct cursor op_constant(struct validator *v, struct cursor c, u32 size, valtype type)
 {
     c.p = imm_bytes(v, c.p, size);
     return c.p ? at(c.p, push(v, c.sp, type)) : failed;
@@ -73,19 +71,23 @@ struct cursor op_constant(struct validator *v, struct cursor c, u32 size, u8 typ
 
 struct cursor op_ref_null(struct validator *v, struct cursor c)
 {
-    u8 type = 0;
-    c.p = imm_reftype(v, c.p, &type);
+    valtype type = 0;
+    c.p = imm_heaptype(v, c.p, true, &type);
     return c.p ? at(c.p, push(v, c.sp, type)) : failed;
 }
 
 struct cursor op_ref_is_null(struct validator *v, struct cursor c)
 {
-    u8 found;
-    c.sp = pop_any(v, c.sp, &found);
-    if (c.sp && found && !is_reftype(found))
-        return fail(v, ERR_INVALID, "type mismatch: expected a reference, found %s",
-                    valtype_text(found));
+    valtype found;
+    c.sp = pop_ref(v, c.sp, &found);
     return c.sp ? at(c.p, push(v, c.sp, TYPE_I32)) : failed;
+}
+
+struct cursor op_ref_as_non_null(struct validator *v, struct cursor c)
+{
+    valtype found;
+    c.sp = pop_ref(v, c.sp, &found);
+    return c.sp ? at(c.p, push(v, c.sp, found | TYPE_NONNULL)) : failed;
 }
 
 struct cursor op_ref_func(struct validator *v, struct cursor c)
@@ -97,7 +99,7 @@ struct cursor op_ref_func(struct validator *v, struct cursor c)
         return failed;
     if (func < m->nimported_funcs ? !m->declared[func] : !m->funcs[func].ref)
         return fail(v, ERR_INVALID, "undeclared function reference %u", func);
-    return at(c.p, push(v, c.sp, TYPE_FUNCREF));
+    return at(c.p, push(v, c.sp, module_func_type(m, func)->self[1]));
 }
 
 // Tables
@@ -105,22 +107,22 @@ struct cursor op_ref_func(struct validator *v, struct cursor c)
 struct cursor op_table(struct validator *v, struct cursor c, const char *params,
                        const char *results)
 {
-    u8 types[4];
+    valtype types[4];
     if (*params) // all but table.size call the runtime
         note_call(v);
     c.p = imm_table(v, c.p, &types[3], &types[0]);
     return c.p ? at(c.p, apply_types(v, c.sp, params, results, types)) : failed;
 }
 
-static u8 narrower(u8 a, u8 b)
+static valtype narrower(valtype a, valtype b)
 {
     return a == TYPE_I32 ? a : b;
 }
 
-static struct cursor table_pair(struct validator *v, struct cursor c, u8 dst, u8 src,
-                                const u8 types[4])
+static struct cursor table_pair(struct validator *v, struct cursor c, valtype dst, valtype src,
+                                const valtype types[4])
 {
-    if (dst != src)
+    if (!matches(v, src, dst))
         return at(c.p, mismatch(v, dst, src));
     return at(c.p, apply_types(v, c.sp, "ABN", "", types));
 }
@@ -128,7 +130,7 @@ static struct cursor table_pair(struct validator *v, struct cursor c, u8 dst, u8
 struct cursor op_table_copy(struct validator *v, struct cursor c)
 {
     note_call(v);
-    u8 dst = 0, src = 0, types[4];
+    valtype dst = 0, src = 0, types[4];
     c.p = imm_table(v, c.p, &dst, &types[0]);
     if (c.p)
         c.p = imm_table(v, c.p, &src, &types[1]);
@@ -142,7 +144,7 @@ struct cursor op_table_init(struct validator *v, struct cursor c)
 {
     note_call(v);
     u32 segment;
-    u8 elem = 0, types[4] = {TYPE_I32, TYPE_I32, TYPE_I32};
+    valtype elem = 0, types[4] = {TYPE_I32, TYPE_I32, TYPE_I32};
     c.p = imm_u32(v, c.p, &segment);
     if (c.p)
         c.p = imm_table(v, c.p, &elem, &types[0]);
@@ -182,7 +184,7 @@ struct cursor op_memory_init(struct validator *v, struct cursor c)
 {
     note_call(v);
     u32 segment;
-    u8 types[4];
+    valtype types[4];
     c.p = imm_data(v, c.p, &segment);
     if (c.p)
         c.p = imm_memory(v, c.p, &types[0]);
@@ -201,7 +203,7 @@ struct cursor op_data_drop(struct validator *v, struct cursor c)
 struct cursor op_memory(struct validator *v, struct cursor c, u32 n, const char *params,
                         const char *results)
 {
-    u8 types[4] = {0};
+    valtype types[4] = {0};
     if (*params) // all but memory.size call the runtime
         note_call(v);
     for (u32 i = 0; i < n && c.p; i++)
@@ -216,7 +218,7 @@ static const u8 *imm_atomic(struct validator *v, const u8 *p, u32 natural)
 {
     const u8 *start = p;
     u32 align = natural;
-    u8 type = 0;
+    valtype type = 0;
     p = imm_memarg(v, p, natural, &type);
     if (p)
         imm_u32(v, start, &align);
@@ -231,7 +233,7 @@ static const u8 *imm_atomic(struct validator *v, const u8 *p, u32 natural)
 
 struct cursor op_atomic(struct validator *v, struct cursor c, u32 sig)
 {
-    u8 type = (u8)sig;
+    valtype type = (u8)sig;
     c.p = imm_atomic(v, c.p, sig >> 16);
     if (!c.p)
         return failed;
@@ -262,7 +264,7 @@ static const u8 *imm_lanes(struct validator *v, const u8 *p, u32 n, u32 below)
     return end;
 }
 
-static const u8 *imm_simd(struct validator *v, const u8 *p, u32 imm, u8 *address)
+static const u8 *imm_simd(struct validator *v, const u8 *p, u32 imm, valtype *address)
 {
     u32 log = imm & 7;
     switch (imm & 0x30) {
@@ -288,7 +290,7 @@ struct cursor op_fd(struct validator *v, struct cursor c)
     note_simd(v);
     const struct simd_row *row = &simd_rows[op];
     char params[sizeof row->params];
-    u8 types[4] = {0};
+    valtype types[4] = {0};
     memcpy(params, row->params, sizeof params);
     c.p = imm_simd(v, c.p, row->imm, &types[0]);
     if (types[0])

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The validator's errors, operand stack and immediates (see validator.h).
 //
-// Lists of types are compared and copied as bytes, in loops without an early exit that the compiler
-// makes vectors of: a call with 1000 parameters is two bytes of code, and must not cost a thousand
-// steps.
+// Lists of types are compared and copied in loops without an early exit that the compiler makes
+// vectors of: a call with 1000 parameters is two bytes of code, and must not cost a thousand steps.
+// Where types are not the same but subtypes it does, and looks up.
 #include "wasm/validator.h"
 #include "base/fmt.h"
+#include "base/lookup.h"
 
 struct cursor fail(struct validator *v, status code, const char *format, ...)
 {
@@ -30,19 +31,19 @@ struct cursor illegal(struct validator *v, u32 prefix, u32 op)
     return fail(v, ERR_MALFORMED, "illegal opcode %02x", op);
 }
 
-static const char *type_text(u8 type)
+static const char *type_text(valtype type)
 {
     return type ? valtype_text(type) : "any";
 }
 
-u8 *mismatch(struct validator *v, u8 expected, u8 found)
+valtype *mismatch(struct validator *v, valtype expected, valtype found)
 {
     fail(v, ERR_INVALID, "type mismatch: expected %s, found %s", type_text(expected),
          type_text(found));
     return NULL;
 }
 
-static u8 *underflow(struct validator *v, const char *expected)
+static valtype *underflow(struct validator *v, const char *expected)
 {
     fail(v, ERR_INVALID, "type mismatch: expected %s, found nothing", expected);
     return NULL;
@@ -64,7 +65,7 @@ static bool stack_grow(struct validator *v, u64 need)
     capacity = need > capacity * 2 ? need : capacity * 2;
     if (capacity > MAX_STACK)
         capacity = MAX_STACK;
-    u8 *stack = heap_resize(v->stack, capacity);
+    valtype *stack = heap_resize(v->stack, capacity * sizeof *stack);
     if (!stack) {
         no_memory(v);
         return false;
@@ -77,7 +78,7 @@ static bool stack_grow(struct validator *v, u64 need)
 }
 
 // Makes room for n more values, and keeps the mark of the highest stack. May move the stack.
-u8 *raise(struct validator *v, u8 *sp, u32 n)
+valtype *raise(struct validator *v, valtype *sp, u32 n)
 {
     size_t height = (size_t)(sp - v->stack);
     if (n > (size_t)(v->limit - sp) && !stack_grow(v, (u64)height + n))
@@ -88,14 +89,14 @@ u8 *raise(struct validator *v, u8 *sp, u32 n)
     return sp;
 }
 
-u8 *push_list(struct validator *v, u8 *sp, const u8 *types, u32 n)
+valtype *push_list(struct validator *v, valtype *sp, const valtype *types, u32 n)
 {
     if (n > (size_t)(v->high - sp)) {
         sp = raise(v, sp, n);
         if (!sp)
             return NULL;
     }
-    memcpy(sp, types, n);
+    memcpy(sp, types, n * sizeof *types);
     bool simd = false;
 #pragma clang loop vectorize(enable)
     for (u32 i = 0; i < n; i++)
@@ -106,7 +107,7 @@ u8 *push_list(struct validator *v, u8 *sp, const u8 *types, u32 n)
 }
 
 // *type is 0 when unreachable code leaves it open.
-u8 *pop_any(struct validator *v, u8 *sp, u8 *type)
+valtype *pop_any(struct validator *v, valtype *sp, valtype *type)
 {
     *type = 0;
     if (likely(sp > v->base)) {
@@ -116,35 +117,52 @@ u8 *pop_any(struct validator *v, u8 *sp, u8 *type)
     return innermost(v)->unreachable ? sp : underflow(v, "a value");
 }
 
-u8 *pop_slow(struct validator *v, u8 *sp, u8 type)
+valtype *pop_slow(struct validator *v, valtype *sp, valtype type)
 {
     if (sp == v->base && !innermost(v)->unreachable)
         return underflow(v, valtype_text(type));
-    u8 found;
+    valtype found;
     sp = pop_any(v, sp, &found);
-    return found == type || !found ? sp : mismatch(v, type, found);
+    return matches(v, found, type) ? sp : mismatch(v, type, found);
 }
 
-static bool types_match(const u8 *found, const u8 *expected, size_t n)
+static bool types_same(const valtype *found, const valtype *expected, size_t n)
 {
-    if (n >= 32 && memcmp(found, expected, n) == 0)
+    if (n >= 32 && memcmp(found, expected, n * sizeof *found) == 0)
         return true;
-    u8 bad = 0; // no early exit: this is a vector loop
+    u32 bad = 0; // no early exit: this is a vector loop
 #pragma clang loop vectorize(enable)
     for (size_t i = 0; i < n; i++)
-        bad |= (found[i] != expected[i]) & (found[i] != 0);
+        bad |= found[i] == TYPE_ANYTHING ? 0 : found[i] ^ expected[i];
     return !bad;
 }
 
-static u8 *mismatch_many(struct validator *v, const u8 *found, const u8 *expected, size_t n)
+bool match_many(struct validator *v, const valtype *a, const valtype *b, u32 n)
 {
+    enum { FEW = 16 };
+    if (likely(!n || types_same(a, b, n)))
+        return true;
+    if (n > FEW)
+        look_up();
     while (n-- > 0)
-        if (found[n] != expected[n] && found[n])
-            break;
-    return mismatch(v, expected[n], found[n]);
+        if (!matches(v, a[n], b[n]))
+            return mismatch(v, b[n], a[n]) != NULL;
+    return true;
 }
 
-u8 *pop_list(struct validator *v, u8 *sp, const u8 *types, u32 n)
+valtype *pop_ref(struct validator *v, valtype *sp, valtype *type)
+{
+    sp = pop_any(v, sp, type);
+    if (sp && *type == TYPE_ANYTHING)
+        *type = TYPE_ANY_REF | TYPE_NONNULL;
+    if (sp && !is_reftype(*type))
+        return fail(v, ERR_INVALID, "type mismatch: expected a reference, found %s",
+                    valtype_text(*type))
+            .sp;
+    return sp;
+}
+
+valtype *pop_list(struct validator *v, valtype *sp, const valtype *types, u32 n)
 {
     size_t have = (size_t)(sp - v->base);
     if (unlikely(have < n)) {
@@ -153,12 +171,10 @@ u8 *pop_list(struct validator *v, u8 *sp, const u8 *types, u32 n)
         types += n - have;
         n = (u32)have;
     }
-    if (unlikely(!types_match(sp - n, types, n)))
-        return mismatch_many(v, sp - n, types, n);
-    return sp - n;
+    return likely(match_many(v, sp - n, types, n)) ? sp - n : NULL;
 }
 
-static u8 char_type(char c, const u8 types[4])
+static valtype char_type(char c, const valtype types[4])
 {
     switch (c) {
     case 'A': return types[0];
@@ -173,13 +189,13 @@ static u8 char_type(char c, const u8 types[4])
     }
 }
 
-u8 *apply(struct validator *v, u8 *sp, const char *params, const char *results)
+valtype *apply(struct validator *v, valtype *sp, const char *params, const char *results)
 {
     return apply_types(v, sp, params, results, NULL);
 }
 
-u8 *apply_types(struct validator *v, u8 *sp, const char *params, const char *results,
-                const u8 types[4])
+valtype *apply_types(struct validator *v, valtype *sp, const char *params, const char *results,
+                     const valtype types[4])
 {
     size_t n = strlen(params);
     while (n-- > 0 && sp)
@@ -223,7 +239,7 @@ const u8 *imm_zero(struct validator *v, const u8 *p)
     return NULL;
 }
 
-const u8 *imm_memory(struct validator *v, const u8 *p, u8 *type)
+const u8 *imm_memory(struct validator *v, const u8 *p, valtype *type)
 {
     u32 memory;
     p = imm_index(v, p, v->m->nmemories, "memory", &memory);
@@ -233,7 +249,7 @@ const u8 *imm_memory(struct validator *v, const u8 *p, u8 *type)
 }
 
 // Flags: log2 of the alignment, and whether the memory's index follows.
-const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural, u8 *type)
+const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural, valtype *type)
 {
     u32 flags, memory = 0;
     p = imm_u32(v, p, &flags);
@@ -258,15 +274,21 @@ const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural, u8 *type)
     return offset.p;
 }
 
-const u8 *imm_reftype(struct validator *v, const u8 *p, u8 *type)
+const u8 *imm_heaptype(struct validator *v, const u8 *p, bool null, valtype *type)
 {
-    if (imm_bytes(v, p, 1) == NULL)
-        return NULL;
-    *type = *p;
-    return is_reftype(*p) ? p + 1 : fail(v, ERR_MALFORMED, "malformed reference type").p;
+    struct reader r = {p, v->end, v->m->bytes, v->e};
+    *type = read_heaptype(&r, v->m, null);
+    return read_ok(&r) ? r.p : NULL;
 }
 
-const u8 *imm_table(struct validator *v, const u8 *p, u8 *elem, u8 *type)
+const u8 *imm_valtype(struct validator *v, const u8 *p, valtype *type)
+{
+    struct reader r = {p, v->end, v->m->bytes, v->e};
+    *type = read_valtype(&r, v->m);
+    return read_ok(&r) ? r.p : NULL;
+}
+
+const u8 *imm_table(struct validator *v, const u8 *p, valtype *elem, valtype *type)
 {
     u32 table;
     p = imm_index(v, p, v->m->ntables, "table", &table);

@@ -7,14 +7,14 @@
 //   validate_catch.c  exceptions
 //   validate_ops.c    everything else
 //
-// The operand stack is an array of value types, one byte each; 0 is the type that unreachable code
-// leaves open. Where the walk stands is a cursor of two pointers, which travels in registers:
-// functions for instructions take it and return the next one, with p = NULL after an error, which
-// is then in *v->e. Functions on the operand stack do the same with its top, functions on
-// immediates with p. The stack may move when it grows: only the returned top is good.
+// The operand stack is an array of value types; TYPE_ANYTHING is what unreachable code leaves open.
+// Where the walk stands is a cursor of two pointers, which travels in registers: functions for
+// instructions take it and return the next one, with p = NULL after an error, which is then in
+// *v->e. Functions on the operand stack do the same with its top, functions on immediates with p.
+// The stack may move when it grows: only the returned top is good.
 #pragma once
 #include "base/vec.h"
-#include "wasm/reader.h"
+#include "wasm/typesec.h"
 #include "wasm/validate.h"
 
 enum { NONE = -1 };
@@ -32,22 +32,30 @@ enum frame_kind {
 };
 
 struct frame {
-    const struct functype *type;
-    u32 height; // of the operand stack, without the block's parameters
-    u32 inits;  // length of the log of initialized locals
-    s32 fix;    // last branch to the end that waits for its target, NONE; loop: offset of the first
-                // instruction
-    s32 side;   // loop: number of branch entries before it; if: the entry of its own; what
-                // catches: its try_note
-    s32 outer;  // loop: note of the enclosing loop, or NONE; catch: how many are around it
+    const valtype *types; // parameters, then results
+    u32 height;           // of the operand stack, without the block's parameters
+    s32 fix;   // last branch to the end that waits for its target, NONE; loop: offset of the first
+               // instruction
+    s32 side;  // loop: number of branch entries before it; if: the entry of its own; what
+               // catches: its try_note
+    s32 outer; // loop: note of the enclosing loop, or NONE; catch: how many are around it
+    u16 nparams, nresults;
+    u16 inits; // length of the log of initialized locals
     u8 kind;
     bool unreachable;
 };
+_Static_assert(MAX_LOCALS <= UINT16_MAX && MAX_PARAMS <= UINT16_MAX && MAX_RESULTS <= UINT16_MAX,
+               "struct frame");
 _Static_assert(sizeof(struct frame) == 32, "a block of two bytes costs no more");
+
+struct block_type {
+    const valtype *types; // parameters, then results
+    u32 nparams, nresults;
+};
 
 struct cursor {
     const u8 *p; // NULL: failed
-    u8 *sp;
+    valtype *sp;
 };
 
 // From a write of a local to the end of the frame that the write lies in directly, or to the next
@@ -72,13 +80,13 @@ struct validator {
     const u8 *stop; // where the walk looks up next, or the end
     u32 bodies;     // so far; so many of a few bytes take long, too
 
-    u8 *base; // operand stack of the innermost frame starts here
-    u8 *high; // highest top of stack so far
-    u8 *stack, *limit;
+    valtype *base; // operand stack of the innermost frame starts here
+    valtype *high; // highest top of stack so far
+    valtype *stack, *limit;
     VEC(struct frame) frames;
     u32 max_depth;
 
-    const u8 *types; // of the locals
+    const valtype *types; // of the locals
     u64 *initialized;
     u64 *zero;
     u32 nlocals;
@@ -88,7 +96,7 @@ struct validator {
     bool calls, simd, far;
     const u8 *called; // the latest call, or the start
     u32 quiet;        // as in struct body, up to there
-    VEC(u8) locals;
+    VEC(valtype) locals;
     VEC(u64) bits;
     VEC(u16) inits; // locals initialized in the open frames, in order
 
@@ -115,13 +123,13 @@ __attribute__((cold, format(printf, 3, 4))) struct cursor fail(struct validator 
                                                                const char *format, ...);
 struct cursor no_memory(struct validator *v);
 struct cursor illegal(struct validator *v, u32 prefix, u32 op);
-u8 *mismatch(struct validator *v, u8 expected, u8 found);
+valtype *mismatch(struct validator *v, valtype expected, valtype found);
 u32 quiet_at_end(const struct validator *v); // of the whole body
 void note_simd(struct validator *v);
 
 static const struct cursor failed = {NULL, NULL};
 
-static inline struct cursor at(const u8 *p, u8 *sp)
+static inline struct cursor at(const u8 *p, valtype *sp)
 {
     return likely(sp) ? (struct cursor){p, sp} : failed;
 }
@@ -134,20 +142,27 @@ static inline struct frame *innermost(struct validator *v)
 // validate_stack.c: the operand stack -------------------------------------------------------------
 
 // Makes room for n more values, and keeps the mark of the highest stack.
-u8 *raise(struct validator *v, u8 *sp, u32 n);
-u8 *push_list(struct validator *v, u8 *sp, const u8 *types, u32 n);
-u8 *pop_list(struct validator *v, u8 *sp, const u8 *types, u32 n);
+valtype *raise(struct validator *v, valtype *sp, u32 n);
+valtype *push_list(struct validator *v, valtype *sp, const valtype *types, u32 n);
+valtype *pop_list(struct validator *v, valtype *sp, const valtype *types, u32 n);
+// Does a value of type a do where b is wanted? Neither need be a type of values.
+static inline bool matches(const struct validator *v, valtype a, valtype b)
+{
+    return likely(a == b) || a == TYPE_ANYTHING || module_matches(v->m, a, b);
+}
+bool match_many(struct validator *v, const valtype *a, const valtype *b, u32 n);
+valtype *pop_ref(struct validator *v, valtype *sp, valtype *type); // of whatever reference type
 // *type is 0 when unreachable code leaves it open.
-u8 *pop_any(struct validator *v, u8 *sp, u8 *type);
-u8 *pop_slow(struct validator *v, u8 *sp, u8 type);
+valtype *pop_any(struct validator *v, valtype *sp, valtype *type);
+valtype *pop_slow(struct validator *v, valtype *sp, valtype type);
 // Takes `params`, one character each (i l f d v; A B N R: the first to fourth of `types`), and puts
 // `results`.
-u8 *apply(struct validator *v, u8 *sp, const char *params, const char *results);
-u8 *apply_types(struct validator *v, u8 *sp, const char *params, const char *results,
-                const u8 types[4]);
+valtype *apply(struct validator *v, valtype *sp, const char *params, const char *results);
+valtype *apply_types(struct validator *v, valtype *sp, const char *params, const char *results,
+                     const valtype types[4]);
 
 // raise() for one value, where no more memory is needed.
-static inline bool raise_one(struct validator *v, u8 *sp)
+static inline bool raise_one(struct validator *v, valtype *sp)
 {
     if (likely(sp < v->high))
         return true;
@@ -157,7 +172,7 @@ static inline bool raise_one(struct validator *v, u8 *sp)
     return true;
 }
 
-static inline u8 *push(struct validator *v, u8 *sp, u8 type)
+static inline valtype *push(struct validator *v, valtype *sp, valtype type)
 {
     if (unlikely(!raise_one(v, sp))) {
         sp = raise(v, sp, 1);
@@ -168,12 +183,12 @@ static inline u8 *push(struct validator *v, u8 *sp, u8 type)
     return sp + 1;
 }
 
-static inline u8 *pop(struct validator *v, u8 *sp, u8 type)
+static inline valtype *pop(struct validator *v, valtype *sp, valtype type)
 {
     return likely(sp > v->base && sp[-1] == type) ? sp - 1 : pop_slow(v, sp, type);
 }
 
-static inline u8 *push_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
+static inline valtype *push_many(struct validator *v, valtype *sp, const valtype *types, u32 n)
 {
     if (n == 1 && *types != TYPE_V128)
         return push(v, sp, *types);
@@ -181,7 +196,7 @@ static inline u8 *push_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
 }
 
 // Takes n values off, which must have these types.
-static inline u8 *pop_many(struct validator *v, u8 *sp, const u8 *types, u32 n)
+static inline valtype *pop_many(struct validator *v, valtype *sp, const valtype *types, u32 n)
 {
     if (n == 1)
         return pop(v, sp, *types);
@@ -195,11 +210,12 @@ const u8 *imm_bytes(struct validator *v, const u8 *p, size_t n);
 __attribute__((cold)) const u8 *unknown(struct validator *v, const char *what, u32 x);
 const u8 *imm_zero(struct validator *v, const u8 *p); // a zero byte
 // *type: of the memory's addresses.
-const u8 *imm_memory(struct validator *v, const u8 *p, u8 *type);
-const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural, u8 *type);
-const u8 *imm_reftype(struct validator *v, const u8 *p, u8 *type);
+const u8 *imm_memory(struct validator *v, const u8 *p, valtype *type);
+const u8 *imm_memarg(struct validator *v, const u8 *p, u32 natural, valtype *type);
+const u8 *imm_heaptype(struct validator *v, const u8 *p, bool null, valtype *type);
+const u8 *imm_valtype(struct validator *v, const u8 *p, valtype *type);
 // *type: of the table's indices.
-const u8 *imm_table(struct validator *v, const u8 *p, u8 *elem, u8 *type);
+const u8 *imm_table(struct validator *v, const u8 *p, valtype *elem, valtype *type);
 
 static inline const u8 *imm_u32(struct validator *v, const u8 *p, u32 *x)
 {
@@ -236,19 +252,23 @@ static inline const u8 *skip_leb(const u8 *p)
 // validate_flow.c ---------------------------------------------------------------------------------
 
 // Opens a frame above sp. `p` is the first instruction in it.
-struct frame *frame_open(struct validator *v, enum frame_kind kind, const struct functype *type,
-                         u8 *sp, const u8 *p);
+struct frame *frame_open(struct validator *v, enum frame_kind kind, struct block_type type,
+                         valtype *sp, const u8 *p);
+static inline struct block_type block_of(const struct functype *t)
+{
+    return (struct block_type){t->types, t->nparams, t->nresults};
+}
 // What a branch to a frame carries.
 struct label {
-    const u8 *types;
+    const valtype *types;
     u32 n;
 };
 struct label label_of(const struct frame *f);
-const u8 *imm_blocktype(struct validator *v, const u8 *p, const struct functype **type);
+const u8 *imm_blocktype(struct validator *v, const u8 *p, struct block_type *type);
 const u8 *imm_label(struct validator *v, const u8 *p, struct frame **f);
 bool add_branch(struct validator *v, struct frame *f, u32 keep, u32 drop);
 // The results at the end of a block, and nothing else.
-bool check_results(struct validator *v, const struct frame *f, u8 *sp);
+bool check_results(struct validator *v, const struct frame *f, valtype *sp);
 void locals_forget(struct validator *v, u32 inits);
 
 static inline s32 offset_of(const struct validator *v, const u8 *p)
@@ -274,6 +294,11 @@ struct cursor op_br_table(struct validator *v, struct cursor c);
 struct cursor op_return(struct validator *v, struct cursor c);
 struct cursor op_call(struct validator *v, struct cursor c, bool tail);
 struct cursor op_call_indirect(struct validator *v, struct cursor c, bool tail);
+struct cursor op_call_ref(struct validator *v, struct cursor c, bool tail);
+struct cursor op_br_on_null(struct validator *v, struct cursor c);
+struct cursor op_br_on_non_null(struct validator *v, struct cursor c);
+// The type of that index, which must be a function's; NULL: it is not.
+const struct functype *func_type(struct validator *v, u32 type);
 
 // validate_catch.c --------------------------------------------------------------------------------
 
@@ -295,6 +320,7 @@ struct cursor op_global(struct validator *v, struct cursor c, bool set);
 struct cursor op_ref_null(struct validator *v, struct cursor c);
 struct cursor op_ref_is_null(struct validator *v, struct cursor c);
 struct cursor op_ref_func(struct validator *v, struct cursor c);
+struct cursor op_ref_as_non_null(struct validator *v, struct cursor c);
 // Instructions on one table: parameters and results as in apply_types(), with A for the type of its
 // indices and R for that of its elements.
 struct cursor op_table(struct validator *v, struct cursor c, const char *params,
@@ -308,7 +334,7 @@ struct cursor op_memory(struct validator *v, struct cursor c, u32 n, const char 
                         const char *results);
 struct cursor op_memory_init(struct validator *v, struct cursor c);
 struct cursor op_data_drop(struct validator *v, struct cursor c);
-struct cursor op_constant(struct validator *v, struct cursor c, u32 size, u8 type);
+struct cursor op_constant(struct validator *v, struct cursor c, u32 size, valtype type);
 struct cursor op_fd(struct validator *v, struct cursor c); // all of prefix 0xfd
 // An atomic access: sig is the type of operands and result, the number of operands behind the
 // address << 8, whether there is a result, and log2 of the alignment << 16.

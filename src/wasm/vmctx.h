@@ -79,8 +79,8 @@ union vm_global {
 struct vm_table {
     struct vm_func *at;
     u64 length;
-    u64 max; // elements
-    u8 elem; // a reference type
+    u64 max;      // elements
+    valtype elem; // the topmost supertype: funcref, externref, anyref, exnref
 };
 
 // A tag is what it is by its address.

@@ -261,7 +261,7 @@ static bool types_equal(const struct types *a, const struct types *b)
 }
 
 // The index of a function type, which is added when it is new.
-static u32 type_index(struct gen *g, const struct types *params, const struct types *results)
+static u32 index_of_type(struct gen *g, const struct types *params, const struct types *results)
 {
     for (u32 i = 0; i < g->ntypes; i++)
         if (types_equal(&g->types[i].params, params) && types_equal(&g->types[i].results, results))
@@ -487,7 +487,7 @@ static void put_away(struct gen *g, u8 type)
 
 // --- Operations of ops.def
 
-enum { PURE, TRAPS };
+enum { PURE, TRAPPING };
 
 struct operation {
     u16 code;
@@ -606,7 +606,7 @@ static void block_type(struct gen *g, const struct types *params, const struct t
     else if (!params->n && results->n == 1 && !one_in(g, 8))
         byte(g->code, results->at[0]);
     else
-        sleb(g->code, type_index(g, params, results));
+        sleb(g->code, index_of_type(g, params, results));
 }
 
 static void label_push(struct gen *g, const struct types *types, bool open)
@@ -1978,7 +1978,7 @@ static void add_function(struct gen *g, const struct types *params, const struct
                          bool exported)
 {
     struct function *f = &g->funcs[g->nfuncs++];
-    f->type = type_index(g, params, results);
+    f->type = index_of_type(g, params, results);
     f->exported = exported;
     f->leaf = one_in(g, 3);
 }
@@ -2020,7 +2020,7 @@ static void choose_tags(struct gen *g)
     for (u32 n = below(g, MAX_TAGS_USED - NPEER_TAGS + 1); n; n--)
         g->tags[g->ntags++] = some_types(g, one_in(g, 6) ? 12 : below(g, 4), true);
     for (u32 i = 0; i < g->ntags; i++)
-        type_index(g, &g->tags[i], &none);
+        index_of_type(g, &g->tags[i], &none);
 }
 
 static void choose_functions(struct gen *g)
@@ -2086,7 +2086,7 @@ static void write_imports(struct gen *g, struct bytes *s)
     }
     for (u32 i = 0; i < g->nimported_tags; i++) {
         text(s, "peer"), text(s, i ? "t1" : "t0"), byte(s, 4), byte(s, 0);
-        leb(s, type_index(g, &g->tags[i], &none));
+        leb(s, index_of_type(g, &g->tags[i], &none));
     }
 }
 
@@ -2094,7 +2094,7 @@ static void write_tags(struct gen *g, struct bytes *s)
 {
     leb(s, g->ntags - g->nimported_tags);
     for (u32 i = g->nimported_tags; i < g->ntags; i++)
-        byte(s, 0), leb(s, type_index(g, &g->tags[i], &none));
+        byte(s, 0), leb(s, index_of_type(g, &g->tags[i], &none));
 }
 
 static void write_functions(struct gen *g, struct bytes *s)

@@ -4,13 +4,18 @@
 Left out where the sources of littlefs cannot be had.
 """
 import pathlib
+import random
 import re
 import shutil
+import subprocess
 import tempfile
+import threading
+import time
 
 from . import base, boot, drv, sdk
 
 FS = base.ROOT / "build/svc/fs.wasm"
+LITTLEFS = base.ROOT / "build/src/micropython/lib/littlefs"
 SERVICES = drv.service_of("virtio-blk") + """
 service fs
     file /fs.wasm
@@ -40,15 +45,15 @@ class Image:
         with open(self.path, "wb") as file:
             file.truncate(self.size)
         if self.formatted:
-            self.tool("create").check(0, b"", b"")
+            self.path.unlink()
+            self.tool("create", "--size", self.size).check(0, b"", b"")
         return self
 
     def __exit__(self, *_):
         self.scratch.cleanup()
 
     def tool(self, command, *args, **how):
-        return self.bench.nebulet("run", "--dir", f"{self.scratch.name}::/", FS, "--tool", command, "/disk", *args,
-                                  **how)
+        return self.bench.nebulet("disk", command, self.path, *args, **how)
 
     def drive(self, more=""):
         return ["-drive", f"file={self.path},format=raw,if=none,id=d,cache=unsafe{more}"]
@@ -70,14 +75,185 @@ def lasts(bench, engine, machine):
             image.tool("check").check(0, None, b"")
 
 
+def command(bench):
+    """What `nebulet disk` does, and how it says what it cannot do."""
+    with Image(bench) as image:
+        large = pathlib.Path(image.scratch.name, "large")
+        large.write_bytes(random.Random(1).randbytes(1000000))
+        out = large.with_name("out")
+        if image.path.stat().st_blocks * 512 > 100000:
+            raise base.Failed("a new image is not sparse")
+        image.tool("mkdir", "/some").check(0, b"", b"")
+        image.tool("put", large, "/some/large").check(0, b"", b"")
+        image.tool("put", "-", "small", stdin=b"hello").check(0, b"", b"")
+        image.tool("ls").check(0, b"-rw-r--r--          5 small\ndrwxr-xr-x          0 some\n", b"")
+        image.tool("ls", "/some/").check(0, b"-rw-r--r--    1000000 large\n", b"")
+        image.tool("cat", "/small").check(0, b"hello", b"")
+        image.tool("get", "some/large", out).check(0, b"", b"")
+        if out.read_bytes() != large.read_bytes():
+            raise base.Failed("it came out as something else")
+        image.tool("check").check(0, b"2 files of 1000005 bytes in 2 directories; 996 of 8192 KiB are used\n", b"")
+        for args, code, said in (
+                (("create", "--size", "1M"), 1, "{0}: File exists"), (("cat", "/none"), 1, "disk: /none: no such file or directory"),
+                (("cat", "/some"), 1, "disk: /some: is a directory"), (("rm", "/some"), 1, "disk: /some: the directory is not empty"),
+                (("mkdir", "/some"), 1, "disk: /some: it exists"), (("ls", "/small/x"), 1, "disk: /small/x: not a directory"),
+                (("put", image.path, "/big"), 1, "disk: /big: no space left on the disk"),
+                (("cat",), 2, "disk cat needs IMAGE PATH"), (("lss",), 2, "disk has no action 'lss'\nhint: did you mean ls")):
+            image.tool(*args).check(code, b"", f"nebulet: {said}\n".format(image.path).encode())
+        image.tool("get", "some/large", out).check(0, b"", b"")
+        if out.read_bytes() != large.read_bytes():
+            raise base.Failed("a full disk has changed a file")
+        for path in "/some/large", "/some", "/small", "/big":
+            image.tool("rm", path).check(0, b"", b"")
+        image.tool("check").check(0, b"0 files of 0 bytes in 1 directories; 8 of 8192 KiB are used\n", b"")
+
+
+def made_up(bench, seeds):
+    """Images of random bytes and mutated ones: an end, and a clear one."""
+    with Image(bench, 1 << 20) as image:
+        for i in range(40):
+            image.tool("put", "-", f"/{i}", stdin=random.Random(i).randbytes(i * 700)).check(0, b"", b"")
+        good, ends = image.path.read_bytes(), {}
+        for seed in seeds:
+            dice = random.Random(seed)
+            bad = bytearray(dice.randbytes(len(good)) if seed % 10 == 0 else good)
+            for _ in range(dice.choice([1, 3, 30, 300])):  # where there is something, mostly
+                block = dice.choice([dice.randrange(4), dice.randrange(len(bad) // 4096)])
+                bad[block * 4096 + dice.randrange(dice.choice([64, 4096]))] = dice.choice([0, 255, dice.randrange(256)])
+            image.path.write_bytes(bad)
+            done = image.tool(*dice.choice([["check"], ["ls"], ["rm", "/3"], ["put", "-", "/3"]]), stdin=b"x")
+            if done.code not in (0, 1):
+                raise base.Failed(f"seed {seed}: exit code {done.code}\n{base.excerpt(done.err)}")
+            ends[done.code] = ends.get(done.code, 0) + 1
+    return ends
+
+
+CUT_SEEDS = range(1, 6)
+
+
+def cuts_program():
+    """test/disk/cuts.c with the file server's own files."""
+    wasm = drv.BUILT / "cuts.wasm"
+    sources = [base.ROOT / "test/disk/cuts.c", *(base.ROOT / "user/svc/fs" / name for name in ("volume.c", "littlefs.c")),
+               base.ROOT / "user/svc/ninep.c"]
+    drv.BUILT.mkdir(parents=True, exist_ok=True)
+    part = drv.BUILT / f"cuts.{threading.get_ident()}.part"
+    base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-I",
+              base.ROOT, "-I", LITTLEFS, *sources, "-o", part], limit=120).check()
+    part.rename(wasm)
+    return wasm
+
+
+def cuts(bench, engine, seeds, steps):
+    """Power that goes after each write and each flush."""
+    program = cuts_program()
+    for seed in seeds:
+        done = bench.nebulet("run", "--engine", engine, program, seed, steps)
+        if done.code or not re.fullmatch(rb"cuts: after each of [1-9]\d+ writes and flushes\n", done.out):
+            raise base.Failed(base.excerpt(done.out + done.err))
+
+
+DYING = """
+service driver
+    file /filedisk.wasm
+    args 4000
+    may print serve files
+    restart on-failure 1000 1ms
+    daemon
+"""
+
+
+def driver_dies(bench, engine):
+    """All on Linux, with a driver that dies again and again: who has files does not see it."""
+    with Image(bench) as image:
+        folder = pathlib.Path(image.scratch.name)
+        for name in "lasts", "filedisk":
+            (folder / f"{name}.wasm").write_bytes(drv.build(name))
+        shutil.copy(folder / "lasts.wasm", folder / "client.wasm")
+        shutil.copy(FS, folder)
+        for step in "write", "read", "again":
+            manifest = DYING + SERVICES.format(args=step).split("\n\n", 1)[1]
+            (folder / "init.manifest").write_text(manifest, encoding="ascii")
+            done = bench.nebulet("run", "--engine", engine, "--dir", f"{folder}::/", base.ROOT / "build/user/init.wasm")
+            if done.code or b"lasts: %s\n" % step.encode() not in done.out + done.err:
+                raise base.Failed(base.excerpt(done.out + done.err))
+            if step == "write" and b"driver: exit code 1; starts again" not in done.out + done.err:
+                raise base.Failed("the driver has not died")
+            image.tool("check").check(0, None, b"")
+
+
+POWER_CUTS = 4  # of QEMU in `make test`; test/disk/power makes 1,000
+
+
+def power(bench, seeds):
+    """QEMU is killed while files are written: what was said to be there is."""
+    client = drv.build("power")
+    with tempfile.NamedTemporaryFile(prefix="nebulet-archive-") as archive, Image(bench, 1 << 20) as image:
+        manifest = SERVICES.format(args="none").encode()
+        archive.write(boot.pack({
+            "init.manifest": manifest, "init.wasm": (base.ROOT / "build/user/init.wasm").read_bytes(),
+            "driver.wasm": drv.driver("virtio-blk"), "fs.wasm": FS.read_bytes(), "client.wasm": client}))
+        archive.flush()
+        command = [*boot.QEMU, *boot.MACHINES["microvm"], "-m", "64", "-kernel", bench.program.parent / "nebulet.elf",
+                   "-initrd", archive.name, "-append", "engine=fast may=63 init=/init.wasm --", *drv.MODERN, *image.drive(),
+                   "-device", "virtio-blk-device,drive=d"]
+        fresh = image.path.read_bytes()
+        for seed in seeds:
+            dice = random.Random(seed)
+            image.path.write_bytes(fresh)
+            last = killed_at(command, dice.randrange(1, 60), dice.random() * 0.02)
+            expect_versions(image, last, seed)
+
+
+def killed_at(command, version, after):
+    """The last version that the machine has told of when it is killed, so many seconds after it told of that one."""
+    told, other = 0, b""
+    with subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as machine:
+        late = threading.Timer(200, machine.kill)
+        late.start()
+        for line in machine.stdout:
+            other = line if not line.startswith(b"power") else other
+            if line.startswith(b"power: ") and line.endswith(b"\n") and line[7:].strip().isdigit():
+                told = int(line[7:])
+                if told == version:
+                    time.sleep(after)
+                    machine.kill()
+        late.cancel()
+    if told < version:
+        raise base.Failed(f"the machine has told of {told} versions, not of {version}; {other}")
+    return told
+
+
+def expect_versions(image, last, seed):
+    image.tool("check").check(0, None, b"")
+    for i in range(5):
+        wanted = [n for n in range(max(1, last - 4), last + 11) if n % 5 == i]  # the last, and perhaps one after it
+        done = image.tool("cat", f"/{i}")
+        if done.code and not any(0 < n <= last for n in wanted):  # it need not be there yet
+            continue
+        versions = {((b"%08d" % n) * 2400)[:n % 37 * 500 + 8]: n for n in wanted}
+        if done.out not in versions:
+            raise base.Failed(f"seed {seed}, file {i} after version {last}: {len(done.out)} bytes, {done.out[:8]}; "
+                              f"{done.err.decode()}")
+
+
 def cases(bench):
     broken = sdk.build()
     if broken:
         raise base.Unavailable(broken)
     if not FS.exists():
         raise base.Unavailable("the sources of littlefs (micropython) cannot be had")
+    yield base.Case("made-up images", "fast", lambda: made_up(bench, range(60)) and None)
+    for engine in bench.engines:
+        yield base.Case("power cuts, each of them", engine, lambda e=engine: cuts(
+            bench, e, *((CUT_SEEDS, 40) if e == "fast" else ([1], 12))))
+    yield base.Case("nebulet disk", "fast", lambda: command(bench))
     if not shutil.which(boot.QEMU[0]):
         return
+    for engine in bench.engines:
+        yield base.Case("a driver that dies under files", engine, lambda e=engine: driver_dies(bench, e))
+    yield base.Case("power cuts of QEMU", "fast", lambda: power(bench, range(POWER_CUTS)))
     for engine in bench.engines:
         yield base.Case("a disk outlives machines, microvm", engine, lambda e=engine: lasts(bench, e, "microvm"))
     yield base.Case("a disk outlives machines, q35", "fast", lambda: lasts(bench, "fast", "q35"))

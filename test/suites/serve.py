@@ -15,7 +15,7 @@ import tempfile
 import threading
 import pathlib
 
-from . import base, guest, net, sdk
+from . import base, boot, drv, guest, net, sdk
 
 SOURCES = base.ROOT / "test/serve"
 BUILT = base.ROOT / "build/test-serve"
@@ -560,6 +560,51 @@ def curl(bench, engine):
                 raise base.Failed(base.excerpt(got.out))
 
 
+# --- In a machine of its own: http, lwIP and the driver as processes on our kernel.
+
+def machine(bench, engine, *options, listeners=1):
+    """With the least memory that a machine has."""
+    if not shutil.which(boot.QEMU[0]):
+        raise base.Unavailable("QEMU is not installed (qemu-system-x86)")
+    drv.net()
+    listen = [word for _ in range(listeners) for word in ("--listen", f"127.0.0.1:{drv.free_port()}")]
+    return net.serving([bench.program, "serve", "--boot", "--memory", "16M", "--engine", engine, *listen, "--max-time",
+                        "900", "--max-cpu", "300", "--idle", "900", "--grace", "900", *options], listeners)
+
+
+def in_machine(bench, engine):
+    scratch, root = folder()
+    with scratch, machine(bench, engine, "--files", f"/www={root}", build("handler")) as server, \
+            Client(server) as client:
+        for _ in range(200):
+            expect("an answer", client.get("/plain").body, b"plain\n")
+        body = bytes(i * 7 % 251 for i in range(200000))
+        expect("a long body", client.ask("POST", "/echo", body=body).body, body)
+        expect("a file", client.get("/www/large.bin").body, (root / "large.bin").read_bytes())
+        expect("nothing there", client.get("/www/nothing").status, 404)
+        for path, status in (("/trap", 500), ("/nothing", 500), ("/missing", 404)):
+            with Client(server) as other:
+                expect(path, other.get(path).status, status)
+        expect("another after these", client.get("/plain").body, b"plain\n")
+        clients = [Client(server) for _ in range(20)]
+        for one in clients:
+            one.send(b"GET /mark HTTP/1.1\r\nHost: test\r\nX-Mine: 1\r\n\r\n")
+        for one in clients:
+            expect("all at once", one.answer().body, b"fresh, 0 field, descriptors 0 1 2\n")
+            one.__exit__()
+        client.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 200000\r\n\r\n" + body[:100000])
+        expect("it begins", client.file.readline(), b"HTTP/1.1 200 OK\r\n")
+        server.process.send_signal(signal.SIGTERM)
+        client.send(body[100000:])
+        if not client.file.read().endswith(b"\r\n0\r\n\r\n"):
+            raise base.Failed("what was begun is not answered")
+        told = server.finish(0)
+        expect("lines of the log", told.out.count(b'"GET /plain HTTP/1.1" 200 6 '), 201)
+        for text in (b"handler.wasm: wasm trap: unreachable\n", b"handler.wasm: to the log"):
+            if text not in told.err:
+                raise base.Failed(f"stderr does not say {text!r}:\n{base.excerpt(told.err, 60)}")
+
+
 def usage(bench):
     module = build("handler")
     not_program = BUILT / "none.wasm"
@@ -570,6 +615,9 @@ def usage(bench):
                              ([pathlib.Path(__file__)], 1, b"serve.py"),
                              (["--files", "/=/nothing"], 1, b"/nothing"),
                              (["--route", "/a b=x.wasm"], 1, b"without spaces"),
+                             (["--boot", "--dir", "/", module], 2, b"no folders there"),
+                             (["--boot", "--listen", "inherited", module], 2, b"cannot be given to a machine"),
+                             (["--boot", "--memory", "1M", module], 2, b"at least 16M"),
                              (["--listen", "1.2.3.4.5:80", module], 1, b"not an address"),
                              (["--max-body", "x", module], 2, b"--max-body"),
                              (["--listen", "192.0.2.1:80", module], 1, b"address not available")):
@@ -586,6 +634,6 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
-                     slow, timeouts, ends, files, routes, with_dir, resident, metrics, logs, curl):
+                     slow, timeouts, ends, files, routes, with_dir, resident, metrics, logs, curl, in_machine):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))

@@ -4,10 +4,9 @@
 A case is one script; it counts as many tests as the script has commands, and the sum must be right:
 a runner that loses commands would otherwise look as if it passed. Modules in the text format are
 skipped, for Nebulet has no parser for it. Scripts that need what is not there yet are listed with
-the reason; the script of 2.0 by that name, if there is one, takes their place.
+the reason, and must fail.
 """
 import json
-import re
 
 from . import base
 
@@ -18,28 +17,16 @@ SOURCES = base.ROOT / "test/scripts"
 BUILT = base.ROOT / "build/spec/own"
 
 LATER = {
-    "function references":
-        "br_if br_on_non_null br_on_null br_table bulk-memory/table-sub call_ref elem exceptions/tag exceptions/try_table "
-        "func global instance linking local_init local_tee ref ref_as_non_null ref_is_null ref_null return_call_ref select table type-canon "
-        "type-equivalence type-rec unreached-invalid unreached-valid",
     "GC":
         "gc/array gc/array_copy gc/array_fill gc/array_init_data gc/array_init_elem gc/array_new_data "
-        "gc/array_new_elem gc/binary-gc gc/br_on_cast gc/br_on_cast_fail gc/extern gc/i31 gc/ref_cast "
+        "gc/array_new_elem gc/br_on_cast gc/br_on_cast_fail gc/extern gc/i31 gc/ref_cast "
         "gc/ref_eq gc/ref_test gc/struct gc/type-subtyping",
 }
 
-# Lines of 2.0's scripts that 3.0 says otherwise of: a constant expression may use globals that are not imported.
-NEWER = ["elem.wast:171", "elem.wast:175", "global.wast:352", "global.wast:356"]
 
 def counts_of(out):
-    """What `nebulet wast` says at its end, with what 3.0 says the opposite of."""
-    text = out.decode("utf-8", "backslashreplace")
-    counts = base.parse_counts(text)
-    for place in NEWER if counts else ():
-        newer = len(re.findall(rf"(?m)^{place}: expected .*$", text))
-        counts.failed -= newer
-        counts.passed += newer
-    return counts
+    """What `nebulet wast` says at its end."""
+    return base.parse_counts(out.decode("utf-8", "backslashreplace"))
 
 
 def is_text(command):
@@ -85,16 +72,12 @@ def own_scripts():
 
 
 def scripts(bench):
-    """(name, JSON file, (reason, JSON file of 3.0) if it is one of 2.0) of each script that runs; the file is None
-    when 2.0 has none."""
-    old, new = (base.unpack_suite(bench, f"wasm-{version}", f"the WebAssembly {version} specification suite", HOW)
-                for version in ("2.0", "3.0"))
-    before = {script.stem: script for script in old.rglob("*.json")}
+    """(name, JSON file, why it must fail or None) of each."""
+    new = base.unpack_suite(bench, "wasm-3.0", "the WebAssembly 3.0 specification suite", HOW)
     reasons = {name: reason for reason, names in LATER.items() for name in names.split()}
     for script in sorted(new.rglob("*.json")):
         name = str(script.relative_to(new).parent)
-        reason = reasons.pop(name, None)
-        yield (name, before.get(script.stem), (reason, script)) if reason else (name, script, None)
+        yield name, script, reasons.pop(name, None)
     yield from own_scripts()
     if reasons:
         raise base.Failed(f"no such scripts: {' '.join(reasons)}")
@@ -102,9 +85,9 @@ def scripts(bench):
 
 def cases(bench):
     for engine in bench.engines:
-        for name, script, missing in scripts(bench):
-            if script:
-                yield base.Case(name, engine, lambda e=engine, s=script: run_script(bench, e, s))
-            if missing:
+        for name, script, reason in scripts(bench):
+            if reason:
                 yield base.Case(f"{name}, later", engine,
-                                lambda e=engine, m=missing: later(bench, e, *m))
+                                lambda e=engine, r=reason, s=script: later(bench, e, r, s))
+            else:
+                yield base.Case(name, engine, lambda e=engine, s=script: run_script(bench, e, s))

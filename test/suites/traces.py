@@ -74,7 +74,8 @@ def reason(bench, engine, number, text):
 
 
 def whole_traces(text):
-    return sorted(re.findall(r"^nebulet: wasm trap: .*\n(?:  .*\n)*", text.decode("utf-8", "backslashreplace"), re.M))
+    """They may stand behind what another program has begun to write."""
+    return sorted(re.findall(r"nebulet: wasm trap: .*\n(?:  .*\n)*", text.decode("utf-8", "backslashreplace"), re.M))
 
 
 def in_the_kernel(bench, engine, level, sources):

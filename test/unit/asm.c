@@ -900,11 +900,12 @@ static void disassemble(void)
 // --- The places of arguments (abi.h)
 static void test_abi(void)
 {
-    u8 types[24];
+    valtype types[24];
     struct functype t = {.types = types, .nparams = 18, .nresults = 5};
     for (u32 i = 0; i < 18; i++)
         types[i] = i & 1 ? TYPE_F64 : i & 2 ? TYPE_I64 : TYPE_FUNCREF;
-    memset(types + 18, TYPE_I32, 5);
+    for (u32 i = 18; i < 23; i++)
+        types[i] = TYPE_I32;
     struct abi_state s = {0};
     for (u32 i = 0; i < 18; i++) {
         struct abi_place p = abi_next(&s, types[i]);

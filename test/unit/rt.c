@@ -874,25 +874,28 @@ static void tables(void)
 static void types(void)
 {
     struct type_table t = {0};
-    u8 bytes[3] = {TYPE_I32, TYPE_I64, TYPE_F32};
-    struct functype a = {1, 2, bytes, 0}, b = {2, 1, bytes, 0}, c = {0, 0, NULL, 0};
-    u32 ia = type_intern(&t, &a)->t.id, ib = type_intern(&t, &b)->t.id;
+    valtype list[3] = {TYPE_I32, TYPE_I64, TYPE_F32};
+    struct functype a = {1, 2, list, .super = NO_TYPE, .count = 1}, b = a, c = a;
+    b.nparams = 2, b.nresults = 1, c.nparams = c.nresults = 0;
+    u32 ia = type_intern(&t, &a, 0)->t.id, ib = type_intern(&t, &b, 0)->t.id;
     CHECK(ia && ib && ia != ib);
-    CHECK_IS(type_intern(&t, &a)->t.id, ia);
+    CHECK_IS(type_intern(&t, &a, 0)->t.id, ia);
     type_drop(&t, ia);
-    CHECK_IS(type_intern(&t, &a)->t.id, ia);
+    CHECK_IS(type_intern(&t, &a, 0)->t.id, ia);
     type_drop(&t, ia);
     type_drop(&t, ia);
-    u32 ic = type_intern(&t, &c)->t.id;
+    u32 ic = type_intern(&t, &c, 0)->t.id;
     CHECK_IS(ic, ia); // the free number
-    CHECK(type_intern(&t, &a)->t.id != ia);
+    CHECK(type_intern(&t, &a, 0)->t.id != ia);
     for (u32 n = 0; n < 200; n++) {
-        u8 many[200];
-        memset(many, TYPE_I32, sizeof many);
-        u32 id = type_intern(&t, &(struct functype){n, 0, many, 0})->t.id;
-        CHECK_IS(type_intern(&t, &(struct functype){n, 0, many, 0})->t.id, id);
+        valtype many[200];
+        for (u32 i = 0; i < n; i++)
+            many[i] = TYPE_I32;
+        struct functype f = {n, 0, many, .super = NO_TYPE, .count = 1};
+        u32 id = type_intern(&t, &f, 0)->t.id;
+        CHECK_IS(type_intern(&t, &f, 0)->t.id, id);
     }
-    CHECK_IS(type_intern(&t, &b)->t.id, ib);
+    CHECK_IS(type_intern(&t, &b, 0)->t.id, ib);
     types_free(&t);
 }
 

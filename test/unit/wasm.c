@@ -460,6 +460,95 @@ static status global_of(u8 type, const u8 *code, size_t n)
 #define GLOBAL(type, ...)                                                                          \
     global_of(type, (const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}))
 
+// n types, each but the first a subtype of the one before it, at the end of `s`.
+static void put_chain(struct bytes *s, u32 n)
+{
+    for (u32 i = 0; i < n; i++) {
+        put_byte(s, 0x50);
+        put_byte(s, i ? 1 : 0);
+        if (i)
+            put_u32(s, i - 1);
+        put_byte(s, 0x5f);
+        put_byte(s, 0);
+    }
+}
+
+static status types_of(const struct bytes *s)
+{
+    put_header(&file);
+    put_section(&file, 1, s->p, s->n);
+    return decode();
+}
+
+// Two groups of n structs, each of which has a field for the next one; the last for `last`.
+static void put_groups(struct bytes *s, u32 n, u32 last)
+{
+    s->n = 0;
+    put_u32(s, 2);
+    for (u32 g = 0; g < 2; g++) {
+        put_byte(s, 0x4e);
+        put_u32(s, n);
+        for (u32 i = 0; i < n; i++) {
+            u32 next = g * n + (i + 1) % n;
+            put_byte(s, 0x5f);
+            put_u32(s, 1);
+            put_byte(s, 0x64);
+            next = g && i + 1 == n ? last : next; // a signed number
+            put_byte(s, (u8)(next | 0x80));
+            put_byte(s, (u8)(next >> 7 | 0x80));
+            put_byte(s, (u8)(next >> 14));
+            put_byte(s, 1);
+        }
+    }
+}
+
+static void test_types(void)
+{
+    struct bytes s = {0};
+    put_u32(&s, MAX_SUPERTYPES + 1);
+    put_chain(&s, MAX_SUPERTYPES + 1);
+    CHECK(types_of(&s) == OK && m->types[MAX_SUPERTYPES].depth == MAX_SUPERTYPES);
+    CHECK(module_subtype(m, MAX_SUPERTYPES, 0) && !module_subtype(m, 0, 1));
+    CHECK(module_matches(m, m->types[9].self[1], m->types[3].self[0]));
+    CHECK(!module_matches(m, m->types[9].self[0], m->types[3].self[1])); // it may be null
+    CHECK(!module_matches(m, m->types[3].self[0], m->types[9].self[0]));
+    CHECK(module_matches(m, m->types[3].self[0], TYPE_EQREF) &&
+          module_matches(m, TYPE_NULLREF, m->types[3].self[0]) &&
+          !module_matches(m, m->types[3].self[0], TYPE_ARRAYREF) &&
+          !module_matches(m, TYPE_NULLFUNCREF, m->types[3].self[0]));
+    s.n = 0;
+    put_u32(&s, MAX_SUPERTYPES + 2);
+    put_chain(&s, MAX_SUPERTYPES + 2);
+    CHECK(types_of(&s) == ERR_INVALID);
+
+    // Equal groups are one, whatever there is in them; nothing is compared twice.
+    enum { N = 20000 };
+    put_groups(&s, N, N);
+    CHECK(types_of(&s) == OK && m->ntypes == 2 * N);
+    CHECK(m->types[2 * N - 1].self[0] == m->types[N - 1].self[0]);
+    put_groups(&s, N, 0);
+    CHECK(types_of(&s) == OK);
+    CHECK(m->types[2 * N - 1].self[0] != m->types[N - 1].self[0]);
+    put_groups(&s, N, 2 * N);
+    CHECK(types_of(&s) == ERR_INVALID && str_eq(e.text, "unknown type 40000"));
+
+    // Types that are all the same, and all different.
+    s.n = 0;
+    put_u32(&s, 2 * N);
+    for (u32 i = 0; i < 2 * N; i++) {
+        put_byte(&s, 0x5f);
+        put_byte(&s, 16);
+        for (u32 k = 0; k < 16; k++) {
+            put_byte(&s, i < N && i >> k & 1 ? I32 : I64);
+            put_byte(&s, 0);
+        }
+    }
+    CHECK(types_of(&s) == OK);
+    CHECK(m->types[2 * N - 1].self[0] == m->types[0].self[0]);
+    CHECK(m->types[N - 1].self[0] == type_ref(N - 1, true));
+    free(s.p);
+}
+
 // Integers, also of globals before this one, imported or not; within bounds.
 static void test_constant_expressions(void)
 {
@@ -468,7 +557,7 @@ static void test_constant_expressions(void)
     CHECK(GLOBAL(I64, 0x42, 1, 0x42, 2, 0x7d, END) == OK);
     CHECK(GLOBAL(I32, 0x23, 2, END) == ERR_INVALID && str_eq(e.text, "unknown global 2"));
     CHECK(GLOBAL(I32, 0x41, 1, 0x6a, END) == ERR_INVALID &&
-          str_eq(e.text, "type mismatch: 6a takes two operands of type i32"));
+          str_eq(e.text, "type mismatch: expected i32, found nothing"));
     CHECK(GLOBAL(I32, 0x41, 1, 0x42, 1, 0x6a, END) == ERR_INVALID);
     CHECK(GLOBAL(I32, 0x42, 1, 0x42, 1, 0x7c, END) == ERR_INVALID &&
           str_eq(e.text, "type mismatch: constant expression is i64, expected i32"));
@@ -717,6 +806,7 @@ int main(void)
     test_body_errors();
     test_exports();
     test_refs_and_layout();
+    test_types();
     test_constant_expressions();
     test_names();
     test_custom_sections();

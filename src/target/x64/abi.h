@@ -35,7 +35,7 @@ struct abi_state {
 };
 
 // The place of the next argument of that type. Start with a zeroed state.
-static inline struct abi_place abi_next(struct abi_state *s, u8 type)
+static inline struct abi_place abi_next(struct abi_state *s, valtype type)
 {
     bool vector = type == TYPE_F32 || type == TYPE_F64 || type == TYPE_V128;
     if (vector && s->xmms < 8)

@@ -16,7 +16,7 @@ enum { MEMORY = 256 << 20, PIECE = 65536 };
 enum { CODE_OK, CODE_ERROR, CODE_USAGE };
 
 static uint8_t piece[PIECE];
-static const char *image;
+static const char *image; // for messages
 
 __attribute__((format(printf, 1, 2))) static int fail(const char *format, ...)
 {
@@ -338,9 +338,9 @@ int tool(int argc, char **argv)
     const struct command *c = argc >= 2 ? command_of(argv[0]) : NULL;
     if (!c || argc > 3)
         return CODE_USAGE;
-    image = argv[1];
+    image = argv[1] + strspn(argv[1], "/");
     struct store *s = NULL;
-    struct disk *d = disk_file(image, !c->writes);
+    struct disk *d = disk_file(argv[1], !c->writes);
     if (!d)
         return fail("%s: %s", image, strerror(errno));
     if (!strcmp(c->name, "create"))

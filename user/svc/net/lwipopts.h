@@ -45,6 +45,9 @@
 #define LWIP_TCP_KEEPALIVE 0
 #define TCP_TMR_INTERVAL 250
 
+// Where a connection's numbers begin is nobody's guess.
+#define LWIP_HOOK_TCP_ISN(local, local_port, remote, remote_port) net_random()
+
 #define MEMP_NUM_TCP_PCB (NET_CONNECTIONS + 2 * NET_BACKLOG)
 #define MEMP_NUM_TCP_PCB_LISTEN 16
 #define MEMP_NUM_TCP_SEG (NET_CONNECTIONS * (TCP_SND_QUEUELEN + TCP_OOSEQ_MAX_PBUFS))

@@ -32,6 +32,24 @@ unsigned net_random(void)
     return numbers[--left];
 }
 
+// The Internet's checksum (RFC 1071), not inverted, four bytes at a time: carries gather above them.
+unsigned short net_checksum(const void *bytes, int size)
+{
+    const uint8_t *p = bytes;
+    uint64_t sum = 0;
+    uint32_t word = 0;
+    for (; size >= 4; p += 4, size -= 4) {
+        memcpy(&word, p, 4);
+        sum += word;
+    }
+    word = 0;
+    memcpy(&word, p, (size_t)size);
+    sum += word;
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (unsigned short)sum;
+}
+
 // --- What is waited for
 
 static struct nebulet_wait items[NEBULET_WAIT_MAX];

@@ -172,9 +172,12 @@ static nebulet_handle start(void)
 static int32_t wait_for_end(void *unused)
 {
     char bytes[64];
+    ssize_t n;
     (void)unused;
-    while (read(0, bytes, sizeof bytes) > 0)
+    while ((n = read(0, bytes, sizeof bytes)) > 0)
         ;
+    if (n < 0) // it has none
+        return 0;
     ending = true;
     nebulet_object_signal(control, 0, THE_END);
     return 0;

@@ -10,4 +10,7 @@
 #define SYS_ARCH_PROTECT(x)
 #define SYS_ARCH_UNPROTECT(x)
 
+#define LWIP_CHKSUM net_checksum
+
 unsigned net_random(void);
+unsigned short net_checksum(const void *bytes, int size);
