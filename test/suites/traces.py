@@ -73,6 +73,21 @@ def reason(bench, engine, number, text):
         raise base.Failed(f"{second!r}, expected {text!r}")
 
 
+def whole_traces(text):
+    return sorted(re.findall(r"^nebulet: wasm trap: .*\n(?:  .*\n)*", text.decode("utf-8", "backslashreplace"), re.M))
+
+
+def in_the_kernel(bench, engine, level, sources):
+    """All of them at once in one machine: each trace is, to the byte, that of Linux."""
+    wanted, words = [], []
+    for wasm in [build(source, level) for source in sources]:
+        wanted += whole_traces(bench.nebulet("run", "--engine", engine, wasm).err)
+        words += [*(["++"] if words else []), wasm]
+    found = whole_traces(bench.nebulet("boot", "--engine", engine, *words).check(base.TRAP).err)
+    if found != sorted(wanted) or len(found) != len(sources):
+        raise base.Failed(base.difference("traces", "".join(sorted(wanted)).encode(), "".join(found).encode()))
+
+
 def reasons_in_the_kernel(bench, engine):
     """Byte for byte the same as on Linux, by one machine."""
     wasm, words, wanted = build(REASONS, 1), [], []
@@ -137,7 +152,8 @@ def by_hand(bench):
 
 
 def cases(bench):
-    for source in sorted(pathlib.Path(SOURCES).iterdir()):
+    sources = sorted(pathlib.Path(SOURCES).iterdir())
+    for source in sources:
         if source.suffix == ".rs" and not shutil.which(RUSTC):
             raise base.Unavailable("Debian's rustc is not installed")
         for level in LEVELS:
@@ -145,6 +161,9 @@ def cases(bench):
                 yield base.Case(f"{source.name}, -O{level}", engine,
                                 lambda e=engine, s=source, n=level: place(bench, e, s, n))
     for engine in bench.engines:
+        for level in LEVELS:
+            yield base.Case(f"the same from boot, -O{level}", engine,
+                            lambda e=engine, n=level: in_the_kernel(bench, e, n, sources))
         for number, text in reasons().items():
             yield base.Case(f"reason {number}", engine, lambda e=engine, n=number, t=text: reason(bench, e, n, t))
         yield base.Case("reasons in the kernel", engine, lambda e=engine: reasons_in_the_kernel(bench, e))
