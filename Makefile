@@ -90,7 +90,7 @@ $1/libnebulet.a: $(patsubst src/%,$1/obj/%.o,$(basename $(LIB_SRC)))
 	@rm -f $$@
 	$Qar rcs $$@ $$^
 # A test may bring a heap of its own, which goes before the platform's.
-$1/test/ninep: $(wildcard user/svc/memfs/*)
+$1/test/ninep: $(wildcard user/svc/memfs/* user/svc/ninep.*)
 $1/test/%: test/unit/%.c $1/libnebulet.a
 	@mkdir -p $$(@D) $1/obj/unit
 	$$(call say,CC $$@)
@@ -261,10 +261,31 @@ build/user/%.wasm: $(wildcard user/*/*.[ch]) $(SDK_FILES)
 	$(call say,GUEST $@)
 	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/$*/*.c) -o $@
 
-build/svc/%.wasm: $(wildcard user/svc/*/*.[ch]) $(SDK_FILES)
+build/svc/%.wasm: $(wildcard user/svc/*.[ch] user/svc/*/*.[ch]) $(SDK_FILES)
 	@mkdir -p $(@D)
 	$(call say,GUEST $@)
-	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/svc/$*/*.c) -o $@
+	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/svc/*.c user/svc/$*/*.c) -o $@
+
+# A library of another's, out of Debian's sources. Where these cannot be had the service is not built; `make clean`
+# lets it be tried again.
+LITTLEFS = build/src/micropython/lib/littlefs
+build/svc/fs.wasm: $(wildcard user/svc/*.[ch] user/svc/fs/*.[ch] user/drv/*.h) $(SDK_FILES) check/source
+	@mkdir -p $(@D) build/src
+	$(call say,GUEST $@)
+	$Q[ -e build/src/micropython.none ] || check/source micropython/trixie || { [ $$? = 75 ] && touch build/src/micropython.none; }
+	$Q[ -e build/src/micropython.none ] || $(SIP_CC) -I$(LITTLEFS) -Wl,--strip-debug $(wildcard user/svc/*.c user/svc/fs/*.c) -o $@
+
+# lwIP is Debian's source package, which is never copied into this tree. Where it cannot be had,
+# there is no service "net", and what needs it says so.
+LWIP = build/src/lwip/src
+LWIP_SRC = $(addprefix $(LWIP)/,$(addprefix core/,def.c inet_chksum.c init.c ip.c mem.c memp.c netif.c pbuf.c tcp.c \
+	tcp_in.c tcp_out.c timeouts.c udp.c) $(addprefix core/ipv4/,dhcp.c etharp.c icmp.c ip4.c ip4_addr.c) netif/ethernet.c)
+build/svc/net.wasm: $(wildcard user/svc/net/*.[ch] user/svc/net/arch/*.h user/drv/ether.h) $(SDK_FILES)
+	@mkdir -p $(@D)
+	$(call say,GUEST $@)
+	$Qcheck/source lwip || { [ $$? = 75 ] && rm -f $@; exit; }; \
+		$(SIP_CC) -matomics -w -Wl,--strip-debug -Iuser/svc/net -isystem $(LWIP)/include \
+		$(wildcard user/svc/net/*.c) $(LWIP_SRC) -o $@
 
 # A driver's fences are to be there: a device is another processor.
 build/drv/%.wasm: $(wildcard user/drv/*.[ch] user/drv/*/*.[ch]) $(SDK_FILES)
@@ -298,7 +319,7 @@ build/nebulet.iso: build/nebulet.elf build/guest/wordfreq.wasm test/make_iso
 
 unit: $(UNIT) $(TEST_KERNELS) build/test/kernel/probe.elf ## the unit tests and the kernels that are tests, built
 
-test: all unit build/fuzz/differ build/model/model $(firstword $(MODEL_MUTANTS)) ## all tests; ends with N passed, N failed
+test: all unit build/fuzz/differ build/fuzz/plain build/model/model $(firstword $(MODEL_MUTANTS)) ## all tests; ends with N passed, N failed
 	@check/install test
 	test/run
 
@@ -318,7 +339,8 @@ check: build/nebulet build/stub $(SDK_FILES) ## layers, reading list, format, wa
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -Werror -fsyntax-only $(filter %.c,$(CORE_SRC) $(PC_SRC))
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. -I$(SDK)/include $(filter %.c,$(HOST_SRC)) $(UNIT_SRC)
 	$(SDK_CC) -ffreestanding -Werror -fsyntax-only $(SDK_SRC)
-	$(SIP_CC) -Werror -fsyntax-only $(wildcard user/*/*.c user/drv/*/*.c user/svc/*/*.c sdk/examples/*/*.c test/sdk/*.c)
+	$(SIP_CC) -Werror -fsyntax-only -I$(LITTLEFS) $(filter-out user/svc/net/% $(if $(wildcard $(LITTLEFS)/lfs2.h),,user/svc/fs/%),$(wildcard user/*/*.c user/drv/*/*.c user/svc/*/*.c)) $(wildcard sdk/examples/*/*.c test/sdk/*.c)
+	[ ! -d $(LWIP) ] || $(SIP_CC) -matomics -Werror -fsyntax-only -Iuser/svc/net -isystem $(LWIP)/include $(wildcard user/svc/net/*.c)
 
 bench: all ## speed, side by side with other engines
 	@check/install bench
@@ -336,7 +358,7 @@ build/fuzz/decode: test/fuzz/decode.c $(filter-out src/base/slab.c,$(wildcard sr
 	$(call say,CC $@)
 	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $(SANITIZE) -fsanitize=fuzzer $(filter %.c,$^) -o $@
 
-build/fuzz/ninep: test/fuzz/ninep.c $(filter-out src/base/slab.c,$(wildcard src/base/*.[ch] src/fs/ninep.[ch] src/fs/vfs.[ch])) test/unit/heap.h $(wildcard user/svc/memfs/*)
+build/fuzz/ninep: test/fuzz/ninep.c $(filter-out src/base/slab.c,$(wildcard src/base/*.[ch] src/fs/ninep.[ch] src/fs/vfs.[ch])) test/unit/heap.h $(wildcard user/svc/memfs/* user/svc/ninep.*)
 	@mkdir -p $(@D)
 	$(call say,CC $@)
 	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $(SANITIZE) -fsanitize=fuzzer $(filter-out user/%,$(filter %.c,$^)) -o $@

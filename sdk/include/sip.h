@@ -166,8 +166,9 @@ struct sip_service {
                                 const struct sip_request *request);
     void (*connected)(struct sip_service *service, struct sip_client *client); // or NULL
     void (*gone)(struct sip_service *service, struct sip_client *client);      // or NULL
-    // Or NULL. Before each wait; the service then also waits for an object to be signaled (was that
-    // so in the last wait?), until then, both of which this may change.
+    // Or NULL. Before each wait; the service then also waits for an object, an event to be signaled
+    // or a channel's peer to close (was that so in the last wait?), until then, both of which this
+    // may change.
     void (*look)(struct sip_service *service, bool signaled);
     nebulet_handle object;
     uint64_t until;

@@ -94,7 +94,8 @@ static void look(struct loop *l)
 {
     struct nebulet_wait *item = &l->items[1];
     l->service->look(l->service, happened(item));
-    *item = (struct nebulet_wait){.handle = l->service->object, .signals = NEBULET_EVENT_SIGNALED};
+    *item = (struct nebulet_wait){.handle = l->service->object,
+                                  .signals = NEBULET_EVENT_SIGNALED | NEBULET_PEER_CLOSED};
 }
 
 // From the last to the first, for a client that goes is replaced by the last.

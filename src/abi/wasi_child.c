@@ -9,6 +9,8 @@ static bool set_args(struct wasi_strings *to, const u8 *args, u32 size)
     if (!(to->bytes = heap_alloc(size + 1ull)))
         return false;
     bool ends = look_up_copy(to->bytes, args, size);
+    if (size)
+        to->bytes[size - 1] = 0; // it was, but others may have written there since
     to->size = size;
     for (u32 i = 0; i < size && !ends; i++) {
         to->count += !to->bytes[i];

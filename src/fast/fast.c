@@ -53,7 +53,7 @@ static void reset(struct fast *f)
     f->cache = f->dirty = f->temp = f->busy = 0;
     f->alloc = CALLER_SAVED;
     f->region = f->rsp_adjust = f->nhomes = f->saved = 0;
-    f->zf_at = NULL;
+    joined(f);
     f->ctls.count = f->regions.count = 0;
     f->states.count = f->free_state = 0;
     f->cold.count = f->colds.count = f->traps.count = f->calls.count = f->labels.count = 0;

@@ -187,7 +187,7 @@ static void loop_begin(struct fast *f, struct ctl *c)
         local_drop(f, (u32)__builtin_ctz(m));
     f->dirty |= written;
     c->header = here(f);
-    f->zf_at = NULL;
+    joined(f);
     if (f->polling) { // in traces it is the loop's first instruction, on all engines
         f->op = f->pc;
         locate_note(f, f->op);
@@ -284,7 +284,7 @@ void flow_else(struct fast *f)
     params_restore(f, c);
     c->kind = CTL_ELSE;
     f->reachable = true;
-    f->zf_at = NULL;
+    joined(f);
 }
 
 // What a label that has been branched to leaves on the stack.
@@ -301,7 +301,7 @@ static void results_push(struct fast *f, const struct ctl *c)
 bool flow_end(struct fast *f)
 {
     struct ctl *c = ctl_at(f, 0);
-    f->zf_at = NULL;
+    joined(f);
     if (c->kind == CTL_FUNC) {
         if (f->reachable)
             conform(f, c);

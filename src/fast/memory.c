@@ -14,26 +14,39 @@ static u32 base_of(struct fast *f, u32 memory)
     return base;
 }
 
-// An address of 64 bits in r: those from 4 GiB on are out of bounds, all others the reservation
-// covers.
-static struct x64_operand wide_address(struct fast *f, struct x64_operand m, u32 r, u64 offset)
+// Traps when r is not below 4 GiB: all that is there the reservation covers.
+static void below_4g(struct fast *f, u32 r)
 {
-    u32 high = SCRATCH;
     f->zf_at = NULL;
-    if (offset < VM_MEMORY_GUARD - WASM_PAGE) {
-        m.disp = (s32)offset;
-    } else {
-        x64_mov_imm(&f->a, SCRATCH, offset);
-        x64_reg(&f->a, I_ADD, true, SCRATCH, r);
-        trap_if(f, CC_B, TRAP_MEMORY);
-        m.index = SCRATCH;
-        r = SCRATCH;
-        high = reg_alloc(f, GPR_MASK);
+    x64_mem(&f->a, I_CMP, true, r, x64_at(INSTANCE, offsetof(struct vmctx, last_byte)));
+    trap_if(f, CC_A, TRAP_MEMORY);
+}
+
+// Is the address known to be below 4 GiB? For a local, since code that has come by here: between
+// then and now nobody may have written it.
+static bool is_below(struct fast *f, const struct slot *s)
+{
+    enum { LOOK_BACK = 64 };
+    if (s->bits && s->bits <= 32)
+        return true;
+    for (u32 i = 0; i < countof(f->below) && s->kind == SLOT_LOCAL && !s->last; i++) {
+        struct below *b = &f->below[i];
+        if (!b->since || b->local != s->local || f->use - b->since > LOOK_BACK)
+            continue;
+        bool written = false;
+        for (const local_use *u = b->since; u < f->use; u++)
+            written |= (*u & LOCAL_USE_WRITE) && (*u & 0xffff) == s->local;
+        b->since = written ? NULL : f->use;
+        if (!written)
+            return true;
     }
-    move_reg(f, T64, high, r);
-    x64_shift_imm(&f->a, SH_SHR, true, high, 32);
-    trap_if(f, CC_NE, TRAP_MEMORY);
-    return m;
+    return false;
+}
+
+static void note_below(struct fast *f, const struct slot *s)
+{
+    if (s->kind == SLOT_LOCAL && !s->last)
+        f->below[f->below_next++ % countof(f->below)] = (struct below){f->use, s->local};
 }
 
 // The operand for the popped address slot plus a static offset.
@@ -46,23 +59,25 @@ struct x64_operand address(struct fast *f, const struct slot *s, struct memarg a
         m.disp = (s32)(s->imm + offset);
         return m;
     }
+    bool wide = f->m->memories[at.memory].wide;
     u32 r = value_reg(f, s);
-    m.index = (u8)r;
-    if (unlikely(f->m->memories[at.memory].wide))
-        return wide_address(f, m, r, offset);
     if (offset < VM_MEMORY_GUARD - WASM_PAGE) { // the reservation covers index + offset: it faults
         m.disp = (s32)offset;
-        return m;
+    } else {
+        f->zf_at = NULL;
+        x64_mov_imm(&f->a, SCRATCH, offset);
+        x64_reg(&f->a, I_ADD, true, SCRATCH, r);
+        if (wide)
+            trap_if(f, CC_B, TRAP_MEMORY);
+        r = SCRATCH;
     }
-    // Beyond what the guard covers: add in 64 bits; from 4 GiB on it is out of bounds.
-    f->zf_at = NULL;
-    x64_mov_imm(&f->a, SCRATCH, offset);
-    x64_reg(&f->a, I_ADD, true, SCRATCH, r);
-    u32 high = reg_alloc(f, GPR_MASK);
-    move_reg(f, T64, high, SCRATCH);
-    x64_shift_imm(&f->a, SH_SHR, true, high, 32);
-    trap_if(f, CC_NE, TRAP_MEMORY);
-    m.index = SCRATCH;
+    m.index = (u8)r;
+    if (r == SCRATCH) {
+        below_4g(f, r);
+    } else if (unlikely(wide) && !is_below(f, s)) {
+        below_4g(f, r);
+        note_below(f, s);
+    }
     return m;
 }
 

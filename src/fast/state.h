@@ -167,6 +167,11 @@ struct fast {
     u8 *zf_at;
     bool zf_wide;
     u8 zf_cc;
+    struct below { // since the last join a local was below 4 GiB, and this use of one came next
+        const local_use *since;
+        u32 local;
+    } below[4];
+    u32 below_next; // which of them the next one replaces
 
     struct { // the next instruction takes the result into a pinned local
         u32 reg, local;
@@ -284,6 +289,14 @@ static inline u32 class_of(enum ty t)
 static inline u32 here(const struct fast *f)
 {
     return (u32)(f->a.p - f->start);
+}
+
+// Code that comes here from elsewhere knows nothing of what this code has found out.
+static inline void joined(struct fast *f)
+{
+    f->zf_at = NULL;
+    for (u32 i = 0; i < countof(f->below); i++)
+        f->below[i].since = NULL;
 }
 
 // False, and sticky, when fewer than n + FAST_STEP bytes are left.

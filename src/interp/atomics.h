@@ -9,8 +9,10 @@
     u64 address = r0 + (u32)sp[-(n)];                                                              \
     if (unlikely(address % (size)))                                                                \
         TRAP_CALL(TRAP_UNALIGNED_ATOMIC);                                                          \
-    if (unlikely(address + (size) > bytes))                                                        \
-    TRAP_CALL(TRAP_MEMORY)
+    if (unlikely(address + (size) > bytes)) {                                                      \
+        r0 = address;                                                                              \
+        GO(trap_atomic);                                                                           \
+    }
 
 #define ATOMIC_PLACE(type) ((type *)(void *)(mem + address))
 

@@ -530,13 +530,13 @@ HANDLER(f64_const)
     }
 
 #define LOAD(code, id, text, R, type, align)                                                       \
-    MEMORY_ACCESS(code, id, u64 end = offset + (u32)POP + sizeof(type); BOUNDS(end); type value;   \
-                  __builtin_memcpy(&value, mem + end - sizeof value, sizeof value);                \
+    MEMORY_ACCESS(code, id, u64 end = offset + (u32)POP + sizeof(type); BOUNDS(end, sizeof(type)); \
+                  type value; __builtin_memcpy(&value, mem + end - sizeof value, sizeof value);    \
                   PUSH(PUT_##R((T_##R)value)))
 
 #define STORE(code, id, text, A, type, align)                                                      \
     MEMORY_ACCESS(code, id, type value = (type)GET_##A(POP);                                       \
-                  u64 end = offset + (u32)POP + sizeof(type); BOUNDS(end);                         \
+                  u64 end = offset + (u32)POP + sizeof(type); BOUNDS(end, sizeof(type));           \
                   __builtin_memcpy(mem + end - sizeof value, &value, sizeof value))
 
 #include "wasm/ops.def"

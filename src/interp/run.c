@@ -176,11 +176,13 @@ static const u8 leave_code[] = {OP_leave};
     } while (0)
 
 // The end of an access is below 2^34: nothing overflows. The access itself is at mem + end - size.
-#define BOUNDS(end)                                                                                \
+#define BOUNDS(end, size)                                                                          \
     do {                                                                                           \
         OPAQUE(end);                                                                               \
-        if (unlikely((end) > bytes))                                                               \
+        if (unlikely((end) > bytes)) {                                                             \
+            r0 = (end) - (size);                                                                   \
             GO(trap_memory);                                                                       \
+        }                                                                                          \
     } while (0)
 
 // --- Fusion. A handler may look at the next opcode and, when it is one that often follows, do its
@@ -320,13 +322,30 @@ static __attribute__((noinline)) HANDLER_CC status raise(STATE)
     struct vm_thread *thread = frame->vm->thread;
     thread->trap = (u32)r0;
     thread->trap_pc = NULL;
+    thread->trap_vm = frame->vm;
     thread->last_sp = (u8 *)frame;
     STOP(ERR_TRAP);
 }
 
+// At the address r0 of memory 0.
 static __attribute__((noinline)) HANDLER_CC status trap_memory(STATE)
 {
+    frame->vm->thread->trap_address = (u64)(uintptr_t)mem + r0;
     TRAP(TRAP_MEMORY);
+}
+
+// The same where frame->call has been set.
+static __attribute__((noinline)) HANDLER_CC status trap_atomic(STATE)
+{
+    frame->vm->thread->trap_address = (u64)(uintptr_t)mem + r0;
+    TRAP_CALL(TRAP_MEMORY);
+}
+
+// Of a call through a table: for the trap r0, what the thread tells of it is r1.
+static __attribute__((noinline)) HANDLER_CC status trap_indirect(STATE)
+{
+    frame->vm->thread->trap_address = r1;
+    TRAP_CALL(r0);
 }
 
 // Depth 0: what is left of an instruction when its operands have gone to memory, or when it is a
@@ -518,12 +537,16 @@ HANDLER(call)
     const struct functype *type = &frame->vm->module->types[type_index];                           \
     u64 index = *--sp;                                                                             \
     frame->call = pc;                                                                              \
-    if (unlikely(index >= table->length))                                                          \
-        TRAP_CALL(TRAP_UNDEFINED_ELEMENT);                                                         \
+    if (unlikely(index >= table->length)) {                                                        \
+        r0 = TRAP_UNDEFINED_ELEMENT, r1 = index;                                                   \
+        GO(trap_indirect);                                                                         \
+    }                                                                                              \
     const struct vm_func *f = &table->at[index];                                                   \
     if (unlikely(f->type != type->id) &&                                                           \
-        !(type->open && rt_is_function(frame->vm, f->type, type_index)))                           \
-        TRAP_CALL(f->type ? TRAP_INDIRECT_CALL : TRAP_UNINITIALIZED_ELEMENT);                      \
+        !(type->open && rt_is_function(frame->vm, f->type, type_index))) {                         \
+        r0 = f->type ? TRAP_INDIRECT_CALL : TRAP_UNINITIALIZED_ELEMENT, r1 = (u64)f;               \
+        GO(trap_indirect);                                                                         \
+    }                                                                                              \
     r0 = (u64)f;                                                                                   \
     r1 = (u64)type
 
@@ -1045,7 +1068,7 @@ HANDLER(prefix_fd)
     BEGIN;
     struct interp_step done = interp_simd(frame->vm, pc + 1, sp);
     if (unlikely(!done.pc))
-        GO(trap_memory);
+        TRAP(TRAP_MEMORY);
     pc = done.pc;
     sp = done.sp;
     NEXT;
@@ -1056,7 +1079,7 @@ HANDLER(far)
     BEGIN;
     struct interp_step done = interp_far(frame->vm, pc, sp);
     if (unlikely(!done.pc))
-        GO(trap_memory);
+        TRAP(TRAP_MEMORY);
     pc = done.pc;
     sp = done.sp;
     NEXT;

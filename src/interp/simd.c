@@ -31,14 +31,16 @@ static union v128 cell_read(const u64 *cell, char type)
     return (union v128){{cell[0], type == 'v' ? cell[VM_CELLS] : 0}};
 }
 
-// Where `size` bytes at an address are; NULL: beyond the end.
+// Where `size` bytes at an address are; NULL: beyond the end, for which the thread notes it.
 static u8 *place(const struct vmctx *vm, struct memarg m, u64 address, u64 size)
 {
     const struct vm_memory *memory = vm_memory(vm, m.memory);
     u64 start, end;
     if (__builtin_add_overflow(address, m.offset, &start) ||
-        __builtin_add_overflow(start, size, &end) || end > memory->bytes)
+        __builtin_add_overflow(start, size, &end) || end > memory->bytes) {
+        vm->thread->trap_address = (u64)(uintptr_t)memory->base + start;
         return NULL;
+    }
     return memory->base + start;
 }
 

@@ -214,6 +214,10 @@ SELDOM s64 thread_new_wasi(struct process *p, u32 arg)
     struct extern_ x;
     static const char name[] = "wasi_thread_start";
     struct kthread *t;
+    const struct module *m = p->module->module->m;
+    if (m->nmemories > m->nimported_memories)
+        return ERR_NOT_SUPPORTED; // the new instance would have one of its own, and wait there for
+                                  // ever
     status s = new_thread(p, &t);
     if (s)
         return s;

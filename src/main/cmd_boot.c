@@ -11,10 +11,12 @@
 
 #include "kern/process.h"
 #include "main/archive.h"
+#include "main/explain.h"
 #include "main/folder.h"
 #include "main/guest.h"
 #include "main/host.h"
 #include "main/machine.h"
+#include "wasm/module.h"
 
 struct words {
     VEC(char) text;
@@ -147,21 +149,21 @@ static void add_input(struct words *w, struct archive *a, bool *all)
     vec_free(&e.bytes);
 }
 
-static bool archive_programs(struct archive *a, const struct operands *programs, int n)
+static bool archive_programs(struct archive *a, const struct operands *programs, int n,
+                             struct file *files)
 {
     for (int i = 0; i < n; i++) {
         char name[512];
-        struct file f;
-        if (!file_read(programs[i].argv[0], &f))
+        struct file *f = &files[i];
+        if (!file_read(programs[i].argv[0], f))
             return false;
-        archive_file(a, file_in_archive(name, sizeof name, &programs[i], i), f.bytes, f.size);
-        file_free(&f);
+        archive_file(a, file_in_archive(name, sizeof name, &programs[i], i), f->bytes, f->size);
     }
     return true;
 }
 
 static bool fill(struct archive *a, const struct options *o, const struct folders *folders,
-                 struct operands *programs, struct machine *m)
+                 struct operands *programs, struct file *files, struct machine *m)
 {
     struct words w = {0};
     int n = options_split(o, programs);
@@ -177,21 +179,76 @@ static bool fill(struct archive *a, const struct options *o, const struct folder
     }
     archive_file(a, "words", w.text.at, w.text.count);
     vec_free(&w.text);
-    return archive_drivers(a, folders) && archive_programs(a, programs, n) && archive_finish(a);
+    return archive_drivers(a, folders) && archive_programs(a, programs, n, files) &&
+           archive_finish(a);
+}
+
+// --- Traps, which are told here as `run` tells them
+
+struct told {
+    struct file *files; // of the programs: what is at their paths may be another one by now
+    int n;              // at most
+    VEC(struct explanation) explanations;
+};
+
+static bool is_of(const struct name module, const char *text, size_t n)
+{
+    char *place = NULL;
+    bool found = module.length && asprintf(&place, "(%.*s:0x", (int)module.length, module.p) > 0 &&
+                 memmem(text, n, place, strlen(place));
+    free(place);
+    return found;
+}
+
+// False: the text is not of that program, or there is nothing to add.
+static bool explain(struct told *t, const struct file *f, const char *text, size_t n)
+{
+    struct module *m;
+    struct error e = {0};
+    if (module_decode(f->bytes, f->size, &m, &e))
+        return false;
+    const char *base = file_base_name(f->name);
+    struct name file = {base, (u32)strlen(base)};
+    struct explanation x;
+    bool done = (is_of(file, text, n) || is_of(m->module_name, text, n)) &&
+                vec_reserve(&t->explanations, 1) && explain_begin(&x, f, m, text, n);
+    if (done)
+        t->explanations.at[t->explanations.count++] = x;
+    module_free(m);
+    return done;
+}
+
+static void on_told(void *context, const char *text, size_t n)
+{
+    struct told *t = context;
+    bool done = false;
+    for (int i = 0; !done && i < t->n && t->files[i].bytes; i++)
+        done = explain(t, &t->files[i], text, n);
+    if (!done)
+        fwrite(text, 1, n, stderr);
 }
 
 int cmd_boot(struct options *o)
 {
     struct archive a = {.fd = -1};
     struct folders folders = {0};
-    struct machine m = {.line = "words=/words", .folders = &folders};
+    struct told told = {.n = o->argc};
+    struct machine m = {
+        .line = "words=/words", .folders = &folders, .told = on_told, .context = &told};
     struct operands *programs = calloc((size_t)o->argc, sizeof *programs);
+    told.files = calloc((size_t)o->argc, sizeof *told.files);
     int code = machine_options(o, &m) ? EXIT_ERROR : EXIT_USAGE;
-    if (code == EXIT_ERROR && programs && folders_open(&folders, o) && machine_folders(o, &m) &&
-        fill(&a, o, &folders, programs, &m)) {
+    if (code == EXIT_ERROR && programs && told.files && folders_open(&folders, o) &&
+        machine_folders(o, &m) && fill(&a, o, &folders, programs, told.files, &m)) {
         m.archive = a.fd;
         code = machine_run(&m);
     }
+    for (u32 i = 0; i < told.explanations.count; i++)
+        explain_end(&told.explanations.at[i]);
+    vec_free(&told.explanations);
+    for (int i = 0; i < told.n && told.files; i++)
+        file_free(&told.files[i]);
+    free(told.files);
     archive_free(&a);
     folders_free(&folders);
     free(programs);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "abi/wait_files.h"
+#include "main/archive.h"
 #include "main/folder.h"
 #include "main/guest.h"
 #include "main/host.h"
@@ -21,32 +22,12 @@
 #include "main/listen.h"
 #include "main/machine.h"
 #include "main/net.h"
+#include "main/serve.h"
 #include "plat/linux/hostfs.h"
 #include "plat/plat.h"
 
 #define HTTP "http.wasm"
 enum { END = 1 << 24 }; // the signal that asks the server to end
-
-struct served {
-    struct file file;
-    struct module_object *module;
-};
-
-struct serve {
-    const struct options *o;
-    struct file http;
-    struct job job;
-    struct listeners listeners;
-    u32 metrics; // the number of the first listener that is for metrics
-    VEC(struct served) modules;
-    VEC(struct wasi_preopen) folders;
-    VEC(char) text;
-    VEC(struct sent_handle) handles;
-    bool failed;
-    struct channel *ours, *theirs;
-    struct socket_source bell;
-    struct vfs_file *bell_file;
-};
 
 static int bell = -1;
 
@@ -107,9 +88,27 @@ static bool add_module(struct serve *s, const char *path, const char *file, cons
             file);
         return false;
     }
+    if (s->archive)
+        tell(s, "module /serve/%u.wasm", s->modules.count);
     tell(s, "%s %s", how, path);
     tell(s, "name %s", file_base_name(file));
+    if (s->archive)
+        return serve_boot_module(s->archive, s->modules.count, &m.file);
     give(s, &m.module->object);
+    return true;
+}
+
+// In a machine it is a device.
+static bool share(struct serve *s, struct wasi_preopen p, const char *folder)
+{
+    struct folder f = {
+        .dir = p.dir, .host = strdup(folder), .guest = strdup(p.name), .how = FOLDER_READ};
+    if (!f.host || !f.guest || !vec_push(&s->shared.all, f)) {
+        free(f.host);
+        free(f.guest);
+        return out_of_memory();
+    }
+    vfs_ref(p.dir);
     return true;
 }
 
@@ -132,7 +131,7 @@ static bool add_files(struct serve *s, const char *path, const char *folder, con
     }
     tell(s, "%s %s", how, path);
     tell(s, "name %s", name);
-    return true;
+    return !s->archive || share(s, p, folder);
 }
 
 // PATH=WHAT, or WHAT for all paths.
@@ -212,26 +211,38 @@ static bool give_listeners(struct serve *s)
         struct channel *c;
         char text[SOCKET_TEXT];
         const struct listener *l = &s->listeners.all.at[i];
+        const char *word = i < s->metrics ? "listen" : "metrics";
+        socket_print(&l->address, text);
+        if (s->archive) {
+            tell(s, "port %u", SERVE_PORT + i);
+            tell(s, "%s %s", word, text);
+            continue;
+        }
         enum fs_error e = net_listener(l->file, &c);
         if (e) {
             complain("a listener: %s", fs_error_text(e));
             return false;
         }
-        socket_print(&l->address, text);
-        tell(s, "%s %s", i < s->metrics ? "listen" : "metrics", text);
+        tell(s, "%s %s", word, text);
         give(s, &c->object);
         object_release(&c->object);
     }
     return true;
 }
 
-static void announce(const struct serve *s)
+// In a machine by who serves there.
+static void announce(struct serve *s)
 {
     for (u32 i = 0; i < s->listeners.all.count; i++) {
-        char text[SOCKET_TEXT];
+        char text[SOCKET_TEXT], line[SOCKET_TEXT + 64];
         socket_print(&s->listeners.all.at[i].address, text);
-        complain(i < s->metrics ? "serving at http://%s/" : "serving metrics at http://%s/metrics",
+        snprintf(line, sizeof line,
+                 i < s->metrics ? "serving at http://%s/" : "serving metrics at http://%s/metrics",
                  text);
+        if (s->archive)
+            tell(s, "say nebulet: %s", line);
+        else
+            complain("%s", line);
     }
 }
 
@@ -398,6 +409,7 @@ static void take_apart(struct serve *s)
         free((char *)s->folders.at[i].name);
     }
     listeners_free(&s->listeners);
+    folders_free(&s->shared);
     vec_free(&s->modules);
     vec_free(&s->folders);
     vec_free(&s->text);
@@ -406,10 +418,14 @@ static void take_apart(struct serve *s)
 
 static int serve(struct serve *s)
 {
-    bool ready =
-        add_routes(s) && add_folders(s) && load_http(s) && open_listeners(s) && give_listeners(s);
+    bool ready = add_routes(s) && add_folders(s) && (s->archive || load_http(s)) &&
+                 open_listeners(s) && give_listeners(s);
     if (ready)
         tell_limits(s);
+    if (ready && s->archive) {
+        announce(s);
+        return s->failed ? (out_of_memory(), EXIT_ERROR) : serve_boot(s);
+    }
     if (!ready || !start_http(s) || !hang_bell(s)) {
         job_stop(&s->job);
         jobs_run();
@@ -418,6 +434,14 @@ static int serve(struct serve *s)
     announce(s);
     jobs_run();
     return s->job.code;
+}
+
+static bool has_inherited(const struct options *o)
+{
+    for (u32 i = 0; i < o->listen.count; i++)
+        if (str_eq(o->listen.at[i], "inherited"))
+            return true;
+    return false;
 }
 
 static bool sensible(const struct options *o)
@@ -430,6 +454,10 @@ static bool sensible(const struct options *o)
         complain("--log %s: there are common, json and none", o->log);
     else if (o->argc > 1)
         complain("serve takes one FILE; more are for --route PATH=FILE");
+    else if (o->boot && o->dirs.count)
+        complain("--boot: handlers have no folders there; --files has");
+    else if (o->boot && has_inherited(o))
+        complain("--boot: sockets of this system cannot be given to a machine");
     else if (!o->argc && !o->routes.count && !o->stream_routes.count && !o->files.count)
         complain("nothing to serve: name a FILE, --route, --stream or --files");
     else
@@ -441,8 +469,13 @@ static bool sensible(const struct options *o)
 int cmd_serve(struct options *o)
 {
     struct serve s = {.o = o};
+    struct archive a = {.fd = -1};
     if (!sensible(o))
         return EXIT_USAGE;
+    if (o->boot) {
+        s.archive = &a;
+        archive_start(&a);
+    }
     socket_many();
     if (jobs_init(o->engine, o->cpus ? (u32)o->cpus : plat_cpu_count(), o->trace, NULL))
         return complain_setup();
@@ -452,6 +485,7 @@ int cmd_serve(struct options *o)
     jobs_print(out, err);
     int code = serve(&s);
     take_apart(&s);
+    archive_free(&a);
     jobs_free();
     vfs_close(out);
     vfs_close(err);

@@ -507,6 +507,16 @@ static int load_all(struct launch *l, struct words *w)
     return code;
 }
 
+// `nebulet boot` adds to it what it knows of the source.
+static bool tell(struct job *j, const char *text, size_t n)
+{
+    (void)j;
+    if (!console_is_multiplexed() || !sched_self())
+        return false;
+    files_put(console_file(CONSOLE_TELL), text, n);
+    return true;
+}
+
 static int run_programs(struct launch *l, struct words *w)
 {
     started = 0;
@@ -515,6 +525,7 @@ static int run_programs(struct launch *l, struct words *w)
         return CODE_ERROR;
     }
     jobs_print(console_file(CONSOLE_OUT), console_file(CONSOLE_ERR));
+    jobs_tell(tell);
     int code = load_all(l, w);
     for (u32 i = 0; i < started; i++) {
         vfs_close(programs[i].served); // whoever has it besides ends when its programs have

@@ -48,6 +48,8 @@ struct way {
 enum { SERIAL, QUICK, WAYS };
 
 struct link {
+    const struct machine *machine;
+    VEC(char) told; // so far, of a trap
     struct way ways[WAYS];
     bool moved; // what is to go in goes the quick way, and what comes out of that is looked at
     pid_t child;
@@ -111,7 +113,7 @@ bool machine_options(const struct options *o, struct machine *m)
 
 bool machine_folders(const struct options *o, struct machine *m)
 {
-    u32 devices = 0;
+    u32 devices = m->network != NULL;
     for (u32 i = 0; i < m->folders->all.count; i++) {
         const struct folder *f = &m->folders->all.at[i];
         devices += f->how != FOLDER_COPY;
@@ -135,8 +137,14 @@ bool machine_folders(const struct options *o, struct machine *m)
 // --- The kernel's image, and drivers: beside this program, or where `make install` puts them.
 bool machine_find(const char *name, const char *how, char *path, size_t n)
 {
-    static const char *const places[] = {
-        "/", "/drv/", "/svc/", "/../lib/nebulet/", "/../lib/nebulet/drv/", "/../lib/nebulet/svc/"};
+    static const char *const places[] = {"/",
+                                         "/drv/",
+                                         "/svc/",
+                                         "/user/",
+                                         "/../lib/nebulet/",
+                                         "/../lib/nebulet/drv/",
+                                         "/../lib/nebulet/svc/",
+                                         "/../lib/nebulet/user/"};
     char self[3900];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length > 0 ? length : 0] = 0;
@@ -258,6 +266,12 @@ static void run_qemu(const struct machine *m, const char *kernel)
         argv[words++] = "-accel";
         argv[words++] = "tcg";
     }
+    if (m->network) {
+        argv[words++] = "-netdev";
+        argv[words++] = m->network;
+        argv[words++] = "-device";
+        argv[words++] = small ? "virtio-net-device,netdev=net" : "virtio-net-pci,netdev=net";
+    }
     add_folders(m, argv + words);
     execvp(QEMU, (char *const *)argv);
     complain("%s: %s", QEMU, strerror(errno));
@@ -294,6 +308,8 @@ static bool start(const struct machine *m, struct link *l)
     }
     if (!l->child) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (m->apart)
+            setpgid(0, 0);
         give_streams(m, in[0], out[1], quick[1]);
         run_qemu(m, kernel);
     }
@@ -388,24 +404,44 @@ static void tell(struct link *l, int stream, int error)
     queue(w, (u8)host_error(error));
 }
 
+static int descriptor(const struct way *w)
+{
+    return w->stream == CONSOLE_TELL ? CONSOLE_ERR : w->stream;
+}
+
+static void end_told(struct link *l)
+{
+    if (l->told.count)
+        l->machine->told(l->machine->context, l->told.at, l->told.count);
+    l->told.count = 0;
+}
+
 // Writes data, as far as that does not wait; how much is done with.
 static size_t put(struct link *l, struct way *w, const u8 *p, size_t n)
 {
+    enum { TOLD_MOST = 1 << 16 };
+    if (w->stream == CONSOLE_TELL && l->told.count < TOLD_MOST && vec_reserve(&l->told, (u32)n)) {
+        memcpy(l->told.at + l->told.count, p, n);
+        l->told.count += (u32)n;
+        return n;
+    }
+
     enum { FITS = 4096 }; // where there is room, so much does
-    struct pollfd to = {.fd = w->stream, .events = POLLOUT};
-    if (l->closed[w->stream])
+    int stream = descriptor(w);
+    struct pollfd to = {.fd = stream, .events = POLLOUT};
+    if (l->closed[stream])
         return n;
     w->blocked = poll(&to, 1, 0) <= 0;
     if (w->blocked)
         return 0;
-    ssize_t done = write(w->stream, p, n < FITS ? n : FITS);
+    ssize_t done = write(stream, p, n < FITS ? n : FITS);
     if (done >= 0)
         return (size_t)done;
     if (errno == EINTR)
         return 0;
     w->blocked = errno == EAGAIN;
     if (!w->blocked)
-        tell(l, w->stream, errno);
+        tell(l, stream, errno);
     return w->blocked ? 0 : n;
 }
 
@@ -424,7 +460,11 @@ static void control(struct link *l, struct way *w, u8 byte)
     w->control = 0;
     switch (byte) {
     case '1':
-    case '2': w->stream = byte - '0'; break;
+    case '2':
+        end_told(l);
+        w->stream = byte - '0';
+        break;
+    case '3': w->stream = l->machine->told ? CONSOLE_TELL : CONSOLE_ERR; break;
     case 'E': w->control = 'E'; break;
     case 'R': l->granted += CONSOLE_GRANT; break;
     case 'V': move_ways(l); break;
@@ -499,7 +539,8 @@ static bool move(struct link *l)
         bool pending = w->out_at < w->out_size, sorted = is_sorted(w);
         fds[EACH * i + OUTPUT] = (struct pollfd){.fd = sorted ? w->from : -1, .events = POLLIN};
         fds[EACH * i + SEND] = (struct pollfd){.fd = pending ? w->to : -1, .events = POLLOUT};
-        fds[EACH * i + STREAM] = (struct pollfd){.fd = sorted ? -1 : w->stream, .events = POLLOUT};
+        fds[EACH * i + STREAM] =
+            (struct pollfd){.fd = sorted ? -1 : descriptor(w), .events = POLLOUT};
         over &= w->from < 0 && sorted;
     }
     if (over)
@@ -525,12 +566,15 @@ int machine_run(const struct machine *m)
 {
     static struct link l = {.ways = {{.stream = STDOUT_FILENO}}, .code = -1};
     int status = 0;
+    l.machine = m;
     l.input_open = !m->no_input;
     if (!start(m, &l))
         return EXIT_ERROR;
     signal(SIGPIPE, SIG_IGN);
     while (move(&l))
         ;
+    end_told(&l);
+    vec_free(&l.told);
     while (waitpid(l.child, &status, 0) < 0 && errno == EINTR)
         ;
     if (l.code >= 0)

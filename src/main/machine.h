@@ -18,6 +18,12 @@ struct machine {
     bool no_input;    // there is none to pass on
     // Those that are no copies are devices, their places the tags. NULL: there are none.
     const struct folders *folders;
+    // Of a device for the network, QEMU's -netdev (its id is net); NULL: there is none.
+    const char *network;
+    bool apart; // signals of the terminal are not QEMU's
+    // Gets what the kernel tells of a program's trap. NULL: it goes to the errors.
+    void (*told)(void *context, const char *text, size_t n);
+    void *context;
 };
 
 // From --memory, --cpus, --machine and --accel; false after a message.

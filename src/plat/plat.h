@@ -150,6 +150,7 @@ struct plat_fault {
     u64 *pc, *sp;
     u64 *argument; // first argument register of the function that pc is set to
     u64 *instance; // the pinned register of compiled code (R14)
+    u64 *element;  // the register with the element that it calls through (RAX)
 };
 // Returns false if the fault is not the guest's: the platform then dies with a message. Runs on a
 // stack of its own, never on the faulting one; may not allocate.

@@ -37,8 +37,7 @@ static void *at(struct instance *i, u32 offset)
 
 // --- Imports
 
-// "(i32 i64) -> (f32)"
-static const char *func_text(char *buffer, size_t n, const struct functype *f)
+const char *func_type_text(char *buffer, size_t n, const struct functype *f)
 {
     size_t length = fmt(buffer, n, "(");
     for (u32 i = 0; i < f->nparams + f->nresults && length < n; i++) {
@@ -92,8 +91,8 @@ static status bind_func(struct instance *in, const struct import *i, const struc
     const struct vm_func *f = x->func->ref;
     if (f->type != want->id && !type_is(&in->store->realm->types, f->type, want->id)) {
         char a[56], b[56];
-        return incompatible(i, e, "wanted %s, found %s", func_text(a, sizeof a, want),
-                            func_text(b, sizeof b, x->func_type));
+        return incompatible(i, e, "wanted %s, found %s", func_type_text(a, sizeof a, want),
+                            func_type_text(b, sizeof b, x->func_type));
     }
     struct vm_func *cell = vm_import(&in->vm, i->index);
     *cell = *f;
@@ -172,8 +171,8 @@ static status bind_tag(struct instance *in, const struct import *i, const struct
     if (x->tag->type != want->id) {
         char a[56], b[56];
         return incompatible(i, e, "wanted a tag of %s, found one of %s",
-                            func_text(a, sizeof a, want),
-                            func_text(b, sizeof b, module_tag_type(from, x->tag->index)));
+                            func_type_text(a, sizeof a, want),
+                            func_type_text(b, sizeof b, module_tag_type(from, x->tag->index)));
     }
     ((const struct vm_tag **)at(in, m->layout.tags))[i->index] = x->tag;
     return OK;
@@ -364,6 +363,7 @@ static status make_memory(struct instance *in, struct error *e)
     }
     in->vm.mem_base = in->vm.mem->base;
     in->vm.own[0] = in->vm.own[1] = &in->vm.scratch;
+    in->vm.last_byte = UINT32_MAX;
     return m->nmemories > 1 ? make_far_memories(in, e) : OK;
 }
 

@@ -18,6 +18,9 @@ struct instance {
     struct vmctx vm __attribute__((aligned(16)));
 };
 
+// A function's type as text, in the buffer: "(i32 i64) -> (f32)".
+const char *func_type_text(char *buffer, size_t n, const struct functype *f);
+
 // One block: the record with vmctx and its arrays, then what only the runtime looks at.
 size_t instance_bytes(const struct module *m);
 // The place behind a store's record.

@@ -13,7 +13,6 @@
 // who is to end at once tells what it has.
 #include "rt/thread.h"
 #include "arch/arch.h"
-#include "base/fmt.h"
 #include "base/lookup.h"
 #include "target/x64/abi.h"
 
@@ -302,95 +301,4 @@ u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max)
         out[i] = (struct trace_frame){f->module->pub.m, f->func, f->offset};
     }
     return n;
-}
-
-struct text {
-    char *p;
-    size_t room, length;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct text *t, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    size_t at = t->length < t->room ? t->length : t->room;
-    t->length += fmt_va(t->p + at, t->room - at, format, args);
-    va_end(args);
-}
-
-// Names come from the module and may be anything.
-static void add_name(struct text *t, struct name name)
-{
-    enum { LONGEST = 120 };
-    for (u32 i = 0; i < name.length && i < LONGEST; i++)
-        add(t, "%c", fmt_shown((const char *)name.p, name.length, i));
-    if (name.length > LONGEST)
-        add(t, "...");
-}
-
-static struct name func_name(const struct module *m, u32 func)
-{
-    if (m->func_names && m->func_names[func].length)
-        return m->func_names[func];
-    enum { AT_ONCE = 1 << 16 };
-    for (u32 i = 0; i < m->nexports && (i % AT_ONCE || !look_up()); i++)
-        if (m->exports[i].kind == EXTERN_FUNC && m->exports[i].index == func)
-            return m->exports[i].name;
-    return (struct name){0};
-}
-
-static void add_tag(struct text *t, const struct vm_tag *tag)
-{
-    const struct module *m = tag->module;
-    enum { AT_ONCE = 1 << 16 };
-    add(t, " (tag ");
-    for (u32 i = 0; i < m->nexports && (i % AT_ONCE || !look_up()); i++) {
-        if (m->exports[i].kind == EXTERN_TAG && m->exports[i].index == tag->index) {
-            add_name(t, m->exports[i].name);
-            add(t, ")");
-            return;
-        }
-    }
-    add(t, "%u)", tag->index);
-}
-
-static void add_frame(struct text *t, const struct trace_frame *f, const char *file)
-{
-    struct name func = func_name(f->module, f->func), module = f->module->module_name;
-    add(t, "\n  at ");
-    if (func.length)
-        add_name(t, func);
-    else
-        add(t, "$f%u", f->func);
-    add(t, " (");
-    add_name(t, module.length ? module : (struct name){file, (u32)strlen(file)});
-    if (f->offset)
-        add(t, ":0x%x", f->offset);
-    add(t, ")");
-}
-
-size_t thread_describe_trap(struct thread *t, const char *file, char *buffer, size_t n)
-{
-    enum { DEEPEST = 1 << 18 }; // frames that are counted, where only a full trace can tell
-    struct text text = {buffer, n, 0};
-    struct trace_frame few[TRACE_MAX], *frames = few;
-    u32 max = TRACE_MAX;
-    if (t->store->engine->trace && (frames = heap_array(DEEPEST, sizeof *frames)))
-        max = DEEPEST;
-    else
-        frames = few;
-    add(&text, "wasm trap: %s", trap_text((enum trap)t->vm.trap));
-    if (t->vm.trap == TRAP_EXCEPTION)
-        add_tag(&text, t->vm.uncaught);
-    u32 count = thread_trace(t, frames, max);
-    for (u32 i = 0; i < count && i < TRACE_MAX; i++)
-        add_frame(&text, &frames[i], file);
-    u64 depth = t->depth > count ? t->depth : count;
-    bool cut = t->cut || (t->store->engine->trace && count == max);
-    if (depth > TRACE_MAX || cut)
-        add(&text, "\n  ... %s%lu more", cut ? "at least " : "",
-            (unsigned long)(depth - (depth < TRACE_MAX ? depth : TRACE_MAX)));
-    if (frames != few)
-        heap_free(frames);
-    return text.length;
 }

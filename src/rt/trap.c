@@ -30,6 +30,7 @@ void rt_trap(struct vmctx *vm, enum trap trap)
     t->vm.trap = trap;
     t->vm.trap_pc = NULL;
     t->vm.trap_sp = t->vm.last_sp;
+    t->vm.trap_vm = vm;
     if (trap != TRAP_EXIT)
         trace_note(t, NULL, sp);
     forget_frames(t, sp);
@@ -175,7 +176,8 @@ static void resume_in_unwind(struct thread *t, struct plat_fault *f, enum trap t
     t->vm.trap = trap;
     t->vm.trap_pc = pc;
     t->vm.trap_sp = sp;
-    t->vm.trap_address = f->kind == FAULT_MEMORY ? f->address : 0;
+    t->vm.trap_address = f->kind == FAULT_MEMORY ? f->address : *f->element;
+    t->vm.trap_vm = (struct vmctx *)(uintptr_t)*f->instance;
     trace_note(t, pc, sp);
     forget_frames(t, sp);
     *f->pc = (u64)(uintptr_t)arch_unwind;

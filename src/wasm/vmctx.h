@@ -148,7 +148,8 @@ struct vm_thread {
     u32 exit_code;     // when trap == TRAP_EXIT
     const u8 *trap_pc; // compiled: machine address; interpreter: NULL
     u8 *trap_sp;
-    u64 trap_address;
+    u64 trap_address; // what it wanted, where that is known: of a memory; of a call through a table
+                      // the element's, or the index if there is none
     struct vm_thread *turn; // which runs when this one passes its turn (arch_stub_pass): it is
                             // parked in the same instance. NULL: the scheduler must look
     u64 result;             // of the call in which it has handed over (arch_stub_hand), unless
@@ -167,6 +168,7 @@ struct vm_thread {
                                     // when the next one is thrown
     const struct vm_tag *uncaught;  // when trap == TRAP_EXCEPTION
     u32 steps;                      // that the interpreter has counted, where it does
+    struct vmctx *trap_vm;          // the instance of trap_address
 };
 #define VM_CELLS (1u << 20)
 // A host function may use so much of the stack,
@@ -199,6 +201,8 @@ struct vmctx {
                   // code
     u64 *own[2]; // cells of globals of which each thread has a value of its own (the stack pointer,
                  // thread-local storage), or of nothing of interest: scratch
+    u64 last_byte; // UINT32_MAX: no address of 64 bits is further (one instruction compares and
+                   // jumps)
 } __attribute__((aligned(16)));
 
 static inline struct vm_func *vm_import(const struct vmctx *vm, u32 func)

@@ -48,3 +48,15 @@ END
 run validate none.wasm
 exits 1
 says 'unknown memory'
+
+# WASI's threads are instances of their own: a memory that is not imported they would not have in common.
+wat_threads own <<'END'
+(module
+  (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+  (memory (export "memory") 1 1 shared)
+  (func (export "wasi_thread_start") (param i32 i32) (i32.store (i32.const 0) (i32.const 1)))
+  (func (export "spawn") (result i32) (call $spawn (i32.const 0))))
+END
+run run --engine "$ENGINE" --invoke spawn own.wasm
+exits 0
+prints '^-2$'

@@ -110,7 +110,7 @@ struct user {
     struct client *client;
 };
 
-static struct user start(struct tree *t, const char *role, uint32_t privileges)
+static struct user start(struct store *t, const char *role, uint32_t privileges)
 {
     struct nebulet_options o = {.name = "user", .privileges = NEBULET_MAY_PRINT | privileges};
     const char *const args[] = {"lives", role, NULL};
@@ -147,7 +147,7 @@ static uint32_t end(struct user *u, uint32_t how)
     return e.code;
 }
 
-static void honest(struct tree *t)
+static void honest(struct store *t)
 {
     struct user u = start(t, "use", 0);
     while (serve(&u, NEBULET_FOREVER))
@@ -157,7 +157,7 @@ static void honest(struct tree *t)
 
 enum { MESSAGES = 18 };
 
-static void dies(struct tree *t)
+static void dies(struct store *t)
 {
     for (int n = 0; n < MESSAGES; n++) {
         struct user u = start(t, "use", 0);
@@ -171,7 +171,7 @@ static void dies(struct tree *t)
     }
 }
 
-static void says_nothing(struct tree *t)
+static void says_nothing(struct store *t)
 {
     for (int n = 0; n < MESSAGES; n++) {
         struct user u = start(t, "use", 0);
@@ -184,7 +184,7 @@ static void says_nothing(struct tree *t)
     }
 }
 
-static void says_too_much(struct tree *t)
+static void says_too_much(struct store *t)
 {
     for (int n = 0; n < MESSAGES; n++) {
         struct user u = start(t, "use", 0);
@@ -205,7 +205,7 @@ static void says_too_much(struct tree *t)
 }
 
 // Both its maker and itself wait for answers when the maker is killed.
-static void outlived(struct tree *t)
+static void outlived(struct store *t)
 {
     for (int n = 1; n < MESSAGES; n++) {
         struct user u = start(t, "with_child", NEBULET_MAY_SPAWN | NEBULET_MAY_FILES);
@@ -226,7 +226,7 @@ static void outlived(struct tree *t)
     }
 }
 
-static void closed_meanwhile(struct tree *t)
+static void closed_meanwhile(struct store *t)
 {
     struct user u = start(t, "two_threads", 0);
     char word[10];
@@ -316,7 +316,7 @@ int main(int argc, char **argv)
         return two_threads();
     if (!strcmp(role, "with_child"))
         return with_child();
-    struct tree *t = tree_new(1 << 20);
+    struct store *t = tree_new(1 << 20);
     module = compile_self("/lives.wasm");
     honest(t);
     refused();

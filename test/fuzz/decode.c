@@ -35,7 +35,7 @@ static void check_body(const struct body *b)
         const struct branch *br = &b->branches[i];
         CHECK(br->dpc > -size && br->dpc < size);
         CHECK((s64)i + br->dside >= 0 && (s64)i + br->dside <= b->nbranches);
-        CHECK(br->keep <= MAX_RESULTS && br->drop <= b->max_stack);
+        CHECK(br->keep <= MAX_RESULTS && (br->drop & ~BRANCH_POLL) <= b->max_stack);
     }
     for (u32 i = 0; i < b->nuses; i++)
         CHECK((b->uses[i] & 0xffff) < b->nlocals);

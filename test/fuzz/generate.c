@@ -71,7 +71,8 @@ struct gen {
     struct variable globals[16];
     u32 nglobals, fuel;
     u32 pages, max_pages;
-    bool shared, threads, simd;
+    bool shared, threads, simd, tails;
+    bool wide, far, far_wide; // addresses of 64 bits; a second memory, and its addresses
     u32 table_size, ntables;
     enum form form;
     struct types tags[MAX_TAGS_USED];
@@ -82,7 +83,8 @@ struct gen {
     struct bytes *code;
     u8 locals[MAX_LOCALS_USED];
     u32 nlocals;   // those that anything may write
-    u32 ncounters; // counters of loops follow, then those that hold NaNs to be: f32, f64, v128
+    u32 ncounters; // counters of loops follow, then those that hold NaNs to be: f32, f64, v128; and
+                   // a pointer
     u32 counters_used;
     u32 hot[HOT], nhot; // those that are used most
     struct label labels[MAX_LABELS_OPEN];
@@ -981,6 +983,30 @@ static void branch_if(struct gen *g)
         put_away(g, TYPE_I64);
 }
 
+// Instead of a return: a call that leaves the function, of one with the same results, if there is
+// one.
+static bool tail_call(struct gen *g)
+{
+    u32 start = below(g, g->nfuncs);
+    for (u32 i = 0; g->tails && i < g->nfuncs; i++) {
+        u32 func = (start + i) % g->nfuncs;
+        const struct signature *s = type_of(g, func);
+        if ((g->f->leaf && func >= NHOST) ||
+            !types_equal(&s->results, &g->types[g->f->type].results))
+            continue;
+        bool through = func > 1 && one_in(g, 3);
+        values(g, &s->params);
+        if (through)
+            i32_const(g, risky(g) ? below(g, 40) : func);
+        if (through)
+            op2(g, OP_return_call_indirect, g->funcs[func].type, 0);
+        else
+            op1(g, OP_return_call, func);
+        return true;
+    }
+    return false;
+}
+
 // In a block of its own, since it goes always.
 static void branch_in_if(struct gen *g)
 {
@@ -993,8 +1019,10 @@ static void branch_in_if(struct gen *g)
         op1(g, OP_br, depth);
         dead_code(g);
     } else if (one_in(g, 2)) {
-        values(g, &g->types[g->f->type].results);
-        op(g, OP_return);
+        if (!tail_call(g)) {
+            values(g, &g->types[g->f->type].results);
+            op(g, OP_return);
+        }
         dead_code(g);
     }
     block_close(g);
@@ -1089,75 +1117,122 @@ static bool call(struct gen *g, u32 func)
 
 // --- Memory
 
+static u32 some_memory(struct gen *g)
+{
+    return g->far && one_in(g, 3);
+}
+
+static u8 address_type(const struct gen *g, u32 memory)
+{
+    return (memory ? g->far_wide : g->wide) ? TYPE_I64 : TYPE_I32;
+}
+
+// `code` stands for an operation of 32 bits.
+static void address_op(struct gen *g, u8 type, u32 code)
+{
+    op(g, type == TYPE_I64 ? code + OP_i64_add - OP_i32_add : code);
+}
+
+static void masked_as(struct gen *g, u8 type, u32 mask)
+{
+    expr(g, type);
+    constant(g, type, mask);
+    address_op(g, type, OP_i32_and);
+}
+
 static void masked(struct gen *g, u32 mask)
 {
-    expr(g, TYPE_I32);
-    i32_const(g, mask);
-    op(g, OP_i32_and);
+    masked_as(g, TYPE_I32, mask);
+}
+
+// A local that mostly is an address, but for what happens to it on one of the ways to where it is
+// used.
+static u32 pointer(struct gen *g)
+{
+    u32 local = g->nlocals + g->ncounters + 3;
+    if (one_in(g, 3)) {
+        if (risky(g))
+            expr(g, TYPE_I64);
+        else
+            masked_as(g, TYPE_I64, 0x3ff8);
+        bool tee = one_in(g, 2);
+        op1(g, tee ? OP_local_tee : OP_local_set, local);
+        if (tee)
+            return 0;
+    }
+    op1(g, OP_local_get, local);
+    return below(g, 64);
 }
 
 // An address, and the offset that goes with it.
-static u32 address(struct gen *g, u32 size)
+static u64 address(struct gen *g, u32 memory, u32 size)
 {
     static const u32 offsets[] = {0, 0, 0, 1, 4, 8, 127, 128, 4095, 4096, 32767};
-    static const u32 large[] = {65535,      65536,      0x7fffffff, 0x80000000,
-                                0xfffffff8, 0xffffffff, 0x10000000};
-    u32 end = g->pages * 65536;
-    switch (below(g, 10)) {
+    static const u64 large[] = {65535,      65536,      0x7fffffff,    0x80000000,
+                                0xfffffff8, 0xffffffff, 0x10000000,    0x100000000,
+                                1ull << 40, 1ull << 63, UINT64_MAX - 7};
+    u8 type = address_type(g, memory);
+    u32 end = g->pages * 65536; // the second one has as many
+    switch (below(g, g->wide && !memory ? 14 : 10)) {
     case 0: // a sum, whose terms may wrap around
         if (one_in(g, 2)) {
-            u32 k = one_in(g, 2) ? below(g, 1000) : 0x80000000;
-            masked(g, 0x3fff);
-            i32_const(g, k);
-            op(g, OP_i32_add);
-            i32_const(g, -k);
+            u64 k = one_in(g, 2) ? below(g, 1000) : 0x80000000;
+            masked_as(g, type, 0x3fff);
+            constant(g, type, k);
+            address_op(g, type, OP_i32_add);
+            constant(g, type, -k);
         } else {
-            masked(g, 0x3fff);
-            masked(g, 0x3fff);
+            masked_as(g, type, 0x3fff);
+            masked_as(g, type, 0x3fff);
         }
-        op(g, OP_i32_add);
+        address_op(g, type, OP_i32_add);
         return 0;
     case 1: // an element of an array
-        masked(g, 0xfff);
-        i32_const(g, below(g, 4));
-        op(g, OP_i32_shl);
+        masked_as(g, type, 0xfff);
+        constant(g, type, below(g, 4));
+        address_op(g, type, OP_i32_shl);
         if (one_in(g, 2)) {
-            i32_const(g, below(g, 4096));
-            op(g, OP_i32_add);
+            constant(g, type, below(g, 4096));
+            address_op(g, type, OP_i32_add);
         }
         return one_in(g, 2) ? 0 : offsets[below(g, countof(offsets))];
     case 2: // the end of memory
-        i32_const(g, end - size - (risky(g) ? 0 : below(g, 9)) + (risky(g) ? 1 : 0));
+        constant(g, type, end - size - (risky(g) ? 0 : below(g, 9)) + (risky(g) ? 1 : 0));
         return 0;
     case 3: { // an address that is split between constant and offset
         u32 at = below(g, end - 8), offset = below(g, at + 1);
-        i32_const(g, at - offset);
+        constant(g, type, at - offset);
         return offset;
     }
     case 4:
         if (risky(g)) {
-            expr(g, TYPE_I32);
-            return one_in(g, 2) ? 0 : large[below(g, countof(large))];
+            expr(g, type);
+            return one_in(g, 2) ? 0 : large[below(g, type == TYPE_I64 ? countof(large) : 7)];
         }
         break;
+    case 10 ... 13: return pointer(g);
     default: break;
     }
-    masked(g, one_in(g, 2) ? 0xff : 0x7ffc);
+    masked_as(g, type, one_in(g, 2) ? 0xff : 0x7ffc);
     return offsets[below(g, countof(offsets))];
 }
 
-static void memarg(struct gen *g, const struct access *a, u32 offset)
+static void memarg(struct gen *g, u32 align, u32 memory, u64 offset)
 {
-    leb(g->code, one_in(g, 2) ? a->align : 0);
+    if (memory || (g->far && one_in(g, 10)))
+        leb(g->code, align | 0x40), leb(g->code, memory);
+    else
+        leb(g->code, align);
     leb(g->code, offset);
 }
 
 static void load(struct gen *g, u8 type)
 {
     const struct access *a = access_of(g, loads, countof(loads), type);
-    u32 offset = address(g, a->size);
+    u32 memory = some_memory(g);
+    u64 offset = address(g, memory, a->size);
     op(g, a->code);
-    memarg(g, a, offset);
+    memarg(g, one_in(g, 2) ? a->align : 0, memory, offset);
 }
 
 static void vector_operation(struct gen *g, const char *result);
@@ -1170,10 +1245,11 @@ static void store(struct gen *g)
     }
     u8 type = number(g);
     const struct access *a = access_of(g, stores, countof(stores), type);
-    u32 offset = address(g, a->size);
+    u32 memory = some_memory(g);
+    u64 offset = address(g, memory, a->size);
     expr(g, type);
     op(g, a->code);
-    memarg(g, a, offset);
+    memarg(g, one_in(g, 2) ? a->align : 0, memory, offset);
 }
 
 // --- SIMD
@@ -1240,9 +1316,10 @@ static void vector_operation(struct gen *g, const char *result)
            (r->code >> 12 == 0xfd && (g->flags & GENERATE_NANS_CANONICAL))); // others may differ
     const char *imm = r->imm, *last = strrchr(imm, '_');
     u32 k = last && last[1] >= '0' && last[1] <= '9' ? (u32)atoi(last + 1) : 0;
-    bool memory = !strncmp(imm, "MEM", 3);
-    u32 offset = memory ? address(g, 1u << k) : 0;
-    for (const char *p = r->params + memory; *p; p++) {
+    bool accesses = !strncmp(imm, "MEM", 3);
+    u32 memory = accesses && some_memory(g);
+    u64 offset = accesses ? address(g, memory, 1u << k) : 0;
+    for (const char *p = r->params + accesses; *p; p++) {
         if (p > r->params && one_in(g, 10))
             stmt(g);
         u8 type = type_of_letter(*p);
@@ -1252,9 +1329,8 @@ static void vector_operation(struct gen *g, const char *result)
             expr(g, type);
     }
     op(g, r->code);
-    if (memory) {
-        leb(g->code, one_in(g, 2) ? k : 0);
-        leb(g->code, offset);
+    if (accesses) {
+        memarg(g, one_in(g, 2) ? k : 0, memory, offset);
         if (!strncmp(imm, "MEMLANE", 7))
             byte(g->code, below(g, 16u >> k));
     } else if (!strncmp(imm, "LANE", 4)) {
@@ -1269,11 +1345,12 @@ static void vector_operation(struct gen *g, const char *result)
 
 // --- Atomics
 
-// An address and an offset that mostly make a sum that is aligned.
+// An address and an offset that mostly make a sum that is aligned. Atomics have the first memory,
+// if its addresses are of 32 bits.
 static u32 aligned_address(struct gen *g, u32 size)
 {
     if (risky(g))
-        return address(g, size);
+        return (u32)address(g, 0, size);
     u32 apart = one_in(g, 3) ? below(g, size) : 0, at = below(g, 64) * size;
     switch (below(g, 4)) {
     case 0: i32_const(g, at + apart); break;
@@ -1329,31 +1406,38 @@ static void wait_or_notify(struct gen *g)
 
 // --- Bulk memory, tables, references
 
-static void small(struct gen *g, u32 n)
+static void small_as(struct gen *g, u8 type, u32 n)
 {
     if (risky(g))
-        expr(g, TYPE_I32);
+        expr(g, type);
     else if (one_in(g, 2))
-        i32_const(g, below(g, n));
+        constant(g, type, below(g, n));
     else
-        masked(g, n - 1);
+        masked_as(g, type, n - 1);
+}
+
+static void small(struct gen *g, u32 n)
+{
+    small_as(g, TYPE_I32, n);
 }
 
 static void bulk(struct gen *g)
 {
-    u32 segment = below(g, NDATAS);
+    u32 segment = below(g, NDATAS), to = some_memory(g), from = some_memory(g);
+    u8 type = address_type(g, to), other = address_type(g, from);
     switch (below(g, 4)) {
     case 0:
-        small(g, 0x4000), small(g, 0x4000), small(g, 256);
-        op2(g, OP_memory_copy, 0, 0);
+        small_as(g, type, 0x4000), small_as(g, other, 0x4000);
+        small_as(g, type == other ? type : TYPE_I32, 256);
+        op2(g, OP_memory_copy, to, from);
         break;
     case 1:
-        small(g, 0x4000), expr(g, TYPE_I32), small(g, 256);
-        op1(g, OP_memory_fill, 0);
+        small_as(g, type, 0x4000), expr(g, TYPE_I32), small_as(g, type, 256);
+        op1(g, OP_memory_fill, to);
         break;
     case 2: // segments that were dropped have length 0
-        small(g, 0x4000), small(g, 4), small(g, risky(g) ? 8 : 1);
-        op2(g, OP_memory_init, segment, 0);
+        small_as(g, type, 0x4000), small(g, 4), small(g, risky(g) ? 8 : 1);
+        op2(g, OP_memory_init, segment, to);
         break;
     default:
         if (one_in(g, 4))
@@ -1568,11 +1652,19 @@ static void block_for(struct gen *g, u8 type)
 
 static void state(struct gen *g)
 {
+    u32 memory = some_memory(g);
+    u8 type = address_type(g, memory);
     switch (below(g, 5)) {
-    case 0: op1(g, OP_memory_size, 0); break;
+    case 0:
+        op1(g, OP_memory_size, memory);
+        if (type == TYPE_I64)
+            op(g, OP_i32_wrap_i64);
+        break;
     case 1:
-        i32_const(g, below(g, 3));
-        op1(g, OP_memory_grow, 0);
+        constant(g, type, below(g, 3));
+        op1(g, OP_memory_grow, memory);
+        if (type == TYPE_I64)
+            op(g, OP_i32_wrap_i64);
         break;
     case 2: op1(g, OP_table_size, 0); break;
     case 3:
@@ -1648,7 +1740,7 @@ static void expr_number(struct gen *g, u8 type)
     case 6: block_for(g, type); break;
     case 7: old_and_new(g, type); break;
     case 8:
-        if (!is_float(type) && one_in(g, 4))
+        if (!g->wide && !is_float(type) && one_in(g, 4))
             atomic(g, type);
         else
             load(g, type);
@@ -1722,7 +1814,7 @@ static void stmt(struct gen *g)
     switch (weighted(g, weights, countof(weights))) {
     case 0: set_statement(g); break;
     case 1:
-        if (one_in(g, 6))
+        if (!g->wide && one_in(g, 6))
             atomic(g, 0);
         else
             store(g);
@@ -1739,7 +1831,7 @@ static void stmt(struct gen *g)
             throw_in_if(g);
         break;
     default:
-        if (one_in(g, 2))
+        if (!g->wide && one_in(g, 2))
             wait_or_notify(g);
         else
             op(g, OP_nop);
@@ -1812,7 +1904,7 @@ static void settle(struct gen *g, const struct types *have, const struct types *
 static void declare_locals(struct gen *g, struct bytes *b)
 {
     u32 nparams = type_of(g, (u32)(g->f - g->funcs))->params.n,
-        total = g->nlocals + g->ncounters + 2 + g->simd;
+        total = g->nlocals + g->ncounters + (g->wide ? 4 : 2 + g->simd);
     struct bytes groups = {0};
     u32 n = 0;
     for (u32 i = nparams; i < total; n++) {
@@ -1848,6 +1940,7 @@ static void choose_locals(struct gen *g, bool crowded)
     g->locals[g->nlocals + g->ncounters] = TYPE_F32;
     g->locals[g->nlocals + g->ncounters + 1] = TYPE_F64;
     g->locals[g->nlocals + g->ncounters + 2] = TYPE_V128;
+    g->locals[g->nlocals + g->ncounters + 3] = TYPE_I64;
 }
 
 static void write_function(struct gen *g, struct function *f)
@@ -2011,11 +2104,16 @@ static void write_functions(struct gen *g, struct bytes *s)
         leb(s, g->funcs[i].type);
 }
 
-static void limits(struct bytes *s, u32 min, u32 max)
+static void limits_as(struct bytes *s, u32 flags, u32 min, u32 max)
 {
-    byte(s, 1);
+    byte(s, flags | 1);
     leb(s, min);
     leb(s, max);
+}
+
+static void limits(struct bytes *s, u32 min, u32 max)
+{
+    limits_as(s, 0, min, max);
 }
 
 static void write_tables(struct gen *g, struct bytes *s)
@@ -2097,9 +2195,13 @@ static void random_bytes(struct gen *g, struct bytes *s, u32 n)
 static void write_datas(struct gen *g, struct bytes *s)
 {
     leb(s, NDATAS);
-    byte(s, 0), const_bits(s, TYPE_I32, below(g, 200)), byte(s, OP_end);
+    u32 second = g->far && one_in(g, 2);
+    byte(s, 0), const_bits(s, address_type(g, 0), below(g, 200)), byte(s, OP_end);
     random_bytes(g, s, 100);
-    byte(s, 0), const_bits(s, TYPE_I32, 65000), byte(s, OP_end);
+    byte(s, second ? 2 : 0);
+    if (second)
+        leb(s, 1);
+    const_bits(s, address_type(g, second), 65000), byte(s, OP_end);
     random_bytes(g, s, 536);
     byte(s, 1);
     random_bytes(g, s, 12);
@@ -2133,8 +2235,10 @@ static void write_module(struct gen *g, struct bytes *out)
     write_imports(g, &s), section(out, 2, &s);
     write_functions(g, &s), section(out, 3, &s);
     write_tables(g, &s), section(out, 4, &s);
-    leb(&s, 1), limits(&s, g->pages, g->max_pages);
-    s.at[1] = g->shared ? 3 : 1;
+    leb(&s, 1 + g->far);
+    limits_as(&s, g->wide ? 4 : g->shared ? 2 : 0, g->pages, g->max_pages);
+    if (g->far)
+        limits_as(&s, g->far_wide ? 4 : 0, g->pages, g->max_pages);
     section(out, 5, &s);
     if (g->ntags > g->nimported_tags)
         write_tags(g, &s), section(out, 13, &s);
@@ -2156,7 +2260,12 @@ void generate(struct choices *c, u32 flags, struct bytes *out)
         abort();
     g->choices = c;
     g->flags = flags;
-    g->shared = one_in(g, 6);
+    bool newer = !(flags & (GENERATE_PEER | GENERATE_OLD));
+    g->wide = newer && one_in(g, 3);
+    g->far = newer && one_in(g, 3);
+    g->far_wide = one_in(g, 2);
+    g->tails = newer && one_in(g, 2);
+    g->shared = !g->wide && one_in(g, 6);
     g->threads = one_in(g, 3) && !(flags & GENERATE_PEER);
     g->simd = one_in(g, 2);
     g->form = (enum form)below(g, 3);

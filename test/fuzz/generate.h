@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A generator of valid WebAssembly modules with atomics and exceptions in one of both forms, made
-// to find what compilers get wrong.
+// A generator of valid WebAssembly modules with atomics, SIMD, exceptions in one of both forms,
+// tail calls, several memories and addresses of 64 bits, made to find what compilers get wrong.
 //
 // Everything it decides comes from a struct choices: bytes as long as there are any, so that a
 // fuzzer can steer it, then numbers from a seed. The same choices make the same module on every
@@ -32,7 +32,8 @@ enum {
     FUEL = 150,
     GENERATE_NANS_CANONICAL = 1, // no result depends on which NaN an operation returns
     GENERATE_PEER = 2,           // a module that imports no peer, and exports p0 and p1
-    GENERATE_OLD = 4,            // exceptions in the older form only
+    GENERATE_OLD = 4, // exceptions in the older form only, one memory, addresses of 32 bits, no
+                      // tail calls
 };
 
 struct bytes {

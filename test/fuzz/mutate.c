@@ -4,7 +4,7 @@
 //   mutate [--seconds S] [--count N] [--seed N] [--keep DIR] FILE.wasm...
 //
 // Each input is decoded and validated; what is still valid is compiled by fast and thrown away.
-// None may crash, take more than a second, or more memory than 100 times its size and 1 MiB, heap
+// None may crash, take more than a second, or more memory than 100 times its size and 2 MiB, heap
 // and code together; and nothing may be left behind.
 //
 // An input is one of the files given, or a module of the generator. A mutation changes a few bytes
@@ -284,7 +284,7 @@ static u64 compile(const struct bytes *in)
 
 static bool check(const struct bytes *in)
 {
-    size_t before = test_heap.live, limit = 100 * (size_t)in->count + (1 << 20);
+    size_t before = test_heap.live, limit = 100 * (size_t)in->count + (2 << 20);
     test_heap.peak = before;
     f64 start = now();
     if (validate(in)) {

@@ -11,6 +11,7 @@
 #include "fs/ninep.h"
 #include "test/unit/heap.h"
 #include "user/svc/memfs/tree.c"
+#include "user/svc/ninep.c"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
@@ -141,7 +142,7 @@ static void use(struct vfs_file *root)
 static void ask(const u8 *data, size_t size)
 {
     static u8 request[NINEP_MESSAGE + HEADER], answer[NINEP_MESSAGE];
-    struct tree *t = tree_new(1 << 20);
+    struct store *t = tree_new(1 << 20);
     struct client *c = client_new(t);
     const u8 *bytes;
     u32 n;

@@ -11,6 +11,7 @@
 //   3 memory  name, pages, hash
 //   4 what the imports have seen: hash of all calls, global gi, global gd
 //   5 module that those that follow import as "peer"
+//   6 module that they import as "fuzzing-support"
 // NaNs are compared as one. Modules that differ are written to DIR.
 import { readFileSync, writeFileSync } from "node:fs";
 
@@ -28,8 +29,9 @@ const TRAPS = [
   ["divide result unrepresentable", "float unrepresentable in integer range"],
   ["float unrepresentable in integer range"],
   ["table index is out of bounds"],
-  ["null function or function signature mismatch", "RuntimeError: dereferencing a null pointer"],
-  ["null function or function signature mismatch"],
+  ["null function or function signature mismatch", "function signature mismatch",
+   "RuntimeError: dereferencing a null pointer"],
+  ["null function or function signature mismatch", "function signature mismatch"],
   [],
   // V8's baseline compiler looks at the bounds first, its optimizing one at the alignment.
   ["operation does not support unaligned accesses", "memory access out of bounds"],
@@ -127,7 +129,7 @@ function makeWorld() {
       gl: new WebAssembly.Global({ value: "i64" }, 0x123456789abcdef0n),
       gf: new WebAssembly.Global({ value: "f32" }, 1.5),
     },
-    "fuzzing-support": Object.fromEntries([["i32", I32], ["i64", I64], ["f32", F32], ["f64", F64]].map(
+    "fuzzing-host": Object.fromEntries([["i32", I32], ["i64", I64], ["f32", F32], ["f64", F64]].map(
       ([name, type]) => ["log-" + name, (x) => { world.notes = mix(world.notes, toBits(type, x)); }])),
   };
   return world;
@@ -206,10 +208,11 @@ function imports(run, r) {
 
 const counts = { modules: 0, calls: 0, failed: 0 };
 
-let peer = null;
+let peer = null, support = null;
 
 function begin(bytes) {
   const world = makeWorld();
+  world.imports["fuzzing-support"] = new WebAssembly.Instance(support, world.imports).exports;
   world.imports.peer = new WebAssembly.Instance(peer, world.imports).exports;
   const run = { world, bytes, exports: null };
   counts.modules++;
@@ -232,10 +235,9 @@ function runBatch(file, keep) {
   while (!r.done && counts.failed < 20) {
     const kind = r.u8();
     if (kind === 0) bytes = r.blob();
-    if (kind === 5) {
-      peer = new WebAssembly.Module(r.blob());
-      continue;
-    }
+    if (kind === 5) peer = new WebAssembly.Module(r.blob());
+    if (kind === 6) support = new WebAssembly.Module(r.blob());
+    if (kind > 4) continue;
     counts.calls += kind === 1;
     const before = r.at;
     try {

@@ -27,7 +27,7 @@ class Skipped(Exception):
 
 
 class Unavailable(Exception):
-    """The suite cannot run here; the text says why and how to get what it needs."""
+    """The suite, or the case, cannot run here; the text says why and how to get what it needs."""
 
 
 @dataclasses.dataclass

@@ -221,8 +221,8 @@ def sort_output(data):
         if data[at] != 0x10:
             streams[stream].append(data[at])
             at += 1
-        elif data[at + 1:at + 2] in (b"1", b"2"):
-            stream = data[at + 1] - ord("0")
+        elif data[at + 1:at + 2] in (b"1", b"2", b"3"):
+            stream = min(data[at + 1] - ord("0"), 2)
             at += 2
         elif data[at + 1:at + 2] == b"R":
             at += 2

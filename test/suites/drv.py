@@ -5,6 +5,7 @@ and heap before and after.
 
 test/drv/NAME.c is built with libsip and the rings of user/drv, and prints its name when all went well.
 """
+import contextlib
 import pathlib
 import random
 import re
@@ -12,6 +13,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import time
 
 from . import base, boot, console, sdk
 
@@ -168,11 +170,105 @@ def echo(bench, engine, machine, device):
         wire = Wire(here, there)
         wire.start()
         manifest = service_of("virtio-net").replace("daemon", f"args {FRAMES}")
-        out = run_init(bench, engine, manifest, {"driver.wasm": driver("virtio-net")},
+        out = run_init(bench, engine, manifest, {"driver.wasm": build("echo")},
                        ["-netdev", f"dgram,id=n,local.type=unix,local.path={there},remote.type=unix,"
                         f"remote.path={here}", "-device", f"{device},netdev=n"], machine=machine)
-    if wire.problem or b"virtio-net: %d frames" % FRAMES not in out:
+    if wire.problem or b"echo: %d frames" % FRAMES not in out:
         raise base.Failed(wire.problem or base.excerpt(out))
+
+
+# --- The service "net": lwIP in a process of its own, between the driver and streams. QEMU's own network
+# forwards a port of the host's.
+NET = """
+service net
+    file /net.wasm
+    args --address 10.0.2.15/24 --gateway 10.0.2.2 --listen 7
+    may serve connect print
+    needs driver
+    daemon
+
+service client
+    file /tcp.wasm
+    args {connections}
+    may print connect
+    needs net
+"""
+
+
+def net():
+    """Its program; Debian's source package of lwIP may not be at hand."""
+    path = base.ROOT / "build/svc/net.wasm"
+    if not path.exists():
+        raise base.Unavailable("there is no build/svc/net.wasm, for the sources of lwIP could not be had (check/source lwip)")
+    return path.read_bytes()
+
+
+def free_port():
+    """One that nobody gets by chance, for it is not among those that are given to who asks for any."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+
+
+class Caller(threading.Thread):
+    """Sends pieces of different sizes to a port, each on a connection of its own; each must come back as it was.
+    With one more the machine ends, which may be before that has come back."""
+
+    def __init__(self, port, sizes):
+        super().__init__(daemon=True)
+        self.port, self.sizes, self.problem = port, sizes, ""
+
+    def connect(self):
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", self.port), timeout=100)
+            except ConnectionRefusedError:
+                time.sleep(0.05)  # QEMU is not there yet
+
+    def call(self, sent):
+        """Until the machine listens, QEMU accepts and hangs up."""
+        back = b""
+        with self.connect() as s:
+            sender = threading.Thread(target=lambda: (s.sendall(sent), s.shutdown(socket.SHUT_WR)), daemon=True)
+            sender.start()
+            while piece := s.recv(65536):
+                back += piece
+            sender.join()
+        return back
+
+    def run(self):
+        for size in self.sizes:
+            sent, back = random.Random(size).randbytes(size), b""
+            while not back and not self.problem:
+                try:
+                    back = self.call(sent)
+                except (ConnectionResetError, BrokenPipeError):
+                    time.sleep(0.05)
+                except OSError as why:
+                    self.problem = str(why)
+            if back != sent:
+                self.problem = self.problem or f"{len(back)} bytes of {size} came back, or others"
+                return
+        with contextlib.suppress(OSError):
+            self.call(b"")
+
+
+def tcp(bench, engine, machine, cpus=1):
+    port, sizes = free_port(), [1, 200, 1460, 5000, 300000]
+    caller = Caller(port, sizes)
+    caller.start()
+    out = run_init(bench, engine, service_of("virtio-net") + NET.format(connections=len(sizes) + 1),
+                   {"driver.wasm": driver("virtio-net"), "net.wasm": net(), "tcp.wasm": build("tcp")},
+                   ["-netdev", f"user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:7",
+                    "-device", f"virtio-net-{BUSES[machine]},netdev=n", "-smp", str(cpus)], machine=machine)
+    if caller.problem or b"\ntcp\n" not in out:
+        raise base.Failed(caller.problem or base.excerpt(out))
 
 
 # --- A disk: the host makes it, and compares it afterwards.
@@ -274,9 +370,9 @@ def frame_costs(bench, machine):
     for frames in FRAME_RUNS:
         manifest = service_of("virtio-net").replace("daemon", f"args {frames}")
         out = run_init(bench, "fast", manifest + OTHER_END.format(frames=frames),
-                       {"driver.wasm": driver("virtio-net"), "frames.wasm": build("frames")},
+                       {"driver.wasm": build("echo"), "frames.wasm": build("frames")},
                        [*NETWORK, *devices, *EXACT], words=["stats"], machine=machine)
-        told = re.search(rb"virtio-net: (\d+) frames, (\d+) interrupts, (\d+) pauses", out)
+        told = re.search(rb"echo: (\d+) frames, (\d+) interrupts, (\d+) pauses", out)
         if not told or int(told[1]) < frames or b"\nframes\n" not in out:
             raise base.Failed(base.excerpt(out))
         spent.append(cpu_time(out, b"driver"))
@@ -367,6 +463,9 @@ def cases(bench):
                         lambda e=engine: echo(bench, e, "microvm", "virtio-net-device"))
         yield base.Case("frames go back, q35", engine,
                         lambda e=engine: echo(bench, e, "q35", "virtio-net-pci"))
+        for machine, cpus in (("microvm", 1), ("q35", 2)):
+            yield base.Case(f"TCP, {machine}, {cpus} CPUs", engine,
+                            lambda e=engine, m=machine, n=cpus: tcp(bench, e, m, n))
     yield from console.cases(bench, console_program, BUSES)
     for machine in BUSES if "fast" in bench.engines else ():
         for name, measure in COSTS:

@@ -29,7 +29,8 @@ def build(name):
     if not wasm.exists() or wasm.stat().st_mtime < newest:
         part = BUILT / f"{name}.{threading.get_ident()}.part"
         base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wall",
-                  "-Wextra", "-I", base.ROOT, source, base.ROOT / "user/svc/memfs/tree.c", "-o", part],
+                  "-Wextra", "-I", base.ROOT, source, base.ROOT / "user/svc/memfs/tree.c",
+                  base.ROOT / "user/svc/ninep.c", "-o", part],
                  limit=120).check()
         part.rename(wasm)
     return wasm

@@ -4,6 +4,7 @@ kernel chooses, and nothing but 127.0.0.1 and ::1 is used. Nothing here depends 
 waits are for what must come, with a limit far beyond.
 """
 import contextlib
+import fcntl
 import os
 import re
 import socket
@@ -150,9 +151,10 @@ def inherited(bench, engine):
     """As systemd starts a program: the sockets are 3 and 4."""
     ours = [listen_here(), listen_here("::1")]
     addresses = [s.getsockname()[:2] for s in ours]
-    program = ("exec 8<&$1 9<&$2; exec 3<&8 4<&9 8<&- 9<&-; export LISTEN_PID=$$ LISTEN_FDS=2; shift 2; exec \"$@\"")
-    with serving(["bash", "-c", program, "bash", *[s.fileno() for s in ours], bench.program, "run", "--engine", engine,
-                  "--listen", "inherited", build("plain"), 1, 4], 2, pass_fds=[s.fileno() for s in ours]) as server:
+    high = [fcntl.fcntl(s, fcntl.F_DUPFD_CLOEXEC, 100) for s in ours]  # not among those that they are to become
+    program = "exec 3<&$1 4<&$2; export LISTEN_PID=$$ LISTEN_FDS=2; shift 2; exec \"$@\""
+    with serving(["bash", "-c", program, "bash", *high, bench.program, "run", "--engine", engine,
+                  "--listen", "inherited", build("plain"), 1, 4], 2, pass_fds=high) as server:
         if sorted(server.addresses) != sorted(addresses):
             raise base.Failed(f"{server.addresses}, not {addresses}")
         c = connect(addresses[1])
@@ -160,8 +162,9 @@ def inherited(bench, engine):
         if read_all(c) != b"line 0 of 7 bytes\n":
             raise base.Failed("another answer")
         server.finish(0, b"0: a line\n")
-    for s in ours:
+    for s, fd in zip(ours, high):
         s.close()
+        os.close(fd)
 
 
 def complains(bench, listen, message, env=None):

@@ -4,12 +4,14 @@
 Each runs on all engines at once, and on V8 when there is a node: see test/fuzz/differ.c, which says
 how exported functions are called. There are no expected results, the engines must agree.
 """
+import re
 import shutil
 
-from . import base
+from . import base, pressure
 
 SOURCES = base.ROOT / "test/fuzz/regress"
 DIFFER = base.ROOT / "build/fuzz/differ"
+PLAIN = base.ROOT / "build/fuzz/plain"  # the same for a CPU without AVX
 BUILT = base.ROOT / "build/fuzz/regress"
 
 
@@ -69,11 +71,25 @@ def run_regression(source):
             raise base.Failed(base.excerpt(result.out + result.err))
 
 
+def every_row(program):
+    """All instructions that compute, load or store, where no register is free."""
+    wasm = BUILT / "every_row.wasm"
+    content, functions = pressure.module()
+    wasm.write_bytes(content)
+    result = base.run([program, wasm])
+    said = re.search(rb"(\d+) calls, .* 0 cut short, .* 0 failed$", result.out)
+    if result.code != 0 or not said or int(said[1]) < 3 * functions:
+        raise base.Failed(base.excerpt(result.out + result.err))
+
+
 def cases(_bench):
-    if not DIFFER.exists():
-        raise base.Unavailable(f"{DIFFER.relative_to(base.ROOT)} is not built")
+    for program in (DIFFER, PLAIN):
+        if not program.exists():
+            raise base.Unavailable(f"{program.relative_to(base.ROOT)} is not built")
     BUILT.mkdir(parents=True, exist_ok=True)
     for source in sorted(SOURCES.glob("*.wat")):
         yield base.Case(source.stem, "", lambda s=source: run_regression(s))
+    for program in (DIFFER, PLAIN):
+        yield base.Case(f"every row without a free register, {program.name}", "", lambda p=program: every_row(p))
     for name in GENERATED:
         yield base.Case(name, "", lambda n=name: run_generated(n))

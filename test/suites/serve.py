@@ -292,7 +292,7 @@ def faults(bench, engine):
         expect("another at the end", other.get("/plain").body, b"plain\n")
         server.process.send_signal(signal.SIGTERM)
         told = server.finish(0)
-        for text in (b"nebulet: handler.wasm: wasm trap: unreachable\n  at ", b"handler.wasm: to the log",
+        for text in (b"nebulet: handler.wasm: wasm trap: unreachable\n  it gave up", b"handler.wasm: to the log",
                      b"handler.wasm: GET /trap: trap: unreachable", b"its head does not end"):
             if text not in told.err:
                 raise base.Failed(f"stderr does not say {text!r}:\n{base.excerpt(told.err, 60)}")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Where a trap was, in the source: the programs of test/trace, each of which traps in the line that says HERE,
-unoptimized and optimized. Drop a file in (C, C++ or Rust) and it is a test.
+unoptimized and optimized. Drop a file in (C, C++ or Rust) and it is a test. And what it probably came from:
+test/trap/reasons.c traps in a way of its own for each number, and says there what the second line must be.
 
 What reads debug information must also stand whatever a module says there, so one program is run with its sections
 changed at random.
@@ -14,6 +15,7 @@ import tempfile
 from . import base
 
 SOURCES = base.ROOT / "test/trace"
+REASONS = base.ROOT / "test/trap/reasons.c"
 BUILT = base.ROOT / "build/trace"
 RUSTC = "/usr/bin/rustc"  # Debian's, whose target that is
 C = ["clang-22", "--target=wasm32-wasi", "-Wno-deprecated", "--no-wasm-opt", "-Wall", "-Wextra", "-g"]
@@ -51,6 +53,50 @@ def place(bench, engine, source, level):
     named = re.search(rf"^  at .* \(\S*/{re.escape(source.name)}(?::\d+)*, {source.stem}{level}\.wasm:0x", said, re.M)
     if not named or re.search(r"^  at _(Z|R)", said, re.M):
         raise base.Failed(f"names\n{said}")
+
+
+def reasons():
+    """By number, the expression that the line behind the trap's name must match, "" for a frame."""
+    found = re.findall(r"case (\d+):.*// WHY ?(.*)", REASONS.read_text())
+    return {int(number): text.strip() for number, text in found}
+
+
+def trap_heads(text):
+    """The first two lines of each trap that is told in a text, without a frame's place."""
+    return sorted(re.findall(r"^nebulet: wasm trap: .*\n(?:  at|.*)", text.decode(), re.M))
+
+
+def reason(bench, engine, number, text):
+    said = bench.nebulet("run", "--engine", engine, build(REASONS, 1), number).check(base.TRAP).err
+    second = trap_heads(said)[0].split("\n")[1]
+    if not re.fullmatch(rf"  {text or 'at'}", second):
+        raise base.Failed(f"{second!r}, expected {text!r}")
+
+
+def whole_traces(text):
+    return sorted(re.findall(r"^nebulet: wasm trap: .*\n(?:  .*\n)*", text.decode("utf-8", "backslashreplace"), re.M))
+
+
+def in_the_kernel(bench, engine, level, sources):
+    """All of them at once in one machine: each trace is, to the byte, that of Linux."""
+    wanted, words = [], []
+    for wasm in [build(source, level) for source in sources]:
+        wanted += whole_traces(bench.nebulet("run", "--engine", engine, wasm).err)
+        words += [*(["++"] if words else []), wasm]
+    found = whole_traces(bench.nebulet("boot", "--engine", engine, *words).check(base.TRAP).err)
+    if found != sorted(wanted) or len(found) != len(sources):
+        raise base.Failed(base.difference("traces", "".join(sorted(wanted)).encode(), "".join(found).encode()))
+
+
+def reasons_in_the_kernel(bench, engine):
+    """Byte for byte the same as on Linux, by one machine."""
+    wasm, words, wanted = build(REASONS, 1), [], []
+    for number in reasons():
+        wanted += trap_heads(bench.nebulet("run", wasm, number).err)
+        words += [*(["++"] if words else []), wasm, number]
+    found = trap_heads(bench.nebulet("boot", "--engine", engine, *words).check(base.TRAP).err)
+    if found != sorted(wanted):
+        raise base.Failed(base.difference("traps", "\n".join(sorted(wanted)).encode(), "\n".join(found).encode()))
 
 
 def debug_sections(module):
@@ -106,12 +152,20 @@ def by_hand(bench):
 
 
 def cases(bench):
-    for source in sorted(pathlib.Path(SOURCES).iterdir()):
+    sources = sorted(pathlib.Path(SOURCES).iterdir())
+    for source in sources:
         if source.suffix == ".rs" and not shutil.which(RUSTC):
             raise base.Unavailable("Debian's rustc is not installed")
         for level in LEVELS:
             for engine in bench.engines:
                 yield base.Case(f"{source.name}, -O{level}", engine,
                                 lambda e=engine, s=source, n=level: place(bench, e, s, n))
+    for engine in bench.engines:
+        for level in LEVELS:
+            yield base.Case(f"the same from boot, -O{level}", engine,
+                            lambda e=engine, n=level: in_the_kernel(bench, e, n, sources))
+        for number, text in reasons().items():
+            yield base.Case(f"reason {number}", engine, lambda e=engine, n=number, t=text: reason(bench, e, n, t))
+        yield base.Case("reasons in the kernel", engine, lambda e=engine: reasons_in_the_kernel(bench, e))
     yield base.Case("debug information that lies", "", lambda: lies(bench))
     yield base.Case("a trace by hand", "", lambda: by_hand(bench))

@@ -6,8 +6,9 @@
 #include "test/unit/fs.h"
 #include "test/unit/heap.h"
 #include "user/svc/memfs/tree.c"
+#include "user/svc/ninep.c"
 
-static struct tree *tree;
+static struct store *tree;
 static struct client *client;
 static u8 answer[NINEP_MESSAGE];
 static u32 answer_size, messages, begun, dropped;

@@ -254,7 +254,8 @@ void virtio_find(struct virtio *v, uint32_t type, uint64_t wanted,
     negotiate(v, &about, wanted);
 }
 
-void virtio_memory(struct virtio *v, struct virtio_memory *m, void *window, uint32_t bytes)
+nebulet_handle virtio_memory_shared(struct virtio *v, struct virtio_memory *m, void *window,
+                                    uint32_t bytes)
 {
     nebulet_handle memory =
         (nebulet_handle)sip_must(nebulet_dma_create(v->device, bytes), "virtio: dma_create");
@@ -263,7 +264,12 @@ void virtio_memory(struct virtio *v, struct virtio_memory *m, void *window, uint
     m->at = window;
     m->bytes = bytes;
     m->physical = (uint64_t)sip_must(nebulet_dma_address(memory), "virtio: dma_address");
-    sip_close(memory);
+    return memory;
+}
+
+void virtio_memory(struct virtio *v, struct virtio_memory *m, void *window, uint32_t bytes)
+{
+    sip_close(virtio_memory_shared(v, m, window, bytes));
 }
 
 void virtio_ready(struct virtio *v)

@@ -55,6 +55,9 @@ void virtio_find(struct virtio *v, uint32_t type, uint64_t wanted,
                  bool (*fits)(const struct virtio *v));
 // `window`: whole pages of this program's, which the memory takes the place of.
 void virtio_memory(struct virtio *v, struct virtio_memory *m, void *window, uint32_t bytes);
+// The same, and a handle of it, for who shall have it, too.
+nebulet_handle virtio_memory_shared(struct virtio *v, struct virtio_memory *m, void *window,
+                                    uint32_t bytes);
 // A queue of up to `size` (a power of two) descriptors in virtio_queue_bytes(size) bytes of memory.
 static inline uint32_t virtio_queue_bytes(uint32_t size)
 {

@@ -271,9 +271,8 @@ static bool set_folder(struct parser *p, struct service *s)
 
 static bool set_daemon(struct parser *p, struct service *s)
 {
-    (void)p;
     s->is_daemon = true;
-    return true;
+    return p->count == 1 || parse(p, p->words[1], times, UINT64_MAX, &s->grace);
 }
 
 static const struct key {
@@ -287,7 +286,7 @@ static const struct key {
     {"handles", 1, 1, set_handles},   {"threads", 1, 1, set_threads},
     {"messages", 1, 1, set_messages}, {"weight", 1, 1, set_weight},
     {"restart", 1, 3, set_restart},   {"needs", 1, WORDS_MAX, set_needs},
-    {"folder", 2, 2, set_folder},     {"daemon", 0, 0, set_daemon},
+    {"folder", 2, 2, set_folder},     {"daemon", 0, 1, set_daemon},
 };
 
 // --- Services
@@ -326,7 +325,8 @@ static bool begin_service(struct parser *p)
                           .restarts_max = RESTARTS,
                           .back_off = 100 * SIP_MS,
                           .module = NEBULET_NO_HANDLE,
-                          .process = NEBULET_NO_HANDLE};
+                          .process = NEBULET_NO_HANDLE,
+                          .told = NEBULET_NO_HANDLE};
     memcpy(s->options.name, name, length);
     p->count = 1; // no arguments so far
     return set_args(p, s);

@@ -32,6 +32,7 @@ struct service {
     uint32_t restarts_max;
     uint64_t back_off; // before the first restart; twice as long before each that follows
     bool is_daemon;    // ends when all others have ended
+    uint64_t grace;    // then it is told, and has so long; 0: it is killed at once
     struct need *needs;
     uint32_t need_count;
     struct folder *folders;
@@ -40,7 +41,7 @@ struct service {
 
     // What became of it, kept by supervise.c.
     enum state state;
-    nebulet_handle module, process;
+    nebulet_handle module, process, told; // told: what it is told by, the other end of its handle 0
     uint32_t restarts;
     uint64_t wait, started_at, again_at;
     uint32_t needs_met; // so many of them run or are over

@@ -4,6 +4,7 @@
 #include "supervise.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,8 @@ enum { MODULE_MAX = 256 << 20 };
 #define STEADY (60 * SIP_SECOND) // who ran so long has earned its restarts anew
 #define SERVED (10 * SIP_SECOND) // until then a server must have offered its folder
 
+static bool quiet;
+
 static void say(const struct service *s, const char *format, ...) SIP_PRINTF(2, 3);
 static void say(const struct service *s, const char *format, ...)
 {
@@ -23,7 +26,10 @@ static void say(const struct service *s, const char *format, ...)
     va_start(list, format);
     sip_format_list(text, sizeof text, format, list);
     va_end(list);
-    sip_printf("init: %s: %s\n", s->name, text);
+    if (quiet)
+        fprintf(stderr, "init: %s: %s\n", s->name, text);
+    else
+        sip_printf("init: %s: %s\n", s->name, text);
 }
 
 // --- Starting
@@ -72,26 +78,38 @@ static void decide(struct service *s, bool well, const char *what)
         return;
     }
     s->state = well ? OVER : FAILED;
-    say(s, "%s%s", what, well ? "" : "; failed for good");
+    if (!well || !quiet)
+        say(s, "%s%s", what, well ? "" : "; failed for good");
 }
 
-// A channel with a message, in which the device is; NEBULET_NO_HANDLE when there is none to be
-// given.
-static int64_t channel_with_device(const struct service *s)
+static void close_told(struct service *s)
+{
+    if (s->told != NEBULET_NO_HANDLE)
+        sip_close(s->told);
+    s->told = NEBULET_NO_HANDLE;
+}
+
+// What becomes its handle 0: a channel with a message, in which the device is, or one by which it
+// is told to end, or both; NEBULET_NO_HANDLE when it needs neither.
+static int64_t make_channel(struct service *s)
 {
     nebulet_handle ends[2];
     int64_t device = s->device ? device_take(s->device) : NEBULET_NO_HANDLE;
-    if (!s->device || device < 0)
+    if ((!s->device && !s->grace) || device < 0)
         return device;
     int64_t result = sip_channel(ends);
     if (result >= 0) {
-        result = sip_send_handle(ends[0], s->device, strlen(s->device), (nebulet_handle)device);
-        sip_close(ends[0]);
+        if (s->device)
+            result = sip_send_handle(ends[0], s->device, strlen(s->device), (nebulet_handle)device);
+        s->told = ends[0];
+        if (!s->grace)
+            close_told(s);
         if (result >= 0)
             return ends[1];
         sip_close(ends[1]);
     }
-    sip_close((nebulet_handle)device);
+    if (s->device)
+        sip_close((nebulet_handle)device);
     return result;
 }
 
@@ -114,17 +132,18 @@ static int64_t give_folders(const struct service *s, nebulet_handle process, cha
 }
 
 // Made, given what it gets, and started; or what went wrong is said in `what`.
-static int64_t begin(const struct service *s, char *what, size_t room)
+static int64_t begin(struct service *s, char *what, size_t room)
 {
-    int64_t channel = channel_with_device(s);
+    int64_t channel = make_channel(s);
     if (channel < 0) {
-        sip_format(what, room, "does not start: device %s: %s", s->device, sip_error_text(channel));
+        sip_format(what, room, "does not start: device %s: %s", s->device ? s->device : "none",
+                   sip_error_text(channel));
         return channel;
     }
     int64_t process = sip_create(s->module, s->args, &s->options, (nebulet_handle)channel);
     int64_t result = process;
     sip_format(what, room, "does not start: %s", sip_error_text(process));
-    if (process < 0 && s->device)
+    if (process < 0 && channel != NEBULET_NO_HANDLE)
         sip_close((nebulet_handle)channel);
     if (process >= 0)
         result = give_folders(s, (nebulet_handle)process, what, room);
@@ -145,13 +164,15 @@ static void start(struct manifest *m, struct service *s)
     }
     int64_t process = begin(s, what, sizeof what);
     if (process < 0) {
+        close_told(s);
         decide(s, false, what);
         return;
     }
     s->process = (nebulet_handle)process;
     s->started_at = sip_now();
     s->state = RUNS;
-    say(s, "started");
+    if (!quiet)
+        say(s, "started");
 }
 
 static void start_if_possible(struct manifest *m, struct service *s)
@@ -181,6 +202,7 @@ static void end(struct service *s)
     char what[80];
     sip_must(sip_join(s->process, &how), "init: waiting for a process");
     s->process = NEBULET_NO_HANDLE;
+    close_told(s);
     sip_describe_exit(what, sizeof what, &how);
     decide(s, how.how == NEBULET_EXITED && how.code == 0, what);
 }
@@ -211,16 +233,25 @@ static bool is_busy(const struct service *s)
     return s->state == WAITS || s->state == BACKS_OFF || s->state == RUNS;
 }
 
+// One that has time for it may see to what it has in hand.
+static void end_daemon(struct service *s)
+{
+    close_told(s);
+    if (s->grace)
+        nebulet_object_wait_one(s->process, NEBULET_ENDED, sip_after(s->grace));
+    nebulet_process_kill(s->process);
+    sip_must(sip_join(s->process, NULL), "init: waiting for a daemon");
+    if (!quiet)
+        say(s, "ended, nobody needs it any more");
+}
+
 // Daemons that nobody is left to need. That they are killed is no failure.
 static void end_daemons(struct manifest *m)
 {
     for (uint32_t i = m->count; i-- > 0;) {
         struct service *s = &m->services[m->order[i]];
-        if (s->state == RUNS) {
-            nebulet_process_kill(s->process);
-            sip_must(sip_join(s->process, NULL), "init: waiting for a daemon");
-            say(s, "ended, nobody needs it any more");
-        }
+        if (s->state == RUNS)
+            end_daemon(s);
         if (is_busy(s))
             s->state = OVER;
     }
@@ -234,8 +265,9 @@ static bool others_are_busy(const struct manifest *m)
     return false;
 }
 
-uint32_t supervise(struct manifest *m)
+uint32_t supervise(struct manifest *m, bool only_errors)
 {
+    quiet = only_errors;
     struct nebulet_wait *items = calloc(m->count + 1, sizeof *items);
     uint32_t failed = 0;
     if (!items)

@@ -47,6 +47,7 @@ static struct plat_fault fault_of(ucontext_t *u, int kind, u64 address)
         .sp = (u64 *)&g[REG_RSP],
         .argument = (u64 *)&g[REG_RDI],
         .instance = (u64 *)&g[REG_R14],
+        .element = (u64 *)&g[REG_RAX],
     };
 }
 

@@ -444,7 +444,8 @@ static enum fs_error console_write(struct vfs_file *f, const struct vfs_iov *v, 
     enum fs_error e = failure(stream_of(f));
     if (e)
         return e;
-    u32 most = quick.on ? WRITE_QUICK : WRITE_MAX;
+    bool tells = stream_of(f) == CONSOLE_TELL;
+    u32 most = tells ? CONSOLE_TOLD : quick.on ? WRITE_QUICK : WRITE_MAX;
     for (u32 i = 0; i < n && all < most; i++)
         all += v[i].n;
     bool taken = take_output();
@@ -458,6 +459,8 @@ static enum fs_error console_write(struct vfs_file *f, const struct vfs_iov *v, 
         *done += part;
         left -= part;
     }
+    if (tells && *done)
+        select_stream(CONSOLE_ERR); // there it ends
     give_output(taken);
     consider(*done);
     return *done || !all ? E_SUCCESS : E_AGAIN;
@@ -515,7 +518,10 @@ static struct vfs_file files[] = {
     {.ops = &in_ops, .refs = 1, .type = VFS_UNKNOWN},
     {.ops = &out_ops, .refs = 1, .type = VFS_UNKNOWN},
     {.ops = &out_ops, .refs = 1, .type = VFS_UNKNOWN},
+    {.ops = &out_ops, .refs = 1, .type = VFS_UNKNOWN},
 };
+
+_Static_assert(2 * CONSOLE_TOLD + CONTROL <= PROGRAMS, "there can be room for it");
 
 static u32 stream_of(const struct vfs_file *f)
 {

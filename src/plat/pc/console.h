@@ -7,6 +7,7 @@
 //
 //   out   DLE V              all that follows comes by the virtio console, if the machine has one
 //         DLE 1, DLE 2       what follows is output, is errors; output at first
+//         DLE 3              what follows, up to the next of these, tells of one program's trap
 //         DLE R              CONSOLE_GRANT bytes more of data may be sent
 //         DLE E n            a program has ended with exit code n, one byte
 //   both  DLE DLE            the byte DLE
@@ -18,7 +19,9 @@
 #pragma once
 #include "fs/vfs.h"
 
-enum { CONSOLE_IN, CONSOLE_OUT, CONSOLE_ERR, CONSOLE_STREAMS };
+// What is written at once to CONSOLE_TELL, up to CONSOLE_TOLD bytes, stays together.
+enum { CONSOLE_IN, CONSOLE_OUT, CONSOLE_ERR, CONSOLE_TELL, CONSOLE_STREAMS };
+enum { CONSOLE_TOLD = 3800 };
 enum { CONSOLE_GRANT = 2048 };
 struct vfs_file *console_file(u32 stream); // not counted: lives for ever
 void console_multiplex(void);

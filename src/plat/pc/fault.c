@@ -37,6 +37,7 @@ static struct plat_fault fault_of(struct frame *f, u32 kind)
         .sp = &f->rsp,
         .argument = &f->rdi,
         .instance = &f->r14,
+        .element = &f->rax,
     };
 }
 

@@ -1,114 +1,247 @@
 // SPDX-License-Identifier: MIT
-// virtio-net: so far, what a driver alone costs: every frame goes back to where it came from.
-// Frames are 60 to 1,514 bytes behind the device's header of 12. Buffers go round: one that has
-// been received is sent from where it lies, and is offered for receiving again when it is out.
+// virtio-net (virtio 1.2, 5.1): the service "ethernet", whose contract is ../ether.h.
+//
+// Queues are in memory that is the driver's alone, buffers in memory that is the client's, too: the
+// device goes where the driver says, so a client can spoil frames, and nothing else. Buffers below
+// ETHER_IN are the device's to write to or the client's to read; the others the client's to write
+// or the device's to send. What a client had when it goes is taken back.
 //
 // An interrupt costs more than a frame. So while frames come in numbers, more than one at a look or
 // one NEAR the other, the next interrupt is that of the AHEADth, and the driver looks by itself
 // when PAUSE is over; after TURNS looks that did not find two the next frame interrupts again. So
 // one that comes alone is never made to wait, and one behind others for PAUSE at most.
-//
-// With an argument N it ends after N frames, and says how many interrupts and pauses that took.
-#include <stdlib.h>
 #include <string.h>
 
+#include "../ether.h"
 #include "../virtio.h"
 
-enum { BUFFERS = 128, BUFFER = 2048, HEADER = 12, MAC = 6, LEAST = HEADER + 14 };
-enum { RINGS = 8192, AHEAD = 16, TURNS = 2, PAUSE = 100 * SIP_US, NEAR = 25 * SIP_US };
+enum { FEATURE_MAC = 5, QUEUES = 8192 };
+enum { AHEAD = 16, TURNS = 2, PAUSE = 100 * SIP_US, NEAR = 25 * SIP_US };
+enum { INTERRUPT, CLIENT_WAKES, NEW_CLIENT, CLIENT_GOES, ITEMS };
 
-static _Alignas(4096) uint8_t window[RINGS + BUFFERS * BUFFER];
+static _Alignas(4096) uint8_t queues[QUEUES];
+static _Alignas(4096) struct ether_memory shared;
 static struct virtio device;
 static struct virtio_queue in, out;
-static struct virtio_memory memory;
-static uint32_t frames, interrupts, pauses;
+static struct virtio_memory rings, memory;
+static struct ether_about about;
+static nebulet_handle lent; // the memory, for clients
+
+static nebulet_handle client = NEBULET_NO_HANDLE, wakes_us, wakes_client;
+static struct ether_side side;
+static bool has[ETHER_BUFFERS]; // the client has it
+
+// --- The device
 
 static uint64_t place(uint32_t buffer)
 {
-    return memory.physical + RINGS + buffer * BUFFER;
+    return memory.physical + (uint32_t)(shared.buffers[buffer] - (uint8_t *)&shared);
 }
 
 static void listen_with(uint32_t buffer)
 {
-    virtio_describe(&in, buffer, place(buffer), BUFFER, VIRTIO_DEVICE_WRITES, 0);
+    virtio_describe(&in, buffer, place(buffer), ETHER_BUFFER, VIRTIO_DEVICE_WRITES, 0);
     virtio_offer(&in, buffer);
 }
 
-// Back to its sender: the header says nothing, and the addresses change places.
-static void send_back(uint32_t buffer, uint32_t bytes)
+static void send(uint32_t buffer, uint32_t bytes)
 {
-    uint8_t *frame = memory.at + RINGS + buffer * BUFFER, to[MAC];
-    memset(frame, 0, HEADER);
-    memcpy(to, frame + HEADER + MAC, MAC);
-    memcpy(frame + HEADER + MAC, frame + HEADER, MAC);
-    memcpy(frame + HEADER, to, MAC);
-    virtio_describe(&out, buffer, place(buffer), bytes, 0, 0);
-    virtio_offer(&out, buffer);
+    memset(shared.buffers[buffer], 0, ETHER_HEAD);
+    virtio_describe(&out, buffer - ETHER_IN, place(buffer), ETHER_HEAD + bytes, 0, 0);
+    virtio_offer(&out, buffer - ETHER_IN);
 }
 
-// Buffers of frames that are out wait until there are many: the device wants a word for each batch.
-static void reclaim(void)
+// --- The client
+
+static void give(uint32_t buffer, uint32_t bytes)
 {
-    uint32_t buffer, bytes;
-    while (virtio_take(&out, &buffer, &bytes))
-        listen_with(buffer);
-    virtio_kick(&in);
+    has[buffer] = true;
+    ether_put(&side, buffer, bytes);
 }
 
-// How many frames there were.
-static uint32_t echo(void)
+// Buffers to send in that the device has not are given at once, the others when it is done.
+static void attach(nebulet_handle channel)
 {
-    uint32_t buffer, bytes, before = frames;
-    while (virtio_take(&in, &buffer, &bytes)) {
-        if (bytes >= LEAST && bytes <= BUFFER) {
-            send_back(buffer, bytes);
-            frames++;
-        } else {
-            listen_with(buffer);
-        }
+    nebulet_handle handles[3];
+    memset(&shared.in, 0, sizeof shared.in);
+    memset(&shared.out, 0, sizeof shared.out);
+    client = channel;
+    side = (struct ether_side){.writes = &shared.in, .reads = &shared.out, .other = wakes_client};
+    for (uint32_t i = ETHER_IN; i < ETHER_BUFFERS; i++)
+        if (!(out.in_flight[(i - ETHER_IN) / 32] >> (i - ETHER_IN) % 32 & 1))
+            give(i, 0);
+    ether_tell(&side);
+    const nebulet_handle own[] = {lent, wakes_client, wakes_us};
+    for (uint32_t i = 0; i < 3; i++)
+        handles[i] = (nebulet_handle)sip_must(nebulet_handle_duplicate(own[i], NEBULET_SAME_RIGHTS),
+                                              "virtio-net: a handle");
+    if (nebulet_channel_send(client, (const uint8_t *)&about, sizeof about, handles, 3,
+                             NEBULET_AT_ONCE) < 0)
+        for (uint32_t i = 0; i < 3; i++)
+            sip_close(handles[i]);
+}
+
+static void detach(void)
+{
+    sip_close(client);
+    client = NEBULET_NO_HANDLE;
+    for (uint32_t i = 0; i < ETHER_BUFFERS; i++) {
+        if (has[i] && i < ETHER_IN)
+            listen_with(i);
+        has[i] = false;
     }
-    virtio_kick(&out);
-    reclaim();
-    return frames - before;
 }
 
-// Until there may be frames again, where there were `got` when it last looked.
-static void rest(uint32_t got)
+static bool take_entry(uint32_t entry)
+{
+    uint32_t buffer = entry & 0xffff, bytes = entry >> 16;
+    if (buffer >= ETHER_BUFFERS || !has[buffer])
+        return false;
+    has[buffer] = false;
+    if (buffer < ETHER_IN)
+        listen_with(buffer);
+    else if (bytes < ETHER_LEAST || bytes > ETHER_MOST)
+        give(buffer, 0);
+    else
+        send(buffer, bytes);
+    return true;
+}
+
+// One that says what cannot be is hung up on.
+static void take_from_client(void)
+{
+    uint32_t n = ether_waiting(&side);
+    bool honest = n <= ETHER_BUFFERS;
+    for (uint32_t i = 0; honest && i < n; i++)
+        honest = take_entry(ether_take(&side));
+    if (!honest)
+        detach();
+}
+
+// --- Both
+
+// How many frames have come.
+static uint32_t take_from_device(void)
+{
+    uint32_t buffer, bytes, frames = 0;
+    for (; virtio_take(&in, &buffer, &bytes); frames++)
+        if (client != NEBULET_NO_HANDLE && bytes >= ETHER_HEAD + ETHER_LEAST &&
+            bytes <= ETHER_HEAD + ETHER_MOST)
+            give(buffer, bytes - ETHER_HEAD);
+        else
+            listen_with(buffer);
+    while (virtio_take(&out, &buffer, &bytes))
+        if (client != NEBULET_NO_HANDLE)
+            give(ETHER_IN + buffer, 0);
+    return frames;
+}
+
+static uint32_t look(void)
+{
+    if (client != NEBULET_NO_HANDLE)
+        take_from_client();
+    uint32_t frames = take_from_device();
+    virtio_kick(&out);
+    virtio_kick(&in);
+    if (client != NEBULET_NO_HANDLE)
+        ether_tell(&side);
+    return frames;
+}
+
+static void new_client(nebulet_handle service)
+{
+    nebulet_handle channel = NEBULET_NO_HANDLE;
+    int64_t how = nebulet_channel_recv(service, NULL, 0, &channel, 1, NULL, NEBULET_AT_ONCE);
+    if (how < 0 && how != NEBULET_ERR_SHOULD_WAIT)
+        sip_must(how, "virtio-net: clients");
+    if (channel != NEBULET_NO_HANDLE && client != NEBULET_NO_HANDLE)
+        sip_close(channel);
+    else if (channel != NEBULET_NO_HANDLE)
+        attach(channel);
+}
+
+static bool arm(uint32_t ahead)
+{
+    virtio_arm(&out, ETHER_OUT / 2); // the client may wait for buffers
+    return virtio_arm(&in, ahead) && (client == NEBULET_NO_HANDLE || ether_arm(&side));
+}
+
+static void happened(const struct nebulet_wait *items, uint32_t count, uint32_t *turns)
+{
+    static uint64_t interrupted;
+    if (items[INTERRUPT].observed & NEBULET_EVENT_SIGNALED) {
+        uint64_t now = sip_now();
+        virtio_acknowledge(&device);
+        if (now - interrupted < NEAR)
+            *turns = TURNS + 1;
+        interrupted = now;
+    }
+    if (items[CLIENT_WAKES].observed & NEBULET_EVENT_SIGNALED)
+        nebulet_event_rearm(wakes_us);
+    if (count == ITEMS && items[CLIENT_GOES].observed & NEBULET_PEER_CLOSED)
+        detach();
+    if (items[NEW_CLIENT].observed & NEBULET_READABLE)
+        new_client(items[NEW_CLIENT].handle);
+}
+
+// Until there is something to do, where there were `got` frames at the last look.
+static void rest(nebulet_handle service, uint32_t got)
 {
     static uint32_t turns;
-    static uint64_t interrupted;
     turns = got > 1 ? TURNS : turns ? turns - 1 : 0;
-    if (!virtio_arm(&in, turns ? AHEAD : 1))
+    if (!arm(turns ? AHEAD : 1))
         return;
-    int64_t how = nebulet_object_wait_one(device.interrupt, NEBULET_EVENT_SIGNALED,
-                                          turns ? sip_after(PAUSE) : NEBULET_FOREVER);
-    if (how == NEBULET_ERR_TIMED_OUT) {
-        pauses++;
+    struct nebulet_wait items[ITEMS] = {
+        [INTERRUPT] = {.handle = device.interrupt, .signals = NEBULET_EVENT_SIGNALED},
+        [CLIENT_WAKES] = {.handle = wakes_us, .signals = NEBULET_EVENT_SIGNALED},
+        [NEW_CLIENT] = {.handle = service, .signals = NEBULET_READABLE},
+        [CLIENT_GOES] = {.handle = client, .signals = NEBULET_PEER_CLOSED},
+    };
+    uint32_t count = client == NEBULET_NO_HANDLE ? ITEMS - 1 : ITEMS;
+    int64_t how =
+        nebulet_object_wait_many(items, count, turns ? sip_after(PAUSE) : NEBULET_FOREVER);
+    if (how == NEBULET_ERR_TIMED_OUT)
         return;
-    }
     sip_must(how, "virtio-net: waiting");
-    virtio_acknowledge(&device);
-    interrupts++;
-    uint64_t now = sip_now();
-    if (now - interrupted < NEAR)
-        turns = TURNS + 1;
-    interrupted = now;
+    happened(items, count, &turns);
 }
 
-int main(int argc, char **argv)
+// --- Beginning
+
+// A device that tells no address gets one of those that anybody may take.
+static void find_address(void)
 {
-    uint32_t most = argc > 1 ? (uint32_t)atoi(argv[1]) : UINT32_MAX;
-    virtio_open(&device, VIRTIO_NET, 0);
-    virtio_memory(&device, &memory, window, sizeof window);
-    virtio_queue(&device, &in, 0, BUFFERS, &memory, 0);
-    virtio_queue(&device, &out, 1, BUFFERS, &memory, RINGS / 2);
-    virtio_arm(&out, BUFFERS); // what is out is looked for when something comes in
+    if (device.features >> FEATURE_MAC & 1) {
+        for (uint32_t i = 0; i < sizeof about.mac; i++)
+            about.mac[i] = (uint8_t)virtio_config(&device, i, 1);
+        return;
+    }
+    sip_random(about.mac, sizeof about.mac);
+    about.mac[0] = (uint8_t)((about.mac[0] & 0xfc) | 2);
+}
+
+static void configure(void)
+{
+    virtio_open(&device, VIRTIO_NET, 1ull << FEATURE_MAC);
+    virtio_memory(&device, &rings, queues, sizeof queues);
+    lent = virtio_memory_shared(&device, &memory, &shared, sizeof shared);
+    virtio_queue(&device, &in, 0, ETHER_IN, &rings, 0);
+    virtio_queue(&device, &out, 1, ETHER_OUT, &rings, QUEUES / 2);
+    find_address();
     virtio_ready(&device);
-    for (uint32_t i = 0; i < BUFFERS; i++)
+    for (uint32_t i = 0; i < ETHER_IN; i++)
         listen_with(i);
     virtio_kick(&in);
-    for (uint32_t got = echo(); frames < most; got = echo())
-        rest(got);
-    sip_printf("virtio-net: %u frames, %u interrupts, %u pauses\n", frames, interrupts, pauses);
-    return 0;
+    wakes_us = (nebulet_handle)sip_must(nebulet_event_create(), "virtio-net: an event");
+    wakes_client = (nebulet_handle)sip_must(nebulet_event_create(), "virtio-net: an event");
+}
+
+int main(void)
+{
+    static const char name[] = "ethernet";
+    configure();
+    nebulet_handle service = (nebulet_handle)sip_must(nebulet_service_create(name, sizeof name - 1),
+                                                      "virtio-net: the service");
+    for (;;)
+        rest(service, look());
 }

@@ -578,8 +578,10 @@ static struct nebulet_exit end(struct handler *h, bool kill)
     close_one(&h->in);
     close_one(&h->out);
     if (h->resident != NEBULET_NO_HANDLE) {
-        if (nebulet_process_wait(h->resident, NEBULET_AT_ONCE, &exit) < 0)
-            exit.how = NEBULET_EXITED; // with this request
+        struct nebulet_info info;
+        exit.how = NEBULET_EXITED; // with this request
+        if (!nebulet_process_info(h->resident, &info) && info.state != NEBULET_LIVES)
+            sip_join(h->resident, &exit); // its streams may end a little before it has
         close_one(&h->resident);
         return exit;
     }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// What `nebulet serve` is asked for, for both ways of doing it: here (cmd_serve.c), and in a
+// machine (serve_boot.c).
+#pragma once
+#include "abi/wasi.h"
+#include "base/vec.h"
+#include "kern/process.h"
+#include "main/folder.h"
+#include "main/host.h"
+#include "main/job.h"
+#include "main/listen.h"
+#include "plat/linux/socket.h"
+
+struct archive;
+
+enum { SERVE_PORT = 8000 }; // of the machine, for the first listener; those behind it are the next
+
+struct served {
+    struct file file;
+    struct module_object *module;
+};
+
+struct serve {
+    const struct options *o;
+    struct file http;
+    struct job job;
+    struct listeners listeners;
+    struct archive *archive; // of the machine; NULL: there is none
+    struct folders shared;   // folders of this machine that it has
+    u32 metrics;             // the number of the first listener that is for metrics
+    VEC(struct served) modules;
+    VEC(struct wasi_preopen) folders;
+    VEC(char) text;
+    VEC(struct sent_handle) handles;
+    bool failed;
+    struct channel *ours, *theirs;
+    struct socket_source bell;
+    struct vfs_file *bell_file;
+};
+
+// With all that is told in s->text, modules in the archive and addresses bound: runs the machine.
+// The exit code of the server, or an exit_code after a message.
+int serve_boot(struct serve *s);
+// A module of a route, by its number; false: out of memory.
+bool serve_boot_module(struct archive *a, u32 number, const struct file *f);

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+// nebulet serve --boot: see serve.h. The archive is a folder `serve` with what init starts: the
+// driver of the network's device, net, and user/svc/serve, which does there what cmd_serve.c does
+// here. QEMU's own network forwards each address that is listened at to a port of the machine's.
+//
+// The end of the machine's standard input asks it to end, so that is a pipe of ours, and a signal
+// closes it.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "main/archive.h"
+#include "main/folder.h"
+#include "main/host.h"
+#include "main/machine.h"
+#include "main/serve.h"
+
+#define ADDRESS "10.0.2.15" // QEMU's networks are all the same
+#define GATEWAY "10.0.2.2"
+
+// What the machine has beside what is served.
+static const char *const programs[] = {"init.wasm", "virtio-net.wasm", "net.wasm", "http.wasm",
+                                       "serve.wasm"};
+
+static int input = -1;
+
+static bool archive_programs(struct archive *a)
+{
+    char path[4096], name[64];
+    struct file f;
+    for (u32 i = 0; i < countof(programs); i++) {
+        if (!machine_find(programs[i], "build it with make userspace", path, sizeof path) ||
+            !file_read(path, &f))
+            return false;
+        snprintf(name, sizeof name, "serve/%s", programs[i]);
+        archive_file(a, name, f.bytes, f.size);
+        file_free(&f);
+    }
+    return true;
+}
+
+// Services of init.
+static bool archive_manifest(const struct serve *s, struct archive *a)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    if (!to)
+        return false;
+    fprintf(to, "service ethernet\nfile /serve/virtio-net.wasm\ndevice virtio-net\n"
+                "may serve print\nrestart always 1000000 5ms\ndaemon\n"
+                "service net\nfile /serve/net.wasm\nmay serve connect print\nneeds ethernet\n"
+                "restart always 1000000 5ms\ndaemon\n"
+                "args --address " ADDRESS "/24 --gateway " GATEWAY);
+    for (u32 i = 0; i < s->listeners.all.count; i++)
+        fprintf(to, " --listen %u", SERVE_PORT + i);
+    fprintf(to, "\nservice serve\nfile /serve/serve.wasm\n"
+                "may spawn connect print files\nneeds net\n");
+    fclose(to);
+    archive_file(a, "serve/manifest", text, size);
+    free(text);
+    return true;
+}
+
+// What the kernel is to do (main/kernel.c).
+static bool archive_words(const struct serve *s, struct archive *a)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    if (!to)
+        return false;
+    fprintf(to, "engine=%s%cmay=%d%c", s->o->engine->name, 0, NEBULET_MAY_ALL, 0);
+    if (s->o->trace)
+        fprintf(to, "trace%c", 0);
+    fprintf(to, "dir=/serve::/serve%c", 0);
+    for (u32 i = 0; i < s->shared.all.count; i++)
+        fprintf(to, "dir.ro=%s::/share/%u%c", s->shared.all.at[i].guest, i, 0);
+    fprintf(to, "argc=2%cinit=/serve/init.wasm%c--quiet%c/serve/manifest%c", 0, 0, 0, 0);
+    fclose(to);
+    archive_file(a, "words", text, size);
+    free(text);
+    return true;
+}
+
+// The driver of each folder.
+static bool archive_folders(const struct serve *s, struct archive *a)
+{
+    char path[4096], name[32];
+    struct file f;
+    for (u32 i = 0; i < s->shared.all.count; i++) {
+        if (!machine_find("virtio-9p.wasm", "build it with make", path, sizeof path) ||
+            !file_read(path, &f))
+            return false;
+        snprintf(name, sizeof name, "share/%u", i);
+        archive_file(a, name, f.bytes, f.size);
+        file_free(&f);
+    }
+    return true;
+}
+
+// Where host addresses are forwarded to; NULL after a message. The ports are ours until now, and
+// QEMU's in a moment.
+static char *network(struct serve *s)
+{
+    char *text = NULL, where[SOCKET_TEXT];
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    if (!to)
+        return NULL;
+    fprintf(to, "user,id=net,restrict=on");
+    for (u32 i = 0; i < s->listeners.all.count; i++) {
+        const struct socket_address *a = &s->listeners.all.at[i].address;
+        socket_print(a, where);
+        if (a->length != 4) {
+            complain("%s: QEMU forwards IPv4 addresses only", where);
+            fclose(to);
+            free(text);
+            return NULL;
+        }
+        fprintf(to, ",hostfwd=tcp:%s-" ADDRESS ":%u", where, SERVE_PORT + i);
+    }
+    fclose(to);
+    listeners_free(&s->listeners);
+    return text;
+}
+
+static void on_signal(int number)
+{
+    int error = errno;
+    (void)number;
+    close(input); // a second time it is nothing
+    errno = error;
+}
+
+static bool take_input(void)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) || dup2(ends[0], STDIN_FILENO) < 0) {
+        complain("cannot start: %s", strerror(errno));
+        return false;
+    }
+    close(ends[0]);
+    input = ends[1];
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    return true;
+}
+
+bool serve_boot_module(struct archive *a, u32 number, const struct file *f)
+{
+    char name[32];
+    snprintf(name, sizeof name, "serve/%u.wasm", number);
+    archive_file(a, name, f->bytes, f->size);
+    return !a->failed;
+}
+
+int serve_boot(struct serve *s)
+{
+    struct archive *a = s->archive;
+    struct machine m = {.line = "words=/words", .folders = &s->shared, .apart = true};
+    char *net = NULL;
+    int code = machine_options(s->o, &m) ? EXIT_ERROR : EXIT_USAGE;
+    archive_file(a, "serve/told", s->text.at, s->text.count);
+    if (code == EXIT_ERROR && archive_programs(a) && archive_folders(s, a) &&
+        archive_manifest(s, a) && archive_words(s, a) && archive_finish(a) && (net = network(s)) &&
+        take_input()) {
+        m.network = net;
+        m.archive = a->fd;
+        if (machine_folders(s->o, &m))
+            code = machine_run(&m);
+    }
+    free(net);
+    return code;
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// What brings messages from channels to ninep.c.
+//
+// What was written is where it should be a second after, or when init says that it is time to end.
+#include <stdlib.h>
+#include <sip.h>
+
+#include "ninep.h"
+
+static uint8_t answer[NEBULET_MESSAGE_MAX];
+static uint32_t asked; // since the last look
+
+static void connected(struct sip_service *s, struct sip_client *client)
+{
+    client->state = client_new(s->context);
+}
+
+static void gone(struct sip_service *s, struct sip_client *client)
+{
+    (void)s;
+    if (client->state)
+        client_free(client->state);
+}
+
+static enum sip_verdict request(struct sip_service *s, struct sip_client *client,
+                                const struct sip_request *r)
+{
+    (void)s;
+    asked++;
+    uint32_t size =
+        client->state ? client_answer(client->state, r->bytes, r->size, answer, sizeof answer) : 0;
+    return size && sip_answer(client, answer, size) >= 0 ? SIP_GO_ON : SIP_HANG_UP;
+}
+
+static void look(struct sip_service *service, bool told)
+{
+    struct store *s = service->context;
+    if (asked) {
+        service->until = sip_after(SIP_SECOND);
+    } else if (told || sip_now() >= service->until) {
+        s->ops->quiet(s);
+        service->until = NEBULET_FOREVER;
+        if (told)
+            exit(0);
+    }
+    asked = 0;
+}
+
+int64_t ninep_serve(const char *name, struct store *s)
+{
+    struct sip_service service = {.context = s,
+                                  .request = request,
+                                  .connected = connected,
+                                  .gone = gone,
+                                  .until = NEBULET_FOREVER};
+    int64_t told = nebulet_object_wait_one(0, NEBULET_PEER_CLOSED, NEBULET_AT_ONCE);
+    if (s->ops->quiet && told != NEBULET_ERR_BAD_HANDLE)
+        service.look = look; // waits for handle 0, which is what service.object is
+    return sip_serve(name, &service);
+}
+
+int64_t ninep_serve_one(uint32_t channel, struct store *s)
+{
+    static uint8_t bytes[NEBULET_MESSAGE_MAX];
+    struct client *c = client_new(s);
+    int64_t n = c ? sip_recv(channel, bytes, sizeof bytes) : NEBULET_ERR_NO_MEMORY;
+    while (n >= 0) {
+        uint32_t size = client_answer(c, bytes, (uint32_t)n, answer, sizeof answer);
+        n = size ? sip_call(channel, answer, size, bytes, sizeof bytes) : NEBULET_ERR_PEER_CLOSED;
+    }
+    if (c)
+        client_free(c);
+    return n == NEBULET_ERR_PEER_CLOSED ? 0 : n;
+}
