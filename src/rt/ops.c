@@ -222,12 +222,15 @@ bool rt_is_function(const struct vmctx *vm, u32 id, u32 type)
     return type_is(&vm_store(vm)->realm->types, id, vm->module->types[type].id);
 }
 
+// What is told of a trap is what compiled code tells by itself (vm_thread.trap_address).
 enum trap rt_table_function(struct vmctx *vm, u32 table, u32 type, u64 index, u64 *ref)
 {
     const struct vm_table *t = vm_table(vm, table);
+    vm->thread->trap_address = index;
     if (index >= t->length)
         return TRAP_UNDEFINED_ELEMENT;
     const struct vm_func *f = &t->at[index];
+    vm->thread->trap_address = (u64)(uintptr_t)f;
     if (!f->type)
         return TRAP_UNINITIALIZED_ELEMENT;
     *ref = (u64)(uintptr_t)f->ref;

@@ -758,7 +758,7 @@ static void test_locals(void)
         {ERR_MALFORMED, {2, 0xd0, 0x86, 0x03, I32, 1, I64}, 7},             // in two runs
         {ERR_MALFORMED, {2, 2, I32, 0xff, 0xff, 0xff, 0xff, 0x0f, I64}, 9}, // the sum wraps
         {ERR_MALFORMED, {0xff, 0xff, 0xff, 0xff, 0x0f, 1, I32}, 7},         // more runs than bytes
-        {ERR_MALFORMED, {1, 1, 0x6e}, 3},
+        {ERR_MALFORMED, {1, 1, 0x65}, 3},
         {OK, {3, 0, I32, 0, 0x70, 0, 0x7b}, 7},
     };
     for (u32 i = 0; i < countof(tests); i++) {
