@@ -139,6 +139,8 @@ static const struct vm_table *called_table(const struct vmctx *vm, const u8 *pc,
     if (op != OP_call_indirect && op != OP_return_call_indirect)
         return NULL;
     *type = leb_u32(&pc);
+    if (vm->module->types[*type].open)
+        return NULL; // the runtime looks at it, and no register has it
     return vm_table(vm, leb_u32(&pc));
 }
 
