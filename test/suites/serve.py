@@ -574,7 +574,7 @@ def machine(bench, engine, *options, listeners=1):
 
 def in_machine(bench, engine):
     scratch, root = folder()
-    with scratch, machine(bench, engine, "--files", f"/www={root}", build("handler")) as server, \
+    with scratch, machine(bench, engine, "--max-processes", "4", "--files", f"/www={root}", build("handler")) as server, \
             Client(server) as client:
         for _ in range(200):
             expect("an answer", client.get("/plain").body, b"plain\n")
