@@ -64,7 +64,7 @@ u64 store_memory_used(const struct store *s, u64 *peak)
     return s->memory;
 }
 
-static const u8 takes_and_gives_i32[] = {TYPE_I32, TYPE_I32};
+static const valtype takes_and_gives_i32[] = {TYPE_I32, TYPE_I32};
 
 struct instance {
     struct vmctx vm; // first
