@@ -285,11 +285,11 @@ build/svc/fs.wasm: $(wildcard user/svc/*.[ch] user/svc/fs/*.[ch] user/drv/*.h) $
 LWIP = build/src/lwip/src
 LWIP_SRC = $(addprefix $(LWIP)/,$(addprefix core/,def.c inet_chksum.c init.c ip.c mem.c memp.c netif.c pbuf.c tcp.c \
 	tcp_in.c tcp_out.c timeouts.c udp.c) $(addprefix core/ipv4/,dhcp.c etharp.c icmp.c ip4.c ip4_addr.c) netif/ethernet.c)
-build/svc/net.wasm: $(wildcard user/svc/net/*.[ch] user/svc/net/arch/*.h user/drv/ether.h) $(SDK_FILES)
-	@mkdir -p $(@D)
+build/svc/net.wasm: $(wildcard user/svc/net/*.[ch] user/svc/net/arch/*.h user/drv/ether.h) $(SDK_FILES) check/source
+	@mkdir -p $(@D) build/src
 	$(call say,GUEST $@)
-	$Qcheck/source lwip || { [ $$? = 75 ] && rm -f $@; exit; }; \
-		$(SIP_CC) -matomics -w -Wl,--strip-debug -Iuser/svc/net -isystem $(LWIP)/include \
+	$Q[ -e build/src/lwip.none ] || check/source lwip || { [ $$? = 75 ] && touch build/src/lwip.none; }
+	$Q[ -e build/src/lwip.none ] || $(SIP_CC) -matomics -w -Wl,--strip-debug -Iuser/svc/net -isystem $(LWIP)/include \
 		$(wildcard user/svc/net/*.c) $(LWIP_SRC) -o $@
 
 # A driver's fences are to be there: a device is another processor.
@@ -400,7 +400,8 @@ abi-fuzz: all $(KERN_GUEST) ## CALLS=100000000: random calls, by the errors that
 		build/nebulet $$how --cpus $$cpus --dir build/kern/fuzz::/ build/kern/fuzz/fuzz.wasm run $(CALLS) $$cpus 2>&1 | grep -v 'killed by'; \
 		[ $${PIPESTATUS[0]} = 0 ] || exit 1; done; done
 
-asan: build/asan/nebulet $(UNIT:build/%=build/asan/%) ## the same tests under AddressSanitizer and UBSan
+asan: all build/asan/nebulet $(UNIT:build/%=build/asan/%) ## the same tests under AddressSanitizer and UBSan
+	@ln -sfn ../nebulet.elf build/asan/nebulet.elf; ln -sfn ../drv build/asan/drv; ln -sfn ../svc build/asan/svc
 	@for t in $(UNIT:build/%=build/asan/%); do echo $$t; $$t || exit 1; done
 	NEBULET=build/asan/nebulet test/run guest kern wasi spec cli
 

@@ -79,19 +79,58 @@ static bool create(const char *path, u64 size)
     return done;
 }
 
+// Where data of `get` go: beside the file until all of them are there, so that what was in it stays
+// when something goes wrong. What is no file (a terminal, /dev/null) is written to as it is.
+struct target {
+    int folder;       // the working directory before it is the image's
+    char *path, *new; // NULL: it is written to as it is
+};
+
 // The file in the place of one of the standard streams.
-static bool redirect(const char *path, int stream)
+static bool redirect(const char *path, int stream, struct target *t)
 {
-    int how = stream ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY;
+    struct stat st;
+    int how = O_RDONLY;
     if (str_eq(path, "-"))
         return true;
+    if (stream && (stat(path, &st) ? errno == ENOENT : S_ISREG(st.st_mode))) {
+        t->folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        t->path = strdup(path);
+        if (!t->path || asprintf(&t->new, "%s.part", path) < 0)
+            t->new = NULL;
+        if (!t->new)
+            return complain("out of memory"), false;
+        path = t->new;
+        how = O_WRONLY | O_CREAT | O_EXCL;
+    } else if (stream) {
+        how = O_WRONLY;
+    }
     int fd = open(path, how | O_CLOEXEC, 0666);
     if (fd >= 0 && dup2(fd, stream) == stream) {
         close(fd);
         return true;
     }
     complain("%s: %s", path, strerror(errno));
+    free(t->new); // it is not ours
+    t->new = NULL;
     return false;
+}
+
+static int finish(struct target *t, int code)
+{
+    if (t->new && code == EXIT_OK && renameat(t->folder, t->new, t->folder, t->path))
+        code = EXIT_ERROR, complain("%s: %s", t->path, strerror(errno));
+    if (t->new && code != EXIT_OK)
+        unlinkat(t->folder, t->new, 0);
+    free(t->new);
+    free(t->path);
+    return code;
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 // Where the image is becomes the working directory, and what is left of its path is its name there.
@@ -137,16 +176,20 @@ int cmd_disk(struct options *o)
         return EXIT_USAGE;
     bool creates = str_eq(a->name, "create");
     const char *path = o->argc > 2 ? o->argv[a->form == FROM_FILE ? 3 : 2] : NULL, *image;
+    struct target target = {.folder = -1};
     if (path && strlen(path) > 4000)
         return complain("%.40s...: the path is too long", path), EXIT_ERROR;
+    if ((a->form == TO_FILE || a->form == FROM_FILE) &&
+        is_same_file(o->argv[1], o->argv[a->form == TO_FILE ? 3 : 2]))
+        return complain("%s: it is the image itself", o->argv[1]), EXIT_ERROR;
     if (!machine_find("fs.wasm", "build it with make userspace", server, sizeof server) ||
         (creates && !create(o->argv[1], o->size)) ||
-        (a->form == TO_FILE && !redirect(o->argv[3], STDOUT_FILENO)) ||
-        (a->form == FROM_FILE && !redirect(o->argv[2], STDIN_FILENO)))
-        return creates && !o->size ? EXIT_USAGE : EXIT_ERROR;
+        (a->form == TO_FILE && !redirect(o->argv[3], STDOUT_FILENO, &target)) ||
+        (a->form == FROM_FILE && !redirect(o->argv[2], STDIN_FILENO, &target)))
+        return finish(&target, creates && !o->size ? EXIT_USAGE : EXIT_ERROR);
     char *whole = strdup(o->argv[1]);
     image = whole ? enter_folder(whole) : NULL;
-    int code = image ? run(o, a, server, image, path) : EXIT_ERROR;
+    int code = finish(&target, image ? run(o, a, server, image, path) : EXIT_ERROR);
     free(whole);
     return code;
 }

@@ -444,6 +444,8 @@ static bool has_inherited(const struct options *o)
     return false;
 }
 
+enum { BOOT_LISTENERS = 16 }; // of user/svc/net
+
 static bool sensible(const struct options *o)
 {
     static const char *const formats[] = {"common", "json", "none"};
@@ -456,6 +458,8 @@ static bool sensible(const struct options *o)
         complain("serve takes one FILE; more are for --route PATH=FILE");
     else if (o->boot && o->dirs.count)
         complain("--boot: handlers have no folders there; --files has");
+    else if (o->boot && o->listen.count + !!o->metrics > BOOT_LISTENERS)
+        complain("--boot: a machine listens at %d addresses at most", BOOT_LISTENERS);
     else if (o->boot && has_inherited(o))
         complain("--boot: sockets of this system cannot be given to a machine");
     else if (!o->argc && !o->routes.count && !o->stream_routes.count && !o->files.count)

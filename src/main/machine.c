@@ -579,6 +579,14 @@ static bool move(struct link *l)
     return true;
 }
 
+static volatile pid_t running; // 0: there is no machine
+
+void machine_kill(void)
+{
+    if (running > 0)
+        kill(running, SIGKILL);
+}
+
 int machine_run(const struct machine *m)
 {
     static struct link l = {.ways = {{.stream = STDOUT_FILENO}}, .code = -1};
@@ -587,6 +595,7 @@ int machine_run(const struct machine *m)
     l.input_open = !m->no_input;
     if (!start(m, &l))
         return EXIT_ERROR;
+    running = l.child;
     signal(SIGPIPE, SIG_IGN);
     while (move(&l))
         ;
@@ -594,6 +603,7 @@ int machine_run(const struct machine *m)
     vec_free(&l.told);
     while (waitpid(l.child, &status, 0) < 0 && errno == EINTR)
         ;
+    running = 0;
     if (l.code >= 0)
         return l.code;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 127)

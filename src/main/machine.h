@@ -46,3 +46,5 @@ bool machine_find(const char *name, const char *how, char *path, size_t n);
 
 // The exit code of the last program, or an exit_code after a message.
 int machine_run(const struct machine *m);
+// Ends it at once; from a handler of signals, too.
+void machine_kill(void);

@@ -26,7 +26,7 @@
 static const char *const programs[] = {"init.wasm", "virtio-net.wasm", "net.wasm", "http.wasm",
                                        "serve.wasm"};
 
-static int input = -1;
+static volatile int input = -1; // -1: the machine has been asked to end
 
 static bool archive_programs(struct archive *a)
 {
@@ -133,7 +133,11 @@ static void on_signal(int number)
 {
     int error = errno;
     (void)number;
-    close(input); // a second time it is nothing
+    if (input < 0)
+        machine_kill(); // it was asked before, and has not ended
+    else
+        close(input);
+    input = -1;
     errno = error;
 }
 

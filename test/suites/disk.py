@@ -80,7 +80,9 @@ def command(bench):
     with Image(bench) as image:
         large = pathlib.Path(image.scratch.name, "large")
         large.write_bytes(random.Random(1).randbytes(1000000))
-        out = large.with_name("out")
+        out, huge = large.with_name("out"), large.with_name("huge")
+        with open(huge, "wb") as file:
+            file.truncate(9 << 20)
         if image.path.stat().st_blocks * 512 > 100000:
             raise base.Failed("a new image is not sparse")
         image.tool("mkdir", "/some").check(0, b"", b"")
@@ -97,12 +99,19 @@ def command(bench):
                 (("create", "--size", "1M"), 1, "{0}: File exists"), (("cat", "/none"), 1, "disk: /none: no such file or directory"),
                 (("cat", "/some"), 1, "disk: /some: is a directory"), (("rm", "/some"), 1, "disk: /some: the directory is not empty"),
                 (("mkdir", "/some"), 1, "disk: /some: it exists"), (("ls", "/small/x"), 1, "disk: /small/x: not a directory"),
-                (("put", image.path, "/big"), 1, "disk: /big: no space left on the disk"),
+                (("put", huge, "/big"), 1, "disk: /big: no space left on the disk"),
+                (("put", image.path, "/big"), 1, "{0}: it is the image itself"),
+                (("get", "/small", image.path), 1, "{0}: it is the image itself"),
+                (("get", "/none", out), 1, "disk: /none: no such file or directory"),
                 (("cat",), 2, "disk cat needs IMAGE PATH"), (("lss",), 2, "disk has no action 'lss'\nhint: did you mean ls")):
             image.tool(*args).check(code, b"", f"nebulet: {said}\n".format(image.path).encode())
+        if out.read_bytes() != large.read_bytes():
+            raise base.Failed("what could not be got has changed a file")
         image.tool("get", "some/large", out).check(0, b"", b"")
         if out.read_bytes() != large.read_bytes():
             raise base.Failed("a full disk has changed a file")
+        if sorted(p.name for p in large.parent.iterdir()) != sorted([image.path.name, "large", "huge", "out"]):
+            raise base.Failed("something is left over")
         for path in "/some/large", "/some", "/small", "/big":
             image.tool("rm", path).check(0, b"", b"")
         image.tool("check").check(0, b"0 files of 0 bytes in 1 directories; 8 of 8192 KiB are used\n", b"")

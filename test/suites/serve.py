@@ -618,6 +618,7 @@ def usage(bench):
                              (["--boot", "--dir", "/", module], 2, b"no folders there"),
                              (["--boot", "--listen", "inherited", module], 2, b"cannot be given to a machine"),
                              (["--boot", "--memory", "1M", module], 2, b"at least 16M"),
+                             (["--boot", *["--listen", "127.0.0.1:0"] * 17, module], 2, b"16 addresses at most"),
                              (["--listen", "1.2.3.4.5:80", module], 1, b"not an address"),
                              (["--max-body", "x", module], 2, b"--max-body"),
                              (["--listen", "192.0.2.1:80", module], 1, b"address not available")):

@@ -79,7 +79,7 @@ struct store_ops {
     int (*list)(struct store *s, struct node *d, uint64_t from, struct listing *l, void **state);
     void (*end_list)(struct store *s, void *state);
     int (*sync)(struct store *s, struct node *n); // NULL: all is where it will be
-    int (*quiet)(struct store *s); // the same of all files, when nothing was asked for a second
+    int (*quiet)(struct store *s); // the same of all files, a second after something was asked
     void (*space)(struct store *s, uint64_t *bytes, uint64_t *free);
     void (*idle)(struct store *s, struct node *n);
 };

@@ -35,13 +35,13 @@ static enum sip_verdict request(struct sip_service *s, struct sip_client *client
 static void look(struct sip_service *service, bool told)
 {
     struct store *s = service->context;
-    if (asked) {
+    if (asked && service->until == NEBULET_FOREVER)
         service->until = sip_after(SIP_SECOND);
-    } else if (told || sip_now() >= service->until) {
-        s->ops->quiet(s);
+    if (told || sip_now() >= service->until) {
+        int e = s->ops->quiet(s);
         service->until = NEBULET_FOREVER;
         if (told)
-            exit(0);
+            exit(e != 0);
     }
     asked = 0;
 }

@@ -35,6 +35,11 @@ static int64_t attach(void)
         result = sip_recv_value(service, &now);
     if (result >= 0 && about.sectors && now.sectors != about.sectors)
         result = NEBULET_ERR_BAD_STATE; // it is another disk
+    if (result < 0) {
+        sip_close(service);
+        service = NEBULET_NO_HANDLE;
+        return result;
+    }
     about = now;
     return result;
 }

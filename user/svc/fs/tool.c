@@ -93,15 +93,23 @@ static int walk(struct store *s, const char *path, struct node **out, struct nam
 
 // --- Commands: an error, or 0.
 
+// Names are whatever the image says.
+static void print_name(struct name name)
+{
+    for (uint32_t i = 0; i < name.length; i++)
+        putchar((uint8_t)name.text[i] < ' ' || name.text[i] == 127 ? '?' : name.text[i]);
+    putchar('\n');
+}
+
 static int print_entry(void *context, struct name name, uint32_t mode, uint64_t size)
 {
     char kind = (mode & KIND) == IS_DIRECTORY ? 'd' : (mode & KIND) == IS_LINK ? 'l' : '-';
     (void)context;
-    printf("%c%c%c%c%c%c%c%c%c%c %10llu %.*s\n", kind, mode & 0400 ? 'r' : '-',
-           mode & 0200 ? 'w' : '-', mode & 0100 ? 'x' : '-', mode & 040 ? 'r' : '-',
-           mode & 020 ? 'w' : '-', mode & 010 ? 'x' : '-', mode & 04 ? 'r' : '-',
-           mode & 02 ? 'w' : '-', mode & 01 ? 'x' : '-', (unsigned long long)size, (int)name.length,
-           name.text);
+    printf("%c%c%c%c%c%c%c%c%c%c %10llu ", kind, mode & 0400 ? 'r' : '-', mode & 0200 ? 'w' : '-',
+           mode & 0100 ? 'x' : '-', mode & 040 ? 'r' : '-', mode & 020 ? 'w' : '-',
+           mode & 010 ? 'x' : '-', mode & 04 ? 'r' : '-', mode & 02 ? 'w' : '-',
+           mode & 01 ? 'x' : '-', (unsigned long long)size);
+    print_name(name);
     return 0;
 }
 

@@ -612,9 +612,14 @@ static int fs_quiet(struct store *s)
     if (!e)
         e = write_out(v, leaf_of(s->root));
     for (uint32_t i = 0; i < BUCKETS; i++)
-        for (struct leaf *l = v->buckets[i]; l && !e; l = l->next)
-            e = write_out(v, l);
-    return e ? e : error_of(v, bd_flush(&v->config));
+        for (struct leaf *l = v->buckets[i]; l && (!e || e == NOSPC); l = l->next) {
+            int more = write_out(v, l); // of one that has no room others do not know
+            e = e ? e : more;
+        }
+    if (e && e != NOSPC)
+        return e;
+    int flushed = error_of(v, bd_flush(&v->config));
+    return e ? e : flushed;
 }
 
 // --- Listings: all names as they are when it begins, so that what is removed or made meanwhile
