@@ -4,9 +4,8 @@
 // Groups are equal if they are the same but for where they begin. Whatever refers to a type refers
 // to the first one that equals it, so that types of values are equal if their numbers are, and a
 // type's groups are compared once, when they are read: a group is looked for by a hash of its
-// content, in which references into the group itself are relative. The hash's key is made of the
-// whole section, so nobody can choose types that meet in one place: who changes one changes the
-// key.
+// content, in which references into the group itself are relative. Who chooses types that meet in
+// one place harms nobody but himself: after some steps a group is taken for one of its own.
 #include "wasm/typesec.h"
 #include "base/arena.h"
 #include "base/hash.h"
@@ -174,7 +173,7 @@ bool module_subtype(const struct module *m, u32 a, u32 b)
 struct types {
     struct reader *r;
     struct module *m;
-    valtype *pool; // as many as the section has bytes
+    valtype *pool, *pool_end; // as many as the section has bytes
     const u8 *end;
     u32 room;    // of m->types
     u32 *groups; // open addressing: where one begins, + 1
@@ -209,10 +208,15 @@ u32 field_size(valtype t)
     }
 }
 
-// The section's bytes are at least as many as the entries of the pool.
+// An entry of the pool costs a byte of the section at least. NULL after an error: what lies behind
+// the section has been read.
 static valtype *take(struct types *t, u32 n)
 {
     valtype *at = t->pool;
+    if (t->r->p > t->end || n > (size_t)(t->pool_end - at)) {
+        read_error(t->r, ERR_MALFORMED, t->end, "section size mismatch");
+        return NULL;
+    }
     t->pool += n;
     return at;
 }
@@ -227,13 +231,11 @@ static bool within(struct types *t)
 static valtype *read_list(struct types *t, u32 max, u32 *count, const char *what)
 {
     *count = read_count(t->r, 1, max, what);
-    if (!read_ok(t->r) || *count > (size_t)(t->end - t->r->p)) {
-        within(t);
-        if (read_ok(t->r))
-            read_error(t->r, ERR_MALFORMED, t->end, "section size mismatch");
+    valtype *at = read_ok(t->r) ? take(t, *count) : NULL;
+    if (!at) {
+        *count = 0;
         return t->pool;
     }
-    valtype *at = take(t, *count);
     for (u32 i = 0; i < *count && read_goes_on(t->r, i); i++)
         at[i] = read_valtype(t->r, t->m);
     return at;
@@ -244,13 +246,9 @@ static void read_struct(struct types *t, struct functype *f)
 {
     struct reader *r = t->r;
     u32 n = read_count(r, 2, MAX_FIELDS, "fields");
-    if (!read_ok(r) || 2 * (u64)n > (size_t)(t->end - r->p)) {
-        within(t);
-        if (read_ok(r))
-            read_error(r, ERR_MALFORMED, t->end, "section size mismatch");
+    valtype *types = read_ok(r) ? take(t, 2 * n + 1) : NULL;
+    if (!types)
         return;
-    }
-    valtype *types = take(t, 2 * n + 1);
     u32 at = OBJECT_HEADER;
     for (u32 i = 0; i < n && read_goes_on(r, i); i++) {
         types[i] = read_field(t);
@@ -280,9 +278,12 @@ static void read_composite(struct types *t, struct functype *f)
         break;
     case FORM_ARRAY:
         f->form = form;
+        valtype *element = take(t, 1);
+        if (!element)
+            break;
+        *element = read_field(t);
+        f->types = element;
         f->nparams = 1;
-        f->types = take(t, 1);
-        *(valtype *)f->types = read_field(t);
         break;
     default:
         if (read_ok(r))
@@ -308,6 +309,11 @@ static void read_type(struct types *t, u32 index)
                 read_error(r, ERR_INVALID, at, "unknown type %u", super);
             else if (read_ok(r))
                 f->super = type_index(t->m->types[super].self[0]);
+            if (f->super != NO_TYPE && t->m->types[f->super].depth >= MAX_SUPERTYPES)
+                read_error(r, ERR_INVALID, at, "sub type %u is too deep (the limit is %u)", index,
+                           MAX_SUPERTYPES);
+            else if (f->super != NO_TYPE)
+                f->depth = t->m->types[f->super].depth + 1;
         }
     }
     read_composite(t, f);
@@ -351,19 +357,12 @@ static bool content_matches(const struct module *m, const struct functype *a,
     return true;
 }
 
-// In the order of the types, so that a supertype's own chain has been looked at.
 static void check_super(struct types *t, u32 index, const u8 *at)
 {
     struct module *m = t->m;
     struct functype *f = &m->types[index];
     const struct functype *super = f->super == NO_TYPE ? NULL : &m->types[f->super];
-    if (!super)
-        return;
-    f->depth = super->depth + 1;
-    if (f->depth > MAX_SUPERTYPES)
-        read_error(t->r, ERR_INVALID, at, "sub type %u is too deep (the limit is %u)", index,
-                   MAX_SUPERTYPES);
-    else if (!super->open || !content_matches(m, f, super))
+    if (super && (!super->open || !content_matches(m, f, super)))
         read_error(t->r, ERR_INVALID, at, "sub type %u does not match super type %u", index,
                    f->super);
 }
@@ -425,8 +424,11 @@ static bool same_group(const struct functype *a, const struct functype *b)
 static void find_group(struct types *t, u32 first)
 {
     struct functype *f = &t->m->types[first];
+    enum { STEPS = 128 };
     u32 at = (u32)hash_group(t, f) & t->mask;
-    for (; t->groups[at]; at = (at + 1) & t->mask) {
+    for (u32 steps = 0; t->groups[at]; at = (at + 1) & t->mask) {
+        if (++steps == STEPS)
+            return;
         const struct functype *same = &t->m->types[t->groups[at] - 1];
         if (!same_group(same, f))
             continue;
@@ -463,9 +465,13 @@ static void read_group(struct types *t)
     if (r->p < r->end && *r->p == 0x4e) {
         r->p++;
         n = read_count(r, 2, MAX_TYPES, "types");
+        if (n > MAX_GROUP && read_ok(r))
+            read_error(r, ERR_INVALID, at, "too many types in a group (the limit is %u)",
+                       MAX_GROUP);
     }
     if (!read_ok(r) || !make_room(t, n))
         return;
+    const valtype *pool = t->pool;
     for (u32 i = first; i < first + n; i++)
         m->types[i] = (struct functype){.super = NO_TYPE,
                                         .first = first,
@@ -476,6 +482,9 @@ static void read_group(struct types *t)
         read_type(t, i);
     for (u32 i = first; i < first + n && read_goes_on(r, i); i++)
         check_super(t, i, at);
+    if (t->pool - pool > MAX_GROUP_ENTRIES && read_ok(r))
+        read_error(r, ERR_INVALID, at, "a group of types with too much in it (the limit is %u)",
+                   MAX_GROUP_ENTRIES);
     if (n && read_ok(r))
         find_group(t, first);
 }
@@ -486,6 +495,7 @@ void types_read(struct reader *r, struct module *m, u32 size)
     t.key = hash_bytes(size, r->p, size);
     u32 n = read_count(r, 2, MAX_TYPES, "types");
     t.pool = arena_array(m->arena, size, sizeof *t.pool);
+    t.pool_end = t.pool ? t.pool + size : NULL;
     t.room = n;
     m->types = arena_array(m->arena, n, sizeof *m->types);
     for (t.mask = 1; t.mask < 2 * n; t.mask = 2 * t.mask + 1)

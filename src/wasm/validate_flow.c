@@ -358,8 +358,8 @@ struct cursor op_br_table(struct validator *v, struct cursor c)
     struct label last = {NULL, 0};
     for (u32 i = 0; i <= n; i++) {
         struct frame *f;
-        if (i % AT_ONCE == AT_ONCE - 1)
-            look_up();
+        if (i % AT_ONCE == AT_ONCE - 1 && look_up())
+            return fail(v, ERR_CANCELLED, "the process ends");
         c.p = imm_label(v, c.p, &f);
         if (!c.p)
             return failed;

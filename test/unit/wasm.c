@@ -502,6 +502,40 @@ static void put_groups(struct bytes *s, u32 n, u32 last)
     }
 }
 
+// A type that goes on behind the end of its section, further than there is room for what the
+// section can have.
+static void test_types_beyond_their_section(void)
+{
+    static const u8 structure[] = {1, 3, 1, 0x50, 0, 0x5f, 0x90, 0x4e},
+                    function[] = {1, 4, 1, 0x60, 1, 0x64, 0x70, 0xe8, 7},
+                    list[] = {1, 3, 1, 0x60, 0, 0xe8, 7}, array[] = {1, 2, 1, 0x50, 0, 0x5e};
+    static const struct {
+        const u8 *p;
+        size_t n;
+    } starts[] = {{structure, sizeof structure},
+                  {function, sizeof function},
+                  {list, sizeof list},
+                  {array, sizeof array}};
+    for (u32 i = 0; i < countof(starts); i++) {
+        put_header(&file);
+        for (size_t k = 0; k < starts[i].n; k++)
+            put_byte(&file, starts[i].p[k]);
+        for (u32 k = 0; k < 20000; k++)
+            put_byte(&file, k % 2 && !i ? 0 : I32);
+        CHECK(decode() == ERR_MALFORMED);
+    }
+}
+
+// A type may be said to be a subtype of an earlier one by what a later one of the group is to it.
+static void test_types_of_later_ones(void)
+{
+    static const u8 types[] = {1,    0x4e, 3, 0x50, 0, 0x60, 0, 1, 0x63, 0, 0x50, 1,    0,
+                               0x60, 0,    1, 0x63, 2, 0x50, 1, 0, 0x60, 0, 1,    0x63, 0};
+    put_header(&file);
+    put_section(&file, 1, types, sizeof types);
+    CHECK(decode() == OK && module_subtype(m, 2, 0));
+}
+
 static void test_types(void)
 {
     struct bytes s = {0};
@@ -522,7 +556,7 @@ static void test_types(void)
     CHECK(types_of(&s) == ERR_INVALID);
 
     // Equal groups are one, whatever there is in them; nothing is compared twice.
-    enum { N = 20000 };
+    enum { N = MAX_GROUP, MANY = 20000 };
     put_groups(&s, N, N);
     CHECK(types_of(&s) == OK && m->ntypes == 2 * N);
     CHECK(m->types[2 * N - 1].self[0] == m->types[N - 1].self[0]);
@@ -530,22 +564,25 @@ static void test_types(void)
     CHECK(types_of(&s) == OK);
     CHECK(m->types[2 * N - 1].self[0] != m->types[N - 1].self[0]);
     put_groups(&s, N, 2 * N);
-    CHECK(types_of(&s) == ERR_INVALID && str_eq(e.text, "unknown type 40000"));
+    CHECK(types_of(&s) == ERR_INVALID && str_eq(e.text, "unknown type 128"));
+    put_groups(&s, N + 1, 0);
+    CHECK(types_of(&s) == ERR_INVALID &&
+          str_eq(e.text, "too many types in a group (the limit is 64)"));
 
     // Types that are all the same, and all different.
     s.n = 0;
-    put_u32(&s, 2 * N);
-    for (u32 i = 0; i < 2 * N; i++) {
+    put_u32(&s, 2 * MANY);
+    for (u32 i = 0; i < 2 * MANY; i++) {
         put_byte(&s, 0x5f);
         put_byte(&s, 16);
         for (u32 k = 0; k < 16; k++) {
-            put_byte(&s, i < N && i >> k & 1 ? I32 : I64);
+            put_byte(&s, i < MANY && i >> k & 1 ? I32 : I64);
             put_byte(&s, 0);
         }
     }
     CHECK(types_of(&s) == OK);
-    CHECK(m->types[2 * N - 1].self[0] == m->types[0].self[0]);
-    CHECK(m->types[N - 1].self[0] == type_ref(N - 1, true));
+    CHECK(m->types[2 * MANY - 1].self[0] == m->types[0].self[0]);
+    CHECK(m->types[MANY - 1].self[0] == type_ref(MANY - 1, true));
     free(s.p);
 }
 
@@ -807,6 +844,8 @@ int main(void)
     test_exports();
     test_refs_and_layout();
     test_types();
+    test_types_beyond_their_section();
+    test_types_of_later_ones();
     test_constant_expressions();
     test_names();
     test_custom_sections();
