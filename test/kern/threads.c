@@ -66,7 +66,7 @@ static void polls(void)
     flag = 0;
     for (u32 i = 0; i < 3; i++)
         t[i] = THREAD(spins, i);
-    for (u64 until = now() + 30 * MS; now() < until;)
+    for (u64 until = now() + 10000 * MS; now() < until && !(turns[0] && turns[1] && turns[2]);)
         ;
     flag = 1;
     for (u32 i = 0; i < 3; i++) {
