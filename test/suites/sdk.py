@@ -13,6 +13,7 @@ All of it is built by `make userspace`. Drop a file in and it is a test:
 import pathlib
 import shutil
 import tempfile
+import threading
 
 from . import base, guest
 
@@ -36,6 +37,14 @@ def build():
         return ""
     except base.Failed as why:
         return f"make userspace: {why}"
+
+
+STAGE = threading.Lock()  # of the one tree that is installed and packed
+
+
+def make(*words):
+    with STAGE:
+        base.run(["make", "-s", *words], cwd=ROOT, limit=600).check()
 
 
 # --- Demos, and tests of libsip
@@ -102,7 +111,7 @@ def installed(bench):
     with tempfile.TemporaryDirectory(prefix="nebulet sdk ") as scratch:
         prefix = pathlib.Path(scratch, "a prefix")
         example = pathlib.Path(scratch, "an example")
-        base.run(["make", "-s", "install", f"PREFIX={prefix}"], cwd=ROOT, limit=600).check()
+        make("install", f"PREFIX={prefix}")
         shutil.copytree(ROOT / "sdk/examples/c", example)
         base.run(["make", f"PREFIX={prefix}"], cwd=example, limit=120,
                  env={"PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -116,7 +125,7 @@ def installed(bench):
         if shutil.which("man"):
             base.run(["man", "--warnings", "-l", prefix / "share/man/man1/nebulet.1"]).check(0, None, b"")
         (prefix / "share/mine").write_text("")
-        base.run(["make", "-s", "uninstall", f"PREFIX={prefix}"], cwd=ROOT, limit=600).check()
+        make("uninstall", f"PREFIX={prefix}")
         left = [str(f.relative_to(prefix)) for f in prefix.rglob("*") if f.is_file() or "nebulet" in f.name]
         if left != ["share/mine"]:
             raise base.Failed(f"left: {left}")
@@ -126,7 +135,7 @@ def packed(bench):
     """What is in the Debian package runs where it lies."""
     if not shutil.which("dpkg-deb"):
         raise base.Skipped("no dpkg-deb here")
-    base.run(["make", "-s", "deb"], cwd=ROOT, limit=600).check()
+    make("deb")
     package = next((ROOT / "build").glob("nebulet_*.deb"))
     with tempfile.TemporaryDirectory(prefix="nebulet-deb-") as root:
         base.run(["dpkg-deb", "-x", package, root]).check()
