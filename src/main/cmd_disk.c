@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // nebulet disk: images of disks for programs in machines (doc/files.md). What is on one is seen to
 // by the file server of such machines itself, user/svc/fs, which runs here as a program that has
-// the image's folder and nothing else: what an image that somebody has made up does to it ends it,
-// and nothing more. Data of `get` and `put` are its standard streams.
+// the image's folder and nothing else, which it may write to only where the image is to change: an
+// image that somebody has made up may end it, but reaches no further than there. Data of `get` and
+// `put` are its standard streams.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

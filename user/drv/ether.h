@@ -11,8 +11,8 @@
 //
 // A ring has a writer and a reader, and free-running indices. As with EVENT_IDX of virtio, the
 // reader says from which entry on it wants to be woken, so that a side that is busy is not. Each
-// side keeps its own index to itself and checks what the other says: who lies can spoil only
-// what it sends and receives itself.
+// side keeps its own index to itself and checks what the other says: who lies can spoil frames,
+// its own and, as the memory is the same for one client after another, those of who comes next.
 #pragma once
 #include <sip.h>
 

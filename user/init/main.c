@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // init [--quiet] [MANIFEST]: the first process of a system. Starts the services that the manifest
-// names
-// (/init.manifest, when none is given), and ends when all of them are over: with exit code 0, or 1
-// when one has failed for good or the manifest is no good. See doc/init.md.
+// names (/init.manifest, when none is given), and ends when all of them are over: with exit code 0,
+// or 1 when one has failed for good or the manifest is no good. See doc/init.md.
 #include <errno.h>
 #include <string.h>
 
