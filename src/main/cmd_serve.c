@@ -114,7 +114,7 @@ static bool share(struct serve *s, struct wasi_preopen p, const char *folder)
 
 static bool add_files(struct serve *s, const char *path, const char *folder, const char *how)
 {
-    struct wasi_preopen p = {.own = true};
+    struct wasi_preopen p = {.own = 1};
     enum fs_error e = hostfs_open(folder, false, &p.dir);
     if (e) {
         complain("--files %s=%s: %s", path, folder, fs_error_text(e));
@@ -178,6 +178,8 @@ static bool add_routes(struct serve *s)
 static bool add_folders(struct serve *s)
 {
     struct folders given = {0};
+    if (s->archive) // behind those of --files
+        return folders_open(&s->shared, s->o);
     bool done = folders_open(&given, s->o) && folders_copy(&given);
     for (u32 i = 0; done && i < given.all.count; i++) {
         struct folder *f = &given.all.at[i];
@@ -258,7 +260,7 @@ static void tell_limits(struct serve *s)
                   {"cpu", o->max_cpu},       {"handlers", o->max_processes},
                   {"queue", o->queue},       {"connections", o->max_connections},
                   {"body", o->max_body},     {"grace", o->grace},
-                  {"idle", o->idle},         {"folders", o->dirs.count}};
+                  {"idle", o->idle},         {"folders", o->dirs.count + o->disks.count}};
     for (u32 i = 0; i < countof(limits); i++)
         if (limits[i].value)
             tell(s, "%s %llu", limits[i].word, (unsigned long long)limits[i].value);
@@ -456,8 +458,8 @@ static bool sensible(const struct options *o)
         complain("--log %s: there are common, json and none", o->log);
     else if (o->argc > 1)
         complain("serve takes one FILE; more are for --route PATH=FILE");
-    else if (o->boot && o->dirs.count)
-        complain("--boot: handlers have no folders there; --files has");
+    else if (!o->boot && o->disks.count)
+        complain("--disk: disks are of machines: with --boot; here there is --dir");
     else if (o->boot && o->listen.count + !!o->metrics > BOOT_LISTENERS)
         complain("--boot: a machine listens at %d addresses at most", BOOT_LISTENERS);
     else if (o->boot && has_inherited(o))

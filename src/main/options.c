@@ -38,6 +38,9 @@ static const struct option table[] = {
     {"--dir", "HOST[::GUEST]", OPTION_LIST, FIELD(dirs), FOR_SERVE | FOR_RUN | FOR_BOOT,
      "let the program use the folder HOST, under the name GUEST; with :ro behind it only to read, "
      "with :copy a copy, whose changes are lost"},
+    {"--disk", "IMAGE[::GUEST]", OPTION_LIST, FIELD(disks), FOR_SERVE | FOR_BOOT,
+     "let the program use the file system on a disk, an image that `nebulet disk` has made, under "
+     "the name GUEST (/disk); with :ro behind it only to read"},
     {"--env", "K[=V]", OPTION_LIST, FIELD(env), FOR_SERVE | FOR_RUN | FOR_BOOT,
      "set a variable of the program's environment; K alone takes yours"},
     {"--inherit-env", NULL, OPTION_FLAG, FIELD(inherit_env), FOR_SERVE | FOR_RUN | FOR_BOOT,
@@ -348,6 +351,7 @@ int options_split(const struct options *o, struct operands *out)
 void options_free(struct options *o)
 {
     vec_free(&o->dirs);
+    vec_free(&o->disks);
     vec_free(&o->env);
     vec_free(&o->listen);
     vec_free(&o->routes);

@@ -29,9 +29,10 @@ enum command_bit {
 
 struct options {
     const struct engine *engine;
-    VEC(const char *) dirs; // HOST[::GUEST], and perhaps :ro, :copy or :rw
-    VEC(const char *) env;  // K[=V]
-    bool inherit_env;       // all of ours are there already, before those given
+    VEC(const char *) dirs;  // HOST[::GUEST], and perhaps :ro, :copy or :rw
+    VEC(const char *) disks; // IMAGE[::GUEST], and perhaps :ro
+    VEC(const char *) env;   // K[=V]
+    bool inherit_env;        // all of ours are there already, before those given
     VEC(const char *) listen;
     VEC(const char *) routes, stream_routes, files; // serve: PATH=WHAT, or WHAT
     const char *argv0, *invoke;

@@ -3,6 +3,7 @@
 
 Left out where the sources of littlefs cannot be had.
 """
+import contextlib
 import pathlib
 import random
 import re
@@ -12,7 +13,7 @@ import tempfile
 import threading
 import time
 
-from . import base, boot, drv, sdk
+from . import base, boot, drv, files, sdk
 
 FS = base.ROOT / "build/svc/fs.wasm"
 LITTLEFS = base.ROOT / "build/src/micropython/lib/littlefs"
@@ -191,6 +192,76 @@ def driver_dies(bench, engine):
             image.tool("check").check(0, None, b"")
 
 
+# What a disk of ours has not: further names of a file, and the folders of a host behind it.
+LACKS = {}
+
+
+class OnDisk:
+    """A Bench whose `run` is a machine with a disk in the place of each folder, and what was in that on it."""
+
+    def __init__(self, bench, *flags):
+        self.bench, self.flags = bench, flags
+
+    def __getattr__(self, name):
+        return getattr(self.bench, name)
+
+    def nebulet(self, command, *args, cwd=".", **how):
+        folders, options, program, args = files.take_apart(args, cwd)
+        with contextlib.ExitStack() as images:
+            disks = [images.enter_context(Image(self.bench)) for _ in folders]
+            copied, used = [], []
+            for i, (disk, (host, name)) in enumerate(zip(disks, folders)):
+                copied += ["--dir", f"{host}::/from{i}:ro", "--disk", f"{disk.path}::/to{i}"]
+                used += ["--disk", f"{disk.path}::{name}"]
+            for i in range(len(folders)):
+                self.bench.nebulet("boot", *copied[4 * i:4 * i + 4], files.build("copy"), f"/from{i}", f"/to{i}").check(0)
+            done = self.bench.nebulet("boot", *self.flags, *options, *used, program, *args, cwd=cwd, **how)
+            for disk in disks:
+                disk.tool("check").check(0, None, b"")
+            return done
+
+
+def boot_option(bench, engine, *flags):
+    """What one `boot --disk` writes without syncing is there for the next, and for `nebulet disk`; two disks are told
+    apart, and one to read stays as it is."""
+    lasts_wasm = drv.BUILT / "lasts.wasm"
+    drv.build("lasts")
+    with Image(bench) as one, Image(bench, 1 << 20) as two:
+        two.tool("put", "-", "/which", stdin=b"two").check(0, b"", b"")
+        one.tool("put", "-", "/which", stdin=b"one").check(0, b"", b"")
+        for step in "write", "read", "again":
+            done = bench.nebulet("boot", "--engine", engine, *flags, "--disk", f"{two.path}::/other:ro", "--disk",
+                                 f"{one.path}::/data", lasts_wasm, step)
+            if done.code or b"lasts: %s\n" % step.encode() not in done.out + done.err:
+                raise base.Failed(f"{done.code} {base.excerpt(done.out + done.err)}")
+            one.tool("check").check(0, None, b"")
+        one.tool("cat", "/which").check(0, b"one", b"")
+        two.tool("ls").check(0, b"-rw-r--r--          3 which\n", b"")
+        for disk in one, two:  # each is what it is called
+            done = bench.nebulet("boot", "--engine", engine, *flags, "--disk", f"{one.path}::/one:ro", "--disk",
+                                 f"{two.path}::/two", files.build("cat"), f"/{'one' if disk is one else 'two'}/which")
+            done.check(0, b"one" if disk is one else b"two", b"")
+
+
+def boot_errors(bench):
+    with Image(bench) as image, Image(bench, 1 << 20, formatted=False) as empty:
+        program = files.build("cat")
+        for disk, text in ((f"{image.path}x", "No such file or directory"), (empty.path, "there is no file system on it"),
+                           (image.scratch.name, "Is a directory"), (f"{image.path}:copy", "a disk is no copy")):
+            done = bench.nebulet("boot", "--disk", disk, program, "/disk/x")
+            done.check(1, b"", None)
+            if f"nebulet: --disk {disk}: {text}".encode() not in done.err:
+                raise base.Failed(base.excerpt(done.err))
+        bench.nebulet("boot", "--disk", f"{image.path}:ro", program, "/disk/x").check(1, None, b"cat: /disk/x: 44\n")
+        # What a superblock says is there, and nothing behind it.
+        with open(image.path, "r+b") as file:
+            file.seek(64)
+            file.write(b"\xff" * 8128)
+        done = bench.nebulet("boot", "--disk", image.path, program, "/disk/x")
+        if done.code != 1 or b"fs: there is no file system on the disk" not in done.out + done.err:
+            raise base.Failed(base.excerpt(done.out + done.err))
+
+
 POWER_CUTS = 4  # of QEMU in `make test`; test/disk/power makes 1,000
 
 
@@ -266,3 +337,10 @@ def cases(bench):
     for engine in bench.engines:
         yield base.Case("a disk outlives machines, microvm", engine, lambda e=engine: lasts(bench, e, "microvm"))
     yield base.Case("a disk outlives machines, q35", "fast", lambda: lasts(bench, "fast", "q35"))
+    for engine in bench.engines:
+        yield base.Case("boot --disk, microvm", engine, lambda e=engine: boot_option(bench, e))
+    yield base.Case("boot --disk, q35", "fast", lambda: boot_option(bench, "fast", "--machine", "q35"))
+    yield base.Case("boot --disk, errors", "fast", lambda: boot_errors(bench))
+    for case in files.with_folders(bench, OnDisk(bench), "fast", "boot --disk "):
+        if case.name not in LACKS:
+            yield case
