@@ -18,6 +18,7 @@
 #include "main/host.h"
 #include "main/job.h"
 #include "main/profile.h"
+#include "main/tracing.h"
 #include "plat/linux/hostfs.h"
 #include "plat/plat.h"
 
@@ -123,7 +124,7 @@ static int load(struct program *p)
         .bytes = p->file.bytes,
         .size = p->file.size,
         .config = {.limits = options_limits(p->o)},
-        .trace = p->o->trace,
+        .trace = p->o->trace != NULL,
     };
     return job_load(&p->job, &e) ? complain_module(&p->file, &e) : EXIT_OK;
 }
@@ -315,7 +316,7 @@ static int run_split(struct options *o, const struct folders *folders, struct pr
         return EXIT_ERROR;
     }
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
-    if (jobs_init(o->engine, cpus, o->trace,
+    if (jobs_init(o->engine, cpus, o->trace != NULL,
                   !o->stats   ? NULL
                   : *o->stats ? print_json
                               : print_stats))
@@ -363,8 +364,9 @@ int cmd_run(struct options *o)
         code = EXIT_USAGE, complain("--profile %s: there is perfmap", o->profile);
     else if (!programs || !operands)
         complain("out of memory");
-    else if (folders_open(&folders, o) && folders_copy(&folders))
+    else if (tracing_begin(o) && folders_open(&folders, o) && folders_copy(&folders))
         code = run_split(o, &folders, programs, operands);
+    tracing_end();
     folders_free(&folders);
     free(programs);
     free(operands);

@@ -18,6 +18,7 @@
 #include "main/host.h"
 #include "main/machine.h"
 #include "main/serve.h"
+#include "main/tracing.h"
 
 #define ADDRESS "10.0.2.15" // QEMU's networks are all the same
 #define GATEWAY "10.0.2.2"
@@ -76,7 +77,7 @@ static bool archive_words(const struct serve *s, struct archive *a)
         return false;
     fprintf(to, "engine=%s%cmay=%d%c", s->o->engine->name, 0, NEBULET_MAY_ALL, 0);
     if (s->o->trace)
-        fprintf(to, "trace%c", 0);
+        fprintf(to, "trace=%s%c", tracing_calls(s->o), 0);
     fprintf(to, "dir=/serve::/serve%c", 0);
     for (u32 i = 0; i < s->shared.all.count; i++)
         fprintf(to, "dir.ro=%s::/share/%u%c", s->shared.all.at[i].guest, i, 0);
