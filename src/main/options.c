@@ -109,8 +109,10 @@ static const struct option table[] = {
     {"--stats", "json", OPTION_MAYBE, FIELD(stats), FOR_RUN | FOR_BOOT,
      "print, on stderr, what each process has used, at its end, and what was charged to each "
      "program at most, with all that it has started; json: one object a line (run only)"},
-    {"--profile", "perfmap", OPTION_TEXT, FIELD(profile), FOR_RUN,
-     "perfmap: write where its functions are to /tmp/perf-PID.map, for perf (fast only)"},
+    {"--profile", "HOW", OPTION_TEXT, FIELD(profile), FOR_RUN,
+     "guest[=FILE]: write where it spends its time to FILE (profile.folded), a line for each stack "
+     "with its microseconds, of which flame graphs are made; perfmap: write where its functions are "
+     "to /tmp/perf-PID.map, for perf (fast only)"},
     {"--gdb", "PORT", OPTION_MAYBE, FIELD(gdb), FOR_BOOT,
      "stop the machine before its first instruction, and let GDB have it (127.0.0.1:1234)"},
     {"--time", NULL, OPTION_FLAG, FIELD(time), FOR_VALIDATE | FOR_COMPILE,
