@@ -32,7 +32,6 @@ struct wasi_config {
     // what ends it. It may come back early.
     vfs_wait_fn *wait;
     void (*yield)(struct vmctx *vm); // sched_pass: others' turn; NULL: nothing
-    bool trace;                      // each call prints its name, arguments and result
 };
 
 struct wasi *wasi_create(const struct wasi_config *config); // NULL: no memory

@@ -76,7 +76,6 @@ struct wasi *wasi_child(const struct wasi *parent, const u8 *args, u32 size, boo
         return NULL;
     w->wait = parent->wait;
     w->yield = parent->yield;
-    w->trace = parent->trace;
     if (set_args(&w->args, args, size) && copy_strings(&w->env, &parent->env) &&
         fill(w, parent, streams, files))
         return w;

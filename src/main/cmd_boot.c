@@ -16,6 +16,7 @@
 #include "main/guest.h"
 #include "main/host.h"
 #include "main/machine.h"
+#include "main/tracing.h"
 #include "wasm/module.h"
 
 struct words {
@@ -75,7 +76,7 @@ static void describe_all(struct words *w, const struct options *o)
     if (o->verbose)
         add(w, "-v", "", "");
     if (o->trace)
-        add(w, "trace", "", "");
+        add(w, "trace=", tracing_calls(o), "");
     if (o->stats)
         add(w, "stats", "", "");
     const struct limits_of_process l = options_limits(o);
@@ -223,11 +224,12 @@ int cmd_boot(struct options *o)
     int code = machine_options(o, &m) ? EXIT_ERROR : EXIT_USAGE;
     if (o->stats && *o->stats)
         code = EXIT_USAGE, complain("--stats=%s: boot prints lines only", o->stats);
-    if (code == EXIT_ERROR && programs && told.files && folders_open(&folders, o) &&
+    if (code == EXIT_ERROR && programs && told.files && tracing_begin(o) && folders_open(&folders, o) &&
         machine_folders(o, &m) && fill(&a, o, &folders, programs, told.files, &m)) {
         m.archive = a.fd;
         code = machine_run(&m);
     }
+    tracing_end();
     for (u32 i = 0; i < told.explanations.count; i++)
         explain_end(&told.explanations.at[i]);
     vec_free(&told.explanations);

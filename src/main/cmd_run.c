@@ -18,6 +18,7 @@
 #include "main/host.h"
 #include "main/job.h"
 #include "main/profile.h"
+#include "main/tracing.h"
 #include "plat/linux/hostfs.h"
 #include "plat/plat.h"
 
@@ -123,7 +124,7 @@ static int load(struct program *p)
         .bytes = p->file.bytes,
         .size = p->file.size,
         .config = {.limits = options_limits(p->o)},
-        .trace = p->o->trace,
+        .trace = p->o->trace != NULL,
     };
     return job_load(&p->job, &e) ? complain_module(&p->file, &e) : EXIT_OK;
 }
@@ -306,7 +307,8 @@ static bool listen_all(const struct options *o, struct listeners *l)
     return true;
 }
 
-static int run_split(struct options *o, const struct folders *folders, struct program *programs,
+static int run_split(struct options *o, const struct folders *folders,
+                     const struct profile *profile, struct program *programs,
                      struct operands *operands)
 {
     struct listeners l = {0};
@@ -315,7 +317,9 @@ static int run_split(struct options *o, const struct folders *folders, struct pr
         return EXIT_ERROR;
     }
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
-    if (jobs_init(o->engine, cpus, o->trace,
+    if (profile->samples)
+        profile_clock();
+    if (jobs_init(o->engine, cpus, o->trace != NULL,
                   !o->stats   ? NULL
                   : *o->stats ? print_json
                               : print_stats))
@@ -325,6 +329,8 @@ static int run_split(struct options *o, const struct folders *folders, struct pr
         return complain_setup();
     jobs_print(out, err);
     jobs_tell(explains);
+    if (profile->samples && !profile_start())
+        return EXIT_ERROR;
     signal(SIGPIPE, SIG_IGN); // the program is to see the error, as on its own
     int n = options_split(o, operands);
     for (int i = 0; i < n; i++)
@@ -340,8 +346,10 @@ static int run_split(struct options *o, const struct folders *folders, struct pr
     if (lines)
         complain("at most %llu KiB of memory in use",
                  (unsigned long long)(plat_memory_peak() >> 10));
-    if (o->profile)
+    if (profile->map)
         write_map(programs, n);
+    if (profile->samples && !profile_write(profile->samples) && !code)
+        code = EXIT_ERROR;
     for (int i = 0; i < n; i++)
         unload(&programs[i]);
     jobs_free();
@@ -356,15 +364,17 @@ int cmd_run(struct options *o)
     struct program *programs = calloc((size_t)o->argc, sizeof *programs);
     struct operands *operands = calloc((size_t)o->argc, sizeof *operands);
     struct folders folders = {0};
+    struct profile profile;
     int code = EXIT_ERROR;
     if (o->stats && *o->stats && !str_eq(o->stats, "json"))
         code = EXIT_USAGE, complain("--stats=%s: there is --stats=json", o->stats);
-    else if (o->profile && !str_eq(o->profile, "perfmap"))
-        code = EXIT_USAGE, complain("--profile %s: there is perfmap", o->profile);
+    else if (!profile_parse(o->profile, &profile))
+        code = EXIT_USAGE;
     else if (!programs || !operands)
         complain("out of memory");
-    else if (folders_open(&folders, o) && folders_copy(&folders))
-        code = run_split(o, &folders, programs, operands);
+    else if (tracing_begin(o) && folders_open(&folders, o) && folders_copy(&folders))
+        code = run_split(o, &folders, &profile, programs, operands);
+    tracing_end();
     folders_free(&folders);
     free(programs);
     free(operands);

@@ -23,6 +23,7 @@
 #include "main/machine.h"
 #include "main/net.h"
 #include "main/serve.h"
+#include "main/tracing.h"
 #include "plat/linux/hostfs.h"
 #include "plat/plat.h"
 
@@ -285,7 +286,7 @@ static bool load_http(struct serve *s)
         .size = s->http.size,
         .config = {.limits = {.privileges =
                                   NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES}},
-        .trace = s->o->trace,
+        .trace = s->o->trace != NULL,
     };
     if (!job_load(&s->job, &e))
         return true;
@@ -308,8 +309,7 @@ static struct wasi *http_wasi(const struct serve *s)
                                  .preopens = s->folders.at,
                                  .npreopens = s->folders.count,
                                  .wait = files_wait,
-                                 .yield = files_yield,
-                                 .trace = s->o->trace};
+                                 .yield = files_yield};
     if (!all || !(w = wasi_create(&config)))
         out_of_memory();
     for (int i = 0; i < 3; i++)
@@ -478,12 +478,14 @@ int cmd_serve(struct options *o)
     struct archive a = {.fd = -1};
     if (!sensible(o))
         return EXIT_USAGE;
+    if (!tracing_begin(o))
+        return EXIT_ERROR;
     if (o->boot) {
         s.archive = &a;
         archive_start(&a);
     }
     socket_many();
-    if (jobs_init(o->engine, o->cpus ? (u32)o->cpus : plat_cpu_count(), o->trace, NULL))
+    if (jobs_init(o->engine, o->cpus ? (u32)o->cpus : plat_cpu_count(), o->trace != NULL, NULL))
         return complain_setup();
     struct vfs_file *out = hostfs_adopt(1), *err = hostfs_adopt(2);
     if (!out || !err)
@@ -495,5 +497,6 @@ int cmd_serve(struct options *o)
     jobs_free();
     vfs_close(out);
     vfs_close(err);
+    tracing_end();
     return code;
 }

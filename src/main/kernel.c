@@ -28,7 +28,8 @@
 //   memory=BYTES            it, all that it starts, and what is kept for them may take so much
 //   handles=N threads=N messages=N processes=N weight=N   as for `nebulet run`
 //   may=BITS                what it may do (enum nebulet_privilege)
-//   trace, stats, -v        as for `nebulet run`
+//   trace=CALLS             as --trace-calls of `nebulet run`; * are all
+//   stats, -v               as there
 //   more                    the next program runs at the same time
 //   keep                    files that programs write are there for the next one
 //   wast=/PATH ...          run specification scripts instead of a program (main/script.h)
@@ -37,6 +38,7 @@
 //
 // What a program took must be back when it has ended: pages and heap are compared with before.
 #include "abi/folder.h"
+#include "abi/trace.h"
 #include "abi/wait_files.h"
 #include "base/fmt.h"
 #include "base/vec.h"
@@ -64,7 +66,8 @@ struct dir {
 struct launch {
     const struct engine *engine;
     const char *init, *name, *stdin_path;
-    bool wast, verbose, trace, stats, keep, no_dirs, counted;
+    const char *trace; // of which calls; NULL: none
+    bool wast, verbose, stats, keep, no_dirs, counted;
     bool more; // another one is to run at the same time
     bool refuse_all;
     u64 argc, refuse;
@@ -178,8 +181,6 @@ static void flag(struct launch *l, const char *word)
 {
     if (str_eq(word, "-v"))
         l->verbose = true;
-    else if (str_eq(word, "trace"))
-        l->trace = true;
     else if (str_eq(word, "stats"))
         l->stats = true;
     else if (str_eq(word, "more"))
@@ -227,6 +228,8 @@ static bool setting(struct launch *l, struct words *w, const char *word)
         vec_push(&l->dirs, ((struct dir){(char *)v, true, l->own}));
     else if ((v = after(word, "own=")))
         l->own = (u32)number(v);
+    else if ((v = after(word, "trace=")))
+        trace_to(console_trace, l->trace = v);
     else if ((v = after(word, "name=")))
         l->name = v;
     else if ((v = after(word, "stdin=")))
@@ -430,7 +433,6 @@ static bool make_wasi(struct program *p, struct launch *l)
         .npreopens = n,
         .wait = files_wait,
         .yield = files_yield,
-        .trace = l->trace,
     };
     if (!e && args.count == l->args.count + 1)
         p->job.wasi = wasi_create(&config);
@@ -452,7 +454,7 @@ static int load(struct program *p, struct launch *l)
         .bytes = p->file.bytes,
         .size = p->file.size,
         .config = {.limits = l->limits},
-        .trace = l->trace,
+        .trace = l->trace != NULL,
     };
     if (!make_wasi(p, l)) {
         say("cannot set %s up", l->init);
@@ -529,7 +531,7 @@ static bool tell(struct job *j, const char *text, size_t n)
 static int run_programs(struct launch *l, struct words *w)
 {
     started = 0;
-    if (jobs_init(l->engine, plat_cpu_count(), l->trace, l->stats ? print_stats : NULL)) {
+    if (jobs_init(l->engine, plat_cpu_count(), l->trace != NULL, l->stats ? print_stats : NULL)) {
         say("cannot set the runtime up: out of memory");
         return CODE_ERROR;
     }

@@ -104,13 +104,18 @@ static const struct option table[] = {
      "kvm, or tcg, which emulates the machine (kvm where it can be used)"},
     {"--boot", NULL, OPTION_FLAG, FIELD(boot), FOR_SERVE | FOR_WAST,
      "in a machine of its own, under QEMU, with nothing but our kernel"},
-    {"--trace", NULL, OPTION_FLAG, FIELD(trace), FOR_SERVE | FOR_RUN | FOR_BOOT,
-     "print every call to the system on stderr"},
+    {"--trace", "FILE", OPTION_MAYBE, FIELD(trace), FOR_SERVE | FOR_RUN | FOR_BOOT,
+     "write every call to the system to FILE, or stderr: when, in which process, what it was given, "
+     "what it answered"},
+    {"--trace-calls", "LIST", OPTION_TEXT, FIELD(trace_calls), FOR_SERVE | FOR_RUN | FOR_BOOT,
+     "of these only: fd_read,path_*"},
     {"--stats", "json", OPTION_MAYBE, FIELD(stats), FOR_RUN | FOR_BOOT,
      "print, on stderr, what each process has used, at its end, and what was charged to each "
      "program at most, with all that it has started; json: one object a line (run only)"},
-    {"--profile", "perfmap", OPTION_TEXT, FIELD(profile), FOR_RUN,
-     "perfmap: write where its functions are to /tmp/perf-PID.map, for perf (fast only)"},
+    {"--profile", "HOW", OPTION_TEXT, FIELD(profile), FOR_RUN,
+     "guest[=FILE]: write where it spends its time to FILE (profile.folded), a line for each stack "
+     "with its microseconds, of which flame graphs are made; perfmap: write where its functions are "
+     "to /tmp/perf-PID.map, for perf (fast only)"},
     {"--gdb", "PORT", OPTION_MAYBE, FIELD(gdb), FOR_BOOT,
      "stop the machine before its first instruction, and let GDB have it (127.0.0.1:1234)"},
     {"--time", NULL, OPTION_FLAG, FIELD(time), FOR_VALIDATE | FOR_COMPILE,

@@ -50,9 +50,10 @@ struct options {
     const char *metrics, *log; // serve: NULL, or as given
     u64 queue, max_connections, max_body, grace, idle; // serve: 0 when not given
     const char *stats;   // run and boot: NULL, "" for lines, or "json"
+    const char *trace, *trace_calls; // run, boot, serve: NULL; "" is stderr
     const char *profile; // run: NULL, or as given
     const char *gdb;     // boot: NULL, "" or a port
-    bool trace, verbose, time, validate_only, boot, help;
+    bool verbose, time, validate_only, boot, help;
     int argc; // the operands
     char **argv;
 };

@@ -18,6 +18,7 @@
 #include "main/host.h"
 #include "main/machine.h"
 #include "main/serve.h"
+#include "main/tracing.h"
 
 #define ADDRESS "10.0.2.15" // QEMU's networks are all the same
 #define GATEWAY "10.0.2.2"
@@ -78,7 +79,7 @@ static bool archive_words(const struct serve *s, struct archive *a)
         return false;
     fprintf(to, "engine=%s%cmay=%d%c", s->o->engine->name, 0, NEBULET_MAY_ALL, 0);
     if (s->o->trace)
-        fprintf(to, "trace%c", 0);
+        fprintf(to, "trace=%s%c", tracing_calls(s->o), 0);
     fprintf(to, "own=%u%cdir=/serve::/serve%c", TO_SERVE, 0, 0);
     for (u32 i = 0; i < s->shared.all.count; i++) {
         const struct folder *f = &s->shared.all.at[i];

@@ -169,6 +169,7 @@ struct rt_scheduler {
     void (*preempt)(struct vmctx *vm); // switches, and comes back
 };
 void rt_set_scheduler(const struct rt_scheduler *s); // it must outlive all threads
+const struct rt_scheduler *rt_get_scheduler(void);   // to put another one around it
 
 // Asks a running call to end with that trap as soon as it is in guest code or at its next call;
 // from signal or interrupt context. A scheduler makes the request, and kicks the CPU itself.
@@ -195,6 +196,9 @@ void rt_set_waiting(const struct rt_waiting *waiting); // it must stay; NULL: no
 
 // The frames at the latest trap, innermost first; how many were written.
 u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max);
+// The same of the one that runs, from its scheduler's preempt (vm), on whatever stack: some 16 KB of it.
+// Frames are missing where to find them would take long, most offsets, too.
+u32 thread_sample(struct vmctx *vm, struct trace_frame *out, u32 max);
 // "wasm trap: out of bounds memory access\n  at name (file.wasm:0x1234)\n ..." as text; returns its
 // length as fmt. Modules that do not say their name are `file`.
 size_t thread_describe_trap(struct thread *t, const char *file, char *buffer, size_t n);

@@ -10,6 +10,8 @@ enum { CPUS_MAX = 64 };
 bool linux_thread_signals(void);
 int linux_kick_signal(void);
 void linux_make_timer(void);
+// From now on each CPU that gets a timer is also kicked whenever it has worked for so long.
+void linux_kick_every(u64 ns);
 // Set by the kick signal's handler on the CPU that it hit; plat_wait takes it back.
 extern _Thread_local volatile bool linux_kicked;
 
