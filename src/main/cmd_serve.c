@@ -4,8 +4,10 @@
 // What serves is a program like any other, user/svc/http, and gets what it needs and nothing else:
 // listeners, the modules of its routes, compiled here so that what is wrong with one is said before
 // anybody is served, and folders. All of that is the first message on its handle 0 (doc/serve.md),
-// a text and handles; a signal there asks it to end.
+// a text and handles; a signal there asks it to end, and further messages, after SIGHUP, say anew
+// what is served.
 #include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,6 +27,7 @@
 #include "main/serve.h"
 #include "main/tracing.h"
 #include "plat/linux/hostfs.h"
+#include "plat/linux/linux.h"
 #include "plat/plat.h"
 
 #define HTTP "http.wasm"
@@ -70,33 +73,37 @@ static void give(struct serve *s, struct object *o)
 
 // --- Routes
 
-static bool add_module(struct serve *s, const char *path, const char *file, const char *how)
+static bool add_module(struct serve *s, const char *path, const char *name, const char *how)
 {
     struct error e = {0};
-    struct served m = {0};
-    if (!file_read(file, &m.file))
+    struct file file;
+    struct module_object *m;
+    if (!file_read(name, &file))
         return false;
-    status failed = module_new(m.file.bytes, m.file.size, false, &m.module, &e);
-    if (failed)
-        complain_module(&m.file, &e);
-    if (failed || !vec_push(&s->modules, m)) {
-        file_free(&m.file);
+    bool done = !module_new(file.bytes, file.size, true, &m, &e);
+    if (!done) {
+        complain_module(&file, &e);
+        file_free(&file);
         return false;
     }
-    if (!m.module->start) {
+    if (!m->start) {
         complain(
             "%s exports no _start: a handler is a program (WASI), which is run for each request",
-            file);
-        return false;
+            name);
+        done = false;
+    } else {
+        if (s->archive)
+            tell(s, "module /serve/%u.wasm", ++s->modules);
+        tell(s, "%s %s", how, path);
+        tell(s, "name %s", file_base_name(name));
+        if (s->archive)
+            done = serve_boot_module(s->archive, s->modules, &file);
+        else
+            give(s, &m->object);
     }
-    if (s->archive)
-        tell(s, "module /serve/%u.wasm", s->modules.count);
-    tell(s, "%s %s", how, path);
-    tell(s, "name %s", file_base_name(file));
-    if (s->archive)
-        return serve_boot_module(s->archive, s->modules.count, &m.file);
-    give(s, &m.module->object);
-    return true;
+    object_release(&m->object);
+    file_free(&file);
+    return done;
 }
 
 // In a machine it is a device.
@@ -392,30 +399,84 @@ static bool hang_bell(struct serve *s)
     return true;
 }
 
-static void take_apart(struct serve *s)
+static void free_told(struct serve *s)
 {
     for (u32 i = 0; i < s->handles.count; i++)
         object_release(s->handles.at[i].object);
+    for (u32 i = 0; i < s->folders.count; i++) {
+        vfs_close(s->folders.at[i].dir);
+        free((char *)s->folders.at[i].name);
+    }
+    folders_free(&s->shared);
+    vec_free(&s->folders);
+    vec_free(&s->text);
+    vec_free(&s->handles);
+}
+
+static void take_apart(struct serve *s)
+{
     if (s->ours)
         object_release(&s->ours->object);
     if (s->theirs)
         object_release(&s->theirs->object);
     job_free(&s->job);
     file_free(&s->http);
-    for (u32 i = 0; i < s->modules.count; i++) {
-        object_release(&s->modules.at[i].module->object);
-        file_free(&s->modules.at[i].file);
-    }
-    for (u32 i = 0; i < s->folders.count; i++) {
-        vfs_close(s->folders.at[i].dir);
-        free((char *)s->folders.at[i].name);
-    }
     listeners_free(&s->listeners);
-    folders_free(&s->shared);
-    vec_free(&s->modules);
-    vec_free(&s->folders);
-    vec_free(&s->text);
-    vec_free(&s->handles);
+    free_told(s);
+}
+
+// --- A reload: what is served is read anew, compiled beside what is served, and told. A CPU of its
+// own does that, on which nothing else runs, so nobody waits for it.
+
+static sem_t wanted, over;
+static volatile bool ending;
+
+static void on_hangup(int number)
+{
+    (void)number;
+    sem_post(&wanted);
+}
+
+static void reload(struct serve *s)
+{
+    struct serve anew = {.o = s->o, .theirs = s->theirs};
+    bool done = add_routes(&anew);
+    if (done) {
+        tell_limits(&anew);
+        done = send_all(&anew);
+    }
+    if (!done)
+        complain("reload: what was served is served on");
+    free_told(&anew);
+}
+
+static void reload_when_wanted(void *serve)
+{
+    while (!ending)
+        if (!sem_wait(&wanted) && !ending)
+            reload(serve);
+    sem_post(&over);
+}
+
+static bool hang_on(struct serve *s)
+{
+    struct sigaction action = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+    if (sem_init(&wanted, 0, 0) || sem_init(&over, 0, 0) ||
+        plat_cpu_start(CPUS_MAX - 1, reload_when_wanted, s)) {
+        complain("cannot start a thread");
+        return false;
+    }
+    sigaction(SIGHUP, &action, NULL);
+    return true;
+}
+
+static void hang_off(void)
+{
+    signal(SIGHUP, SIG_IGN);
+    ending = true;
+    sem_post(&wanted);
+    while (sem_wait(&over))
+        ;
 }
 
 static int serve(struct serve *s)
@@ -433,8 +494,11 @@ static int serve(struct serve *s)
         jobs_run();
         return EXIT_ERROR;
     }
+    bool reloads = hang_on(s);
     announce(s);
     jobs_run();
+    if (reloads)
+        hang_off();
     return s->job.code;
 }
 
@@ -485,7 +549,8 @@ int cmd_serve(struct options *o)
         archive_start(&a);
     }
     socket_many();
-    if (jobs_init(o->engine, o->cpus ? (u32)o->cpus : plat_cpu_count(), o->trace != NULL, NULL))
+    u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
+    if (jobs_init(o->engine, cpus < CPUS_MAX ? cpus : CPUS_MAX - 1, o->trace != NULL, NULL))
         return complain_setup();
     struct vfs_file *out = hostfs_adopt(1), *err = hostfs_adopt(2);
     if (!out || !err)

@@ -15,11 +15,6 @@ struct archive;
 
 enum { SERVE_PORT = 8000 }; // of the machine, for the first listener; those behind it are the next
 
-struct served {
-    struct file file;
-    struct module_object *module;
-};
-
 struct serve {
     const struct options *o;
     struct file http;
@@ -28,7 +23,7 @@ struct serve {
     struct archive *archive; // of the machine; NULL: there is none
     struct folders shared;   // folders of this machine that it has
     u32 metrics;             // the number of the first listener that is for metrics
-    VEC(struct served) modules;
+    u32 modules;             // so many are in the archive
     VEC(struct wasi_preopen) folders;
     VEC(char) text;
     VEC(struct sent_handle) handles;

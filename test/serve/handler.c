@@ -104,7 +104,13 @@ int main(void)
         plain("plain\n");
     else if (!strncmp(get("PATH_INFO"), "/env", 4))
         list_environment();
-    else if (is("/echo"))
+    else if (!strncmp(get("PATH_INFO"), "/path", 5)) {
+        plain(get("PATH_INFO"));
+        printf("?%s", query);
+    } else if (is("/host")) {
+        plain(get("HTTP_HOST"));
+        puts("");
+    } else if (is("/echo"))
         echo();
     else if (is("/long"))
         fill(strtoul(query, NULL, 10));

@@ -34,27 +34,44 @@ void time_text(uint64_t seconds, char out[32])
                t % 60);
 }
 
-static bool digits(const char *p, uint32_t n, int64_t *out)
+// By a pattern: letters that repeat are the digits of a value, or the name of the month (m), or
+// any character (a).
+static bool take_time(struct text t, const char *pattern, int64_t value[6])
 {
-    uint64_t value;
-    bool good = text_number((struct text){p, n}, &value);
-    *out = (int64_t)value;
-    return good;
+    static const char fields[] = "ymdHnS";
+    memset(value, 0, 6 * sizeof *value);
+    if (t.n != strlen(pattern))
+        return false;
+    for (size_t i = 0; i < t.n; i++) {
+        const char *field = strchr(fields, pattern[i]);
+        if (pattern[i] == 'm') {
+            while (value[1] < 12 && memcmp(months + value[1] * 3, t.p + i, 3))
+                value[1]++;
+            i += 2;
+        } else if (field && t.p[i] >= '0' && t.p[i] <= '9') {
+            value[field - fields] = value[field - fields] * 10 + t.p[i] - '0';
+        } else if (field ? t.p[i] != ' ' || pattern[i] != 'd' // " 6"
+                         : pattern[i] != 'a' && t.p[i] != pattern[i]) {
+            return false;
+        }
+    }
+    return value[1] < 12;
 }
 
-// "Sun, 06 Nov 1994 08:49:37 GMT", which is what all have written for long.
+// As all write it, and as they wrote it once: RFC 9110, 5.6.7.
 bool time_parse(struct text t, uint64_t *seconds)
 {
-    int64_t day, year, hour, minute, second, month = 0;
-    if (t.n != 29 || memcmp(t.p + 25, " GMT", 4) || !digits(t.p + 5, 2, &day) ||
-        !digits(t.p + 12, 4, &year) || !digits(t.p + 17, 2, &hour) ||
-        !digits(t.p + 20, 2, &minute) || !digits(t.p + 23, 2, &second) || year < 1970)
+    int64_t v[6];
+    const char *comma = t.n ? memchr(t.p, ',', t.n) : NULL;
+    struct text rest = {comma, comma ? t.n - (size_t)(comma - t.p) : 0};
+    if (take_time(rest, ", dd-mmm-yy HH:nn:SS GMT", v))
+        v[0] += v[0] < 70 ? 2000 : 1900;
+    else if (!take_time(t, "aaa, dd mmm yyyy HH:nn:SS GMT", v) &&
+             !take_time(t, "aaa mmm dd HH:nn:SS yyyy", v))
         return false;
-    while (month < 12 && memcmp(months + month * 3, t.p + 8, 3))
-        month++;
     *seconds =
-        (uint64_t)(day_number(year, month + 1, day) * 86400 + hour * 3600 + minute * 60 + second);
-    return month < 12;
+        (uint64_t)(day_number(v[0], v[1] + 1, v[2]) * 86400 + v[3] * 3600 + v[4] * 60 + v[5]);
+    return v[0] >= 1970;
 }
 
 // --- Types
@@ -149,23 +166,29 @@ static int open_file(int folder, const char *path, struct file *f)
 
 // --- What the client has
 
-static bool lists_tag(struct text list, const char *tag)
+static bool lists_tag(struct text list, const char *tag, bool weak)
 {
     struct text wanted = {tag, strlen(tag)};
-    for (size_t i = 0; i + wanted.n <= list.n; i++)
-        if (!memcmp(list.p + i, wanted.p, wanted.n))
-            return true; // tags have quotes, so none lies within another
+    for (size_t i = 0; i + wanted.n <= list.n; i++) // tags have quotes, so none lies within another
+        if (!memcmp(list.p + i, wanted.p, wanted.n) &&
+            (weak || i < 2 || memcmp(list.p + i - 2, "W/", 2)))
+            return true;
     return text_is(list, "*");
 }
 
-static bool is_known(const struct request *q, const struct file *f)
+// 0, or the status that what the client knows makes of it, in the order of RFC 9110, 13.2.2.
+static int take_conditions(const struct request *q, const struct file *f)
 {
-    struct text tags = request_field(q, "if-none-match"), since;
+    struct text match = request_field(q, "if-match"), none = request_field(q, "if-none-match");
+    struct text until = request_field(q, "if-unmodified-since"),
+                since = request_field(q, "if-modified-since");
     uint64_t seconds;
-    if (tags.p)
-        return lists_tag(tags, f->tag);
-    since = request_field(q, "if-modified-since");
-    return since.p && time_parse(since, &seconds) && f->mtime <= seconds;
+    if (match.p ? !lists_tag(match, f->tag, false)
+                : until.p && time_parse(until, &seconds) && f->mtime > seconds)
+        return 412;
+    bool known = none.p ? lists_tag(none, f->tag, true)
+                        : since.p && time_parse(since, &seconds) && f->mtime <= seconds;
+    return known ? 304 : 0;
 }
 
 // One range of bytes; of several, and of what is none, all is sent. 0, 206 or 416.
@@ -174,7 +197,8 @@ static int take_range(const struct request *q, struct file *f)
     struct text range = request_field(q, "range"), same = request_field(q, "if-range");
     static const char bytes[] = "bytes=";
     uint64_t first = 0, last = f->size - 1, seconds;
-    if (!range.p || range.n < sizeof bytes || memcmp(range.p, bytes, sizeof bytes - 1))
+    if (!range.p || range.n < sizeof bytes ||
+        !text_is_nocase((struct text){range.p, sizeof bytes - 1}, bytes))
         return 0;
     if (same.p && !text_is(same, f->tag) && !(time_parse(same, &seconds) && seconds == f->mtime))
         return 0;
@@ -243,7 +267,12 @@ static void send(struct connection *c, const struct file *f)
 static void answer_file(struct connection *c, struct file *f, const char *path)
 {
     const struct request *q = &c->request;
-    if (is_known(q, f)) {
+    int status = take_conditions(q, f);
+    if (status == 412) {
+        answer_plain(c, 412, "");
+        return;
+    }
+    if (status) {
         begin(c, 304, f);
         answer_begin(c, 0, NULL, 0);
         return;

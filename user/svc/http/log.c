@@ -234,10 +234,10 @@ static void add_metrics(struct connection *c, size_t *n)
     metric(c, n, "nebulet_handlers_running", "gauge", "", now.running);
     metric(c, n, "nebulet_handlers_failed_total", "counter", "", now.failed);
     metric(c, n, "nebulet_requests_refused_total", "counter", "", now.refused);
-    for (struct route *r = server.routes; r && *n < BUFFER - 1024; r = r->next) {
+    for (struct route *r = c->site->routes; r && *n < BUFFER - 1024; r = r->next) {
         int n_path = r->length < 100 ? (int)r->length : 100;
         sip_format(labels, sizeof labels, "{path=\"%.*s/\"}", n_path, r->path);
-        metric(c, n, "nebulet_route_requests_total", r == server.routes ? "counter" : "", labels,
+        metric(c, n, "nebulet_route_requests_total", r == c->site->routes ? "counter" : "", labels,
                r->requests);
     }
 }
