@@ -19,8 +19,8 @@ struct folders {
     VEC(struct folder) all;
 };
 
-// All --dir of the command line, open, behind those that are there, and behind them --disk: what cannot be opened is an error.
-// False after a message; to be freed in any case.
+// All --dir of the command line, open, behind those that are there, and behind them --disk: what
+// cannot be opened is an error. False after a message; to be freed in any case.
 bool folders_open(struct folders *f, const struct options *o);
 void folders_free(struct folders *f);
 

@@ -96,6 +96,21 @@ static int is(const char *path)
     return !strcmp(get("PATH_INFO"), path);
 }
 
+// A line more in a file, and then all of it.
+static void keep(const char *path)
+{
+    char line[100];
+    FILE *f = fopen(path, "a+");
+    if (!f || fputs("kept\n", f) < 0 || fseek(f, 0, SEEK_SET)) {
+        printf("Status: 500\n\n");
+        return;
+    }
+    printf("Content-Type: text/plain\n\n");
+    while (fgets(line, sizeof line, f))
+        fputs(line, stdout);
+    fclose(f);
+}
+
 int main(void)
 {
     volatile int forever = 1;
@@ -116,6 +131,8 @@ int main(void)
         fill(strtoul(query, NULL, 10));
     else if (is("/mark"))
         mark();
+    else if (!strncmp(get("PATH_INFO"), "/keep/", 6))
+        keep(get("PATH_INFO") + 5);
     else if (is("/trap")) {
         fprintf(stderr, "to the log\n");
         plain("half of it");

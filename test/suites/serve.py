@@ -761,6 +761,33 @@ def in_machine(bench, engine):
                 raise base.Failed(f"stderr does not say {text!r}:\n{base.excerpt(told.err, 60)}")
 
 
+def machine_with_folders(bench, engine):
+    """Handlers have the folders that are given, and no others; what they write is on the host, and on the disk."""
+    scratch, root = folder()
+    kept, image = root / "kept", pathlib.Path(scratch.name, "disk")
+    kept.mkdir()
+    (root / "copied").mkdir()
+    bench.nebulet("disk", "create", image, "--size", "1M").check(0)
+    with scratch:
+        for turn in 1, 2:
+            with machine(bench, engine, "--memory", "32M", "--max-processes", "4", "--files", f"/www={root}", "--dir", f"{kept}::/kept", "--dir",
+                         f"{root}/copied::/copy:copy", "--disk", f"{image}::/disk", build("handler")) as server, \
+                    Client(server) as client:
+                expect("what it is given", client.get("/mark").body,
+                       b"fresh, 0 field, descriptors 0 1 2 3=/kept 4=/copy 5=/disk\n")
+                expect("a file", client.get("/www/large.bin").body, (root / "large.bin").read_bytes())
+                for again in 0, 1:
+                    lines = 2 * (turn - 1) + again + 1
+                    expect("a folder", client.get("/keep/kept/file").body, b"kept\n" * lines)
+                    expect("a disk", client.get("/keep/disk/file").body, b"kept\n" * lines)
+                    expect("a copy", client.get("/keep/copy/file").body, b"kept\n" * (again + 1))
+                server.process.send_signal(signal.SIGTERM)
+                server.finish(0)
+            expect("on the host", (kept / "file").read_bytes(), b"kept\n" * 2 * turn)
+            bench.nebulet("disk", "cat", image, "/file").check(0, b"kept\n" * 2 * turn, b"")
+        expect("a copy's original", list((root / "copied").iterdir()), [])
+
+
 def usage(bench):
     module = build("handler")
     not_program = BUILT / "none.wasm"
@@ -771,7 +798,9 @@ def usage(bench):
                              ([pathlib.Path(__file__)], 1, b"serve.py"),
                              (["--files", "/=/nothing"], 1, b"/nothing"),
                              (["--route", "/a b=x.wasm"], 1, b"without spaces"),
-                             (["--boot", "--dir", "/", module], 2, b"no folders there"),
+                             (["--boot", "--dir", "/nothing", module], 1, b"/nothing"),
+                             (["--boot", "--disk", "/nothing", module], 1, b"/nothing"),
+                             (["--disk", "/nothing", module], 2, b"disks are of machines"),
                              (["--boot", "--listen", "inherited", module], 2, b"cannot be given to a machine"),
                              (["--boot", "--memory", "1M", module], 2, b"at least 16M"),
                              (["--boot", *["--listen", "127.0.0.1:0"] * 17, module], 2, b"16 addresses at most"),
@@ -791,6 +820,7 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
-                     slow, slots, drips, timeouts, reloads, ends, files, routes, with_dir, resident, metrics, logs, curl, in_machine):
+                     slow, slots, drips, timeouts, reloads, ends, files, routes, with_dir, resident, metrics, logs, curl,
+                     in_machine, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))
