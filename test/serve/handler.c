@@ -122,6 +122,12 @@ int main(void)
     else if (!strncmp(get("PATH_INFO"), "/path", 5)) {
         plain(get("PATH_INFO"));
         printf("?%s", query);
+    } else if (is("/form")) {
+        char body[1000];
+        size_t n = fread(body, 1, sizeof body - 1, stdin);
+        body[n] = 0;
+        fprintf(stderr, "%s %s %s\n", get("REQUEST_METHOD"), get("CONTENT_TYPE"), body);
+        printf("Content-Type: text/html\n\n<!doctype html><img src=\"/plain?shown\">");
     } else if (is("/host")) {
         plain(get("HTTP_HOST"));
         puts("");

@@ -5,6 +5,7 @@ test/serve/*.http are exchanges: what is sent, and what must come back, both as 
 its own. Each is tried as it is, cut after every byte, and all of them behind each other where the connection
 stays. What handlers do is in test/serve/handler.c. Nothing depends on how long something takes.
 """
+import contextlib
 import os
 import re
 import shutil
@@ -13,7 +14,9 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import pathlib
+import urllib.parse
 
 from . import base, boot, drv, guest, net, sdk
 
@@ -716,6 +719,70 @@ def curl(bench, engine):
                 raise base.Failed(base.excerpt(got.out))
 
 
+PAGES = {
+    "index.html": """<!doctype html><link rel="stylesheet" href="style.css"><body><img src="picture.svg">
+<form method="post" action="/form"><input name="text" value="a b&amp;c=\u00e4"><input name="seen"></form>
+<script type="module" src="script.mjs"></script>""",
+    "style.css": "body { margin: 7px }",
+    "picture.svg": '<svg xmlns="http://www.w3.org/2000/svg" width="31" height="17"/>',
+    "script.mjs": """import { value } from "./sub/more.mjs";
+const form = document.forms[0], image = document.images[0];
+await image.decode();
+const parts = await Promise.all([...Array(20).keys()].map(i => fetch("/path/" + i).then(r => r.text())));
+const part = await fetch("large.bin", { headers: { Range: "bytes=999000-" } });
+const long = await (await fetch("/echo", { method: "POST", body: "x".repeat(300000) })).text();
+form.elements.seen.value = [value, image.width, getComputedStyle(document.body).marginLeft, parts.join(""), part.status,
+  (await part.arrayBuffer()).byteLength, long.length].join(" ");
+form.submit();
+""",
+    "sub/more.mjs": "export const value = 'module';\n",
+}
+
+
+def browser(bench, engine):
+    """A page with all that belongs to it, scripts that ask for more, and a form that is posted."""
+    if not shutil.which("chromium"):
+        raise base.Skipped("no chromium (Debian: chromium)")
+    scratch, root = folder()
+    for name, text in PAGES.items():
+        (root / name).write_text(text)
+    with scratch, handler(bench, engine, "--files", f"/www={root}") as server, \
+            tempfile.TemporaryDirectory(prefix="nebulet-browser-", ignore_cleanup_errors=True) as profile:
+        browser = subprocess.Popen(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                                    "--disable-background-networking", f"--user-data-dir={profile}",
+                                    "http://%s:%d/www/" % server.addresses[0]], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        seen = "module 31 7px " + "".join(f"/path/{i}?" for i in range(20)) + " 206 1000 300000"
+        form = urllib.parse.urlencode({"text": "a b&c=\u00e4", "seen": seen})
+        wanted = f"handler.wasm: POST application/x-www-form-urlencoded {form}\n".encode()
+        end = time.monotonic() + net.LIMIT
+        try:
+            while b"GET /plain?shown HTTP/1.1\" 200 " not in server.written(server.out):
+                if browser.poll() is not None or time.monotonic() > end:
+                    raise base.Failed(f"it has not come to the end:\n{base.excerpt(server.written(server.out), 60)}")
+                time.sleep(0.1)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(browser.pid, signal.SIGKILL)
+            browser.wait()
+        if wanted not in server.written(server.err):
+            raise base.Failed(f"another form: {base.excerpt(server.written(server.err))}")
+
+
+def wrk(bench, engine):
+    """No request fails, with more connections than handlers may run at once."""
+    if not shutil.which("wrk"):
+        raise base.Skipped("no wrk (Debian: wrk)")
+    scratch, root = folder()
+    with scratch, handler(bench, engine, "--max-processes", "8", "--log", "none", "--files", f"/www={root}") as server:
+        for path in "plain", "www/page.txt", "long?30000":
+            out = base.run(["wrk", "-t", "1", "-c", "40", "-d", "1s", "--timeout", "200s",
+                            "http://%s:%d/%s" % (*server.addresses[0], path)]).check(0).out
+            wrong = re.search(rb"Non-2xx.*|Socket errors.*", out)
+            if wrong or not re.search(rb"[1-9]\d* requests in", out):
+                raise base.Failed(f"{path}: {base.excerpt(out)}")
+
+
 # --- In a machine of its own: http, lwIP and the driver as processes on our kernel.
 
 def machine(bench, engine, *options, listeners=1):
@@ -820,7 +887,7 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
-                     slow, slots, drips, timeouts, reloads, ends, files, routes, with_dir, resident, metrics, logs, curl,
-                     in_machine, machine_with_folders):
+                     slow, slots, drips, timeouts, reloads, ends, files, routes, with_dir, resident, metrics, logs, curl, wrk,
+                     browser, in_machine, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))
