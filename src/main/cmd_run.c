@@ -317,8 +317,7 @@ static int run_split(struct options *o, const struct folders *folders,
         return EXIT_ERROR;
     }
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
-    if (profile->samples)
-        profile_clock();
+    profile_prepare(profile);
     if (jobs_init(o->engine, cpus, o->trace != NULL,
                   !o->stats   ? NULL
                   : *o->stats ? print_json

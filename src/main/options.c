@@ -328,6 +328,8 @@ bool options_parse(const struct command *c, struct options *o, int argc, char **
             ended |= c->passes_arguments;
         }
     }
+    if (o->trace_calls && !o->trace)
+        o->trace = "";
     if (o->inherit_env && !inherit(o))
         return complain("out of memory"), false;
     if (o->help || o->argc >= c->min_operands)

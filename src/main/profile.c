@@ -259,9 +259,12 @@ static bool tick(struct thread *t)
     return scheduler->tick(t);
 }
 
-void profile_clock(void)
+void profile_prepare(const struct profile *p)
 {
-    linux_kick_every(EVERY_NS);
+    if (p->samples)
+        linux_kick_every(EVERY_NS);
+    if (p->map)
+        linux_unname_code();
 }
 
 bool profile_start(void)
