@@ -115,6 +115,8 @@ static const struct option table[] = {
      "to /tmp/perf-PID.map, for perf (fast only)"},
     {"--gdb", "PORT", OPTION_MAYBE, FIELD(gdb), FOR_BOOT,
      "stop the machine before its first instruction, and let GDB have it (127.0.0.1:1234)"},
+    {"--gdb", NULL, OPTION_FLAG, FIELD(jit), FOR_RUN,
+     "let GDB know its functions and frames: gdb --args nebulet run --gdb FILE"},
     {"--time", NULL, OPTION_FLAG, FIELD(time), FOR_VALIDATE | FOR_COMPILE,
      "print how long it took, in nanoseconds, and sizes in bytes"},
     {"--repeat", "N", OPTION_COUNT, FIELD(repeat), FOR_VALIDATE | FOR_COMPILE,

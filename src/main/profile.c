@@ -42,14 +42,6 @@ FILE *profile_map_create(void)
     return NULL;
 }
 
-static void print_func(FILE *to, const struct module *m, u32 index)
-{
-    if (m->func_names && m->func_names[index].length)
-        print_text(to, m->func_names[index].p, m->func_names[index].length);
-    else
-        fprintf(to, "$f%u", index);
-}
-
 void profile_map_add(FILE *to, const struct rt_module *rm)
 {
     const struct compiled *c = &rm->compiled;
