@@ -14,6 +14,7 @@
 
 #include "main/explain.h"
 #include "main/folder.h"
+#include "main/gdb.h"
 #include "main/guest.h"
 #include "main/host.h"
 #include "main/job.h"
@@ -135,6 +136,8 @@ static int link_program(struct program *p)
     if (!(p->job.wasi = guest_wasi(p->o, p->folders, p->listeners, p->own.argc, p->own.argv)))
         return EXIT_ERROR;
     status s = job_link(&p->job, &e);
+    if (s == OK && p->o->jit && !gdb_add(kern_store(), p->job.module->module))
+        complain("out of memory for what GDB is to know");
     if (s == OK)
         return EXIT_OK;
     complain("%s: %s: %s", p->file.name, status_text(s), *e.text ? e.text : status_text(s));
@@ -317,8 +320,7 @@ static int run_split(struct options *o, const struct folders *folders,
         return EXIT_ERROR;
     }
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
-    if (profile->samples)
-        profile_clock();
+    profile_prepare(profile);
     if (jobs_init(o->engine, cpus, o->trace != NULL,
                   !o->stats   ? NULL
                   : *o->stats ? print_json
@@ -329,6 +331,8 @@ static int run_split(struct options *o, const struct folders *folders,
         return complain_setup();
     jobs_print(out, err);
     jobs_tell(explains);
+    if (o->jit)
+        store_compile_at_once(kern_store());
     if (profile->samples && !profile_start())
         return EXIT_ERROR;
     signal(SIGPIPE, SIG_IGN); // the program is to see the error, as on its own
@@ -368,6 +372,8 @@ int cmd_run(struct options *o)
     int code = EXIT_ERROR;
     if (o->stats && *o->stats && !str_eq(o->stats, "json"))
         code = EXIT_USAGE, complain("--stats=%s: there is --stats=json", o->stats);
+    else if (o->jit && !o->engine->code)
+        code = EXIT_USAGE, complain("--gdb: the engine %s makes no machine code", o->engine->name);
     else if (!profile_parse(o->profile, &profile))
         code = EXIT_USAGE;
     else if (!programs || !operands)

@@ -14,7 +14,7 @@
 
 #include "base/fmt.h"
 #include "main/manual.h"
-#include "wasm/engine.h"
+#include "wasm/module.h"
 
 static const struct command commands[] = {
     {"run", "FILE [ARGS...] [++ FILE [ARGS...]]...", "run programs",
@@ -122,6 +122,14 @@ void print_text(FILE *to, const void *text, size_t length)
 {
     for (size_t i = 0; i < length; i++)
         putc(fmt_shown(text, length, i), to);
+}
+
+void print_func(FILE *to, const struct module *m, u32 index)
+{
+    if (m->func_names && m->func_names[index].length)
+        print_text(to, m->func_names[index].p, m->func_names[index].length);
+    else
+        fprintf(to, "$f%u", index);
 }
 
 static const struct command *find(const char *name)

@@ -118,6 +118,8 @@ static const struct option table[] = {
      "to /tmp/perf-PID.map, for perf (fast only)"},
     {"--gdb", "PORT", OPTION_MAYBE, FIELD(gdb), FOR_BOOT,
      "stop the machine before its first instruction, and let GDB have it (127.0.0.1:1234)"},
+    {"--gdb", NULL, OPTION_FLAG, FIELD(jit), FOR_RUN,
+     "let GDB know its functions and frames: gdb --args nebulet run --gdb FILE"},
     {"--time", NULL, OPTION_FLAG, FIELD(time), FOR_VALIDATE | FOR_COMPILE,
      "print how long it took, in nanoseconds, and sizes in bytes"},
     {"--repeat", "N", OPTION_COUNT, FIELD(repeat), FOR_VALIDATE | FOR_COMPILE,
@@ -331,6 +333,8 @@ bool options_parse(const struct command *c, struct options *o, int argc, char **
             ended |= c->passes_arguments;
         }
     }
+    if (o->trace_calls && !o->trace)
+        o->trace = "";
     if (o->inherit_env && !inherit(o))
         return complain("out of memory"), false;
     if (o->help || o->argc >= c->min_operands)

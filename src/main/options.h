@@ -53,6 +53,7 @@ struct options {
     const char *trace, *trace_calls; // run, boot, serve: NULL; "" is stderr
     const char *profile; // run: NULL, or as given
     const char *gdb;     // boot: NULL, "" or a port
+    bool jit; // run: --gdb
     bool verbose, time, validate_only, boot, help;
     int argc; // the operands
     char **argv;

@@ -42,14 +42,6 @@ FILE *profile_map_create(void)
     return NULL;
 }
 
-static void print_func(FILE *to, const struct module *m, u32 index)
-{
-    if (m->func_names && m->func_names[index].length)
-        print_text(to, m->func_names[index].p, m->func_names[index].length);
-    else
-        fprintf(to, "$f%u", index);
-}
-
 void profile_map_add(FILE *to, const struct rt_module *rm)
 {
     const struct compiled *c = &rm->compiled;
@@ -259,9 +251,12 @@ static bool tick(struct thread *t)
     return scheduler->tick(t);
 }
 
-void profile_clock(void)
+void profile_prepare(const struct profile *p)
 {
-    linux_kick_every(EVERY_NS);
+    if (p->samples)
+        linux_kick_every(EVERY_NS);
+    if (p->map)
+        linux_unname_code();
 }
 
 bool profile_start(void)

@@ -17,9 +17,10 @@ struct profile {
 };
 bool profile_parse(const char *value, struct profile *out);
 
+void profile_prepare(const struct profile *p); // before jobs_init
+
 // Samples: every millisecond of a processor's time, or as often as Linux looks, who runs is asked
-// for its frames. First before jobs_init, second behind it.
-void profile_clock(void);
+// for its frames. Behind jobs_init.
 bool profile_start(void); // false after a message
 // When all is over: a line for each stack, from the program on, with semicolons between, and its
 // microseconds. False after a message.

@@ -56,6 +56,10 @@ status store_host_module(struct store *s, const char *name, const struct host_fu
 // direct form: for whoever wants to see all arguments in one place.
 void store_use_cells(struct store *s);
 
+// The code by which compiled code calls host functions of a type with cells, by the type's number
+// (module_func_type); NULL: it has not been wanted so far.
+const u8 *store_thunk(const struct store *s, u32 type);
+
 // What an import is bound to: by name, to a host function or to an export of a registered instance.
 struct extern_ {
     u8 kind; // enum extern_kind

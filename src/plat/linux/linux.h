@@ -21,6 +21,10 @@ struct timespec;
 void linux_sleep(const struct timespec *timeout, const sigset_t *mask);
 void linux_kick_others(void); // CPUs that were started
 
+// Before rt_init: perf looks for names of code only where no file is mapped (main/profile.c). Pages
+// of code that is gone are not given back then.
+void linux_unname_code(void);
+
 // Writes all of it, also where it is taken slowly; an error ends that.
 void linux_write(int fd, const void *p, size_t n);
 
