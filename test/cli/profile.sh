@@ -44,7 +44,8 @@ if int(n) >= 20000000:
     assert all(s[0] == "bu:sy.wasm" for s in stacks), text
     rooted = sum(t for s, t in stacks.items() if "main" in s) / 1e6
     assert rooted > 0.97 * total, text
-    assert 2 < below("heavy") / below("light") < 4.5, text
+    if total > 1: # a few hundred samples are too few for a ratio
+        assert 2 < below("heavy") / below("light") < 4.5, text
     assert any(s.count("deep") == 21 and s[-1] == "leaf" for s in stacks), text
     host = sum(t for s, t in stacks.items() if s[-1] == "fd_fdstat_get" or s[-1] == "fd_filestat_get") / 1e6
     assert host > 0 and below("calls") >= host, text
