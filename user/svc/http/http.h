@@ -50,7 +50,7 @@ struct server {
     char *environment; // variables that all handlers get, each with a final 0
     size_t environment_size;
     struct nebulet_options limits; // of a handler
-    uint64_t wall_ns, body_max, idle_ns, grace_ns;
+    uint64_t wall_ns, body_max, idle_ns, grace_ns, log_max;
     uint32_t handlers, queue, connections_max;
     enum log_format { LOG_COMMON, LOG_JSON, LOG_NONE } log;
     nebulet_handle nothing; // a stream that has ended, to be read
@@ -147,10 +147,11 @@ void log_request(const struct connection *c);
 void log_error(const char *format, ...) SIP_PRINTF(1, 2);
 void log_flush(void);
 // On a thread: what handlers of a route write to standard error goes to ours, each line with their
-// name in front. Forever.
+// name in front, up to server.log_max bytes for each of their requests. Forever.
 struct log_copier {
     const char *name;
     nebulet_handle from;
+    const uint64_t *requests; // of the route, that have begun
 };
 int32_t log_copy(void *copier);
 int32_t log_writer(void *unused); // on a thread: writes the log out now and then

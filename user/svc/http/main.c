@@ -148,6 +148,8 @@ static void take_line(const char *word, const char *value)
         server.idle_ns = number(value);
     else if (!strcmp(word, "grace"))
         server.grace_ns = number(value);
+    else if (!strcmp(word, "errors"))
+        server.log_max = number(value);
     else if (!strcmp(word, "folders"))
         server.limits.privileges |= NEBULET_MAY_FILES;
     else if (!strcmp(word, "log"))
@@ -255,7 +257,7 @@ static void start_route(struct route *r)
     sip_must(sip_stream(ends), "http: a stream");
     r->log = ends[0];
     struct log_copier *copier = room_for(sizeof *copier);
-    *copier = (struct log_copier){r->name, ends[1]};
+    *copier = (struct log_copier){r->name, ends[1], &r->requests};
     sip_must(sip_thread_start(&t, log_copy, copier, STACK), "http: a thread");
 }
 
@@ -281,6 +283,7 @@ int main(void)
     server = (struct server){.body_max = 16 << 20,
                              .idle_ns = 60 * SIP_SECOND,
                              .grace_ns = 30 * SIP_SECOND,
+                             .log_max = 64 << 10,
                              .handlers = 64,
                              .queue = 1000,
                              .connections_max = 10000,
