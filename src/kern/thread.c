@@ -269,8 +269,8 @@ static u32 value_of(const struct kthread *t, status s)
 
 // --- Telling of a trap. That takes time, for functions may have to be compiled again, and the
 // console may be slow; so a further thread of the process does it, while the one that has trapped
-// lies as it was. One that has used up its memory has nothing to tell with: so there is a little for
-// all that did, which is nobody's.
+// lies as it was. One that has used up its memory has nothing to tell with: so there is a little
+// for all that did, which is nobody's.
 
 static bool must_tell(const struct kthread *t)
 {
