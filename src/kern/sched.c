@@ -454,8 +454,13 @@ static const struct rt_waiting waiting = {word_wait_ns, word_notify, poll};
 
 SELDOM status kern_init(const struct engine *engine, u32 ncpus, const struct kern_hooks *hooks)
 {
+    static const u64 for_traces[ACCOUNT_KINDS] = {[ACCOUNT_MEMORY] = 2 << 20};
     if (!(kern.store = store_create(engine)))
         return ERR_NO_MEMORY;
+    if (!(kern.traces = account_new(NULL, for_traces, sizeof *kern.traces))) {
+        kern_free();
+        return ERR_NO_MEMORY;
+    }
     kern.hooks = hooks;
     kern.ncpus = ncpus < CPUS ? ncpus : CPUS;
     if (!kern.started) {
@@ -485,6 +490,8 @@ SELDOM void kern_free(void)
 {
     store_free(kern.store);
     kern.store = NULL;
+    account_unref(kern.traces);
+    kern.traces = NULL;
 }
 
 void sched_add(struct process *p)

@@ -268,7 +268,8 @@ static void tell_limits(struct serve *s)
                   {"cpu", o->max_cpu},       {"handlers", o->max_processes},
                   {"queue", o->queue},       {"connections", o->max_connections},
                   {"body", o->max_body},     {"grace", o->grace},
-                  {"idle", o->idle},         {"folders", o->dirs.count + o->disks.count}};
+                  {"errors", o->max_log},    {"idle", o->idle},
+                  {"folders", o->dirs.count + o->disks.count}};
     for (u32 i = 0; i < countof(limits); i++)
         if (limits[i].value)
             tell(s, "%s %llu", limits[i].word, (unsigned long long)limits[i].value);

@@ -116,6 +116,8 @@ void memory_unshare(struct vm_memory *m, u64 address, u64 size); // zeros are th
 // --- Threads: a coroutine with its stack, on which guest code runs.
 struct thread;
 struct thread *thread_create(struct store *s); // NULL: no memory
+// One that is another's to pay for, with what it will need.
+struct thread *thread_create_for(struct store *s, struct account *payer);
 // One that must be gone before the instance is: its stacks lie in front of the instance's memory,
 // if that has none yet, and then the two share page tables. deep: it will probably call functions
 // with cells, for which it needs more of a stack.

@@ -418,15 +418,15 @@ static size_t first_charge(const struct realm *r, bool at_front)
     return ready + PLAT_PAGE + tables - (at_front ? plat_tables(0, PLAT_PAGE) : 0);
 }
 
-// Of a store that pays for it already; t may be NULL.
-static struct thread *begin(struct thread *t, struct store *s, size_t paid)
+// One that is paid for already; t may be NULL.
+static struct thread *begin(struct thread *t, struct store *s, struct account *payer, size_t paid)
 {
     if (!t) {
-        account_discharge(s->account, ACCOUNT_KEPT, paid);
+        account_discharge(payer, ACCOUNT_KEPT, paid);
         return NULL;
     }
     t->store = s;
-    t->payer = s->account;
+    t->payer = payer;
     t->charged = paid;
     LIST_ADD(&s->threads, t);
     lay_out(t);
@@ -517,13 +517,18 @@ void thread_words(const struct thread *t, const u64 *sp,
         each(context, (u64 *)(thread_links(t) + LINKS), v->cells_ready);
 }
 
-struct thread *thread_create(struct store *s)
+struct thread *thread_create_for(struct store *s, struct account *payer)
 {
     size_t pays = first_charge(s->realm, false);
-    if (!account_charge(s->account, ACCOUNT_KEPT, pays))
+    if (!account_charge(payer, ACCOUNT_KEPT, pays))
         return NULL;
     struct thread *t = take_thread(s->realm);
-    return begin(t ? t : new_thread(s->realm), s, pays);
+    return begin(t ? t : new_thread(s->realm), s, payer, pays);
+}
+
+struct thread *thread_create(struct store *s)
+{
+    return thread_create_for(s, s->account);
 }
 
 static u8 *usual_low(const struct thread *t)
@@ -554,7 +559,7 @@ struct thread *thread_create_beside(struct instance *i, bool deep)
         return NULL;
     if (!m->thread && (m->thread = settle(s->realm, m->vm.base - thread_room(s->realm))))
         m->thread->at_front = true;
-    return suit(begin(m->thread, s, pays), deep);
+    return suit(begin(m->thread, s, s->account, pays), deep);
 }
 
 static size_t cells_used(const struct thread *t)

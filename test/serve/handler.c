@@ -144,6 +144,16 @@ int main(void)
         plain("half of it");
         fflush(stdout);
         __builtin_trap();
+    } else if (is("/errors")) {
+        for (unsigned long i = 0, n = strtoul(query, NULL, 10); i < n; i++)
+            fprintf(stderr, "%099lu\n", i);
+        plain("told\n");
+    } else if (is("/terminal")) {
+        fputs("a\x1b[2J\x9b"
+              "0m\r\tb \xc3\xa9 \xc2\x9b \xe2\x80\xae \xed\xa0\x80 \xf0\x9f\x98\x80 \xc0\xaf \x7f\n"
+              "no end of a line \xe2\x82",
+              stderr);
+        plain("told\n");
     } else if (is("/long-trap")) {
         fill(100000);
         fflush(stdout);

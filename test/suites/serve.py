@@ -6,6 +6,7 @@ its own. Each is tried as it is, cut after every byte, and all of them behind ea
 stays. What handlers do is in test/serve/handler.c. Nothing depends on how long something takes.
 """
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -699,6 +700,55 @@ def logs(bench, engine):
                 raise base.Failed(f"{form}: {out!r}")
 
 
+def long_logs(bench, engine):
+    """What a client makes long or strange is cut or escaped in such a way that a line stays what it is."""
+    strange = "".join(chr(c) for c in range(0x21, 0x7f) if chr(c) not in '#?')
+    targets = [f"/plain?{'%22' * 500}", "/plain?" + '"' * 7000, "/plain?" + strange * 70]
+    with handler(bench, engine, "--log", "json") as server:
+        for target in targets:
+            for agent in "a", '"' * 3000, "\u00e9" * 2000:
+                with Client(server) as client:
+                    client.send(f"GET {target} HTTP/1.1\r\nHost: {'h' * 200}\r\nUser-Agent: {agent}\r\n\r\n"
+                                .encode("latin-1"))
+                    client.answer()
+        server.process.send_signal(signal.SIGTERM)
+        lines = server.finish(0).out.decode().splitlines()
+    expect("lines", len(lines), 3 * len(targets))
+    for line in lines:
+        told = json.loads(line)
+        expect(line, (set(told), told["status"]), ({"time", "address", "method", "target", "host", "status", "bytes",
+                                                   "body", "us", "agent"}, 200))
+
+
+def handlers_errors(bench, engine):
+    """What handlers write to standard error has their name in front, nothing that a terminal acts upon, and so much
+    for each request."""
+    def told(server):
+        server.process.send_signal(signal.SIGTERM)
+        lines = server.finish(0).err.split(b"\n")
+        if stray := [line for line in lines if line and not line.startswith((b"handler.wasm: ", b"nebulet: "))]:
+            raise base.Failed(f"without a name: {stray[0]!r}")
+        return [line[14:] for line in lines if line.startswith(b"handler.wasm: ")]
+
+    with handler(bench, engine) as server, Client(server) as client:
+        expect("strange ones", client.get("/terminal").body, b"told\n")
+        expect("the end of a line", client.get("/errors?1").body, b"told\n")
+        expect("nothing for a terminal", told(server),
+               [rb"a\x1b[2J\x9b0m\x0d" + "\tb \u00e9 ".encode() + rb"\xc2\x9b \xe2\x80\xae \xed\xa0\x80 "
+                + "\U0001f600 ".encode() + rb"\xc0\xaf \x7f", rb"no end of a line \xe2\x82" + b"0" * 99])
+    many = 3000  # lines of 100 bytes
+    with handler(bench, engine, "--max-log", "10000") as server, Client(server) as client:
+        expect("many", client.get(f"/errors?{many}").body, b"told\n")
+        expect("a few more", client.get("/errors?10").body, b"told\n")
+        lines = told(server)
+    cut = [int(found[1]) for line in lines if (found := re.fullmatch(rb"(\d+) bytes more are not shown .*", line))]
+    numbers = [int(line) for line in lines if line.isdigit()]
+    expect("what is cut", sum(cut), (many + 10 - len(numbers)) * 100)
+    expect("lines of the first request", numbers[:100], list(range(100)))
+    if len(numbers) > 2 * 100:
+        raise base.Failed(f"{len(numbers)} lines of 100 bytes for two requests")
+
+
 def curl(bench, engine):
     if not shutil.which("curl"):
         raise base.Skipped("no curl (Debian: curl)")
@@ -887,7 +937,7 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
-                     slow, slots, drips, timeouts, reloads, ends, files, routes, with_dir, resident, metrics, logs, curl, wrk,
-                     browser, in_machine, machine_with_folders):
+                     slow, slots, drips, timeouts, reloads, ends, files, routes, with_dir, resident, metrics, logs, long_logs,
+                     handlers_errors, curl, wrk, browser, in_machine, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))

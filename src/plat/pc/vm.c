@@ -252,8 +252,8 @@ static u64 min(u64 a, u64 b)
     return a < b ? a : b;
 }
 
-// What is promised stays so. Tables are not any more, below what is left. Says from where on the rest
-// is promised, up to the end.
+// What is promised stays so. Tables are not any more, below what is left. Says from where on the
+// rest is promised, up to the end.
 static u64 drop_stack(struct slot *s, u64 from, u64 to)
 {
     if (from < s->lowest)

@@ -31,6 +31,7 @@ struct slots {
 struct log_copier {
     const char *name;
     nebulet_handle from;
+    const uint64_t *requests; // of the route, that have begun
 };
 
 struct site;
@@ -72,7 +73,7 @@ struct site *site_take(void);
 void site_drop(struct site *s);
 
 struct server {
-    uint64_t body_max, idle_ns, grace_ns;
+    uint64_t body_max, idle_ns, grace_ns, log_max;
     uint32_t connections_max;
     enum log_format { LOG_COMMON, LOG_JSON, LOG_NONE } log;
     nebulet_handle nothing; // a stream that has ended, to be read
@@ -178,6 +179,7 @@ void log_request(const struct connection *c);
 void log_error(const char *format, ...) SIP_PRINTF(1, 2);
 void log_flush(void);
 // On a thread: what handlers of a route write to standard error goes to ours, each line with their
-// name in front, until nobody is left who could.
+// name in front, up to server.log_max bytes for each of their requests, until nobody is left who
+// could.
 int32_t log_copy(void *copier);
 int32_t log_writer(void *unused); // on a thread: writes the log out now and then
