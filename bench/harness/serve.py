@@ -154,10 +154,21 @@ def servers(folder, nebulet):
     return found
 
 
+def under_load(seconds, dirs):
+    """Many connections, slow clients among them, and wrk: bench/serve/load.py says what it saw."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-serve-") as folder:
+        nebulet = compile_all(Path(folder), dirs)
+        done = proc.run([str(a) for a in (SOURCES / "load.py", "--seconds", seconds, nebulet, f"{folder}/cgi.wasm")])
+    print(done.stdout, end="")
+    return {}, [f"serve: under load: {done.stderr.strip() or 'see above'}"] if done.code else []
+
+
 def main(options):
     build.packages(["serve"])
     if not shutil.which("wrk"):
         return {}, ["serve: no wrk"]
+    if options.load:
+        return under_load(options.load, options.dirs)
     seconds = max(1, round(4 * options.scale))
     results, failed = {}, []
     with tempfile.TemporaryDirectory(prefix="nebulet-serve-") as scratch:

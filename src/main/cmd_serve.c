@@ -30,7 +30,12 @@
 #include "plat/plat.h"
 
 #define HTTP "http.wasm"
-enum { END = 1 << 24 }; // the signal that asks the server to end
+enum {
+    END = 1 << 24, // the signal that asks the server to end
+    CONNECTIONS = 10000,
+    CONNECTIONS_MAX = 200000,
+    BESIDE = 5000, // threads: those of routes, of metrics, the log's
+};
 
 static int bell = -1;
 
@@ -277,6 +282,8 @@ static bool load_http(struct serve *s)
     char path[4096];
     struct error e = {0};
     const char *name = getenv("NEBULET_HTTP");
+    u64 connections = s->o->max_connections ? s->o->max_connections : CONNECTIONS;
+    u32 threads = (u32)(connections < CONNECTIONS_MAX ? connections : CONNECTIONS_MAX) + BESIDE;
     if (!name) {
         if (!machine_find(HTTP, "build it with make userspace", path, sizeof path))
             return false;
@@ -289,7 +296,9 @@ static bool load_http(struct serve *s)
         .bytes = s->http.bytes,
         .size = s->http.size,
         .config = {.limits = {.privileges =
-                                  NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES}},
+                                  NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES,
+                              .threads = threads,
+                              .handles = 4 * threads}},
         .trace = s->o->trace,
     };
     if (!job_load(&s->job, &e))

@@ -6,6 +6,7 @@ its own. Each is tried as it is, cut after every byte, and all of them behind ea
 stays. What handlers do is in test/serve/handler.c. Nothing depends on how long something takes.
 """
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -719,6 +720,20 @@ def curl(bench, engine):
                 raise base.Failed(base.excerpt(got.out))
 
 
+def load(bench, engine):
+    """Two thousand connections, slow ones among them: none fails, and memory stays."""
+    if not shutil.which("wrk"):
+        raise base.Skipped("no wrk (Debian: wrk)")
+    got = base.run([base.ROOT / "bench/serve/load.py", "--seconds", "8", "--connections", "2000", "--slow", "400", "--engine",
+                    engine, "--json", bench.program, build("handler"), "/plain"], limit=net.LIMIT)
+    told = json.loads(got.out)
+    expect(f"failed, of {told}", told["failed"], 0)
+    expect("open at the end", told["connections"], 2000)
+    _, at_first, at_last = told["memory"]
+    if at_last - at_first > 40 << 10:  # some more may speak at once than before, each with 100 KiB
+        raise base.Failed(f"memory: {told['memory']}")
+
+
 PAGES = {
     "index.html": """<!doctype html><link rel="stylesheet" href="style.css"><body><img src="picture.svg">
 <form method="post" action="/form"><input name="text" value="a b&amp;c=\u00e4"><input name="seen"></form>
@@ -859,6 +874,6 @@ def cases(bench):
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
                      slow, slots, drips, timeouts, reloads, ends, files, routes, with_dir, resident, metrics, logs, curl, wrk,
-                     browser, in_machine):
+                     load, browser, in_machine):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))
