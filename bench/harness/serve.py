@@ -158,7 +158,8 @@ def under_load(seconds, dirs):
     """Many connections, slow clients among them, and wrk: bench/serve/load.py says what it saw."""
     with tempfile.TemporaryDirectory(prefix="nebulet-serve-") as folder:
         nebulet = compile_all(Path(folder), dirs)
-        done = proc.run([str(a) for a in (SOURCES / "load.py", "--seconds", seconds, nebulet, f"{folder}/cgi.wasm")])
+        done = proc.run([SOURCES / "load.py", "--seconds", seconds, nebulet, f"{folder}/cgi.wasm"],
+                        timeout=2 * seconds + 300)
     print(done.stdout, end="")
     return {}, [f"serve: under load: {done.stderr.strip() or 'see above'}"] if done.code else []
 

@@ -726,6 +726,8 @@ def load(bench, engine):
         raise base.Skipped("no wrk (Debian: wrk)")
     got = base.run([base.ROOT / "bench/serve/load.py", "--seconds", "8", "--connections", "2000", "--slow", "400", "--engine",
                     engine, "--json", bench.program, build("handler"), "/plain"], limit=net.LIMIT)
+    if not got.out:
+        raise base.Failed(base.excerpt(got.err))
     told = json.loads(got.out)
     expect(f"failed, of {told}", told["failed"], 0)
     expect("open at the end", told["connections"], 2000)
