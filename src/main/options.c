@@ -74,6 +74,8 @@ static const struct option table[] = {
      "connections that are open at once (10000); others wait"},
     {"--max-body", "SIZE", OPTION_SIZE, FIELD(max_body), FOR_SERVE,
      "bytes that a request may bring (16M)"},
+    {"--servers", "N", OPTION_COUNT, FIELD(servers), FOR_SERVE,
+     "server processes, for as many CPUs, which share connections and limits (1)"},
     {"--queue", "N", OPTION_COUNT, FIELD(queue), FOR_SERVE,
      "requests that wait for a handler before others are refused (1000)"},
     {"--idle", "SECONDS", OPTION_TIME, FIELD(idle), FOR_SERVE,

@@ -47,7 +47,7 @@ struct options {
     u64 size;                  // disk: 0 when not given
     u64 cpus;                  // 0 when not given
     const char *metrics, *log; // serve: NULL, or as given
-    u64 queue, max_connections, max_body, grace, idle; // serve: 0 when not given
+    u64 servers, queue, max_connections, max_body, grace, idle; // serve: 0 when not given
     const char *stats;   // run and boot: NULL, "" for lines, or "json"
     const char *profile; // run: NULL, or as given
     const char *gdb;     // boot: NULL, "" or a port
