@@ -79,6 +79,8 @@ static const struct option table[] = {
      "bytes that a request may bring (16M)"},
     {"--max-log", "SIZE", OPTION_SIZE, FIELD(max_log), FOR_SERVE,
      "bytes that handlers may write to standard error for each request (64K)"},
+    {"--servers", "N", OPTION_COUNT, FIELD(servers), FOR_SERVE,
+     "server processes, for as many CPUs, which share connections and limits (1)"},
     {"--queue", "N", OPTION_COUNT, FIELD(queue), FOR_SERVE,
      "requests that wait for a handler before others are refused (1000)"},
     {"--idle", "SECONDS", OPTION_TIME, FIELD(idle), FOR_SERVE,

@@ -48,7 +48,7 @@ struct options {
     u64 size;                  // disk: 0 when not given
     u64 cpus;                  // 0 when not given
     const char *metrics, *log; // serve: NULL, or as given
-    u64 queue, max_connections, max_body, max_log, grace, idle; // serve: 0 when not given
+    u64 servers, queue, max_connections, max_body, max_log, grace, idle; // serve: 0 when not given
     const char *stats;   // run and boot: NULL, "" for lines, or "json"
     const char *trace, *trace_calls; // run, boot, serve: NULL; "" is stderr
     const char *profile; // run: NULL, or as given

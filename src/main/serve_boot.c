@@ -161,7 +161,7 @@ int serve_boot(struct serve *s)
     struct machine m = {.line = "words=/words", .folders = &s->shared, .apart = true};
     char *net = NULL;
     int code = machine_options(s->o, &m) ? EXIT_ERROR : EXIT_USAGE;
-    archive_file(a, "serve/told", s->text.at, s->text.count);
+    archive_file(a, "serve/told", s->told.text.at, s->told.text.count);
     folders_archive(&s->shared, a);
     if (code == EXIT_ERROR && archive_programs(a) && machine_archive_folders(&s->shared, a) &&
         archive_manifest(s, a) && archive_words(s, a) && archive_finish(a) && (net = network(s)) &&

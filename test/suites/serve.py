@@ -685,6 +685,39 @@ def metrics(bench, engine):
             expect("not there", watcher.get("/plain").status, 404)
 
 
+def servers(bench, engine):
+    """Several server processes: together they accept, are counted, reloaded and ended as one."""
+    with handler(bench, engine, "--servers", "3", "--metrics", "127.0.0.1:0", "--stream", f"/stays={build('resident', SIP)}",
+                 listeners=2) as server:
+        clients = [Client(server) for _ in range(60)]
+        for turn in range(3):
+            for client in clients:
+                expect("an answer", client.get("/plain").body, b"plain\n")
+        counts = []
+        while len(counts) == len(set(counts)):  # each server has its own handler that stays, which counts
+            clients.append(Client(server))
+            counts.append(clients[-1].get("/stays/a").body)
+            if len(counts) == 3000:
+                raise base.Failed("one server has accepted all")
+        server.process.send_signal(signal.SIGHUP)
+        while server.written(server.err).count(b"http: reloaded\n") < 3:
+            threading.Event().wait(0.01)
+        for client in clients[:60]:
+            expect("an answer", client.get("/plain").body, b"plain\n")
+        with Client(server, 1) as watcher:
+            text = watcher.get("/metrics").body.decode()
+        for line in [f"nebulet_connections_open {len(clients) + 1}", f"nebulet_connections_total {len(clients) + 1}",
+                     "nebulet_route_requests_total{path=\"/\"} 240",
+                     f"nebulet_route_requests_total{{path=\"/stays/\"}} {len(counts)}"]:
+            if line not in text.splitlines():
+                raise base.Failed(f"no line {line}:\n{text}")
+        server.process.send_signal(signal.SIGTERM)
+        for client in clients:
+            expect("an idle one", client.file.read(), b"")
+            client.__exit__()
+        server.finish(0)
+
+
 def logs(bench, engine):
     for form, pattern in (("common", rb'127\.0\.0\.1 - - \[\d\d/\w{3}/\d{4}:[\d:]{8} \+0000\] '
                                      rb'"GET /plain\?\\u0022 HTTP/1\.1" 200 6 "from" "a\\u0022\\u005cb"\n'),
@@ -767,6 +800,22 @@ def curl(bench, engine):
             got = base.run(["curl", "-s", "-S", *args]).check(0, wanted)
             if wanted is None and not got.out.startswith(b"HTTP/1.1 200 OK\r\n"):
                 raise base.Failed(base.excerpt(got.out))
+
+
+def load(bench, engine):
+    """Two thousand connections, slow ones among them: none fails, and memory stays."""
+    if not shutil.which("wrk"):
+        raise base.Skipped("no wrk (Debian: wrk)")
+    got = base.run([base.ROOT / "bench/serve/load.py", "--seconds", "8", "--connections", "2000", "--slow", "400", "--engine",
+                    engine, "--json", bench.program, build("handler"), "/plain"], limit=net.LIMIT)
+    if not got.out:
+        raise base.Failed(base.excerpt(got.err))
+    told = json.loads(got.out)
+    expect(f"failed, of {told}", told["failed"], 0)
+    expect("open at the end", told["connections"], 2000)
+    _, at_first, at_last = told["memory"]
+    if at_last - at_first > 40 << 10:  # some more may speak at once than before, each with 100 KiB
+        raise base.Failed(f"memory: {told['memory']}")
 
 
 PAGES = {
@@ -918,6 +967,8 @@ def usage(bench):
                              (["--boot", "--dir", "/nothing", module], 1, b"/nothing"),
                              (["--boot", "--disk", "/nothing", module], 1, b"/nothing"),
                              (["--disk", "/nothing", module], 2, b"disks are of machines"),
+                             (["--boot", "--servers", "2", module], 2, b"one server"),
+                             (["--servers", "17", module], 2, b"16 at most"),
                              (["--boot", "--listen", "inherited", module], 2, b"cannot be given to a machine"),
                              (["--boot", "--memory", "1M", module], 2, b"at least 16M"),
                              (["--boot", *["--listen", "127.0.0.1:0"] * 17, module], 2, b"16 addresses at most"),
@@ -937,7 +988,7 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
-                     slow, slots, drips, timeouts, reloads, ends, files, routes, with_dir, resident, metrics, logs, long_logs,
-                     handlers_errors, curl, wrk, browser, in_machine, machine_with_folders):
+                     slow, slots, drips, timeouts, reloads, ends, files, routes, with_dir, resident, metrics, servers, logs,
+                     long_logs, handlers_errors, curl, wrk, load, browser, in_machine, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))

@@ -7,6 +7,7 @@
 //   cgi.c         a process for each request, or one that gets them as messages
 //   files.c       files of a folder
 //   log.c         who asked for what, and counts
+//   others.c      counts of all, where several servers share the connections
 //
 // A thread serves a connection from its first byte to its last, and waits where there is nothing to
 // do. As many threads are there as connections were open at once; those that are left over wait to
@@ -88,6 +89,7 @@ struct counts {
 };
 extern struct counts counts;
 void count(uint64_t *what, int64_t n);
+void counts_read(struct counts *out);
 
 // A connection that nobody says anything on: all that it takes.
 struct client {
@@ -183,3 +185,9 @@ void log_flush(void);
 // could.
 int32_t log_copy(void *copier);
 int32_t log_writer(void *unused); // on a thread: writes the log out now and then
+
+// --- Other servers
+bool others_add(nebulet_handle channel);    // one that can be asked; false: there are too many
+bool others_answer(nebulet_handle channel); // where one may ask, on a thread; false: no memory
+// Adds what they have counted, in all and of n routes in their order.
+void others_counted(struct counts *sum, uint64_t *requests, uint32_t n);

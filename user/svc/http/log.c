@@ -30,6 +30,13 @@ void count(uint64_t *what, int64_t n)
     sip_unlock(&counts_lock);
 }
 
+void counts_read(struct counts *out)
+{
+    sip_lock(&counts_lock);
+    *out = counts;
+    sip_unlock(&counts_lock);
+}
+
 static void write_all(int fd, const char *p, size_t n)
 {
     while (n) {
@@ -317,11 +324,16 @@ static void metric(struct connection *c, size_t *n, const char *name, const char
 
 static void add_metrics(struct connection *c, size_t *n)
 {
+    enum { ROUTES = 256 };
     struct counts now;
     char labels[200];
-    sip_lock(&counts_lock);
-    now = counts;
-    sip_unlock(&counts_lock);
+    uint64_t requests[ROUTES];
+    uint32_t i_route = 0;
+    for (const struct route *r = c->site->routes; r && i_route < ROUTES; r = r->next)
+        requests[i_route++] = r->requests;
+    counts_read(&now);
+    others_counted(&now, requests, i_route);
+    i_route = 0;
     metric(c, n, "nebulet_connections_total", "counter", "", now.connections);
     metric(c, n, "nebulet_connections_open", "gauge", "", now.open);
     metric(c, n, "nebulet_requests_total", "counter", "", now.requests);
@@ -334,11 +346,12 @@ static void add_metrics(struct connection *c, size_t *n)
     metric(c, n, "nebulet_handlers_running", "gauge", "", now.running);
     metric(c, n, "nebulet_handlers_failed_total", "counter", "", now.failed);
     metric(c, n, "nebulet_requests_refused_total", "counter", "", now.refused);
-    for (struct route *r = c->site->routes; r && *n < BUFFER - 1024; r = r->next) {
+    for (struct route *r = c->site->routes; r && i_route < ROUTES && *n < BUFFER - 1024;
+         r = r->next) {
         int n_path = r->length < 100 ? (int)r->length : 100;
         sip_format(labels, sizeof labels, "{path=\"%.*s/\"}", n_path, r->path);
         metric(c, n, "nebulet_route_requests_total", r == c->site->routes ? "counter" : "", labels,
-               r->requests);
+               requests[i_route++]);
     }
 }
 

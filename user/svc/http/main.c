@@ -163,6 +163,10 @@ static void take_line(struct told *t, const char *word, const char *value)
     struct site *s = t->site;
     if (!strcmp(word, "listen") || !strcmp(word, "metrics"))
         add_port(t, *word == 'm');
+    else if (!strcmp(word, "other"))
+        t->wrong |= !others_add(next_handle(t));
+    else if (!strcmp(word, "counts"))
+        t->wrong |= !others_answer(next_handle(t));
     else if (!strcmp(word, "cgi"))
         add_route(t, ROUTE_CGI, value);
     else if (!strcmp(word, "stream"))
