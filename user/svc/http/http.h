@@ -58,7 +58,7 @@ struct server {
 };
 extern struct server server;
 
-// What is counted; guarded by log_lock.
+// What is counted.
 struct counts {
     uint64_t connections, open, requests, by_class[6], bytes_in, bytes_out, refused, failed,
         running;
@@ -70,7 +70,8 @@ void count(uint64_t *what, int64_t n);
 struct client {
     nebulet_handle in, out;
     struct nebulet_address peer;
-    bool metrics; // it came by the listener for these
+    char address[48]; // its text
+    bool metrics;     // it came by the listener for these
 };
 
 enum { HEAD_ROOM = HEAD_MAX + 1024 };
