@@ -198,7 +198,10 @@ static inline void add(struct head *h, const char *p, size_t n)
     h->full |= n > sizeof h->bytes - h->n;
     if (h->full)
         return;
-    memcpy(h->bytes + h->n, p, n);
+    if (__builtin_constant_p(n))
+        memcpy(h->bytes + h->n, p, n);
+    else
+        copy_text(h->bytes + h->n, p, n);
     h->n += n;
 }
 
