@@ -82,7 +82,7 @@ struct server {
 };
 extern struct server server;
 
-// What is counted; guarded by log_lock.
+// What is counted.
 struct counts {
     uint64_t connections, open, requests, by_class[6], bytes_in, bytes_out, refused, failed,
         running;
@@ -95,7 +95,8 @@ void counts_read(struct counts *out);
 struct client {
     nebulet_handle in, out;
     struct nebulet_address peer;
-    bool metrics; // it came by the listener for these
+    char address[48]; // its text
+    bool metrics;     // it came by the listener for these
 };
 
 enum { HEAD_ROOM = HEAD_MAX + 1024 };
