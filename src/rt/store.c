@@ -69,6 +69,8 @@ void store_empty(struct store *s)
     }
     for (struct memory_slot *p = s->owned_memories; p; p = p->next)
         memory_shrink(s, &p->vm);
+    if (s->heap)
+        memory_shrink(s, s->heap);
     if (unlikely(s->exceptions.all.at))
         exceptions_free(s);
 }
@@ -85,6 +87,8 @@ void store_free(struct store *s)
     while (s->instances)
         instance_free(s->instances);
     names_drop(s);
+    vec_free(&s->operands);
+    memory_free(s, s->heap);
     tables_free(s);
     memories_free(s);
     if (s->owns_realm)

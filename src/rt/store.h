@@ -210,6 +210,14 @@ struct store {
     struct vm_memory no_memory;         // of instances without one
     struct thread *threads;
     struct exceptions exceptions;
+    struct vm_memory *heap; // of objects; NULL: there have been none
+    VEC(union vm_global) operands; // of the constant expression that is being computed
+    u32 computed;                  // instructions of them, so far
 };
+
+// Makes the store's heap, if it has none. ERR_NO_MEMORY.
+status heap_create(struct store *s);
+// The type of an object.
+const struct functype *object_type(const struct vmctx *vm, u64 ref);
 
 struct store *vm_store(const struct vmctx *vm);

@@ -69,7 +69,7 @@ union vm_global {
     u64 i64;
     f32 f32;
     f64 f64;
-    u64 ref; // funcref: struct vm_func *; externref: an opaque number; exnref: see vm_exception
+    u64 ref; // funcref: struct vm_func *; exnref: see vm_exception; others: see vm_object
     u8 v128[16];
 } __attribute__((aligned(16)));
 
@@ -102,6 +102,34 @@ struct vm_exception {
     u64 cells[];
 };
 #define VM_EXCEPTION 0x4e455845ull << 32
+
+// References of the `any` and `extern` hierarchies have 32 bits, and a zero upper half in cells,
+// registers, globals and tables; in objects they are u32s. 0 is null. What the host has given is
+// its number and the bits 10, an i31 its value and the bit 1; the others are where objects lie in
+// the store's heap, at multiples of 8. An object begins with this:
+struct vm_object {
+    u32 type; // canonical id; at 0, where null leads, there is none
+    u32 length; // of an array
+    u8 at[];
+};
+_Static_assert(sizeof(struct vm_object) == OBJECT_HEADER, "what types are laid out behind");
+#define VM_HOST_REFS (1u << 30) // numbers are below
+static inline u64 vm_host_ref(u32 number)
+{
+    return (u64)number << 2 | 2;
+}
+static inline bool vm_is_host_ref(u64 ref)
+{
+    return (ref & 3) == 2;
+}
+static inline u64 vm_i31(u32 value)
+{
+    return (u32)(value << 1 | 1);
+}
+static inline bool vm_is_object(u64 ref)
+{
+    return ref && !(ref & 3);
+}
 
 struct vm_memory {
     u8 *base;  // of a reservation that covers every 32-bit index; see VM_MEMORY_GUARD
@@ -201,9 +229,16 @@ struct vmctx {
                   // code
     u64 *own[2]; // cells of globals of which each thread has a value of its own (the stack pointer,
                  // thread-local storage), or of nothing of interest: scratch
+    u8 *heap;  // what references to objects are offsets from; NULL: there can be none
+    u64 operand[2]; // of array.new and array.fill, if it is no integer or reference
     u64 last_byte; // UINT32_MAX: no address of 64 bits is further (one instruction compares and
                    // jumps)
 } __attribute__((aligned(16)));
+
+static inline struct vm_object *vm_object(const struct vmctx *vm, u64 ref)
+{
+    return (struct vm_object *)(void *)(vm->heap + ref);
+}
 
 static inline struct vm_func *vm_import(const struct vmctx *vm, u32 func)
 {
