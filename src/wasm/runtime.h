@@ -44,6 +44,13 @@ bool rt_is_function(const struct vmctx *vm, u32 id, u32 type);
 // The function there, if it is of that type of the module's or of a subtype.
 enum trap rt_table_function(struct vmctx *vm, u32 table, u32 type, u64 index, u64 *ref);
 
+// Objects (rt/gc.c). A new one of the type with that canonical id, `bytes` with its header and all
+// zero but for that, and `length` in it; its reference. 0: no memory, or the process is to end
+// (rt_check_interrupt, then a trap). All references that are still wanted have to lie where they
+// are looked for: on the thread's stack or among the interpreter's cells as words of 64 bits whose
+// upper half is zero, in registers that C keeps, or where the instance has them.
+u64 rt_object_new(struct vmctx *vm, u32 id, u64 bytes, u32 length);
+
 // Exceptions. A new one of that tag for the running thread to throw, whose cells the caller fills
 // in; a trap if there is no memory.
 struct vm_exception *rt_exception_new(struct vmctx *vm, u32 tag);

@@ -121,6 +121,55 @@ struct vm_far {
 // use static offsets below the guard's size without a check.
 #define VM_MEMORY_GUARD (2ull << 30)
 
+// Objects: structs and arrays (rt/gc.c). A reference of the hierarchies of `any` and `extern` has
+// 32 bits, in a slot of 64 whose upper half is zero:
+//
+//   0                       null
+//   31 bits, 1              an i31
+//   30 bits, 1 0            a number of the host's
+//   29 bits, 0 0 0          an object: the offset of its header from the heap's base
+//
+// The header is the canonical id of its type, and an array's length, which is 0 of structs
+// (OBJECT_HEADER bytes).
+//
+// What allocates inline takes a cell from the run of its class, if there is one left:
+//
+//   if ((at = run->next) == run->end) -> rt_object_new
+//   run->next = at + vm_heap_cell(class)
+//
+// Such a cell has anything in it: the header and all fields are to be written before anything else
+// happens that may look at it, which is whatever can switch to another thread of the process: a
+// call, a poll, an allocation. Preemption is none of these (the process goes on with the thread
+// that it was taken from), and neither is an interrupt, so nothing of this need be in one step.
+enum { VM_HEAP_CLASSES = 48, VM_HEAP_SMALL = 32776 };
+struct vm_heap {
+    u8 *base; // never changes; 4 GiB and VM_MEMORY_GUARD are reserved
+    struct vm_run {
+        u32 next, end;
+    } runs[VM_HEAP_CLASSES];
+};
+
+// The class of objects of that many bytes, of VM_HEAP_SMALL at most, header included: one for each
+// multiple of 8 up to 136, above these four for each doubling, of what an array has beside its
+// header.
+static inline u32 vm_heap_class(u32 bytes)
+{
+    if (bytes <= 136)
+        return bytes <= 16 ? 0 : (bytes - 9) / 8;
+    u32 n = bytes - 9, bit = 31 - (u32)__builtin_clz(n);
+    return 16 + (bit - 7) * 4 + ((n >> (bit - 2)) & 3);
+}
+// What they take.
+static inline u32 vm_heap_cell(u32 class)
+{
+    return class < 16 ? (class + 2) * 8 : ((5 + class % 4) << (class / 4 + 1)) + 8;
+}
+
+static inline bool vm_is_object(u64 ref)
+{
+    return ref && !(ref & 7);
+}
+
 // Where compiled code returns to after a call into another instance (see target/x64/stubs).
 struct vm_link {
     const void *ret;
@@ -203,6 +252,8 @@ struct vmctx {
                  // thread-local storage), or of nothing of interest: scratch
     u64 last_byte; // UINT32_MAX: no address of 64 bits is further (one instruction compares and
                    // jumps)
+    u8 *heap_base; // of its store's objects, and
+    struct vm_heap *heap; // where there is room for more; NULL: its module has none
 } __attribute__((aligned(16)));
 
 static inline struct vm_func *vm_import(const struct vmctx *vm, u32 func)
