@@ -24,7 +24,7 @@ static void not_null(struct fast *f, u32 r, enum trap trap)
 
 static struct x64_operand heap_operand(void)
 {
-    return x64_at(INSTANCE, offsetof(struct vmctx, heap));
+    return x64_at(INSTANCE, offsetof(struct vmctx, heap_base));
 }
 
 // A place in the object that r refers to, through the scratch register.

@@ -10,6 +10,7 @@
 #include "base/fmt.h"
 #include "base/vec.h"
 #include "main/load.h"
+#include "wasm/runtime.h"
 
 enum outcome { PASSED, FAILED, SKIPPED }; // SKIPPED + enum script_skip
 

@@ -1,28 +1,50 @@
 // SPDX-License-Identifier: MIT
-// Where objects come from.
+// Stands in for the allocator until that is here.
+#include "rt/gc.h"
 #include "rt/instance.h"
 
-status heap_create(struct store *s)
+struct gc {
+    struct vm_heap vm; // first
+    struct vm_memory *memory;
+    u64 allocated;
+};
+
+bool gc_begin(struct instance *in)
 {
     static const struct limits limits = {.min = 1, .max = MAX_PAGES};
-    if (s->heap)
-        return OK;
-    status r = memory_create(s, &limits, NULL, &s->heap);
-    for (struct instance *in = s->instances; in && !r; in = in->next)
-        in->vm.heap = s->heap->base;
-    if (!r)
-        store_u64(s->heap->base + 8, 64);
-    return r;
+    struct store *s = in->store;
+    if (!s->gc) {
+        s->gc = heap_zalloc(sizeof *s->gc);
+        if (memory_create(s, &limits, NULL, &s->gc->memory))
+            return false;
+        s->gc->vm.base = s->gc->memory->base;
+        s->gc->allocated = 64;
+    }
+    for (in = s->instances; in; in = in->next) {
+        in->vm.heap_base = s->gc->vm.base;
+        in->vm.heap = &s->gc->vm;
+    }
+    return true;
 }
 
-u64 rt_object_new(struct vmctx *vm, u32 id, u32 bytes, u32 length)
+void gc_end(struct store *s)
+{
+    if (!s->gc)
+        return;
+    memory_free(s, s->gc->memory);
+    heap_free(s->gc);
+    s->gc = NULL;
+}
+
+u64 rt_object_new(struct vmctx *vm, u32 id, u64 bytes, u32 length)
 {
     struct store *s = vm_store(vm);
-    u64 at = load_u64(s->heap->base + 8), end = ALIGN_UP(at + bytes, (u64)16);
-    if (end > s->heap->bytes &&
-        memory_grow(s, s->heap, (end - s->heap->bytes + WASM_PAGE - 1) / WASM_PAGE) < 0)
+    struct gc *gc = s->gc;
+    u64 at = gc->allocated, end = ALIGN_UP(at + bytes, (u64)16);
+    if (end > gc->memory->bytes &&
+        memory_grow(s, gc->memory, (end - gc->memory->bytes + WASM_PAGE - 1) / WASM_PAGE) < 0)
         return 0;
-    store_u64(s->heap->base + 8, end);
+    gc->allocated = end;
     *vm_object(vm, at) = (struct vm_object){.type = id, .length = length};
     return at;
 }

@@ -8,6 +8,7 @@
 #include "base/fmt.h"
 #include "base/lookup.h"
 #include "arch/arch.h"
+#include "rt/gc.h"
 #include "wasm/leb.h"
 #include "wasm/runtime.h"
 
@@ -318,12 +319,9 @@ static union vm_global constant(const struct instance *in, u32 op, const u8 **p)
 }
 
 // False: no memory.
-static bool compute(struct instance *in, const struct constexpr_ *x)
+static bool run(struct instance *in, const u8 *p)
 {
     struct store *s = in->store;
-    const u8 *p = x->code;
-    if (!vec_reserve(&s->operands, x->index))
-        return false;
     for (;;) {
         u32 op = *p++;
         go_on(s->computed++, NULL);
@@ -348,6 +346,21 @@ static bool compute(struct instance *in, const struct constexpr_ *x)
     }
 }
 
+static bool compute(struct instance *in, const struct constexpr_ *x, union vm_global *out)
+{
+    struct store *s = in->store;
+    if (!vec_reserve(&s->operands, x->index))
+        return false;
+    memset(s->operands.at, 0, x->index * sizeof *s->operands.at);
+    struct gc_held held = {s->held, (const u64 *)(const void *)s->operands.at, 2 * x->index};
+    s->held = &held;
+    bool done = run(in, x->code);
+    s->held = held.next;
+    *out = s->operands.at[0];
+    s->operands.count = 0;
+    return done;
+}
+
 static status evaluate(struct instance *in, const struct constexpr_ *x, union vm_global *out,
                        struct error *e)
 {
@@ -363,11 +376,7 @@ static status evaluate(struct instance *in, const struct constexpr_ *x, union vm
     case CONST_GLOBAL: v = *vm_global(&in->vm, x->index); break;
     case CONST_REF_NULL: break;
     case CONST_REF_FUNC: v.ref = (u64)(uintptr_t)vm_funcref(&in->vm, x->index); break;
-    case CONST_CODE:
-        if ((done = compute(in, x)))
-            v = *operand(in->store, 0);
-        in->store->operands.count = 0;
-        break;
+    case CONST_CODE: done = compute(in, x, &v); break;
     }
     *out = v;
     return done ? OK
@@ -642,10 +651,8 @@ static status link(struct instance *in, struct error *e)
     make_refs(in);
     if (in->vm.module->ntags)
         make_tags(in);
-    if (m->objects && heap_create(in->store))
+    if (m->objects && !gc_begin(in))
         return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no memory for objects");
-    if (in->store->heap)
-        in->vm.heap = in->store->heap->base;
     if (make_globals(in, e) || fill_tables(in, e))
         return e->code;
     return make_elems(in, e);

@@ -37,8 +37,7 @@ u64 object_new_struct(struct vmctx *vm, const struct functype *t)
 
 u64 object_new_array(struct vmctx *vm, const struct functype *t, u32 length)
 {
-    u64 bytes = OBJECT_HEADER + (u64)array_step(t) * length;
-    return bytes > UINT32_MAX ? 0 : rt_object_new(vm, t->id, (u32)bytes, length);
+    return rt_object_new(vm, t->id, OBJECT_HEADER + (u64)array_step(t) * length, length);
 }
 
 u64 rt_struct_new(struct vmctx *vm, u32 type)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The store: the root that everything hangs from, made and taken apart here.
 #include "rt/store.h"
+#include "rt/gc.h"
 #include "rt/instance.h"
 #include "rt/memory.h"
 #include "rt/thread.h"
@@ -69,8 +70,6 @@ void store_empty(struct store *s)
     }
     for (struct memory_slot *p = s->owned_memories; p; p = p->next)
         memory_shrink(s, &p->vm);
-    if (s->heap)
-        memory_shrink(s, s->heap);
     if (unlikely(s->exceptions.all.at))
         exceptions_free(s);
 }
@@ -88,7 +87,7 @@ void store_free(struct store *s)
         instance_free(s->instances);
     names_drop(s);
     vec_free(&s->operands);
-    memory_free(s, s->heap);
+    gc_end(s);
     tables_free(s);
     memories_free(s);
     if (s->owns_realm)

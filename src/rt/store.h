@@ -39,6 +39,10 @@ struct rt_type {
     u32 *ids;          // those of all; NULL: of this one alone
     u32 next;          // id of the next one in the bucket, or in the list of unused ids
     const void *thunk; // for host functions of this type, once one is bound
+    // What the collector looks at in objects of it (gc.c): how many references to objects, and how
+    // many to exceptions; of an array, of each element, and there are no places of those.
+    u32 nrefs, nexnrefs;
+    const u32 *places; // where they lie, in this order
     valtype types[];
 };
 
@@ -210,13 +214,12 @@ struct store {
     struct vm_memory no_memory;         // of instances without one
     struct thread *threads;
     struct exceptions exceptions;
-    struct vm_memory *heap; // of objects; NULL: there have been none
+    struct gc *gc;        // its objects; NULL: there have been none yet (gc.h)
+    struct gc_held *held; // see gc.h
     VEC(union vm_global) operands; // of the constant expression that is being computed
-    u32 computed;                  // instructions of them, so far
+    u32 computed;                  // instructions of all of them
 };
 
-// Makes the store's heap, if it has none. ERR_NO_MEMORY.
-status heap_create(struct store *s);
 // The type of an object.
 const struct functype *object_type(const struct vmctx *vm, u64 ref);
 

@@ -44,10 +44,12 @@ bool rt_is_function(const struct vmctx *vm, u32 id, u32 type);
 // The function there, if it is of that type of the module's or of a subtype.
 enum trap rt_table_function(struct vmctx *vm, u32 table, u32 type, u64 index, u64 *ref);
 
-// Objects (rt/object.c). A new one of that canonical type, all zero behind the header, of so many
-// bytes with it; 0: no memory. Whatever is referred to from nowhere that the collector looks may be
-// gone afterwards.
-u64 rt_object_new(struct vmctx *vm, u32 id, u32 bytes, u32 length);
+// Objects (rt/gc.c). A new one of the type with that canonical id, `bytes` with its header and all
+// zero but for that, and `length` in it; its reference. 0: no memory, or the process is to end
+// (rt_check_interrupt, then a trap). All references that are still wanted have to lie where they
+// are looked for: on the thread's stack or among the interpreter's cells as words of 64 bits whose
+// upper half is zero, in registers that C keeps, or where the instance has them.
+u64 rt_object_new(struct vmctx *vm, u32 id, u64 bytes, u32 length);
 // New ones of a type of the module's; they trap if there is no memory.
 u64 rt_struct_new(struct vmctx *vm, u32 type);
 u64 rt_array_new(struct vmctx *vm, u32 type, u32 length);
