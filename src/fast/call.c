@@ -473,7 +473,9 @@ void call_runtime(struct fast *f, const void *function, const u64 *constants, u3
         if (ty_fp(s->type)) {
             if (r == NO_REG)
                 slot_to_reg(f, first + i, r = SCRATCH_XMM);
-            store_mem(f, s->type, r, x64_at(INSTANCE, offsetof(struct vmctx, operand)));
+            x64_mem(&f->a, I_MOV_LOAD, true, SCRATCH,
+                    x64_at(INSTANCE, offsetof(struct vmctx, heap)));
+            store_mem(f, s->type, r, x64_at(SCRATCH, offsetof(struct vm_heap, operand)));
         } else if (r != NO_REG)
             moves_add(&v, argument_gpr[next + i], r, s->type);
         else

@@ -81,8 +81,7 @@ static u32 value_to_store(struct fast *f, const struct slot *s, u32 size)
     return immediate(s, size) ? NO_REG : value_reg(f, s);
 }
 
-static void store_value(struct fast *f, const struct slot *s, u32 size, u32 r,
-                        struct x64_operand m)
+static void store_value(struct fast *f, const struct slot *s, u32 size, u32 r, struct x64_operand m)
 {
     if (r == NO_REG)
         store_imm(f, size, s->imm, m);
@@ -242,7 +241,9 @@ static void array_call(struct fast *f, u32 op)
         leb_u32(&f->pc);
         call_runtime(f, (const void *)rt_array_copy, NULL, 0, 5, false, true);
         return;
-    case OP_array_init_data: RUNTIME(f, rt_array_init_data, 4, false, true, leb_u32(&f->pc)); return;
+    case OP_array_init_data:
+        RUNTIME(f, rt_array_init_data, 4, false, true, leb_u32(&f->pc));
+        return;
     default: RUNTIME(f, rt_array_init_elem, 4, false, true, leb_u32(&f->pc)); return;
     }
     push_reg(f, T64, RAX);

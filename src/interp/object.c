@@ -14,9 +14,7 @@ static void field_read(u64 *cell, const u8 *p, u32 size, bool sign)
     case 2: *cell = sign ? (u32)(s32)(s16)load_u16(p) : load_u16(p); break;
     case 4: *cell = load_u32(p); break;
     case 8: *cell = load_u64(p); break;
-    default:
-        cell[0] = load_u64(p);
-        cell[VM_CELLS] = load_u64(p + 8);
+    default: cell[0] = load_u64(p); cell[VM_CELLS] = load_u64(p + 8);
     }
 }
 
@@ -89,9 +87,9 @@ static void array_len(struct operation *o)
 // For array.new and array.fill, in case that it is no integer or reference.
 static void keep_operand(struct operation *o, const u64 *cell, u32 step)
 {
-    o->vm->operand[0] = cell[0];
+    o->vm->heap->operand[0] = cell[0];
     if (step == 16)
-        o->vm->operand[1] = cell[VM_CELLS];
+        o->vm->heap->operand[1] = cell[VM_CELLS];
 }
 
 static void array_new(struct operation *o)
@@ -117,8 +115,8 @@ static void array_new(struct operation *o)
         break;
     default:
         x = leb_u32(&o->pc);
-        ref = (o->op == OP_array_new_data ? rt_array_new_data : rt_array_new_elem)(
-            o->vm, type, x, (u32)o->sp[-2], n);
+        ref = (o->op == OP_array_new_data ? rt_array_new_data
+                                          : rt_array_new_elem)(o->vm, type, x, (u32)o->sp[-2], n);
         o->sp -= 2;
         break;
     }
@@ -137,8 +135,7 @@ static void array_write(struct operation *o)
         break;
     case OP_array_copy:
         leb_u32(&o->pc);
-        o->trap =
-            rt_array_copy(o->vm, sp[-5], (u32)sp[-4], sp[-3], (u32)sp[-2], (u32)sp[-1]);
+        o->trap = rt_array_copy(o->vm, sp[-5], (u32)sp[-4], sp[-3], (u32)sp[-2], (u32)sp[-1]);
         o->sp -= 5;
         break;
     default:
@@ -197,6 +194,5 @@ bool interp_cast(const struct vmctx *vm, const u8 *pc, u64 ref)
     u8 flags = *pc++;
     leb_u32(&pc);
     module_heaptype(vm->module, &pc, flags & 1);
-    return rt_ref_is(vm, module_heaptype(vm->module, &pc, flags & 2), ref) ==
-           (op == OP_br_on_cast);
+    return rt_ref_is(vm, module_heaptype(vm->module, &pc, flags & 2), ref) == (op == OP_br_on_cast);
 }

@@ -1214,8 +1214,9 @@ static const struct tables tables = {.at = {
                                      }};
 
 #define WIDE_PREFIXES                                                                              \
-    [OP_prefix_fb] = op_prefix_fb_wide, [OP_prefix_fc] = op_prefix_fc_wide, [OP_prefix_fd] = op_prefix_fd_0,                           \
-    [OP_prefix_fe] = op_prefix_fe_wide, [OP_leave] = op_leave_wide
+    [OP_prefix_fb] = op_prefix_fb_wide, [OP_prefix_fc] = op_prefix_fc_wide,                        \
+    [OP_prefix_fd] = op_prefix_fd_0, [OP_prefix_fe] = op_prefix_fe_wide,                           \
+    [OP_leave] = op_leave_wide
 #if REGISTERS > 0
 #define WIDE_SETTLE {[0 ... TABLE_SIZE - 1] = op_settle_wide},
 #else

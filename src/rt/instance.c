@@ -261,8 +261,7 @@ static u64 make_struct(struct instance *in, const struct functype *t, bool field
     u64 ref = object_new_struct(&in->vm, t);
     for (u32 i = fields ? t->nparams : 0; i-- > 0 && ref;)
         memcpy((u8 *)vm_object(&in->vm, ref) + struct_place(t, i),
-               &s->operands.at[--s->operands.count],
-               module_field_size(in->vm.module, t->types[i]));
+               &s->operands.at[--s->operands.count], module_field_size(in->vm.module, t->types[i]));
     return ref;
 }
 
@@ -273,7 +272,7 @@ static u64 make_array(struct instance *in, const struct functype *t, u32 op, con
     u64 ref = object_new_array(&in->vm, t, n);
     if (op == OP_array_new) {
         union vm_global *value = &s->operands.at[--s->operands.count];
-        memcpy(in->vm.operand, value, sizeof in->vm.operand);
+        memcpy(in->vm.heap->operand, value, sizeof in->vm.heap->operand);
         if (ref)
             rt_array_fill(&in->vm, ref, 0, value->i64, n);
     }

@@ -64,7 +64,7 @@ static enum trap interrupted(void)
 static const void *value_of(const struct vmctx *vm, const struct functype *t, const u64 *value)
 {
     u32 kind = type_kind(t->types[0]);
-    return kind == TYPE_F32 || kind == TYPE_F64 || kind == TYPE_V128 ? vm->operand : value;
+    return kind == TYPE_F32 || kind == TYPE_F64 || kind == TYPE_V128 ? vm->heap->operand : value;
 }
 
 // Writes the first of them, and then copies what is there: twice as much each time, up to a piece.

@@ -214,8 +214,8 @@ struct store {
     struct vm_memory no_memory;         // of instances without one
     struct thread *threads;
     struct exceptions exceptions;
-    struct gc *gc;        // its objects; NULL: there have been none yet (gc.h)
-    struct gc_held *held; // see gc.h
+    struct gc *gc;                 // its objects; NULL: there have been none yet (gc.h)
+    struct gc_held *held;          // see gc.h
     VEC(union vm_global) operands; // of the constant expression that is being computed
     u32 computed;                  // instructions of all of them
 };

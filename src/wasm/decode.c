@@ -373,8 +373,7 @@ static void read_constexpr(struct decode *d, struct constexpr_ *c, valtype type)
         read_error(r, ERR_INVALID, start, "type mismatch: constant expression is %s, expected %s",
                    valtype_text(d->operands.at[0]), valtype_text(type));
     if (code)
-        *c = (struct constexpr_){
-            .kind = CONST_CODE, .type = type, .index = s.most, .code = start};
+        *c = (struct constexpr_){.kind = CONST_CODE, .type = type, .index = s.most, .code = start};
 }
 
 // Imports and own definitions ---------------------------------------------------------------------

@@ -53,7 +53,7 @@ u64 rt_object_new(struct vmctx *vm, u32 id, u64 bytes, u32 length);
 // New ones of a type of the module's; they trap if there is no memory.
 u64 rt_struct_new(struct vmctx *vm, u32 type);
 u64 rt_array_new(struct vmctx *vm, u32 type, u32 length);
-// With elements of that value; floating point and v128 come in vm->operand.
+// With elements of that value; floating point and v128 come in vm->heap->operand.
 u64 rt_array_new_of(struct vmctx *vm, u32 type, u64 value, u32 length);
 u64 rt_array_new_data(struct vmctx *vm, u32 type, u32 segment, u32 src, u32 length);
 u64 rt_array_new_elem(struct vmctx *vm, u32 type, u32 segment, u32 src, u32 length);

@@ -436,11 +436,8 @@ CALL_OUT(atomic_fence, at(imm_zero(v, c.p), c.sp))
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Winitializer-overrides" // what is no opcode comes first
 static const struct row rows[ROWS] = {
-    [0 ... ROWS - 1] = {do_illegal, 0},
-    [0xfb] = {do_prefix_fb, 0},
-    [0xfc] = {do_prefix_fc, 0},
-    [0xfd] = {do_prefix_fd, 0},
-    [0xfe] = {do_prefix_fe, 0},
+    [0 ... ROWS - 1] = {do_illegal, 0}, [0xfb] = {do_prefix_fb, 0}, [0xfc] = {do_prefix_fc, 0},
+    [0xfd] = {do_prefix_fd, 0},         [0xfe] = {do_prefix_fe, 0},
 #define X(code, id, ...) [ROW(code)] = {do_##id, 0},
 #define AX X
 #define UN(code, id, text, A, R, ...) [ROW(code)] = {do_un, TYPE_##A | TYPE_##R << 8},

@@ -73,28 +73,38 @@ static struct cursor shape(struct validator *v, struct cursor c, const struct fu
 
 // Making
 
-// Takes n values off, as fields have them: of these types, or all of the first (step 0). Three
-// bytes can want thousands.
-static valtype *pop_fields(struct validator *v, valtype *sp, const valtype *types, u32 n, u32 step)
+// 0 if all are the types that fields of these types, or all of the first, have on the stack. No
+// early exit: this is a vector loop.
+static inline u32 differ(const valtype *found, const valtype *types, u32 n, bool each)
+{
+    u32 bad = 0;
+#pragma clang loop vectorize(enable)
+    for (u32 i = 0; i < n; i++)
+        bad |= found[i] == TYPE_ANYTHING ? 0 : found[i] ^ field_type(each ? types[i] : types[0]);
+    return bad;
+}
+
+// Takes n such values off. Three bytes can want thousands.
+static valtype *pop_fields(struct validator *v, valtype *sp, const valtype *types, u32 n, bool each)
 {
     enum { FEW = 16 };
     size_t have = (size_t)(sp - v->base);
     if (have < n && !innermost(v)->unreachable)
         return fail(v, ERR_INVALID, "type mismatch: expected %u values, found %u", n, (u32)have).sp;
     if (have < n) {
-        types += step * (n - have);
+        types += each ? n - have : 0;
         n = (u32)have;
     }
     sp -= n;
-    u32 bad = 0; // no early exit: this is a vector loop
-#pragma clang loop vectorize(enable)
-    for (u32 i = 0; i < n; i++)
-        bad |= sp[i] == TYPE_ANYTHING ? 0 : sp[i] ^ field_type(types[step ? i : 0]);
     if (n > FEW && look_up())
         return fail(v, ERR_CANCELLED, "the process ends").sp;
-    for (u32 i = 0; bad && i < n; i++)
-        if (!matches(v, sp[i], field_type(types[step ? i : 0])))
-            return mismatch(v, field_type(types[step ? i : 0]), sp[i]);
+    if (likely(!(each ? differ(sp, types, n, true) : differ(sp, types, n, false))))
+        return sp;
+    for (u32 i = 0; i < n; i++) {
+        valtype want = field_type(each ? types[i] : types[0]);
+        if (!matches(v, sp[i], want))
+            return mismatch(v, want, sp[i]);
+    }
     return sp;
 }
 
@@ -109,7 +119,7 @@ static struct cursor op_struct_new(struct validator *v, struct cursor c, bool fi
     if (!fields && !t->bare)
         return fail(v, ERR_INVALID, "type mismatch: struct type is not defaultable");
     if (fields)
-        c.sp = pop_fields(v, c.sp, t->types, t->nparams, 1);
+        c.sp = pop_fields(v, c.sp, t->types, t->nparams, true);
     return c.sp ? at(c.p, push(v, c.sp, t->self[1])) : failed;
 }
 
@@ -140,7 +150,7 @@ static struct cursor op_array_new_fixed(struct validator *v, struct cursor c)
         return failed;
     if (n > MAX_FIXED)
         return fail(v, ERR_INVALID, "too many elements (the limit is %u)", MAX_FIXED);
-    c.sp = pop_fields(v, c.sp, t->types, n, 0);
+    c.sp = pop_fields(v, c.sp, t->types, n, false);
     return c.sp ? at(c.p, push(v, c.sp, t->self[1])) : failed;
 }
 

@@ -154,6 +154,7 @@ struct vm_heap {
     struct vm_run {
         u32 next, end;
     } runs[VM_HEAP_CLASSES];
+    u64 operand[2]; // of array.new and array.fill, if it is no integer or reference
 };
 
 // The class of objects of that many bytes, of VM_HEAP_SMALL at most, header included: one for each
@@ -270,7 +271,6 @@ struct vmctx {
                   // code
     u64 *own[2]; // cells of globals of which each thread has a value of its own (the stack pointer,
                  // thread-local storage), or of nothing of interest: scratch
-    u64 operand[2]; // of array.new and array.fill, if it is no integer or reference
     u64 last_byte; // UINT32_MAX: no address of 64 bits is further (one instruction compares and
                    // jumps)
     u8 *heap_base; // of its store's objects, and
