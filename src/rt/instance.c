@@ -8,6 +8,7 @@
 #include "base/fmt.h"
 #include "base/lookup.h"
 #include "arch/arch.h"
+#include "rt/gc.h"
 #include "wasm/leb.h"
 #include "wasm/runtime.h"
 
@@ -535,6 +536,7 @@ void instance_free(struct instance *in)
     free_far_memories(in);
     memory_free(in->store, in->own_memory);
     LIST_REMOVE(in);
+    gc_keep_types(in->store, in->module);
     module_unused(in->module);
     if (in != instance_inside(in->store))
         heap_free(in);

@@ -197,6 +197,13 @@ struct exceptions {
     size_t enough; // bytes: then all references are looked for again
 };
 void exceptions_free(struct store *s);
+// That of a number, or NULL.
+static inline struct vm_exception *exception_at(const struct exceptions *x, u64 n)
+{
+    return n < x->all.count && !(x->all.at[n] & 1) ? (struct vm_exception *)x->all.at[n] : NULL;
+}
+void exceptions_sweep(struct store *s, u64 words); // frees all that are not live; see mark (gc.h)
+void exceptions_forget(struct store *s);           // none is
 
 struct store {
     const struct engine *engine;

@@ -154,10 +154,34 @@ static u32 entries(const struct functype *f)
     return f->form == FORM_STRUCT ? 2 * f->nparams + 1 : f->nparams + f->nresults;
 }
 
+// What the collector finds in objects, by the type of a field: the top of the hierarchy of what may
+// be an object, or an exception; 0 otherwise.
+static u32 traced(const struct functype *types, valtype field)
+{
+    u32 kind = type_kind(field);
+    switch (kind) {
+    case TYPE_REF: return types[type_index(field)].form == FORM_FUNC ? 0 : TYPE_ANYREF;
+    case TYPE_ANYREF:
+    case TYPE_EQREF:
+    case TYPE_STRUCTREF:
+    case TYPE_ARRAYREF:
+    case TYPE_EXTERNREF: return TYPE_ANYREF;
+    case TYPE_EXNREF: return TYPE_EXNREF;
+    default: return 0;
+    }
+}
+
+// Behind these the places that the collector looks at.
+static size_t size_of(const struct functype *f)
+{
+    size_t n = entries(f) + (f->form == FORM_STRUCT ? f->nparams : 0);
+    return sizeof(struct rt_type) + n * sizeof(valtype);
+}
+
 static struct rt_type *add_one(struct type_table *t, const struct functype *f)
 {
     u32 id = next_id(t);
-    struct rt_type *r = id ? heap_alloc(sizeof *r + entries(f) * sizeof *r->types) : NULL;
+    struct rt_type *r = id ? heap_alloc(size_of(f)) : NULL;
     if (!r || id >= RELATIVE) {
         heap_free(r);
         return NULL;
@@ -185,6 +209,28 @@ static void remove_one(struct type_table *t, u32 id)
     t->used--;
 }
 
+static u32 list(u32 *places, const struct functype *types, const struct functype *f, u32 kind)
+{
+    u32 n = 0;
+    for (u32 k = 0; k < f->nparams; k++)
+        if (traced(types, f->types[k]) == kind)
+            places[n++] = f->types[f->nparams + k];
+    return n;
+}
+
+static void note_traced(struct rt_type *r, const struct functype *types, const struct functype *f)
+{
+    if (f->form == FORM_STRUCT) {
+        u32 *places = r->types + entries(f);
+        r->places = places;
+        r->nrefs = list(places, types, f, TYPE_ANYREF);
+        r->nexnrefs = list(places + r->nrefs, types, f, TYPE_EXNREF);
+    } else if (f->form == FORM_ARRAY) {
+        r->nrefs = traced(types, f->types[0]) == TYPE_ANYREF;
+        r->nexnrefs = traced(types, f->types[0]) == TYPE_EXNREF;
+    }
+}
+
 static void fill(struct rt_type *r, const struct functype *types, const struct functype *f,
                  const u32 *ids)
 {
@@ -194,6 +240,7 @@ static void fill(struct rt_type *r, const struct functype *types, const struct f
         r->types[k] = outside_type(types, f, f->types[k], ids);
     r->t.first = ids[0];
     r->t.super = f->super == NO_TYPE ? NO_TYPE : outside(types, f, f->super, ids);
+    note_traced(r, types, f);
 }
 
 static struct rt_type *add(struct type_table *t, const struct functype *types, u32 first, u32 hash)
