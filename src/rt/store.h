@@ -196,8 +196,8 @@ struct realm {
     struct memory_slot *free_slots; // the pool
     u32 nfree_slots;
     u8 *no_memory; // the base of instances without one; reserved at first use
-    struct thread *free_threads;
-    u32 nfree_threads;
+    struct thread *free_threads, *leaving_threads;
+    u32 nfree_threads, nleaving_threads;
 };
 
 // Those that there are (exception.c).

@@ -335,6 +335,12 @@ void plat_release(void *p, size_t size)
     spin_unlock(&lock);
 }
 
+void plat_release_all(void **at, u32 n, size_t size)
+{
+    for (u32 i = 0; i < n; i++)
+        plat_release(at[i], size);
+}
+
 void vm_drop(void *p, size_t size)
 {
     const struct slot *s = find_or_die(p);
