@@ -62,8 +62,8 @@ struct link {
     int code;                     // -1: not told
 };
 
-// --- KVM. Without VMX or SVM there are kernels that offer it all the same (PVM), for guests made for
-// that; of any other they emulate the instructions that they know, and stop it at the next one.
+// --- KVM. Without VMX or SVM there are kernels that offer it all the same (PVM), for guests made
+// for that; of any other they emulate the instructions that they know, and stop it at the next one.
 static bool virtualizes(void)
 {
     u32 a, b, c, d;
