@@ -29,6 +29,6 @@ bool trace_call(struct trace_line *l, const struct vmctx *vm, const char *name,
 void trace_end(const struct trace_line *l);
 
 // From now on `to` gets the lines, whole ones, from any CPU; before that the console does. Of which
-// calls: their names, separated by commas, where one that ends in * is all that begin so. NULL: all.
-// It stays as long as anything runs.
+// calls: their names, separated by commas, where one that ends in * is all that begin so. NULL:
+// all. It stays as long as anything runs.
 void trace_to(void (*to)(const char *line, size_t n), const char *calls);

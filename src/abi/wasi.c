@@ -371,7 +371,7 @@ static void run(struct vmctx *vm, u64 *slots, bool unstable, const struct row *r
         struct args_##id a;                                                                        \
         INFO(__VA_ARGS__);                                                                         \
         struct call c = begin(vm, unstable);                                                       \
-        if (is_traced(&c))                                                               \
+        if (is_traced(&c))                                                                         \
             trace(&c, #id, info, slots, NO_RESULT);                                                \
         take(&c, info, slots, &a);                                                                 \
         wasi_##id(&c, &a);                                                                         \

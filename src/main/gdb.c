@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// GDB's interface for compilers at run time (its manual, "JIT Interface"): a list of object files in
-// memory, and a function that it has a breakpoint in. Each of ours has symbols and .debug_frame, and
-// says where code lies that is there already:
+// GDB's interface for compilers at run time (its manual, "JIT Interface"): a list of object files
+// in memory, and a function that it has a breakpoint in. Each of ours has symbols and .debug_frame,
+// and says where code lies that is there already:
 //
 //   header | section headers | .symtab | .strtab | .debug_frame | names of sections
 //
 // Compiled code has no frame pointers. What a frame looks like is told once for a function: the
-// pushes of the prologue, which are read from the code, the body's fixed size, and the way back. Where
-// a callee pops its arguments, its caller's stack pointer lies that much higher. Not told is what a
-// body pushes in between, for a call.
+// pushes of the prologue, which are read from the code, the body's fixed size, and the way back.
+// Where a callee pops its arguments, its caller's stack pointer lies that much higher. Not told is
+// what a body pushes in between, for a call.
 #include "main/gdb.h"
 
 #include <elf.h>
@@ -168,7 +168,8 @@ static bool object_end(struct object *o)
     return false;
 }
 
-// --- Frames, as DWARF has them: one entry (CIE) that holds for all, and one (FDE) for each function
+// --- Frames, as DWARF has them: one entry (CIE) that holds for all, and one (FDE) for each
+// function
 
 enum {
     CFA_ADVANCE4 = 0x04,
@@ -201,9 +202,10 @@ static const u8 dwarf_register[16] = {0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 
 
 static void put_common(FILE *to)
 {
-    const u8 bytes[] = {0xff, 0xff, 0xff, 0xff, // a CIE
-                        3,    0,    1,    0x78, // version 3, no augmentation, units of 1 and -8
-                        DWARF_RIP, CFA_DEF_CFA, DWARF_RSP, 8, CFA_OFFSET | DWARF_RIP, 1};
+    const u8 bytes[] = {
+        0xff,      0xff,        0xff,      0xff, // a CIE
+        3,         0,           1,         0x78, // version 3, no augmentation, units of 1 and -8
+        DWARF_RIP, CFA_DEF_CFA, DWARF_RSP, 8,    CFA_OFFSET | DWARF_RIP, 1};
     put_entry(to, (const char *)bytes, sizeof bytes);
 }
 
@@ -279,7 +281,7 @@ static bool put_frame(FILE *to, const u8 *from, size_t size, const u8 *run,
     if (args) {
         putc(CFA_VAL_OFFSET_SF, e.to);
         put_uleb(e.to, DWARF_RSP);
-        for (s64 n = -(s64)(args / 8); ; n >>= 7) { // signed LEB128
+        for (s64 n = -(s64)(args / 8);; n >>= 7) { // signed LEB128
             bool last = n >= -64;
             putc((int)(n & 127) | (last ? 0 : 128), e.to);
             if (last)

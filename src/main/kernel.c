@@ -27,9 +27,10 @@
 //   tick=NS                 for tests: timer interrupts that often, which do nothing
 //   memory=BYTES            it, all that it starts, and what is kept for them may take so much
 //   handles=N threads=N messages=N processes=N weight=N   as for `nebulet run`
+//   stack=BYTES             as --stack of `nebulet run`
 //   may=BITS                what it may do (enum nebulet_privilege)
 //   trace=CALLS             as --trace-calls of `nebulet run`; * are all
-//   stats, -v               as there
+//   stats, stats=json, -v   as there
 //   more                    the next program runs at the same time
 //   keep                    files that programs write are there for the next one
 //   wast=/PATH ...          run specification scripts instead of a program (main/script.h)
@@ -67,10 +68,10 @@ struct launch {
     const struct engine *engine;
     const char *init, *name, *stdin_path;
     const char *trace; // of which calls; NULL: none
-    bool wast, verbose, stats, keep, no_dirs, counted;
+    bool wast, verbose, stats, json, keep, no_dirs, counted;
     bool more; // another one is to run at the same time
     bool refuse_all;
-    u64 argc, refuse;
+    u64 argc, refuse, stack;
     u32 own;
     struct limits_of_process limits;
     VEC(const char *) args, env;
@@ -183,6 +184,8 @@ static void flag(struct launch *l, const char *word)
         l->verbose = true;
     else if (str_eq(word, "stats"))
         l->stats = true;
+    else if (str_eq(word, "stats=json"))
+        l->json = true;
     else if (str_eq(word, "more"))
         l->more = true;
     else if (str_eq(word, "keep"))
@@ -247,6 +250,8 @@ static bool setting(struct launch *l, struct words *w, const char *word)
         l->refuse = number(v), l->refuse_all = false;
     else if ((v = after(word, "refuse.all=")))
         l->refuse = number(v), l->refuse_all = true;
+    else if ((v = after(word, "stack=")))
+        l->stack = number(v);
     else if (limit(&l->limits, word))
         ; // it is set
     else if ((v = after(word, "tick=")))
@@ -493,6 +498,12 @@ static void print_stats(const struct process *p, const struct nebulet_info *i)
         (unsigned long)(i->memory_peak >> 10), (unsigned long)i->kernel_memory);
 }
 
+static void print_json(const struct process *p, const struct nebulet_info *i)
+{
+    char line[JOB_JSON_MAX];
+    plat_console_write(line, job_json(p, i, line));
+}
+
 static void print_out(const u8 *text, size_t n)
 {
     for (u64 done; n; text += done, n -= done) { // nothing else runs that could wait
@@ -531,10 +542,15 @@ static bool tell(struct job *j, const char *text, size_t n)
 static int run_programs(struct launch *l, struct words *w)
 {
     started = 0;
-    if (jobs_init(l->engine, plat_cpu_count(), l->trace != NULL, l->stats ? print_stats : NULL)) {
+    if (jobs_init(l->engine, plat_cpu_count(), l->trace != NULL,
+                  l->stats  ? print_stats
+                  : l->json ? print_json
+                            : NULL)) {
         say("cannot set the runtime up: out of memory");
         return CODE_ERROR;
     }
+    if (l->stack >= STORE_STACK_LEAST && l->stack <= STORE_STACK_MOST)
+        store_stack(kern_store(), l->stack);
     jobs_print(console_file(CONSOLE_OUT), console_file(CONSOLE_ERR));
     jobs_tell(tell);
     int code = load_all(l, w);

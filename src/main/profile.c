@@ -5,9 +5,9 @@
 // Our own samples are taken where a thread may be preempted: a timer of each CPU's, that counts the
 // time it is used, kicks it as the scheduler's does, and what the scheduler is asked then goes
 // through here first. So it is between two instructions of compiled code or in a call, no lock is
-// held, and frames can be found as after a trap. A sample stands for all of the CPU's time since the
-// one before, but for what sampling itself has taken. It runs on a stack of its own: the guest's may
-// end here.
+// held, and frames can be found as after a trap. A sample stands for all of the CPU's time since
+// the one before, but for what sampling itself has taken. It runs on a stack of its own: the
+// guest's may end here.
 #define _GNU_SOURCE
 #include "main/profile.h"
 
@@ -90,7 +90,7 @@ static struct {
     struct stack {
         char *text; // NULL: free
         u64 ns;
-    } * at;
+    } *at;
     u32 count;
     u64 others; // ns, of those for which there is no place
     u64 samples;

@@ -407,6 +407,13 @@ status names_find(struct store *s, const struct import *i, struct extern_ *out, 
     return result;
 }
 
+bool store_has(struct store *s, const struct import *i)
+{
+    struct extern_ x;
+    struct error e;
+    return !names_find(s, i, &x, &e);
+}
+
 void names_free(struct realm *s)
 {
     for (struct host_module *m; (m = s->hosts);) {

@@ -49,6 +49,11 @@ void rt_module_free(struct rt_module *m); // only when it has no instance any mo
 // From now on all functions of a module are compiled when it is loaded.
 void store_compile_at_once(struct store *s);
 
+// From now on new threads of the realm have so much of a stack, rounded up to 64 KB; the
+// interpreter's cells are as much fewer.
+enum { STORE_STACK_LEAST = 256 << 10, STORE_STACK_MOST = 8 << 20 };
+void store_stack(struct store *s, u64 bytes);
+
 // --- Host modules: named functions given by tables. `type` is "params:results" of i I f F r e (i32
 // i64 f32 f64 funcref externref), for instance "iiI:i". A "!" behind: threads pass their turn on by
 // it (arch_stub_pass); a ">": its direct form is a vm_hand_fn. The tables must outlive the store.
@@ -60,6 +65,9 @@ struct host_func {
 };
 status store_host_module(struct store *s, const char *name, const struct host_func *funcs,
                          size_t count);
+// Whether somebody has what the import names, of whatever type.
+struct import;
+bool store_has(struct store *s, const struct import *i);
 // From now on compiled code of the realm calls host functions with cells, also those that have a
 // direct form: for whoever wants to see all arguments in one place.
 void store_use_cells(struct store *s);
@@ -210,8 +218,8 @@ void rt_set_waiting(const struct rt_waiting *waiting); // it must stay; NULL: no
 
 // The frames at the latest trap, innermost first; how many were written.
 u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max);
-// The same of the one that runs, from its scheduler's preempt (vm), on whatever stack: some 16 KB of it.
-// Frames are missing where to find them would take long, most offsets, too.
+// The same of the one that runs, from its scheduler's preempt (vm), on whatever stack: some 16 KB
+// of it. Frames are missing where to find them would take long, most offsets, too.
 u32 thread_sample(struct vmctx *vm, struct trace_frame *out, u32 max);
 // "wasm trap: out of bounds memory access\n  at name (file.wasm:0x1234)\n ..." as text; returns its
 // length as fmt. Modules that do not say their name are `file`.

@@ -186,6 +186,7 @@ struct realm {
     bool closing;                   // nothing is kept for later
     bool cells;                     // store_use_cells
     bool at_once;                   // store_compile_at_once
+    u32 shorter;                    // bytes of each stack that are not used (store_stack)
     u32 ncompilers;                 // at work on small functions; atomic
     struct compiler *idle_compiler; // or NULL; atomic
     spinlock lock;                  // of everything below

@@ -46,9 +46,9 @@ struct walk {
     struct vm_link *link;
     struct noted_frame *out; // the innermost frames
     u32 n, max;
-    u64 depth; // all frames there were
-    u32 budget, scans; // scans: words to look at, at most
-    bool sample;       // frames that are not where they should be are looked for
+    u64 depth;                 // all frames there were
+    u32 budget, scans;         // scans: words to look at, at most
+    bool sample;               // frames that are not where they should be are looked for
     struct compiler *compiler; // for them; NULL: not needed so far
     const struct module_record *module;
     u32 func;   // that it was asked about last

@@ -15,9 +15,9 @@ enum { HELD_MOST = 1 << 20 };
 static struct {
     int to; // -1: nowhere
     struct {
-        bool shared; // it is the same file
-        bool within; // a line, of which the program has not written the end
-    } out[3];        // by descriptor
+        bool shared;      // it is the same file
+        bool within;      // a line, of which the program has not written the end
+    } out[3];             // by descriptor
     pthread_mutex_t lock; // of what changes: within, held
     VEC(char) held;
 } lines = {.to = -1, .lock = PTHREAD_MUTEX_INITIALIZER};

@@ -24,7 +24,7 @@
 enum { CONSOLE_IN, CONSOLE_OUT, CONSOLE_ERR, CONSOLE_TELL, CONSOLE_TRACE, CONSOLE_STREAMS };
 enum { CONSOLE_TOLD = 3800 };
 enum { CONSOLE_GRANT = 2048 };
-struct vfs_file *console_file(u32 stream); // not counted: lives for ever; not of CONSOLE_TRACE
+struct vfs_file *console_file(u32 stream);      // not counted: lives for ever; not of CONSOLE_TRACE
 void console_trace(const char *line, size_t n); // up to 768 bytes stay together
 void console_multiplex(void);
 bool console_is_multiplexed(void);
