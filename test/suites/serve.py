@@ -621,6 +621,30 @@ def files(bench, engine):
         expect("of it", client.get("/large.bin", "Range: bytes=300000-799999\r\n").body == large[300000:800000], True)
 
 
+def kept(bench, engine):
+    """Small files are opened once a second, and what is new is seen then."""
+    scratch, root = folder()
+    with scratch, serve(bench, engine, "--trace", "--files", f"/={root}") as server, Client(server) as client:
+        for _ in range(100):
+            expect("a page", client.get("/page.txt").body, PAGE)
+        opened = server.written(server.err).count(b"path_open")
+        if not 0 < opened < 50:
+            raise base.Failed(f"opened {opened} times")
+        (root / "page.txt").write_bytes(b"another")
+        while (answer := client.get("/page.txt")).body == PAGE:
+            threading.Event().wait(0.05)
+        expect("what is new", (answer.body, answer.fields["content-length"]), (b"another", "7"))
+        (root / "page.txt").unlink()
+        while (answer := client.get("/page.txt")).status == 200:
+            threading.Event().wait(0.05)
+        expect("what is gone", answer.status, 404)
+        for i in range(300):  # more than are kept, some of which take each other's place
+            (root / f"{i}.txt").write_text(f"file {i}")
+        for turn in range(3):
+            for i in range(300):
+                expect("each", client.get(f"/{i}.txt").body, b"file %d" % i)
+
+
 def routes(bench, engine):
     """The longest path that fits counts, and by whole names."""
     scratch, root = folder()
@@ -988,7 +1012,7 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
-                     slow, slots, drips, timeouts, reloads, ends, files, routes, with_dir, resident, metrics, servers, logs,
+                     slow, slots, drips, timeouts, reloads, ends, files, kept, routes, with_dir, resident, metrics, servers, logs,
                      long_logs, handlers_errors, curl, wrk, load, browser, in_machine, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))

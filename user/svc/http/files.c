@@ -3,8 +3,11 @@
 // (RFC 9110, sections 8.8, 13 and 14).
 //
 // A folder is a descriptor that no path leads out of; names that begin with a dot are not served.
+// What is small is kept for a second, for to open a file, look at it and read it costs more than
+// all else that is done for it: so what has been changed is seen a second later.
 #include "http.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <wasi/api.h>
 
@@ -118,16 +121,98 @@ static const char *type_of(const char *path)
 
 // --- A file
 
+enum { NO_FD = -1 };
+
 struct file {
-    int fd;
+    int fd;                             // NO_FD: all of it is in c->output
     uint64_t size, mtime, from, length; // what is sent of it
+    uint64_t mtime_ns;
     char tag[48];
 };
 
-static void close_file(const struct file *f)
+static void close_file(struct file *f)
 {
-    if (__wasi_fd_close(f->fd))
+    if (f->fd != NO_FD && __wasi_fd_close(f->fd))
         sip_panic("http: a file was closed twice");
+    f->fd = NO_FD;
+}
+
+static void describe(struct file *f, uint64_t size, uint64_t mtime_ns)
+{
+    f->size = f->length = size;
+    f->from = 0;
+    f->mtime_ns = mtime_ns;
+    f->mtime = mtime_ns / SIP_SECOND;
+    sip_format(f->tag, sizeof f->tag, "\"%llx-%llx\"", (unsigned long long)mtime_ns,
+               (unsigned long long)size);
+}
+
+static int64_t read_at(const struct file *f, char *to, uint64_t n, uint64_t at)
+{
+    __wasi_iovec_t v = {(uint8_t *)to, n < BUFFER ? (size_t)n : BUFFER};
+    __wasi_size_t got;
+    return __wasi_fd_pread(f->fd, &v, 1, at, &got) ? -1 : (int64_t)got;
+}
+
+// --- Small files: a table of so many, of which each has one place where it can be.
+
+enum { KEPT = 64, KEPT_SIZE = BUFFER };
+#define KEPT_FOR SIP_SECOND
+
+struct kept {
+    int folder;
+    uint64_t until, mtime_ns;
+    size_t path, size; // bytes: the path, with its 0, and behind it the file
+    char bytes[];
+};
+
+static struct {
+    struct sip_mutex lock;
+    struct kept *at[KEPT];
+} kept;
+
+static struct kept **place_of(int folder, const char *path, size_t *size)
+{
+    uint32_t hash = 2166136261u ^ (uint32_t)folder; // FNV-1a
+    const char *p = path;
+    for (; *p; p++)
+        hash = (hash ^ (unsigned char)*p) * 16777619u;
+    *size = (size_t)(p - path) + 1;
+    return &kept.at[(hash ^ hash >> 16) % KEPT];
+}
+
+static bool take_kept(struct connection *c, int folder, const char *path, struct file *f)
+{
+    size_t n;
+    sip_lock(&kept.lock);
+    const struct kept *k = *place_of(folder, path, &n);
+    bool found = k && k->folder == folder && k->path == n && !memcmp(k->bytes, path, n) &&
+                 c->began < k->until;
+    if (found) {
+        f->fd = NO_FD;
+        describe(f, k->size, k->mtime_ns);
+        memcpy(c->output, k->bytes + n, k->size);
+    }
+    sip_unlock(&kept.lock);
+    return found;
+}
+
+// Reads a small one, and closes it. What cannot be kept is served all the same.
+static void keep(struct connection *c, int folder, const char *path, struct file *f)
+{
+    size_t n, size = (size_t)f->size;
+    if (f->size > KEPT_SIZE || read_at(f, c->output, f->size, 0) != (int64_t)f->size)
+        return;
+    close_file(f);
+    sip_lock(&kept.lock);
+    struct kept **at = place_of(folder, path, &n);
+    free(*at);
+    if ((*at = malloc(sizeof **at + n + size))) {
+        **at = (struct kept){folder, c->began + KEPT_FOR, f->mtime_ns, n, size};
+        memcpy((*at)->bytes, path, n);
+        memcpy((*at)->bytes + n, c->output, size);
+    }
+    sip_unlock(&kept.lock);
 }
 
 static bool is_hidden(const char *path)
@@ -136,9 +221,11 @@ static bool is_hidden(const char *path)
 }
 
 // 0, or the status to answer with; 301: it is a folder.
-static int open_file(int folder, const char *path, struct file *f)
+static int open_file(struct connection *c, int folder, const char *path, struct file *f)
 {
     __wasi_filestat_t stat;
+    if (take_kept(c, folder, path, f))
+        return 0;
     __wasi_errno_t e = __wasi_path_open(folder, __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW, path, 0,
                                         __WASI_RIGHTS_FD_READ | __WASI_RIGHTS_FD_SEEK |
                                             __WASI_RIGHTS_FD_FILESTAT_GET,
@@ -156,11 +243,8 @@ static int open_file(int folder, const char *path, struct file *f)
         close_file(f);
         return !e && stat.filetype == __WASI_FILETYPE_DIRECTORY ? 301 : 404;
     }
-    f->size = f->length = stat.size;
-    f->from = 0;
-    f->mtime = stat.mtim / SIP_SECOND;
-    sip_format(f->tag, sizeof f->tag, "\"%llx-%llx\"", (unsigned long long)stat.mtim,
-               (unsigned long long)stat.size);
+    describe(f, stat.size, stat.mtim);
+    keep(c, folder, path, f);
     return 0;
 }
 
@@ -242,19 +326,16 @@ static void begin(struct connection *c, int status, const struct file *f)
     head_field(c, text_of("Accept-Ranges"), text_of("bytes"));
 }
 
-static int64_t read_at(const struct file *f, char *to, uint64_t n, uint64_t at)
-{
-    __wasi_iovec_t v = {(uint8_t *)to, n < BUFFER ? (size_t)n : BUFFER};
-    __wasi_size_t got;
-    return __wasi_fd_pread(f->fd, &v, 1, at, &got) ? -1 : (int64_t)got;
-}
-
 // A file that became shorter meanwhile leaves an answer that cannot be ended as it was begun.
 static void send(struct connection *c, const struct file *f)
 {
     uint64_t done = 0;
-    int64_t n = c->silent || !f->length ? 0 : read_at(f, c->output, f->length, f->from);
-    bool good = n >= 0 && answer_begin(c, f->length, c->output, (size_t)n);
+    bool here = f->fd == NO_FD;
+    int64_t n = c->silent || !f->length ? 0
+                : here                  ? (int64_t)f->length
+                                        : read_at(f, c->output, f->length, f->from);
+    const char *bytes = c->output + (here ? f->from : 0);
+    bool good = n >= 0 && answer_begin(c, f->length, bytes, (size_t)n);
     for (done = good ? (uint64_t)n : 0; good && !c->silent && done < f->length;
          done += (uint64_t)n) {
         n = read_at(f, c->output, f->length - done, f->from + done);
@@ -291,13 +372,14 @@ static void answer_file(struct connection *c, struct file *f, const char *path)
     send(c, f);
 }
 
-static int open_index(const struct route *r, char *path, size_t room, struct file *f)
+static int open_index(struct connection *c, const struct route *r, char *path, size_t room,
+                      struct file *f)
 {
     static const char index[] = "index.html";
     if (strlen(path) + sizeof index > room)
         return 404;
     strcat(path, index);
-    int status = open_file(r->folder, path, f);
+    int status = open_file(c, r->folder, path, f);
     return status == 301 ? 404 : status;
 }
 
@@ -336,8 +418,8 @@ void files_answer(struct connection *c, struct route *r)
     size_t n = strlen(path);
     bool folder = !n || path[n - 1] == '/';
     int status = is_hidden(path) ? 404
-                 : folder ? open_index(r, path, sizeof c->path - (size_t)(path - c->path), &f)
-                          : open_file(r->folder, path, &f);
+                 : folder ? open_index(c, r, path, sizeof c->path - (size_t)(path - c->path), &f)
+                          : open_file(c, r->folder, path, &f);
     if (!status && !n && c->path[c->path_length - 1] != '/') {
         close_file(&f);
         status = 301; // the folder itself, without its slash
