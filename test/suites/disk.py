@@ -293,24 +293,28 @@ def boot_driver_dies(bench, engine):
 POWER_CUTS = 4  # of QEMU in `make test`; test/disk/power makes 1,000
 
 
+AHEAD = 10  # versions that may be on the disk beyond the one that was told of last
+
+
 def power(bench, seeds):
-    """QEMU is killed while files are written: what was said to be there is."""
-    client = drv.build("power")
-    with tempfile.NamedTemporaryFile(prefix="nebulet-archive-") as archive, Image(bench, 1 << 20) as image:
-        manifest = SERVICES.format(args="none").encode()
-        archive.write(boot.pack({
-            "init.manifest": manifest, "init.wasm": (base.ROOT / "build/user/init.wasm").read_bytes(),
-            "driver.wasm": drv.driver("virtio-blk"), "fs.wasm": FS.read_bytes(), "client.wasm": client}))
-        archive.flush()
+    """QEMU is killed while files are written, and what was said to be there is; then it goes on there, as often as there
+    are seeds."""
+    with Image(bench, 1 << 20) as image, tempfile.NamedTemporaryFile(prefix="nebulet-archive-") as archive:
         command = [*boot.QEMU, *boot.MACHINES["microvm"], "-m", "64", "-kernel", bench.program.parent / "nebulet.elf",
                    "-initrd", archive.name, "-append", "engine=fast may=63 init=/init.wasm --", *drv.MODERN, *image.drive(),
                    "-device", "virtio-blk-device,drive=d"]
-        fresh = image.path.read_bytes()
+        programs = {"init.wasm": (base.ROOT / "build/user/init.wasm").read_bytes(), "driver.wasm": drv.driver("virtio-blk"),
+                    "fs.wasm": FS.read_bytes(), "client.wasm": drv.build("power")}
+        there, first = [0] * 5, 1  # of each file, the version on the disk
         for seed in seeds:
             dice = random.Random(seed)
-            image.path.write_bytes(fresh)
-            last = killed_at(command, dice.randrange(1, 60), dice.random() * 0.02)
-            expect_versions(image, last, seed)
+            archive.seek(0)
+            archive.truncate()
+            archive.write(boot.pack(dict(programs, **{"init.manifest": SERVICES.format(args=first).encode()})))
+            archive.flush()
+            last = killed_at(command, first + int(dice.expovariate(0.2)) % 40, dice.random() * 0.02)
+            there = versions(image, there, first, last, seed)
+            first = last + AHEAD + 1
 
 
 def killed_at(command, version, after):
@@ -333,17 +337,23 @@ def killed_at(command, version, after):
     return told
 
 
-def expect_versions(image, last, seed):
+def versions(image, before, first, last, seed):
+    """Which of each file is there, if they are those that were, or that were written since."""
     image.tool("check").check(0, None, b"")
+    found = []
     for i in range(5):
-        wanted = [n for n in range(max(1, last - 4), last + 11) if n % 5 == i]  # the last, and perhaps one after it
+        told = [n for n in range(first, last + 1) if n % 5 == i]
+        wanted = [told[-1] if told else before[i], *(n for n in range(last + 1, last + AHEAD + 1) if n % 5 == i)]
         done = image.tool("cat", f"/{i}")
-        if done.code and not any(0 < n <= last for n in wanted):  # it need not be there yet
-            continue
-        versions = {((b"%08d" % n) * 2400)[:n % 37 * 500 + 8]: n for n in wanted}
-        if done.out not in versions:
+        texts = {((b"%08d" % n) * 2400)[:n % 37 * 500 + 8]: n for n in wanted if n}
+        if done.code and 0 in wanted:  # it need not be there yet
+            found.append(0)
+        elif done.code or done.out not in texts:
             raise base.Failed(f"seed {seed}, file {i} after version {last}: {len(done.out)} bytes, {done.out[:8]}; "
                               f"{done.err.decode()}")
+        else:
+            found.append(texts[done.out])
+    return found
 
 
 def cases(bench):
