@@ -269,7 +269,7 @@ static struct code_space *new_thunk_space(struct realm *s)
 
 const u8 *store_thunk(const struct store *s, u32 type)
 {
-    return (*type_at(&s->realm->types, type))->thunk;
+    return type_at(&s->realm->types, type)->thunk;
 }
 
 static const void *write_thunk(struct code_space *space, const struct functype *type)
