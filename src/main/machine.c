@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "main/machine.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -59,13 +60,24 @@ struct link {
     int code;                     // -1: not told
 };
 
-// --- KVM. NULL when it can be used; otherwise why not.
+// --- KVM. Without VMX or SVM there are kernels that offer it all the same (PVM), for guests made for
+// that; of any other they emulate the instructions that they know, and stop it at the next one.
+static bool virtualizes(void)
+{
+    u32 a, b, c, d;
+    return (__get_cpuid(1, &a, &b, &c, &d) && c & bit_VMX) ||
+           (__get_cpuid(0x80000001, &a, &b, &c, &d) && c & 1u << 2);
+}
+
+// NULL when it can be used; otherwise why not.
 static const char *no_kvm(void)
 {
     int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), machine = -1;
     const char *why = NULL;
     if (kvm < 0 || (machine = ioctl(kvm, KVM_CREATE_VM, 0)) < 0)
         why = strerror(errno);
+    else if (!virtualizes())
+        why = "the CPU has neither VMX nor SVM";
     if (machine >= 0)
         close(machine);
     if (kvm >= 0)

@@ -535,23 +535,30 @@ static u64 reservation(void)
     return ALIGN_UP((u64)GC_UNITS * sizeof(struct unit), PLAT_PAGE);
 }
 
-bool gc_begin(struct instance *i)
+// Instances that are there may get references from others.
+bool gc_begin(struct store *s)
 {
-    struct store *s = i->store;
-    if (!s->gc) {
-        struct gc *gc = s->gc = heap_zalloc_for(s->account, sizeof *gc);
-        if (!gc)
-            return false;
-        gc->store = s;
-        gc->units = plat_reserve(reservation());
-        if (!set_up(gc)) {
-            gc_end(s);
-            return false;
-        }
+    if (s->gc)
+        return true;
+    struct gc *gc = s->gc = heap_zalloc_for(s->account, sizeof *gc);
+    if (!gc)
+        return false;
+    gc->store = s;
+    gc->units = plat_reserve(reservation());
+    if (!set_up(gc)) {
+        gc_end(s);
+        return false;
     }
-    i->vm.heap = &s->gc->vm;
-    i->vm.heap_base = s->gc->vm.base;
+    for (struct instance *i = s->instances; i; i = i->next)
+        gc_attach(i);
     return true;
+}
+
+void gc_attach(struct instance *i)
+{
+    struct gc *gc = i->store->gc;
+    i->vm.heap = gc ? &gc->vm : NULL;
+    i->vm.heap_base = gc ? gc->vm.base : NULL;
 }
 
 void gc_end(struct store *s)

@@ -4,9 +4,10 @@
 #pragma once
 #include "rt/store.h"
 
-// Makes the store's heap if there is none yet, and lets the instance have it: for each instance of
-// a module that has types of objects. False: no memory.
-bool gc_begin(struct instance *i);
+// Makes the store's heap if there is none yet: before there is an instance of a module that has
+// types of objects. False: no memory.
+bool gc_begin(struct store *s);
+void gc_attach(struct instance *i); // a new one, to the heap that there is
 // Nothing of the store is called any more. Looks up.
 void gc_end(struct store *s);
 // Frees objects and exceptions that nobody can have a reference to any more, and gives memory back.

@@ -88,6 +88,7 @@ void store_free(struct store *s)
     while (s->instances)
         instance_free(s->instances);
     names_drop(s);
+    vec_free(&s->operands);
     tables_free(s);
     memories_free(s);
     if (s->owns_realm)

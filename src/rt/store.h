@@ -221,8 +221,13 @@ struct store {
     struct vm_memory no_memory;         // of instances without one
     struct thread *threads;
     struct exceptions exceptions;
-    struct gc *gc;        // its objects; NULL: there have been none yet (gc.h)
-    struct gc_held *held; // see gc.h
+    struct gc *gc;                 // its objects; NULL: there have been none yet (gc.h)
+    struct gc_held *held;          // see gc.h
+    VEC(union vm_global) operands; // of the constant expression that is being computed
+    u32 computed;                  // instructions of all of them
 };
+
+// The type of an object.
+const struct functype *object_type(const struct vmctx *vm, u64 ref);
 
 struct store *vm_store(const struct vmctx *vm);

@@ -151,7 +151,11 @@ static bool same_group(struct type_table *t, const struct rt_type *r, const stru
 // Room for the entries that a type's list has, the places of fields included.
 static u32 entries(const struct functype *f)
 {
-    return f->form == FORM_STRUCT ? 2 * f->nparams + 1 : f->nparams + f->nresults;
+    switch (f->form) {
+    case FORM_STRUCT: return 2 * f->nparams + 1;
+    case FORM_ARRAY: return 2;
+    default: return f->nparams + f->nresults;
+    }
 }
 
 // What the collector finds in objects, by the type of a field: the top of the hierarchy of what may

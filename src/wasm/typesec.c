@@ -196,15 +196,22 @@ static valtype read_field(struct types *t)
     return type | (mutable ? TYPE_MUTABLE : 0);
 }
 
-u32 field_size(valtype t)
+u32 module_field_size(const struct module *m, valtype t)
 {
     switch (type_kind(t)) {
     case TYPE_I8: return 1;
     case TYPE_I16: return 2;
     case TYPE_I32:
     case TYPE_F32: return 4;
+    case TYPE_I64:
+    case TYPE_F64: return 8;
     case TYPE_V128: return 16;
-    default: return 8;
+    case TYPE_FUNCREF:
+    case TYPE_EXNREF:
+    case TYPE_NULLFUNCREF:
+    case TYPE_NULLEXNREF: return 8;
+    case TYPE_REF: return m->types[type_index(t)].form == FORM_FUNC ? 8 : 4;
+    default: return 4;
     }
 }
 
@@ -241,7 +248,31 @@ static valtype *read_list(struct types *t, u32 max, u32 *count, const char *what
     return at;
 }
 
-// Each field at a multiple of its size, or of 8, behind the header.
+// Each field at a multiple of its size, or of 8, behind the header. All types that fields refer to
+// have been read.
+static void lay_out(struct types *t, struct functype *f)
+{
+    valtype *types = (valtype *)f->types; // in the pool
+    u32 n = f->nparams, at = OBJECT_HEADER;
+    if (f->form == FORM_FUNC)
+        return;
+    t->m->objects = true;
+    f->bare = true;
+    for (u32 i = 0; i < n && read_goes_on(t->r, i); i++)
+        f->bare &= is_defaultable(types[i]);
+    if (f->form == FORM_ARRAY) {
+        types[1] = module_field_size(t->m, types[0]);
+        return;
+    }
+    for (u32 i = 0; i < n && read_goes_on(t->r, i); i++) {
+        u32 size = module_field_size(t->m, types[i]);
+        at = ALIGN_UP(at, size < 8 ? size : 8);
+        types[n + i] = at;
+        at += size;
+    }
+    types[2 * n] = at;
+}
+
 static void read_struct(struct types *t, struct functype *f)
 {
     struct reader *r = t->r;
@@ -249,15 +280,8 @@ static void read_struct(struct types *t, struct functype *f)
     valtype *types = read_ok(r) ? take(t, 2 * n + 1) : NULL;
     if (!types)
         return;
-    u32 at = OBJECT_HEADER;
-    for (u32 i = 0; i < n && read_goes_on(r, i); i++) {
+    for (u32 i = 0; i < n && read_goes_on(r, i); i++)
         types[i] = read_field(t);
-        u32 size = field_size(types[i]);
-        at = ALIGN_UP(at, size < 8 ? size : 8);
-        types[n + i] = at;
-        at += size;
-    }
-    types[2 * n] = at;
     f->types = types;
     f->nparams = n;
 }
@@ -278,7 +302,7 @@ static void read_composite(struct types *t, struct functype *f)
         break;
     case FORM_ARRAY:
         f->form = form;
-        valtype *element = take(t, 1);
+        valtype *element = take(t, 2); // and its size
         if (!element)
             break;
         *element = read_field(t);
@@ -480,8 +504,10 @@ static void read_group(struct types *t)
     m->ntypes += n;
     for (u32 i = first; i < first + n && read_goes_on(r, i); i++)
         read_type(t, i);
-    for (u32 i = first; i < first + n && read_goes_on(r, i); i++)
+    for (u32 i = first; i < first + n && read_goes_on(r, i); i++) {
+        lay_out(t, &m->types[i]);
         check_super(t, i, at);
+    }
     if (t->pool - pool > MAX_GROUP_ENTRIES && read_ok(r))
         read_error(r, ERR_INVALID, at, "a group of types with too much in it (the limit is %u)",
                    MAX_GROUP_ENTRIES);

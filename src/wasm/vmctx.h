@@ -69,7 +69,7 @@ union vm_global {
     u64 i64;
     f32 f32;
     f64 f64;
-    u64 ref; // funcref: struct vm_func *; externref: an opaque number; exnref: see vm_exception
+    u64 ref; // funcref: struct vm_func *; exnref: see vm_exception; others: see vm_heap
     u8 v128[16];
 } __attribute__((aligned(16)));
 
@@ -132,6 +132,13 @@ struct vm_far {
 // The header is the canonical id of its type, and an array's length, which is 0 of structs
 // (OBJECT_HEADER bytes).
 //
+struct vm_object {
+    u32 type;   // at 0, where null leads, it is none
+    u32 length; // of an array
+    u8 at[];
+};
+_Static_assert(sizeof(struct vm_object) == OBJECT_HEADER, "what types are laid out behind");
+
 // What allocates inline takes a cell from the run of its class, if there is one left:
 //
 //   if ((at = run->next) == run->end) -> rt_object_new
@@ -147,6 +154,7 @@ struct vm_heap {
     struct vm_run {
         u32 next, end;
     } runs[VM_HEAP_CLASSES];
+    u64 operand[2]; // of array.new and array.fill, if it is no integer or reference
 };
 
 // The class of objects of that many bytes, of VM_HEAP_SMALL at most, header included: one for each
@@ -168,6 +176,19 @@ static inline u32 vm_heap_cell(u32 class)
 static inline bool vm_is_object(u64 ref)
 {
     return ref && !(ref & 7);
+}
+#define VM_HOST_REFS (1u << 30) // numbers of the host's are below
+static inline u64 vm_host_ref(u32 number)
+{
+    return (u64)number << 2 | 2;
+}
+static inline bool vm_is_host_ref(u64 ref)
+{
+    return (ref & 3) == 2;
+}
+static inline u64 vm_i31(u32 value)
+{
+    return (u32)(value << 1 | 1);
 }
 
 // Where compiled code returns to after a call into another instance (see target/x64/stubs).
@@ -255,6 +276,11 @@ struct vmctx {
     u8 *heap_base; // of its store's objects, and
     struct vm_heap *heap; // where there is room for more; NULL: its module has none
 } __attribute__((aligned(16)));
+
+static inline struct vm_object *vm_object(const struct vmctx *vm, u64 ref)
+{
+    return (struct vm_object *)(void *)(vm->heap_base + ref);
+}
 
 static inline struct vm_func *vm_import(const struct vmctx *vm, u32 func)
 {

@@ -23,10 +23,12 @@ run boot --accel hvf "$GUESTS/hello.wasm"
 exits 2
 says '^nebulet: --accel hvf: there are kvm and tcg$'
 
-# Only KVM's own calls tell whether it is there; a file is none.
+# Only KVM's own calls tell whether it is there (a file is none), and the CPU's flags whether it is of any use to us.
 usable=$(python3 -c '
-import fcntl, os
+import fcntl, os, re
 try:
+    if not re.search(r"^flags.* (vmx|svm)\b", open("/proc/cpuinfo").read(), re.M):
+        raise OSError
     os.close(fcntl.ioctl(os.open("/dev/kvm", os.O_RDWR), 0xae01, 0))
     print("yes")
 except OSError:

@@ -94,7 +94,7 @@ static bool begin(struct world *w, const struct engine *engine, struct account *
     }
     intern(w);
     w->s->account = payer;
-    if (instance_create(w->s, w->m, NULL, &w->i, &e) || !gc_begin(w->i))
+    if (instance_create(w->s, w->m, NULL, &w->i, &e) || !gc_begin(w->s))
         return false;
     w->vm = instance_vm(w->i);
     w->held = (struct gc_held){NULL, w->words, COUNT(w->words)};
@@ -593,7 +593,7 @@ static void out_of_memory(void)
         CHECK_IS(begin(&w, &interp_engine, NULL), true);
         gc_end(w.s);
         test_heap.left = n;
-        through = gc_begin(w.i);
+        through = gc_begin(w.s);
         CHECK_IS(through || !w.s->gc, true);
         test_heap.left = -1;
         end(&w);
@@ -871,6 +871,7 @@ static void types_stay(void)
         struct error e = {0};
         CHECK_IS(instance_create(w.s, w.m, NULL, &other, &e), OK);
         instance_free(other);
+        gc_keep_types(w.s, m);
         CHECK_IS(m->users, users + 1);
     }
     gc_end(w.s);

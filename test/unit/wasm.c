@@ -448,7 +448,7 @@ static void test_refs_and_layout(void)
 
 static status global_of(u8 type, const u8 *code, size_t n)
 {
-    static u8 content[4096];
+    static u8 content[3 * MAX_CONST_OPS + 16];
     put_header(&file);
     SECTION(&file, 2, 1, 1, 'm', 1, 'g', 3, I32, 0);
     u8 start[] = {2, I32, 0, 0x23, 0, END, type, 0};
