@@ -162,7 +162,7 @@ static void look_into_array(struct marker *m, const struct rt_type *t, const u8 
 static inline void look_into(struct marker *m, u32 at)
 {
     const u8 *object = m->base + at;
-    const struct rt_type *t = *type_at(&m->s->realm->types, *(const u32 *)object);
+    const struct rt_type *t = type_at(&m->s->realm->types, *(const u32 *)object);
     if (t->t.form == FORM_STRUCT)
         look_into_struct(m, t, object);
     else

@@ -285,7 +285,7 @@ static status bind_thunk(struct realm *s, struct vm_func *f)
 {
     if (!s->engine->code || f->code)
         return OK;
-    struct rt_type *t = *type_at(&s->types, f->type);
+    struct rt_type *t = type_at(&s->types, f->type);
     if (container_of(f, struct vm_host, func)->direct) {
         f->code = t->t.nparams == 6 ? arch_stub_direct6 : arch_stub_direct;
         return OK;

@@ -16,7 +16,7 @@ static bool in_bounds(u64 start, u64 n, u64 length)
 
 const struct functype *object_type(const struct vmctx *vm, u64 ref)
 {
-    return &(*type_at(&vm_store(vm)->realm->types, vm_object(vm, ref)->type))->t;
+    return &type_at(&vm_store(vm)->realm->types, vm_object(vm, ref)->type)->t;
 }
 
 // --- New ones

@@ -33,11 +33,16 @@
 struct realm;
 
 // --- Types (types.c): one record per distinct type, found by hash, counted by its users.
+enum { TYPE_DISPLAY = 8 };
 struct rt_type {
     struct functype t; // t.id = index in the table; what it says of others, it says by their ids
-    u32 hash, users;   // of the first type of a group, as
+    u64 hash;          // of the first type of a group, as
+    u32 users;         // is this, and
+    u32 next;          // the id of the next one in the bucket
     u32 *ids;          // those of all; NULL: of this one alone
-    u32 next;          // id of the next one in the bucket, or in the list of unused ids
+    // By depth, the types that it is a subtype of, and itself; 0: there is none. Compiled code
+    // looks at it.
+    u32 display[TYPE_DISPLAY];
     const void *thunk; // for host functions of this type, once one is bound
     // What the collector looks at in objects of it (gc.c): how many references to objects, and how
     // many to exceptions; of an array, of each element, and there are no places of those.
@@ -46,16 +51,18 @@ struct rt_type {
     valtype types[];
 };
 
-// Both arrays are in segments, each twice as long as the one before, so that they grow without
-// being copied while the lock is held.
-enum { TYPE_SEGMENTS = 24 };
 struct type_table {
-    struct rt_type **by_id[TYPE_SEGMENTS]; // 0 is no id
-    u32 *buckets[TYPE_SEGMENTS];
-    u32 ids, nbuckets; // how many there are of each, id 0 included
-    u64 key;           // of the hash
-    u32 used;
-    u32 unused; // a free id, 0: none
+    spinlock lock;            // of all of it, but for records that are in use
+    u64 key;                  // of the hash; 0: none yet
+    struct type_slot {        // place i is that of number i, and of bucket i
+        struct rt_type *type; // NULL: free
+        u32 bucket;           // the first one in it
+        u32 next;             // the next free number
+    } *at;
+    u32 room;          // places that the array has
+    u32 ids, nbuckets; // how many there have been of each, number 0 included
+    u32 ngroups;
+    u32 unused; // a free number, 0: none
 };
 
 // Gives the types of the group that begins at `first` their ids. Its first type's record, with a
@@ -67,8 +74,11 @@ valtype type_outside(const struct module *m, valtype t);
 // Does a do where b is wanted; is one the other or a subtype? Of types in use, so without a lock.
 bool types_match(const struct type_table *t, valtype a, valtype b);
 bool type_is(const struct type_table *t, u32 id, u32 wanted);
-struct rt_type **type_at(struct type_table *t, u32 id); // that was given out
-void types_free(struct type_table *t);                  // with whatever is still in it
+static inline struct rt_type *type_at(const struct type_table *t, u32 id) // that was given out
+{
+    return t->at[id].type;
+}
+void types_free(struct type_table *t); // with whatever is still in it
 
 // --- Names that imports are looked up by (names.c).
 struct host_item {

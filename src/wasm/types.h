@@ -101,10 +101,6 @@ static inline u32 op_prefixed(u32 prefix, u32 number)
 enum limit {
     MAX_MODULE_SIZE = 1 << 30,
     MAX_TYPES = 1000000,
-    // What is interned at once, with a lock held (rt/types.c): types of a group, and what these
-    // have of parameters, results and fields, these twice; ours alone.
-    MAX_GROUP = 64,
-    MAX_GROUP_ENTRIES = 4096,
     MAX_FUNCTIONS = 1000000,
     MAX_IMPORTS = 1000000,
     MAX_EXPORTS = 1000000,
