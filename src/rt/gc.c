@@ -28,6 +28,7 @@
 
 enum {
     LEAST = 2 << 20,
+    MORE = 8 << 20,
     PAGE_UNITS = WASM_PAGE / GC_UNIT,
     GROW_MAX = 1 << 20, // beyond what is wanted
     SPAN = 4,           // units, of small objects,
@@ -509,7 +510,8 @@ bool gc_collect(struct store *s)
     sort_spans(gc);
     gc->collections++;
     gc->peak_live = larger(gc->peak_live, gc->live);
-    gc->enough = larger(larger(LEAST, gc->live), words * sizeof(u64));
+    u64 more = gc->live * 4 < MORE ? gc->live * 4 : MORE;
+    gc->enough = larger(larger(LEAST, more), larger(gc->live, words * sizeof(u64)));
     give_back(gc, too_many(gc));
     return true;
 }
@@ -524,6 +526,7 @@ static bool set_up(struct gc *gc)
         memory_create(gc->store, &pages, NULL, &gc->memory))
         return false;
     gc->vm.base = gc->memory->base;
+    gc->vm.types = (const struct vm_type_slot *)gc->store->realm->types.at;
     gc->count = PAGE_UNITS;
     note(gc, 0, 1, GC_OWN);
     free_units(gc, 1, PAGE_UNITS - 1);
@@ -549,8 +552,16 @@ bool gc_begin(struct store *s)
         gc_end(s);
         return false;
     }
+<<<<<<< HEAD
     for (struct instance *i = s->instances; i; i = i->next)
         gc_attach(i);
+=======
+    // Instances that were here before may come to have references, too.
+    for (struct instance *in = i->vm.heap ? NULL : s->instances; in; in = in->next) {
+        in->vm.heap = &s->gc->vm;
+        in->vm.heap_base = s->gc->vm.base;
+    }
+>>>>>>> gc
     return true;
 }
 

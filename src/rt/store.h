@@ -33,16 +33,13 @@
 struct realm;
 
 // --- Types (types.c): one record per distinct type, found by hash, counted by its users.
-enum { TYPE_DISPLAY = 8 };
 struct rt_type {
+    struct vm_type vm; // first
     struct functype t; // t.id = index in the table; what it says of others, it says by their ids
     u64 hash;          // of the first type of a group, as
     u32 users;         // is this, and
     u32 next;          // the id of the next one in the bucket
     u32 *ids;          // those of all; NULL: of this one alone
-    // By depth, the types that it is a subtype of, and itself; 0: there is none. Compiled code
-    // looks at it.
-    u32 display[TYPE_DISPLAY];
     const void *thunk; // for host functions of this type, once one is bound
     // What the collector looks at in objects of it (gc.c): how many references to objects, and how
     // many to exceptions; of an array, of each element, and there are no places of those.
@@ -64,6 +61,10 @@ struct type_table {
     u32 ngroups;
     u32 unused; // a free number, 0: none
 };
+
+_Static_assert(sizeof(struct type_slot) == sizeof(struct vm_type_slot) &&
+                   !offsetof(struct type_slot, type) && !offsetof(struct rt_type, vm),
+               "compiled code looks at displays");
 
 // Gives the types of the group that begins at `first` their ids. Its first type's record, with a
 // user more; NULL: no memory.

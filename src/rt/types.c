@@ -251,9 +251,9 @@ static void fill(struct type_table *t, struct rt_type *r, const struct functype 
     r->t.first = ids[0];
     r->t.super = f->super == NO_TYPE ? NO_TYPE : outside(types, f, f->super, ids);
     if (f->super != NO_TYPE)
-        memcpy(r->display, type_at(t, r->t.super)->display, sizeof r->display);
-    if (f->depth < TYPE_DISPLAY)
-        r->display[f->depth] = r->t.id;
+        memcpy(r->vm.display, type_at(t, r->t.super)->vm.display, sizeof r->vm.display);
+    if (f->depth < VM_DISPLAY)
+        r->vm.display[f->depth] = r->t.id;
     note_traced(r, types, f);
 }
 
@@ -405,8 +405,8 @@ bool type_is(const struct type_table *t, u32 id, u32 wanted)
     if (!id || id == wanted)
         return id;
     u32 depth = type_at(t, wanted)->t.depth;
-    if (depth < TYPE_DISPLAY)
-        return type_at(t, id)->display[depth] == wanted;
+    if (depth < VM_DISPLAY)
+        return type_at(t, id)->vm.display[depth] == wanted;
     return types_match(t, type_ref(id, true), type_ref(wanted, true));
 }
 

@@ -148,12 +148,24 @@ _Static_assert(sizeof(struct vm_object) == OBJECT_HEADER, "what types are laid o
 // happens that may look at it, which is whatever can switch to another thread of the process: a
 // call, a poll, an allocation. Preemption is none of these (the process goes on with the thread
 // that it was taken from), and neither is an interrupt, so nothing of this need be in one step.
+// What casts look at, of a type by its number: by depth, the types that it is a subtype of, and
+// itself; 0: there is none.
+enum { VM_DISPLAY = 8 };
+struct vm_type {
+    u32 display[VM_DISPLAY];
+};
+struct vm_type_slot {
+    const struct vm_type *type;
+    u64 unused;
+};
+
 enum { VM_HEAP_CLASSES = 48, VM_HEAP_SMALL = 32776 };
 struct vm_heap {
     u8 *base; // never changes; 4 GiB and VM_MEMORY_GUARD are reserved
     struct vm_run {
         u32 next, end;
     } runs[VM_HEAP_CLASSES];
+    const struct vm_type_slot *types;
     u64 operand[2]; // of array.new and array.fill, if it is no integer or reference
 };
 
@@ -274,7 +286,7 @@ struct vmctx {
     u64 last_byte; // UINT32_MAX: no address of 64 bits is further (one instruction compares and
                    // jumps)
     u8 *heap_base; // of its store's objects, and
-    struct vm_heap *heap; // where there is room for more; NULL: its module has none
+    struct vm_heap *heap; // where there is room for more; NULL: there have been none
 } __attribute__((aligned(16)));
 
 static inline struct vm_object *vm_object(const struct vmctx *vm, u64 ref)
