@@ -552,16 +552,8 @@ bool gc_begin(struct store *s)
         gc_end(s);
         return false;
     }
-<<<<<<< HEAD
     for (struct instance *i = s->instances; i; i = i->next)
         gc_attach(i);
-=======
-    // Instances that were here before may come to have references, too.
-    for (struct instance *in = i->vm.heap ? NULL : s->instances; in; in = in->next) {
-        in->vm.heap = &s->gc->vm;
-        in->vm.heap_base = s->gc->vm.base;
-    }
->>>>>>> gc
     return true;
 }
 

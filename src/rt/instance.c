@@ -651,11 +651,7 @@ static status link(struct instance *in, struct error *e)
     make_refs(in);
     if (in->vm.module->ntags)
         make_tags(in);
-<<<<<<< HEAD
     if (m->objects && !gc_begin(in->store))
-=======
-    if ((m->objects || in->store->gc) && !gc_begin(in))
->>>>>>> gc
         return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no memory for objects");
     if (make_globals(in, e) || fill_tables(in, e))
         return e->code;

@@ -239,17 +239,9 @@ static void look_at_instance(struct marker *m, const struct instance *in)
         look_at_global(m, mod->globals[i].type, vm_global(&in->vm, i));
     for (u32 i = mod->nimported_tables; i < mod->ntables && !m->ended; i++)
         look_at_table(m, vm_table(&in->vm, i));
-<<<<<<< HEAD
     for (u32 i = 0; in->elems && i < mod->nelems && !m->ended; i++, step(m, 1))
         if (in->elems[i])
             look_at(m, in->elems[i], in->elems[i] + mod->elems[i].count);
-=======
-    for (u32 i = 0; in->elems && i < mod->nelems && !m->ended; i++) {
-        if (in->elems[i])
-            look_at(m, in->elems[i], in->elems[i] + mod->elems[i].count);
-        step(m, 1);
-    }
->>>>>>> gc
 }
 
 static void look_everywhere(struct marker *m, const u64 *sp)
