@@ -7,7 +7,7 @@ skipped, for Nebulet has no parser for it.
 """
 import json
 
-from . import base
+from . import base, objects
 
 HOW = ("convert each NAME.wast of the official testsuite with wast2json to NAME/NAME.json with its "
        ".wasm files beside it (the SIMD scripts in a folder simd)")
@@ -46,13 +46,14 @@ def run_script(bench, engine, script):
 
 
 def own_scripts():
-    """Those of test/scripts: what the official ones do not reach."""
+    """Those of test/scripts, and of objects.py: what the official ones do not reach."""
     BUILT.mkdir(parents=True, exist_ok=True)
     for source in sorted(SOURCES.glob("*.wast")):
         built = BUILT / f"{source.stem}.json"
         if not built.exists() or built.stat().st_mtime < source.stat().st_mtime:
             base.run(["wast2json", "--enable-all", source, "-o", built]).check()
         yield f"own/{source.stem}", built
+    yield from objects.write(BUILT)
 
 
 def scripts(bench):
