@@ -262,10 +262,11 @@ static void give_back(struct gc *gc, u32 most)
 static u32 next_live(const struct gc *gc, u32 at, u32 end)
 {
     u64 skip = ~0ull << at / 8 % 64;
-    for (u32 word = at / GC_CARD; word < (end + GC_CARD - 1) / GC_CARD; word++, skip = ~0ull) {
+    for (u32 word = at / GC_SPREAD; word < (end + GC_SPREAD - 1) / GC_SPREAD;
+         word++, skip = ~0ull) {
         u64 bits = gc->units[word / GC_WORDS].bits[gc->latest][word % GC_WORDS] & skip;
         if (bits)
-            return word * GC_CARD + (u32)__builtin_ctzll(bits) * 8;
+            return word * GC_SPREAD + (u32)__builtin_ctzll(bits) * 8;
     }
     return end;
 }
