@@ -89,7 +89,6 @@ void store_free(struct store *s)
         instance_free(s->instances);
     names_drop(s);
     vec_free(&s->operands);
-    gc_end(s);
     tables_free(s);
     memories_free(s);
     if (s->owns_realm)
