@@ -85,12 +85,14 @@ static void start(struct kthread *t)
 
 bool thread_next_call(struct kthread *t)
 {
-    bool first = t->call == 0;
-    if (t->call == t->ncalls || (!first && thread_result(t->rt)))
+    const struct process *p = t->process;
+    u32 first = t == &p->main ? p->nfirst : 0, call = t->call;
+    if (call == first + t->ncalls || (call && thread_result(t->rt)))
         return false;
-    bool last = t->call + 1 == t->ncalls;
-    u64 *slots = last && t->process->slots && t->id == 1 ? t->process->slots : t->slots;
-    thread_prepare(t->rt, t->calls[t->call++], slots, sched_on_ended);
+    bool last = ++t->call == first + t->ncalls;
+    u64 *slots = last && p->slots && t->id == 1 ? p->slots : t->slots;
+    thread_prepare(t->rt, call < first ? &p->first[call] : t->calls[call - first], slots,
+                   sched_on_ended);
     return true;
 }
 

@@ -32,7 +32,7 @@
 
 enum {
     GUARD = 64 << 10,
-    STACK = 8 << 20,
+    STACK = STORE_STACK_MOST,
     LINKS = 3072,
     SPARE = 16 << 10,
     POOL_MAX = 64,
@@ -348,7 +348,8 @@ static size_t ready_bytes(const struct realm *r)
 
 static void lay_out(struct thread *t)
 {
-    u8 *stack = t->reservation + GUARD;
+    u32 shorter = t->store->realm->shorter;
+    u8 *stack = t->reservation + GUARD + shorter;
     t->vm = (struct vm_thread){
         .stack_limit = stack,
         .link = thread_links(t),
@@ -358,7 +359,7 @@ static void lay_out(struct thread *t)
     allow_host(&t->vm);
     if (!t->store->engine->code) {
         t->vm.cells = (u64 *)(thread_links(t) + LINKS);
-        t->vm.cells_end = t->vm.cells + VM_CELLS;
+        t->vm.cells_end = t->vm.cells + VM_CELLS - (u64)VM_CELLS * shorter / STACK;
         t->vm.cells_ready = t->vm.upper_ready = t->vm.cells;
         t->vm.frames_ready = t->vm.cells_end;
     }
@@ -519,6 +520,12 @@ void thread_words(const struct thread *t, const u64 *sp,
     stack_words(t, sp, each, context);
     if (!t->store->engine->code)
         each(context, (u64 *)(thread_links(t) + LINKS), v->cells_ready);
+}
+
+void store_stack(struct store *s, u64 bytes)
+{
+    u64 stack = ALIGN_UP(bytes, (u64)STEP);
+    s->realm->shorter = (u32)(STACK - stack);
 }
 
 struct thread *thread_create_for(struct store *s, struct account *payer)

@@ -19,15 +19,19 @@ enum {
 };
 
 struct counts counts;
-static struct sip_mutex counts_lock, log_lock, error_lock;
+static struct sip_mutex log_lock, error_lock;
 static char lines[ROOM];
 static size_t used;
 
+// A turn ends in a loop or a call, and there is none: this needs no lock.
 void count(uint64_t *what, int64_t n)
 {
-    sip_lock(&counts_lock);
     *what += (uint64_t)n;
-    sip_unlock(&counts_lock);
+}
+
+void counts_read(struct counts *out)
+{
+    *out = counts;
 }
 
 static void write_all(int fd, const char *p, size_t n)
@@ -219,13 +223,12 @@ static void add_json(struct line *l, const struct connection *c, const char *add
 
 void log_request(const struct connection *c)
 {
-    char address[48];
     count(&counts.requests, 1);
     if (c->status >= 100 && c->status < 600)
         count(&counts.by_class[c->status / 100], 1);
     if (server.log == LOG_NONE)
         return;
-    address_text(&c->client->peer, address);
+    const char *address = c->client->address;
     sip_lock(&log_lock);
     if (ROOM - used < LINE_MAX_HERE)
         flush();
@@ -317,11 +320,16 @@ static void metric(struct connection *c, size_t *n, const char *name, const char
 
 static void add_metrics(struct connection *c, size_t *n)
 {
+    enum { ROUTES = 256 };
     struct counts now;
     char labels[200];
-    sip_lock(&counts_lock);
-    now = counts;
-    sip_unlock(&counts_lock);
+    uint64_t requests[ROUTES];
+    uint32_t i_route = 0;
+    for (const struct route *r = c->site->routes; r && i_route < ROUTES; r = r->next)
+        requests[i_route++] = r->requests;
+    counts_read(&now);
+    others_counted(&now, requests, i_route);
+    i_route = 0;
     metric(c, n, "nebulet_connections_total", "counter", "", now.connections);
     metric(c, n, "nebulet_connections_open", "gauge", "", now.open);
     metric(c, n, "nebulet_requests_total", "counter", "", now.requests);
@@ -334,11 +342,12 @@ static void add_metrics(struct connection *c, size_t *n)
     metric(c, n, "nebulet_handlers_running", "gauge", "", now.running);
     metric(c, n, "nebulet_handlers_failed_total", "counter", "", now.failed);
     metric(c, n, "nebulet_requests_refused_total", "counter", "", now.refused);
-    for (struct route *r = server.routes; r && *n < BUFFER - 1024; r = r->next) {
+    for (struct route *r = c->site->routes; r && i_route < ROUTES && *n < BUFFER - 1024;
+         r = r->next) {
         int n_path = r->length < 100 ? (int)r->length : 100;
         sip_format(labels, sizeof labels, "{path=\"%.*s/\"}", n_path, r->path);
-        metric(c, n, "nebulet_route_requests_total", r == server.routes ? "counter" : "", labels,
-               r->requests);
+        metric(c, n, "nebulet_route_requests_total", r == c->site->routes ? "counter" : "", labels,
+               requests[i_route++]);
     }
 }
 
