@@ -31,7 +31,7 @@ static bool copy_strings(struct wasi_strings *to, const char *const *from, u32 n
     return true;
 }
 
-static bool add_fd(struct wasi *w, struct vfs_file *file, const char *preopen, bool own)
+static bool add_fd(struct wasi *w, struct vfs_file *file, const char *preopen, u32 own)
 {
     struct wasi_fd fd = {.file = vfs_ref(file), .own = own};
     if (file)
@@ -54,14 +54,14 @@ static bool add_fd(struct wasi *w, struct vfs_file *file, const char *preopen, b
 static bool fill(struct wasi *w, const struct wasi_config *config)
 {
     if (!copy_strings(&w->args, config->args, config->nargs) ||
-        !copy_strings(&w->env, config->env, config->nenv) || !add_fd(w, config->in, NULL, false) ||
-        !add_fd(w, config->out, NULL, false) || !add_fd(w, config->err, NULL, false))
+        !copy_strings(&w->env, config->env, config->nenv) || !add_fd(w, config->in, NULL, 0) ||
+        !add_fd(w, config->out, NULL, 0) || !add_fd(w, config->err, NULL, 0))
         return false;
     for (u32 i = 0; i < config->npreopens; i++)
         if (!add_fd(w, config->preopens[i].dir, config->preopens[i].name, config->preopens[i].own))
             return false;
     for (u32 i = 0; i < config->nlisteners; i++)
-        if (!add_fd(w, config->listeners[i], NULL, true))
+        if (!add_fd(w, config->listeners[i], NULL, 1))
             return false;
     return true;
 }

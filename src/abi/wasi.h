@@ -13,7 +13,7 @@ struct wasi;
 struct wasi_preopen {
     const char *name;
     struct vfs_file *dir;
-    bool own; // those that it starts do not get it
+    u32 own; // so many generations have it, itself the first; 0: all that it starts
 };
 
 // What a program gets. Strings are copied, files are referenced: the caller may drop all of it.

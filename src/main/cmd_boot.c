@@ -50,23 +50,6 @@ static void add_folder(struct words *w, const struct folder *f, u32 number)
     add(w, f->how == FOLDER_READ ? "dir.ro=" : "dir=", f->guest, place);
 }
 
-static bool archive_drivers(struct archive *a, const struct folders *folders)
-{
-    char path[4096], name[32];
-    struct file f = {0};
-    for (u32 i = 0; i < folders->all.count && !a->failed; i++) {
-        if (folders->all.at[i].how == FOLDER_COPY)
-            continue;
-        if (!f.bytes && (!machine_find("virtio-9p.wasm", "build it with make", path, sizeof path) ||
-                         !file_read(path, &f)))
-            return false;
-        snprintf(name, sizeof name, "share/%u", i);
-        archive_file(a, name, f.bytes, f.size);
-    }
-    file_free(&f);
-    return true;
-}
-
 static void add_env(struct words *w, const char *given)
 {
     const char *value = strchr(given, '=') ? "" : getenv(given);
@@ -180,7 +163,7 @@ static bool fill(struct archive *a, const struct options *o, const struct folder
     }
     archive_file(a, "words", w.text.at, w.text.count);
     vec_free(&w.text);
-    return archive_drivers(a, folders) && archive_programs(a, programs, n, files) &&
+    return machine_archive_folders(folders, a) && archive_programs(a, programs, n, files) &&
            archive_finish(a);
 }
 

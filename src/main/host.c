@@ -29,8 +29,8 @@ static const struct command commands[] = {
     {"boot", "FILE [ARGS...] [++ FILE [ARGS...]]...",
      "run programs in a machine of their own, on our kernel",
      "Runs programs as `nebulet run` does, but under QEMU, with nothing but the Nebulet kernel\n"
-     "below it. The exit code is the program's, too. The program gets copies of the folders that\n"
-     "--dir names: what it writes there does not come back.\n",
+     "below it. The exit code is the program's, too. Folders (--dir) are devices of the machine,\n"
+     "copies of them in its memory; a disk (--disk) is on an image of `nebulet disk`.\n",
      FOR_BOOT, true, 1, cmd_boot},
     {"serve", "[FILE]", "programs behind HTTP",
      "Serves HTTP/1.1. For each request FILE, a program (WASI), is run as a process of its own, "

@@ -13,6 +13,9 @@
 //                           whole archive is there as /; or a program, which serves it
 //                           (doc/files.md), once for all that run with it
 //   dir.ro=GUEST::PATH      the same, and nothing in it can be changed
+//   own=N                   the directories that follow are had by so many generations of
+//   processes,
+//                           the program the first; 0: by all, as without
 //   dir=                    none at all
 //   name=NAME               its own name, argv[0], instead of the file's
 //   stdin=/PATH             standard input is that file
@@ -58,6 +61,7 @@ struct words {
 struct dir {
     char *given; // GUEST::PATH, to be cut
     bool read_only;
+    u32 own; // struct wasi_preopen
 };
 
 struct launch {
@@ -68,6 +72,7 @@ struct launch {
     bool more; // another one is to run at the same time
     bool refuse_all;
     u64 argc, refuse, stack;
+    u32 own;
     struct limits_of_process limits;
     VEC(const char *) args, env;
     VEC(struct dir) dirs;
@@ -221,9 +226,11 @@ static bool setting(struct launch *l, struct words *w, const char *word)
     else if ((v = after(word, "env.")))
         vec_push(&l->env, v);
     else if ((v = after(word, "dir=")))
-        *v ? vec_push(&l->dirs, ((struct dir){(char *)v, false})) : (l->no_dirs = true);
+        *v ? vec_push(&l->dirs, ((struct dir){(char *)v, false, l->own})) : (l->no_dirs = true);
     else if ((v = after(word, "dir.ro=")))
-        vec_push(&l->dirs, ((struct dir){(char *)v, true}));
+        vec_push(&l->dirs, ((struct dir){(char *)v, true, l->own}));
+    else if ((v = after(word, "own=")))
+        l->own = (u32)number(v);
     else if ((v = after(word, "trace=")))
         trace_to(console_trace, l->trace = v);
     else if ((v = after(word, "name=")))
@@ -265,6 +272,7 @@ static bool next_launch(struct launch *l, struct words *w)
     l->init = l->name = l->stdin_path = NULL;
     l->args.count = l->env.count = l->dirs.count = 0;
     l->no_dirs = l->counted = l->more = false;
+    l->own = 0;
     while ((word = next_word(w)) && setting(l, w, word))
         ;
     if (!word)
@@ -342,7 +350,7 @@ static enum fs_error start_server(const char *path, struct vfs_file **out)
         .bytes = p->file.bytes,
         .size = p->file.size,
         .wasi = wasi_create(&config),
-        .config = {.limits = {.privileges = NEBULET_MAY_PRINT | NEBULET_MAY_DEVICES}},
+        .config = {.limits = {.privileges = NEBULET_MAY_ALL & ~NEBULET_MAY_FILES}},
     };
     if (!p->job.wasi || job_load(&p->job, &e) || job_link(&p->job, &e)) {
         object_release(&here->object);
@@ -385,6 +393,7 @@ static enum fs_error add_dir(const struct dir *d, struct wasi_preopen *out)
     if (!whole)
         *path = 0;
     out->name = given;
+    out->own = d->own;
     enum fs_error e = open_path(whole ? "/" : path + 2, VFS_READ | VFS_DIR_ONLY, &out->dir);
     if (!e)
         out->dir->read_only = d->read_only;
@@ -408,7 +417,7 @@ static bool make_wasi(struct program *p, struct launch *l)
     VEC(const char *) args = {0};
     char usual[] = "/::/";
     if (!l->dirs.count && !l->no_dirs)
-        vec_push(&l->dirs, ((struct dir){usual, false}));
+        vec_push(&l->dirs, ((struct dir){usual, false, 0}));
     struct wasi_preopen *dirs = heap_array(l->dirs.count + 1, sizeof *dirs);
     u32 n = 0;
     enum fs_error e = dirs && add_dirs(l, dirs, &n) ? E_SUCCESS : E_NOMEM;

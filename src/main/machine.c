@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "main/archive.h"
 #include "main/host.h"
 #include "plat/linux/hostfile.h"
 #include "plat/linux/lines.h"
@@ -139,14 +140,14 @@ bool machine_folders(const struct options *o, struct machine *m)
     for (u32 i = 0; i < m->folders->all.count; i++) {
         const struct folder *f = &m->folders->all.at[i];
         devices += f->how != FOLDER_COPY;
-        if (f->how != FOLDER_COPY && file_is_process(f->host)) {
+        if (f->dir && f->how != FOLDER_COPY && file_is_process(f->host)) {
             complain("--dir %s: /proc is other processes here, and none of the machine's", f->host);
             return false;
         }
     }
     u32 most = o->machine && str_eq(o->machine, "microvm") ? MICROVM_DEVICES : FOLDERS_MAX;
     if (devices > most) {
-        complain("--dir: a machine%s has no more than %u folders",
+        complain("--dir, --disk: a machine%s has no more than %u folders",
                  most < FOLDERS_MAX ? " of type microvm" : "", most);
         hint("of those given with :copy there may be more");
         return false;
@@ -183,6 +184,26 @@ bool machine_find(const char *name, const char *how, char *path, size_t n)
     return false;
 }
 
+bool machine_archive_folders(const struct folders *folders, struct archive *a)
+{
+    char path[4096], name[32];
+    for (u32 i = 0; i < folders->all.count && !a->failed; i++) {
+        const struct folder *one = &folders->all.at[i];
+        struct file f;
+        if (one->how == FOLDER_COPY)
+            continue;
+        if (!machine_find(one->dir ? "virtio-9p.wasm" : "disk.wasm",
+                          one->dir ? "build it with make" : "build it with make userspace", path,
+                          sizeof path) ||
+            !file_read(path, &f))
+            return false;
+        snprintf(name, sizeof name, "share/%u", i);
+        archive_file(a, name, f.bytes, f.size);
+        file_free(&f);
+    }
+    return true;
+}
+
 static bool find_kernel(char *path, size_t n)
 {
     const char *named = getenv("NEBULET_KERNEL");
@@ -201,11 +222,16 @@ static bool find_kernel(char *path, size_t n)
 static char *folder_option(const struct folder *f, u32 i)
 {
     char *text = malloc(2 * strlen(f->host) + 120), *to = text;
+    const char *read_only = f->how == FOLDER_READ ? "on" : "off";
     if (!text)
         _exit(127);
-    to +=
-        sprintf(to, "local,id=folder%u,security_model=none,multidevs=%s,readonly=%s,path=", i,
-                folder_has_processes(f) ? "forbid" : "remap", f->how == FOLDER_READ ? "on" : "off");
+    if (f->dir)
+        to += sprintf(to, "local,id=folder%u,security_model=none,multidevs=%s,readonly=%s,path=", i,
+                      folder_has_processes(f) ? "forbid" : "remap", read_only);
+    else
+        to += sprintf(
+            to, "if=none,format=raw,id=folder%u,read-only=%s,file.driver=file,file.filename=", i,
+            read_only);
     for (const char *host = f->host; *host; host++) {
         if (*host == ',')
             *to++ = ',';
@@ -219,13 +245,16 @@ static void add_folders(const struct machine *m, const char **argv)
 {
     char *device;
     for (u32 i = 0; m->folders && i < m->folders->all.count; i++) {
-        if (m->folders->all.at[i].how == FOLDER_COPY)
+        const struct folder *f = &m->folders->all.at[i];
+        if (f->how == FOLDER_COPY)
             continue;
-        if (asprintf(&device, "virtio-9p-%s,fsdev=folder%u,mount_tag=%u",
+        if (asprintf(&device,
+                     f->dir ? "virtio-9p-%s,fsdev=folder%u,mount_tag=%u"
+                            : "virtio-blk-%s,drive=folder%u,serial=%u",
                      str_eq(m->type, "microvm") ? "device" : "pci", i, i) < 0)
             _exit(127);
-        *argv++ = "-fsdev";
-        *argv++ = folder_option(&m->folders->all.at[i], i);
+        *argv++ = f->dir ? "-fsdev" : "-drive";
+        *argv++ = folder_option(f, i);
         *argv++ = "-device";
         *argv++ = device;
     }

@@ -39,6 +39,9 @@ static const struct option table[] = {
     {"--dir", "HOST[::GUEST]", OPTION_LIST, FIELD(dirs), FOR_SERVE | FOR_RUN | FOR_BOOT,
      "let the program use the folder HOST, under the name GUEST; with :ro behind it only to read, "
      "with :copy a copy, whose changes are lost"},
+    {"--disk", "IMAGE[::GUEST]", OPTION_LIST, FIELD(disks), FOR_SERVE | FOR_BOOT,
+     "let the program use the file system on a disk, an image that `nebulet disk` has made, under "
+     "the name GUEST (/disk); with :ro behind it only to read"},
     {"--env", "K[=V]", OPTION_LIST, FIELD(env), FOR_SERVE | FOR_RUN | FOR_BOOT,
      "set a variable of the program's environment; K alone takes yours"},
     {"--inherit-env", NULL, OPTION_FLAG, FIELD(inherit_env), FOR_SERVE | FOR_RUN | FOR_BOOT,
@@ -83,6 +86,10 @@ static const struct option table[] = {
      "connections that are open at once (10000); others wait"},
     {"--max-body", "SIZE", OPTION_SIZE, FIELD(max_body), FOR_SERVE,
      "bytes that a request may bring (16M)"},
+    {"--max-log", "SIZE", OPTION_SIZE, FIELD(max_log), FOR_SERVE,
+     "bytes that handlers may write to standard error for each request (64K)"},
+    {"--servers", "N", OPTION_COUNT, FIELD(servers), FOR_SERVE,
+     "server processes, for as many CPUs, which share connections and limits (1)"},
     {"--queue", "N", OPTION_COUNT, FIELD(queue), FOR_SERVE,
      "requests that wait for a handler before others are refused (1000)"},
     {"--idle", "SECONDS", OPTION_TIME, FIELD(idle), FOR_SERVE,
@@ -378,6 +385,7 @@ int options_split(const struct options *o, struct operands *out)
 void options_free(struct options *o)
 {
     vec_free(&o->dirs);
+    vec_free(&o->disks);
     vec_free(&o->env);
     vec_free(&o->preload);
     vec_free(&o->listen);

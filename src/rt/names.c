@@ -269,7 +269,7 @@ static struct code_space *new_thunk_space(struct realm *s)
 
 const u8 *store_thunk(const struct store *s, u32 type)
 {
-    return (*type_at(&s->realm->types, type))->thunk;
+    return type_at(&s->realm->types, type)->thunk;
 }
 
 static const void *write_thunk(struct code_space *space, const struct functype *type)
@@ -290,7 +290,7 @@ static status bind_thunk(struct realm *s, struct vm_func *f)
 {
     if (!s->engine->code || f->code)
         return OK;
-    struct rt_type *t = *type_at(&s->types, f->type);
+    struct rt_type *t = type_at(&s->types, f->type);
     if (container_of(f, struct vm_host, func)->direct) {
         f->code = t->t.nparams == 6 ? arch_stub_direct6 : arch_stub_direct;
         return OK;

@@ -28,6 +28,14 @@ void store_empty(struct store *s);
 // Bytes of its memories and tables.
 u64 store_memory_used(const struct store *s, u64 *peak);
 
+// Its objects: 0 if there have been none.
+struct object_stats {
+    u64 collections;
+    u64 live, peak_live; // bytes that were reached by the latest collection, and by any
+    u64 bytes;           // of memory that they have now, with what the collector needs for itself
+};
+void store_object_stats(const struct store *s, struct object_stats *out);
+
 // --- Modules. Decodes and validates; the bytes must outlive the module. Code is shared by all
 // instances: a function is compiled when it is first called.
 struct rt_module {
@@ -124,6 +132,8 @@ void memory_unshare(struct vm_memory *m, u64 address, u64 size); // zeros are th
 // --- Threads: a coroutine with its stack, on which guest code runs.
 struct thread;
 struct thread *thread_create(struct store *s); // NULL: no memory
+// One that is another's to pay for, with what it will need.
+struct thread *thread_create_for(struct store *s, struct account *payer);
 // One that must be gone before the instance is: its stacks lie in front of the instance's memory,
 // if that has none yet, and then the two share page tables. deep: it will probably call functions
 // with cells, for which it needs more of a stack.

@@ -89,6 +89,23 @@ void plat_release(void *p, size_t size)
         linux_die("cannot unmap %zu bytes at %p", size, p);
 }
 
+void plat_release_all(void **at, u32 n, size_t size)
+{
+    for (u32 i = 1; i < n; i++) { // a few, and nearly in order
+        void *p = at[i];
+        u32 k = i;
+        for (; k && (uintptr_t)at[k - 1] > (uintptr_t)p; k--)
+            at[k] = at[k - 1];
+        at[k] = p;
+    }
+    for (u32 i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n; end++)
+            if ((u8 *)at[end] != (u8 *)at[i] + (end - i) * rounded(size))
+                break;
+        plat_release(at[i], (end - i) * rounded(size));
+    }
+}
+
 void plat_zero(void *p, size_t size)
 {
     if (size && madvise(p, size, MADV_DONTNEED))
