@@ -41,7 +41,7 @@ assert len(ours) > 18 and len(ours) == len([line for line in lines if not line.s
 svc = any((pathlib.Path(nebulet).parent / at / "svc/http.wasm").exists() for at in (".", "../lib/nebulet"))
 net = any((pathlib.Path(nebulet).parent / at / "svc/net.wasm").exists() for at in (".", "../lib/nebulet"))
 wanted = {"--invoke": "2432902008176640000", "--trace ": "fd_write", "inspect app": "features:", "help": "Commands:",
-          "validate": "", "--stats": "cpu ms", "--code": "ret"}
+          "validate": "", "--stats": "cpu ms", "--code": "_start>"}
 for line in ours:
     stays = "waits" if "--gdb" in line else "serving|listening" if " serve " in line or "--listen" in line else None
     if " serve " in line and not (net if "--boot" in line else svc):
