@@ -202,20 +202,28 @@ static void struct_new_default(struct fast *f)
 
 // --- Arrays
 
-// The element of a popped index, of an array in a register; traps if there is none.
-static struct x64_operand element(struct fast *f, u32 ref, const struct slot *index, u32 step)
+// The operand of a popped index: in a register unless it is a constant. Before what lies below it
+// is popped.
+static u32 index_reg(struct fast *f, const struct slot *index)
+{
+    enum { MOST = 1 << 24 };
+    return index->kind == SLOT_CONST && index->imm < MOST ? NO_REG : value_reg(f, index);
+}
+
+// The element of an array in a register; traps if there is none.
+static struct x64_operand element(struct fast *f, u32 ref, const struct slot *index, u32 i,
+                                  u32 step)
 {
     struct assembler *a = &f->a;
     u32 log2 = (u32)__builtin_ctz(step);
     not_null(f, ref, TRAP_NULL_ARRAY);
-    if (index->kind == SLOT_CONST && index->imm < (1u << 24)) {
+    if (i == NO_REG) {
         struct x64_operand m = object_at(f, ref, offsetof(struct vm_object, length));
         x64_imm_mem(a, G1_CMP, false, m, (s32)index->imm);
         trap_if(f, CC_BE, TRAP_ARRAY);
         m.disp = (s32)(OBJECT_HEADER + (index->imm << log2));
         return m;
     }
-    u32 i = value_reg(f, index);
     x64_mem(a, I_MOV_LOAD, true, SCRATCH, heap_operand());
     x64_reg(a, I_ADD, true, SCRATCH, ref);
     x64_mem(a, I_CMP, false, i, x64_at(SCRATCH, offsetof(struct vm_object, length)));
@@ -232,8 +240,8 @@ static void array_get(struct fast *f, bool sign)
 {
     const struct functype *t = imm_type(f);
     struct slot index = pop(f);
-    u32 ref = pop_reg(f);
-    load_value(f, t->types[0], sign, element(f, ref, &index, array_step(t)), ref);
+    u32 i = index_reg(f, &index), ref = pop_reg(f);
+    load_value(f, t->types[0], sign, element(f, ref, &index, i, array_step(t)), ref);
 }
 
 static void array_set(struct fast *f)
@@ -242,8 +250,8 @@ static void array_set(struct fast *f)
     struct slot s = pop(f);
     u32 size = array_step(t), r = value_to_store(f, &s, size);
     struct slot index = pop(f);
-    u32 ref = pop_reg(f);
-    store_value(f, &s, size, r, element(f, ref, &index, size));
+    u32 i = index_reg(f, &index), ref = pop_reg(f);
+    store_value(f, &s, size, r, element(f, ref, &index, i, size));
 }
 
 static void array_len(struct fast *f)

@@ -17,6 +17,7 @@
 // and in every loop whose length the input chooses (fast_room).
 #pragma once
 #include "base/vec.h"
+#include "fast/fast.h"
 #include "target/x64/abi.h"
 #include "target/x64/asm.h"
 #include "target/x64/cpu.h"
@@ -614,5 +615,3 @@ void call_store_result(struct fast *f, enum ty t, u32 r, u32 cell); // into the 
 
 // --- walk.c
 void ops_walk(struct fast *f);
-// Skips the immediates of an instruction (op: with prefix); pc behind the opcode.
-void ops_skip(const u8 **pc, u32 op);

@@ -144,6 +144,13 @@ static const u8 leave_code[] = {OP_leave};
     } while (0)
 
 #define INTERRUPT (*(volatile u32 *)&frame->vm->thread->interrupt)
+
+// Who looks at the frames finds them.
+static enum trap interrupted(struct frame *frame)
+{
+    frame->vm->thread->last_sp = (u8 *)frame;
+    return rt_interrupted(frame->vm);
+}
 #define POLL (*(volatile u32 *)&frame->vm->poll)
 #define TABLES(vm) (vm_program(vm)->tables)
 #define RELOAD_MEMORY (mem = frame->vm->mem_base, bytes = memory_bytes(frame->vm))
@@ -372,7 +379,7 @@ static __attribute__((noinline)) HANDLER_CC status look(STATE)
 {
     BEGIN;
     frame->call = pc;
-    enum trap trap = rt_interrupted(frame->vm);
+    enum trap trap = interrupted(frame);
     if (trap)
         TRAP_CALL(trap);
     RELOAD_MEMORY;
@@ -393,7 +400,7 @@ static HANDLER_CC status branch_slow(STATE)
     sp = to + branch->keep;
     if (branch->dpc <= 0 && unlikely(INTERRUPT)) {
         frame->call = pc;
-        enum trap trap = rt_interrupted(frame->vm);
+        enum trap trap = interrupted(frame);
         if (trap)
             TRAP_CALL(trap);
         RELOAD_MEMORY;
@@ -425,7 +432,7 @@ static HANDLER_CC status enter_code(STATE)
 {
     BEGIN;
     const struct code *code = (const struct code *)r0;
-    enum trap trap = unlikely(INTERRUPT) ? rt_interrupted(frame->vm) : TRAP_NONE;
+    enum trap trap = unlikely(INTERRUPT) ? interrupted(frame) : TRAP_NONE;
     if (unlikely(trap))
         TRAP_CALL(trap);
     u64 *base = sp - code->nparams;
@@ -587,7 +594,7 @@ static HANDLER_CC status unwind(STATE)
     struct frame *to = frame;
     u32 height = 0, steps = 0;
     for (u32 n = 1; to->code && !(h = interp_handler(to, e->tag, &height, &steps)); to++, n++) {
-        enum trap trap = n % AT_ONCE == 0 && unlikely(INTERRUPT) ? rt_interrupted(frame->vm) : 0;
+        enum trap trap = n % AT_ONCE == 0 && unlikely(INTERRUPT) ? interrupted(frame) : 0;
         if (unlikely(trap))
             TRAP_CALL(trap);
     }

@@ -44,6 +44,10 @@ static u64 next_piece(u64 n, u64 left, u64 most, bool backwards, u64 *from)
 enum trap bytes_copy(u8 *dst, const u8 *src, u64 n)
 {
     enum trap trap = TRAP_NONE;
+    if (likely(n <= PIECE)) {
+        memmove(dst, src, n);
+        return TRAP_NONE;
+    }
     for (u64 left = n, piece, from; left && !trap; left -= piece) {
         piece = next_piece(n, left, PIECE, dst > src, &from);
         memmove(dst + from, src + from, piece);
@@ -74,6 +78,10 @@ static enum trap fill_memory(const struct vm_memory *m, u64 dst, u32 value, u64 
     if (!in_bounds(dst, n, m->bytes))
         return TRAP_MEMORY;
     enum trap trap = TRAP_NONE;
+    if (likely(n <= PIECE)) {
+        memset(m->base + dst, (int)(value & 0xff), n);
+        return TRAP_NONE;
+    }
     for (u64 left = n, piece, from; left && !trap; left -= piece) {
         piece = next_piece(n, left, PIECE, false, &from);
         memset(m->base + dst + from, (int)(value & 0xff), piece);

@@ -186,6 +186,7 @@ struct realm {
     bool closing;                   // nothing is kept for later
     bool cells;                     // store_use_cells
     bool at_once;                   // store_compile_at_once
+    u32 shorter;                    // bytes of each stack that are not used (store_stack)
     u32 ncompilers;                 // at work on small functions; atomic
     struct compiler *idle_compiler; // or NULL; atomic
     spinlock lock;                  // of everything below
@@ -196,8 +197,8 @@ struct realm {
     struct memory_slot *free_slots; // the pool
     u32 nfree_slots;
     u8 *no_memory; // the base of instances without one; reserved at first use
-    struct thread *free_threads;
-    u32 nfree_threads;
+    struct thread *free_threads, *leaving_threads;
+    u32 nfree_threads, nleaving_threads;
 };
 
 // Those that there are (exception.c).

@@ -61,17 +61,20 @@ static bool stand_in_line(struct slots *s)
     return given;
 }
 
+// A turn ends in a loop or a call, and there is none: so this needs no lock.
 static bool slots_take(struct slots *s)
 {
-    sip_lock(&s->lock);
     bool free = s->used < s->most;
     s->used += free;
-    sip_unlock(&s->lock);
     return free || stand_in_line(s);
 }
 
 static void slots_give(struct slots *s)
 {
+    if (!s->waiting) {
+        s->used--;
+        return;
+    }
     sip_lock(&s->lock);
     struct waiting *w = s->first;
     if (w) {
@@ -86,6 +89,15 @@ static void slots_give(struct slots *s)
     sip_unlock(&s->lock);
 }
 
+void slot_give(struct connection *c)
+{
+    if (!c->slot)
+        return;
+    count(&counts.running, -1);
+    slots_give(c->slot);
+    c->slot = NULL;
+}
+
 // --- The environment
 
 struct variables {
@@ -94,7 +106,7 @@ struct variables {
     bool full;
 };
 
-static void put(struct variables *v, const char *p, size_t n)
+static inline void put(struct variables *v, const char *p, size_t n)
 {
     v->full |= n > v->room - v->n;
     if (v->full)
@@ -103,31 +115,45 @@ static void put(struct variables *v, const char *p, size_t n)
     v->n += n;
 }
 
-static void variable(struct variables *v, const char *name, const char *p, size_t n)
+// With a final 0. Where it is shorter than a move, byte by byte.
+static void put_short(struct variables *v, const char *p, size_t n)
 {
-    put(v, name, strlen(name));
-    put(v, "=", 1);
-    put(v, p, n);
-    put(v, "", 1);
+    char *to = v->p + v->n;
+    v->full |= n >= v->room - v->n;
+    if (v->full)
+        return;
+    if (n >= 8)
+        copy_text(to, p, n);
+    else
+        for (size_t i = 0; i < n; i++)
+            *(volatile char *)(to + i) = p[i];
+    to[n] = 0;
+    v->n += n + 1;
 }
 
-static void variable_number(struct variables *v, const char *name, uint64_t n)
+// The name is a literal: copying it is a few moves.
+#define variable(v, name, p, n) (put(v, name "=", sizeof name), put_short(v, p, n))
+
+static void variable_number(struct variables *v, uint64_t n)
 {
-    char text[24];
-    variable(v, name, text, sip_format(text, sizeof text, "%llu", (unsigned long long)n));
+    char text[20], *at = text + sizeof text;
+    do
+        *--at = (char)('0' + n % 10);
+    while ((n /= 10));
+    put_short(v, at, (size_t)(text + sizeof text - at));
 }
 
 // Not those that have a variable of their own or are the connection's; nor Proxy, which programs
 // take for something else; nor names with an underscore, which would look like others.
 static bool is_passed_on(struct text name)
 {
-    static const char *const no[] = {
-        "content-type", "content-length", "connection", "keep-alive", "transfer-encoding",
-        "proxy",        "expect",         "te",         "upgrade"};
-    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
-        if (text_is_nocase(name, no[i]))
-            return false;
-    return !memchr(name.p, '_', name.n);
+    if (text_is_nocase(name, "content-type") || text_is_nocase(name, "content-length") ||
+        text_is_nocase(name, "connection") || text_is_nocase(name, "keep-alive") ||
+        text_is_nocase(name, "transfer-encoding") || text_is_nocase(name, "proxy") ||
+        text_is_nocase(name, "expect") || text_is_nocase(name, "te") ||
+        text_is_nocase(name, "upgrade"))
+        return false;
+    return !find_byte(name.p, name.n, '_');
 }
 
 static bool same_name(struct text a, struct text b)
@@ -148,17 +174,19 @@ static bool came_before(const struct request *q, uint32_t i)
     return false;
 }
 
+// Where the target names a host, that is the one which was asked (RFC 9112, 3.2.2).
 static void put_field(struct variables *v, const struct request *q, uint32_t i)
 {
     struct text name = q->fields[i].name;
+    struct text value = text_is_nocase(name, "host") ? q->host : q->fields[i].value;
     put(v, "HTTP_", 5);
-    for (size_t k = 0; k < name.n; k++) {
-        char c = name.p[k];
-        c = c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c & ~0x20) : c;
-        put(v, &c, 1);
-    }
+    v->full |= name.n > v->room - v->n;
+    if (v->full)
+        return;
+    for (const char *p = name.p, *end = p + name.n; p < end; p++)
+        v->p[v->n++] = *p == '-' ? '_' : *p >= 'a' && *p <= 'z' ? (char)(*p & ~0x20) : *p;
     put(v, "=", 1);
-    put(v, q->fields[i].value.p, q->fields[i].value.n);
+    put(v, value.p, value.n);
     for (uint32_t k = i + 1; k < q->count; k++)
         if (same_name(q->fields[k].name, name)) {
             put(v, text_is_nocase(name, "cookie") ? "; " : ", ", 2);
@@ -200,9 +228,9 @@ static bool make_environment(struct connection *c, const struct route *r, uint64
     const struct request *q = &c->request;
     char address[48];
     address_text(&c->client->peer, address);
-    put(&v, server.environment, server.environment_size);
-    variable(&v, "GATEWAY_INTERFACE", "CGI/1.1", 7);
-    variable(&v, "SERVER_SOFTWARE", "nebulet", 7);
+    put(&v, r->site->environment, r->site->environment_size);
+    static const char same[] = "GATEWAY_INTERFACE=CGI/1.1\0SERVER_SOFTWARE=nebulet";
+    put(&v, same, sizeof same);
     variable(&v, "SERVER_PROTOCOL", q->minor ? "HTTP/1.1" : "HTTP/1.0", 8);
     put_server(&v, q->host);
     variable(&v, "REQUEST_METHOD", q->method.p, q->method.n);
@@ -210,13 +238,17 @@ static bool make_environment(struct connection *c, const struct route *r, uint64
     variable(&v, "SCRIPT_NAME", r->path, r->length);
     variable(&v, "PATH_INFO", c->path + r->length, c->path_length - r->length);
     variable(&v, "QUERY_STRING", q->query.p ? q->query.p : "", q->query.n);
-    variable(&v, "REMOTE_ADDR", address, strlen(address));
-    variable_number(&v, "REMOTE_PORT", c->client->peer.port);
+    put(&v, "REMOTE_ADDR=", 12);
+    put_short(&v, c->client->address, strlen(c->client->address));
+    put(&v, "REMOTE_PORT=", 12);
+    variable_number(&v, c->client->peer.port);
     struct text type = request_field(q, "content-type");
     if (type.p)
         variable(&v, "CONTENT_TYPE", type.p, type.n);
-    if (length != NO_LENGTH && (q->chunked || q->has_length))
-        variable_number(&v, "CONTENT_LENGTH", length);
+    if (length != NO_LENGTH && (q->chunked || q->has_length)) {
+        put(&v, "CONTENT_LENGTH=", 15);
+        variable_number(&v, length);
+    }
     for (uint32_t i = 0; i < q->count; i++)
         if (is_passed_on(q->fields[i].name) && !came_before(q, i))
             put_field(&v, q, i);
@@ -288,8 +320,8 @@ static int64_t create(struct connection *c, const struct route *r, struct handle
                       nebulet_handle in, size_t environment)
 {
     nebulet_handle ends[2];
-    struct nebulet_options options = server.limits;
-    sip_format(options.name, sizeof options.name, "%s", r->name);
+    struct nebulet_options options = r->site->limits;
+    strncpy(options.name, r->name, sizeof options.name - 1);
     int64_t process = nebulet_process_create(r->module, NEBULET_NO_HANDLE, &options, sizeof options,
                                              r->name, (uint32_t)strlen(r->name) + 1);
     if (process < 0)
@@ -321,7 +353,7 @@ static bool is_over(nebulet_handle process)
 static int64_t start_resident(struct route *r)
 {
     nebulet_handle ends[2];
-    struct nebulet_options options = server.limits;
+    struct nebulet_options options = r->site->limits;
     options.cpu_ns = options.wall_ns = 0;
     sip_format(options.name, sizeof options.name, "%s", r->name);
     if (sip_now() < r->not_before)
@@ -339,8 +371,8 @@ static int64_t start_resident(struct route *r)
         sip_close(ends[1]);
         return process;
     }
-    result = nebulet_process_environment((nebulet_handle)process, server.environment,
-                                         (uint32_t)server.environment_size);
+    result = nebulet_process_environment((nebulet_handle)process, r->site->environment,
+                                         (uint32_t)r->site->environment_size);
     if (result >= 0)
         result = equip((nebulet_handle)process, 2,
                        nebulet_handle_duplicate(r->log, NEBULET_SAME_RIGHTS));
@@ -387,10 +419,13 @@ static int start(struct connection *c, struct route *r, struct handler *h, nebul
                       : c->request.chunked              ? c->body_read
                                                         : c->request.length;
     int64_t result = 0;
-    bool fits = make_environment(c, r, length, &environment);
+    bool fits = make_environment(c, r, length, &environment), stays = r->kind == ROUTE_STREAM;
     if (fits)
-        result = r->kind == ROUTE_STREAM ? ask_resident(c, r, h, in, environment)
-                                         : create(c, r, h, in, environment);
+        result = stays ? ask_resident(c, r, h, in, environment) : create(c, r, h, in, environment);
+    c->over = stays ? h->out : h->process;
+    c->over_signal = stays ? NEBULET_PEER_CLOSED : NEBULET_ENDED;
+    c->until =
+        stays ? sip_after(r->site->limits.wall_ns) : NEBULET_FOREVER; // its own limit sees to it
     if (fits && result >= 0)
         return 0;
     nebulet_handle_close(in); // it may be the process's already
@@ -404,7 +439,7 @@ static int start(struct connection *c, struct route *r, struct handler *h, nebul
 
 static struct text line_of(const char *p, size_t n, size_t *used)
 {
-    const char *end = memchr(p, '\n', n);
+    const char *end = find_byte(p, n, '\n');
     if (!end) {
         *used = 0;
         return (struct text){p, 0};
@@ -433,7 +468,7 @@ static size_t find_end(const char *p, size_t n)
 
 static bool split(struct text line, struct text *name, struct text *value)
 {
-    const char *colon = memchr(line.p, ':', line.n);
+    const char *colon = find_byte(line.p, line.n, ':');
     if (!colon)
         return false;
     *name = (struct text){line.p, (size_t)(colon - line.p)};
@@ -458,42 +493,54 @@ static bool take_status(struct text value, int *status, struct text *reason)
 // What says how the answer is cut is ours to say.
 static bool is_ours(struct text name)
 {
-    static const char *const ours[] = {
-        "status",     "content-length", "transfer-encoding", "connection",
-        "keep-alive", "upgrade",        "trailer",           "date"};
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (text_is_nocase(name, ours[i]))
-            return true;
-    return false;
+    return text_is_nocase(name, "status") || text_is_nocase(name, "content-length") ||
+           text_is_nocase(name, "transfer-encoding") || text_is_nocase(name, "connection") ||
+           text_is_nocase(name, "keep-alive") || text_is_nocase(name, "upgrade") ||
+           text_is_nocase(name, "trailer") || text_is_nocase(name, "date");
 }
 
-static const char *take_head(struct connection *c, struct handler *h, size_t size)
+struct stated {
+    int status;
+    struct text reason;
+    bool stated, located, any;
+};
+
+// Goes through the lines, and passes them on under a status that was stated before. NULL, or what
+// is wrong with one.
+static const char *take_lines(struct connection *c, size_t size, struct stated *s)
 {
-    int status = 200;
-    bool located = false, stated = false, any = false;
-    struct text reason = {NULL, 0}, name, value;
+    struct text name, value;
     size_t used;
+    head_begin(c, s->status, s->reason);
     for (size_t at = 0; at < size; at += used) {
         struct text line = line_of(c->output + at, size - at, &used);
         if (!line.n)
             break;
         if (!split(line, &name, &value))
             return "a line of its head is none";
-        if (text_is_nocase(name, "status")) {
-            if (stated || !take_status(value, &status, &reason))
-                return "its status is none";
-            stated = true;
-        }
-        located |= text_is_nocase(name, "location");
-        any = true;
-    }
-    if (!any)
-        return "its head is empty";
-    head_begin(c, located && !stated ? 302 : status, reason);
-    for (size_t at = 0; at < size; at += used) {
-        struct text line = line_of(c->output + at, size - at, &used);
-        if (line.n && split(line, &name, &value) && !is_ours(name))
+        s->any = true;
+        s->located |= text_is_nocase(name, "location");
+        if (!is_ours(name))
             head_field(c, name, value);
+        else if (text_is_nocase(name, "status")) {
+            if (s->stated || !take_status(value, &s->status, &s->reason))
+                return "its status is none";
+            s->stated = true;
+        }
+    }
+    return s->any ? NULL : "its head is empty";
+}
+
+static const char *take_head(struct connection *c, struct handler *h, size_t size)
+{
+    struct stated s = {.status = 200};
+    const char *wrong = take_lines(c, size, &s);
+    if (wrong)
+        return wrong;
+    if (s.stated || s.located) { // now that it is known what comes first
+        s.status = s.stated ? s.status : 302;
+        s.stated = false;
+        take_lines(c, size, &s);
     }
     h->body = size;
     h->headed = true;
@@ -541,7 +588,7 @@ static bool pump(struct connection *c, struct handler *h)
 {
     const char *bytes = NULL;
     int n = 0;
-    while (h->in != NEBULET_NO_HANDLE && !h->ended) {
+    while (h->in != NEBULET_NO_HANDLE && !h->ended && sip_now() < c->until) {
         if (!n && (n = body_read(c, &bytes, NEBULET_AT_ONCE)) == BODY_LATER)
             n = 0;
         if (n < 0)
@@ -565,14 +612,15 @@ static bool pump(struct connection *c, struct handler *h)
             {h->out, NEBULET_READABLE | NEBULET_PEER_CLOSED, 0},
             {n ? h->in : c->client->in,
              (n ? NEBULET_WRITABLE : NEBULET_READABLE) | NEBULET_PEER_CLOSED, 0}};
-        if (nebulet_object_wait_many(wait, 2, sip_after(server.idle_ns)) < 0)
+        uint64_t idle = sip_after(server.idle_ns);
+        if (nebulet_object_wait_many(wait, 2, idle < c->until ? idle : c->until) < 0)
             return false;
     }
     return true;
 }
 
 // How it ended. NEBULET_EXITED and the like.
-static struct nebulet_exit end(struct handler *h, bool kill)
+static struct nebulet_exit how_it_ended(struct handler *h, bool kill)
 {
     struct nebulet_exit exit = {NEBULET_KILLED, 0};
     close_one(&h->in);
@@ -593,6 +641,13 @@ static struct nebulet_exit end(struct handler *h, bool kill)
     return exit;
 }
 
+static struct nebulet_exit end(struct connection *c, struct handler *h, bool kill)
+{
+    struct nebulet_exit exit = how_it_ended(h, kill);
+    slot_give(c);
+    return exit;
+}
+
 static void fail(struct connection *c, struct route *r, int status, const char *why)
 {
     log_error("%s: %.*s %.*s: %s", r->name, (int)c->request.method.n, c->request.method.p,
@@ -609,7 +664,7 @@ static void finish(struct connection *c, struct route *r, struct handler *h)
     const char *bytes = c->output + h->body;
     size_t n = h->n - h->body;
     bool answered = c->answered;
-    struct nebulet_exit exit = end(h, false);
+    struct nebulet_exit exit = end(c, h, false);
     if (exit.how != NEBULET_EXITED) {
         c->keep = c->keep && !answered;
         sip_describe_exit(text, sizeof text, &exit);
@@ -628,20 +683,17 @@ static void finish(struct connection *c, struct route *r, struct handler *h)
 
 static void answer(struct connection *c, struct route *r, struct handler *h)
 {
-    uint64_t until = sip_after(server.limits.wall_ns);
-    bool going = pump(c, h), late = false;
-    while (going && !h->ended && !late) {
+    bool going = pump(c, h);
+    while (going && !h->ended && sip_now() < c->until)
         going = take_output(c, h, sip_after(PATIENCE_MS * SIP_MS));
-        late =
-            h->resident != NEBULET_NO_HANDLE && sip_now() > until; // of others a limit sees to it
-    }
+    bool late = !h->ended && sip_now() >= c->until;
     if (going && h->ended && h->headed) {
         finish(c, r, h);
         return;
     }
     // A trap says more than that nothing was written.
     bool answered = c->answered;
-    struct nebulet_exit exit = end(h, !h->ended);
+    struct nebulet_exit exit = end(c, h, !h->ended);
     bool by_itself = h->ended && exit.how != NEBULET_EXITED;
     char text[80];
     if (by_itself)
@@ -668,13 +720,12 @@ void cgi_answer(struct connection *c, struct route *r)
         status = 503;
     } else if (!status) {
         count(&counts.running, 1);
+        c->slot = &r->slots;
         status = start(c, r, &h, in);
         if (!status)
             answer(c, r, &h);
         else
-            end(&h, true);
-        count(&counts.running, -1);
-        slots_give(&r->slots);
+            end(c, &h, true);
     }
     if (!status)
         return;
