@@ -280,6 +280,13 @@ build/svc/fs.wasm: $(wildcard user/svc/*.[ch] user/svc/fs/*.[ch] user/drv/*.h) $
 	$Q[ -e build/src/micropython.none ] || check/source micropython/trixie || { [ $$? = 75 ] && touch build/src/micropython.none; }
 	$Q[ -e build/src/micropython.none ] || $(SIP_CC) -I$(LITTLEFS) -Wl,--strip-debug $(wildcard user/svc/*.c user/svc/fs/*.c) -o $@
 
+# What starts both, and has them in it.
+EMBEDS = -Wno-c23-extensions --embed-dir=build
+build/svc/disk.wasm: $(wildcard user/svc/disk/*.c) user/drv/block.h build/drv/virtio-blk.wasm build/svc/fs.wasm
+	@mkdir -p $(@D)
+	$(call say,GUEST $@)
+	$Q[ ! -e build/svc/fs.wasm ] || $(SIP_CC) $(EMBEDS) -Wl,--strip-debug user/svc/disk/main.c -o $@
+
 # lwIP is Debian's source package, which is never copied into this tree. Where it cannot be had,
 # there is no service "net", and what needs it says so.
 LWIP = build/src/lwip/src
@@ -289,7 +296,7 @@ build/svc/net.wasm: $(wildcard user/svc/net/*.[ch] user/svc/net/arch/*.h user/dr
 	@mkdir -p $(@D) build/src
 	$(call say,GUEST $@)
 	$Q[ -e build/src/lwip.none ] || check/source lwip || { [ $$? = 75 ] && touch build/src/lwip.none; }
-	$Q[ -e build/src/lwip.none ] || $(SIP_CC) -matomics -w -Wl,--strip-debug -Iuser/svc/net -isystem $(LWIP)/include \
+	$Q[ -e build/src/lwip.none ] || $(SIP_CC) -matomics -flto -w -Wl,--strip-debug -Iuser/svc/net -isystem $(LWIP)/include \
 		$(wildcard user/svc/net/*.c) $(LWIP_SRC) -o $@
 
 # A driver's fences are to be there: a device is another processor.
@@ -335,7 +342,7 @@ build/stub: $(patsubst src/%,build/obj/%.o,$(basename $(CORE_SRC) $(STUB_SRC)))
 	$Q$(CC) -fuse-ld=lld-22 -nostdlib -static -Wl,-e,rt_init \
 		$(foreach f,memcpy memmove memset memcmp strlen,-Wl,--defsym=$f=0) $^ -o $@
 
-check: build/nebulet build/stub $(SDK_FILES) ## layers, reading list, format, warnings, a core that stands alone
+check: build/nebulet build/stub $(SDK_FILES) build/svc/disk.wasm ## layers, reading list, format, warnings, a core that stands alone
 	@check/install test
 	check/layers
 	check/reading
@@ -344,7 +351,7 @@ check: build/nebulet build/stub $(SDK_FILES) ## layers, reading list, format, wa
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -Werror -fsyntax-only $(filter %.c,$(CORE_SRC) $(PC_SRC))
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. -I$(SDK)/include $(filter %.c,$(HOST_SRC)) $(UNIT_SRC)
 	$(SDK_CC) -ffreestanding -Werror -fsyntax-only $(SDK_SRC)
-	$(SIP_CC) -Werror -fsyntax-only -I$(LITTLEFS) $(filter-out user/svc/net/% $(if $(wildcard $(LITTLEFS)/lfs2.h),,user/svc/fs/%),$(wildcard user/*/*.c user/drv/*/*.c user/svc/*/*.c)) $(wildcard sdk/examples/*/*.c test/sdk/*.c)
+	$(SIP_CC) -Werror -fsyntax-only $(EMBEDS) -I$(LITTLEFS) $(filter-out user/svc/net/% $(if $(wildcard $(LITTLEFS)/lfs2.h),,user/svc/fs/% user/svc/disk/%),$(wildcard user/*/*.c user/drv/*/*.c user/svc/*/*.c)) $(wildcard sdk/examples/*/*.c test/sdk/*.c)
 	[ ! -d $(LWIP) ] || $(SIP_CC) -matomics -Werror -fsyntax-only -Iuser/svc/net -isystem $(LWIP)/include $(wildcard user/svc/net/*.c)
 
 bench: all ## speed, side by side with other engines

@@ -200,6 +200,7 @@ static struct nebulet_wait item_at(const u8 *items, u32 i)
 // Fills the waiters in; one may be wrong.
 static status find_all(const struct process *p, const u8 *items, u32 n, struct waiter *w)
 {
+    struct kthread *self = sched_self();
     for (u32 i = 0; i < n; i++) {
         struct nebulet_wait item = item_at(items, i);
         const struct handle *h = handle_find(&p->handles, item.handle);
@@ -209,16 +210,44 @@ static status find_all(const struct process *p, const u8 *items, u32 n, struct w
             return ERR_ACCESS_DENIED;
         w[i].object = h->object;
         w[i].signals = item.signals;
+        w[i].thread = self;
     }
     return OK;
 }
 
-// Lets others have the lock after every few items.
+// Lets others have the lock after every few.
 enum { AT_ONCE = 64 };
-static void breathe(u32 i)
+static inline __attribute__((always_inline)) void each(struct waiter *w, u32 n,
+                                                       void (*step)(struct waiter *w))
 {
-    if (i % AT_ONCE == AT_ONCE - 1)
+    for (struct waiter *end = w + n;;) {
+        struct waiter *stop = end - w > AT_ONCE ? w + AT_ONCE : end;
+        for (; w < stop; w++)
+            step(w);
+        if (w == end)
+            return;
         kern_breathe();
+    }
+}
+
+static void hold(struct waiter *w)
+{
+    object_ref(w->object);
+}
+
+static void let_go(struct waiter *w)
+{
+    object_unref(w->object);
+}
+
+static void join(struct waiter *w)
+{
+    link_add(&w->object->waiters, &w->link);
+}
+
+static void leave(struct waiter *w)
+{
+    link_remove(&w->link);
 }
 
 // Of all at the same time.
@@ -237,16 +266,10 @@ static s64 wait_all(struct waiter *w, u32 n, u64 deadline)
     status s = OK;
     u32 count;
     while (!(count = signaled(w, n)) && !s) {
-        for (u32 i = 0; i < n; i++) {
-            waiter_add(&w[i], w[i].object, w[i].signals, sched_self());
-            breathe(i);
-        }
+        each(w, n, join);
         if (n < AT_ONCE || !signaled(w, n))
             s = sched_wait(deadline);
-        for (u32 i = 0; i < n; i++) {
-            waiter_remove(&w[i]);
-            breathe(i);
-        }
+        each(w, n, leave);
     }
     return count ? (s64)count : s;
 }
@@ -254,15 +277,9 @@ static s64 wait_all(struct waiter *w, u32 n, u64 deadline)
 static s64 wait_with_references(struct waiter *w, u32 n, u64 deadline)
 {
     kern_acquire();
-    for (u32 i = 0; i < n; i++) {
-        object_ref(w[i].object);
-        breathe(i);
-    }
+    each(w, n, hold);
     s64 result = wait_all(w, n, deadline);
-    for (u32 i = 0; i < n; i++) {
-        object_unref(w[i].object);
-        breathe(i);
-    }
+    each(w, n, let_go);
     kern_release_slowly();
     return result;
 }
@@ -278,8 +295,8 @@ static void tell(const struct process *p, u8 *items, const struct waiter *w, u32
     }
 }
 
-SELDOM s64 call_object_wait_many(struct vmctx *vm, struct process *p,
-                                 const struct call_object_wait_many *a)
+s64 call_object_wait_many(struct vmctx *vm, struct process *p,
+                          const struct call_object_wait_many *a)
 {
     (void)vm;
     struct waiter few[8], *w = few;

@@ -13,7 +13,7 @@ struct wasi;
 struct wasi_preopen {
     const char *name;
     struct vfs_file *dir;
-    bool own; // those that it starts do not get it
+    u32 own; // so many generations have it, itself the first; 0: all that it starts
 };
 
 // What a program gets. Strings are copied, files are referenced: the caller may drop all of it.
@@ -32,7 +32,6 @@ struct wasi_config {
     // what ends it. It may come back early.
     vfs_wait_fn *wait;
     void (*yield)(struct vmctx *vm); // sched_pass: others' turn; NULL: nothing
-    bool trace;                      // each call prints its name, arguments and result
 };
 
 struct wasi *wasi_create(const struct wasi_config *config); // NULL: no memory

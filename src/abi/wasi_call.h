@@ -39,7 +39,7 @@ struct wasi_fd {
     struct vfs_file *file; // NULL: the number is free
     u64 base, inheriting;  // rights
     char *preopen;         // name, or NULL
-    bool own;              // children do not get it
+    u32 own;               // see struct wasi_preopen
     u32 polled[2];         // places among a poll's items, to read and to write, if it is there
 };
 
@@ -54,7 +54,7 @@ struct wasi {
     u32 lowest; // no number below is free
     struct wasi_strings args, env;
     struct csprng random;
-    bool seeded, trace;
+    bool seeded;
     vfs_wait_fn *wait;
     void (*yield)(struct vmctx *vm);
 };

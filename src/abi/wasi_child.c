@@ -47,6 +47,7 @@ static bool add(struct wasi *w, const struct wasi_fd *from)
         return false;
     if (size)
         memcpy(fd.preopen, from->preopen, size);
+    fd.own -= fd.own != 0;
     if (!vec_push(&w->fds, fd)) {
         heap_free(fd.preopen);
         return false;
@@ -62,7 +63,7 @@ static bool fill(struct wasi *w, const struct wasi *parent, bool streams, bool f
         if (!add(w, streams && i < parent->fds.count ? &parent->fds.at[i] : &closed))
             return false;
     for (u32 i = 3; i < parent->fds.count && files; i++)
-        if (parent->fds.at[i].preopen && !parent->fds.at[i].own && !add(w, &parent->fds.at[i]))
+        if (parent->fds.at[i].preopen && parent->fds.at[i].own != 1 && !add(w, &parent->fds.at[i]))
             return false;
     return true;
 }
@@ -75,7 +76,6 @@ struct wasi *wasi_child(const struct wasi *parent, const u8 *args, u32 size, boo
         return NULL;
     w->wait = parent->wait;
     w->yield = parent->yield;
-    w->trace = parent->trace;
     if (set_args(&w->args, args, size) && copy_strings(&w->env, &parent->env) &&
         fill(w, parent, streams, files))
         return w;

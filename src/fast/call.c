@@ -68,8 +68,7 @@ static u32 argument_reg(struct abi_place p)
     return p.where == ABI_XMM ? XMM0 + p.index : argument_gpr[p.index];
 }
 
-// The register that a slot's value is in, or NO_REG.
-static u32 slot_reg(const struct fast *f, const struct slot *s)
+u32 slot_reg(const struct fast *f, const struct slot *s)
 {
     if (s->kind == SLOT_REG)
         return s->reg;
@@ -469,9 +468,16 @@ void call_runtime(struct fast *f, const void *function, const u64 *constants, u3
     memset(v.readers, 0, sizeof v.readers);
     u32 first = f->sp - nslots, next = 1 + nconstants, later = 0;
     for (u32 i = 0; i < nslots; i++) {
-        u32 r = slot_reg(f, &f->slots[first + i]);
-        if (r != NO_REG)
-            moves_add(&v, argument_gpr[next + i], r, f->slots[first + i].type);
+        const struct slot *s = &f->slots[first + i];
+        u32 r = slot_reg(f, s);
+        if (ty_fp(s->type)) {
+            if (r == NO_REG)
+                slot_to_reg(f, first + i, r = SCRATCH_XMM);
+            x64_mem(&f->a, I_MOV_LOAD, true, SCRATCH,
+                    x64_at(INSTANCE, offsetof(struct vmctx, heap)));
+            store_mem(f, s->type, r, x64_at(SCRATCH, offsetof(struct vm_heap, operand)));
+        } else if (r != NO_REG)
+            moves_add(&v, argument_gpr[next + i], r, s->type);
         else
             later |= BIT(i); // from memory, or a constant: when the moves are done
     }

@@ -112,6 +112,9 @@ void local_set(struct fast *f, u32 local, bool tee);
 void global_get(struct fast *f, u32 global);
 void global_set(struct fast *f, u32 global);
 
+// --- object.c
+void object_op(struct fast *f); // the instruction at pc, behind the prefix
+
 // --- runtime.c
 void runtime_op(struct fast *f, u32 op); // those that call wasm/runtime.h
 void table_size(struct fast *f);

@@ -26,6 +26,7 @@
 #include "main/net.h"
 #include "main/serve.h"
 #include "main/snapshot.h"
+#include "main/tracing.h"
 #include "plat/linux/hostfs.h"
 #include "plat/linux/linux.h"
 #include "plat/plat.h"
@@ -159,7 +160,7 @@ static bool share(struct serve *s, struct wasi_preopen p, const char *folder)
 
 static bool add_files(struct serve *s, const char *path, const char *folder, const char *how)
 {
-    struct wasi_preopen p = {.own = true};
+    struct wasi_preopen p = {.own = 1};
     enum fs_error e = hostfs_open(folder, false, &p.dir);
     if (e) {
         complain("--files %s=%s: %s", path, folder, fs_error_text(e));
@@ -223,6 +224,8 @@ static bool add_routes(struct serve *s)
 static bool add_folders(struct serve *s)
 {
     struct folders given = {0};
+    if (s->archive) // behind those of --files
+        return folders_open(&s->shared, s->o);
     bool done = folders_open(&given, s->o) && folders_copy(&given);
     for (u32 i = 0; done && i < given.all.count; i++) {
         struct folder *f = &given.all.at[i];
@@ -332,7 +335,8 @@ static void tell_limits(struct serve *s)
                   {"body", o->max_body},
                   {"grace", o->grace},
                   {"idle", o->idle},
-                  {"folders", o->dirs.count}};
+                  {"errors", o->max_log},
+                  {"folders", o->dirs.count + o->disks.count}};
     for (u32 i = 0; i < countof(limits); i++)
         if (limits[i].value)
             tell(&s->told, "%s %llu", limits[i].word, (unsigned long long)limits[i].value);
@@ -363,7 +367,7 @@ static bool load_server(struct serve *s, struct server *h)
                                   NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES,
                               .threads = threads,
                               .handles = 4 * threads}},
-        .trace = s->o->trace,
+        .trace = s->o->trace != NULL,
     };
     if (!job_load(&h->job, &e))
         return true;
@@ -399,8 +403,7 @@ static struct wasi *http_wasi(const struct serve *s)
                                  .preopens = s->folders.at,
                                  .npreopens = s->folders.count,
                                  .wait = files_wait,
-                                 .yield = files_yield,
-                                 .trace = s->o->trace};
+                                 .yield = files_yield};
     if (!all || !(w = wasi_create(&config)))
         out_of_memory();
     for (int i = 0; i < 3; i++)
@@ -658,8 +661,8 @@ static bool sensible(const struct options *o)
         complain("--log %s: there are common, json and none", o->log);
     else if (o->argc > 1)
         complain("serve takes one FILE; more are for --route PATH=FILE");
-    else if (o->boot && o->dirs.count)
-        complain("--boot: handlers have no folders there; --files has");
+    else if (!o->boot && o->disks.count)
+        complain("--disk: disks are of machines: with --boot; here there is --dir");
     else if (o->boot && o->listen.count + !!o->metrics > BOOT_LISTENERS)
         complain("--boot: a machine listens at %d addresses at most", BOOT_LISTENERS);
     else if (o->boot && o->servers > 1)
@@ -682,13 +685,15 @@ int cmd_serve(struct options *o)
     struct archive a = {.fd = -1};
     if (!sensible(o))
         return EXIT_USAGE;
+    if (!tracing_begin(o))
+        return EXIT_ERROR;
     if (o->boot) {
         s.archive = &a;
         archive_start(&a);
     }
     socket_many();
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
-    if (jobs_init(o->engine, cpus < CPUS_MAX ? cpus : CPUS_MAX - 1, o->trace, NULL))
+    if (jobs_init(o->engine, cpus < CPUS_MAX ? cpus : CPUS_MAX - 1, o->trace != NULL, NULL))
         return complain_setup();
     struct vfs_file *out = hostfs_adopt(1), *err = hostfs_adopt(2);
     if (!out || !err)
@@ -700,5 +705,6 @@ int cmd_serve(struct options *o)
     jobs_free();
     vfs_close(out);
     vfs_close(err);
+    tracing_end();
     return code;
 }

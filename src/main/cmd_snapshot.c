@@ -68,7 +68,6 @@ static int start(struct started *s, const struct options *o, const struct folder
                           .bytes = s->file.bytes,
                           .size = s->file.size,
                           .config = {.limits = options_limits(o)},
-                          .trace = o->trace,
                           .leaving = on_leave};
     if (job_load(&s->job, &e))
         return complain_module(&s->file, &e);
@@ -124,7 +123,7 @@ int cmd_snapshot(struct options *o)
         complain("snapshot takes two files: a module, and where to write what it becomes");
         return EXIT_USAGE;
     }
-    if (jobs_init(o->engine, 1, o->trace, NULL))
+    if (jobs_init(o->engine, 1, false, NULL))
         return complain_setup();
     struct vfs_file *out = hostfs_adopt(1), *err = hostfs_adopt(2);
     if (!out || !err)

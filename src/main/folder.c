@@ -4,10 +4,12 @@
 #include "main/folder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fs/bundle.h"
@@ -36,7 +38,7 @@ static size_t cut_form(const char *given, size_t n, enum folder_how *how)
 
 static void folder_free(struct folder *f)
 {
-    vfs_close(f->dir);
+    vfs_close(f->dir); // where there is one
     free(f->host);
     free(f->guest);
 }
@@ -58,19 +60,66 @@ static bool folder_open(const char *given, struct folder *out)
     return true;
 }
 
+// What `nebulet disk create` writes, in one of the first two blocks: the other may be what a loss
+// of power has left.
+static const char *no_disk(const char *path, bool read_only)
+{
+    enum { BLOCK = 4096, LEAST = 16 * BLOCK };
+    static const char magic[] = "littlefs";
+    char blocks[2][BLOCK];
+    struct stat st;
+    int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+    const char *why = fd < 0 || fstat(fd, &st) ? strerror(errno) : NULL;
+    if (!why && !S_ISREG(st.st_mode))
+        why = "not a file";
+    else if (!why && (st.st_size < LEAST || pread(fd, blocks, sizeof blocks, 0) != sizeof blocks ||
+                      (memcmp(blocks[0] + 8, magic, 8) && memcmp(blocks[1] + 8, magic, 8))))
+        why = "there is no file system on it (nebulet disk create makes one)";
+    if (fd >= 0)
+        close(fd);
+    return why;
+}
+
+static bool disk_open(const char *given, struct folder *out)
+{
+    *out = (struct folder){.how = FOLDER_ITSELF};
+    size_t n = cut_form(given, strlen(given), &out->how);
+    const char *colons = memmem(given, n, "::", 2), *guest = colons ? colons + 2 : "/disk", *why;
+    out->host = strndup(given, colons ? (size_t)(colons - given) : n);
+    out->guest = strndup(guest, colons ? n - (size_t)(guest - given) : strlen(guest));
+    if (!out->host || !out->guest)
+        why = strerror(ENOMEM);
+    else if (out->how == FOLDER_COPY)
+        why = "a disk is no copy; :ro is there";
+    else
+        why = no_disk(out->host, out->how == FOLDER_READ);
+    if (!why)
+        return true;
+    complain("--disk %s: %s", given, why);
+    folder_free(out);
+    return false;
+}
+
+static bool add(struct folders *f, const char *given, bool (*open)(const char *, struct folder *))
+{
+    struct folder one;
+    if (!open(given, &one))
+        return false;
+    if (vec_push(&f->all, one))
+        return true;
+    folder_free(&one);
+    complain("out of memory");
+    return false;
+}
+
 bool folders_open(struct folders *f, const struct options *o)
 {
-    *f = (struct folders){0};
-    for (u32 i = 0; i < o->dirs.count; i++) {
-        struct folder one;
-        if (!folder_open(o->dirs.at[i], &one))
+    for (u32 i = 0; i < o->dirs.count; i++)
+        if (!add(f, o->dirs.at[i], folder_open))
             return false;
-        if (!vec_push(&f->all, one)) {
-            folder_free(&one);
-            complain("out of memory");
+    for (u32 i = 0; i < o->disks.count; i++)
+        if (!add(f, o->disks.at[i], disk_open))
             return false;
-        }
-    }
     return true;
 }
 

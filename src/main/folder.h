@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Folders that the command line gives to programs: HOST[::GUEST], and behind it :ro, whose files
 // can only be read, :copy, a copy that all programs have together and that goes with them, or :rw,
-// which is what it is without.
+// which is what it is without. And disks, IMAGE[::GUEST], perhaps with :ro or :rw: files of this
+// machine that are file systems of another, which only that reads.
 #pragma once
 #include "base/vec.h"
 #include "fs/vfs.h"
@@ -10,16 +11,16 @@ struct archive;
 struct options;
 
 struct folder {
-    struct vfs_file *dir;
-    char *host, *guest; // a name on each side; what is not given is called here what it is there
+    struct vfs_file *dir; // NULL: it is a disk
+    char *host, *guest;   // a name on each side; what is not given is called here what it is there
     enum folder_how { FOLDER_ITSELF, FOLDER_READ, FOLDER_COPY } how;
 };
 struct folders {
     VEC(struct folder) all;
 };
 
-// All --dir of the command line, open: what cannot be opened is an error. False after a message; to
-// be freed in any case.
+// All --dir of the command line, open, behind those that are there, and behind them --disk: what
+// cannot be opened is an error. False after a message; to be freed in any case.
 bool folders_open(struct folders *f, const struct options *o);
 void folders_free(struct folders *f);
 

@@ -14,7 +14,7 @@
 
 #include "base/fmt.h"
 #include "main/manual.h"
-#include "wasm/engine.h"
+#include "wasm/module.h"
 
 static const struct command commands[] = {
     {"run", "FILE [ARGS...] [++ FILE [ARGS...]]...", "run programs",
@@ -29,8 +29,8 @@ static const struct command commands[] = {
     {"boot", "FILE [ARGS...] [++ FILE [ARGS...]]...",
      "run programs in a machine of their own, on our kernel",
      "Runs programs as `nebulet run` does, but under QEMU, with nothing but the Nebulet kernel\n"
-     "below it. The exit code is the program's, too. The program gets copies of the folders that\n"
-     "--dir names: what it writes there does not come back.\n",
+     "below it. The exit code is the program's, too. Folders (--dir) are devices of the machine,\n"
+     "copies of them in its memory; a disk (--disk) is on an image of `nebulet disk`.\n",
      FOR_BOOT, true, 1, cmd_boot},
     {"serve", "[FILE]", "programs behind HTTP",
      "Serves HTTP/1.1. For each request FILE, a program (WASI), is run as a process of its own, "
@@ -128,6 +128,14 @@ void print_text(FILE *to, const void *text, size_t length)
 {
     for (size_t i = 0; i < length; i++)
         putc(fmt_shown(text, length, i), to);
+}
+
+void print_func(FILE *to, const struct module *m, u32 index)
+{
+    if (m->func_names && m->func_names[index].length)
+        print_text(to, m->func_names[index].p, m->func_names[index].length);
+    else
+        fprintf(to, "$f%u", index);
 }
 
 static const struct command *find(const char *name)

@@ -10,6 +10,8 @@
 #include "rt/rt.h"
 #include <stdio.h>
 
+struct module;
+
 // What compilers call what programs are built for, as hints say it.
 #define WASI_TARGET "wasm32-wasip1, or wasm32-wasi where that is its name"
 
@@ -26,6 +28,8 @@ __attribute__((format(printf, 1, 2))) void hint(const char *format, ...);
 // Of the runtime, when it cannot be set up: for errno's reason. EXIT_ERROR.
 int complain_setup(void);
 
+// The function's name, or its number.
+void print_func(FILE *to, const struct module *m, u32 index);
 // Text from a module: control characters do not get to the terminal.
 void print_text(FILE *to, const void *text, size_t length);
 

@@ -56,5 +56,9 @@ void jobs_run(void);
 // What it and all that it has made were charged at most, as a text; before job_free.
 enum { JOB_CHARGED_MAX = 200 };
 void job_charged(const struct job *j, char text[JOB_CHARGED_MAX]);
+// What a process has used as a line of JSON; its length. The keys are what users' programs read:
+// they stay (doc/debugging.md lists them).
+enum { JOB_JSON_MAX = 1024 };
+size_t job_json(const struct process *p, const struct nebulet_info *i, char text[JOB_JSON_MAX]);
 void job_free(struct job *j); // at any point
 void jobs_free(void);

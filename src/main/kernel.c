@@ -13,6 +13,9 @@
 //                           whole archive is there as /; or a program, which serves it
 //                           (doc/files.md), once for all that run with it
 //   dir.ro=GUEST::PATH      the same, and nothing in it can be changed
+//   own=N                   the directories that follow are had by so many generations of
+//   processes,
+//                           the program the first; 0: by all, as without
 //   dir=                    none at all
 //   name=NAME               its own name, argv[0], instead of the file's
 //   stdin=/PATH             standard input is that file
@@ -24,8 +27,10 @@
 //   tick=NS                 for tests: timer interrupts that often, which do nothing
 //   memory=BYTES            it, all that it starts, and what is kept for them may take so much
 //   handles=N threads=N messages=N processes=N weight=N   as for `nebulet run`
+//   stack=BYTES             as --stack of `nebulet run`
 //   may=BITS                what it may do (enum nebulet_privilege)
-//   trace, stats, -v        as for `nebulet run`
+//   trace=CALLS             as --trace-calls of `nebulet run`; * are all
+//   stats, stats=json, -v   as there
 //   more                    the next program runs at the same time
 //   keep                    files that programs write are there for the next one
 //   wast=/PATH ...          run specification scripts instead of a program (main/script.h)
@@ -34,6 +39,7 @@
 //
 // What a program took must be back when it has ended: pages and heap are compared with before.
 #include "abi/folder.h"
+#include "abi/trace.h"
 #include "abi/wait_files.h"
 #include "base/fmt.h"
 #include "base/vec.h"
@@ -55,15 +61,18 @@ struct words {
 struct dir {
     char *given; // GUEST::PATH, to be cut
     bool read_only;
+    u32 own; // struct wasi_preopen
 };
 
 struct launch {
     const struct engine *engine;
     const char *init, *name, *stdin_path;
-    bool wast, verbose, trace, stats, keep, no_dirs, counted;
+    const char *trace; // of which calls; NULL: none
+    bool wast, verbose, stats, json, keep, no_dirs, counted;
     bool more; // another one is to run at the same time
     bool refuse_all;
-    u64 argc, refuse;
+    u64 argc, refuse, stack;
+    u32 own;
     struct limits_of_process limits;
     VEC(const char *) args, env;
     VEC(struct dir) dirs;
@@ -173,10 +182,10 @@ static void flag(struct launch *l, const char *word)
 {
     if (str_eq(word, "-v"))
         l->verbose = true;
-    else if (str_eq(word, "trace"))
-        l->trace = true;
     else if (str_eq(word, "stats"))
         l->stats = true;
+    else if (str_eq(word, "stats=json"))
+        l->json = true;
     else if (str_eq(word, "more"))
         l->more = true;
     else if (str_eq(word, "keep"))
@@ -217,9 +226,13 @@ static bool setting(struct launch *l, struct words *w, const char *word)
     else if ((v = after(word, "env.")))
         vec_push(&l->env, v);
     else if ((v = after(word, "dir=")))
-        *v ? vec_push(&l->dirs, ((struct dir){(char *)v, false})) : (l->no_dirs = true);
+        *v ? vec_push(&l->dirs, ((struct dir){(char *)v, false, l->own})) : (l->no_dirs = true);
     else if ((v = after(word, "dir.ro=")))
-        vec_push(&l->dirs, ((struct dir){(char *)v, true}));
+        vec_push(&l->dirs, ((struct dir){(char *)v, true, l->own}));
+    else if ((v = after(word, "own=")))
+        l->own = (u32)number(v);
+    else if ((v = after(word, "trace=")))
+        trace_to(console_trace, l->trace = v);
     else if ((v = after(word, "name=")))
         l->name = v;
     else if ((v = after(word, "stdin=")))
@@ -237,6 +250,8 @@ static bool setting(struct launch *l, struct words *w, const char *word)
         l->refuse = number(v), l->refuse_all = false;
     else if ((v = after(word, "refuse.all=")))
         l->refuse = number(v), l->refuse_all = true;
+    else if ((v = after(word, "stack=")))
+        l->stack = number(v);
     else if (limit(&l->limits, word))
         ; // it is set
     else if ((v = after(word, "tick=")))
@@ -257,6 +272,7 @@ static bool next_launch(struct launch *l, struct words *w)
     l->init = l->name = l->stdin_path = NULL;
     l->args.count = l->env.count = l->dirs.count = 0;
     l->no_dirs = l->counted = l->more = false;
+    l->own = 0;
     while ((word = next_word(w)) && setting(l, w, word))
         ;
     if (!word)
@@ -334,7 +350,7 @@ static enum fs_error start_server(const char *path, struct vfs_file **out)
         .bytes = p->file.bytes,
         .size = p->file.size,
         .wasi = wasi_create(&config),
-        .config = {.limits = {.privileges = NEBULET_MAY_PRINT | NEBULET_MAY_DEVICES}},
+        .config = {.limits = {.privileges = NEBULET_MAY_ALL & ~NEBULET_MAY_FILES}},
     };
     if (!p->job.wasi || job_load(&p->job, &e) || job_link(&p->job, &e)) {
         object_release(&here->object);
@@ -377,6 +393,7 @@ static enum fs_error add_dir(const struct dir *d, struct wasi_preopen *out)
     if (!whole)
         *path = 0;
     out->name = given;
+    out->own = d->own;
     enum fs_error e = open_path(whole ? "/" : path + 2, VFS_READ | VFS_DIR_ONLY, &out->dir);
     if (!e)
         out->dir->read_only = d->read_only;
@@ -400,7 +417,7 @@ static bool make_wasi(struct program *p, struct launch *l)
     VEC(const char *) args = {0};
     char usual[] = "/::/";
     if (!l->dirs.count && !l->no_dirs)
-        vec_push(&l->dirs, ((struct dir){usual, false}));
+        vec_push(&l->dirs, ((struct dir){usual, false, 0}));
     struct wasi_preopen *dirs = heap_array(l->dirs.count + 1, sizeof *dirs);
     u32 n = 0;
     enum fs_error e = dirs && add_dirs(l, dirs, &n) ? E_SUCCESS : E_NOMEM;
@@ -421,7 +438,6 @@ static bool make_wasi(struct program *p, struct launch *l)
         .npreopens = n,
         .wait = files_wait,
         .yield = files_yield,
-        .trace = l->trace,
     };
     if (!e && args.count == l->args.count + 1)
         p->job.wasi = wasi_create(&config);
@@ -443,7 +459,7 @@ static int load(struct program *p, struct launch *l)
         .bytes = p->file.bytes,
         .size = p->file.size,
         .config = {.limits = l->limits},
-        .trace = l->trace,
+        .trace = l->trace != NULL,
     };
     if (!make_wasi(p, l)) {
         say("cannot set %s up", l->init);
@@ -480,6 +496,12 @@ static void print_stats(const struct process *p, const struct nebulet_info *i)
         i->id, p->name, (unsigned long)(i->cpu_ns / 1000), (unsigned long)i->switches,
         (unsigned long)i->preemptions, (unsigned long)i->sent, (unsigned long)i->received,
         (unsigned long)(i->memory_peak >> 10), (unsigned long)i->kernel_memory);
+}
+
+static void print_json(const struct process *p, const struct nebulet_info *i)
+{
+    char line[JOB_JSON_MAX];
+    plat_console_write(line, job_json(p, i, line));
 }
 
 static void print_out(const u8 *text, size_t n)
@@ -520,10 +542,15 @@ static bool tell(struct job *j, const char *text, size_t n)
 static int run_programs(struct launch *l, struct words *w)
 {
     started = 0;
-    if (jobs_init(l->engine, plat_cpu_count(), l->trace, l->stats ? print_stats : NULL)) {
+    if (jobs_init(l->engine, plat_cpu_count(), l->trace != NULL,
+                  l->stats  ? print_stats
+                  : l->json ? print_json
+                            : NULL)) {
         say("cannot set the runtime up: out of memory");
         return CODE_ERROR;
     }
+    if (l->stack >= STORE_STACK_LEAST && l->stack <= STORE_STACK_MOST)
+        store_stack(kern_store(), l->stack);
     jobs_print(console_file(CONSOLE_OUT), console_file(CONSOLE_ERR));
     jobs_tell(tell);
     int code = load_all(l, w);

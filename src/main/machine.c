@@ -22,8 +22,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "main/archive.h"
 #include "main/host.h"
 #include "plat/linux/hostfile.h"
+#include "plat/linux/lines.h"
 #include "plat/pc/console.h"
 
 #define QEMU "qemu-system-x86_64"
@@ -50,7 +52,8 @@ enum { SERIAL, QUICK, WAYS };
 
 struct link {
     const struct machine *machine;
-    VEC(char) told; // so far, of a trap
+    VEC(char) told;   // so far, of a trap
+    VEC(char) traced; // of a line
     struct way ways[WAYS];
     bool moved; // what is to go in goes the quick way, and what comes out of that is looked at
     pid_t child;
@@ -60,8 +63,8 @@ struct link {
     int code;                     // -1: not told
 };
 
-// --- KVM. Without VMX or SVM there are kernels that offer it all the same (PVM), for guests made for
-// that; of any other they emulate the instructions that they know, and stop it at the next one.
+// --- KVM. Without VMX or SVM there are kernels that offer it all the same (PVM), for guests made
+// for that; of any other they emulate the instructions that they know, and stop it at the next one.
 static bool virtualizes(void)
 {
     u32 a, b, c, d;
@@ -137,14 +140,14 @@ bool machine_folders(const struct options *o, struct machine *m)
     for (u32 i = 0; i < m->folders->all.count; i++) {
         const struct folder *f = &m->folders->all.at[i];
         devices += f->how != FOLDER_COPY;
-        if (f->how != FOLDER_COPY && file_is_process(f->host)) {
+        if (f->dir && f->how != FOLDER_COPY && file_is_process(f->host)) {
             complain("--dir %s: /proc is other processes here, and none of the machine's", f->host);
             return false;
         }
     }
     u32 most = o->machine && str_eq(o->machine, "microvm") ? MICROVM_DEVICES : FOLDERS_MAX;
     if (devices > most) {
-        complain("--dir: a machine%s has no more than %u folders",
+        complain("--dir, --disk: a machine%s has no more than %u folders",
                  most < FOLDERS_MAX ? " of type microvm" : "", most);
         hint("of those given with :copy there may be more");
         return false;
@@ -181,6 +184,26 @@ bool machine_find(const char *name, const char *how, char *path, size_t n)
     return false;
 }
 
+bool machine_archive_folders(const struct folders *folders, struct archive *a)
+{
+    char path[4096], name[32];
+    for (u32 i = 0; i < folders->all.count && !a->failed; i++) {
+        const struct folder *one = &folders->all.at[i];
+        struct file f;
+        if (one->how == FOLDER_COPY)
+            continue;
+        if (!machine_find(one->dir ? "virtio-9p.wasm" : "disk.wasm",
+                          one->dir ? "build it with make" : "build it with make userspace", path,
+                          sizeof path) ||
+            !file_read(path, &f))
+            return false;
+        snprintf(name, sizeof name, "share/%u", i);
+        archive_file(a, name, f.bytes, f.size);
+        file_free(&f);
+    }
+    return true;
+}
+
 static bool find_kernel(char *path, size_t n)
 {
     const char *named = getenv("NEBULET_KERNEL");
@@ -199,11 +222,16 @@ static bool find_kernel(char *path, size_t n)
 static char *folder_option(const struct folder *f, u32 i)
 {
     char *text = malloc(2 * strlen(f->host) + 120), *to = text;
+    const char *read_only = f->how == FOLDER_READ ? "on" : "off";
     if (!text)
         _exit(127);
-    to +=
-        sprintf(to, "local,id=folder%u,security_model=none,multidevs=%s,readonly=%s,path=", i,
-                folder_has_processes(f) ? "forbid" : "remap", f->how == FOLDER_READ ? "on" : "off");
+    if (f->dir)
+        to += sprintf(to, "local,id=folder%u,security_model=none,multidevs=%s,readonly=%s,path=", i,
+                      folder_has_processes(f) ? "forbid" : "remap", read_only);
+    else
+        to += sprintf(
+            to, "if=none,format=raw,id=folder%u,read-only=%s,file.driver=file,file.filename=", i,
+            read_only);
     for (const char *host = f->host; *host; host++) {
         if (*host == ',')
             *to++ = ',';
@@ -217,13 +245,16 @@ static void add_folders(const struct machine *m, const char **argv)
 {
     char *device;
     for (u32 i = 0; m->folders && i < m->folders->all.count; i++) {
-        if (m->folders->all.at[i].how == FOLDER_COPY)
+        const struct folder *f = &m->folders->all.at[i];
+        if (f->how == FOLDER_COPY)
             continue;
-        if (asprintf(&device, "virtio-9p-%s,fsdev=folder%u,mount_tag=%u",
+        if (asprintf(&device,
+                     f->dir ? "virtio-9p-%s,fsdev=folder%u,mount_tag=%u"
+                            : "virtio-blk-%s,drive=folder%u,serial=%u",
                      str_eq(m->type, "microvm") ? "device" : "pci", i, i) < 0)
             _exit(127);
-        *argv++ = "-fsdev";
-        *argv++ = folder_option(&m->folders->all.at[i], i);
+        *argv++ = f->dir ? "-fsdev" : "-drive";
+        *argv++ = folder_option(f, i);
         *argv++ = "-device";
         *argv++ = device;
     }
@@ -435,7 +466,7 @@ static void tell(struct link *l, int stream, int error)
 
 static int descriptor(const struct way *w)
 {
-    return w->stream == CONSOLE_TELL ? CONSOLE_ERR : w->stream;
+    return w->stream >= CONSOLE_TELL ? CONSOLE_ERR : w->stream;
 }
 
 static void end_told(struct link *l)
@@ -443,6 +474,23 @@ static void end_told(struct link *l)
     if (l->told.count)
         l->machine->told(l->machine->context, l->told.at, l->told.count);
     l->told.count = 0;
+}
+
+// Those that are whole, or too long to be lines.
+static void put_trace(struct link *l, const u8 *p, size_t n)
+{
+    enum { LINE_MOST = 1 << 16 };
+    if (!vec_reserve(&l->traced, (u32)n))
+        return;
+    memcpy(l->traced.at + l->traced.count, p, n);
+    l->traced.count += (u32)n;
+    const char *last = memrchr(l->traced.at, '\n', l->traced.count);
+    u32 whole = last ? (u32)(last + 1 - l->traced.at) : 0;
+    if (l->traced.count > LINE_MOST)
+        whole = l->traced.count;
+    lines_put(l->traced.at, whole);
+    l->traced.count -= whole;
+    memmove(l->traced.at, l->traced.at + whole, l->traced.count);
 }
 
 // Writes data, as far as that does not wait; how much is done with.
@@ -454,6 +502,10 @@ static size_t put(struct link *l, struct way *w, const u8 *p, size_t n)
         l->told.count += (u32)n;
         return n;
     }
+    if (w->stream == CONSOLE_TRACE) {
+        put_trace(l, p, n);
+        return n;
+    }
 
     enum { FITS = 4096 }; // where there is room, so much does
     int stream = descriptor(w);
@@ -463,7 +515,11 @@ static size_t put(struct link *l, struct way *w, const u8 *p, size_t n)
     w->blocked = poll(&to, 1, 0) <= 0;
     if (w->blocked)
         return 0;
+    lines_begin();
     ssize_t done = write(stream, p, n < FITS ? n : FITS);
+    int error = errno;
+    lines_end(stream, &(struct vfs_iov){(u8 *)p, n}, 1, done);
+    errno = error;
     if (done >= 0)
         return (size_t)done;
     if (errno == EINTR)
@@ -494,6 +550,7 @@ static void control(struct link *l, struct way *w, u8 byte)
         w->stream = byte - '0';
         break;
     case '3': w->stream = l->machine->told ? CONSOLE_TELL : CONSOLE_ERR; break;
+    case '4': w->stream = CONSOLE_TRACE; break;
     case 'E': w->control = 'E'; break;
     case 'R': l->granted += CONSOLE_GRANT; break;
     case 'V': move_ways(l); break;
@@ -613,6 +670,7 @@ int machine_run(const struct machine *m)
         ;
     end_told(&l);
     vec_free(&l.told);
+    vec_free(&l.traced);
     while (waitpid(l.child, &status, 0) < 0 && errno == EINTR)
         ;
     running = 0;

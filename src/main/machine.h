@@ -31,6 +31,10 @@ struct machine {
 bool machine_options(const struct options *o, struct machine *m);
 // Whether it can have its folders; one that has many is a q35. False after a message.
 bool machine_folders(const struct options *o, struct machine *m);
+// Puts who serves each of them into an archive, as share/N, N its place: a driver, or what starts
+// one and the file system on a disk. False after a message.
+struct archive;
+bool machine_archive_folders(const struct folders *f, struct archive *a);
 // Reads standard input as long as it comes without delay: what is there already need not go through
 // the machine's slow port. Sets *all when that was its end, and then machine_run reads no more of
 // it. False after a message.

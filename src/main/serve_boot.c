@@ -18,9 +18,12 @@
 #include "main/host.h"
 #include "main/machine.h"
 #include "main/serve.h"
+#include "main/tracing.h"
 
 #define ADDRESS "10.0.2.15" // QEMU's networks are all the same
 #define GATEWAY "10.0.2.2"
+
+enum { TO_SERVE = 2, TO_HTTP }; // generations of processes: init, serve, http
 
 // What the machine has beside what is served.
 static const char *const programs[] = {"init.wasm", "virtio-net.wasm", "net.wasm", "http.wasm",
@@ -76,30 +79,18 @@ static bool archive_words(const struct serve *s, struct archive *a)
         return false;
     fprintf(to, "engine=%s%cmay=%d%c", s->o->engine->name, 0, NEBULET_MAY_ALL, 0);
     if (s->o->trace)
-        fprintf(to, "trace%c", 0);
-    fprintf(to, "dir=/serve::/serve%c", 0);
-    for (u32 i = 0; i < s->shared.all.count; i++)
-        fprintf(to, "dir.ro=%s::/share/%u%c", s->shared.all.at[i].guest, i, 0);
+        fprintf(to, "trace=%s%c", tracing_calls(s->o), 0);
+    fprintf(to, "own=%u%cdir=/serve::/serve%c", TO_SERVE, 0, 0);
+    for (u32 i = 0; i < s->shared.all.count; i++) {
+        const struct folder *f = &s->shared.all.at[i];
+        fprintf(to, "own=%u%cdir%s=%s::/%s/%u%c", i < s->o->files.count ? TO_HTTP : 0, 0,
+                f->how == FOLDER_READ ? ".ro" : "", f->guest,
+                f->how == FOLDER_COPY ? "folder" : "share", i, 0);
+    }
     fprintf(to, "argc=2%cinit=/serve/init.wasm%c--quiet%c/serve/manifest%c", 0, 0, 0, 0);
     fclose(to);
     archive_file(a, "words", text, size);
     free(text);
-    return true;
-}
-
-// The driver of each folder.
-static bool archive_folders(const struct serve *s, struct archive *a)
-{
-    char path[4096], name[32];
-    struct file f;
-    for (u32 i = 0; i < s->shared.all.count; i++) {
-        if (!machine_find("virtio-9p.wasm", "build it with make", path, sizeof path) ||
-            !file_read(path, &f))
-            return false;
-        snprintf(name, sizeof name, "share/%u", i);
-        archive_file(a, name, f.bytes, f.size);
-        file_free(&f);
-    }
     return true;
 }
 
@@ -171,7 +162,8 @@ int serve_boot(struct serve *s)
     char *net = NULL;
     int code = machine_options(s->o, &m) ? EXIT_ERROR : EXIT_USAGE;
     archive_file(a, "serve/told", s->told.text.at, s->told.text.count);
-    if (code == EXIT_ERROR && archive_programs(a) && archive_folders(s, a) &&
+    folders_archive(&s->shared, a);
+    if (code == EXIT_ERROR && archive_programs(a) && machine_archive_folders(&s->shared, a) &&
         archive_manifest(s, a) && archive_words(s, a) && archive_finish(a) && (net = network(s)) &&
         take_input()) {
         m.network = net;

@@ -96,6 +96,21 @@ static int is(const char *path)
     return !strcmp(get("PATH_INFO"), path);
 }
 
+// A line more in a file, and then all of it.
+static void keep(const char *path)
+{
+    char line[100];
+    FILE *f = fopen(path, "a+");
+    if (!f || fputs("kept\n", f) < 0 || fseek(f, 0, SEEK_SET)) {
+        printf("Status: 500\n\n");
+        return;
+    }
+    printf("Content-Type: text/plain\n\n");
+    while (fgets(line, sizeof line, f))
+        fputs(line, stdout);
+    fclose(f);
+}
+
 int main(void)
 {
     volatile int forever = 1;
@@ -122,11 +137,23 @@ int main(void)
         fill(strtoul(query, NULL, 10));
     else if (is("/mark"))
         mark();
+    else if (!strncmp(get("PATH_INFO"), "/keep/", 6))
+        keep(get("PATH_INFO") + 5);
     else if (is("/trap")) {
         fprintf(stderr, "to the log\n");
         plain("half of it");
         fflush(stdout);
         __builtin_trap();
+    } else if (is("/errors")) {
+        for (unsigned long i = 0, n = strtoul(query, NULL, 10); i < n; i++)
+            fprintf(stderr, "%099lu\n", i);
+        plain("told\n");
+    } else if (is("/terminal")) {
+        fputs("a\x1b[2J\x9b"
+              "0m\r\tb \xc3\xa9 \xc2\x9b \xe2\x80\xae \xed\xa0\x80 \xf0\x9f\x98\x80 \xc0\xaf \x7f\n"
+              "no end of a line \xe2\x82",
+              stderr);
+        plain("told\n");
     } else if (is("/long-trap")) {
         fill(100000);
         fflush(stdout);

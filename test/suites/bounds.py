@@ -23,6 +23,7 @@ KEPT = 2000000  # that C may have a CPU without looking whether others want it
 SOURCES = base.ROOT / "test/bounds"
 ARGUMENTS = {"soak": ["300", "1"], "fuzz": ["run", "20000", "1"], "registers": ["exact"],
              "watchdog": ["exact"], "preempt": ["exact"], "deep": ["exact"]}
+THREAD_ENDS = {"fast": "4000", "interp": "7000"}  # instructions that the end of one of a thousand may take
 BESIDE = {"fair": ["notify.wat"]}  # what a program starts
 INPUT = {"parking": bytes(range(65, 105))}
 TOLD = re.compile(rb"probe: (held|kept) (\d+) (\d+) (\w+) (\w+)\n")
@@ -71,8 +72,9 @@ def boot_probe(bench, engine, source, flags=()):
     files = {wasm.name: wasm.read_bytes(), "input": INPUT.get(source.stem, b"")}
     for other in BESIDE.get(source.stem, []):
         files[f"{pathlib.Path(other).stem}.wasm"] = build(SOURCES / other).read_bytes()
-    words = [f"engine={engine}", "input.all=/input", f"init=/{wasm.name}", *ARGUMENTS.get(source.stem, base.read_lines(
-        source.with_suffix(".args"))), "--"]
+    own = [THREAD_ENDS[engine]] if source.stem == "throngs" else ARGUMENTS.get(
+        source.stem, base.read_lines(source.with_suffix(".args")))
+    words = [f"engine={engine}", "input.all=/input", f"init=/{wasm.name}", *own, "--"]
     found, rest = boot.run_many(bench, words, files, limit=250, flags=[*COUNT, *flags], kernel=KERNEL,
                                 memory=1536 if engine == "interp" else 512)  # stacks are larger there
     return found, rest

@@ -3,6 +3,7 @@
 
 Left out where the sources of littlefs cannot be had.
 """
+import contextlib
 import pathlib
 import random
 import re
@@ -12,7 +13,7 @@ import tempfile
 import threading
 import time
 
-from . import base, boot, drv, sdk
+from . import base, boot, drv, files, sdk
 
 FS = base.ROOT / "build/svc/fs.wasm"
 LITTLEFS = base.ROOT / "build/src/micropython/lib/littlefs"
@@ -191,27 +192,129 @@ def driver_dies(bench, engine):
             image.tool("check").check(0, None, b"")
 
 
+LINKS = {"boot --disk wasi rust/path_link", "boot --disk guest files"}  # a disk of ours has one name for a file
+
+
+class OnDisk:
+    """A Bench whose `run` is a machine with a disk in the place of each folder, and what was in that on it."""
+
+    def __init__(self, bench, *flags):
+        self.bench, self.flags = bench, flags
+
+    def __getattr__(self, name):
+        return getattr(self.bench, name)
+
+    def nebulet(self, command, *args, cwd=".", **how):
+        folders, options, program, args = files.take_apart(args, cwd)
+        with contextlib.ExitStack() as images:
+            disks = [images.enter_context(Image(self.bench)) for _ in folders]
+            copied, used = [], []
+            for i, (disk, (host, name)) in enumerate(zip(disks, folders)):
+                copied += ["--dir", f"{host}::/from{i}:ro", "--disk", f"{disk.path}::/to{i}"]
+                used += ["--disk", f"{disk.path}::{name}"]
+            for i in range(len(folders)):
+                self.bench.nebulet("boot", *copied[4 * i:4 * i + 4], files.build("copy"), f"/from{i}", f"/to{i}").check(0)
+            done = self.bench.nebulet("boot", *self.flags, *options, *used, program, *args, cwd=cwd, **how)
+            for disk in disks:
+                disk.tool("check").check(0, None, b"")
+            return done
+
+
+def boot_option(bench, engine, *flags):
+    """What one `boot --disk` writes without syncing is there for the next, and for `nebulet disk`; two disks are told
+    apart, and one to read stays as it is."""
+    lasts_wasm = drv.BUILT / "lasts.wasm"
+    drv.build("lasts")
+    with Image(bench) as one, Image(bench, 1 << 20) as two:
+        two.tool("put", "-", "/which", stdin=b"two").check(0, b"", b"")
+        for step in "write", "read", "again":
+            done = bench.nebulet("boot", "--engine", engine, *flags, "--disk", f"{two.path}::/other:ro", "--disk",
+                                 f"{one.path}::/data", lasts_wasm, step)
+            if done.code or b"lasts: %s\n" % step.encode() not in done.out + done.err:
+                raise base.Failed(f"{done.code} {base.excerpt(done.out + done.err)}")
+            one.tool("check").check(0, None, b"")
+        one.tool("put", "-", "/which", stdin=b"one").check(0, b"", b"")
+        two.tool("ls").check(0, b"-rw-r--r--          3 which\n", b"")
+        for disk in one, two:  # each is what it is called
+            done = bench.nebulet("boot", "--engine", engine, *flags, "--disk", f"{one.path}::/one:ro", "--disk",
+                                 f"{two.path}::/two", files.build("cat"), f"/{'one' if disk is one else 'two'}/which")
+            done.check(0, b"one" if disk is one else b"two", b"")
+
+
+def boot_errors(bench):
+    with Image(bench) as image, Image(bench, 1 << 20, formatted=False) as empty:
+        program = files.build("cat")
+        for disk, text in ((f"{image.path}x", "No such file or directory"), (empty.path, "there is no file system on it"),
+                           (image.scratch.name, "Is a directory"), (f"{image.path}:copy", "a disk is no copy")):
+            done = bench.nebulet("boot", "--disk", disk, program, "/disk/x")
+            done.check(1, b"", None)
+            if f"nebulet: --disk {disk}: {text}".encode() not in done.err:
+                raise base.Failed(base.excerpt(done.err))
+        bench.nebulet("boot", "--disk", f"{image.path}:ro", program, "/disk/x").check(1, None, b"cat: /disk/x: 44\n")
+        # What a superblock says is there, and nothing behind it.
+        with open(image.path, "r+b") as file:
+            for block in 0, 4096:
+                file.seek(block + 20)
+                file.write(b"\xff" * 1000)
+        done = bench.nebulet("boot", "--disk", image.path, program, "/disk/x")
+        if done.code != 1 or b"fs: there is no file system on the disk" not in done.out + done.err:
+            raise base.Failed(base.excerpt(done.out + done.err))
+
+
+def without_links(case):
+    """It must fail for that, and nothing else."""
+    try:
+        case.run()
+    except base.Failed as failed:
+        if "not permitted" in str(failed):
+            return
+        raise
+    raise base.Failed("there are links now")
+
+
+def boot_driver_dies(bench, engine):
+    """Who has files on a disk does not see that its driver dies again and again."""
+    wasm = drv.BUILT / f"disk.{threading.get_ident()}.wasm"
+    base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wno-c23-extensions",
+              f"--embed-dir={base.ROOT}/build", "-DDRIVER_LIVES=4000000", base.ROOT / "user/svc/disk/main.c", "-o", wasm],
+             limit=120).check()
+    with Image(bench) as image:
+        for step in "write", "read", "again":
+            found, rest = boot.run_many(bench, [
+                f"engine={engine}", "dir=/data::/share/0", "argc=1", "init=/lasts.wasm", step],
+                {"lasts.wasm": drv.build("lasts"), "share/0": wasm.read_bytes()},
+                flags=[*drv.MODERN, *image.drive(), "-device", "virtio-blk-device,drive=d,serial=0", *drv.EXACT])
+            if len(found) != 1 or found[0][2] or (step == "write" and b"disk: virtio-blk: " not in found[0][1]):
+                raise base.Failed(base.excerpt(b"".join(map(bytes, found[0][:2])) if found else rest))
+            image.tool("check").check(0, None, b"")
+    wasm.unlink()
+
+
 POWER_CUTS = 4  # of QEMU in `make test`; test/disk/power makes 1,000
 
 
+AHEAD = 10  # versions that may be on the disk beyond the one that was told of last
+
+
 def power(bench, seeds):
-    """QEMU is killed while files are written: what was said to be there is."""
-    client = drv.build("power")
-    with tempfile.NamedTemporaryFile(prefix="nebulet-archive-") as archive, Image(bench, 1 << 20) as image:
-        manifest = SERVICES.format(args="none").encode()
-        archive.write(boot.pack({
-            "init.manifest": manifest, "init.wasm": (base.ROOT / "build/user/init.wasm").read_bytes(),
-            "driver.wasm": drv.driver("virtio-blk"), "fs.wasm": FS.read_bytes(), "client.wasm": client}))
-        archive.flush()
+    """QEMU is killed while files are written, and what was said to be there is; then it goes on there, as often as there
+    are seeds."""
+    with Image(bench, 1 << 20) as image, tempfile.NamedTemporaryFile(prefix="nebulet-archive-") as archive:
         command = [*boot.QEMU, *boot.MACHINES["microvm"], "-m", "64", "-kernel", bench.program.parent / "nebulet.elf",
                    "-initrd", archive.name, "-append", "engine=fast may=63 init=/init.wasm --", *drv.MODERN, *image.drive(),
                    "-device", "virtio-blk-device,drive=d"]
-        fresh = image.path.read_bytes()
+        programs = {"init.wasm": (base.ROOT / "build/user/init.wasm").read_bytes(), "driver.wasm": drv.driver("virtio-blk"),
+                    "fs.wasm": FS.read_bytes(), "client.wasm": drv.build("power")}
+        there, first = [0] * 5, 1  # of each file, the version on the disk
         for seed in seeds:
             dice = random.Random(seed)
-            image.path.write_bytes(fresh)
-            last = killed_at(command, dice.randrange(1, 60), dice.random() * 0.02)
-            expect_versions(image, last, seed)
+            archive.seek(0)
+            archive.truncate()
+            archive.write(boot.pack(dict(programs, **{"init.manifest": SERVICES.format(args=first).encode()})))
+            archive.flush()
+            last = killed_at(command, first + int(dice.expovariate(0.2)) % 40, dice.random() * 0.02)
+            there = versions(image, there, first, last, seed)
+            first = last + AHEAD + 1
 
 
 def killed_at(command, version, after):
@@ -234,17 +337,23 @@ def killed_at(command, version, after):
     return told
 
 
-def expect_versions(image, last, seed):
+def versions(image, before, first, last, seed):
+    """Which of each file is there, if they are those that were, or that were written since."""
     image.tool("check").check(0, None, b"")
+    found = []
     for i in range(5):
-        wanted = [n for n in range(max(1, last - 4), last + 11) if n % 5 == i]  # the last, and perhaps one after it
+        told = [n for n in range(first, last + 1) if n % 5 == i]
+        wanted = [told[-1] if told else before[i], *(n for n in range(last + 1, last + AHEAD + 1) if n % 5 == i)]
         done = image.tool("cat", f"/{i}")
-        if done.code and not any(0 < n <= last for n in wanted):  # it need not be there yet
-            continue
-        versions = {((b"%08d" % n) * 2400)[:n % 37 * 500 + 8]: n for n in wanted}
-        if done.out not in versions:
+        texts = {((b"%08d" % n) * 2400)[:n % 37 * 500 + 8]: n for n in wanted if n}
+        if done.code and 0 in wanted:  # it need not be there yet
+            found.append(0)
+        elif done.code or done.out not in texts:
             raise base.Failed(f"seed {seed}, file {i} after version {last}: {len(done.out)} bytes, {done.out[:8]}; "
                               f"{done.err.decode()}")
+        else:
+            found.append(texts[done.out])
+    return found
 
 
 def cases(bench):
@@ -266,3 +375,11 @@ def cases(bench):
     for engine in bench.engines:
         yield base.Case("a disk outlives machines, microvm", engine, lambda e=engine: lasts(bench, e, "microvm"))
     yield base.Case("a disk outlives machines, q35", "fast", lambda: lasts(bench, "fast", "q35"))
+    for engine in bench.engines:
+        yield base.Case("boot --disk, microvm", engine, lambda e=engine: boot_option(bench, e))
+    yield base.Case("boot --disk, q35", "fast", lambda: boot_option(bench, "fast", "--machine", "q35"))
+    yield base.Case("boot --disk, errors", "fast", lambda: boot_errors(bench))
+    for case in files.with_folders(bench, OnDisk(bench), "fast", "boot --disk "):
+        yield base.Case(case.name, "fast", lambda c=case: without_links(c)) if case.name in LINKS else case
+    for engine in bench.engines:
+        yield base.Case("boot --disk, a driver that dies", engine, lambda e=engine: boot_driver_dies(bench, e))

@@ -651,7 +651,7 @@ service client
     may print
     needs serve
 """
-REQUEST_RUNS, LIMIT_FRESH, LIMIT_STAYS = (100, 500), 65000, 46000
+REQUEST_RUNS, LIMIT_FRESH, LIMIT_STAYS = (100, 500), 47500, 31000
 
 
 def service(name):

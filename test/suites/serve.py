@@ -783,6 +783,55 @@ def logs(bench, engine):
                 raise base.Failed(f"{form}: {out!r}")
 
 
+def long_logs(bench, engine):
+    """What a client makes long or strange is cut or escaped in such a way that a line stays what it is."""
+    strange = "".join(chr(c) for c in range(0x21, 0x7f) if chr(c) not in '#?')
+    targets = [f"/plain?{'%22' * 500}", "/plain?" + '"' * 7000, "/plain?" + strange * 70]
+    with handler(bench, engine, "--log", "json") as server:
+        for target in targets:
+            for agent in "a", '"' * 3000, "\u00e9" * 2000:
+                with Client(server) as client:
+                    client.send(f"GET {target} HTTP/1.1\r\nHost: {'h' * 200}\r\nUser-Agent: {agent}\r\n\r\n"
+                                .encode("latin-1"))
+                    client.answer()
+        server.process.send_signal(signal.SIGTERM)
+        lines = server.finish(0).out.decode().splitlines()
+    expect("lines", len(lines), 3 * len(targets))
+    for line in lines:
+        told = json.loads(line)
+        expect(line, (set(told), told["status"]), ({"time", "address", "method", "target", "host", "status", "bytes",
+                                                   "body", "us", "agent"}, 200))
+
+
+def handlers_errors(bench, engine):
+    """What handlers write to standard error has their name in front, nothing that a terminal acts upon, and so much
+    for each request."""
+    def told(server):
+        server.process.send_signal(signal.SIGTERM)
+        lines = server.finish(0).err.split(b"\n")
+        if stray := [line for line in lines if line and not line.startswith((b"handler.wasm: ", b"nebulet: "))]:
+            raise base.Failed(f"without a name: {stray[0]!r}")
+        return [line[14:] for line in lines if line.startswith(b"handler.wasm: ")]
+
+    with handler(bench, engine) as server, Client(server) as client:
+        expect("strange ones", client.get("/terminal").body, b"told\n")
+        expect("the end of a line", client.get("/errors?1").body, b"told\n")
+        expect("nothing for a terminal", told(server),
+               [rb"a\x1b[2J\x9b0m\x0d" + "\tb \u00e9 ".encode() + rb"\xc2\x9b \xe2\x80\xae \xed\xa0\x80 "
+                + "\U0001f600 ".encode() + rb"\xc0\xaf \x7f", rb"no end of a line \xe2\x82" + b"0" * 99])
+    many = 3000  # lines of 100 bytes
+    with handler(bench, engine, "--max-log", "10000") as server, Client(server) as client:
+        expect("many", client.get(f"/errors?{many}").body, b"told\n")
+        expect("a few more", client.get("/errors?10").body, b"told\n")
+        lines = told(server)
+    cut = [int(found[1]) for line in lines if (found := re.fullmatch(rb"(\d+) bytes more are not shown .*", line))]
+    numbers = [int(line) for line in lines if line.isdigit()]
+    expect("what is cut", sum(cut), (many + 10 - len(numbers)) * 100)
+    expect("lines of the first request", numbers[:100], list(range(100)))
+    if len(numbers) > 2 * 100:
+        raise base.Failed(f"{len(numbers)} lines of 100 bytes for two requests")
+
+
 def curl(bench, engine):
     if not shutil.which("curl"):
         raise base.Skipped("no curl (Debian: curl)")
@@ -930,6 +979,33 @@ def in_machine(bench, engine):
                 raise base.Failed(f"stderr does not say {text!r}:\n{base.excerpt(told.err, 60)}")
 
 
+def machine_with_folders(bench, engine):
+    """Handlers have the folders that are given, and no others; what they write is on the host, and on the disk."""
+    scratch, root = folder()
+    kept, image = root / "kept", pathlib.Path(scratch.name, "disk")
+    kept.mkdir()
+    (root / "copied").mkdir()
+    bench.nebulet("disk", "create", image, "--size", "1M").check(0)
+    with scratch:
+        for turn in 1, 2:
+            with machine(bench, engine, "--memory", "32M", "--max-processes", "4", "--files", f"/www={root}", "--dir", f"{kept}::/kept", "--dir",
+                         f"{root}/copied::/copy:copy", "--disk", f"{image}::/disk", build("handler")) as server, \
+                    Client(server) as client:
+                expect("what it is given", client.get("/mark").body,
+                       b"fresh, 0 field, descriptors 0 1 2 3=/kept 4=/copy 5=/disk\n")
+                expect("a file", client.get("/www/large.bin").body, (root / "large.bin").read_bytes())
+                for again in 0, 1:
+                    lines = 2 * (turn - 1) + again + 1
+                    expect("a folder", client.get("/keep/kept/file").body, b"kept\n" * lines)
+                    expect("a disk", client.get("/keep/disk/file").body, b"kept\n" * lines)
+                    expect("a copy", client.get("/keep/copy/file").body, b"kept\n" * (again + 1))
+                server.process.send_signal(signal.SIGTERM)
+                server.finish(0)
+            expect("on the host", (kept / "file").read_bytes(), b"kept\n" * 2 * turn)
+            bench.nebulet("disk", "cat", image, "/file").check(0, b"kept\n" * 2 * turn, b"")
+        expect("a copy's original", list((root / "copied").iterdir()), [])
+
+
 def usage(bench):
     module = build("handler")
     not_program = BUILT / "none.wasm"
@@ -940,7 +1016,9 @@ def usage(bench):
                              ([pathlib.Path(__file__)], 1, b"serve.py"),
                              (["--files", "/=/nothing"], 1, b"/nothing"),
                              (["--route", "/a b=x.wasm"], 1, b"without spaces"),
-                             (["--boot", "--dir", "/", module], 2, b"no folders there"),
+                             (["--boot", "--dir", "/nothing", module], 1, b"/nothing"),
+                             (["--boot", "--disk", "/nothing", module], 1, b"/nothing"),
+                             (["--disk", "/nothing", module], 2, b"disks are of machines"),
                              (["--boot", "--servers", "2", module], 2, b"one server"),
                              (["--servers", "17", module], 2, b"16 at most"),
                              (["--boot", "--listen", "inherited", module], 2, b"cannot be given to a machine"),
@@ -962,7 +1040,7 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
-                     slow, slots, drips, timeouts, reloads, ends, files, kept, routes, with_dir, resident, metrics, servers, started, logs, curl, wrk,
-                     load, browser, in_machine):
+                     slow, slots, drips, timeouts, reloads, ends, files, kept, routes, with_dir, resident, metrics, servers,
+                     started, logs, long_logs, handlers_errors, curl, wrk, load, browser, in_machine, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))

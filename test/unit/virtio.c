@@ -13,7 +13,7 @@
 #define QUEUE BLK_QUEUE
 #define STATUS BLK_STATUS
 #define main blk_main
-int blk_main(void);
+int blk_main(int argc, char **argv);
 #include "user/drv/virtio-blk/main.c"
 #undef main
 #undef QUEUE
@@ -492,7 +492,7 @@ static void disks(void)
     free_slots = in_flight = 0;
     model.memory = window;
     model.memory_bytes = sizeof window;
-    blk_main();
+    blk_main(0, NULL);
 }
 
 int main(void)

@@ -59,14 +59,36 @@ int64_t ninep_serve(const char *name, struct store *s)
     return sip_serve(name, &service);
 }
 
+// The next request of the one client; while it asks for nothing, what was written gets where it
+// should be.
+static int64_t next_request(uint32_t channel, struct store *s, uint8_t *bytes)
+{
+    static uint64_t until = NEBULET_FOREVER;
+    if (asked && s->ops->quiet && until == NEBULET_FOREVER)
+        until = sip_after(SIP_SECOND);
+    asked = 0;
+    for (;;) {
+        if (sip_now() >= until) {
+            s->ops->quiet(s); // what it could not do is told to who syncs or closes
+            until = NEBULET_FOREVER;
+        }
+        int64_t n = nebulet_channel_recv(channel, bytes, NEBULET_MESSAGE_MAX, NULL, 0, NULL, until);
+        if (n != NEBULET_ERR_TIMED_OUT)
+            return n;
+    }
+}
+
 int64_t ninep_serve_one(uint32_t channel, struct store *s)
 {
     static uint8_t bytes[NEBULET_MESSAGE_MAX];
     struct client *c = client_new(s);
-    int64_t n = c ? sip_recv(channel, bytes, sizeof bytes) : NEBULET_ERR_NO_MEMORY;
+    int64_t n = c ? next_request(channel, s, bytes) : NEBULET_ERR_NO_MEMORY;
     while (n >= 0) {
         uint32_t size = client_answer(c, bytes, (uint32_t)n, answer, sizeof answer);
-        n = size ? sip_call(channel, answer, size, bytes, sizeof bytes) : NEBULET_ERR_PEER_CLOSED;
+        asked++;
+        n = size ? sip_send(channel, answer, size) : NEBULET_ERR_PEER_CLOSED;
+        if (n >= 0)
+            n = next_request(channel, s, bytes);
     }
     if (c)
         client_free(c);

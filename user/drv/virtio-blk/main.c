@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// virtio-blk (virtio 1.2, 5.2): the service "block", whose contract is ../block.h.
+// virtio-blk [NAME] (virtio 1.2, 5.2): the service NAME ("block"), whose contract is ../block.h.
 //
 // A request takes a slot: three descriptors, and a place for its data. Data are copied between that
 // and the client's memory, for what a device may write to must not be a client's: it could change
@@ -263,7 +263,7 @@ static void configure(void)
         slots[s].next = s + 1;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     configure();
     struct sip_service service = {.request = request,
@@ -272,5 +272,5 @@ int main(void)
                                   .look = look,
                                   .object = device.interrupt,
                                   .until = NEBULET_FOREVER};
-    return sip_serve("block", &service) < 0;
+    return sip_serve(argc > 1 ? argv[1] : "block", &service) < 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A file server: fs [NAME [BLOCK]] offers the service NAME ("files"), which serves the file system
-// on the disk that the service BLOCK ("block") is, as 9P2000.L. fs --tool COMMAND IMAGE ... is the
-// command that `nebulet disk` runs (tool.h).
+// on the disk that the service BLOCK ("block") is, as 9P2000.L. fs --one BLOCK serves it to the
+// client on handle 0, until that is gone. fs --tool COMMAND IMAGE ... is the command that `nebulet
+// disk` runs (tool.h).
 #include <string.h>
 #include <sip.h>
 
@@ -14,12 +15,13 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "--tool"))
         return tool(argc - 2, argv + 2);
+    bool one = argc > 1 && !strcmp(argv[1], "--one");
     struct store *s = NULL;
     struct disk *d = disk_service(argc > 2 ? argv[2] : "block");
     if (!d)
         sip_panic("fs: there is no disk");
     if (volume_mount(d, MEMORY, &s))
         sip_panic("fs: there is no file system on the disk");
-    sip_must(ninep_serve(argc > 1 ? argv[1] : "files", s), "fs");
+    sip_must(one ? ninep_serve_one(0, s) : ninep_serve(argc > 1 ? argv[1] : "files", s), "fs");
     return volume_unmount(s) != 0;
 }

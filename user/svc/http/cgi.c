@@ -61,17 +61,20 @@ static bool stand_in_line(struct slots *s)
     return given;
 }
 
+// A turn ends in a loop or a call, and there is none: so this needs no lock.
 static bool slots_take(struct slots *s)
 {
-    sip_lock(&s->lock);
     bool free = s->used < s->most;
     s->used += free;
-    sip_unlock(&s->lock);
     return free || stand_in_line(s);
 }
 
 static void slots_give(struct slots *s)
 {
+    if (!s->waiting) {
+        s->used--;
+        return;
+    }
     sip_lock(&s->lock);
     struct waiting *w = s->first;
     if (w) {
@@ -103,7 +106,7 @@ struct variables {
     bool full;
 };
 
-static void put(struct variables *v, const char *p, size_t n)
+static inline void put(struct variables *v, const char *p, size_t n)
 {
     v->full |= n > v->room - v->n;
     if (v->full)
@@ -112,31 +115,45 @@ static void put(struct variables *v, const char *p, size_t n)
     v->n += n;
 }
 
-static void variable(struct variables *v, const char *name, const char *p, size_t n)
+// With a final 0. Where it is shorter than a move, byte by byte.
+static void put_short(struct variables *v, const char *p, size_t n)
 {
-    put(v, name, strlen(name));
-    put(v, "=", 1);
-    put(v, p, n);
-    put(v, "", 1);
+    char *to = v->p + v->n;
+    v->full |= n >= v->room - v->n;
+    if (v->full)
+        return;
+    if (n >= 8)
+        copy_text(to, p, n);
+    else
+        for (size_t i = 0; i < n; i++)
+            *(volatile char *)(to + i) = p[i];
+    to[n] = 0;
+    v->n += n + 1;
 }
 
-static void variable_number(struct variables *v, const char *name, uint64_t n)
+// The name is a literal: copying it is a few moves.
+#define variable(v, name, p, n) (put(v, name "=", sizeof name), put_short(v, p, n))
+
+static void variable_number(struct variables *v, uint64_t n)
 {
-    char text[24];
-    variable(v, name, text, sip_format(text, sizeof text, "%llu", (unsigned long long)n));
+    char text[20], *at = text + sizeof text;
+    do
+        *--at = (char)('0' + n % 10);
+    while ((n /= 10));
+    put_short(v, at, (size_t)(text + sizeof text - at));
 }
 
 // Not those that have a variable of their own or are the connection's; nor Proxy, which programs
 // take for something else; nor names with an underscore, which would look like others.
 static bool is_passed_on(struct text name)
 {
-    static const char *const no[] = {
-        "content-type", "content-length", "connection", "keep-alive", "transfer-encoding",
-        "proxy",        "expect",         "te",         "upgrade"};
-    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
-        if (text_is_nocase(name, no[i]))
-            return false;
-    return !memchr(name.p, '_', name.n);
+    if (text_is_nocase(name, "content-type") || text_is_nocase(name, "content-length") ||
+        text_is_nocase(name, "connection") || text_is_nocase(name, "keep-alive") ||
+        text_is_nocase(name, "transfer-encoding") || text_is_nocase(name, "proxy") ||
+        text_is_nocase(name, "expect") || text_is_nocase(name, "te") ||
+        text_is_nocase(name, "upgrade"))
+        return false;
+    return !find_byte(name.p, name.n, '_');
 }
 
 static bool same_name(struct text a, struct text b)
@@ -163,11 +180,11 @@ static void put_field(struct variables *v, const struct request *q, uint32_t i)
     struct text name = q->fields[i].name;
     struct text value = text_is_nocase(name, "host") ? q->host : q->fields[i].value;
     put(v, "HTTP_", 5);
-    for (size_t k = 0; k < name.n; k++) {
-        char c = name.p[k];
-        c = c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c & ~0x20) : c;
-        put(v, &c, 1);
-    }
+    v->full |= name.n > v->room - v->n;
+    if (v->full)
+        return;
+    for (const char *p = name.p, *end = p + name.n; p < end; p++)
+        v->p[v->n++] = *p == '-' ? '_' : *p >= 'a' && *p <= 'z' ? (char)(*p & ~0x20) : *p;
     put(v, "=", 1);
     put(v, value.p, value.n);
     for (uint32_t k = i + 1; k < q->count; k++)
@@ -212,8 +229,8 @@ static bool make_environment(struct connection *c, const struct route *r, uint64
     char address[48];
     address_text(&c->client->peer, address);
     put(&v, r->site->environment, r->site->environment_size);
-    variable(&v, "GATEWAY_INTERFACE", "CGI/1.1", 7);
-    variable(&v, "SERVER_SOFTWARE", "nebulet", 7);
+    static const char same[] = "GATEWAY_INTERFACE=CGI/1.1\0SERVER_SOFTWARE=nebulet";
+    put(&v, same, sizeof same);
     variable(&v, "SERVER_PROTOCOL", q->minor ? "HTTP/1.1" : "HTTP/1.0", 8);
     put_server(&v, q->host);
     variable(&v, "REQUEST_METHOD", q->method.p, q->method.n);
@@ -221,13 +238,17 @@ static bool make_environment(struct connection *c, const struct route *r, uint64
     variable(&v, "SCRIPT_NAME", r->path, r->length);
     variable(&v, "PATH_INFO", c->path + r->length, c->path_length - r->length);
     variable(&v, "QUERY_STRING", q->query.p ? q->query.p : "", q->query.n);
-    variable(&v, "REMOTE_ADDR", address, strlen(address));
-    variable_number(&v, "REMOTE_PORT", c->client->peer.port);
+    put(&v, "REMOTE_ADDR=", 12);
+    put_short(&v, c->client->address, strlen(c->client->address));
+    put(&v, "REMOTE_PORT=", 12);
+    variable_number(&v, c->client->peer.port);
     struct text type = request_field(q, "content-type");
     if (type.p)
         variable(&v, "CONTENT_TYPE", type.p, type.n);
-    if (length != NO_LENGTH && (q->chunked || q->has_length))
-        variable_number(&v, "CONTENT_LENGTH", length);
+    if (length != NO_LENGTH && (q->chunked || q->has_length)) {
+        put(&v, "CONTENT_LENGTH=", 15);
+        variable_number(&v, length);
+    }
     for (uint32_t i = 0; i < q->count; i++)
         if (is_passed_on(q->fields[i].name) && !came_before(q, i))
             put_field(&v, q, i);
@@ -300,7 +321,7 @@ static int64_t create(struct connection *c, const struct route *r, struct handle
 {
     nebulet_handle ends[2];
     struct nebulet_options options = r->site->limits;
-    sip_format(options.name, sizeof options.name, "%s", r->name);
+    strncpy(options.name, r->name, sizeof options.name - 1);
     int64_t process = nebulet_process_create(r->module, NEBULET_NO_HANDLE, &options, sizeof options,
                                              r->name, (uint32_t)strlen(r->name) + 1);
     if (process < 0)
@@ -418,7 +439,7 @@ static int start(struct connection *c, struct route *r, struct handler *h, nebul
 
 static struct text line_of(const char *p, size_t n, size_t *used)
 {
-    const char *end = memchr(p, '\n', n);
+    const char *end = find_byte(p, n, '\n');
     if (!end) {
         *used = 0;
         return (struct text){p, 0};
@@ -447,7 +468,7 @@ static size_t find_end(const char *p, size_t n)
 
 static bool split(struct text line, struct text *name, struct text *value)
 {
-    const char *colon = memchr(line.p, ':', line.n);
+    const char *colon = find_byte(line.p, line.n, ':');
     if (!colon)
         return false;
     *name = (struct text){line.p, (size_t)(colon - line.p)};
@@ -472,42 +493,54 @@ static bool take_status(struct text value, int *status, struct text *reason)
 // What says how the answer is cut is ours to say.
 static bool is_ours(struct text name)
 {
-    static const char *const ours[] = {
-        "status",     "content-length", "transfer-encoding", "connection",
-        "keep-alive", "upgrade",        "trailer",           "date"};
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (text_is_nocase(name, ours[i]))
-            return true;
-    return false;
+    return text_is_nocase(name, "status") || text_is_nocase(name, "content-length") ||
+           text_is_nocase(name, "transfer-encoding") || text_is_nocase(name, "connection") ||
+           text_is_nocase(name, "keep-alive") || text_is_nocase(name, "upgrade") ||
+           text_is_nocase(name, "trailer") || text_is_nocase(name, "date");
 }
 
-static const char *take_head(struct connection *c, struct handler *h, size_t size)
+struct stated {
+    int status;
+    struct text reason;
+    bool stated, located, any;
+};
+
+// Goes through the lines, and passes them on under a status that was stated before. NULL, or what
+// is wrong with one.
+static const char *take_lines(struct connection *c, size_t size, struct stated *s)
 {
-    int status = 200;
-    bool located = false, stated = false, any = false;
-    struct text reason = {NULL, 0}, name, value;
+    struct text name, value;
     size_t used;
+    head_begin(c, s->status, s->reason);
     for (size_t at = 0; at < size; at += used) {
         struct text line = line_of(c->output + at, size - at, &used);
         if (!line.n)
             break;
         if (!split(line, &name, &value))
             return "a line of its head is none";
-        if (text_is_nocase(name, "status")) {
-            if (stated || !take_status(value, &status, &reason))
-                return "its status is none";
-            stated = true;
-        }
-        located |= text_is_nocase(name, "location");
-        any = true;
-    }
-    if (!any)
-        return "its head is empty";
-    head_begin(c, located && !stated ? 302 : status, reason);
-    for (size_t at = 0; at < size; at += used) {
-        struct text line = line_of(c->output + at, size - at, &used);
-        if (line.n && split(line, &name, &value) && !is_ours(name))
+        s->any = true;
+        s->located |= text_is_nocase(name, "location");
+        if (!is_ours(name))
             head_field(c, name, value);
+        else if (text_is_nocase(name, "status")) {
+            if (s->stated || !take_status(value, &s->status, &s->reason))
+                return "its status is none";
+            s->stated = true;
+        }
+    }
+    return s->any ? NULL : "its head is empty";
+}
+
+static const char *take_head(struct connection *c, struct handler *h, size_t size)
+{
+    struct stated s = {.status = 200};
+    const char *wrong = take_lines(c, size, &s);
+    if (wrong)
+        return wrong;
+    if (s.stated || s.located) { // now that it is known what comes first
+        s.status = s.stated ? s.status : 302;
+        s.stated = false;
+        take_lines(c, size, &s);
     }
     h->body = size;
     h->headed = true;

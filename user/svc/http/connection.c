@@ -10,18 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct {
-    struct sip_mutex lock;
-    struct connection *first;
-} pool;
+// A turn ends in a loop or a call: who takes one out or puts one in does it in one turn.
+static struct connection *pool;
 
 static struct connection *take(struct client *client)
 {
-    sip_lock(&pool.lock);
-    struct connection *c = pool.first;
+    struct connection *c = pool;
     if (c)
-        pool.first = c->next;
-    sip_unlock(&pool.lock);
+        pool = c->next;
     if (!c && !(c = malloc(sizeof *c)))
         return NULL;
     c->client = client;
@@ -32,10 +28,8 @@ static struct connection *take(struct client *client)
 
 static void give_back(struct connection *c)
 {
-    sip_lock(&pool.lock);
-    c->next = pool.first;
-    pool.first = c;
-    sip_unlock(&pool.lock);
+    c->next = pool;
+    pool = c;
 }
 
 // --- Reading
@@ -220,12 +214,15 @@ const char *status_reason(int status)
     return "Unknown";
 }
 
-static void add(struct head *h, const char *p, size_t n)
+static inline void add(struct head *h, const char *p, size_t n)
 {
     h->full |= n > sizeof h->bytes - h->n;
     if (h->full)
         return;
-    memcpy(h->bytes + h->n, p, n);
+    if (__builtin_constant_p(n))
+        memcpy(h->bytes + h->n, p, n);
+    else
+        copy_text(h->bytes + h->n, p, n);
     h->n += n;
 }
 
@@ -239,23 +236,31 @@ void head_format(struct connection *c, const char *format, ...)
     add(&c->head, line, n < sizeof line ? n : sizeof line - 1);
 }
 
-// The time of day changes once a second; it is written out anew by whoever finds it old.
+static void add_number(struct head *h, uint64_t n)
+{
+    char text[20], *at = text + sizeof text;
+    do
+        *--at = (char)('0' + n % 10);
+    while ((n /= 10));
+    add(h, at, (size_t)(text + sizeof text - at));
+}
+
+// The time of day changes once a second; it is written out anew by whoever finds it old, and put in
+// place in one turn.
 static void add_date(struct head *h)
 {
-    static struct sip_mutex lock;
+    enum { LENGTH = 37 };
     static uint64_t second;
-    static char line[48];
-    char copy[48];
+    static char line[LENGTH + 1];
     uint64_t now = (uint64_t)nebulet_clock_now(NEBULET_REALTIME) / SIP_SECOND;
-    sip_lock(&lock);
     if (now != second) {
-        char text[32];
-        time_text(second = now, text);
-        sip_format(line, sizeof line, "Date: %s\r\n", text);
+        char text[32], fresh[LENGTH + 1];
+        time_text(now, text);
+        sip_format(fresh, sizeof fresh, "Date: %s\r\n", text);
+        memcpy(line, fresh, sizeof line);
+        second = now;
     }
-    memcpy(copy, line, sizeof copy);
-    sip_unlock(&lock);
-    add(h, copy, strlen(copy));
+    add(h, line, LENGTH);
 }
 
 void head_begin(struct connection *c, int status, struct text reason)
@@ -263,11 +268,17 @@ void head_begin(struct connection *c, int status, struct text reason)
     c->status = status;
     c->head.n = 0;
     c->head.full = false;
-    head_format(c, "HTTP/1.1 %d ", status);
-    if (!reason.n)
-        reason = (struct text){status_reason(status), strlen(status_reason(status))};
-    add(&c->head, reason.p, reason.n);
-    add(&c->head, "\r\n", 2);
+    if (status == 200 && !reason.n) {
+        add(&c->head, "HTTP/1.1 200 OK\r\n", 17);
+    } else {
+        add(&c->head, "HTTP/1.1 ", 9);
+        add_number(&c->head, (uint64_t)status);
+        if (!reason.n)
+            reason = (struct text){status_reason(status), strlen(status_reason(status))};
+        add(&c->head, " ", 1);
+        add(&c->head, reason.p, reason.n);
+        add(&c->head, "\r\n", 2);
+    }
     add_date(&c->head);
 }
 
@@ -298,8 +309,11 @@ bool answer_begin(struct connection *c, uint64_t length, const void *bytes, size
         c->chunked = false;
     else if (c->chunked)
         head_format(c, "Transfer-Encoding: chunked\r\n");
-    else if (length != NO_LENGTH)
-        head_format(c, "Content-Length: %llu\r\n", (unsigned long long)length);
+    else if (length != NO_LENGTH) {
+        add(h, "Content-Length: ", 16);
+        add_number(h, length);
+        add(h, "\r\n", 2);
+    }
     if (!c->keep)
         head_format(c, "Connection: close\r\n");
     else if (!c->request.minor)

@@ -32,6 +32,7 @@ struct slots {
 struct log_copier {
     const char *name;
     nebulet_handle from;
+    const uint64_t *requests; // of the route, that have begun
 };
 
 struct site;
@@ -73,7 +74,7 @@ struct site *site_take(void);
 void site_drop(struct site *s);
 
 struct server {
-    uint64_t body_max, idle_ns, grace_ns;
+    uint64_t body_max, idle_ns, grace_ns, log_max;
     uint32_t connections_max;
     enum log_format { LOG_COMMON, LOG_JSON, LOG_NONE } log;
     nebulet_handle nothing; // a stream that has ended, to be read
@@ -81,7 +82,7 @@ struct server {
 };
 extern struct server server;
 
-// What is counted; guarded by log_lock.
+// What is counted.
 struct counts {
     uint64_t connections, open, requests, by_class[6], bytes_in, bytes_out, refused, failed,
         running;
@@ -94,7 +95,8 @@ void counts_read(struct counts *out);
 struct client {
     nebulet_handle in, out;
     struct nebulet_address peer;
-    bool metrics; // it came by the listener for these
+    char address[48]; // its text
+    bool metrics;     // it came by the listener for these
 };
 
 enum { HEAD_ROOM = HEAD_MAX + 1024 };
@@ -180,7 +182,8 @@ void log_request(const struct connection *c);
 void log_error(const char *format, ...) SIP_PRINTF(1, 2);
 void log_flush(void);
 // On a thread: what handlers of a route write to standard error goes to ours, each line with their
-// name in front, until nobody is left who could.
+// name in front, up to server.log_max bytes for each of their requests, until nobody is left who
+// could.
 int32_t log_copy(void *copier);
 int32_t log_writer(void *unused); // on a thread: writes the log out now and then
 

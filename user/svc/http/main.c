@@ -195,6 +195,8 @@ static void take_line(struct told *t, const char *word, const char *value)
         server.idle_ns = number(t, value);
     else if (!strcmp(word, "grace"))
         server.grace_ns = number(t, value);
+    else if (!strcmp(word, "errors"))
+        server.log_max = number(t, value);
     else if (!strcmp(word, "folders"))
         s->limits.privileges |= NEBULET_MAY_FILES;
     else if (!strcmp(word, "log"))
@@ -243,7 +245,7 @@ static void start_route(struct told *t, struct route *r)
         return;
     }
     r->log = ends[0];
-    r->copier = (struct log_copier){r->name, ends[1]};
+    r->copier = (struct log_copier){r->name, ends[1], &r->requests};
     if (sip_thread_start(&r->copying, log_copy, &r->copier, STACK) < 0) {
         close_one(&r->log);
         close_one(&r->copier.from);
@@ -425,6 +427,7 @@ static int32_t work(void *arg)
         sip_unlock(&p->turn);
         if (!more)
             break;
+        address_text(&client.peer, client.address);
         count(&counts.connections, 1);
         count(&counts.open, 1);
         connection_serve(&client);
@@ -475,6 +478,7 @@ int main(void)
     server = (struct server){.body_max = 16 << 20,
                              .idle_ns = 60 * SIP_SECOND,
                              .grace_ns = 30 * SIP_SECOND,
+                             .log_max = 64 << 10,
                              .connections_max = 10000};
     sip_must(sip_stream(ends), "http: a stream");
     sip_close(ends[0]);

@@ -45,8 +45,31 @@ int head_parse(const char *p, size_t n, struct request *r);
 // The value of the first field of that name, in lower case; p NULL: none.
 struct text request_field(const struct request *r, const char *name);
 
-bool text_is(struct text t, const char *s);
-bool text_is_nocase(struct text t, const char *lower);
+// Mostly with a literal, whose length is then no work at all.
+bool bytes_are_nocase(const char *p, const char *lower, size_t n);
+static inline bool text_is(struct text t, const char *s)
+{
+    return t.n == __builtin_strlen(s) && !__builtin_memcmp(t.p, s, t.n);
+}
+static inline bool text_is_nocase(struct text t, const char *lower)
+{
+    return t.n == __builtin_strlen(lower) && bytes_are_nocase(t.p, lower, t.n);
+}
+// As memcpy, for texts: mostly a few bytes, for which a call is dear.
+static inline void copy_text(char *to, const char *from, size_t n)
+{
+    uint64_t last;
+    if (n < 8 || n > 40) {
+        __builtin_memcpy(to, from, n);
+        return;
+    }
+    __builtin_memcpy(&last, from + n - 8, 8);
+    for (size_t i = 0; i + 8 < n; i += 8)
+        __builtin_memcpy(to + i, from + i, 8);
+    __builtin_memcpy(to + n - 8, &last, 8);
+}
+// As memchr, eight bytes at a time.
+const char *find_byte(const char *p, size_t n, char c);
 bool is_token(struct text t);
 bool is_value(struct text t); // of a field: no controls but tabs
 // A path with its escapes decoded and without dots, of at most n bytes with a final 0: how long, or

@@ -12,5 +12,9 @@
 
 #define LWIP_CHKSUM net_checksum
 
+// An instruction each, and not a call.
+#define lwip_htons(x) ((u16_t)__builtin_bswap16((u16_t)(x)))
+#define lwip_htonl(x) ((u32_t)__builtin_bswap32((u32_t)(x)))
+
 unsigned net_random(void);
 unsigned short net_checksum(const void *bytes, int size);
