@@ -21,7 +21,6 @@
 #include "main/host.h"
 #include "main/job.h"
 #include "main/snapshot.h"
-#include "main/tracing.h"
 #include "plat/linux/hostfs.h"
 #include "plat/plat.h"
 
@@ -69,7 +68,6 @@ static int start(struct started *s, const struct options *o, const struct folder
                           .bytes = s->file.bytes,
                           .size = s->file.size,
                           .config = {.limits = options_limits(o)},
-                          .trace = o->trace != NULL,
                           .leaving = on_leave};
     if (job_load(&s->job, &e))
         return complain_module(&s->file, &e);
@@ -125,9 +123,7 @@ int cmd_snapshot(struct options *o)
         complain("snapshot takes two files: a module, and where to write what it becomes");
         return EXIT_USAGE;
     }
-    if (!tracing_begin(o))
-        return EXIT_ERROR;
-    if (jobs_init(o->engine, 1, o->trace != NULL, NULL))
+    if (jobs_init(o->engine, 1, false, NULL))
         return complain_setup();
     struct vfs_file *out = hostfs_adopt(1), *err = hostfs_adopt(2);
     if (!out || !err)
@@ -144,7 +140,6 @@ int cmd_snapshot(struct options *o)
     folders_free(&f);
     vfs_close(out);
     vfs_close(err);
-    tracing_end();
     return code;
 }
 

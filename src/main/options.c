@@ -122,12 +122,12 @@ static const struct option table[] = {
      "kvm, or tcg, which emulates the machine (kvm where it can be used)"},
     {"--boot", NULL, OPTION_FLAG, FIELD(boot), FOR_SERVE | FOR_WAST,
      "in a machine of its own, under QEMU, with nothing but our kernel"},
-    {"--trace", "FILE", OPTION_MAYBE, FIELD(trace), FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_BOOT,
+    {"--trace", "FILE", OPTION_MAYBE, FIELD(trace), FOR_SERVE | FOR_RUN | FOR_BOOT,
      "write every call to the system to FILE, or stderr: when, in which process, what it was "
      "given, "
      "what it answered"},
-    {"--trace-calls", "LIST", OPTION_TEXT, FIELD(trace_calls),
-     FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_BOOT, "of these only: fd_read,path_*"},
+    {"--trace-calls", "LIST", OPTION_TEXT, FIELD(trace_calls), FOR_SERVE | FOR_RUN | FOR_BOOT,
+     "of these only: fd_read,path_*"},
     {"--stats", "json", OPTION_MAYBE, FIELD(stats), FOR_RUN | FOR_BOOT,
      "print, on stderr, what each process has used, at its end, and what was charged to each "
      "program at most, with all that it has started; json: one object a line"},

@@ -1040,7 +1040,7 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
-                     slow, slots, drips, timeouts, reloads, ends, files, kept, routes, with_dir, resident, metrics, servers, started,
-                     logs, long_logs, handlers_errors, curl, wrk, load, browser, in_machine, machine_with_folders):
+                     slow, slots, drips, timeouts, reloads, ends, files, kept, routes, with_dir, resident, metrics, servers,
+                     started, logs, long_logs, handlers_errors, curl, wrk, load, browser, in_machine, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))
