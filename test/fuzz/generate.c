@@ -84,6 +84,7 @@ struct gen {
     u32 nglobals, fuel;
     u32 pages, max_pages;
     bool shared, threads, simd, tails;
+    bool beyond;              // wide arithmetic, which V8 does not have
     bool wide, far, far_wide; // addresses of 64 bits; a second memory, and its addresses
     u32 table_size, ntables;
     enum form form;
@@ -1890,9 +1891,17 @@ static void wide(struct gen *g, u8 type)
         row++;
     for (u32 i = 0; i < n; i++)
         (one_in(g, 3) ? expr : leaf)(g, type);
-    while (--n) {
-        u32 code = fold[row * 4 + below(g, 4)];
-        operate(g, &(struct operation){(u16)code, type, type, type, false});
+    while (n > 1) {
+        if (g->beyond && type == TYPE_I64 && n > 3 && one_in(g, 3)) {
+            op(g, one_in(g, 2) ? OP_i64_add128 : OP_i64_sub128);
+            n -= 2;
+        } else if (g->beyond && type == TYPE_I64 && one_in(g, 6)) {
+            op(g, one_in(g, 2) ? OP_i64_mul_wide_s : OP_i64_mul_wide_u);
+        } else {
+            u32 code = fold[row * 4 + below(g, 4)];
+            operate(g, &(struct operation){(u16)code, type, type, type, false});
+            n--;
+        }
     }
 }
 
@@ -2658,6 +2667,7 @@ void generate(struct choices *c, u32 flags, struct bytes *out)
     g->far = newer && one_in(g, 3);
     g->far_wide = one_in(g, 2);
     g->tails = newer && one_in(g, 2);
+    g->beyond = !(flags & GENERATE_NANS_CANONICAL);
     g->shared = !g->wide && one_in(g, 6);
     g->threads = one_in(g, 3) && !(flags & GENERATE_PEER);
     g->simd = one_in(g, 2);

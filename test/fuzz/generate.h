@@ -31,7 +31,8 @@ struct choices {
 
 enum {
     FUEL = 150,
-    GENERATE_NANS_CANONICAL = 1, // no result depends on which NaN an operation returns
+    GENERATE_NANS_CANONICAL = 1, // no result depends on which NaN an operation returns; for V8, so
+                                 // without wide arithmetic
     GENERATE_PEER = 2,           // a module that imports no peer, and exports p0 and p1
     GENERATE_OLD = 4, // exceptions in the older form only, one memory, addresses of 32 bits, no
                       // tail calls, no objects

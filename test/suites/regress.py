@@ -73,7 +73,7 @@ def run_regression(source):
 
 def every_row(program):
     """All instructions that compute, load or store, where no register is free."""
-    wasm = BUILT / "every_row.wasm"
+    wasm = BUILT / f"every_row_{program.name}.wasm"
     content, functions = pressure.module()
     wasm.write_bytes(content)
     result = base.run([program, wasm])
