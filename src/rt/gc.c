@@ -253,6 +253,7 @@ static void give_back(struct gc *gc, u32 most)
         for (u32 next, run = gc->bins[0][b]; most && run; run = next) {
             next = gc->units[run].next; // what is left of this one is before it, or in a lower bin
             most -= give(gc, run, most);
+            look_up();
         }
 }
 
@@ -450,10 +451,10 @@ static bool keep_span(struct gc *gc, u32 first)
     return true;
 }
 
-// Downwards, so that lists go upwards.
-static void sort_spans(struct gc *gc)
+// Downwards, so that lists go upwards. How many units are free.
+static u32 sort_spans(struct gc *gc)
 {
-    u32 kind = GC_OWN, from = gc->count, to = from, steps = 0; // a free run, so far
+    u32 kind = GC_OWN, from = gc->count, to = from, steps = 0, unused = 0; // a free run, so far
     for (u32 at = gc->count; at > 1;) {
         u32 first = gc->units[at - 1].first, is = gc->units[first].kind, count = at - first;
         if (is <= GC_LARGE) {
@@ -468,6 +469,7 @@ static void sort_spans(struct gc *gc)
             to = at;
         }
         from = at = first;
+        unused += kind == GC_FREE ? count : 0;
         if ((steps += count) >= AT_ONCE) {
             steps = 0;
             look_up();
@@ -475,16 +477,7 @@ static void sort_spans(struct gc *gc)
     }
     if (kind != GC_OWN)
         list_run(gc, from, to - from, kind);
-}
-
-// What is not needed before the next collection, in units.
-static u32 too_many(const struct gc *gc)
-{
-    u64 used = 0, wanted = count_of(gc->enough);
-    for (u32 b = 0; b < GC_BINS; b++)
-        for (u32 at = gc->bins[0][b]; at; at = gc->units[at].next)
-            used += gc->units[at].count;
-    return used > wanted + wanted / 4 ? (u32)(used - wanted) : 0;
+    return unused;
 }
 
 static u64 larger(u64 a, u64 b)
@@ -508,12 +501,14 @@ bool gc_collect(struct store *s)
     memset(gc->dense, 0, sizeof gc->dense);
     memset(gc->bins, 0, sizeof gc->bins);
     gc->allocated = gc->live = 0;
-    sort_spans(gc);
+    u32 unused = sort_spans(gc);
     gc->collections++;
     gc->peak_live = larger(gc->peak_live, gc->live);
     u64 more = gc->live * 4 < MORE ? gc->live * 4 : MORE;
     gc->enough = larger(larger(LEAST, more), larger(gc->live, words * sizeof(u64)));
-    give_back(gc, too_many(gc));
+    u32 wanted = count_of(gc->enough); // before the next one
+    if (unused > wanted + wanted / 4)
+        give_back(gc, unused - wanted);
     return true;
 }
 
