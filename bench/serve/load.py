@@ -212,7 +212,7 @@ def measure(o):
             open_now = sum(c.socket.fileno() >= 0 for c in load.all)
         return {"connections": open_now, "answers": load.answers, "broken": load.failures, "full": long, "half": half,
                 "failed": full["failed"] + long["failed"] + half["failed"] + len(load.failures),
-                "us": used / long["requests"] * 1e6, "memory": [before, at_first, at_last], "watched": watched}
+                "us": used / max(1, long["requests"]) * 1e6, "memory": [before, at_first, at_last], "watched": watched}
 
 
 def main():
