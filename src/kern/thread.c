@@ -428,7 +428,7 @@ static void free_stacks(struct kthread *t)
 {
     thread_free(t->rt);
     t->rt = NULL;
-    instance_free(t->own_instance);
+    instance_leave(t->own_instance);
     t->own_instance = NULL;
 }
 
