@@ -105,9 +105,9 @@ def nginx(folder, more=None):
             process.wait()
 
 
-def load(url, seconds):
+def load(url, seconds, *more):
     """How many requests were answered."""
-    out = proc.check(["wrk", "-t", "1", "-c", CONNECTIONS, "-d", f"{seconds}s", url])
+    out = proc.check(["wrk", "-t", "1", "-c", CONNECTIONS, "-d", f"{seconds}s", *more, url])
     wrong = re.search(r"Non-2xx.*|Socket errors.*", out)
     if wrong and "Non" in wrong[0]:
         raise proc.Failed(f"{url}: {wrong[0]}")
@@ -125,20 +125,66 @@ def measure(server, seconds):
     return used / count * 1e6, count / seconds
 
 
+PIPELINE = """init = function()
+  local all = {}
+  for i = 1, 32 do all[i] = wrk.format() end
+  requests = table.concat(all)
+end
+request = function() return requests end
+"""
+
+
+def busy(pid):
+    """CPU time of each thread."""
+    return {task.name: sum(int(f) for f in (task / "stat").read_text().rsplit(")", 1)[1].split()[11:13])
+            for task in Path(f"/proc/{pid}/task").iterdir()}
+
+
+def scaling(folder, ours, options):
+    """What two CPUs do that one does, where wrk takes next to nothing: requests for each second of the busier CPU."""
+    script = folder / "pipeline.lua"
+    script.write_text(PIPELINE)
+    cgi, files = [folder / "cgi.wasm"], ["--files", folder / "files"]
+    cases = {"fresh process": (cgi, []), "fresh process, two servers": (cgi, ["--servers", "2"]),
+             "a file, two servers": (files, ["--servers", "2"])}
+    rates = {}
+    for _ in range(options.reps):
+        for name, (what, more) in cases.items():
+            for cpus in 1, 2:
+                with announced([*ours, "--cpus", str(cpus), *(more if cpus > 1 else []), *what]) as ((pid,), url):
+                    load(url, 1, "-s", script)
+                    before = busy(pid)
+                    count = load(url, max(1, round(4 * options.scale)), "-s", script)
+                    most = max(after - before.get(task, 0) for task, after in busy(pid).items())
+                rates.setdefault((name, cpus), []).append(count / max(most, 1) * os.sysconf("SC_CLK_TCK"))
+    medians = {key: statistics.median(all) for key, all in rates.items()}
+    table.show("One CPU and two", ["", "1", "2", "times"],
+               [[name, *(table.number(medians[name, n], 0) for n in (1, 2)),
+                 table.number(medians[name, 2] / medians[name, 1])] for name in cases],
+               ["requests a second of the CPU that is busier, 32 asked for at once, medians"])
+
+
 def compile_all(folder, dirs):
     sip = build.ROOT / "build/sdk/nebulet.cfg"
     proc.check([build.CC, "-O2", SOURCES / "epoll.c", "-o", folder / "epoll"])
     proc.check([build.CC, "-O2", SOURCES / "cgi.c", "-o", folder / "cgi"])
     proc.check([build.CC, "--target=wasm32-wasi", "-Wno-deprecated", "--no-wasm-opt", "-O2", SOURCES / "cgi.c", "-o",
                 folder / "cgi.wasm"])
+    for name, more in ("prepares", []), ("prepared", ["-DONCE"]):
+        proc.check([build.CC, "--target=wasm32-wasi", "-Wno-deprecated", "--no-wasm-opt", "-O2", *more,
+                    SOURCES / "prepares.c", "-o", folder / f"{name}.wasm"])
     proc.check([build.CC, f"--config={sip}", "-O2", SOURCES / "resident.c", "-o", folder / "resident.wasm"])
     proc.check(["make", "-C", build.ROOT, "build/svc/http.wasm"])
     return dirs.build / "nebulet"
 
 
+def serve_command(nebulet):
+    return [nebulet, "serve", "--listen", "127.0.0.1:0", "--log", "none"]
+
+
 def servers(folder, nebulet):
     """Name -> what makes it; those whose program is not here are left out."""
-    ours = [nebulet, "serve", "--listen", "127.0.0.1:0", "--log", "none", "--cpus", "1"]
+    ours = [*serve_command(nebulet), "--cpus", "1"]
     (folder / "files").mkdir()
     (folder / "files/index.html").write_text("x" * 612)
     found = {"epoll, native": lambda: announced([folder / "epoll"])}
@@ -150,19 +196,34 @@ def servers(folder, nebulet):
         found["node http"] = lambda: announced(["node", SOURCES / "node.js"])
     found["nebulet, a file"] = lambda: announced([*ours, "--files", folder / "files"])
     found["nebulet, fresh process"] = lambda: announced([*ours, folder / "cgi.wasm"])
+    found["nebulet, fresh process, 256 KiB to fill"] = lambda: announced([*ours, folder / "prepares.wasm"])
+    found["nebulet, the same, filled once"] = lambda: announced([*ours, folder / "prepared.wasm"])
     found["nebulet, handler that stays"] = lambda: announced([*ours, "--stream", folder / "resident.wasm"])
     return found
+
+
+def under_load(seconds, dirs):
+    """Many connections, slow clients among them, and wrk: bench/serve/load.py says what it saw."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-serve-") as folder:
+        nebulet = compile_all(Path(folder), dirs)
+        done = proc.run([SOURCES / "load.py", "--seconds", seconds, nebulet, f"{folder}/cgi.wasm"],
+                        timeout=2 * seconds + 300)
+    print(done.stdout, end="")
+    return {}, [f"serve: under load: {done.stderr.strip() or 'see above'}"] if done.code else []
 
 
 def main(options):
     build.packages(["serve"])
     if not shutil.which("wrk"):
         return {}, ["serve: no wrk"]
+    if options.load:
+        return under_load(options.load, options.dirs)
     seconds = max(1, round(4 * options.scale))
     results, failed = {}, []
     with tempfile.TemporaryDirectory(prefix="nebulet-serve-") as scratch:
         folder = Path(scratch)
-        found = servers(folder, compile_all(folder, options.dirs))
+        nebulet = compile_all(folder, options.dirs)
+        found = servers(folder, nebulet)
         for _ in range(options.reps):
             for name, server in found.items():
                 build.say(name)
@@ -171,6 +232,11 @@ def main(options):
                     results.setdefault(name, []).append(cost)
                 except proc.Failed as why:
                     failed.append(f"serve: {name}: {why}")
+        build.say("one CPU and two")
+        try:
+            scaling(folder, serve_command(nebulet), options)
+        except proc.Failed as why:
+            failed.append(f"serve: one CPU and two: {why}")
     costs = {name: statistics.median(cost for cost, _ in r) for name, r in results.items()}
     base = costs.get("nginx, a file")
     if not costs:

@@ -120,10 +120,9 @@ __attribute__((cold, noinline)) static void trace(const struct vmctx *vm, const 
                                                   const struct arg_info *info, const u64 *slots,
                                                   const s64 *result)
 {
-    const struct process *p = vm->process;
     struct trace_line l = {.n = 0};
-    trace_print(&l, "%u ", p->id);
-    trace_call(&l, vm, name, info, slots);
+    if (!trace_call(&l, vm, name, info, slots))
+        return;
     if (!result)
         trace_print(&l, ") = ?\n");
     else if (*result < 0)

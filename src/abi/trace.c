@@ -2,9 +2,39 @@
 // The lines of --trace: see trace.h.
 #include "abi/trace.h"
 #include "base/fmt.h"
+#include "kern/process.h"
 #include "plat/plat.h"
 
-enum { SHOWN = 100 }; // bytes of a path
+enum { SHOWN = 80 }; // bytes of a path
+
+// Set before anything runs.
+static struct {
+    void (*to)(const char *line, size_t n);
+    const char *calls;
+    u64 start;
+} wanted = {.to = plat_console_write};
+
+void trace_to(void (*to)(const char *line, size_t n), const char *calls)
+{
+    wanted.to = to;
+    wanted.calls = calls;
+    wanted.start = plat_now();
+}
+
+static bool wants(const char *name)
+{
+    const char *call = wanted.calls;
+    while (call && *call) {
+        const char *n = name;
+        while (*n && *n == *call)
+            n++, call++;
+        if (*call == '*' || (!*n && (!*call || *call == ',')))
+            return true;
+        while (*call && *call++ != ',')
+            ;
+    }
+    return !call;
+}
 
 void trace_print(struct trace_line *l, const char *format, ...)
 {
@@ -29,10 +59,14 @@ static void print_path(struct trace_line *l, const struct vmctx *vm, u32 address
     trace_print(l, n > SHOWN ? "\"..." : "\"");
 }
 
-void trace_call(struct trace_line *l, const struct vmctx *vm, const char *name,
+bool trace_call(struct trace_line *l, const struct vmctx *vm, const char *name,
                 const struct arg_info *info, const u64 *cells)
 {
-    trace_print(l, "%s(", name);
+    if (!wants(name))
+        return false;
+    u64 us = (plat_now() - wanted.start) / 1000;
+    trace_print(l, "%u.%06u %u %s(", (u32)(us / 1000000), (u32)(us % 1000000),
+                ((const struct process *)vm->process)->id, name);
     for (const struct arg_info *i = info; i->name; i++) {
         trace_print(l, "%s%s=", i == info ? "" : ", ", i->name);
         switch (i->kind) {
@@ -46,9 +80,10 @@ void trace_call(struct trace_line *l, const struct vmctx *vm, const char *name,
         default: trace_print(l, "0x%x[%u]", (u32)cells[0], (u32)cells[1]); cells += 2;
         }
     }
+    return true;
 }
 
 void trace_end(const struct trace_line *l)
 {
-    plat_console_write(l->text, l->n);
+    wanted.to(l->text, l->n);
 }

@@ -87,7 +87,6 @@ struct wasi *wasi_create(const struct wasi_config *config)
         return NULL;
     w->wait = config->wait ? config->wait : wait_plain;
     w->yield = config->yield;
-    w->trace = config->trace;
     if (!fill(w, config)) {
         wasi_free(w);
         return NULL;
@@ -245,11 +244,18 @@ static enum fs_error take(struct call *c, const struct arg_info *info, const u64
 
 // --- The trace.
 enum { NO_RESULT = -1 };
+
+static bool is_traced(const struct call *c)
+{
+    return c->wasi && ((const struct process *)c->vm->process)->trace;
+}
+
 __attribute__((cold, noinline)) static void
 trace(const struct call *c, const char *name, const struct arg_info *info, const u64 *slots, s32 e)
 {
     struct trace_line l = {.n = 0};
-    trace_call(&l, c->vm, name, info, slots);
+    if (!trace_call(&l, c->vm, name, info, slots))
+        return;
     trace_print(&l, ") = %s\n", e == NO_RESULT ? "?" : fs_error_name((enum fs_error)e));
     trace_end(&l);
 }
@@ -328,7 +334,7 @@ static void run(struct vmctx *vm, u64 *slots, bool unstable, const struct row *r
         if (likely(e != E_INTR) || (e = again(&c)))
             break;
     }
-    if (unlikely(c.wasi && c.wasi->trace))
+    if (unlikely(is_traced(&c)))
         trace(&c, row->name, row->info, slots, e);
     rt_check_interrupt(vm);
     slots[0] = e;
@@ -365,7 +371,7 @@ static void run(struct vmctx *vm, u64 *slots, bool unstable, const struct row *r
         struct args_##id a;                                                                        \
         INFO(__VA_ARGS__);                                                                         \
         struct call c = begin(vm, unstable);                                                       \
-        if (c.wasi && c.wasi->trace)                                                               \
+        if (is_traced(&c))                                                                         \
             trace(&c, #id, info, slots, NO_RESULT);                                                \
         take(&c, info, slots, &a);                                                                 \
         wasi_##id(&c, &a);                                                                         \

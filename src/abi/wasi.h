@@ -32,7 +32,6 @@ struct wasi_config {
     // what ends it. It may come back early.
     vfs_wait_fn *wait;
     void (*yield)(struct vmctx *vm); // sched_pass: others' turn; NULL: nothing
-    bool trace;                      // each call prints its name, arguments and result
 };
 
 struct wasi *wasi_create(const struct wasi_config *config); // NULL: no memory
@@ -52,5 +51,7 @@ struct wasi_strings *wasi_strings_new(const u8 *texts, u32 size);
 void wasi_strings_free(struct wasi_strings *s);
 // Takes standard streams and directories away, before it is used.
 void wasi_withhold(struct wasi *w, bool streams, bool files);
+// Has it nothing open but standard streams and directories that it was given?
+bool wasi_plain(const struct wasi *w);
 void wasi_free(struct wasi *w); // closes its files; NULL is fine
 status wasi_register(struct store *s);

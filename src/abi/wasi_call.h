@@ -54,7 +54,7 @@ struct wasi {
     u32 lowest; // no number below is free
     struct wasi_strings args, env;
     struct csprng random;
-    bool seeded, trace;
+    bool seeded;
     vfs_wait_fn *wait;
     void (*yield)(struct vmctx *vm);
 };

@@ -76,7 +76,6 @@ struct wasi *wasi_child(const struct wasi *parent, const u8 *args, u32 size, boo
         return NULL;
     w->wait = parent->wait;
     w->yield = parent->yield;
-    w->trace = parent->trace;
     if (set_args(&w->args, args, size) && copy_strings(&w->env, &parent->env) &&
         fill(w, parent, streams, files))
         return w;
@@ -136,4 +135,12 @@ void wasi_withhold(struct wasi *w, bool streams, bool files)
         heap_free(fd->preopen);
         *fd = (struct wasi_fd){0};
     }
+}
+
+bool wasi_plain(const struct wasi *w)
+{
+    for (u32 i = 3; i < w->fds.count; i++)
+        if (w->fds.at[i].file && !w->fds.at[i].preopen)
+            return false;
+    return true;
 }

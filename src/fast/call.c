@@ -11,7 +11,6 @@
 // Where stack arguments and the result area are, before the frame's size is known: displacements
 // from rsp start from this and are patched (f->incoming).
 #define INCOMING 0x10000000
-#define IN_COLD 0x80000000u // in f->incoming: the offset is in the cold buffer
 
 // --- Parallel moves: dst[i] <- src[i], all at once.
 struct moves {
@@ -68,8 +67,7 @@ static u32 argument_reg(struct abi_place p)
     return p.where == ABI_XMM ? XMM0 + p.index : argument_gpr[p.index];
 }
 
-// The register that a slot's value is in, or NO_REG.
-static u32 slot_reg(const struct fast *f, const struct slot *s)
+u32 slot_reg(const struct fast *f, const struct slot *s)
 {
     if (s->kind == SLOT_REG)
         return s->reg;
@@ -210,7 +208,8 @@ void call_entry(struct fast *f, bool jump, u32 entry)
     x64_byte(&f->a, 0xff);
     x64_byte(&f->a, jump ? 0x25 : 0x15);
     x64_u32(&f->a, 0);
-    struct call_site c = {here(f) - 4, entry, SITE_CALL};
+    u32 at = f->cold_return ? (u32)(f->a.p - 4 - f->cold.at) | IN_COLD : here(f) - 4;
+    struct call_site c = {at, entry, SITE_CALL};
     if (!vec_push(&f->calls, c))
         f->oom = true;
 }
@@ -469,9 +468,16 @@ void call_runtime(struct fast *f, const void *function, const u64 *constants, u3
     memset(v.readers, 0, sizeof v.readers);
     u32 first = f->sp - nslots, next = 1 + nconstants, later = 0;
     for (u32 i = 0; i < nslots; i++) {
-        u32 r = slot_reg(f, &f->slots[first + i]);
-        if (r != NO_REG)
-            moves_add(&v, argument_gpr[next + i], r, f->slots[first + i].type);
+        const struct slot *s = &f->slots[first + i];
+        u32 r = slot_reg(f, s);
+        if (ty_fp(s->type)) {
+            if (r == NO_REG)
+                slot_to_reg(f, first + i, r = SCRATCH_XMM);
+            x64_mem(&f->a, I_MOV_LOAD, true, SCRATCH,
+                    x64_at(INSTANCE, offsetof(struct vmctx, heap)));
+            store_mem(f, s->type, r, x64_at(SCRATCH, offsetof(struct vm_heap, operand)));
+        } else if (r != NO_REG)
+            moves_add(&v, argument_gpr[next + i], r, s->type);
         else
             later |= BIT(i); // from memory, or a constant: when the moves are done
     }
@@ -492,6 +498,28 @@ void call_runtime(struct fast *f, const void *function, const u64 *constants, u3
     clobber(f);
     if (checked)
         raise_if_trap(f);
+}
+
+void call_clobber(struct fast *f)
+{
+    save_live(f, 0);
+    clobber(f);
+}
+
+struct cold *call_runtime_cold(struct fast *f, u8 *site, const void *function, const u64 *constants,
+                               u32 nconstants)
+{
+    struct cold *c = cold_begin(f, site, 128);
+    if (!c)
+        return NULL;
+    for (u32 i = 0; i < nconstants; i++)
+        x64_mov_imm(&f->a, argument_gpr[1 + i], constants[i]);
+    move_reg(f, T64, RDI, INSTANCE);
+    x64_mov_imm(&f->a, R11, (u64)function);
+    call_entry(f, false, ENTRY_HELPER);
+    cold_end(f, c);
+    c->is_offset = true;
+    return c;
 }
 
 // --- The ends of a function

@@ -70,6 +70,12 @@ void integer_op(struct fast *f, u32 op, enum ty t, u32 base); // base: OP_i32_cl
 
 // --- divide.c
 void divide(struct fast *f, enum ty t, bool is_signed, bool rem);
+// The operand on top in rax, and rdx free, both for the current instruction to overwrite.
+void pop_to_rax(struct fast *f, enum ty t);
+
+// --- wide.c
+void add_wide(struct fast *f, u32 low, u32 high); // instructions for the halves
+void multiply_wide(struct fast *f, enum x64_group3 insn);
 
 // --- compare.c
 // May a condition stay in the flags for the instruction at pc?
@@ -111,6 +117,9 @@ void atomic_op(struct fast *f, u32 op); // loads, stores, and what does both
 void local_set(struct fast *f, u32 local, bool tee);
 void global_get(struct fast *f, u32 global);
 void global_set(struct fast *f, u32 global);
+
+// --- object.c
+void object_op(struct fast *f); // the instruction at pc, behind the prefix
 
 // --- runtime.c
 void runtime_op(struct fast *f, u32 op); // those that call wasm/runtime.h

@@ -9,3 +9,5 @@ status fast_host_thunk(struct code_space *space, const struct functype *type, u3
 
 // engine->call of compiled code: f->code with the arguments in slots, on the running coroutine.
 status fast_call(const struct compiled *c, const struct vm_func *f, u64 *slots);
+// Skips the immediates of an instruction (op: with prefix); pc behind the opcode, in a valid body.
+void ops_skip(const u8 **pc, u32 op);

@@ -392,11 +392,19 @@ bool flow_br_if(struct fast *f, u32 depth)
 
 // Branches on references find the reference in its frame cell, so that the edge may use whatever
 // register it likes.
-static void ref_to_frame(struct fast *f)
+u32 ref_to_frame(struct fast *f)
 {
     u32 r = pop_reg(f);
     push(f, SLOT_MEM, T64);
     store_frame(f, T64, stack_cell(f, f->sp - 1), r);
+    return r;
+}
+
+void flow_br_flags(struct fast *f, u32 depth, u32 cc)
+{
+    struct ctl *c = ctl_at(f, depth);
+    settle(f, c);
+    branch_if(f, c, cc);
 }
 
 static void ref_test(struct fast *f, u32 index)
@@ -512,7 +520,7 @@ void flow_skip(struct fast *f)
             f->pc = at;
             return;
         }
-        if (op >= 0xfc)
+        if (op >= 0xfb)
             op = op_prefixed(op, leb_u32(&f->pc));
         bool tries = op == OP_try || op == OP_try_table;
         if (op == OP_block || op == OP_loop || op == OP_if || tries)

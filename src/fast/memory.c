@@ -120,7 +120,10 @@ static u32 taker(const struct fast *f, enum ty t)
     u32 insn = k < MOST ? insns[ty_fp(t) + (t == TF64)][k] : 0;
     if (!insn || ty_fp(t) || insn == I_SUB)
         return insn;
-    return f->slots[f->sp - 1].kind == SLOT_REG ? insn : 0;
+    const struct slot *a = &f->slots[f->sp - 1];
+    bool taken = a->kind == SLOT_REG || (a->kind == SLOT_LOCAL && a->last &&
+                                         f->local_reg[a->local] != NO_REG && a->type == t);
+    return taken ? insn : 0;
 }
 
 // Both in one: dst = a op [m]. What follows the load is stepped over.

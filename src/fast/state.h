@@ -17,6 +17,7 @@
 // and in every loop whose length the input chooses (fast_room).
 #pragma once
 #include "base/vec.h"
+#include "fast/fast.h"
 #include "target/x64/abi.h"
 #include "target/x64/asm.h"
 #include "target/x64/cpu.h"
@@ -103,8 +104,10 @@ struct trap_site {
     u8 trap;
 };
 
+#define IN_COLD 0x80000000u // the offset is in the cold buffer
+
 struct call_site {
-    u32 site; // disp32 of the call, or jump, through the table
+    u32 site; // disp32 of the call, or jump, through the table; or IN_COLD until that is placed
     u32 entry;
     enum {
         SITE_CALL,
@@ -336,8 +339,9 @@ void slots_flush(struct fast *f); // all slots become SLOT_MEM or SLOT_CONST
 // A popped slot was the last use of its local. If that is in a register, this is the slot's now; a
 // pinned one is `spent`, and may take a result in.
 void slot_inherit(struct fast *f, struct slot *s);
-u32 value_load(struct fast *f, const struct slot *s); // value_reg() of what is in no register
-u32 pop_reg(struct fast *f);                          // pop() and value_reg()
+u32 value_load(struct fast *f, const struct slot *s);     // value_reg() of what is in no register
+u32 pop_reg(struct fast *f);                              // pop() and value_reg()
+u32 slot_reg(const struct fast *f, const struct slot *s); // where the value is, or NO_REG
 void slot_to_reg(struct fast *f, u32 index,
                  u32 reg); // copies a slot's value; flags and other state untouched
 void slot_to_home(struct fast *f, u32 index,
@@ -559,6 +563,10 @@ bool flow_end(struct fast *f); // false: that was the function's
 void flow_br(struct fast *f, u32 depth);
 void flow_br_on_null(struct fast *f, u32 depth);
 void flow_br_on_non_null(struct fast *f, u32 depth);
+// For a branch that the topmost reference goes with, which is decided by code: the reference in its
+// frame cell, and for now in a register; and the branch, once the flags are set.
+u32 ref_to_frame(struct fast *f);
+void flow_br_flags(struct fast *f, u32 depth, u32 cc);
 bool flow_br_if(struct fast *f, u32 depth); // false: a br that follows has been compiled, too
 void flow_br_table(struct fast *f);
 void flow_poll(struct fast *f); // should another thread run? Keeps all registers
@@ -591,9 +599,15 @@ void call_indirect(struct fast *f, u32 type, u32 table);
 void tail_call(struct fast *f, u32 func);
 void tail_call_indirect(struct fast *f, u32 type, u32 table);
 // Calls a function of wasm/runtime.h: (vm, constants..., the topmost nslots slots[, pointer to
-// vm->scratch]). The result, if any, is in rax; checked says that it is an enum trap.
+// vm->scratch]). Of a slot in an xmm register the argument is anything, and the value in
+// vm->heap->operand. The result, if any, is in rax; checked says that it is an enum trap.
 void call_runtime(struct fast *f, const void *function, const u64 *constants, u32 nconstants,
                   u32 nslots, bool out, bool checked);
+// For code in line that may come to such a call out of line: what a call clobbers is in no register
+// any more; and the call, whose result is in rax. It goes on at the target that the caller sets.
+void call_clobber(struct fast *f);
+struct cold *call_runtime_cold(struct fast *f, u8 *site, const void *function, const u64 *constants,
+                               u32 nconstants);
 void call_enter(struct fast *f); // the start of the body: arguments to where they live
 void call_leave(struct fast *f); // the epilogue, and the prologue in front of the body
 void call_entry(struct fast *f, bool jump, u32 entry);              // of the module's table
@@ -601,5 +615,3 @@ void call_store_result(struct fast *f, enum ty t, u32 r, u32 cell); // into the 
 
 // --- walk.c
 void ops_walk(struct fast *f);
-// Skips the immediates of an instruction (op: with prefix); pc behind the opcode.
-void ops_skip(const u8 **pc, u32 op);

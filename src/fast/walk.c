@@ -38,6 +38,8 @@ enum imm_kind {
     IMM_FENCE,
     IMM_TAG,
     IMM_CATCHES,
+    IMM_TYPE2,
+    IMM_CAST,
 };
 
 static const u8 imm_of[256] = {
@@ -58,10 +60,17 @@ static const u8 imm_of_fc[32] = {
 #pragma clang diagnostic pop
 };
 
+static const u8 imm_of_fb[] = {
+#define OX(code, id, text, imm) [(code) & 0xff] = IMM_##imm,
+#include "wasm/ops.def"
+};
+
 static enum imm_kind imm_kind(u32 op)
 {
     if (op < 256)
         return imm_of[op];
+    if (op >> 8 == 0xfb)
+        return imm_of_fb[op & 0xff];
     if (op >> 8 == 0xfc)
         return imm_of_fc[op & 31];
     return op == OP_atomic_fence ? IMM_FENCE : IMM_MEMARG;
@@ -90,10 +99,15 @@ void ops_skip(const u8 **pc, u32 op)
         break;
     case IMM_MEMARG: leb_memarg(pc); break;
     case IMM_TYPE_TABLE:
+    case IMM_TYPE2:
     case IMM_MEMORY2:
     case IMM_DATA_MEMORY:
     case IMM_ELEM_TABLE:
     case IMM_TABLE2: skip_lebs(pc, 2); break;
+    case IMM_CAST:
+        ++*pc; // flags
+        skip_lebs(pc, 3);
+        break;
     case IMM_F32: *pc += 4; break;
     case IMM_F64: *pc += 8; break;
     case IMM_BLOCK: *pc = type_skip(*pc); break;
@@ -136,6 +150,10 @@ static void prefixed(struct fast *f)
         SAT(i64_trunc_sat_f64_u, TF64, T64, false);
 #undef SAT
     case OP_table_size: table_size(f); break;
+    case OP_i64_add128: add_wide(f, I_ADD, I_ADC); break;
+    case OP_i64_sub128: add_wide(f, I_SUB, I_SBB); break;
+    case OP_i64_mul_wide_s: multiply_wide(f, G3_IMUL); break;
+    case OP_i64_mul_wide_u: multiply_wide(f, G3_MUL); break;
     default: runtime_op(f, op); break;
     }
 }
@@ -276,6 +294,8 @@ static inline enum step step(struct fast *f)
     case OP_ref_is_null: eqz(f, true); break;
     case OP_ref_func: ref_func(f); break;
     case OP_ref_as_non_null: ref_as_non_null(f); break;
+    case OP_ref_eq: compare(f, T64, OP_i64_eq); break;
+    case 0xfb: object_op(f); break;
     case 0xfc: prefixed(f); break;
     case 0xfd: simd(f); break;
     case 0xfe: atomic(f); break;

@@ -24,7 +24,7 @@ HANDLER(counted)
     u32 steps = ++frame->vm->thread->steps;
     if (unlikely(steps % STEPS == 0 && INTERRUPT)) {
         frame->call = pc;
-        enum trap trap = rt_interrupted(frame->vm);
+        enum trap trap = interrupted(frame);
         if (trap)
             TRAP_CALL(trap);
         RELOAD_MEMORY;

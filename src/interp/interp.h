@@ -87,6 +87,11 @@ struct interp_step interp_simd(const struct vmctx *vm, const u8 *pc, u64 *sp);
 // The same for the load or store at pc, of whatever memory.
 struct interp_step interp_far(const struct vmctx *vm, const u8 *pc, u64 *sp);
 
+// The same for the object's instruction at pc, behind the prefix; NULL: a trap, which is the
+// thread's. Does the branch there go elsewhere, of that reference?
+struct interp_step interp_object(struct vmctx *vm, const u8 *pc, u64 *sp);
+bool interp_cast(const struct vmctx *vm, const u8 *pc, u64 ref);
+
 // Chooses program->tables, `wide` being known. `counts`: instructions are counted, so that code
 // without calls and branches back does not run for long without a look.
 status interp_tables(struct program *p, bool counts);

@@ -54,7 +54,7 @@ struct tables;
 typedef HANDLER_CC status handler(STATE);
 
 // Opcodes 0 to 0xff, then those of the prefix 0xfc. Those of 0xfe have a table for themselves.
-enum { PREFIX_FC = 0x100, TABLE_SIZE = PREFIX_FC + 0x12, ATOMICS = 0x4f };
+enum { PREFIX_FC = 0x100, TABLE_SIZE = PREFIX_FC + 0x17, ATOMICS = 0x4f };
 #define TABLE_INDEX(code) ((code) < 0x100 ? (code) : PREFIX_FC + ((code) & 0xff))
 struct tables {
     handler *at[REGISTERS + 1][TABLE_SIZE];
@@ -65,7 +65,7 @@ static const struct tables tables, wide_tables, far_tables;
 static handler *const atomics[ATOMICS];
 
 // The byte that the bottom record returns to; no opcode of WebAssembly.
-enum { OP_leave = 0xff, OP_prefix_fc = 0xfc, OP_prefix_fd, OP_prefix_fe };
+enum { OP_leave = 0xff, OP_prefix_fb = 0xfb, OP_prefix_fc, OP_prefix_fd, OP_prefix_fe };
 static const u8 leave_code[] = {OP_leave};
 
 // --- The language of handlers
@@ -144,6 +144,13 @@ static const u8 leave_code[] = {OP_leave};
     } while (0)
 
 #define INTERRUPT (*(volatile u32 *)&frame->vm->thread->interrupt)
+
+// Who looks at the frames finds them.
+static enum trap interrupted(struct frame *frame)
+{
+    frame->vm->thread->last_sp = (u8 *)frame;
+    return rt_interrupted(frame->vm);
+}
 #define POLL (*(volatile u32 *)&frame->vm->poll)
 #define TABLES(vm) (vm_program(vm)->tables)
 #define RELOAD_MEMORY (mem = frame->vm->mem_base, bytes = memory_bytes(frame->vm))
@@ -372,7 +379,7 @@ static __attribute__((noinline)) HANDLER_CC status look(STATE)
 {
     BEGIN;
     frame->call = pc;
-    enum trap trap = rt_interrupted(frame->vm);
+    enum trap trap = interrupted(frame);
     if (trap)
         TRAP_CALL(trap);
     RELOAD_MEMORY;
@@ -393,7 +400,7 @@ static HANDLER_CC status branch_slow(STATE)
     sp = to + branch->keep;
     if (branch->dpc <= 0 && unlikely(INTERRUPT)) {
         frame->call = pc;
-        enum trap trap = rt_interrupted(frame->vm);
+        enum trap trap = interrupted(frame);
         if (trap)
             TRAP_CALL(trap);
         RELOAD_MEMORY;
@@ -425,7 +432,7 @@ static HANDLER_CC status enter_code(STATE)
 {
     BEGIN;
     const struct code *code = (const struct code *)r0;
-    enum trap trap = unlikely(INTERRUPT) ? rt_interrupted(frame->vm) : TRAP_NONE;
+    enum trap trap = unlikely(INTERRUPT) ? interrupted(frame) : TRAP_NONE;
     if (unlikely(trap))
         TRAP_CALL(trap);
     u64 *base = sp - code->nparams;
@@ -587,7 +594,7 @@ static HANDLER_CC status unwind(STATE)
     struct frame *to = frame;
     u32 height = 0, steps = 0;
     for (u32 n = 1; to->code && !(h = interp_handler(to, e->tag, &height, &steps)); to++, n++) {
-        enum trap trap = n % AT_ONCE == 0 && unlikely(INTERRUPT) ? rt_interrupted(frame->vm) : 0;
+        enum trap trap = n % AT_ONCE == 0 && unlikely(INTERRUPT) ? interrupted(frame) : 0;
         if (unlikely(trap))
             TRAP_CALL(trap);
     }
@@ -841,6 +848,15 @@ HANDLER(ref_is_null)
     NEXT;
 }
 
+HANDLER(ref_eq)
+{
+    BEGIN;
+    sp--;
+    sp[-1] = sp[-1] == sp[0];
+    pc++;
+    NEXT;
+}
+
 HANDLER(ref_func)
 {
     BEGIN;
@@ -1005,6 +1021,25 @@ HANDLER(table_fill)
     DONE(3, rt_table_fill(frame->vm, table, sp[-3], sp[-2], sp[-1]));
 }
 
+// Of 128 bits: two, or two halves, come, and one goes.
+#define WIDE_OP(id, n, value)                                                                      \
+    HANDLER(id)                                                                                    \
+    {                                                                                              \
+        BEGIN;                                                                                     \
+        pc++;                                                                                      \
+        sp -= (n);                                                                                 \
+        unsigned __int128 result = (value);                                                        \
+        sp += 2;                                                                                   \
+        sp[-2] = (u64)result;                                                                      \
+        sp[-1] = (u64)(result >> 64);                                                              \
+        NEXT;                                                                                      \
+    }
+#define WIDE_AT(i) ((unsigned __int128)sp[(i) + 1] << 64 | sp[i])
+WIDE_OP(i64_add128, 4, WIDE_AT(0) + WIDE_AT(2))
+WIDE_OP(i64_sub128, 4, WIDE_AT(0) - WIDE_AT(2))
+WIDE_OP(i64_mul_wide_s, 2, (unsigned __int128)((__int128)(s64)sp[0] * (s64)sp[1]))
+WIDE_OP(i64_mul_wide_u, 2, (unsigned __int128)sp[0] * sp[1])
+
 #define COLD_OPS                                                                                   \
     COLD(try)                                                                                      \
     COLD(catch)                                                                                    \
@@ -1041,6 +1076,12 @@ HANDLER(table_fill)
     COLD(table_grow)                                                                               \
     COLD(table_size)                                                                               \
     COLD(table_fill)                                                                               \
+    COLD(i64_add128)                                                                               \
+    COLD(i64_sub128)                                                                               \
+    COLD(i64_mul_wide_s)                                                                           \
+    COLD(i64_mul_wide_u)                                                                           \
+    COLD(ref_eq)                                                                                   \
+    COLD(prefix_fb)                                                                                \
     COLD(prefix_fe)                                                                                \
     COLD(leave)
 
@@ -1061,6 +1102,33 @@ HANDLER(prefix_fe)
     if (op != (u8)OP_atomic_fence)
         r0 = imm_atomic(&pc);
     GO(atomics[op]);
+}
+
+HANDLER(prefix_fb)
+{
+    BEGIN;
+    const u8 *next = pc + 1;
+    u32 op = 0xfb00 | leb_u32(&next);
+    frame->call = pc;
+    frame->vm->thread->last_sp = (u8 *)frame;
+    if (op == OP_br_on_cast || op == OP_br_on_cast_fail) {
+        if (interp_cast(frame->vm, pc + 1, sp[-1]))
+            BRANCH(side);
+        side++;
+        pc = next + 1;
+        SKIP_LEB(pc);
+        SKIP_LEB(pc);
+        SKIP_LEB(pc);
+        NEXT;
+    }
+    struct interp_step done = interp_object(frame->vm, pc + 1, sp);
+    if (unlikely(!done.pc))
+        TRAP_CALL(frame->vm->thread->trap);
+    pc = done.pc;
+    sp = done.sp;
+    if (unlikely(INTERRUPT))
+        GO(look);
+    NEXT;
 }
 
 HANDLER(prefix_fd)
@@ -1150,6 +1218,7 @@ static const struct tables tables = {.at = {
                                          {
 #define EACH(code, id, ...) [TABLE_INDEX(code)] = op_##id##_0,
 #include "wasm/ops.def"
+                                             [OP_prefix_fb] = op_prefix_fb_0,
                                              [OP_prefix_fc] = op_prefix_fc_0,
                                              [OP_prefix_fe] = op_prefix_fe_0,
                                              [OP_leave] = op_leave_0,
@@ -1158,6 +1227,7 @@ static const struct tables tables = {.at = {
                                          {
 #define EACH(code, id, ...) [TABLE_INDEX(code)] = op_##id##_1,
 #include "wasm/ops.def"
+                                             [OP_prefix_fb] = op_prefix_fb_1,
                                              [OP_prefix_fc] = op_prefix_fc_1,
                                              [OP_prefix_fe] = op_prefix_fe_1,
                                              [OP_leave] = op_leave_1,
@@ -1165,6 +1235,7 @@ static const struct tables tables = {.at = {
                                          {
 #define EACH(code, id, ...) [TABLE_INDEX(code)] = op_##id##_2,
 #include "wasm/ops.def"
+                                             [OP_prefix_fb] = op_prefix_fb_2,
                                              [OP_prefix_fc] = op_prefix_fc_2,
                                              [OP_prefix_fe] = op_prefix_fe_2,
                                              [OP_leave] = op_leave_2,
@@ -1173,8 +1244,9 @@ static const struct tables tables = {.at = {
                                      }};
 
 #define WIDE_PREFIXES                                                                              \
-    [OP_prefix_fc] = op_prefix_fc_wide, [OP_prefix_fd] = op_prefix_fd_0,                           \
-    [OP_prefix_fe] = op_prefix_fe_wide, [OP_leave] = op_leave_wide
+    [OP_prefix_fb] = op_prefix_fb_wide, [OP_prefix_fc] = op_prefix_fc_wide,                        \
+    [OP_prefix_fd] = op_prefix_fd_0, [OP_prefix_fe] = op_prefix_fe_wide,                           \
+    [OP_leave] = op_leave_wide
 #if REGISTERS > 0
 #define WIDE_SETTLE {[0 ... TABLE_SIZE - 1] = op_settle_wide},
 #else

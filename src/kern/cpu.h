@@ -42,6 +42,7 @@ extern struct cpu sched_cpus[CPUS];
 struct kern {
     const struct kern_hooks *hooks;
     struct store *store;
+    struct account *traces; // what may be taken to tell of traps by those who have nothing left
     u32 ncpus, started, sleepers, io_waiters;
     u64 now0, ticks0, ns_per_tick; // << 20
     s64 slice;                     // PACE_SLICE_NS in ticks

@@ -178,9 +178,11 @@ static void set_own(const struct process *p, u32 i, const struct export *x)
         vm->own[i] = &vm_global(vm, x->index)->i64;
 }
 
-static status link(struct process *p, struct error *e)
+static status link(struct process *p, const struct process_config *config, struct error *e)
 {
     status s = give_shared_memory(p, e);
+    if (!s && config->prepare)
+        s = config->prepare(p, e);
     if (!s)
         s = instance_create(p->store, p->module->module, p, &p->instance, e);
     if (s)
@@ -246,7 +248,7 @@ status process_new(struct module_object *m, const struct process_config *config,
     else
         memcpy(p->name, config->parent->name, sizeof p->name);
     if (make_share(p, config))
-        s = link(p, e);
+        s = link(p, config, e);
     else
         s = error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for a share");
     if (s) {

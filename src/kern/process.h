@@ -106,8 +106,10 @@ struct process {
         u32 threads, weight, privileges, cpu;
     } limits; // beside those of its account and its handles
     struct word_table words;
-    struct mapping *mappings; // kern/memory.h; newest first
-    u64 *slots;               // of the last call's arguments and results; NULL: it has none
+    struct mapping *mappings;    // kern/memory.h; newest first
+    u64 *slots;                  // of the last call's arguments and results; NULL: it has none
+    const struct vm_func *first; // what its main thread calls before all else, set by `prepare`
+    u32 nfirst;
     u64 watchdog_interval;
     bool trace;
     void *owner; // of whoever started it from outside; see kern_hooks
@@ -155,6 +157,9 @@ struct process_config {
     struct limits_of_process limits;
     struct process *parent; // whose limits bound it; NULL: no limits but those
     void *owner;
+    // With its store and its owner, but without an instance: may give the store what that imports.
+    // NULL: it need not.
+    status (*prepare)(struct process *p, struct error *e);
 };
 // Takes no reference to the module for itself but the process's own. The error of a link goes to
 // *e. The process has one reference, the caller's.
@@ -208,7 +213,10 @@ struct kern_hooks {
     // may wait; or, when there is no memory for one, on the CPU's stack, without the frames: then
     // sched_self() is NULL.
     void (*trapped)(struct process *p, struct thread *t);
-    // All threads are over, nothing is given back yet.
+    // Its last thread has come to its end, on that thread: memory, handles and files are there. Not
+    // where none of its threads could be told of a trap, or none has begun. NULL: nobody asks.
+    void (*leaving)(struct process *p);
+    // All threads are over.
     void (*ending)(struct process *p);
     void (*print)(const u8 *text, size_t n); // for the console
     // What belongs to it but not to the kernel: p->wasi. Also of one that never ran.

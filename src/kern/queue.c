@@ -116,7 +116,7 @@ static struct cpu *place(const struct process *p)
     return c ? c : p->home;
 }
 
-// One that spins sees it by itself.
+// One that spins sees it by itself, and one that was told, and has not looked yet, will look.
 void queue_notify(struct cpu *c)
 {
     if (c == sched_cpu()) {
@@ -125,7 +125,7 @@ void queue_notify(struct cpu *c)
             pace_contend(c, self);
         return;
     }
-    if (c->sleeping || (c->process && cpu_ticks() >= c->tick_until)) {
+    if (c->sleeping || (c->process && !c->ticked && cpu_ticks() >= c->tick_until)) {
         if (c->sleeping)
             kern.sleepers--;
         c->sleeping = false;

@@ -39,13 +39,18 @@ const struct kern_hooks *kern_hooks(void)
 
 // --- Switching
 
+static bool may_go_on(const struct cpu *c, const struct process *p)
+{
+    return p->ring && !c->handover && (pace_left(p) > 0 || !c->first);
+}
+
 // The thread that runs next: of the process that was here, while it may go on, or of another; NULL:
 // none.
 static struct kthread *choose(struct cpu *c, struct process *was)
 {
     if (unlikely(c->ticked))
         pace_charge(c, was); // who stops before it has seen a tick may have used its slice up
-    if (was->ring && !c->handover && (pace_left(was) > 0 || !c->first))
+    if (may_go_on(c, was))
         return was->ring;
     pace_charge(c, was);
     if (was->ring)
@@ -291,6 +296,7 @@ static bool on_ended(struct thread *rt)
         return true;
     }
     t->returned = true;
+    pace_catch_up(sched_cpu(), t); // the tick that has ended it may have been for others, too
     kern_release();
     thread_ending(t);
     kern_acquire();
@@ -318,9 +324,13 @@ static void bury(struct cpu *c)
         turn_remove(t);
     else
         t->status = THREAD_FRESH;
-    queue_leave(c, p);
-    if (p->ring)
-        queue_add(p, true);
+    if (may_go_on(c, p)) {
+        c->next = p->ring;
+    } else {
+        if (p->ring)
+            queue_put_back(c, p);
+        queue_leave(c, p);
+    }
     object_unref(&t->object);
     object_unref(&p->object);
 }
@@ -444,8 +454,13 @@ static const struct rt_waiting waiting = {word_wait_ns, word_notify, poll};
 
 SELDOM status kern_init(const struct engine *engine, u32 ncpus, const struct kern_hooks *hooks)
 {
+    static const u64 for_traces[ACCOUNT_KINDS] = {[ACCOUNT_MEMORY] = 2 << 20};
     if (!(kern.store = store_create(engine)))
         return ERR_NO_MEMORY;
+    if (!(kern.traces = account_new(NULL, for_traces, sizeof *kern.traces))) {
+        kern_free();
+        return ERR_NO_MEMORY;
+    }
     kern.hooks = hooks;
     kern.ncpus = ncpus < CPUS ? ncpus : CPUS;
     if (!kern.started) {
@@ -475,6 +490,8 @@ SELDOM void kern_free(void)
 {
     store_free(kern.store);
     kern.store = NULL;
+    account_unref(kern.traces);
+    kern.traces = NULL;
 }
 
 void sched_add(struct process *p)

@@ -1,39 +1,44 @@
 // SPDX-License-Identifier: MIT
 // Threads, from the first, which begins a process, to the last, which ends it: see process.h.
 #include "base/heap.h"
+#include "kern/cpu.h"
 #include "kern/memory.h"
 #include "kern/sched.h"
 #include "kern/word.h"
 #include "plat/plat.h"
 
-static bool set_up(struct process *p, struct kthread *t)
+static void set_up(struct process *p, struct kthread *t, struct thread *rt)
 {
-    if (!(t->rt = thread_create_beside(p->instance, !p->module->without_wasi)))
-        return false;
+    t->rt = rt;
     object_init(&t->object, OBJECT_thread);
     t->process = p;
-    thread_vm(t->rt)->user = t;
+    thread_vm(rt)->user = t;
     t->vm = instance_vm(p->instance);
     t->next_turn = t->last_turn = t;
-    return true;
 }
 
-// A sibling that counts against no limit; NULL: no memory.
-static struct kthread *make_thread(struct process *p)
+static struct thread *beside(const struct process *p)
 {
-    bool no_room = words_reserve(&p->words, p->nthreads + 1) != OK;
+    return thread_create_beside(p->instance, !p->module->without_wasi);
+}
+
+// A sibling that counts against no limit; NULL: no memory. Frees the thread that it is not to be.
+static struct kthread *make_thread(struct process *p, struct thread *rt)
+{
+    bool no_room = !rt || words_reserve(&p->words, p->nthreads + 1) != OK;
     struct kthread *t = no_room ? NULL : heap_zalloc(sizeof *t);
-    if (t && set_up(p, t))
-        return t;
-    heap_free(t);
-    return NULL;
+    if (t)
+        set_up(p, t, rt);
+    else
+        thread_free(rt);
+    return t;
 }
 
 static status new_thread(struct process *p, struct kthread **out)
 {
     if (p->nthreads >= p->limits.threads || !account_charge(p->account, ACCOUNT_THREADS, 1))
         return ERR_NO_RESOURCES;
-    if ((*out = make_thread(p)))
+    if ((*out = make_thread(p, beside(p))))
         return OK;
     account_discharge(p->account, ACCOUNT_THREADS, 1);
     return ERR_NO_MEMORY;
@@ -43,8 +48,11 @@ static status new_main(struct process *p)
 {
     if (!account_charge(p->account, ACCOUNT_THREADS, 1))
         return ERR_NO_RESOURCES;
-    if (set_up(p, &p->main))
+    struct thread *rt = beside(p);
+    if (rt) {
+        set_up(p, &p->main, rt);
         return OK;
+    }
     account_discharge(p->account, ACCOUNT_THREADS, 1);
     return ERR_NO_MEMORY;
 }
@@ -77,12 +85,14 @@ static void start(struct kthread *t)
 
 bool thread_next_call(struct kthread *t)
 {
-    bool first = t->call == 0;
-    if (t->call == t->ncalls || (!first && thread_result(t->rt)))
+    const struct process *p = t->process;
+    u32 first = t == &p->main ? p->nfirst : 0, call = t->call;
+    if (call == first + t->ncalls || (call && thread_result(t->rt)))
         return false;
-    bool last = t->call + 1 == t->ncalls;
-    u64 *slots = last && t->process->slots && t->id == 1 ? t->process->slots : t->slots;
-    thread_prepare(t->rt, t->calls[t->call++], slots, sched_on_ended);
+    bool last = ++t->call == first + t->ncalls;
+    u64 *slots = last && p->slots && t->id == 1 ? p->slots : t->slots;
+    thread_prepare(t->rt, call < first ? &p->first[call] : t->calls[call - first], slots,
+                   sched_on_ended);
     return true;
 }
 
@@ -261,7 +271,8 @@ static u32 value_of(const struct kthread *t, status s)
 
 // --- Telling of a trap. That takes time, for functions may have to be compiled again, and the
 // console may be slow; so a further thread of the process does it, while the one that has trapped
-// lies as it was.
+// lies as it was. One that has used up its memory has nothing to tell with: so there is a little
+// for all that did, which is nobody's.
 
 static bool must_tell(const struct kthread *t)
 {
@@ -281,7 +292,10 @@ static const struct vm_func mourning = {.host = mourn, .ref = &mourning, .index 
 static void tell_of(struct kthread *t)
 {
     struct process *p = t->process;
-    struct kthread *m = make_thread(p);
+    enum { TAKES = 1 << 20 }; // as a rule, with what is compiled again for it
+    bool has = account_has_room(p->account, ACCOUNT_KEPT, TAKES);
+    struct thread *rt = has ? beside(p) : thread_create_for(p->store, kern.traces);
+    struct kthread *m = make_thread(p, rt);
     p->reported = true;
     if (!m) {
         thread_forget_frames(t->rt); // it takes long to find them
@@ -363,6 +377,8 @@ void thread_ending(struct kthread *t)
     if (!last)
         return;
     judge(t); // what comes now is no part of its life
+    if (kern_hooks()->leaving)
+        kern_hooks()->leaving(p);
     p->emptied = true;
     mappings_drop(p);
     store_empty(p->store);
@@ -412,7 +428,7 @@ static void free_stacks(struct kthread *t)
 {
     thread_free(t->rt);
     t->rt = NULL;
-    instance_free(t->own_instance);
+    instance_leave(t->own_instance);
     t->own_instance = NULL;
 }
 

@@ -16,6 +16,7 @@
 #include "main/guest.h"
 #include "main/host.h"
 #include "main/machine.h"
+#include "main/tracing.h"
 #include "wasm/module.h"
 
 struct words {
@@ -75,16 +76,16 @@ static void describe_all(struct words *w, const struct options *o)
     if (o->verbose)
         add(w, "-v", "", "");
     if (o->trace)
-        add(w, "trace", "", "");
+        add(w, "trace=", tracing_calls(o), "");
     if (o->stats)
-        add(w, "stats", "", "");
+        add(w, *o->stats ? "stats=" : "stats", o->stats, "");
     const struct limits_of_process l = options_limits(o);
     const struct {
         const char *word;
         u64 value;
     } limits[] = {{"memory=", l.memory},       {"time=", l.wall_ns},    {"cpu=", l.cpu_ns},
                   {"handles=", l.handles},     {"threads=", l.threads}, {"messages=", l.messages},
-                  {"processes=", l.processes}, {"weight=", l.weight}};
+                  {"processes=", l.processes}, {"weight=", l.weight},   {"stack=", o->stack}};
     for (u32 i = 0; i < countof(limits); i++)
         if (limits[i].value)
             add_number(w, limits[i].word, limits[i].value);
@@ -221,13 +222,13 @@ int cmd_boot(struct options *o)
     struct operands *programs = calloc((size_t)o->argc, sizeof *programs);
     told.files = calloc((size_t)o->argc, sizeof *told.files);
     int code = machine_options(o, &m) ? EXIT_ERROR : EXIT_USAGE;
-    if (o->stats && *o->stats)
-        code = EXIT_USAGE, complain("--stats=%s: boot prints lines only", o->stats);
-    if (code == EXIT_ERROR && programs && told.files && folders_open(&folders, o) &&
-        machine_folders(o, &m) && fill(&a, o, &folders, programs, told.files, &m)) {
+    if (code == EXIT_ERROR && programs && told.files && tracing_begin(o) &&
+        folders_open(&folders, o) && machine_folders(o, &m) &&
+        fill(&a, o, &folders, programs, told.files, &m)) {
         m.archive = a.fd;
         code = machine_run(&m);
     }
+    tracing_end();
     for (u32 i = 0; i < told.explanations.count; i++)
         explain_end(&told.explanations.at[i]);
     vec_free(&told.explanations);

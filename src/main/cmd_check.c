@@ -6,6 +6,7 @@
 
 #include "abi/nebulet.h"
 #include "abi/wasi.h"
+#include "main/features.h"
 #include "main/host.h"
 #include "main/load.h"
 #include "plat/plat.h"
@@ -15,7 +16,20 @@ static u32 code_bytes(const struct module *m)
     return m->code_end - m->code_start;
 }
 
-static int validate_file(const struct options *o, const char *name)
+static int refuse_features(const struct file *f, const struct module *m, u32 allowed)
+{
+    u32 at[FEATURES];
+    int code = EXIT_OK;
+    features_find(m, at);
+    for (u32 i = 0; i < FEATURES; i++)
+        if (at[i] && !(allowed & 1u << i)) {
+            complain("%s: uses %s, at offset 0x%x", f->name, feature_name((enum feature)i), at[i]);
+            code = EXIT_ERROR;
+        }
+    return code;
+}
+
+static int validate_file(const struct options *o, u32 allowed, const char *name)
 {
     struct file f;
     if (!file_read(name, &f))
@@ -33,6 +47,8 @@ static int validate_file(const struct options *o, const char *name)
             u64 took = plat_now() - start;
             best = took < best ? took : best;
             bytes = code_bytes(m);
+            if (i == 0 && o->features)
+                code = refuse_features(&f, m, allowed);
             module_free(m);
         }
     }
@@ -45,8 +61,11 @@ static int validate_file(const struct options *o, const char *name)
 int cmd_validate(struct options *o)
 {
     int code = EXIT_OK;
+    u32 allowed = 0;
+    if (o->features && !features_parse(o->features, &allowed))
+        return EXIT_USAGE;
     for (int i = 0; i < o->argc; i++)
-        if (validate_file(o, o->argv[i]))
+        if (validate_file(o, allowed, o->argv[i]))
             code = EXIT_ERROR;
     return code;
 }

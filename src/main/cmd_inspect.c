@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "main/disassemble.h"
+#include "main/features.h"
 #include "main/host.h"
 #include "main/load.h"
 #include "wasm/leb.h"
@@ -144,12 +145,25 @@ static void print_segments(const struct module *m)
     }
 }
 
+static void print_features(const struct module *m)
+{
+    u32 at[FEATURES];
+    const char *before = " ";
+    features_find(m, at);
+    printf("features:");
+    for (u32 i = 0; i < FEATURES; i++)
+        if (at[i])
+            printf("%s%s", before, feature_name((enum feature)i)), before = ", ";
+    puts(before[0] == ' ' ? " none beyond the first version's" : "");
+}
+
 static void print_module(const struct file *f, const struct module *m)
 {
     printf("%s: %zu bytes", f->name, f->size);
     if (m->module_name.length)
         printf(", named "), print_name(m->module_name, "");
     putchar('\n');
+    print_features(m);
     print_sections(m);
     print_imports(m);
     print_exports(m);

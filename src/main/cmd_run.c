@@ -14,10 +14,13 @@
 
 #include "main/explain.h"
 #include "main/folder.h"
+#include "main/gdb.h"
 #include "main/guest.h"
 #include "main/host.h"
+#include "main/imports.h"
 #include "main/job.h"
 #include "main/profile.h"
+#include "main/tracing.h"
 #include "plat/linux/hostfs.h"
 #include "plat/plat.h"
 
@@ -25,6 +28,8 @@ struct program {
     const struct options *o;
     const struct folders *folders;
     const struct listeners *listeners;
+    struct imports *imports;
+    struct vm_func *first; // of modules that were preloaded
     struct operands own;
     struct file file;
     struct job job;
@@ -54,42 +59,11 @@ static void report(const struct program *p)
 
 // --- Statistics (--stats), a line for every process, also for those that programs have started.
 
-// A text from anybody as a string of JSON.
-static void put_string(FILE *to, const char *text)
-{
-    fputc('"', to);
-    for (const char *c = text; *c; c++)
-        fprintf(to, *c == '"' || *c == '\\' ? "\\%c" : (u8)*c < ' ' ? "\\u%04x" : "%c", (u8)*c);
-    fputc('"', to);
-}
-
-// The keys are what users' programs read: they stay (doc/debugging.md lists them). A line is
-// written at once, for another CPU may have one, too.
+// A line is written at once, for another CPU may have one, too.
 static void print_json(const struct process *p, const struct nebulet_info *i)
 {
-    const struct {
-        const char *key;
-        u64 value;
-    } values[] = {{"cpu_ns", i->cpu_ns},
-                  {"switches", i->switches},
-                  {"preemptions", i->preemptions},
-                  {"sent", i->sent},
-                  {"received", i->received},
-                  {"memory_peak", i->memory_peak},
-                  {"kernel_memory", i->kernel_memory}};
-    char *line = NULL;
-    size_t n = 0;
-    FILE *to = open_memstream(&line, &n);
-    if (!to)
-        return;
-    fprintf(to, "{\"process\":%u,\"name\":", i->id);
-    put_string(to, p->name);
-    for (u32 k = 0; k < countof(values); k++)
-        fprintf(to, ",\"%s\":%llu", values[k].key, (unsigned long long)values[k].value);
-    fputs("}\n", to);
-    fclose(to);
-    fwrite(line, 1, n, stderr);
-    free(line);
+    char line[JOB_JSON_MAX];
+    fwrite(line, 1, job_json(p, i, line), stderr);
 }
 
 static void print_stats(const struct process *p, const struct nebulet_info *i)
@@ -113,6 +87,15 @@ static bool explains(struct job *j, const char *text, size_t n)
     return explain_begin(&p->explanation, &p->file, j->module->module->m, text, n);
 }
 
+static status prepare(struct process *process, struct error *e)
+{
+    struct job *j = process->owner;
+    struct program *p = (struct program *)((char *)j - offsetof(struct program, job));
+    p->first = calloc(2 * p->imports->preloads.count + 1, sizeof *p->first);
+    status s = p->first ? imports_bind(p->imports, process, p->first, e) : ERR_NO_MEMORY;
+    return s ? s : imports_trap(p->imports, process, j->module->module->m, e);
+}
+
 static int load(struct program *p)
 {
     struct error e = {0};
@@ -122,8 +105,8 @@ static int load(struct program *p)
         .name = file_base_name(p->own.argv[0]),
         .bytes = p->file.bytes,
         .size = p->file.size,
-        .config = {.limits = options_limits(p->o)},
-        .trace = p->o->trace,
+        .config = {.limits = options_limits(p->o), .prepare = prepare},
+        .trace = p->o->trace != NULL,
     };
     return job_load(&p->job, &e) ? complain_module(&p->file, &e) : EXIT_OK;
 }
@@ -134,6 +117,8 @@ static int link_program(struct program *p)
     if (!(p->job.wasi = guest_wasi(p->o, p->folders, p->listeners, p->own.argc, p->own.argv)))
         return EXIT_ERROR;
     status s = job_link(&p->job, &e);
+    if (s == OK && p->o->jit && !gdb_add(kern_store(), p->job.module->module))
+        complain("out of memory for what GDB is to know");
     if (s == OK)
         return EXIT_OK;
     complain("%s: %s: %s", p->file.name, status_text(s), *e.text ? e.text : status_text(s));
@@ -259,6 +244,7 @@ static void unload(struct program *p)
     job_free(&p->job);
     file_free(&p->file);
     free(p->slots);
+    free(p->first);
 }
 
 // --- All of them
@@ -306,16 +292,19 @@ static bool listen_all(const struct options *o, struct listeners *l)
     return true;
 }
 
-static int run_split(struct options *o, const struct folders *folders, struct program *programs,
+static int run_split(struct options *o, const struct folders *folders,
+                     const struct profile *profile, struct program *programs,
                      struct operands *operands)
 {
     struct listeners l = {0};
+    struct imports imports = {0};
     if (!listen_all(o, &l)) {
         listeners_free(&l);
         return EXIT_ERROR;
     }
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
-    if (jobs_init(o->engine, cpus, o->trace,
+    profile_prepare(profile);
+    if (jobs_init(o->engine, cpus, o->trace != NULL,
                   !o->stats   ? NULL
                   : *o->stats ? print_json
                               : print_stats))
@@ -325,12 +314,18 @@ static int run_split(struct options *o, const struct folders *folders, struct pr
         return complain_setup();
     jobs_print(out, err);
     jobs_tell(explains);
+    if (o->stack)
+        store_stack(kern_store(), o->stack);
+    if (o->jit)
+        store_compile_at_once(kern_store());
+    if (profile->samples && !profile_start())
+        return EXIT_ERROR;
     signal(SIGPIPE, SIG_IGN); // the program is to see the error, as on its own
     int n = options_split(o, operands);
     for (int i = 0; i < n; i++)
-        programs[i] =
-            (struct program){.o = o, .folders = folders, .listeners = &l, .own = operands[i]};
-    int code = run_all(programs, n);
+        programs[i] = (struct program){
+            .o = o, .folders = folders, .listeners = &l, .imports = &imports, .own = operands[i]};
+    int code = imports_load(o, &imports) ? run_all(programs, n) : EXIT_ERROR;
     bool lines = o->stats && !*o->stats;
     for (int i = 0; i < n && lines; i++) {
         char text[JOB_CHARGED_MAX];
@@ -340,11 +335,17 @@ static int run_split(struct options *o, const struct folders *folders, struct pr
     if (lines)
         complain("at most %llu KiB of memory in use",
                  (unsigned long long)(plat_memory_peak() >> 10));
-    if (o->profile)
+    if (profile->map)
         write_map(programs, n);
+    if (profile->samples && !profile_write(profile->samples) && !code)
+        code = EXIT_ERROR;
     for (int i = 0; i < n; i++)
         unload(&programs[i]);
+    for (u32 i = 0; i < imports.preloads.count; i++)
+        if (imports.preloads.at[i].module)
+            object_release(&imports.preloads.at[i].module->object);
     jobs_free();
+    imports_free(&imports);
     vfs_close(out);
     vfs_close(err);
     listeners_free(&l);
@@ -356,15 +357,17 @@ int cmd_run(struct options *o)
     struct program *programs = calloc((size_t)o->argc, sizeof *programs);
     struct operands *operands = calloc((size_t)o->argc, sizeof *operands);
     struct folders folders = {0};
+    struct profile profile;
     int code = EXIT_ERROR;
-    if (o->stats && *o->stats && !str_eq(o->stats, "json"))
-        code = EXIT_USAGE, complain("--stats=%s: there is --stats=json", o->stats);
-    else if (o->profile && !str_eq(o->profile, "perfmap"))
-        code = EXIT_USAGE, complain("--profile %s: there is perfmap", o->profile);
+    if (o->jit && !o->engine->code)
+        code = EXIT_USAGE, complain("--gdb: the engine %s makes no machine code", o->engine->name);
+    else if (!profile_parse(o->profile, &profile))
+        code = EXIT_USAGE;
     else if (!programs || !operands)
         complain("out of memory");
-    else if (folders_open(&folders, o) && folders_copy(&folders))
-        code = run_split(o, &folders, programs, operands);
+    else if (tracing_begin(o) && folders_open(&folders, o) && folders_copy(&folders))
+        code = run_split(o, &folders, &profile, programs, operands);
+    tracing_end();
     folders_free(&folders);
     free(programs);
     free(operands);

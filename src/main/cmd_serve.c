@@ -4,8 +4,10 @@
 // What serves is a program like any other, user/svc/http, and gets what it needs and nothing else:
 // listeners, the modules of its routes, compiled here so that what is wrong with one is said before
 // anybody is served, and folders. All of that is the first message on its handle 0 (doc/serve.md),
-// a text and handles; a signal there asks it to end.
+// a text and handles; a signal there asks it to end, and further messages, after SIGHUP, say anew
+// what is served.
 #include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,11 +25,21 @@
 #include "main/machine.h"
 #include "main/net.h"
 #include "main/serve.h"
+#include "main/snapshot.h"
+#include "main/tracing.h"
 #include "plat/linux/hostfs.h"
+#include "plat/linux/linux.h"
 #include "plat/plat.h"
 
 #define HTTP "http.wasm"
-enum { END = 1 << 24 }; // the signal that asks the server to end
+enum {
+    END = 1 << 24, // the signal that asks the server to end
+    HANDLERS = 64,
+    QUEUE = 1000,
+    CONNECTIONS = 10000,
+    CONNECTIONS_MAX = 200000,
+    BESIDE = 5000, // threads: those of routes, of metrics, the log's
+};
 
 static int bell = -1;
 
@@ -39,7 +51,7 @@ static bool out_of_memory(void)
 
 // --- What the server is told: lines of a word and a value.
 
-__attribute__((format(printf, 2, 3))) static void tell(struct serve *s, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void tell(struct told *t, const char *format, ...)
 {
     char *line;
     va_list args;
@@ -47,8 +59,8 @@ __attribute__((format(printf, 2, 3))) static void tell(struct serve *s, const ch
     int n = vasprintf(&line, format, args);
     va_end(args);
     for (int i = 0; i < n; i++)
-        s->failed |= !vec_push(&s->text, line[i]);
-    s->failed |= n < 0 || !vec_push(&s->text, '\n');
+        t->failed |= !vec_push(&t->text, line[i]);
+    t->failed |= n < 0 || !vec_push(&t->text, '\n');
     if (n >= 0)
         free(line);
 }
@@ -61,41 +73,75 @@ static bool one_line(const char *what, const char *text)
     return false;
 }
 
-static void give(struct serve *s, struct object *o)
+static void give(struct told *t, struct object *o)
 {
-    object_ref(o);
-    s->failed |= !vec_push(&s->handles, ((struct sent_handle){o, HANDLE_ALL_RIGHTS}));
+    if (vec_push(&t->handles, ((struct sent_handle){o, HANDLE_ALL_RIGHTS})))
+        object_ref(o);
+    else
+        t->failed = true;
+}
+
+static void free_told(struct told *t)
+{
+    for (u32 i = 0; i < t->handles.count; i++)
+        object_release(t->handles.at[i].object);
+    vec_free(&t->handles);
+    vec_free(&t->text);
 }
 
 // --- Routes
 
-static bool add_module(struct serve *s, const char *path, const char *file, const char *how)
+// A module; one that can be started once and for all is, and then begins there.
+static bool load_module(struct serve *s, const char *name, struct file *file,
+                        struct module_object **out)
 {
     struct error e = {0};
-    struct served m = {0};
-    if (!file_read(file, &m.file))
+    static const char initialize[] = SNAPSHOT_INITIALIZE;
+    if (!file_read(name, file))
         return false;
-    status failed = module_new(m.file.bytes, m.file.size, false, &m.module, &e);
-    if (failed)
-        complain_module(&m.file, &e);
-    if (failed || !vec_push(&s->modules, m)) {
-        file_free(&m.file);
+    if (module_new(file->bytes, file->size, true, out, &e)) {
+        complain_module(file, &e);
+        file_free(file);
         return false;
     }
-    if (!m.module->start) {
+    if (!module_export((*out)->module->m, initialize, strlen(initialize)))
+        return true;
+    object_release(&(*out)->object);
+    file_free(file);
+    if (!snapshot_file(s->o, name, file))
+        return false;
+    if (!module_new(file->bytes, file->size, true, out, &e))
+        return true;
+    complain_module(file, &e);
+    file_free(file);
+    return false;
+}
+
+static bool add_module(struct serve *s, const char *path, const char *name, const char *how)
+{
+    struct file file;
+    struct module_object *m;
+    bool done = true;
+    if (!load_module(s, name, &file, &m))
+        return false;
+    if (!m->start) {
         complain(
             "%s exports no _start: a handler is a program (WASI), which is run for each request",
-            file);
-        return false;
+            name);
+        done = false;
+    } else {
+        if (s->archive)
+            tell(&s->told, "module /serve/%u.wasm", ++s->modules);
+        tell(&s->told, "%s %s", how, path);
+        tell(&s->told, "name %s", file_base_name(name));
+        if (s->archive)
+            done = serve_boot_module(s->archive, s->modules, &file);
+        else
+            give(&s->told, &m->object);
     }
-    if (s->archive)
-        tell(s, "module /serve/%u.wasm", s->modules.count);
-    tell(s, "%s %s", how, path);
-    tell(s, "name %s", file_base_name(file));
-    if (s->archive)
-        return serve_boot_module(s->archive, s->modules.count, &m.file);
-    give(s, &m.module->object);
-    return true;
+    object_release(&m->object);
+    file_free(&file);
+    return done;
 }
 
 // In a machine it is a device.
@@ -129,8 +175,8 @@ static bool add_files(struct serve *s, const char *path, const char *folder, con
         free(name);
         return out_of_memory();
     }
-    tell(s, "%s %s", how, path);
-    tell(s, "name %s", name);
+    tell(&s->told, "%s %s", how, path);
+    tell(&s->told, "name %s", name);
     return !s->archive || share(s, p, folder);
 }
 
@@ -161,7 +207,7 @@ static bool add_routes(struct serve *s)
         if (!one_line("--env", given) || (value && !one_line("--env", value)))
             return false;
         if (value)
-            tell(s, "env %s%s%s", given, strchr(given, '=') ? "" : "=", value);
+            tell(&s->told, "env %s%s%s", given, strchr(given, '=') ? "" : "=", value);
     }
     for (u32 i = 0; i < o->routes.count; i++)
         if (!add_route(s, "--route", "cgi", o->routes.at[i], add_module))
@@ -207,26 +253,38 @@ static bool open_listeners(struct serve *s)
     return !o->metrics || listeners_add(&s->listeners, o->metrics);
 }
 
-static bool give_listeners(struct serve *s)
+static const char *word_of(const struct serve *s, u32 listener)
+{
+    return listener < s->metrics ? "listen" : "metrics";
+}
+
+// To a machine, by its ports.
+static void tell_ports(struct serve *s)
 {
     for (u32 i = 0; i < s->listeners.all.count; i++) {
+        char text[SOCKET_TEXT];
+        socket_print(&s->listeners.all.at[i].address, text);
+        tell(&s->told, "port %u", SERVE_PORT + i);
+        tell(&s->told, "%s %s", word_of(s, i), text);
+    }
+}
+
+// Servers accept from the same sockets: who has the time takes a connection.
+static bool give_listeners(const struct serve *s, struct told *t, bool metrics)
+{
+    u32 count = metrics ? s->listeners.all.count : s->metrics;
+    for (u32 i = 0; i < count; i++) {
         struct channel *c;
         char text[SOCKET_TEXT];
         const struct listener *l = &s->listeners.all.at[i];
-        const char *word = i < s->metrics ? "listen" : "metrics";
-        socket_print(&l->address, text);
-        if (s->archive) {
-            tell(s, "port %u", SERVE_PORT + i);
-            tell(s, "%s %s", word, text);
-            continue;
-        }
         enum fs_error e = net_listener(l->file, &c);
         if (e) {
             complain("a listener: %s", fs_error_text(e));
             return false;
         }
-        tell(s, "%s %s", word, text);
-        give(s, &c->object);
+        socket_print(&l->address, text);
+        tell(t, "%s %s", word_of(s, i), text);
+        give(t, &c->object);
         object_release(&c->object);
     }
     return true;
@@ -242,7 +300,7 @@ static void announce(struct serve *s)
                  i < s->metrics ? "serving at http://%s/" : "serving metrics at http://%s/metrics",
                  text);
         if (s->archive)
-            tell(s, "say nebulet: %s", line);
+            tell(&s->told, "say nebulet: %s", line);
         else
             complain("%s", line);
     }
@@ -250,47 +308,84 @@ static void announce(struct serve *s)
 
 // --- The server
 
+static u64 server_count(const struct options *o)
+{
+    return o->servers && !o->boot ? o->servers : 1;
+}
+
+// Of what all may have together, each has its part.
+static u64 part(const struct options *o, u64 given, u64 usual)
+{
+    u64 n = server_count(o);
+    return n == 1 ? given : ((given ? given : usual) + n - 1) / n;
+}
+
 static void tell_limits(struct serve *s)
 {
     const struct options *o = s->o;
     const struct {
         const char *word;
         u64 value;
-    } limits[] = {{"memory", o->max_memory}, {"time", o->max_time},
-                  {"cpu", o->max_cpu},       {"handlers", o->max_processes},
-                  {"queue", o->queue},       {"connections", o->max_connections},
-                  {"body", o->max_body},     {"grace", o->grace},
-                  {"idle", o->idle},         {"folders", o->dirs.count + o->disks.count}};
+    } limits[] = {{"memory", o->max_memory},
+                  {"time", o->max_time},
+                  {"cpu", o->max_cpu},
+                  {"handlers", part(o, o->max_processes, HANDLERS)},
+                  {"queue", part(o, o->queue, QUEUE)},
+                  {"connections", part(o, o->max_connections, CONNECTIONS)},
+                  {"body", o->max_body},
+                  {"grace", o->grace},
+                  {"idle", o->idle},
+                  {"errors", o->max_log},
+                  {"folders", o->dirs.count + o->disks.count}};
     for (u32 i = 0; i < countof(limits); i++)
         if (limits[i].value)
-            tell(s, "%s %llu", limits[i].word, (unsigned long long)limits[i].value);
-    tell(s, "log %s", o->log ? o->log : "common");
+            tell(&s->told, "%s %llu", limits[i].word, (unsigned long long)limits[i].value);
+    tell(&s->told, "log %s", o->log ? o->log : "common");
 }
 
-static bool load_http(struct serve *s)
+static bool find_http(struct serve *s)
 {
     char path[4096];
-    struct error e = {0};
     const char *name = getenv("NEBULET_HTTP");
-    if (!name) {
-        if (!machine_find(HTTP, "build it with make userspace", path, sizeof path))
-            return false;
-        name = path;
-    }
-    if (!file_read(name, &s->http))
-        return false;
-    s->job = (struct job){
+    if (name)
+        return file_read(name, &s->http);
+    return machine_find(HTTP, "build it with make userspace", path, sizeof path) &&
+           file_read(path, &s->http);
+}
+
+static bool load_server(struct serve *s, struct server *h)
+{
+    struct error e = {0};
+    u64 connections = part(s->o, s->o->max_connections, CONNECTIONS);
+    connections = connections ? connections : CONNECTIONS;
+    u32 threads = (u32)(connections < CONNECTIONS_MAX ? connections : CONNECTIONS_MAX) + BESIDE;
+    h->job = (struct job){
         .name = "http",
         .bytes = s->http.bytes,
         .size = s->http.size,
         .config = {.limits = {.privileges =
-                                  NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES}},
-        .trace = s->o->trace,
+                                  NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES,
+                              .threads = threads,
+                              .handles = 4 * threads}},
+        .trace = s->o->trace != NULL,
     };
-    if (!job_load(&s->job, &e))
+    if (!job_load(&h->job, &e))
         return true;
     complain_module(&s->http, &e);
     return false;
+}
+
+static bool load_servers(struct serve *s)
+{
+    u32 n = (u32)server_count(s->o);
+    if (!find_http(s))
+        return false;
+    if (!(s->servers = calloc(n, sizeof *s->servers)))
+        return out_of_memory();
+    for (s->nservers = n; n; n--)
+        if (!load_server(s, &s->servers[n - 1]))
+            return false;
+    return true;
 }
 
 static struct wasi *http_wasi(const struct serve *s)
@@ -308,8 +403,7 @@ static struct wasi *http_wasi(const struct serve *s)
                                  .preopens = s->folders.at,
                                  .npreopens = s->folders.count,
                                  .wait = files_wait,
-                                 .yield = files_yield,
-                                 .trace = s->o->trace};
+                                 .yield = files_yield};
     if (!all || !(w = wasi_create(&config)))
         out_of_memory();
     for (int i = 0; i < 3; i++)
@@ -317,41 +411,73 @@ static struct wasi *http_wasi(const struct serve *s)
     return w;
 }
 
-static bool send_all(struct serve *s)
+// What is told to all, and what this one is told beside.
+static bool send_all(const struct serve *s, struct server *h, struct told *t)
 {
-    if (s->failed)
+    for (u32 i = 0; i < s->told.text.count; i++)
+        t->failed |= !vec_push(&t->text, s->told.text.at[i]);
+    for (u32 i = 0; i < s->told.handles.count; i++)
+        give(t, s->told.handles.at[i].object);
+    if (t->failed || s->told.failed)
         return out_of_memory();
-    if (s->text.count > NEBULET_MESSAGE_MAX || s->handles.count > NEBULET_MESSAGE_HANDLES) {
+    if (t->text.count > NEBULET_MESSAGE_MAX || t->handles.count > NEBULET_MESSAGE_HANDLES) {
         complain("too many routes");
         return false;
     }
     kern_acquire();
-    status e = channel_push(s->theirs, (const u8 *)s->text.at, s->text.count, s->handles.at,
-                            s->handles.count);
+    status e = channel_push(h->theirs, (const u8 *)t->text.at, t->text.count, t->handles.at,
+                            t->handles.count);
     if (!e)
-        s->handles.count = 0;
+        t->handles.count = 0;
     kern_release();
     return !e || out_of_memory();
 }
 
-static bool start_http(struct serve *s)
+static bool start_server(struct serve *s, struct server *h, struct told *t)
 {
     struct error e = {0};
-    if (!(s->job.wasi = http_wasi(s)))
+    if (!(h->job.wasi = http_wasi(s)))
         return false;
-    status failed = job_link(&s->job, &e);
+    status failed = job_link(&h->job, &e);
     if (failed) {
         complain(HTTP ": %s", *e.text ? e.text : status_text(failed));
         return false;
     }
-    if (channel_new(&s->ours, &s->theirs) || !send_all(s) ||
-        handles_reserve(&s->job.process->handles, 1))
+    if (channel_new(&h->ours, &h->theirs) || handles_reserve(&h->job.process->handles, 1))
         return out_of_memory();
+    if (!give_listeners(s, t, h == s->servers) || !send_all(s, h, t))
+        return false;
     kern_acquire();
-    object_ref(&s->theirs->object); // for the bell
-    handle_add(&s->job.process->handles, &s->theirs->object, HANDLE_ALL_RIGHTS);
+    object_ref(&h->theirs->object); // for the bell
+    handle_add(&h->job.process->handles, &h->theirs->object, HANDLE_ALL_RIGHTS);
     kern_release();
-    return !job_begin(&s->job) || out_of_memory();
+    return !job_begin(&h->job) || out_of_memory();
+}
+
+// The first one asks the others what they have counted.
+static bool start_servers(struct serve *s)
+{
+    struct told first = {0};
+    bool done = true;
+    for (u32 i = 1; i < s->nservers && done; i++) {
+        struct channel *ask, *tells;
+        struct told t = {0};
+        if (channel_new(&ask, &tells)) {
+            done = out_of_memory();
+            break;
+        }
+        tell(&first, "other %u", i);
+        give(&first, &ask->object);
+        tell(&t, "counts %u", i);
+        give(&t, &tells->object);
+        object_release(&ask->object);
+        object_release(&tells->object);
+        done = start_server(s, &s->servers[i], &t);
+        free_told(&t);
+    }
+    done = done && start_server(s, &s->servers[0], &first);
+    free_told(&first);
+    return done;
 }
 
 // --- The end
@@ -371,7 +497,8 @@ static void on_bell(struct socket_source *source, u32 events)
     if (!(events & SOCKET_READABLE))
         return;
     spin_acquire(&rt_switch_lock); // as in net.c
-    object_set(&s->theirs->object, END);
+    for (u32 i = 0; i < s->nservers; i++)
+        object_set(&s->servers[i].theirs->object, END);
     spin_release(&rt_switch_lock);
 }
 
@@ -392,50 +519,126 @@ static bool hang_bell(struct serve *s)
     return true;
 }
 
-static void take_apart(struct serve *s)
+static void free_sites(struct serve *s)
 {
-    for (u32 i = 0; i < s->handles.count; i++)
-        object_release(s->handles.at[i].object);
-    if (s->ours)
-        object_release(&s->ours->object);
-    if (s->theirs)
-        object_release(&s->theirs->object);
-    job_free(&s->job);
-    file_free(&s->http);
-    for (u32 i = 0; i < s->modules.count; i++) {
-        object_release(&s->modules.at[i].module->object);
-        file_free(&s->modules.at[i].file);
-    }
     for (u32 i = 0; i < s->folders.count; i++) {
         vfs_close(s->folders.at[i].dir);
         free((char *)s->folders.at[i].name);
     }
-    listeners_free(&s->listeners);
     folders_free(&s->shared);
-    vec_free(&s->modules);
     vec_free(&s->folders);
-    vec_free(&s->text);
-    vec_free(&s->handles);
+    free_told(&s->told);
+}
+
+static void take_apart(struct serve *s)
+{
+    for (u32 i = 0; i < s->nservers; i++) {
+        struct server *h = &s->servers[i];
+        if (h->ours)
+            object_release(&h->ours->object);
+        if (h->theirs)
+            object_release(&h->theirs->object);
+        job_free(&h->job);
+    }
+    free(s->servers);
+    file_free(&s->http);
+    listeners_free(&s->listeners);
+    free_sites(s);
+}
+
+// --- A reload: what is served is read anew, compiled beside what is served, and told. A CPU of its
+// own does that, on which nothing else runs, so nobody waits for it.
+
+static sem_t wanted, over;
+static volatile bool ending;
+
+static void on_hangup(int number)
+{
+    (void)number;
+    sem_post(&wanted);
+}
+
+static void reload(struct serve *s)
+{
+    struct serve anew = {.o = s->o};
+    bool done = add_routes(&anew);
+    if (done)
+        tell_limits(&anew);
+    for (u32 i = 0; i < s->nservers && done; i++) {
+        struct told t = {0};
+        done = send_all(&anew, &s->servers[i], &t);
+        free_told(&t);
+    }
+    if (!done)
+        complain("reload: what was served is served on");
+    free_sites(&anew);
+}
+
+static void reload_when_wanted(void *serve)
+{
+    while (!ending)
+        if (!sem_wait(&wanted) && !ending)
+            reload(serve);
+    sem_post(&over);
+}
+
+static bool hang_on(struct serve *s)
+{
+    struct sigaction action = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+    if (sem_init(&wanted, 0, 0) || sem_init(&over, 0, 0) ||
+        plat_cpu_start(CPUS_MAX - 1, reload_when_wanted, s)) {
+        complain("cannot start a thread");
+        return false;
+    }
+    sigaction(SIGHUP, &action, NULL);
+    return true;
+}
+
+static void hang_off(void)
+{
+    signal(SIGHUP, SIG_IGN);
+    ending = true;
+    sem_post(&wanted);
+    while (sem_wait(&over))
+        ;
+}
+
+static void stop(struct serve *s)
+{
+    for (u32 i = 0; i < s->nservers; i++)
+        job_stop(&s->servers[i].job);
+    jobs_run();
+}
+
+static int code_of(const struct serve *s)
+{
+    int code = EXIT_SUCCESS;
+    for (u32 i = 0; i < s->nservers && !code; i++)
+        code = s->servers[i].job.code;
+    return code;
 }
 
 static int serve(struct serve *s)
 {
-    bool ready = add_routes(s) && add_folders(s) && (s->archive || load_http(s)) &&
-                 open_listeners(s) && give_listeners(s);
+    bool ready =
+        add_routes(s) && add_folders(s) && (s->archive || load_servers(s)) && open_listeners(s);
     if (ready)
         tell_limits(s);
     if (ready && s->archive) {
+        tell_ports(s);
         announce(s);
-        return s->failed ? (out_of_memory(), EXIT_ERROR) : serve_boot(s);
+        return s->told.failed ? (out_of_memory(), EXIT_ERROR) : serve_boot(s);
     }
-    if (!ready || !start_http(s) || !hang_bell(s)) {
-        job_stop(&s->job);
-        jobs_run();
+    if (!ready || !start_servers(s) || !hang_bell(s)) {
+        stop(s);
         return EXIT_ERROR;
     }
+    bool reloads = hang_on(s);
     announce(s);
     jobs_run();
-    return s->job.code;
+    if (reloads)
+        hang_off();
+    return code_of(s);
 }
 
 static bool has_inherited(const struct options *o)
@@ -446,7 +649,7 @@ static bool has_inherited(const struct options *o)
     return false;
 }
 
-enum { BOOT_LISTENERS = 16 }; // of user/svc/net
+enum { BOOT_LISTENERS = 16, SERVERS_MAX = 16 }; // of user/svc/net and http
 
 static bool sensible(const struct options *o)
 {
@@ -462,6 +665,10 @@ static bool sensible(const struct options *o)
         complain("--disk: disks are of machines: with --boot; here there is --dir");
     else if (o->boot && o->listen.count + !!o->metrics > BOOT_LISTENERS)
         complain("--boot: a machine listens at %d addresses at most", BOOT_LISTENERS);
+    else if (o->boot && o->servers > 1)
+        complain("--boot: there is one server");
+    else if (o->servers > SERVERS_MAX)
+        complain("--servers: %d at most", SERVERS_MAX);
     else if (o->boot && has_inherited(o))
         complain("--boot: sockets of this system cannot be given to a machine");
     else if (!o->argc && !o->routes.count && !o->stream_routes.count && !o->files.count)
@@ -478,12 +685,15 @@ int cmd_serve(struct options *o)
     struct archive a = {.fd = -1};
     if (!sensible(o))
         return EXIT_USAGE;
+    if (!tracing_begin(o))
+        return EXIT_ERROR;
     if (o->boot) {
         s.archive = &a;
         archive_start(&a);
     }
     socket_many();
-    if (jobs_init(o->engine, o->cpus ? (u32)o->cpus : plat_cpu_count(), o->trace, NULL))
+    u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
+    if (jobs_init(o->engine, cpus < CPUS_MAX ? cpus : CPUS_MAX - 1, o->trace != NULL, NULL))
         return complain_setup();
     struct vfs_file *out = hostfs_adopt(1), *err = hostfs_adopt(2);
     if (!out || !err)
@@ -495,5 +705,6 @@ int cmd_serve(struct options *o)
     jobs_free();
     vfs_close(out);
     vfs_close(err);
+    tracing_end();
     return code;
 }

@@ -111,8 +111,7 @@ static const struct {
     u8 low, high;
     const char *proposal;
 } later[] = {
-    {"illegal opcode", 0xd3, 0xd3, "garbage collection"},
-    {"illegal opcode", 0xfb, 0xfb, "garbage collection"},
+    {"illegal opcode", 0xe0, 0xe6, "stack switching"},
 };
 
 static void hint_later(const struct file *f, const struct error *e)

@@ -125,8 +125,7 @@ struct wasi *guest_wasi(const struct options *o, const struct folders *f, const 
                                      .listeners = s.listeners.at,
                                      .nlisteners = s.listeners.count,
                                      .wait = files_wait,
-                                     .yield = files_yield,
-                                     .trace = o->trace};
+                                     .yield = files_yield};
         if (!all || !(w = wasi_create(&config)))
             out_of_memory();
         for (int i = 0; i < 3; i++)

@@ -14,7 +14,7 @@
 
 #include "base/fmt.h"
 #include "main/manual.h"
-#include "wasm/engine.h"
+#include "wasm/module.h"
 
 static const struct command commands[] = {
     {"run", "FILE [ARGS...] [++ FILE [ARGS...]]...", "run programs",
@@ -41,6 +41,12 @@ static const struct command commands[] = {
      "it\n"
      "serves at http://127.0.0.1:8080/. SIGTERM ends it when all requests are answered.\n",
      FOR_SERVE, false, 0, cmd_serve},
+    {"snapshot", "FILE OUT", "start a program once, and write a module that has been started",
+     "Runs the function that FILE exports as wizer.initialize, and writes to OUT (-: standard\n"
+     "output) a module that begins as it has left memory and globals. An export wizer.resume is "
+     "its\n"
+     "_start then. `serve` does that by itself.\n",
+     FOR_SNAPSHOT, false, 2, cmd_snapshot},
     {"disk", "ACTION IMAGE [OPERANDS]", "make images of disks, and see to what is in them",
      "Actions:\n"
      "  create IMAGE --size N     a new disk with an empty file system; the image is sparse\n"
@@ -122,6 +128,14 @@ void print_text(FILE *to, const void *text, size_t length)
 {
     for (size_t i = 0; i < length; i++)
         putc(fmt_shown(text, length, i), to);
+}
+
+void print_func(FILE *to, const struct module *m, u32 index)
+{
+    if (m->func_names && m->func_names[index].length)
+        print_text(to, m->func_names[index].p, m->func_names[index].length);
+    else
+        fprintf(to, "$f%u", index);
 }
 
 static const struct command *find(const char *name)

@@ -10,6 +10,8 @@
 #include "rt/rt.h"
 #include <stdio.h>
 
+struct module;
+
 // What compilers call what programs are built for, as hints say it.
 #define WASI_TARGET "wasm32-wasip1, or wasm32-wasi where that is its name"
 
@@ -26,6 +28,8 @@ __attribute__((format(printf, 1, 2))) void hint(const char *format, ...);
 // Of the runtime, when it cannot be set up: for errno's reason. EXIT_ERROR.
 int complain_setup(void);
 
+// The function's name, or its number.
+void print_func(FILE *to, const struct module *m, u32 index);
 // Text from a module: control characters do not get to the terminal.
 void print_text(FILE *to, const void *text, size_t length);
 
@@ -39,6 +43,9 @@ struct file {
     size_t size;
 };
 bool file_read(const char *name, struct file *out); // false after a message
+// What a module becomes when it is started by another process (cmd_snapshot.c). False after a
+// message.
+bool snapshot_file(const struct options *o, const char *name, struct file *out);
 // A regular file for an archive: it must not wait, nor be much longer than its size, as files are
 // that a kernel makes while they are read.
 bool file_copy(const char *name, struct file *out);
@@ -60,6 +67,7 @@ const struct command *command_at(u32 i);
 
 int cmd_run(struct options *o);
 int cmd_serve(struct options *o);
+int cmd_snapshot(struct options *o);
 int cmd_boot(struct options *o);
 int cmd_disk(struct options *o);
 int cmd_validate(struct options *o);

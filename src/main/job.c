@@ -89,6 +89,13 @@ static void charged_text(const struct account *a, char text[JOB_CHARGED_MAX])
     }
 }
 
+static void on_leave(struct process *p)
+{
+    struct job *j = p->owner;
+    if (is_own(p) && j->leaving)
+        j->leaving(j);
+}
+
 static void on_end(struct process *p)
 {
     struct nebulet_info info;
@@ -130,6 +137,11 @@ status jobs_init(const struct engine *engine, u32 cpus, bool trace, job_report_f
     if (s)
         kern_free();
     return s;
+}
+
+void jobs_leave(void)
+{
+    hooks.leaving = on_leave;
 }
 
 void jobs_print(struct vfs_file *out, struct vfs_file *err)
@@ -196,6 +208,34 @@ void job_charged(const struct job *j, char text[JOB_CHARGED_MAX])
     text[0] = 0;
     if (j->process)
         charged_text(j->process->account, text);
+}
+
+// A name is anybody's text; there is room for all of it.
+size_t job_json(const struct process *p, const struct nebulet_info *i, char text[JOB_JSON_MAX])
+{
+    _Static_assert(6 * NEBULET_NAME_MAX < JOB_JSON_MAX - 400, "with 7 numbers and their keys");
+    const struct {
+        const char *key;
+        u64 value;
+    } values[] = {{"cpu_ns", i->cpu_ns},
+                  {"switches", i->switches},
+                  {"preemptions", i->preemptions},
+                  {"sent", i->sent},
+                  {"received", i->received},
+                  {"memory_peak", i->memory_peak},
+                  {"kernel_memory", i->kernel_memory}};
+    size_t n = fmt(text, JOB_JSON_MAX, "{\"process\":%u,\"name\":\"", i->id);
+    for (const char *c = p->name; *c; c++)
+        n += fmt(text + n, JOB_JSON_MAX - n,
+                 *c == '"' || *c == '\\' ? "\\%c"
+                 : (u8)*c < ' '          ? "\\u%04x"
+                                         : "%c",
+                 (u8)*c);
+    n += fmt(text + n, JOB_JSON_MAX - n, "\"");
+    for (u32 k = 0; k < countof(values); k++)
+        n += fmt(text + n, JOB_JSON_MAX - n, ",\"%s\":%llu", values[k].key,
+                 (unsigned long long)values[k].value);
+    return n + fmt(text + n, JOB_JSON_MAX - n, "}\n");
 }
 
 void job_free(struct job *j)

@@ -21,6 +21,8 @@ struct job {
     bool trace;
     const struct vm_func *invoke; // NULL: none
     u64 *slots;                   // of invoke
+    // At its end, while all that it has is there, after jobs_leave; NULL: nobody wants to know.
+    void (*leaving)(struct job *j);
     // The job's
     struct module_object *module;
     struct process *process;
@@ -37,6 +39,8 @@ status jobs_init(const struct engine *engine, u32 cpus, bool trace, job_report_f
 // same.
 typedef bool job_tell_fn(struct job *j, const char *text, size_t n);
 void jobs_tell(job_tell_fn *tell);
+// Jobs' `leaving` is called.
+void jobs_leave(void);
 // Where the call `print` goes, and what is told of traps; the files must stay.
 void jobs_print(struct vfs_file *out, struct vfs_file *err);
 status job_load(struct job *j, struct error *e);
@@ -52,5 +56,9 @@ void jobs_run(void);
 // What it and all that it has made were charged at most, as a text; before job_free.
 enum { JOB_CHARGED_MAX = 200 };
 void job_charged(const struct job *j, char text[JOB_CHARGED_MAX]);
+// What a process has used as a line of JSON; its length. The keys are what users' programs read:
+// they stay (doc/debugging.md lists them).
+enum { JOB_JSON_MAX = 1024 };
+size_t job_json(const struct process *p, const struct nebulet_info *i, char text[JOB_JSON_MAX]);
 void job_free(struct job *j); // at any point
 void jobs_free(void);

@@ -27,8 +27,10 @@
 //   tick=NS                 for tests: timer interrupts that often, which do nothing
 //   memory=BYTES            it, all that it starts, and what is kept for them may take so much
 //   handles=N threads=N messages=N processes=N weight=N   as for `nebulet run`
+//   stack=BYTES             as --stack of `nebulet run`
 //   may=BITS                what it may do (enum nebulet_privilege)
-//   trace, stats, -v        as for `nebulet run`
+//   trace=CALLS             as --trace-calls of `nebulet run`; * are all
+//   stats, stats=json, -v   as there
 //   more                    the next program runs at the same time
 //   keep                    files that programs write are there for the next one
 //   wast=/PATH ...          run specification scripts instead of a program (main/script.h)
@@ -37,6 +39,7 @@
 //
 // What a program took must be back when it has ended: pages and heap are compared with before.
 #include "abi/folder.h"
+#include "abi/trace.h"
 #include "abi/wait_files.h"
 #include "base/fmt.h"
 #include "base/vec.h"
@@ -64,10 +67,11 @@ struct dir {
 struct launch {
     const struct engine *engine;
     const char *init, *name, *stdin_path;
-    bool wast, verbose, trace, stats, keep, no_dirs, counted;
+    const char *trace; // of which calls; NULL: none
+    bool wast, verbose, stats, json, keep, no_dirs, counted;
     bool more; // another one is to run at the same time
     bool refuse_all;
-    u64 argc, refuse;
+    u64 argc, refuse, stack;
     u32 own;
     struct limits_of_process limits;
     VEC(const char *) args, env;
@@ -178,10 +182,10 @@ static void flag(struct launch *l, const char *word)
 {
     if (str_eq(word, "-v"))
         l->verbose = true;
-    else if (str_eq(word, "trace"))
-        l->trace = true;
     else if (str_eq(word, "stats"))
         l->stats = true;
+    else if (str_eq(word, "stats=json"))
+        l->json = true;
     else if (str_eq(word, "more"))
         l->more = true;
     else if (str_eq(word, "keep"))
@@ -227,6 +231,8 @@ static bool setting(struct launch *l, struct words *w, const char *word)
         vec_push(&l->dirs, ((struct dir){(char *)v, true, l->own}));
     else if ((v = after(word, "own=")))
         l->own = (u32)number(v);
+    else if ((v = after(word, "trace=")))
+        trace_to(console_trace, l->trace = v);
     else if ((v = after(word, "name=")))
         l->name = v;
     else if ((v = after(word, "stdin=")))
@@ -244,6 +250,8 @@ static bool setting(struct launch *l, struct words *w, const char *word)
         l->refuse = number(v), l->refuse_all = false;
     else if ((v = after(word, "refuse.all=")))
         l->refuse = number(v), l->refuse_all = true;
+    else if ((v = after(word, "stack=")))
+        l->stack = number(v);
     else if (limit(&l->limits, word))
         ; // it is set
     else if ((v = after(word, "tick=")))
@@ -430,7 +438,6 @@ static bool make_wasi(struct program *p, struct launch *l)
         .npreopens = n,
         .wait = files_wait,
         .yield = files_yield,
-        .trace = l->trace,
     };
     if (!e && args.count == l->args.count + 1)
         p->job.wasi = wasi_create(&config);
@@ -452,7 +459,7 @@ static int load(struct program *p, struct launch *l)
         .bytes = p->file.bytes,
         .size = p->file.size,
         .config = {.limits = l->limits},
-        .trace = l->trace,
+        .trace = l->trace != NULL,
     };
     if (!make_wasi(p, l)) {
         say("cannot set %s up", l->init);
@@ -489,6 +496,12 @@ static void print_stats(const struct process *p, const struct nebulet_info *i)
         i->id, p->name, (unsigned long)(i->cpu_ns / 1000), (unsigned long)i->switches,
         (unsigned long)i->preemptions, (unsigned long)i->sent, (unsigned long)i->received,
         (unsigned long)(i->memory_peak >> 10), (unsigned long)i->kernel_memory);
+}
+
+static void print_json(const struct process *p, const struct nebulet_info *i)
+{
+    char line[JOB_JSON_MAX];
+    plat_console_write(line, job_json(p, i, line));
 }
 
 static void print_out(const u8 *text, size_t n)
@@ -529,10 +542,15 @@ static bool tell(struct job *j, const char *text, size_t n)
 static int run_programs(struct launch *l, struct words *w)
 {
     started = 0;
-    if (jobs_init(l->engine, plat_cpu_count(), l->trace, l->stats ? print_stats : NULL)) {
+    if (jobs_init(l->engine, plat_cpu_count(), l->trace != NULL,
+                  l->stats  ? print_stats
+                  : l->json ? print_json
+                            : NULL)) {
         say("cannot set the runtime up: out of memory");
         return CODE_ERROR;
     }
+    if (l->stack >= STORE_STACK_LEAST && l->stack <= STORE_STACK_MOST)
+        store_stack(kern_store(), l->stack);
     jobs_print(console_file(CONSOLE_OUT), console_file(CONSOLE_ERR));
     jobs_tell(tell);
     int code = load_all(l, w);

@@ -25,6 +25,7 @@
 #include "main/archive.h"
 #include "main/host.h"
 #include "plat/linux/hostfile.h"
+#include "plat/linux/lines.h"
 #include "plat/pc/console.h"
 
 #define QEMU "qemu-system-x86_64"
@@ -51,7 +52,8 @@ enum { SERIAL, QUICK, WAYS };
 
 struct link {
     const struct machine *machine;
-    VEC(char) told; // so far, of a trap
+    VEC(char) told;   // so far, of a trap
+    VEC(char) traced; // of a line
     struct way ways[WAYS];
     bool moved; // what is to go in goes the quick way, and what comes out of that is looked at
     pid_t child;
@@ -464,7 +466,7 @@ static void tell(struct link *l, int stream, int error)
 
 static int descriptor(const struct way *w)
 {
-    return w->stream == CONSOLE_TELL ? CONSOLE_ERR : w->stream;
+    return w->stream >= CONSOLE_TELL ? CONSOLE_ERR : w->stream;
 }
 
 static void end_told(struct link *l)
@@ -472,6 +474,23 @@ static void end_told(struct link *l)
     if (l->told.count)
         l->machine->told(l->machine->context, l->told.at, l->told.count);
     l->told.count = 0;
+}
+
+// Those that are whole, or too long to be lines.
+static void put_trace(struct link *l, const u8 *p, size_t n)
+{
+    enum { LINE_MOST = 1 << 16 };
+    if (!vec_reserve(&l->traced, (u32)n))
+        return;
+    memcpy(l->traced.at + l->traced.count, p, n);
+    l->traced.count += (u32)n;
+    const char *last = memrchr(l->traced.at, '\n', l->traced.count);
+    u32 whole = last ? (u32)(last + 1 - l->traced.at) : 0;
+    if (l->traced.count > LINE_MOST)
+        whole = l->traced.count;
+    lines_put(l->traced.at, whole);
+    l->traced.count -= whole;
+    memmove(l->traced.at, l->traced.at + whole, l->traced.count);
 }
 
 // Writes data, as far as that does not wait; how much is done with.
@@ -483,6 +502,10 @@ static size_t put(struct link *l, struct way *w, const u8 *p, size_t n)
         l->told.count += (u32)n;
         return n;
     }
+    if (w->stream == CONSOLE_TRACE) {
+        put_trace(l, p, n);
+        return n;
+    }
 
     enum { FITS = 4096 }; // where there is room, so much does
     int stream = descriptor(w);
@@ -492,7 +515,11 @@ static size_t put(struct link *l, struct way *w, const u8 *p, size_t n)
     w->blocked = poll(&to, 1, 0) <= 0;
     if (w->blocked)
         return 0;
+    lines_begin();
     ssize_t done = write(stream, p, n < FITS ? n : FITS);
+    int error = errno;
+    lines_end(stream, &(struct vfs_iov){(u8 *)p, n}, 1, done);
+    errno = error;
     if (done >= 0)
         return (size_t)done;
     if (errno == EINTR)
@@ -523,6 +550,7 @@ static void control(struct link *l, struct way *w, u8 byte)
         w->stream = byte - '0';
         break;
     case '3': w->stream = l->machine->told ? CONSOLE_TELL : CONSOLE_ERR; break;
+    case '4': w->stream = CONSOLE_TRACE; break;
     case 'E': w->control = 'E'; break;
     case 'R': l->granted += CONSOLE_GRANT; break;
     case 'V': move_ways(l); break;
@@ -642,6 +670,7 @@ int machine_run(const struct machine *m)
         ;
     end_told(&l);
     vec_free(&l.told);
+    vec_free(&l.traced);
     while (waitpid(l.child, &status, 0) < 0 && errno == EINTR)
         ;
     running = 0;

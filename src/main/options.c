@@ -10,6 +10,7 @@
 
 #include "kern/process.h"
 #include "main/host.h"
+#include "rt/rt.h"
 #include "wasm/engine.h"
 
 enum option_kind {
@@ -35,13 +36,14 @@ struct option {
 
 #define FIELD(name) offsetof(struct options, name)
 static const struct option table[] = {
-    {"--dir", "HOST[::GUEST]", OPTION_LIST, FIELD(dirs), FOR_SERVE | FOR_RUN | FOR_BOOT,
+    {"--dir", "HOST[::GUEST]", OPTION_LIST, FIELD(dirs),
+     FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_BOOT,
      "let the program use the folder HOST, under the name GUEST; with :ro behind it only to read, "
      "with :copy a copy, whose changes are lost"},
     {"--disk", "IMAGE[::GUEST]", OPTION_LIST, FIELD(disks), FOR_SERVE | FOR_BOOT,
      "let the program use the file system on a disk, an image that `nebulet disk` has made, under "
      "the name GUEST (/disk); with :ro behind it only to read"},
-    {"--env", "K[=V]", OPTION_LIST, FIELD(env), FOR_SERVE | FOR_RUN | FOR_BOOT,
+    {"--env", "K[=V]", OPTION_LIST, FIELD(env), FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_BOOT,
      "set a variable of the program's environment; K alone takes yours"},
     {"--inherit-env", NULL, OPTION_FLAG, FIELD(inherit_env), FOR_SERVE | FOR_RUN | FOR_BOOT,
      "give the program all of your environment"},
@@ -56,15 +58,27 @@ static const struct option table[] = {
     {"--argv0", "NAME", OPTION_TEXT, FIELD(argv0), FOR_RUN | FOR_BOOT | FOR_EXPLAIN,
      "the program's own name, instead of that of FILE"},
     {"--engine", "ENGINE", OPTION_ENGINE, FIELD(engine),
-     FOR_SERVE | FOR_RUN | FOR_COMPILE | FOR_INSPECT | FOR_WAST | FOR_BENCH | FOR_BOOT,
+     FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_COMPILE | FOR_INSPECT | FOR_WAST | FOR_BENCH |
+         FOR_BOOT,
      "fast (compiles, the default) or interp (interprets)"},
     {"--invoke", "FUNC", OPTION_TEXT, FIELD(invoke), FOR_RUN,
      "call an exported function with ARGS, and print what it returns"},
-    {"--max-memory", "SIZE", OPTION_SIZE, FIELD(max_memory), FOR_SERVE | FOR_RUN | FOR_BOOT,
+    {"--preload", "NAME=FILE", OPTION_LIST, FIELD(preload), FOR_RUN,
+     "instantiate the module FILE first, in the same process: what it exports can be imported as "
+     "NAME's"},
+    {"--trap-unknown-imports", NULL, OPTION_FLAG, FIELD(trap_unknown), FOR_RUN,
+     "run a program although it imports functions that nobody has: to call one is a trap"},
+    {"--stack", "SIZE", OPTION_SIZE, FIELD(stack), FOR_RUN | FOR_BOOT,
+     "bytes of a stack on which calls return, from 256K to 8M (8M); C's own is the linker's: -z "
+     "stack-size"},
+    {"--max-memory", "SIZE", OPTION_SIZE, FIELD(max_memory),
+     FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_BOOT,
      "bytes for it, all that it starts, and what is kept for them: 65536, 64K, 512M"},
-    {"--max-time", "SECONDS", OPTION_TIME, FIELD(max_time), FOR_SERVE | FOR_RUN | FOR_BOOT,
+    {"--max-time", "SECONDS", OPTION_TIME, FIELD(max_time),
+     FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_BOOT,
      "end the program and all that it has started after that time"},
-    {"--max-cpu", "SECONDS", OPTION_TIME, FIELD(max_cpu), FOR_SERVE | FOR_RUN | FOR_BOOT | FOR_DISK,
+    {"--max-cpu", "SECONDS", OPTION_TIME, FIELD(max_cpu),
+     FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_BOOT | FOR_DISK,
      "the same after so much time of processors, taken by all of them together"},
     {"--max-handles", "N", OPTION_COUNT, FIELD(max_handles), FOR_RUN | FOR_BOOT,
      "handles that it and all that it starts may have"},
@@ -77,6 +91,10 @@ static const struct option table[] = {
      "connections that are open at once (10000); others wait"},
     {"--max-body", "SIZE", OPTION_SIZE, FIELD(max_body), FOR_SERVE,
      "bytes that a request may bring (16M)"},
+    {"--max-log", "SIZE", OPTION_SIZE, FIELD(max_log), FOR_SERVE,
+     "bytes that handlers may write to standard error for each request (64K)"},
+    {"--servers", "N", OPTION_COUNT, FIELD(servers), FOR_SERVE,
+     "server processes, for as many CPUs, which share connections and limits (1)"},
     {"--queue", "N", OPTION_COUNT, FIELD(queue), FOR_SERVE,
      "requests that wait for a handler before others are refused (1000)"},
     {"--idle", "SECONDS", OPTION_TIME, FIELD(idle), FOR_SERVE,
@@ -104,21 +122,33 @@ static const struct option table[] = {
      "kvm, or tcg, which emulates the machine (kvm where it can be used)"},
     {"--boot", NULL, OPTION_FLAG, FIELD(boot), FOR_SERVE | FOR_WAST,
      "in a machine of its own, under QEMU, with nothing but our kernel"},
-    {"--trace", NULL, OPTION_FLAG, FIELD(trace), FOR_SERVE | FOR_RUN | FOR_BOOT,
-     "print every call to the system on stderr"},
+    {"--trace", "FILE", OPTION_MAYBE, FIELD(trace), FOR_SERVE | FOR_RUN | FOR_BOOT,
+     "write every call to the system to FILE, or stderr: when, in which process, what it was "
+     "given, "
+     "what it answered"},
+    {"--trace-calls", "LIST", OPTION_TEXT, FIELD(trace_calls), FOR_SERVE | FOR_RUN | FOR_BOOT,
+     "of these only: fd_read,path_*"},
     {"--stats", "json", OPTION_MAYBE, FIELD(stats), FOR_RUN | FOR_BOOT,
      "print, on stderr, what each process has used, at its end, and what was charged to each "
-     "program at most, with all that it has started; json: one object a line (run only)"},
-    {"--profile", "perfmap", OPTION_TEXT, FIELD(profile), FOR_RUN,
-     "perfmap: write where its functions are to /tmp/perf-PID.map, for perf (fast only)"},
+     "program at most, with all that it has started; json: one object a line"},
+    {"--profile", "HOW", OPTION_TEXT, FIELD(profile), FOR_RUN,
+     "guest[=FILE]: write where it spends its time to FILE (profile.folded), a line for each stack "
+     "with its microseconds, of which flame graphs are made; perfmap: write where its functions "
+     "are "
+     "to /tmp/perf-PID.map, for perf (fast only)"},
     {"--gdb", "PORT", OPTION_MAYBE, FIELD(gdb), FOR_BOOT,
      "stop the machine before its first instruction, and let GDB have it (127.0.0.1:1234)"},
+    {"--gdb", NULL, OPTION_FLAG, FIELD(jit), FOR_RUN,
+     "let GDB know its functions and frames: gdb --args nebulet run --gdb FILE"},
     {"--time", NULL, OPTION_FLAG, FIELD(time), FOR_VALIDATE | FOR_COMPILE,
      "print how long it took, in nanoseconds, and sizes in bytes"},
     {"--repeat", "N", OPTION_COUNT, FIELD(repeat), FOR_VALIDATE | FOR_COMPILE,
      "do it N times, and print the best time"},
     {"--code", "FUNC", OPTION_MAYBE, FIELD(code), FOR_INSPECT,
      "disassemble what was compiled: all, or one function by name or number"},
+    {"--features", "LIST", OPTION_TEXT, FIELD(features), FOR_VALIDATE,
+     "refuse what uses others than these: simd,threads; mvp, wasm2, wasm3 and all are many at once "
+     "(inspect names what a module uses)"},
     {"--validate-only", NULL, OPTION_FLAG, FIELD(validate_only), FOR_WAST,
      "validate modules, run nothing"},
     {"-v", NULL, OPTION_FLAG, FIELD(verbose), FOR_RUN | FOR_BOOT, "say sizes and times on stderr"},
@@ -326,6 +356,15 @@ bool options_parse(const struct command *c, struct options *o, int argc, char **
             ended |= c->passes_arguments;
         }
     }
+    if (o->stack && (o->stack < STORE_STACK_LEAST || o->stack > STORE_STACK_MOST)) {
+        complain("--stack: it is 256K to 8M");
+        hint("C's own stack is the linker's: -Wl,-z,stack-size=BYTES");
+        return false;
+    }
+    if (o->stats && *o->stats && !str_eq(o->stats, "json"))
+        return complain("--stats=%s: there is --stats=json", o->stats), false;
+    if (o->trace_calls && !o->trace)
+        o->trace = "";
     if (o->inherit_env && !inherit(o))
         return complain("out of memory"), false;
     if (o->help || o->argc >= c->min_operands)
@@ -353,6 +392,7 @@ void options_free(struct options *o)
     vec_free(&o->dirs);
     vec_free(&o->disks);
     vec_free(&o->env);
+    vec_free(&o->preload);
     vec_free(&o->listen);
     vec_free(&o->routes);
     vec_free(&o->stream_routes);

@@ -24,15 +24,17 @@ enum command_bit {
     FOR_EXPLAIN = 128,
     FOR_SERVE = 256,
     FOR_DISK = 512,
-    FOR_ALL = 1023,
+    FOR_SNAPSHOT = 1024,
+    FOR_ALL = 2047,
 };
 
 struct options {
     const struct engine *engine;
-    VEC(const char *) dirs;  // HOST[::GUEST], and perhaps :ro, :copy or :rw
-    VEC(const char *) disks; // IMAGE[::GUEST], and perhaps :ro
-    VEC(const char *) env;   // K[=V]
-    bool inherit_env;        // all of ours are there already, before those given
+    VEC(const char *) dirs;    // HOST[::GUEST], and perhaps :ro, :copy or :rw
+    VEC(const char *) disks;   // IMAGE[::GUEST], and perhaps :ro
+    VEC(const char *) env;     // K[=V]
+    VEC(const char *) preload; // NAME=FILE
+    bool inherit_env;          // all of ours are there already, before those given
     VEC(const char *) listen;
     VEC(const char *) routes, stream_routes, files; // serve: PATH=WHAT, or WHAT
     const char *argv0, *invoke;
@@ -48,11 +50,15 @@ struct options {
     u64 size;                  // disk: 0 when not given
     u64 cpus;                  // 0 when not given
     const char *metrics, *log; // serve: NULL, or as given
-    u64 queue, max_connections, max_body, grace, idle; // serve: 0 when not given
-    const char *stats;   // run and boot: NULL, "" for lines, or "json"
-    const char *profile; // run: NULL, or as given
-    const char *gdb;     // boot: NULL, "" or a port
-    bool trace, verbose, time, validate_only, boot, help;
+    u64 servers, queue, max_connections, max_body, max_log, grace, idle; // serve: 0 when not given
+    const char *stats;               // run and boot: NULL, "" for lines, or "json"
+    const char *features;            // validate: NULL, or as given
+    const char *trace, *trace_calls; // run, boot, serve: NULL; "" is stderr
+    const char *profile;             // run: NULL, or as given
+    const char *gdb;                 // boot: NULL, "" or a port
+    bool jit, trap_unknown;          // run: --gdb, --trap-unknown-imports
+    u64 stack;                       // 0: as it is
+    bool verbose, time, validate_only, boot, help;
     int argc; // the operands
     char **argv;
 };

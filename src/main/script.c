@@ -10,6 +10,7 @@
 #include "base/fmt.h"
 #include "base/vec.h"
 #include "main/load.h"
+#include "wasm/runtime.h"
 
 enum outcome { PASSED, FAILED, SKIPPED }; // SKIPPED + enum script_skip
 
@@ -44,7 +45,8 @@ struct runner {
     entries entries, definitions;
     VEC(u64) slots;
     const struct functype *type; // of the function called last
-    u8 got;                      // type of the global read last; 0 after a call
+    valtype got;                 // type of the global read last; 0 after a call
+    const struct vmctx *vm;      // that it, or the function, is of
     char text[256];
 };
 
@@ -322,6 +324,7 @@ static enum outcome act(struct runner *r, const struct action *a, status *result
     if (s != OK || x.kind != kind)
         return fail(r, "no such export: %.*s", (int)a->field.length, (const char *)a->field.p);
     r->got = 0;
+    r->vm = instance_vm(instance);
     if (a->kind == SCRIPT_INVOKE)
         return invoke(r, a, &x, result);
     if (!vec_reserve(&r->slots, 2))
@@ -384,7 +387,10 @@ static enum outcome compare(struct runner *r, u32 i, const struct script_value *
         return fail(r, "result %u is an %s, expected an %s", i, valtype_text(type),
                     valtype_text(want.type));
     if (want.any)
-        return *got ? PASSED : fail(r, "result %u is null", i);
+        return !*got ? fail(r, "result %u is null", i)
+               : rt_ref_is(r->vm, want.any, *got)
+                   ? PASSED
+                   : fail(r, "result %u is no %s", i, valtype_text(want.any));
     u32 lanes = type == TYPE_V128 && want.lane_size ? 16 / want.lane_size : 1;
     if (!want.lane_size || want.lane_size > 8)
         want.lane_size = 8;

@@ -54,10 +54,10 @@ enum { SCRIPT_REF = 1, SCRIPT_EITHER };
 struct script_value {
     u8 type;                   // enum valtype, or one of the below
     u8 lane_size;              // bytes
-    u8 any;                    // expected: any reference but null
+    u8 any;                    // expected: any reference of that type but null
     u8 alternatives;           // SCRIPT_EITHER: so many values follow, one of which is expected
     u16 canonical, arithmetic; // expected: bit i set if lane i must be such a NaN
-    u8 bits[16];               // an externref n is n + 1, for 0 is null
+    u8 bits[16];               // of the host's references: vm_host_ref
 };
 _Static_assert(sizeof(struct script_value) == 24, "part of the binary form");
 

@@ -15,30 +15,35 @@ struct archive;
 
 enum { SERVE_PORT = 8000 }; // of the machine, for the first listener; those behind it are the next
 
-struct served {
-    struct file file;
-    struct module_object *module;
+// What a server is told: lines of a word and a value, and the handles that some of them name.
+struct told {
+    VEC(char) text;
+    VEC(struct sent_handle) handles;
+    bool failed;
+};
+
+struct server {
+    struct job job;
+    struct channel *ours, *theirs;
 };
 
 struct serve {
     const struct options *o;
     struct file http;
-    struct job job;
+    struct server *servers; // all alike, but that the first one is asked for metrics
+    u32 nservers;
     struct listeners listeners;
     struct archive *archive; // of the machine; NULL: there is none
     struct folders shared;   // folders of this machine that it has
     u32 metrics;             // the number of the first listener that is for metrics
-    VEC(struct served) modules;
+    u32 modules;             // so many are in the archive
     VEC(struct wasi_preopen) folders;
-    VEC(char) text;
-    VEC(struct sent_handle) handles;
-    bool failed;
-    struct channel *ours, *theirs;
+    struct told told; // to all of them
     struct socket_source bell;
     struct vfs_file *bell_file;
 };
 
-// With all that is told in s->text, modules in the archive and addresses bound: runs the machine.
+// With all that is told in s->told, modules in the archive and addresses bound: runs the machine.
 // The exit code of the server, or an exit_code after a message.
 int serve_boot(struct serve *s);
 // A module of a route, by its number; false: out of memory.

@@ -18,6 +18,7 @@
 #include "main/host.h"
 #include "main/machine.h"
 #include "main/serve.h"
+#include "main/tracing.h"
 
 #define ADDRESS "10.0.2.15" // QEMU's networks are all the same
 #define GATEWAY "10.0.2.2"
@@ -78,7 +79,7 @@ static bool archive_words(const struct serve *s, struct archive *a)
         return false;
     fprintf(to, "engine=%s%cmay=%d%c", s->o->engine->name, 0, NEBULET_MAY_ALL, 0);
     if (s->o->trace)
-        fprintf(to, "trace%c", 0);
+        fprintf(to, "trace=%s%c", tracing_calls(s->o), 0);
     fprintf(to, "own=%u%cdir=/serve::/serve%c", TO_SERVE, 0, 0);
     for (u32 i = 0; i < s->shared.all.count; i++) {
         const struct folder *f = &s->shared.all.at[i];
@@ -160,7 +161,7 @@ int serve_boot(struct serve *s)
     struct machine m = {.line = "words=/words", .folders = &s->shared, .apart = true};
     char *net = NULL;
     int code = machine_options(s->o, &m) ? EXIT_ERROR : EXIT_USAGE;
-    archive_file(a, "serve/told", s->text.at, s->text.count);
+    archive_file(a, "serve/told", s->told.text.at, s->told.text.count);
     folders_archive(&s->shared, a);
     if (code == EXIT_ERROR && archive_programs(a) && machine_archive_folders(&s->shared, a) &&
         archive_manifest(s, a) && archive_words(s, a) && archive_finish(a) && (net = network(s)) &&

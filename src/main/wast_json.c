@@ -14,7 +14,7 @@
 
 #include "main/host.h"
 #include "main/script.h"
-#include "wasm/types.h"
+#include "wasm/vmctx.h"
 
 #define ZERO_ESCAPE "\\u0000"
 #define ZERO_STAND_IN "\\ue0ff"
@@ -140,6 +140,15 @@ static bool is_null(const char *text)
     return strncmp(text, "null", 4) == 0 || str_eq(text, "refnull");
 }
 
+static u8 reference_kind(const char *text)
+{
+#define HEAP(byte, name, type_text, heap)                                                          \
+    if (str_eq(text, type_text))                                                                   \
+        return byte;
+#include "wasm/types.def"
+    return 0;
+}
+
 static u32 lane_size(const char *lane)
 {
     return lane[0] ? (u32)strtoul(lane + 1, NULL, 10) / 8 : 0;
@@ -160,9 +169,9 @@ static void set_reference(struct script_value *v, const cJSON *value, const char
 {
     u64 n;
     if (!value || !value->valuestring)
-        v->any = !is_null(type);
+        v->any = is_null(type) ? 0 : reference_kind(type);
     else if (!str_eq(value->valuestring, "null"))
-        n = strtoull(value->valuestring, NULL, 10) + 1, memcpy(v->bits, &n, sizeof n);
+        n = vm_host_ref((u32)strtoul(value->valuestring, NULL, 10)), memcpy(v->bits, &n, sizeof n);
 }
 
 static u32 put_list(struct writer *w, const cJSON *list);

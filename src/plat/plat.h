@@ -33,6 +33,9 @@ static inline u64 plat_tables(u64 from, u64 to)
 // Takes the pages back: unmapped or inaccessible, and zero when committed again.
 void plat_decommit(void *p, size_t size);
 void plat_release(void *p, size_t size); // the whole of a reservation
+// The same for n of that size, in any order, which it changes; those that lie side by side may go
+// at once.
+void plat_release_all(void **at, u32 n, size_t size);
 // Committed pages become again what they were before they were touched, and stay accessible: zero,
 // or what is in an image that is mapped there.
 void plat_zero(void *p, size_t size);

@@ -173,6 +173,20 @@ static void call_reason(struct text *t, const struct vm_thread *thread, const u8
         func_type_text(found, sizeof found, module_func_type(m, f->index)), want);
 }
 
+// Host functions do not give up, but those that stand for what nobody has.
+static void import_reason(struct text *t, const struct module *m, const u8 *pc)
+{
+    pc++;
+    u32 func = leb_u32(&pc);
+    for (u32 i = 0; i < m->nimports; i++)
+        if (m->imports[i].kind == EXTERN_FUNC && m->imports[i].index == func) {
+            add(t, "\n  nobody has what it calls: ");
+            add_name(t, m->imports[i].module);
+            add(t, ".");
+            add_name(t, m->imports[i].field);
+        }
+}
+
 static void add_reason(struct text *t, const struct vm_thread *thread,
                        const struct trace_frame *innermost)
 {
@@ -180,8 +194,11 @@ static void add_reason(struct text *t, const struct vm_thread *thread,
     const u8 *pc = innermost->module->bytes + innermost->offset;
     switch (thread->trap) {
     case TRAP_UNREACHABLE:
-        add(t,
-            "\n  it gave up: abort(), a failed check, or what its compiler holds for impossible");
+        if (known && *pc == OP_call)
+            import_reason(t, innermost->module, pc);
+        else
+            add(t, "\n  it gave up: abort(), a failed check, or what its compiler holds for "
+                   "impossible");
         break;
     case TRAP_MEMORY:
         if (known && thread->trap_vm->module == innermost->module)

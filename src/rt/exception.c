@@ -2,25 +2,22 @@
 // Exceptions, and who throws them away.
 //
 // One that is thrown and caught without a reference to it is the thread's own: the next one takes
-// its place. One that is kept may be anywhere where references are: so when there are many, all
-// places where one may lie are looked through, for words that look like a reference, and exceptions
-// that are found nowhere are freed. That is done by the thread that throws; none of the same
-// process runs meanwhile, also where it looks up (base/lookup.h). How often depends on what there
-// is to look through, so that each exception pays for some words of it.
+// its place. One that is kept may be anywhere where references are, and may have some itself: so
+// when there are many, they are collected together with the objects (gc.c). That is done by the
+// thread that throws. How often depends on what there is to look through, so that each exception
+// pays for some words of it.
 //
 // They are charged as all blocks of the heap are, to the process; and there are no more than
 // MOST_BYTES of them.
-#include "arch/arch.h"
 #include "base/assert.h"
 #include "base/lookup.h"
-#include "rt/instance.h"
+#include "rt/gc.h"
 #include "rt/thread.h"
 #include "wasm/runtime.h"
 
 enum {
     MOST_BYTES = 64 << 20,
-    LEAST_BYTES = 64 << 10, // between two looks through everything
-    AT_ONCE = 1 << 14,
+    LEAST_BYTES = 64 << 10,  // between two looks through everything
     FREED_AT_ONCE = 1 << 11, // exceptions
 };
 
@@ -30,11 +27,6 @@ static size_t bytes_of(const struct vm_exception *e)
 }
 
 // --- By number. A free place holds the next one, times two and one.
-
-static struct vm_exception *at(const struct exceptions *x, u64 n)
-{
-    return n < x->all.count && !(x->all.at[n] & 1) ? (struct vm_exception *)x->all.at[n] : NULL;
-}
 
 static bool add(struct exceptions *x, struct vm_exception *e)
 {
@@ -57,83 +49,13 @@ static void drop(struct exceptions *x, struct vm_exception *e)
     heap_free(e);
 }
 
-// --- Which are still in use
+// --- Those that are still in use have been found (mark.c)
 
-struct look {
-    struct exceptions *x;
-    struct vm_exception *found; // and not looked into yet
-    u64 words;
-};
-
-static void find(struct look *l, u64 word)
-{
-    struct vm_exception *e = word >> 32 == VM_EXCEPTION >> 32 ? at(l->x, (u32)word) : NULL;
-    if (!e || e->live)
-        return;
-    e->live = true;
-    e->next = l->found;
-    l->found = e;
-}
-
-// What lies on stacks is anything.
-__attribute__((no_sanitize("address"))) static void look_at(void *context, const u64 *p,
-                                                            const u64 *end)
-{
-    struct look *l = context;
-    for (; p < end; p++) {
-        find(l, *p);
-        if (++l->words % AT_ONCE == 0)
-            look_up();
-    }
-}
-
-static void look_at_table(struct look *l, const struct vm_table *t)
-{
-    if (t->elem == TYPE_EXNREF)
-        look_at(l, (const u64 *)(const void *)t->at,
-                (const u64 *)(const void *)(t->at + t->length));
-}
-
-static void look_at_instance(struct look *l, const struct instance *in)
-{
-    const struct module *m = in->vm.module;
-    for (u32 i = m->nimported_globals; i < m->nglobals; i++) {
-        if (type_kind(m->globals[i].type) == TYPE_EXNREF)
-            find(l, vm_global(&in->vm, i)->ref);
-        if (i % AT_ONCE == AT_ONCE - 1)
-            look_up();
-    }
-    for (u32 i = m->nimported_tables; i < m->ntables; i++)
-        look_at_table(l, vm_table(&in->vm, i));
-}
-
-static void look_everywhere(struct look *l, const struct store *s, const u64 *sp)
-{
-    for (struct thread *t = s->threads; t; t = t->next) {
-        if (t->vm.exception)
-            find(l, t->vm.exception->ref);
-        thread_words(t, t == thread_running() ? sp : NULL, look_at, l);
-    }
-    for (const struct instance *in = s->instances; in; in = in->next)
-        look_at_instance(l, in);
-    for (const struct owned_table *t = s->owned_tables; t; t = t->next)
-        look_at_table(l, &t->table.vm);
-    for (struct vm_exception *e; (e = l->found);) {
-        l->found = e->next;
-        look_at(l, e->cells, e->cells + e->ncells);
-    }
-}
-
-// Frees those that nobody can have a reference to any more.
-static void collect(struct store *s)
+void exceptions_sweep(struct store *s, u64 words)
 {
     struct exceptions *x = &s->exceptions;
-    struct look l = {.x = x};
-    u64 registers[ARCH_KEPT];
-    arch_kept(registers); // of compiled code, which C keeps: here or on the stack above
-    look_everywhere(&l, s, registers);
     for (u32 i = 0; i < x->all.count; i++) {
-        struct vm_exception *e = at(x, i);
+        struct vm_exception *e = exception_at(x, i);
         if (e && !e->live)
             drop(x, e);
         else if (e)
@@ -141,15 +63,26 @@ static void collect(struct store *s)
         if (i % FREED_AT_ONCE == FREED_AT_ONCE - 1)
             look_up();
     }
-    x->enough = LEAST_BYTES + x->bytes * 2 + l.words * 2;
+    x->enough = LEAST_BYTES + x->bytes * 2 + words * 2;
+}
+
+void exceptions_forget(struct store *s)
+{
+    for (u32 i = 0; i < s->exceptions.all.count; i++) {
+        struct vm_exception *e = exception_at(&s->exceptions, i);
+        if (e)
+            e->live = false;
+        if (i % FREED_AT_ONCE == FREED_AT_ONCE - 1)
+            look_up();
+    }
 }
 
 void exceptions_free(struct store *s)
 {
     struct exceptions *x = &s->exceptions;
     for (u32 i = 0; i < x->all.count; i++) {
-        if (at(x, i))
-            heap_free(at(x, i));
+        if (exception_at(x, i))
+            heap_free(exception_at(x, i));
         if (i % FREED_AT_ONCE == FREED_AT_ONCE - 1)
             look_up();
     }
@@ -199,10 +132,10 @@ struct vm_exception *rt_exception_new(struct vmctx *vm, u32 tag)
     if (!e || e->kept || e->ncells != ncells) {
         let_go(vm);
         if (x->bytes > (x->enough ? x->enough : LEAST_BYTES))
-            collect(s);
+            gc_collect(s);
         e = x->bytes < MOST_BYTES ? make(s, ncells) : NULL;
         if (!e) {
-            collect(s);
+            gc_collect(s);
             e = x->bytes < MOST_BYTES ? make(s, ncells) : NULL;
         }
         if (!e) {
@@ -219,7 +152,7 @@ void rt_exception_take(struct vmctx *vm, u64 ref)
 {
     if (!ref)
         rt_trap(vm, TRAP_NULL_EXCEPTION);
-    struct vm_exception *e = at(&vm_store(vm)->exceptions, (u32)ref);
+    struct vm_exception *e = exception_at(&vm_store(vm)->exceptions, (u32)ref);
     assert(e && e->ref == ref && e->kept);
     if (vm->thread->exception != e)
         let_go(vm);

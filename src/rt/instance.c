@@ -8,6 +8,7 @@
 #include "base/fmt.h"
 #include "base/lookup.h"
 #include "arch/arch.h"
+#include "rt/gc.h"
 #include "wasm/leb.h"
 #include "wasm/runtime.h"
 
@@ -220,35 +221,150 @@ static void make_refs(struct instance *in)
     }
 }
 
-// Of integers.
-static u64 compute(const struct instance *in, const u8 *p)
+// Constant expressions: their operands are the store's, where the collector finds those that are
+// references.
+
+static union vm_global *operand(struct store *s, u32 below)
 {
-    u64 stack[MAX_CONST_DEPTH], *sp = stack; // the next one
+    return &s->operands.at[s->operands.count - 1 - below];
+}
+
+static void push(struct store *s, union vm_global v)
+{
+    s->operands.at[s->operands.count++] = v; // room was made for all
+}
+
+static u64 pop(struct store *s)
+{
+    return s->operands.at[--s->operands.count].i64;
+}
+
+// The instructions with operands of integers.
+static void arithmetic(struct store *s, u32 op)
+{
+    u64 *a = &operand(s, 1)->i64, b = operand(s, 0)->i64;
+    switch (op) {
+    case OP_i32_add: *a = (u32)(*a + b); break;
+    case OP_i32_sub: *a = (u32)(*a - b); break;
+    case OP_i32_mul: *a = (u32)(*a * b); break;
+    case OP_i64_add: *a += b; break;
+    case OP_i64_sub: *a -= b; break;
+    case OP_i64_mul: *a *= b; break;
+    default: break;
+    }
+    s->operands.count--;
+}
+
+static u64 make_struct(struct instance *in, const struct functype *t, bool fields)
+{
+    struct store *s = in->store;
+    u64 ref = object_new_struct(&in->vm, t);
+    for (u32 i = fields ? t->nparams : 0; i-- > 0 && ref;)
+        memcpy((u8 *)vm_object(&in->vm, ref) + struct_place(t, i),
+               &s->operands.at[--s->operands.count], module_field_size(in->vm.module, t->types[i]));
+    return ref;
+}
+
+static u64 make_array(struct instance *in, const struct functype *t, u32 op, const u8 **p)
+{
+    struct store *s = in->store;
+    u32 n = op == OP_array_new_fixed ? leb_u32(p) : (u32)pop(s), step = array_step(t);
+    u64 ref = object_new_array(&in->vm, t, n);
+    if (op == OP_array_new) {
+        union vm_global *value = &s->operands.at[--s->operands.count];
+        memcpy(in->vm.heap->operand, value, sizeof in->vm.heap->operand);
+        if (ref)
+            rt_array_fill(&in->vm, ref, 0, value->i64, n);
+    }
+    for (u32 i = op == OP_array_new_fixed ? n : 0; i-- > 0 && ref;)
+        memcpy(vm_object(&in->vm, ref)->at + (u64)i * step, &s->operands.at[--s->operands.count],
+               step);
+    return ref;
+}
+
+static bool make_object(struct instance *in, u32 op, const u8 **p)
+{
+    const struct functype *t = &in->vm.module->types[leb_u32(p)];
+    u64 ref = op <= OP_struct_new_default ? make_struct(in, t, op == OP_struct_new)
+                                          : make_array(in, t, op, p);
+    push(in->store, (union vm_global){.ref = ref});
+    return ref;
+}
+
+// The instructions without operands.
+static union vm_global constant(const struct instance *in, u32 op, const u8 **p)
+{
+    union vm_global v = {.v128 = {0}};
+    switch (op) {
+    case OP_i32_const: v.i32 = (u32)leb_s32(p); break;
+    case OP_i64_const: v.i64 = leb_s64(p); break;
+    case OP_f32_const:
+        v.i32 = load_u32(*p);
+        *p += 4;
+        break;
+    case OP_f64_const:
+        v.i64 = load_u64(*p);
+        *p += 8;
+        break;
+    case OP_v128_const:
+        memcpy(v.v128, *p, sizeof v.v128);
+        *p += sizeof v.v128;
+        break;
+    case OP_global_get: v = *vm_global(&in->vm, leb_u32(p)); break;
+    case OP_ref_func: v.ref = (u64)(uintptr_t)vm_funcref(&in->vm, leb_u32(p)); break;
+    default: leb_s64(p); break; // ref.null
+    }
+    return v;
+}
+
+// False: no memory.
+static bool run(struct instance *in, const u8 *p)
+{
+    struct store *s = in->store;
     for (;;) {
-        u8 op = *p++;
+        u32 op = *p++;
+        go_on(s->computed++, NULL);
+        if (op >= 0xfb)
+            op = op_prefixed(op, leb_u32(&p));
         switch (op) {
-        case OP_i32_const: *sp++ = (u32)leb_s32(&p); continue;
-        case OP_i64_const: *sp++ = leb_s64(&p); continue;
-        case OP_global_get: *sp++ = vm_global(&in->vm, leb_u32(&p))->i64; continue;
-        case OP_end: return sp[-1];
-        default: break;
-        }
-        u64 *a = sp - 2, b = *--sp;
-        switch (op) {
-        case OP_i32_add: *a = (u32)(*a + b); break;
-        case OP_i32_sub: *a = (u32)(*a - b); break;
-        case OP_i32_mul: *a = (u32)(*a * b); break;
-        case OP_i64_add: *a += b; break;
-        case OP_i64_sub: *a -= b; break;
-        case OP_i64_mul: *a *= b; break;
-        default: break;
+        case OP_end: return true;
+        case OP_struct_new:
+        case OP_struct_new_default:
+        case OP_array_new:
+        case OP_array_new_default:
+        case OP_array_new_fixed:
+            if (!make_object(in, op, &p))
+                return false;
+            break;
+        case OP_ref_i31: operand(s, 0)->ref = vm_i31(operand(s, 0)->i32); break;
+        case OP_any_convert_extern:
+        case OP_extern_convert_any: break;
+        case OP_i32_add ... OP_i64_mul: arithmetic(s, op); break;
+        default: push(s, constant(in, op, &p)); break;
         }
     }
 }
 
-static union vm_global evaluate(const struct instance *in, const struct constexpr_ *x)
+static bool compute(struct instance *in, const struct constexpr_ *x, union vm_global *out)
+{
+    struct store *s = in->store;
+    if (!vec_reserve(&s->operands, x->index))
+        return false;
+    memset(s->operands.at, 0, x->index * sizeof *s->operands.at);
+    struct gc_held held = {s->held, (const u64 *)(const void *)s->operands.at, 2 * x->index};
+    s->held = &held;
+    bool done = run(in, x->code);
+    s->held = held.next;
+    *out = s->operands.at[0];
+    s->operands.count = 0;
+    return done;
+}
+
+static status evaluate(struct instance *in, const struct constexpr_ *x, union vm_global *out,
+                       struct error *e)
 {
     union vm_global v = {.v128 = {0}};
+    bool done = true;
     switch (x->kind) {
     case CONST_VALUE:
         if (x->type == TYPE_V128)
@@ -259,18 +375,22 @@ static union vm_global evaluate(const struct instance *in, const struct constexp
     case CONST_GLOBAL: v = *vm_global(&in->vm, x->index); break;
     case CONST_REF_NULL: break;
     case CONST_REF_FUNC: v.ref = (u64)(uintptr_t)vm_funcref(&in->vm, x->index); break;
-    case CONST_CODE: v.i64 = compute(in, x->code); break;
+    case CONST_CODE: done = compute(in, x, &v); break;
     }
-    return v;
+    *out = v;
+    return done ? OK
+                : error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET,
+                            "no memory for what a constant expression makes");
 }
 
-static void make_globals(struct instance *in)
+static status make_globals(struct instance *in, struct error *e)
 {
     const struct module *m = in->vm.module;
-    for (u32 i = m->nimported_globals; i < m->nglobals; i++) {
-        *vm_global(&in->vm, i) = evaluate(in, &m->global_init[i - m->nimported_globals]);
-        go_on(i, NULL);
-    }
+    for (u32 i = m->nimported_globals; i < m->nglobals; i++)
+        if (evaluate(in, &m->global_init[i - m->nimported_globals], vm_global(&in->vm, i), e) ||
+            go_on(i, e))
+            return e->code;
+    return OK;
 }
 
 static status fill_tables(struct instance *in, struct error *e)
@@ -278,10 +398,36 @@ static status fill_tables(struct instance *in, struct error *e)
     const struct module *m = in->vm.module;
     for (u32 i = m->nimported_tables; i < m->ntables; i++) {
         const struct constexpr_ *x = &m->table_init[i - m->nimported_tables];
-        if (x->kind != CONST_REF_NULL)
-            rt_table_fill(&in->vm, i, 0, evaluate(in, x).ref, vm_table(&in->vm, i)->length);
+        union vm_global v;
+        if (x->kind == CONST_REF_NULL)
+            continue;
+        if (evaluate(in, x, &v, e) || go_on(i, e))
+            return e->code;
+        rt_table_fill(&in->vm, i, 0, v.ref, vm_table(&in->vm, i)->length);
+    }
+    return OK;
+}
+
+// What segments hold is computed once.
+static status make_elems(struct instance *in, struct error *e)
+{
+    const struct module *m = in->vm.module;
+    for (u32 i = 0; i < m->nelems; i++) {
+        const struct elem_segment *s = &m->elems[i];
         if (go_on(i, e))
             return e->code;
+        if (!s->computed)
+            continue;
+        if (!in->elems)
+            in->elems = heap_array(m->nelems, sizeof *in->elems);
+        if (!in->elems || !(in->elems[i] = heap_array(s->count, sizeof *in->elems[i])))
+            return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no memory for an elem segment");
+        for (u32 k = 0; k < s->count; k++) {
+            union vm_global v;
+            if (evaluate(in, &s->exprs[k], &v, e) || go_on(k, e))
+                return e->code;
+            in->elems[i][k] = v.ref;
+        }
     }
     return OK;
 }
@@ -374,10 +520,13 @@ static status trapped(enum trap trap, struct error *e)
     return trap ? error_set(e, ERR_TRAP, ERROR_NO_OFFSET, "%s", trap_text(trap)) : OK;
 }
 
-static u64 offset_of(const struct instance *in, const struct constexpr_ *x)
+static status offset_of(struct instance *in, const struct constexpr_ *x, u64 *out, struct error *e)
 {
-    union vm_global v = evaluate(in, x);
-    return x->type == TYPE_I64 ? v.i64 : v.i32;
+    union vm_global v;
+    if (evaluate(in, x, &v, e))
+        return e->code;
+    *out = x->type == TYPE_I64 ? v.i64 : v.i32;
+    return OK;
 }
 
 static status write_elems(struct instance *in, struct error *e)
@@ -390,8 +539,11 @@ static status write_elems(struct instance *in, struct error *e)
         if (s->mode == SEGMENT_PASSIVE)
             continue;
         enum trap trap = TRAP_NONE;
+        u64 offset = 0;
+        if (s->mode == SEGMENT_ACTIVE && offset_of(in, &s->offset, &offset, e))
+            return e->code;
         if (s->mode == SEGMENT_ACTIVE)
-            trap = rt_table_init(&in->vm, s->table, i, offset_of(in, &s->offset), 0, s->count);
+            trap = rt_table_init(&in->vm, s->table, i, offset, 0, s->count);
         if (trap)
             return trapped(trap, e);
         rt_elem_drop(&in->vm, i);
@@ -423,7 +575,10 @@ static status write_datas(struct instance *in, struct error *e)
             return e->code;
         if (s->mode != SEGMENT_ACTIVE)
             continue;
-        enum trap trap = rt_far_init(&in->vm, i, s->memory, offset_of(in, &s->offset), 0, s->size);
+        u64 offset;
+        if (offset_of(in, &s->offset, &offset, e))
+            return e->code;
+        enum trap trap = rt_far_init(&in->vm, i, s->memory, offset, 0, s->size);
         if (trap)
             return trapped(trap, e);
         rt_data_drop(&in->vm, i);
@@ -474,6 +629,7 @@ static struct instance *allocate(struct store *s, struct module_record *r)
     in->vm.engine_data = r->pub.compiled.data;
     module_used(r);
     LIST_ADD(&s->instances, in);
+    gc_attach(in);
     return in;
 }
 
@@ -495,8 +651,11 @@ static status link(struct instance *in, struct error *e)
     make_refs(in);
     if (in->vm.module->ntags)
         make_tags(in);
-    make_globals(in);
-    return fill_tables(in, e);
+    if (m->objects && !gc_begin(in->store))
+        return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no memory for objects");
+    if (make_globals(in, e) || fill_tables(in, e))
+        return e->code;
+    return make_elems(in, e);
 }
 
 status instance_create(struct store *s, struct rt_module *m, void *process, struct instance **out,
@@ -532,12 +691,37 @@ void instance_free(struct instance *in)
         table_free(&in->tables[i - m->nimported_tables]);
         go_on(i, NULL);
     }
+    for (u32 i = 0; in->elems && i < m->nelems; i++) {
+        heap_free(in->elems[i]);
+        go_on(i, NULL);
+    }
+    heap_free(in->elems);
     free_far_memories(in);
     memory_free(in->store, in->own_memory);
     LIST_REMOVE(in);
+    if (m->objects)
+        gc_keep_types(in->store, in->module);
     module_unused(in->module);
     if (in != instance_inside(in->store))
         heap_free(in);
+}
+
+// Host functions keep no references, but other instances may, and what they share.
+static bool is_alone(const struct instance *in)
+{
+    const struct module *m = in->vm.module;
+    bool alone = !m->nimported_tables && !m->nimported_globals && !m->nimported_tags;
+    for (u32 i = 0; i < m->nimported_funcs && alone; i++) {
+        alone = vm_import(&in->vm, i)->index == VM_FUNC_HOST;
+        go_on(i, NULL);
+    }
+    return alone;
+}
+
+void instance_leave(struct instance *in)
+{
+    if (in && is_alone(in))
+        instance_free(in);
 }
 
 size_t instance_size(const struct instance *in)

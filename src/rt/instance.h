@@ -15,8 +15,18 @@ struct instance {
     u64 *table_max; // declared, of imported tables, for further matching; UINT64_MAX: none
     u64 memory_max; // declared, in pages
     u8 *dropped_datas, *dropped_elems;
+    u64 **elems; // by segment, what its expressions came to; NULL: they are looked at when they are
+                 // wanted
     struct vmctx vm __attribute__((aligned(16)));
 };
+
+// What segments hold, of one that has not been dropped.
+u64 segment_ref(const struct vmctx *vm, u32 segment, u32 i);
+// As memmove, of any length; a trap if the process is to end.
+enum trap bytes_copy(u8 *dst, const u8 *src, u64 n);
+// New objects; 0: no memory.
+u64 object_new_struct(struct vmctx *vm, const struct functype *t);
+u64 object_new_array(struct vmctx *vm, const struct functype *t, u32 length);
 
 // A function's type as text, in the buffer: "(i32 i64) -> (f32)".
 const char *func_type_text(char *buffer, size_t n, const struct functype *f);

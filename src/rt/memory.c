@@ -111,7 +111,7 @@ static u64 tables(u64 bytes)
     return plat_tables(THREAD_ROOM_MAX - PLAT_PAGE, THREAD_ROOM_MAX + bytes);
 }
 
-static bool charge(struct store *s, u64 bytes, u64 beside)
+bool store_charge(struct store *s, u64 bytes, u64 beside)
 {
     bool paid = account_charge_memory(s->account, bytes, beside);
     if (paid)
@@ -120,7 +120,7 @@ static bool charge(struct store *s, u64 bytes, u64 beside)
 }
 
 // After the pages are gone, so that nobody has them a second time.
-static void discharge(struct store *s, u64 bytes, u64 beside)
+void store_discharge(struct store *s, u64 bytes, u64 beside)
 {
     s->memory -= bytes;
     account_discharge_memory(s->account, bytes, beside);
@@ -131,7 +131,7 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
 {
     *out = NULL;
     u64 bytes = limits->min * WASM_PAGE;
-    if (limits->min > MAX_PAGES || !charge(s, bytes, tables(bytes)))
+    if (limits->min > MAX_PAGES || !store_charge(s, bytes, tables(bytes)))
         return ERR_NO_MEMORY;
     struct memory_slot *slot = take_slot(s->realm, bytes, image);
     if (slot && !suits(slot, bytes, image))
@@ -139,7 +139,7 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
     if (!slot || fit(&slot->vm, bytes)) {
         if (slot)
             put_slot(s->realm, slot);
-        discharge(s, bytes, tables(bytes));
+        store_discharge(s, bytes, tables(bytes));
         return ERR_NO_MEMORY;
     }
     slot->vm.max = (limits->max < MAX_PAGES ? limits->max : MAX_PAGES) * WASM_PAGE;
@@ -147,20 +147,49 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
     return OK;
 }
 
+enum { PIECE = 4 << 20 };
+
+void memory_cut(struct store *s, struct vm_memory *m, u64 bytes, u64 given)
+{
+    struct memory_slot *slot = (struct memory_slot *)m;
+    slot->given -= given;
+    while (m->bytes > bytes) {
+        u64 n = m->bytes - bytes < PIECE ? m->bytes - bytes : PIECE, unpaid = given < n ? given : n;
+        plat_decommit(m->base + m->bytes - n, n);
+        m->bytes -= n;
+        given -= unpaid;
+        store_discharge(s, n - unpaid, tables(m->bytes + n) - tables(m->bytes));
+        look_up();
+    }
+}
+
+void memory_give(struct store *s, struct vm_memory *m, u64 at, u64 bytes)
+{
+    for (u64 n; bytes; at += n, bytes -= n) {
+        n = bytes < PIECE ? bytes : PIECE;
+        plat_zero(m->base + at, n);
+        ((struct memory_slot *)m)->given += n;
+        store_discharge(s, n, 0);
+        look_up();
+    }
+}
+
+bool memory_take(struct store *s, struct vm_memory *m, u64 bytes)
+{
+    bool paid = store_charge(s, bytes, 0);
+    if (paid)
+        ((struct memory_slot *)m)->given -= bytes;
+    return paid;
+}
+
 // What stays is set aside for it as long as it lies in the pool.
 void memory_shrink(struct store *s, struct vm_memory *m)
 {
-    enum { LARGE = 1 << 20, PIECE = 4 << 20 };
-    struct memory_slot *slot = (struct memory_slot *)m;
-    if (m->bytes > LARGE)
-        unmap_image(slot);
-    while (m->bytes > LARGE) {
-        u64 n = m->bytes - LARGE < PIECE ? m->bytes - LARGE : PIECE;
-        plat_decommit(m->base + m->bytes - n, n);
-        m->bytes -= n;
-        discharge(s, n, tables(m->bytes + n) - tables(m->bytes));
-        look_up();
-    }
+    enum { LARGE = 1 << 20 };
+    if (m->bytes <= LARGE)
+        return;
+    unmap_image((struct memory_slot *)m);
+    memory_cut(s, m, LARGE, 0);
 }
 
 bool memory_image(struct vm_memory *m, struct plat_image *image)
@@ -208,7 +237,7 @@ void memory_free(struct store *s, struct vm_memory *m)
         }
         put_slot(s->realm, slot);
     }
-    discharge(s, bytes, tables(bytes));
+    store_discharge(s, bytes, tables(bytes));
 }
 
 // Slots leave the pool while this works on them, so that the lock is not held for long.
@@ -235,10 +264,10 @@ s64 memory_grow(struct store *s, struct vm_memory *m, u64 pages)
     if (pages > MAX_PAGES)
         return -1;
     u64 delta = pages * WASM_PAGE, old = m->bytes, beside = tables(old + delta) - tables(old);
-    if (delta > m->max - old || !charge(s, delta, beside))
+    if (delta > m->max - old || !store_charge(s, delta, beside))
         return -1;
     if (plat_commit(m->base + old, delta)) {
-        discharge(s, delta, beside);
+        store_discharge(s, delta, beside);
         return -1;
     }
     m->bytes = old + delta;
@@ -276,7 +305,7 @@ void memories_free(struct store *s)
         memory_shrink(s, &p->vm);
         u64 bytes = p->vm.bytes;
         release_slot(s->realm, p);
-        discharge(s, bytes, tables(bytes));
+        store_discharge(s, bytes, tables(bytes));
     }
 }
 

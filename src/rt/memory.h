@@ -12,6 +12,7 @@ struct memory_slot {
     struct memory_slot *next;
     struct plat_image *image; // it begins with; NULL: none
     bool patched;             // memory_share: what it began with is not all there any more
+    u64 given;                // bytes of it that nobody pays for (memory_give)
     struct thread *thread;    // in front of it, in use or not; NULL: there has been none yet
 };
 
@@ -25,6 +26,16 @@ bool memory_image(struct vm_memory *m, struct plat_image *image);
 // Gives back what is large of one that nobody uses any more, and looks up between its pieces: to
 // give pages back takes time for each that was touched. From then on it is a small one.
 void memory_shrink(struct store *s, struct vm_memory *m);
+// Its first `bytes` stay; of the rest, `given` are so.
+void memory_cut(struct store *s, struct vm_memory *m, u64 bytes, u64 given);
+// Pages in the middle of one: they become zero and take no memory. Nobody pays for them until they
+// are taken again, which has to be before they are used. Looks up.
+void memory_give(struct store *s, struct vm_memory *m, u64 at, u64 bytes);
+bool memory_take(struct store *s, struct vm_memory *m, u64 bytes); // false: nobody pays
+static inline u64 memory_given(const struct vm_memory *m)          // so many bytes
+{
+    return ((const struct memory_slot *)m)->given;
+}
 void memory_free(struct store *s, struct vm_memory *m); // back to the pool; NULL is fine
 // Old size in pages, or -1.
 s64 memory_grow(struct store *s, struct vm_memory *m, u64 pages);
@@ -33,6 +44,10 @@ void memories_free(struct store *s);                         // store_memory's
 void memories_release(struct realm *r);                      // the pool
 void memories_forget(struct realm *r, struct plat_image *i); // which is about to go
 void store_count(struct store *s, u64 bytes); // that memories and tables have more, for information
+// Bytes of memory that the store has, and those of page tables that these take. False: past a
+// limit.
+bool store_charge(struct store *s, u64 bytes, u64 beside);
+void store_discharge(struct store *s, u64 bytes, u64 beside); // when the pages are gone
 
 // Tables know how their elements are allocated.
 struct rt_table {

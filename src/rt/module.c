@@ -12,9 +12,7 @@ static status intern_types(struct realm *s, struct module_record *r, struct erro
     for (u32 i = 0, seen = 0; i < m->ntypes; i = r->ntypes) {
         u32 same = type_index(m->types[i].self[0]), n = 1;
         if (same == i) {
-            spin_acquire(&s->lock);
             struct rt_type *t = type_intern(&s->types, m->types, i);
-            spin_release(&s->lock);
             if (!t)
                 return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "out of memory for types");
             n = t->t.count;
@@ -72,14 +70,11 @@ static void drop_types(struct realm *s, struct module_record *r)
 {
     enum { AT_ONCE = 64 };
     while (r->ntypes) {
-        spin_acquire(&s->lock);
-        for (u32 i = 0; i < AT_ONCE && r->ntypes; i++) {
-            const struct functype *t = &r->pub.m->types[--r->ntypes];
-            if (t->first == r->ntypes)
-                type_drop(&s->types, t->id);
-        }
-        spin_release(&s->lock);
-        look_up();
+        const struct functype *t = &r->pub.m->types[--r->ntypes];
+        if (t->first == r->ntypes)
+            type_drop(&s->types, t->id);
+        if (r->ntypes % AT_ONCE == 0)
+            look_up();
     }
 }
 

@@ -267,6 +267,11 @@ static struct code_space *new_thunk_space(struct realm *s)
     return &space->space;
 }
 
+const u8 *store_thunk(const struct store *s, u32 type)
+{
+    return type_at(&s->realm->types, type)->thunk;
+}
+
 static const void *write_thunk(struct code_space *space, const struct functype *type)
 {
     u32 offset, before = space->used;
@@ -285,7 +290,7 @@ static status bind_thunk(struct realm *s, struct vm_func *f)
 {
     if (!s->engine->code || f->code)
         return OK;
-    struct rt_type *t = *type_at(&s->types, f->type);
+    struct rt_type *t = type_at(&s->types, f->type);
     if (container_of(f, struct vm_host, func)->direct) {
         f->code = t->t.nparams == 6 ? arch_stub_direct6 : arch_stub_direct;
         return OK;
@@ -400,6 +405,13 @@ status names_find(struct store *s, const struct import *i, struct extern_ *out, 
     status result = find_host(s->realm, i, r != NULL, out, e);
     spin_release(&s->realm->lock);
     return result;
+}
+
+bool store_has(struct store *s, const struct import *i)
+{
+    struct extern_ x;
+    struct error e;
+    return !names_find(s, i, &x, &e);
 }
 
 void names_free(struct realm *s)

@@ -41,7 +41,7 @@ static u64 next_piece(u64 n, u64 left, u64 most, bool backwards, u64 *from)
 }
 
 // From the end that keeps what is still to be read.
-static enum trap copy(u8 *dst, const u8 *src, u64 n)
+enum trap bytes_copy(u8 *dst, const u8 *src, u64 n)
 {
     enum trap trap = TRAP_NONE;
     if (likely(n <= PIECE)) {
@@ -62,7 +62,7 @@ enum trap rt_memory_copy(struct vmctx *vm, u64 dst, u64 src, u64 n)
     u64 size = vm->mem->bytes;
     if (!in_bounds(dst, n, size) || !in_bounds(src, n, size))
         return TRAP_MEMORY;
-    return copy(vm->mem_base + dst, vm->mem_base + src, n);
+    return bytes_copy(vm->mem_base + dst, vm->mem_base + src, n);
 }
 
 enum trap rt_far_copy(struct vmctx *vm, u32 dst_memory, u32 src_memory, u64 dst, u64 src, u64 n)
@@ -70,7 +70,7 @@ enum trap rt_far_copy(struct vmctx *vm, u32 dst_memory, u32 src_memory, u64 dst,
     const struct vm_memory *to = vm_memory(vm, dst_memory), *from = vm_memory(vm, src_memory);
     if (!in_bounds(dst, n, to->bytes) || !in_bounds(src, n, from->bytes))
         return TRAP_MEMORY;
-    return copy(to->base + dst, from->base + src, n);
+    return bytes_copy(to->base + dst, from->base + src, n);
 }
 
 static enum trap fill_memory(const struct vm_memory *m, u64 dst, u32 value, u64 n)
@@ -108,7 +108,7 @@ static enum trap init(struct vmctx *vm, const struct vm_memory *m, u32 segment, 
     u64 size = vm->instance->dropped_datas[segment] ? 0 : s->size;
     if (!in_bounds(src, n, size) || !in_bounds(dst, n, m->bytes))
         return TRAP_MEMORY;
-    return n ? copy(m->base + dst, s->bytes + src, n) : TRAP_NONE;
+    return n ? bytes_copy(m->base + dst, s->bytes + src, n) : TRAP_NONE;
 }
 
 enum trap rt_memory_init(struct vmctx *vm, u32 segment, u64 dst, u32 src, u32 n)
@@ -194,8 +194,11 @@ enum trap rt_table_copy(struct vmctx *vm, u32 dst_table, u32 src_table, u64 dst,
     return trap;
 }
 
-static u64 segment_ref(const struct vmctx *vm, const struct elem_segment *s, u32 i)
+u64 segment_ref(const struct vmctx *vm, u32 segment, u32 i)
 {
+    const struct elem_segment *s = &vm->module->elems[segment];
+    if (s->computed)
+        return vm->instance->elems[segment][i];
     if (s->funcs)
         return (u64)(uintptr_t)vm_funcref(vm, s->funcs[i]);
     const struct constexpr_ *x = &s->exprs[i];
@@ -213,7 +216,7 @@ enum trap rt_table_init(struct vmctx *vm, u32 table, u32 segment, u64 dst, u32 s
         return TRAP_TABLE;
     enum trap trap = TRAP_NONE;
     for (u32 i = 0; i < n && !trap; i++) {
-        t->at[dst + i] = table_element(t->elem, segment_ref(vm, s, src + i));
+        t->at[dst + i] = table_element(t->elem, segment_ref(vm, segment, src + i));
         if (unlikely(i % ELEMENTS == ELEMENTS - 1))
             trap = interrupted();
     }
@@ -223,6 +226,10 @@ enum trap rt_table_init(struct vmctx *vm, u32 table, u32 segment, u64 dst, u32 s
 void rt_elem_drop(struct vmctx *vm, u32 segment)
 {
     vm->instance->dropped_elems[segment] = true;
+    if (vm->module->elems[segment].computed) {
+        heap_free(vm->instance->elems[segment]);
+        vm->instance->elems[segment] = NULL;
+    }
 }
 
 bool rt_is_function(const struct vmctx *vm, u32 id, u32 type)

@@ -28,6 +28,14 @@ void store_empty(struct store *s);
 // Bytes of its memories and tables.
 u64 store_memory_used(const struct store *s, u64 *peak);
 
+// Its objects: 0 if there have been none.
+struct object_stats {
+    u64 collections;
+    u64 live, peak_live; // bytes that were reached by the latest collection, and by any
+    u64 bytes;           // of memory that they have now, with what the collector needs for itself
+};
+void store_object_stats(const struct store *s, struct object_stats *out);
+
 // --- Modules. Decodes and validates; the bytes must outlive the module. Code is shared by all
 // instances: a function is compiled when it is first called.
 struct rt_module {
@@ -41,6 +49,11 @@ void rt_module_free(struct rt_module *m); // only when it has no instance any mo
 // From now on all functions of a module are compiled when it is loaded.
 void store_compile_at_once(struct store *s);
 
+// From now on new threads of the realm have so much of a stack, rounded up to 64 KB; the
+// interpreter's cells are as much fewer.
+enum { STORE_STACK_LEAST = 256 << 10, STORE_STACK_MOST = 8 << 20 };
+void store_stack(struct store *s, u64 bytes);
+
 // --- Host modules: named functions given by tables. `type` is "params:results" of i I f F r e (i32
 // i64 f32 f64 funcref externref), for instance "iiI:i". A "!" behind: threads pass their turn on by
 // it (arch_stub_pass); a ">": its direct form is a vm_hand_fn. The tables must outlive the store.
@@ -52,9 +65,16 @@ struct host_func {
 };
 status store_host_module(struct store *s, const char *name, const struct host_func *funcs,
                          size_t count);
+// Whether somebody has what the import names, of whatever type.
+struct import;
+bool store_has(struct store *s, const struct import *i);
 // From now on compiled code of the realm calls host functions with cells, also those that have a
 // direct form: for whoever wants to see all arguments in one place.
 void store_use_cells(struct store *s);
+
+// The code by which compiled code calls host functions of a type with cells, by the type's number
+// (module_func_type); NULL: it has not been wanted so far.
+const u8 *store_thunk(const struct store *s, u32 type);
 
 // What an import is bound to: by name, to a host function or to an export of a registered instance.
 struct extern_ {
@@ -95,6 +115,9 @@ status instance_create(struct store *s, struct rt_module *m, void *process, stru
                        struct error *e);
 void instance_free(
     struct instance *i); // only if nothing links to it any more; store_free frees the rest
+// The same of one in which nobody runs any more, and only if others cannot have references to what
+// is in it; else it stays as long as the store does. May be NULL.
+void instance_leave(struct instance *i);
 struct vmctx *instance_vm(struct instance *i);
 size_t instance_size(const struct instance *i); // bytes of its record; not memories and tables
 // The start function of its module, which has to be called before anything else. False: none.
@@ -112,6 +135,8 @@ void memory_unshare(struct vm_memory *m, u64 address, u64 size); // zeros are th
 // --- Threads: a coroutine with its stack, on which guest code runs.
 struct thread;
 struct thread *thread_create(struct store *s); // NULL: no memory
+// One that is another's to pay for, with what it will need.
+struct thread *thread_create_for(struct store *s, struct account *payer);
 // One that must be gone before the instance is: its stacks lie in front of the instance's memory,
 // if that has none yet, and then the two share page tables. deep: it will probably call functions
 // with cells, for which it needs more of a stack.
@@ -169,6 +194,7 @@ struct rt_scheduler {
     void (*preempt)(struct vmctx *vm); // switches, and comes back
 };
 void rt_set_scheduler(const struct rt_scheduler *s); // it must outlive all threads
+const struct rt_scheduler *rt_get_scheduler(void);   // to put another one around it
 
 // Asks a running call to end with that trap as soon as it is in guest code or at its next call;
 // from signal or interrupt context. A scheduler makes the request, and kicks the CPU itself.
@@ -195,6 +221,9 @@ void rt_set_waiting(const struct rt_waiting *waiting); // it must stay; NULL: no
 
 // The frames at the latest trap, innermost first; how many were written.
 u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max);
+// The same of the one that runs, from its scheduler's preempt (vm), on whatever stack: some 16 KB
+// of it. Frames are missing where to find them would take long, most offsets, too.
+u32 thread_sample(struct vmctx *vm, struct trace_frame *out, u32 max);
 // "wasm trap: out of bounds memory access\n  at name (file.wasm:0x1234)\n ..." as text; returns its
 // length as fmt. Modules that do not say their name are `file`.
 size_t thread_describe_trap(struct thread *t, const char *file, char *buffer, size_t n);

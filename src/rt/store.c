@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The store: the root that everything hangs from, made and taken apart here.
 #include "rt/store.h"
+#include "rt/gc.h"
 #include "rt/instance.h"
 #include "rt/memory.h"
 #include "rt/thread.h"
@@ -71,6 +72,8 @@ void store_empty(struct store *s)
         memory_shrink(s, &p->vm);
     if (unlikely(s->exceptions.all.at))
         exceptions_free(s);
+    if (unlikely(s->gc != NULL))
+        gc_end(s);
 }
 
 void store_free(struct store *s)
@@ -81,10 +84,13 @@ void store_free(struct store *s)
     r->closing = s->owns_realm;
     if (unlikely(s->exceptions.all.at))
         exceptions_free(s);
+    if (unlikely(s->gc != NULL))
+        gc_end(s);
     threads_free(s);
     while (s->instances)
         instance_free(s->instances);
     names_drop(s);
+    vec_free(&s->operands);
     tables_free(s);
     memories_free(s);
     if (s->owns_realm)

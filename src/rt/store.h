@@ -34,25 +34,37 @@ struct realm;
 
 // --- Types (types.c): one record per distinct type, found by hash, counted by its users.
 struct rt_type {
+    struct vm_type vm; // first
     struct functype t; // t.id = index in the table; what it says of others, it says by their ids
-    u32 hash, users;   // of the first type of a group, as
+    u64 hash;          // of the first type of a group, as
+    u32 users;         // is this, and
+    u32 next;          // the id of the next one in the bucket
     u32 *ids;          // those of all; NULL: of this one alone
-    u32 next;          // id of the next one in the bucket, or in the list of unused ids
     const void *thunk; // for host functions of this type, once one is bound
+    // What the collector looks at in objects of it (gc.c): how many references to objects, and how
+    // many to exceptions; of an array, of each element, and there are no places of those.
+    u32 nrefs, nexnrefs;
+    const u32 *places; // where they lie, in this order
     valtype types[];
 };
 
-// Both arrays are in segments, each twice as long as the one before, so that they grow without
-// being copied while the lock is held.
-enum { TYPE_SEGMENTS = 24 };
 struct type_table {
-    struct rt_type **by_id[TYPE_SEGMENTS]; // 0 is no id
-    u32 *buckets[TYPE_SEGMENTS];
-    u32 ids, nbuckets; // how many there are of each, id 0 included
-    u64 key;           // of the hash
-    u32 used;
-    u32 unused; // a free id, 0: none
+    spinlock lock;            // of all of it, but for records that are in use
+    u64 key;                  // of the hash; 0: none yet
+    struct type_slot {        // place i is that of number i, and of bucket i
+        struct rt_type *type; // NULL: free
+        u32 bucket;           // the first one in it
+        u32 next;             // the next free number
+    } *at;
+    u32 room;          // places that the array has
+    u32 ids, nbuckets; // how many there have been of each, number 0 included
+    u32 ngroups;
+    u32 unused; // a free number, 0: none
 };
+
+_Static_assert(sizeof(struct type_slot) == sizeof(struct vm_type_slot) &&
+                   !offsetof(struct type_slot, type) && !offsetof(struct rt_type, vm),
+               "compiled code looks at displays");
 
 // Gives the types of the group that begins at `first` their ids. Its first type's record, with a
 // user more; NULL: no memory.
@@ -63,8 +75,11 @@ valtype type_outside(const struct module *m, valtype t);
 // Does a do where b is wanted; is one the other or a subtype? Of types in use, so without a lock.
 bool types_match(const struct type_table *t, valtype a, valtype b);
 bool type_is(const struct type_table *t, u32 id, u32 wanted);
-struct rt_type **type_at(struct type_table *t, u32 id); // that was given out
-void types_free(struct type_table *t);                  // with whatever is still in it
+static inline struct rt_type *type_at(const struct type_table *t, u32 id) // that was given out
+{
+    return t->at[id].type;
+}
+void types_free(struct type_table *t); // with whatever is still in it
 
 // --- Names that imports are looked up by (names.c).
 struct host_item {
@@ -171,6 +186,7 @@ struct realm {
     bool closing;                   // nothing is kept for later
     bool cells;                     // store_use_cells
     bool at_once;                   // store_compile_at_once
+    u32 shorter;                    // bytes of each stack that are not used (store_stack)
     u32 ncompilers;                 // at work on small functions; atomic
     struct compiler *idle_compiler; // or NULL; atomic
     spinlock lock;                  // of everything below
@@ -181,8 +197,8 @@ struct realm {
     struct memory_slot *free_slots; // the pool
     u32 nfree_slots;
     u8 *no_memory; // the base of instances without one; reserved at first use
-    struct thread *free_threads;
-    u32 nfree_threads;
+    struct thread *free_threads, *leaving_threads;
+    u32 nfree_threads, nleaving_threads;
 };
 
 // Those that there are (exception.c).
@@ -193,6 +209,13 @@ struct exceptions {
     size_t enough; // bytes: then all references are looked for again
 };
 void exceptions_free(struct store *s);
+// That of a number, or NULL.
+static inline struct vm_exception *exception_at(const struct exceptions *x, u64 n)
+{
+    return n < x->all.count && !(x->all.at[n] & 1) ? (struct vm_exception *)x->all.at[n] : NULL;
+}
+void exceptions_sweep(struct store *s, u64 words); // frees all that are not live; see mark (gc.h)
+void exceptions_forget(struct store *s);           // none is
 
 struct store {
     const struct engine *engine;
@@ -210,6 +233,13 @@ struct store {
     struct vm_memory no_memory;         // of instances without one
     struct thread *threads;
     struct exceptions exceptions;
+    struct gc *gc;                 // its objects; NULL: there have been none yet (gc.h)
+    struct gc_held *held;          // see gc.h
+    VEC(union vm_global) operands; // of the constant expression that is being computed
+    u32 computed;                  // instructions of all of them
 };
+
+// The type of an object.
+const struct functype *object_type(const struct vmctx *vm, u64 ref);
 
 struct store *vm_store(const struct vmctx *vm);

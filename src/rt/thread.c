@@ -32,10 +32,11 @@
 
 enum {
     GUARD = 64 << 10,
-    STACK = 8 << 20,
+    STACK = STORE_STACK_MOST,
     LINKS = 3072,
     SPARE = 16 << 10,
     POOL_MAX = 64,
+    LEAVE_AT_ONCE = 16, // of those for which there is no room in the pool
     STEP = 64 << 10,
     READY = 16 << 10, // of it that is there from the beginning: for what C does before the call and
                       // after it, and for host functions that are called by few frames
@@ -347,7 +348,8 @@ static size_t ready_bytes(const struct realm *r)
 
 static void lay_out(struct thread *t)
 {
-    u8 *stack = t->reservation + GUARD;
+    u32 shorter = t->store->realm->shorter;
+    u8 *stack = t->reservation + GUARD + shorter;
     t->vm = (struct vm_thread){
         .stack_limit = stack,
         .link = thread_links(t),
@@ -357,7 +359,7 @@ static void lay_out(struct thread *t)
     allow_host(&t->vm);
     if (!t->store->engine->code) {
         t->vm.cells = (u64 *)(thread_links(t) + LINKS);
-        t->vm.cells_end = t->vm.cells + VM_CELLS;
+        t->vm.cells_end = t->vm.cells + VM_CELLS - (u64)VM_CELLS * shorter / STACK;
         t->vm.cells_ready = t->vm.upper_ready = t->vm.cells;
         t->vm.frames_ready = t->vm.cells_end;
     }
@@ -398,6 +400,9 @@ static struct thread *take_thread(struct realm *r)
     if (t) {
         LIST_REMOVE(t);
         r->nfree_threads--;
+    } else if ((t = r->leaving_threads)) {
+        LIST_REMOVE(t);
+        r->nleaving_threads--;
     }
     spin_release(&r->lock);
     return t;
@@ -418,15 +423,15 @@ static size_t first_charge(const struct realm *r, bool at_front)
     return ready + PLAT_PAGE + tables - (at_front ? plat_tables(0, PLAT_PAGE) : 0);
 }
 
-// Of a store that pays for it already; t may be NULL.
-static struct thread *begin(struct thread *t, struct store *s, size_t paid)
+// One that is paid for already; t may be NULL.
+static struct thread *begin(struct thread *t, struct store *s, struct account *payer, size_t paid)
 {
     if (!t) {
-        account_discharge(s->account, ACCOUNT_KEPT, paid);
+        account_discharge(payer, ACCOUNT_KEPT, paid);
         return NULL;
     }
     t->store = s;
-    t->payer = s->account;
+    t->payer = payer;
     t->charged = paid;
     LIST_ADD(&s->threads, t);
     lay_out(t);
@@ -517,13 +522,24 @@ void thread_words(const struct thread *t, const u64 *sp,
         each(context, (u64 *)(thread_links(t) + LINKS), v->cells_ready);
 }
 
-struct thread *thread_create(struct store *s)
+void store_stack(struct store *s, u64 bytes)
+{
+    u64 stack = ALIGN_UP(bytes, (u64)STEP);
+    s->realm->shorter = (u32)(STACK - stack);
+}
+
+struct thread *thread_create_for(struct store *s, struct account *payer)
 {
     size_t pays = first_charge(s->realm, false);
-    if (!account_charge(s->account, ACCOUNT_KEPT, pays))
+    if (!account_charge(payer, ACCOUNT_KEPT, pays))
         return NULL;
     struct thread *t = take_thread(s->realm);
-    return begin(t ? t : new_thread(s->realm), s, pays);
+    return begin(t ? t : new_thread(s->realm), s, payer, pays);
+}
+
+struct thread *thread_create(struct store *s)
+{
+    return thread_create_for(s, s->account);
 }
 
 static u8 *usual_low(const struct thread *t)
@@ -554,7 +570,7 @@ struct thread *thread_create_beside(struct instance *i, bool deep)
         return NULL;
     if (!m->thread && (m->thread = settle(s->realm, m->vm.base - thread_room(s->realm))))
         m->thread->at_front = true;
-    return suit(begin(m->thread, s, pays), deep);
+    return suit(begin(m->thread, s, s->account, pays), deep);
 }
 
 static size_t cells_used(const struct thread *t)
@@ -592,6 +608,38 @@ static void trim(struct thread *t, u32 others)
     account_discharge(t->payer, ACCOUNT_KEPT, t->charged);
 }
 
+// With the lock. How many there were.
+static u32 take_leaving(struct realm *r, void *at[LEAVE_AT_ONCE])
+{
+    u32 n = 0;
+    for (struct thread *t; (t = r->leaving_threads);) {
+        LIST_REMOVE(t);
+        at[n++] = t->reservation;
+    }
+    r->nleaving_threads = 0;
+    return n;
+}
+
+// For several it costs half as much as for each. What they wait with for the others is little, and
+// nobody's, as what lies in the pool.
+static void leave(struct realm *r, struct thread *t)
+{
+    struct account *payer = t->payer;
+    size_t charged = t->charged;
+    void *at[LEAVE_AT_ONCE] = {t->reservation};
+    u32 n = 1;
+    bool little = t->low == usual_low(t) && t->vm.link_end == thread_links(t) + LINKS_FIRST &&
+                  (t->store->engine->code || cells_used(t) <= 2 * PLAT_PAGE);
+    spin_acquire(&r->lock);
+    if (little && !r->closing) {
+        LIST_ADD(&r->leaving_threads, t);
+        n = ++r->nleaving_threads == LEAVE_AT_ONCE ? take_leaving(r, at) : 0;
+    }
+    spin_release(&r->lock);
+    plat_release_all(at, n, thread_room(r));
+    account_discharge(payer, ACCOUNT_KEPT, charged);
+}
+
 // Its place in the pool is claimed before it lies there: nobody may take it half trimmed.
 static void put_thread(struct realm *r, struct thread *t)
 {
@@ -601,10 +649,7 @@ static void put_thread(struct realm *r, struct thread *t)
     r->nfree_threads += room;
     spin_release(&r->lock);
     if (!room) {
-        struct account *payer = t->payer;
-        size_t charged = t->charged;
-        plat_release(t->reservation, thread_room(r));
-        account_discharge(payer, ACCOUNT_KEPT, charged);
+        leave(r, t);
         return;
     }
     trim(t, others);
@@ -643,6 +688,8 @@ void threads_release(struct realm *r)
         plat_release(t->reservation, thread_room(r));
     }
     r->nfree_threads = 0;
+    void *at[LEAVE_AT_ONCE];
+    plat_release_all(at, take_leaving(r, at), thread_room(r));
 }
 
 status rt_init(void)

@@ -21,12 +21,15 @@ enum {
     ARGS_MAX = 64, // of a host function, in pairs of cells on the stack
     CACHE = 256,
     PROBES = 4,
+    SAMPLE_MAX = 200,
+    SAMPLE_SCANS = 256,
 };
 // To find a frame's place in the module the engine may have to compile the function again, for some
 // hundred instructions a byte: how many bytes of bodies that may come to.
 enum {
     BUDGET = 2 << 20,
     BUDGET_LATE = 2 << 10, // where time is what has run out
+    BUDGET_SAMPLE = 1 << 10,
 };
 
 struct place {
@@ -38,10 +41,14 @@ struct place {
 
 struct walk {
     struct thread *t;
-    const u8 *pc, *sp;
-    bool return_address; // pc is one
+    const u8 *pc, *sp, *high; // high: where the call has come from
+    bool return_address;      // pc is one
     struct vm_link *link;
-    u32 budget;
+    struct noted_frame *out; // the innermost frames
+    u32 n, max;
+    u64 depth;                 // all frames there were
+    u32 budget, scans;         // scans: words to look at, at most
+    bool sample;               // frames that are not where they should be are looked for
     struct compiler *compiler; // for them; NULL: not needed so far
     const struct module_record *module;
     u32 func;   // that it was asked about last
@@ -166,8 +173,7 @@ static bool find(struct walk *w, const u8 *pc, bool return_address, struct place
 
 static bool readable(const struct walk *w, const u8 *p)
 {
-    const u8 *low = w->t->low, *high = w->t->trapped.entry_sp;
-    return p >= low && p + 8 <= high && !((uintptr_t)p & 7) && plat_touched(p);
+    return p >= w->t->low && p + 8 <= w->high && !((uintptr_t)p & 7) && plat_touched(p);
 }
 
 static bool is_return_address(const struct walk *w, const u8 *p)
@@ -226,7 +232,7 @@ static bool goes_on(struct walk *w, u64 n)
 static bool scan(struct walk *w)
 {
     const u8 *from = (const u8 *)ALIGN_UP((uintptr_t)w->sp, (uintptr_t)8);
-    for (u32 i = 0; i < SCAN_WORDS && readable(w, from + i * 8) && goes_on(w, i); i++)
+    for (u32 i = 0; i < w->scans && readable(w, from + i * 8) && goes_on(w, i); i++)
         if (pop_unknown(w, from + i * 8))
             return true;
     return false;
@@ -248,36 +254,41 @@ static bool start(struct walk *w)
     return find(w, w->pc, false, &here) || scan(w);
 }
 
-static void note(const struct walk *w, const struct place *p)
+static void note(struct walk *w, const struct place *p)
 {
-    struct thread *t = w->t;
-    if (t->trace && t->ntrace < TRACE_MAX)
-        t->trace[t->ntrace++] = (struct noted_frame){p->module, p->func, p->site.offset};
-    t->depth++;
+    if (w->n < w->max)
+        w->out[w->n++] = (struct noted_frame){p->module, p->func, p->site.offset};
+    w->depth++;
 }
 
-static void walk_stack(struct walk *w, struct thread *t)
+static void walk_stack(struct walk *w)
 {
     struct place here;
     if (!start(w))
         return;
-    while (goes_on(w, t->depth) && find(w, w->pc, w->return_address, &here)) {
+    while (goes_on(w, w->depth) && find(w, w->pc, w->return_address, &here)) {
         note(w, &here);
-        if (!pop(w, w->sp + here.site.frame, here.popped))
+        const u8 *at = w->sp + here.site.frame;
+        if (w->sample && !is_return_address(w, at) ? !scan(w) : !pop(w, at, here.popped))
             break;
     }
-    t->cut = w->ended;
 }
 
 static void note_stack(struct thread *t)
 {
     const struct trapped *at = &t->trapped;
-    struct walk w = {.t = t, .pc = at->pc, .sp = at->sp, .link = at->link};
+    struct walk w = {.t = t, .pc = at->pc, .sp = at->sp, .high = at->entry_sp, .link = at->link};
     w.budget = t->vm.trap == TRAP_TIME ? BUDGET_LATE : BUDGET;
+    w.scans = SCAN_WORDS;
     t->trapped.fresh = false;
     if (!t->trace)
         t->trace = heap_array(TRACE_MAX, sizeof *t->trace);
-    walk_stack(&w, t);
+    w.out = t->trace;
+    w.max = t->trace ? TRACE_MAX : 0;
+    walk_stack(&w);
+    t->ntrace = w.n;
+    t->depth = w.depth;
+    t->cut = w.ended;
     t->store->engine->end(w.compiler);
 }
 
@@ -288,6 +299,13 @@ void thread_forget_frames(struct thread *t)
 
 // --- For people
 
+static u32 as_frames(const struct noted_frame *from, u32 n, struct trace_frame *out)
+{
+    for (u32 i = 0; i < n; i++)
+        out[i] = (struct trace_frame){from[i].module->pub.m, from[i].func, from[i].offset};
+    return n;
+}
+
 u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max)
 {
     const struct engine *engine = t->store->engine;
@@ -295,10 +313,29 @@ u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max)
         return engine->trace(&t->vm, out, max);
     if (t->trapped.fresh)
         note_stack(t);
-    u32 n = t->ntrace < max ? t->ntrace : max;
-    for (u32 i = 0; i < n; i++) {
-        const struct noted_frame *f = &t->trace[i];
-        out[i] = (struct trace_frame){f->module->pub.m, f->func, f->offset};
-    }
-    return n;
+    return as_frames(t->trace, t->ntrace < max ? t->ntrace : max, out);
+}
+
+// `resume` is where it was preempted, if not in a call to the host: whoever looks takes it.
+u32 thread_sample(struct vmctx *vm, struct trace_frame *out, u32 max)
+{
+    struct thread *t = (struct thread *)vm->thread;
+    const struct engine *engine = t->store->engine;
+    struct noted_frame frames[SAMPLE_MAX];
+    if (engine->trace)
+        return engine->trace(&t->vm, out, max);
+    struct walk w = {.t = t,
+                     .pc = t->vm.resume,
+                     .sp = t->vm.resume ? t->vm.resume_sp : t->vm.last_sp,
+                     .high = t->vm.entry_sp,
+                     .link = t->vm.link,
+                     .out = frames,
+                     .max = max < SAMPLE_MAX ? max : SAMPLE_MAX,
+                     .budget = BUDGET_SAMPLE,
+                     .scans = SAMPLE_SCANS,
+                     .sample = true};
+    t->vm.resume = NULL;
+    walk_stack(&w);
+    engine->end(w.compiler);
+    return as_frames(frames, w.n, out);
 }

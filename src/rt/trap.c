@@ -52,6 +52,11 @@ void rt_set_scheduler(const struct rt_scheduler *s)
     scheduler = s;
 }
 
+const struct rt_scheduler *rt_get_scheduler(void)
+{
+    return scheduler;
+}
+
 static void ask_to_switch(struct thread *t)
 {
     __atomic_or_fetch(&t->vm.interrupt, VM_INTERRUPT_SWITCH, __ATOMIC_RELAXED);

@@ -15,6 +15,7 @@
 // are judged later.
 #include "wasm/module.h"
 #include "wasm/decode.h"
+#include "base/vec.h"
 #include "wasm/typesec.h"
 #include "wasm/validate.h"
 #include "wasm/vmctx.h"
@@ -47,6 +48,8 @@ struct decode {
     const u8 *names_end;
     const u8 *noswitch; // content of the section nebulet.noswitch, or NULL
     const u8 *noswitch_end;
+    VEC(valtype) operands; // of the constant expression that is being read
+    u32 const_ops;         // in all of them so far
 };
 
 static void *take(struct decode *d, size_t count, size_t size)
@@ -234,70 +237,127 @@ static void const_op(struct decode *d, struct constexpr_ *c, u32 op, const u8 *a
     }
 }
 
-// The operands of a constant expression, by type.
-struct const_stack {
+// Those with operands. What there is of these is in d->operands, by type.
+struct const_code {
     struct decode *d;
     const u8 *at; // the instruction
-    u32 n;
-    valtype types[MAX_CONST_DEPTH];
+    u32 most;     // operands at once
 };
 
-static void const_pop(struct const_stack *s, valtype type)
+static void const_pop(struct const_code *s, valtype type)
 {
     struct reader *r = &s->d->r;
     if (!read_ok(r))
         return;
-    if (!s->n)
+    if (!s->d->operands.count) {
         read_error(r, ERR_INVALID, s->at, "type mismatch: expected %s, found nothing",
                    valtype_text(type));
-    else if (!module_matches(s->d->m, s->types[--s->n], type))
-        read_error(r, ERR_INVALID, s->at, "type mismatch: expected %s, found %s",
-                   valtype_text(type), valtype_text(s->types[s->n]));
-}
-
-static void const_push(struct const_stack *s, valtype type)
-{
-    if (s->n == MAX_CONST_DEPTH && read_ok(&s->d->r))
-        read_error(&s->d->r, ERR_INVALID, s->at, "constant expression too large");
-    if (read_ok(&s->d->r))
-        s->types[s->n++] = type;
-}
-
-// Instructions with operands. False: it is none.
-static bool const_operands(struct const_stack *s, u32 op)
-{
-    valtype type;
-    switch (op) {
-    case OP_i32_add:
-    case OP_i32_sub:
-    case OP_i32_mul: type = TYPE_I32; break;
-    case OP_i64_add:
-    case OP_i64_sub:
-    case OP_i64_mul: type = TYPE_I64; break;
-    default: return false;
+        return;
     }
+    valtype found = s->d->operands.at[--s->d->operands.count];
+    if (!module_matches(s->d->m, found, type))
+        read_error(r, ERR_INVALID, s->at, "type mismatch: expected %s, found %s",
+                   valtype_text(type), valtype_text(found));
+}
+
+static void const_push(struct const_code *s, valtype type)
+{
+    struct decode *d = s->d;
+    if (!read_ok(&d->r))
+        return;
+    if (d->operands.count == MAX_CONST_DEPTH)
+        read_error(&d->r, ERR_INVALID, s->at, "constant expression too large");
+    else if (!vec_push(&d->operands, type))
+        read_error(&d->r, ERR_NO_MEMORY, s->at, "out of memory");
+    if (d->operands.count > s->most)
+        s->most = d->operands.count;
+}
+
+static void const_two(struct const_code *s, valtype type)
+{
     const_pop(s, type);
     const_pop(s, type);
     const_push(s, type);
-    return true;
+}
+
+static void const_object(struct const_code *s, u32 op)
+{
+    struct reader *r = &s->d->r;
+    const struct module *m = s->d->m;
+    u32 form = op <= OP_struct_new_default ? FORM_STRUCT : FORM_ARRAY;
+    u32 type = read_index(s->d, m->ntypes, "type");
+    const struct functype *t = read_ok(r) ? &m->types[type] : NULL;
+    u32 n = op == OP_array_new_fixed ? read_u32(r) : op == OP_array_new ? 1 : 0;
+    if (t && t->form != form)
+        read_error(r, ERR_INVALID, s->at, "type mismatch: type %u is no such type", type);
+    if (!t || !read_ok(r))
+        return;
+    if (op == OP_array_new || op == OP_array_new_default)
+        const_pop(s, TYPE_I32);
+    if ((op == OP_struct_new_default || op == OP_array_new_default) && !t->bare)
+        read_error(r, ERR_INVALID, s->at, "type mismatch: type %u is not defaultable", type);
+    if (op == OP_struct_new)
+        n = t->nparams;
+    while (n-- > 0 && read_ok(r))
+        const_pop(s, field_type(t->types[form == FORM_STRUCT ? n : 0]));
+    const_push(s, t->self[1]);
+}
+
+static void const_convert(struct const_code *s, valtype from, valtype to)
+{
+    struct decode *d = s->d;
+    u32 n = d->operands.count;
+    if (n)
+        to |= d->operands.at[n - 1] & TYPE_NONNULL;
+    const_pop(s, from);
+    const_push(s, to);
+}
+
+// False: it is none of these.
+static bool const_operands(struct const_code *s, u32 op)
+{
+    switch (op) {
+    case OP_i32_add:
+    case OP_i32_sub:
+    case OP_i32_mul: const_two(s, TYPE_I32); return true;
+    case OP_i64_add:
+    case OP_i64_sub:
+    case OP_i64_mul: const_two(s, TYPE_I64); return true;
+    case OP_struct_new:
+    case OP_struct_new_default:
+    case OP_array_new:
+    case OP_array_new_default:
+    case OP_array_new_fixed: const_object(s, op); return true;
+    case OP_ref_i31:
+        const_pop(s, TYPE_I32);
+        const_push(s, TYPE_I31REF | TYPE_NONNULL);
+        return true;
+    case OP_any_convert_extern: const_convert(s, TYPE_EXTERNREF, TYPE_ANYREF); return true;
+    case OP_extern_convert_any: const_convert(s, TYPE_ANYREF, TYPE_EXTERNREF); return true;
+    default: return false;
+    }
 }
 
 static void read_constexpr(struct decode *d, struct constexpr_ *c, valtype type)
 {
     struct reader *r = &d->r;
     const u8 *start = r->p;
-    struct const_stack s = {.d = d};
-    u32 ops = 0;
-    for (;; ops++) {
+    struct const_code s = {.d = d};
+    bool code = false;
+    d->operands.count = 0;
+    for (u32 ops = 0;; ops++) {
         s.at = r->p;
         if (s.at == d->section_end)
             read_error(r, ERR_MALFORMED, s.at, "unexpected end of section or function");
         u32 op = read_op(r);
-        if (op == OP_end || !read_ok(r))
+        if (op == OP_end || !read_goes_on(r, d->const_ops++))
             break;
+        code |= ops > 0;
         if (ops == MAX_CONST_OPS) {
             read_error(r, ERR_INVALID, start, "constant expression too large");
-        } else if (!const_operands(&s, op)) {
+        } else if (const_operands(&s, op)) {
+            code = true;
+        } else {
             *c = (struct constexpr_){0};
             const_op(d, c, op, s.at);
             const_push(&s, c->type);
@@ -305,14 +365,15 @@ static void read_constexpr(struct decode *d, struct constexpr_ *c, valtype type)
     }
     if (!read_ok(r))
         return;
-    if (s.n != 1)
+    if (d->operands.count != 1)
         read_error(r, ERR_INVALID, start,
-                   "type mismatch: constant expression leaves %u values, expected 1", s.n);
-    else if (!module_matches(d->m, s.types[0], type))
+                   "type mismatch: constant expression leaves %u values, expected 1",
+                   d->operands.count);
+    else if (!module_matches(d->m, d->operands.at[0], type))
         read_error(r, ERR_INVALID, start, "type mismatch: constant expression is %s, expected %s",
-                   valtype_text(s.types[0]), valtype_text(type));
-    if (ops > 1)
-        *c = (struct constexpr_){.kind = CONST_CODE, .type = type, .code = start};
+                   valtype_text(d->operands.at[0]), valtype_text(type));
+    if (code)
+        *c = (struct constexpr_){.kind = CONST_CODE, .type = type, .index = s.most, .code = start};
 }
 
 // Imports and own definitions ---------------------------------------------------------------------
@@ -638,8 +699,10 @@ static void elem_exprs(struct decode *d, struct elem_segment *s)
 {
     s->count = read_count(&d->r, 3, MAX_TABLE_SIZE, "elements");
     struct constexpr_ *exprs = take(d, s->count, sizeof *exprs);
-    for (u32 i = 0; i < s->count && read_goes_on(&d->r, i); i++)
+    for (u32 i = 0; i < s->count && read_goes_on(&d->r, i); i++) {
         read_constexpr(d, &exprs[i], s->type);
+        s->computed |= exprs[i].kind == CONST_CODE;
+    }
     s->exprs = exprs;
 }
 
@@ -933,6 +996,7 @@ status module_decode(const u8 *bytes, size_t size, struct module **out, struct e
         read_section(&d, &rank);
     check_counts(&d);
     read_noswitch(&d);
+    vec_free(&d.operands);
     if (read_ok(&d.r) && d.names && names_read(m, d.names, d.names_end))
         read_error(&d.r, ERR_NO_MEMORY, d.names, "out of memory");
     if (!read_ok(&d.r)) {

@@ -21,7 +21,8 @@ struct name {
 // all of their groups is. A supertype comes before, so that chains of them end.
 struct functype {
     u32 nparams, nresults; // a struct has parameters that are fields, an array one
-    const valtype *types;  // parameters, then results; behind fields, where each lies, and the size
+    const valtype *types;  // parameters, then results; behind fields, where each lies, and the
+                           // size; behind an array's, its size
     u32 id;    // canonical: equal ids, equal types, over all modules of a store; 0 until interned
                // (rt/store)
     u32 super; // index, or NO_TYPE
@@ -31,9 +32,25 @@ struct functype {
     u8 form;
     u8 depth;  // supertypes above it
     bool open; // there may be subtypes (not `final`)
+    bool bare; // of a struct or array: all it has can begin as zero or null
 };
 enum { FORM_FUNC = 0, FORM_STRUCT = 0x5f, FORM_ARRAY = 0x5e };
 #define NO_TYPE UINT32_MAX
+
+// Of a struct, in bytes from its header on.
+static inline u32 struct_place(const struct functype *t, u32 field)
+{
+    return t->types[t->nparams + field];
+}
+static inline u32 struct_size(const struct functype *t)
+{
+    return t->types[2 * t->nparams];
+}
+// Of an array, what an element takes.
+static inline u32 array_step(const struct functype *t)
+{
+    return t->types[1];
+}
 
 enum extern_kind { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL, EXTERN_TAG };
 
@@ -57,11 +74,11 @@ struct global_type {
 struct constexpr_ {
     enum { CONST_VALUE, CONST_GLOBAL, CONST_REF_NULL, CONST_REF_FUNC, CONST_CODE } kind;
     valtype type; // of the result
-    u32 index;    // of the global or the function
+    u32 index;    // of the global or the function; of code, how many operands wait at most
     union {
         u64 bits; // i32 zero-extended, floats as their bits
         u8 v128[16];
-        const u8 *code; // in the module, up to `end`: integers of MAX_CONST_DEPTH operands at most
+        const u8 *code; // in the module, up to `end`
     };
 };
 
@@ -86,6 +103,7 @@ struct elem_segment {
     u32 table;                // active
     struct constexpr_ offset; // active
     u32 count;
+    bool computed;    // there is code among the expressions
     const u32 *funcs; // function indices, or NULL when the segment is written with expressions:
     const struct constexpr_ *exprs;
 };
@@ -112,6 +130,7 @@ struct module {
 
     struct functype *types;
     u32 ntypes;
+    bool objects; // there are structs or arrays among them
     struct import *imports;
     u32 nimports;
     struct func *funcs;
@@ -193,6 +212,10 @@ bool module_matches(const struct module *m, valtype a, valtype b);
 valtype module_top(const struct module *m, valtype t);
 // Is the type of that index another, or one of its subtypes?
 bool module_subtype(const struct module *m, u32 a, u32 b);
+
+// The bytes of a value in an object: of packed ones less than 4, and of references 8 where they
+// are pointers (wasm/vmctx.h).
+u32 module_field_size(const struct module *m, valtype t);
 
 // One type, to point to.
 extern const valtype single_types[256];

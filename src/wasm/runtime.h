@@ -44,6 +44,26 @@ bool rt_is_function(const struct vmctx *vm, u32 id, u32 type);
 // The function there, if it is of that type of the module's or of a subtype.
 enum trap rt_table_function(struct vmctx *vm, u32 table, u32 type, u64 index, u64 *ref);
 
+// Objects (rt/gc.c). A new one of the type with that canonical id, `bytes` with its header and all
+// zero but for that, and `length` in it; its reference. 0: no memory, or the process is to end
+// (rt_check_interrupt, then a trap). All references that are still wanted have to lie where they
+// are looked for: on the thread's stack or among the interpreter's cells as words of 64 bits whose
+// upper half is zero, in registers that C keeps, or where the instance has them.
+u64 rt_object_new(struct vmctx *vm, u32 id, u64 bytes, u32 length);
+// New ones of a type of the module's; they trap if there is no memory.
+u64 rt_struct_new(struct vmctx *vm, u32 type);
+u64 rt_array_new(struct vmctx *vm, u32 type, u32 length);
+// With elements of that value; floating point and v128 come in vm->heap->operand.
+u64 rt_array_new_of(struct vmctx *vm, u32 type, u64 value, u32 length);
+u64 rt_array_new_data(struct vmctx *vm, u32 type, u32 segment, u32 src, u32 length);
+u64 rt_array_new_elem(struct vmctx *vm, u32 type, u32 segment, u32 src, u32 length);
+enum trap rt_array_fill(struct vmctx *vm, u64 array, u32 dst, u64 value, u32 n);
+enum trap rt_array_copy(struct vmctx *vm, u64 to, u32 dst, u64 from, u32 src, u32 n);
+enum trap rt_array_init_data(struct vmctx *vm, u32 segment, u64 array, u32 dst, u32 src, u32 n);
+enum trap rt_array_init_elem(struct vmctx *vm, u32 segment, u64 array, u32 dst, u32 src, u32 n);
+// Is the value one of that type of the module's? It is of the same hierarchy.
+u32 rt_ref_is(const struct vmctx *vm, valtype type, u64 ref);
+
 // Exceptions. A new one of that tag for the running thread to throw, whose cells the caller fills
 // in; a trap if there is no memory.
 struct vm_exception *rt_exception_new(struct vmctx *vm, u32 tag);

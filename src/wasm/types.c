@@ -38,6 +38,7 @@ bool op_known(u32 op)
     static const u32 numbers[] = {
 #define EACH(code, ...) code,
 #define EACH_ATOMIC EACH
+#define EACH_OBJECT EACH
 #define EACH_SIMD EACH
 #include "wasm/ops.def"
     };

@@ -41,6 +41,7 @@ enum {
 enum op {
 #define EACH(code, id, ...) OP_##id = code,
 #define EACH_ATOMIC EACH
+#define EACH_OBJECT EACH
 #define EACH_SIMD EACH
 #include "wasm/ops.def"
 };
@@ -68,7 +69,16 @@ static inline bool is_reftype(valtype t)
 {
     return t && type_kind(t) < TYPE_I16;
 }
-u32 field_size(valtype t); // bytes in an object; of packed ones less than 4
+// The type that a field of that one has on the stack.
+static inline valtype field_type(valtype t)
+{
+    t &= ~TYPE_MUTABLE;
+    return t == TYPE_I8 || t == TYPE_I16 ? TYPE_I32 : t;
+}
+static inline bool field_packed(valtype t)
+{
+    return type_kind(t) == TYPE_I8 || type_kind(t) == TYPE_I16;
+}
 // Is there a value that a local begins with?
 static inline bool is_defaultable(valtype t)
 {
@@ -91,10 +101,6 @@ static inline u32 op_prefixed(u32 prefix, u32 number)
 enum limit {
     MAX_MODULE_SIZE = 1 << 30,
     MAX_TYPES = 1000000,
-    // What is interned at once, with a lock held (rt/types.c): types of a group, and what these
-    // have of parameters, results and fields, these twice; ours alone.
-    MAX_GROUP = 64,
-    MAX_GROUP_ENTRIES = 4096,
     MAX_FUNCTIONS = 1000000,
     MAX_IMPORTS = 1000000,
     MAX_EXPORTS = 1000000,
@@ -109,13 +115,14 @@ enum limit {
     MAX_PARAMS = 1000,
     MAX_RESULTS = 1000,
     MAX_BR_TABLE = 65520,
-    MAX_CONST_OPS = 1000, // of a constant expression of several instructions, and how many operands
-    MAX_CONST_DEPTH = 64, // may wait in it; ours alone
+    MAX_CONST_OPS = 20000,   // of a constant expression of several instructions, and how many
+    MAX_CONST_DEPTH = 10000, // operands may wait in it; ours alone
     MAX_STACK = 500000, // operands of one body; ours alone: calls with 1000 results pile up faster
                         // than bytes are read
     MAX_NAME = 100000,
     MAX_SUPERTYPES = 63,
     MAX_FIELDS = 10000,
+    MAX_FIXED = 10000, // operands of array.new_fixed
     MAX_PAGES = 65536, // of 64 KiB; ours alone for memories with 64-bit addresses
     MAX_MEMORIES = 100,
 };

@@ -179,7 +179,18 @@ struct types {
     u32 *groups; // open addressing: where one begins, + 1
     u32 mask;
     u64 key;
+    u32 steps; // since the latest look: types that were compared, with their fields
 };
+
+static void step(struct types *t, u32 more)
+{
+    enum { AT_ONCE = 4096 };
+    t->steps += more + 1;
+    if (t->steps >= AT_ONCE) {
+        t->steps = 0;
+        read_look(t->r);
+    }
+}
 
 static valtype read_field(struct types *t)
 {
@@ -196,15 +207,22 @@ static valtype read_field(struct types *t)
     return type | (mutable ? TYPE_MUTABLE : 0);
 }
 
-u32 field_size(valtype t)
+u32 module_field_size(const struct module *m, valtype t)
 {
     switch (type_kind(t)) {
     case TYPE_I8: return 1;
     case TYPE_I16: return 2;
     case TYPE_I32:
     case TYPE_F32: return 4;
+    case TYPE_I64:
+    case TYPE_F64: return 8;
     case TYPE_V128: return 16;
-    default: return 8;
+    case TYPE_FUNCREF:
+    case TYPE_EXNREF:
+    case TYPE_NULLFUNCREF:
+    case TYPE_NULLEXNREF: return 8;
+    case TYPE_REF: return m->types[type_index(t)].form == FORM_FUNC ? 8 : 4;
+    default: return 4;
     }
 }
 
@@ -241,7 +259,31 @@ static valtype *read_list(struct types *t, u32 max, u32 *count, const char *what
     return at;
 }
 
-// Each field at a multiple of its size, or of 8, behind the header.
+// Each field at a multiple of its size, or of 8, behind the header. All types that fields refer to
+// have been read.
+static void lay_out(struct types *t, struct functype *f)
+{
+    valtype *types = (valtype *)f->types; // in the pool
+    u32 n = f->nparams, at = OBJECT_HEADER;
+    if (f->form == FORM_FUNC)
+        return;
+    t->m->objects = true;
+    f->bare = true;
+    for (u32 i = 0; i < n && read_goes_on(t->r, i); i++)
+        f->bare &= is_defaultable(types[i]);
+    if (f->form == FORM_ARRAY) {
+        types[1] = module_field_size(t->m, types[0]);
+        return;
+    }
+    for (u32 i = 0; i < n && read_goes_on(t->r, i); i++) {
+        u32 size = module_field_size(t->m, types[i]);
+        at = ALIGN_UP(at, size < 8 ? size : 8);
+        types[n + i] = at;
+        at += size;
+    }
+    types[2 * n] = at;
+}
+
 static void read_struct(struct types *t, struct functype *f)
 {
     struct reader *r = t->r;
@@ -249,15 +291,8 @@ static void read_struct(struct types *t, struct functype *f)
     valtype *types = read_ok(r) ? take(t, 2 * n + 1) : NULL;
     if (!types)
         return;
-    u32 at = OBJECT_HEADER;
-    for (u32 i = 0; i < n && read_goes_on(r, i); i++) {
+    for (u32 i = 0; i < n && read_goes_on(r, i); i++)
         types[i] = read_field(t);
-        u32 size = field_size(types[i]);
-        at = ALIGN_UP(at, size < 8 ? size : 8);
-        types[n + i] = at;
-        at += size;
-    }
-    types[2 * n] = at;
     f->types = types;
     f->nparams = n;
 }
@@ -278,7 +313,7 @@ static void read_composite(struct types *t, struct functype *f)
         break;
     case FORM_ARRAY:
         f->form = form;
-        valtype *element = take(t, 1);
+        valtype *element = take(t, 2); // and its size
         if (!element)
             break;
         *element = read_field(t);
@@ -362,6 +397,7 @@ static void check_super(struct types *t, u32 index, const u8 *at)
     struct module *m = t->m;
     struct functype *f = &m->types[index];
     const struct functype *super = f->super == NO_TYPE ? NULL : &m->types[f->super];
+    step(t, f->nparams);
     if (super && (!super->open || !content_matches(m, f, super)))
         read_error(t->r, ERR_INVALID, at, "sub type %u does not match super type %u", index,
                    f->super);
@@ -382,7 +418,7 @@ static valtype relative_type(const struct functype *f, valtype t)
     return (t & (TYPE_MUTABLE | 0xff)) | relative(f, type_index(t)) << TYPE_INDEX;
 }
 
-static u64 hash_group(const struct types *t, const struct functype *f)
+static u64 hash_group(struct types *t, const struct functype *f)
 {
     u64 h = t->key, by = t->key | 1;
     for (u32 i = 0, n = f->count; i < n; i++, f++) {
@@ -392,8 +428,7 @@ static u64 hash_group(const struct types *t, const struct functype *f)
                       by);
         for (u32 k = 0; k < f->nparams + f->nresults; k++)
             h = hash_fold(h ^ relative_type(f, f->types[k]), by);
-        if (i % 256 == 255)
-            read_look(t->r);
+        step(t, f->nparams + f->nresults);
     }
     return h;
 }
@@ -410,13 +445,15 @@ static bool same_type(const struct functype *a, const struct functype *b)
     return true;
 }
 
-static bool same_group(const struct functype *a, const struct functype *b)
+static bool same_group(struct types *t, const struct functype *a, const struct functype *b)
 {
     if (a->count != b->count)
         return false;
-    for (u32 i = 0; i < a->count; i++)
+    for (u32 i = 0; i < a->count; i++) {
         if (!same_type(a + i, b + i))
             return false;
+        step(t, a[i].nparams + a[i].nresults);
+    }
     return true;
 }
 
@@ -430,7 +467,7 @@ static void find_group(struct types *t, u32 first)
         if (++steps == STEPS)
             return;
         const struct functype *same = &t->m->types[t->groups[at] - 1];
-        if (!same_group(same, f))
+        if (!same_group(t, same, f))
             continue;
         memcpy(f, same, f->count * sizeof *f);
         return;
@@ -465,14 +502,10 @@ static void read_group(struct types *t)
     if (r->p < r->end && *r->p == 0x4e) {
         r->p++;
         n = read_count(r, 2, MAX_TYPES, "types");
-        if (n > MAX_GROUP && read_ok(r))
-            read_error(r, ERR_INVALID, at, "too many types in a group (the limit is %u)",
-                       MAX_GROUP);
     }
     if (!read_ok(r) || !make_room(t, n))
         return;
-    const valtype *pool = t->pool;
-    for (u32 i = first; i < first + n; i++)
+    for (u32 i = first; i < first + n && read_goes_on(r, i); i++)
         m->types[i] = (struct functype){.super = NO_TYPE,
                                         .first = first,
                                         .count = n,
@@ -480,11 +513,10 @@ static void read_group(struct types *t)
     m->ntypes += n;
     for (u32 i = first; i < first + n && read_goes_on(r, i); i++)
         read_type(t, i);
-    for (u32 i = first; i < first + n && read_goes_on(r, i); i++)
+    for (u32 i = first; i < first + n && read_goes_on(r, i); i++) {
+        lay_out(t, &m->types[i]);
         check_super(t, i, at);
-    if (t->pool - pool > MAX_GROUP_ENTRIES && read_ok(r))
-        read_error(r, ERR_INVALID, at, "a group of types with too much in it (the limit is %u)",
-                   MAX_GROUP_ENTRIES);
+    }
     if (n && read_ok(r))
         find_group(t, first);
 }

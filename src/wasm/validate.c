@@ -421,7 +421,13 @@ CALL_OUT(memory_copy, op_memory(v, c, 2, "ABN", ""))
 CALL_OUT(memory_fill, op_memory(v, c, 1, "AiA", ""))
 CALL_OUT(memory_init, op_memory_init(v, c))
 CALL_OUT(data_drop, op_data_drop(v, c))
+CALL_OUT(i64_add128, at(c.p, apply(v, c.sp, "llll", "ll")))
+CALL_OUT(i64_sub128, at(c.p, apply(v, c.sp, "llll", "ll")))
+CALL_OUT(i64_mul_wide_s, at(c.p, apply(v, c.sp, "ll", "ll")))
+CALL_OUT(i64_mul_wide_u, at(c.p, apply(v, c.sp, "ll", "ll")))
+CALL_OUT(prefix_fb, op_fb(v, c))
 CALL_OUT(prefix_fd, op_fd(v, c))
+CALL_OUT(ref_eq, op_ref_eq(v, c))
 CALL_OUT(atomic, op_atomic(v, c, sig))
 CALL_OUT(memory_atomic_notify, op_atomic_call(v, c, 2, "ii"))
 CALL_OUT(memory_atomic_wait32, op_atomic_call(v, c, 2, "iil"))
@@ -434,10 +440,8 @@ CALL_OUT(atomic_fence, at(imm_zero(v, c.p), c.sp))
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Winitializer-overrides" // what is no opcode comes first
 static const struct row rows[ROWS] = {
-    [0 ... ROWS - 1] = {do_illegal, 0},
-    [0xfc] = {do_prefix_fc, 0},
-    [0xfd] = {do_prefix_fd, 0},
-    [0xfe] = {do_prefix_fe, 0},
+    [0 ... ROWS - 1] = {do_illegal, 0}, [0xfb] = {do_prefix_fb, 0}, [0xfc] = {do_prefix_fc, 0},
+    [0xfd] = {do_prefix_fd, 0},         [0xfe] = {do_prefix_fe, 0},
 #define X(code, id, ...) [ROW(code)] = {do_##id, 0},
 #define AX X
 #define UN(code, id, text, A, R, ...) [ROW(code)] = {do_un, TYPE_##A | TYPE_##R << 8},

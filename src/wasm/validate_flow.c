@@ -92,8 +92,7 @@ static void resolve_all(struct validator *v, struct frame *f, const u8 *target)
     }
 }
 
-// The entry of a branch to f with the stack as it is after the condition has been taken off.
-static bool branch_to(struct validator *v, struct frame *f, valtype *sp)
+bool branch_to(struct validator *v, struct frame *f, valtype *sp)
 {
     straight_end(v);
     if (!(v->want & WANT_BRANCHES))

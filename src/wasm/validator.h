@@ -5,6 +5,7 @@
 //   validate_stack.c  errors, the operand stack, immediates
 //   validate_flow.c   blocks, branches, calls, and the notes about them
 //   validate_catch.c  exceptions
+//   validate_object.c structs, arrays, casts
 //   validate_ops.c    everything else
 //
 // The operand stack is an array of value types; TYPE_ANYTHING is what unreachable code leaves open.
@@ -267,6 +268,8 @@ struct label label_of(const struct frame *f);
 const u8 *imm_blocktype(struct validator *v, const u8 *p, struct block_type *type);
 const u8 *imm_label(struct validator *v, const u8 *p, struct frame **f);
 bool add_branch(struct validator *v, struct frame *f, u32 keep, u32 drop);
+// The entry of a branch to f with the stack as it is after the condition has been taken off.
+bool branch_to(struct validator *v, struct frame *f, valtype *sp);
 // The results at the end of a block, and nothing else.
 bool check_results(struct validator *v, const struct frame *f, valtype *sp);
 void locals_forget(struct validator *v, u32 inits);
@@ -342,3 +345,8 @@ enum { ATOMIC_RESULT = 1 << 10 };
 struct cursor op_atomic(struct validator *v, struct cursor c, u32 sig);
 // One that calls the runtime, and has an i32 as its result.
 struct cursor op_atomic_call(struct validator *v, struct cursor c, u32 align, const char *params);
+
+// validate_object.c -------------------------------------------------------------------------------
+
+struct cursor op_fb(struct validator *v, struct cursor c); // all of prefix 0xfb
+struct cursor op_ref_eq(struct validator *v, struct cursor c);

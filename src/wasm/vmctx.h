@@ -69,7 +69,7 @@ union vm_global {
     u64 i64;
     f32 f32;
     f64 f64;
-    u64 ref; // funcref: struct vm_func *; externref: an opaque number; exnref: see vm_exception
+    u64 ref; // funcref: struct vm_func *; exnref: see vm_exception; others: see vm_heap
     u8 v128[16];
 } __attribute__((aligned(16)));
 
@@ -120,6 +120,88 @@ struct vm_far {
 // From base on, 4 GiB plus this much are reserved; what is not accessible faults. Compiled code may
 // use static offsets below the guard's size without a check.
 #define VM_MEMORY_GUARD (2ull << 30)
+
+// Objects: structs and arrays (rt/gc.c). A reference of the hierarchies of `any` and `extern` has
+// 32 bits, in a slot of 64 whose upper half is zero:
+//
+//   0                       null
+//   31 bits, 1              an i31
+//   30 bits, 1 0            a number of the host's
+//   29 bits, 0 0 0          an object: the offset of its header from the heap's base
+//
+// The header is the canonical id of its type, and an array's length, which is 0 of structs
+// (OBJECT_HEADER bytes).
+//
+struct vm_object {
+    u32 type;   // at 0, where null leads, it is none
+    u32 length; // of an array
+    u8 at[];
+};
+_Static_assert(sizeof(struct vm_object) == OBJECT_HEADER, "what types are laid out behind");
+
+// What allocates inline takes a cell from the run of its class, if there is one left:
+//
+//   if ((at = run->next) == run->end) -> rt_object_new
+//   run->next = at + vm_heap_cell(class)
+//
+// Such a cell has anything in it: the header and all fields are to be written before anything else
+// happens that may look at it, which is whatever can switch to another thread of the process: a
+// call, a poll, an allocation. Preemption is none of these (the process goes on with the thread
+// that it was taken from), and neither is an interrupt, so nothing of this need be in one step.
+// What casts look at, of a type by its number: by depth, the types that it is a subtype of, and
+// itself; 0: there is none.
+enum { VM_DISPLAY = 8 };
+struct vm_type {
+    u32 display[VM_DISPLAY];
+};
+struct vm_type_slot {
+    const struct vm_type *type;
+    u64 unused;
+};
+
+enum { VM_HEAP_CLASSES = 48, VM_HEAP_SMALL = 32776 };
+struct vm_heap {
+    u8 *base; // never changes; 4 GiB and VM_MEMORY_GUARD are reserved
+    struct vm_run {
+        u32 next, end;
+    } runs[VM_HEAP_CLASSES];
+    const struct vm_type_slot *types;
+    u64 operand[2]; // of array.new and array.fill, if it is no integer or reference
+};
+
+// The class of objects of that many bytes, of VM_HEAP_SMALL at most, header included: one for each
+// multiple of 8 up to 136, above these four for each doubling, of what an array has beside its
+// header.
+static inline u32 vm_heap_class(u32 bytes)
+{
+    if (bytes <= 136)
+        return bytes <= 16 ? 0 : (bytes - 9) / 8;
+    u32 n = bytes - 9, bit = 31 - (u32)__builtin_clz(n);
+    return 16 + (bit - 7) * 4 + ((n >> (bit - 2)) & 3);
+}
+// What they take.
+static inline u32 vm_heap_cell(u32 class)
+{
+    return class < 16 ? (class + 2) * 8 : ((5 + class % 4) << (class / 4 + 1)) + 8;
+}
+
+static inline bool vm_is_object(u64 ref)
+{
+    return ref && !(ref & 7);
+}
+#define VM_HOST_REFS (1u << 30) // numbers of the host's are below
+static inline u64 vm_host_ref(u32 number)
+{
+    return (u64)number << 2 | 2;
+}
+static inline bool vm_is_host_ref(u64 ref)
+{
+    return (ref & 3) == 2;
+}
+static inline u64 vm_i31(u32 value)
+{
+    return (u32)(value << 1 | 1);
+}
 
 // Where compiled code returns to after a call into another instance (see target/x64/stubs).
 struct vm_link {
@@ -203,7 +285,14 @@ struct vmctx {
                  // thread-local storage), or of nothing of interest: scratch
     u64 last_byte; // UINT32_MAX: no address of 64 bits is further (one instruction compares and
                    // jumps)
+    u8 *heap_base; // of its store's objects, and
+    struct vm_heap *heap; // where there is room for more; NULL: there have been none
 } __attribute__((aligned(16)));
+
+static inline struct vm_object *vm_object(const struct vmctx *vm, u64 ref)
+{
+    return (struct vm_object *)(void *)(vm->heap_base + ref);
+}
 
 static inline struct vm_func *vm_import(const struct vmctx *vm, u32 func)
 {

@@ -97,13 +97,13 @@ prints '^folder 22: </m20>$'
 # More than a small machine has places for is a larger one, unless it is to be small.
 run_within 60 boot --machine microvm "$@" folders.wasm /m1
 exits 1
-says '^nebulet: --dir: a machine of type microvm has no more than '
+says '^nebulet: --dir, --disk: a machine of type microvm has no more than '
 for i in $(seq 21 25); do
     set -- "$@" --dir "many1::/m$i"
 done
 run_within 60 boot "$@" folders.wasm /m1
 exits 1
-says '^nebulet: --dir: a machine has no more than 24'
+says '^nebulet: --dir, --disk: a machine has no more than 24'
 
 # The forms of --dir, and what is said when they are wrong.
 mkdir 'x::y' 2>/dev/null || :

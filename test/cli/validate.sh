@@ -29,11 +29,11 @@ run validate version.wasm
 exits 1
 says 'version'
 
-# What a later proposal means by the byte is said: a structure.
-bytes struct.wasm 00 61 73 6d 01 00 00 00 01 04 01 60 00 00 03 02 01 00 0a 07 01 05 00 fb 00 00 0b
-run validate struct.wasm
+# What a later proposal means by the byte is said: a continuation.
+bytes later.wasm 00 61 73 6d 01 00 00 00 01 04 01 60 00 00 03 02 01 00 0a 06 01 04 00 e0 00 0b
+run validate later.wasm
 exits 1
-says 'garbage collection'
+says 'stack switching'
 
 # One bad module among good ones fails the whole.
 run validate "$GUESTS/hello.wasm" type.wasm

@@ -365,19 +365,25 @@ static void thread_main(void *argument)
     }
 }
 
-struct thread *thread_create_beside(struct instance *in, bool deep)
+struct thread *thread_create_for(struct store *s, struct account *payer)
 {
-    (void)deep;
+    (void)s;
     struct thread *t = heap_zalloc(sizeof *t);
     if (!t)
         return NULL;
-    t->payer = in->store->account;
+    t->payer = payer;
     if (nstacks == STACKS)
         model_fail("the model has no more stacks");
     t->stack = nstacks++;
     owners[t->stack] = t;
     t->vm.sp = arch_prepare(stacks[t->stack] + STACK, thread_main, t);
     return t;
+}
+
+struct thread *thread_create_beside(struct instance *in, bool deep)
+{
+    (void)deep;
+    return thread_create_for(in->store, in->store->account);
 }
 
 void thread_free(struct thread *t)

@@ -119,7 +119,19 @@ int main(void)
         plain("plain\n");
     else if (!strncmp(get("PATH_INFO"), "/env", 4))
         list_environment();
-    else if (is("/echo"))
+    else if (!strncmp(get("PATH_INFO"), "/path", 5)) {
+        plain(get("PATH_INFO"));
+        printf("?%s", query);
+    } else if (is("/form")) {
+        char body[1000];
+        size_t n = fread(body, 1, sizeof body - 1, stdin);
+        body[n] = 0;
+        fprintf(stderr, "%s %s %s\n", get("REQUEST_METHOD"), get("CONTENT_TYPE"), body);
+        printf("Content-Type: text/html\n\n<!doctype html><img src=\"/plain?shown\">");
+    } else if (is("/host")) {
+        plain(get("HTTP_HOST"));
+        puts("");
+    } else if (is("/echo"))
         echo();
     else if (is("/long"))
         fill(strtoul(query, NULL, 10));
@@ -132,6 +144,16 @@ int main(void)
         plain("half of it");
         fflush(stdout);
         __builtin_trap();
+    } else if (is("/errors")) {
+        for (unsigned long i = 0, n = strtoul(query, NULL, 10); i < n; i++)
+            fprintf(stderr, "%099lu\n", i);
+        plain("told\n");
+    } else if (is("/terminal")) {
+        fputs("a\x1b[2J\x9b"
+              "0m\r\tb \xc3\xa9 \xc2\x9b \xe2\x80\xae \xed\xa0\x80 \xf0\x9f\x98\x80 \xc0\xaf \x7f\n"
+              "no end of a line \xe2\x82",
+              stderr);
+        plain("told\n");
     } else if (is("/long-trap")) {
         fill(100000);
         fflush(stdout);

@@ -9,6 +9,7 @@ locks.
 """
 import pathlib
 import re
+import runpy
 import shutil
 import subprocess
 
@@ -23,6 +24,7 @@ KEPT = 2000000  # that C may have a CPU without looking whether others want it
 SOURCES = base.ROOT / "test/bounds"
 ARGUMENTS = {"soak": ["300", "1"], "fuzz": ["run", "20000", "1"], "registers": ["exact"],
              "watchdog": ["exact"], "preempt": ["exact"], "deep": ["exact"]}
+THREAD_ENDS = {"fast": "4000", "interp": "7000"}  # instructions that the end of one of a thousand may take
 BESIDE = {"fair": ["notify.wat"]}  # what a program starts
 INPUT = {"parking": bytes(range(65, 105))}
 TOLD = re.compile(rb"probe: (held|kept) (\d+) (\d+) (\w+) (\w+)\n")
@@ -62,6 +64,9 @@ def build(source):
         return kern.build(source)
     wasm = kern.BUILT / f"{source.stem}.wasm"
     wasm.parent.mkdir(parents=True, exist_ok=True)
+    if source.suffix == ".py":
+        wasm.write_bytes(runpy.run_path(str(source))["MODULE"])
+        return wasm
     base.run(["wat2wasm", "--enable-threads", source, "-o", wasm]).check()
     return wasm
 
@@ -71,8 +76,9 @@ def boot_probe(bench, engine, source, flags=()):
     files = {wasm.name: wasm.read_bytes(), "input": INPUT.get(source.stem, b"")}
     for other in BESIDE.get(source.stem, []):
         files[f"{pathlib.Path(other).stem}.wasm"] = build(SOURCES / other).read_bytes()
-    words = [f"engine={engine}", "input.all=/input", f"init=/{wasm.name}", *ARGUMENTS.get(source.stem, base.read_lines(
-        source.with_suffix(".args"))), "--"]
+    own = [THREAD_ENDS[engine]] if source.stem == "throngs" else ARGUMENTS.get(
+        source.stem, base.read_lines(source.with_suffix(".args")))
+    words = [f"engine={engine}", "input.all=/input", f"init=/{wasm.name}", *own, "--"]
     found, rest = boot.run_many(bench, words, files, limit=250, flags=[*COUNT, *flags], kernel=KERNEL,
                                 memory=1536 if engine == "interp" else 512)  # stacks are larger there
     return found, rest
@@ -111,7 +117,7 @@ def cases(bench):
         raise base.Unavailable("QEMU is not installed (qemu-system-x86)")
     if not (bench.program.parent / KERNEL).exists():
         raise base.Unavailable(f"no {KERNEL} beside {bench.program}: run make unit first")
-    for source in sorted([*kern.SOURCES.glob("*.c"), *SOURCES.glob("*.[cw]*")]):
+    for source in sorted([*kern.SOURCES.glob("*.c"), *SOURCES.glob("*.[cw]*"), *SOURCES.glob("*.py")]):
         for engine in bench.engines:
             yield base.Case(f"{source.stem}, locks and looks", engine,
                             lambda e=engine, s=source: run(bench, e, s))

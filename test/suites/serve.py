@@ -5,6 +5,8 @@ test/serve/*.http are exchanges: what is sent, and what must come back, both as 
 its own. Each is tried as it is, cut after every byte, and all of them behind each other where the connection
 stays. What handlers do is in test/serve/handler.c. Nothing depends on how long something takes.
 """
+import contextlib
+import json
 import os
 import re
 import shutil
@@ -13,7 +15,9 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import pathlib
+import urllib.parse
 
 from . import base, boot, drv, guest, net, sdk
 
@@ -125,55 +129,83 @@ def expect(what, got, wanted):
 
 
 # --- The corpus: blocks of a title, the bytes that are sent (">" lines; \r\n, \x00 and the like as in Python), and
-# statuses that come back in order; "close" or "open" says whether the connection stays.
+# statuses that come back in order; "close" or "open" says whether the connection stays. "=" lines are the bodies of
+# the answers, "~" lines fields that the last one has.
+
+class Exchange:
+    def __init__(self, file, lines):
+        def of(mark):
+            return [line[2:] for line in lines if line[:2] == mark]
+
+        def unescape(text):
+            text = re.sub(r"\{(.)\*(\d+)\}", lambda m: m[1] * int(m[2]), text)
+            return text.encode("latin-1").decode("unicode_escape").encode("latin-1")
+
+        self.title = f"{file.stem}: {lines[0]}"
+        self.sent = unescape("".join(of("> ")))
+        *statuses, self.then = of("< ")[0].split()
+        self.statuses = [int(status) for status in statuses]
+        self.bodies = [unescape(body) for body in of("= ")]
+        self.fields = [field.split(": ", 1) for field in of("~ ")]
+        self.head_only = self.sent.startswith(b"HEAD ")
+
+    def check(self, answers):
+        """What answers there are; of the bodies only those that are named."""
+        expect(self.title, [a.status for a in answers], self.statuses)
+        expect(f"{self.title}: bodies", [a.body for a in answers][:len(self.bodies)], self.bodies)
+        for name, value in self.fields:
+            expect(f"{self.title}: {name}", answers[-1].fields.get(name.lower()), value)
+
 
 def exchanges():
     for file in sorted(SOURCES.glob("*.http")):
         for block in file.read_text().split("\n\n"):
             lines = [line for line in block.splitlines() if line and not line.startswith("#")]
-            if not lines:
-                continue
-            sent = "".join(line[2:] for line in lines if line.startswith("> "))
-            sent = re.sub(r"\{(.)\*(\d+)\}", lambda m: m[1] * int(m[2]), sent)
-            data = sent.encode("latin-1").decode("unicode_escape").encode("latin-1")
-            wanted = next(line for line in lines if line.startswith("< "))[2:].split()
-            yield f"{file.stem}: {lines[0]}", data, [int(w) for w in wanted[:-1]], wanted[-1]
+            if lines:
+                yield Exchange(file, lines)
 
 
-def run_exchange(server, title, data, wanted, stays, pieces):
+def corpus_server(bench, engine):
+    """Handlers and, below /www, files, whose tags are known."""
+    scratch, root = folder()
+    os.utime(root / "page.txt", (1700000000, 1700000000))
+    return scratch, handler(bench, engine, "--files", f"/www={root}")
+
+
+def run_exchange(server, x, pieces):
     with Client(server) as client:
         for piece in pieces:
             try:
                 client.send(piece)
             except OSError:
                 break  # it was refused already
-        if stays == "close":
+        if x.then == "close":
             try:
                 client.socket.shutdown(socket.SHUT_WR)
             except OSError:
                 pass
-        got = []
+        answers = []
         try:
-            while len(got) < len(wanted):
-                head_only = data.split(b" ")[0].strip() == b"HEAD"
-                got.append(client.answer(head_only).status)
+            while len(answers) < len(x.statuses):
+                answers.append(client.answer(x.head_only))
         except (base.Failed, OSError) as why:
-            got.append(str(why))
-        expect(title, got, wanted)
-        if stays == "open":
-            expect(f"{title}: afterwards", client.get("/plain").body, b"plain\n")
+            raise base.Failed(f"{x.title}: {why} after {[a.status for a in answers]}") from None
+        x.check(answers)
+        if x.then == "open":
+            expect(f"{x.title}: afterwards", client.get("/plain").body, b"plain\n")
         else:
             try:
-                expect(f"{title}: at the end", client.file.read(), b"")
+                expect(f"{x.title}: at the end", client.file.read(), b"")
             except OSError:
                 pass
 
 
 def corpus(bench, engine):
     counts = base.Counts()
-    with handler(bench, engine) as server:
-        for title, data, wanted, stays in exchanges():
-            run_exchange(server, title, data, wanted, stays, [data])
+    scratch, serving = corpus_server(bench, engine)
+    with scratch, serving as server:
+        for x in exchanges():
+            run_exchange(server, x, [x.sent])
             counts.passed += 1
     return counts
 
@@ -181,27 +213,32 @@ def corpus(bench, engine):
 def split(bench, engine):
     """Each is cut after every byte, or, if it is long, after some."""
     counts = base.Counts()
-    with handler(bench, engine) as server:
-        for title, data, wanted, stays in exchanges():
-            step = max(1, len(data) // 40)
-            for at in range(1, len(data), step):
-                run_exchange(server, f"{title}, cut at {at}", data, wanted, stays, [data[:at], data[at:]])
+    scratch, serving = corpus_server(bench, engine)
+    with scratch, serving as server:
+        for x in exchanges():
+            step = max(1, len(x.sent) // 40)
+            for at in range(1, len(x.sent), step):
+                try:
+                    run_exchange(server, x, [x.sent[:at], x.sent[at:]])
+                except base.Failed as why:
+                    raise base.Failed(f"cut at {at}: {why}") from None
                 counts.passed += 1
     return counts
 
 
 def pipelined(bench, engine):
     """All that leave the connection as it was, behind each other in one go, and byte by byte."""
-    stay = [(t, d, w) for t, d, w, stays in exchanges() if stays == "open" and not d.startswith(b"HEAD")]
-    data = b"".join(d for _, d, _ in stay)
-    wanted = [status for _, _, w in stay for status in w]
-    with handler(bench, engine) as server:
+    stay = [x for x in exchanges() if x.then == "open" and not x.head_only]
+    data = b"".join(x.sent for x in stay)
+    scratch, serving = corpus_server(bench, engine)
+    with scratch, serving as server:
         for pieces in [data], [data[i:i + 1] for i in range(len(data))]:
             with Client(server) as client:
                 client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sender = threading.Thread(target=lambda p=pieces, c=client: [c.send(x) for x in p])
                 sender.start()
-                expect("pipelined", [client.answer().status for _ in wanted], wanted)
+                for x in stay:
+                    x.check([client.answer() for _ in x.statuses])
                 sender.join()
 
 
@@ -360,6 +397,129 @@ def slow(bench, engine):
             expect("a slow body", c.answer().body, b"half" + b"x" * 996)
 
 
+def slots(bench, engine):
+    """A slot is free when its handler is over, however little the client takes of the answer: of one that was kept as
+    a whole, and of one whose rest lies in a stream."""
+    with handler(bench, engine, "--max-processes", "1") as server:
+        for size in 16000, 81000, 80000, 75000:
+            with Client(server) as lazy, Client(server) as client:
+                lazy.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                lazy.send(b"GET /long?%d HTTP/1.1\r\nHost: test\r\n\r\n" % size * 500)
+                for _ in range(20):
+                    expect(f"beside {size} bytes", client.get("/plain").body, b"plain\n")
+                while True:  # until it is stuck: then nothing goes out to it any more
+                    before = sent_to(lazy)
+                    expect("another", client.get("/plain").body, b"plain\n")
+                    threading.Event().wait(0.05)
+                    if sent_to(lazy) == before > 0:
+                        break
+                expect("while it is stuck", client.get("/plain").body, b"plain\n")
+
+
+def sent_to(client):
+    """Bytes that lie in the socket, and are not taken."""
+    return len(client.socket.recv(1 << 20, socket.MSG_PEEK))
+
+
+def drips(bench, engine):
+    """A handler that stays has its time for the whole of a request, however often the client sends a byte."""
+    with serve(bench, engine, "--max-time", "0.5", "--max-processes", "1", "--stream", build("resident", SIP)) as server:
+        with Client(server) as client:
+            client.send(b"POST /keeps HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 60000)
+            over = threading.Event()
+
+            def drip():
+                try:
+                    while not over.wait(0.02):
+                        client.send(b"x")
+                except OSError:
+                    pass
+            sender = threading.Thread(target=drip)
+            sender.start()
+            try:
+                expect("a slow body", client.answer().status, 504)
+            finally:
+                over.set()
+                sender.join()
+        with Client(server) as client:
+            again(lambda: expect("another", client.get("/a").status, 200))
+
+
+def reloads(bench, engine):
+    """SIGHUP: new requests get what is there now, also on connections that were there; what was begun ends as it
+    began; what is broken changes nothing; and nothing is left of what was."""
+    def reload(server, line=b"http: reloaded\n"):
+        before = server.written(server.err).count(line)
+        server.process.send_signal(signal.SIGHUP)
+        while server.written(server.err).count(line) == before:
+            if server.process.poll() is not None:
+                raise base.Failed("it ended")
+            threading.Event().wait(0.01)
+
+    def memory(server):
+        return int(re.search(r"RssAnon:\s*(\d+)", pathlib.Path(f"/proc/{server.process.pid}/status").read_text())[1])
+
+    with tempfile.TemporaryDirectory(prefix="nebulet-serve-") as scratch:
+        module, stays = pathlib.Path(scratch, "a.wasm"), pathlib.Path(scratch, "b.wasm")
+        shutil.copy(build("handler"), module)
+        shutil.copy(build("resident", SIP), stays)
+        with serve(bench, engine, "--metrics", "127.0.0.1:0", "--stream", f"/stays={stays}", module, listeners=2) as server, \
+                Client(server) as client, Client(server) as busy, Client(server, 1) as watcher:
+            expect("at first", client.get("/plain").body, b"plain\n")
+            expect("its count", client.get("/stays/a").body, b"1 /a -\n")
+            expect("its count", client.get("/stays/a").body, b"2 /a -\n")
+            busy.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 200000\r\n\r\n" + b"x" * 100000)
+            expect("it begins", busy.file.readline(), b"HTTP/1.1 200 OK\r\n")
+            shutil.copy(build("other"), module)
+            reload(server)
+            expect("the new one", client.get("/plain").body, b"other  /plain\n")
+            expect("one that stays begins anew", client.get("/stays/a").body, b"1 /a -\n")
+            busy.send(b"x" * 100000)
+            while busy.file.readline() not in (b"\r\n", b""):
+                pass
+            body = b""
+            while size := int(busy.file.readline(), 16):
+                body += busy.file.read(size)
+                busy.file.readline()
+            busy.file.readline()
+            expect("what was begun", (len(body), set(body)), (200000, {ord("x")}))
+            expect("on the same connection", busy.get("/plain").body, b"other  /plain\n")
+            module.write_bytes(b"\0asm\1\0\0\0")
+            reload(server, b"nebulet: reload: what was served is served on\n")
+            module.write_bytes(b"nonsense")
+            reload(server, b"nebulet: reload: what was served is served on\n")
+            expect("as before", client.get("/plain").body, b"other  /plain\n")
+            text = watcher.get("/metrics").body.decode()
+            if 'nebulet_route_requests_total{path="/"} 5\n' not in text:
+                raise base.Failed(f"counts do not go on:\n{text}")
+            shutil.copy(build("handler"), module)
+            over, answers = threading.Event(), []
+
+            def ask():
+                with Client(server) as one:
+                    while not over.is_set():
+                        answers.append(one.get("/plain").body)
+                        answers.append(one.get("/stays/a").status)
+            askers = [threading.Thread(target=ask) for _ in range(4)]
+            for asker in askers:
+                asker.start()
+            try:
+                for i in range(40):
+                    reload(server)
+                    if i == 10:
+                        before = memory(server)
+                after = memory(server)
+            finally:
+                over.set()
+                for asker in askers:
+                    asker.join()
+            expect("all answers meanwhile", set(answers) - {b"other  /plain\n"}, {b"plain\n", 200})
+            if after - before > 8 << 10:
+                raise base.Failed(f"30 reloads have left {after - before} KiB")
+            server.process.send_signal(signal.SIGTERM)
+            server.finish(0)
+
+
 def timeouts(bench, engine):
     def one(server, what, sent, status):
         with Client(server) as client:
@@ -461,6 +621,30 @@ def files(bench, engine):
         expect("of it", client.get("/large.bin", "Range: bytes=300000-799999\r\n").body == large[300000:800000], True)
 
 
+def kept(bench, engine):
+    """Small files are opened once a second, and what is new is seen then."""
+    scratch, root = folder()
+    with scratch, serve(bench, engine, "--trace", "--files", f"/={root}") as server, Client(server) as client:
+        for _ in range(100):
+            expect("a page", client.get("/page.txt").body, PAGE)
+        opened = server.written(server.err).count(b"path_open")
+        if not 0 < opened < 50:
+            raise base.Failed(f"opened {opened} times")
+        (root / "page.txt").write_bytes(b"another")
+        while (answer := client.get("/page.txt")).body == PAGE:
+            threading.Event().wait(0.05)
+        expect("what is new", (answer.body, answer.fields["content-length"]), (b"another", "7"))
+        (root / "page.txt").unlink()
+        while (answer := client.get("/page.txt")).status == 200:
+            threading.Event().wait(0.05)
+        expect("what is gone", answer.status, 404)
+        for i in range(300):  # more than are kept, some of which take each other's place
+            (root / f"{i}.txt").write_text(f"file {i}")
+        for turn in range(3):
+            for i in range(300):
+                expect("each", client.get(f"/{i}.txt").body, b"file %d" % i)
+
+
 def routes(bench, engine):
     """The longest path that fits counts, and by whole names."""
     scratch, root = folder()
@@ -525,6 +709,65 @@ def metrics(bench, engine):
             expect("not there", watcher.get("/plain").status, 404)
 
 
+def started(bench, engine):
+    """A module that exports wizer.initialize is run once, and requests begin there, each with that memory as it was."""
+    module = build("started")
+    with serve(bench, engine, module) as server, Client(server) as client:
+        for i in range(20):
+            expect("an answer", client.get(f"/{i}").body, b"same 1 0.5 entry 999 /%d\n" % i)
+        server.process.send_signal(signal.SIGHUP)
+        while b"http: reloaded\n" not in server.written(server.err):
+            threading.Event().wait(0.01)
+        expect("anew", client.get("/again").body, b"same 1 0.5 entry 999 /again\n")
+        server.process.send_signal(signal.SIGTERM)
+        expect("how often it was started", (server.early + server.finish(0).err).count(b"started\n"), 2)
+    scratch, root = folder()
+    with scratch:
+        for what, code, text in (("trap", 1, b"wasm trap: unreachable"), ("exit", 1, b"another exit code than 0"),
+                                 ("open", 1, b"it has files that are open")):
+            got = bench.nebulet("serve", "--engine", engine, "--listen", "127.0.0.1:0", "--dir", f"{root}::/data", "--env",
+                                f"WHAT={what}", module)
+            got.check(code, b"")
+            if text not in got.err:
+                raise base.Failed(f"{what}: {base.excerpt(got.err)}")
+        with serve(bench, engine, "--dir", f"{root}::/data", "--env", "WHAT=closed", module) as server, \
+                Client(server) as client:
+            expect("what was closed", client.get("/").body, b"same 1 0.5 entry 999 /\n")
+
+
+def servers(bench, engine):
+    """Several server processes: together they accept, are counted, reloaded and ended as one."""
+    with handler(bench, engine, "--servers", "3", "--metrics", "127.0.0.1:0", "--stream", f"/stays={build('resident', SIP)}",
+                 listeners=2) as server:
+        clients = [Client(server) for _ in range(60)]
+        for turn in range(3):
+            for client in clients:
+                expect("an answer", client.get("/plain").body, b"plain\n")
+        counts = []
+        while len(counts) == len(set(counts)):  # each server has its own handler that stays, which counts
+            clients.append(Client(server))
+            counts.append(clients[-1].get("/stays/a").body)
+            if len(counts) == 3000:
+                raise base.Failed("one server has accepted all")
+        server.process.send_signal(signal.SIGHUP)
+        while server.written(server.err).count(b"http: reloaded\n") < 3:
+            threading.Event().wait(0.01)
+        for client in clients[:60]:
+            expect("an answer", client.get("/plain").body, b"plain\n")
+        with Client(server, 1) as watcher:
+            text = watcher.get("/metrics").body.decode()
+        for line in [f"nebulet_connections_open {len(clients) + 1}", f"nebulet_connections_total {len(clients) + 1}",
+                     "nebulet_route_requests_total{path=\"/\"} 240",
+                     f"nebulet_route_requests_total{{path=\"/stays/\"}} {len(counts)}"]:
+            if line not in text.splitlines():
+                raise base.Failed(f"no line {line}:\n{text}")
+        server.process.send_signal(signal.SIGTERM)
+        for client in clients:
+            expect("an idle one", client.file.read(), b"")
+            client.__exit__()
+        server.finish(0)
+
+
 def logs(bench, engine):
     for form, pattern in (("common", rb'127\.0\.0\.1 - - \[\d\d/\w{3}/\d{4}:[\d:]{8} \+0000\] '
                                      rb'"GET /plain\?\\u0022 HTTP/1\.1" 200 6 "from" "a\\u0022\\u005cb"\n'),
@@ -538,6 +781,55 @@ def logs(bench, engine):
             out = server.finish(0).out
             if not re.fullmatch(pattern, out):
                 raise base.Failed(f"{form}: {out!r}")
+
+
+def long_logs(bench, engine):
+    """What a client makes long or strange is cut or escaped in such a way that a line stays what it is."""
+    strange = "".join(chr(c) for c in range(0x21, 0x7f) if chr(c) not in '#?')
+    targets = [f"/plain?{'%22' * 500}", "/plain?" + '"' * 7000, "/plain?" + strange * 70]
+    with handler(bench, engine, "--log", "json") as server:
+        for target in targets:
+            for agent in "a", '"' * 3000, "\u00e9" * 2000:
+                with Client(server) as client:
+                    client.send(f"GET {target} HTTP/1.1\r\nHost: {'h' * 200}\r\nUser-Agent: {agent}\r\n\r\n"
+                                .encode("latin-1"))
+                    client.answer()
+        server.process.send_signal(signal.SIGTERM)
+        lines = server.finish(0).out.decode().splitlines()
+    expect("lines", len(lines), 3 * len(targets))
+    for line in lines:
+        told = json.loads(line)
+        expect(line, (set(told), told["status"]), ({"time", "address", "method", "target", "host", "status", "bytes",
+                                                   "body", "us", "agent"}, 200))
+
+
+def handlers_errors(bench, engine):
+    """What handlers write to standard error has their name in front, nothing that a terminal acts upon, and so much
+    for each request."""
+    def told(server):
+        server.process.send_signal(signal.SIGTERM)
+        lines = server.finish(0).err.split(b"\n")
+        if stray := [line for line in lines if line and not line.startswith((b"handler.wasm: ", b"nebulet: "))]:
+            raise base.Failed(f"without a name: {stray[0]!r}")
+        return [line[14:] for line in lines if line.startswith(b"handler.wasm: ")]
+
+    with handler(bench, engine) as server, Client(server) as client:
+        expect("strange ones", client.get("/terminal").body, b"told\n")
+        expect("the end of a line", client.get("/errors?1").body, b"told\n")
+        expect("nothing for a terminal", told(server),
+               [rb"a\x1b[2J\x9b0m\x0d" + "\tb \u00e9 ".encode() + rb"\xc2\x9b \xe2\x80\xae \xed\xa0\x80 "
+                + "\U0001f600 ".encode() + rb"\xc0\xaf \x7f", rb"no end of a line \xe2\x82" + b"0" * 99])
+    many = 3000  # lines of 100 bytes
+    with handler(bench, engine, "--max-log", "10000") as server, Client(server) as client:
+        expect("many", client.get(f"/errors?{many}").body, b"told\n")
+        expect("a few more", client.get("/errors?10").body, b"told\n")
+        lines = told(server)
+    cut = [int(found[1]) for line in lines if (found := re.fullmatch(rb"(\d+) bytes more are not shown .*", line))]
+    numbers = [int(line) for line in lines if line.isdigit()]
+    expect("what is cut", sum(cut), (many + 10 - len(numbers)) * 100)
+    expect("lines of the first request", numbers[:100], list(range(100)))
+    if len(numbers) > 2 * 100:
+        raise base.Failed(f"{len(numbers)} lines of 100 bytes for two requests")
 
 
 def curl(bench, engine):
@@ -560,22 +852,104 @@ def curl(bench, engine):
                 raise base.Failed(base.excerpt(got.out))
 
 
+def load(bench, engine):
+    """Two thousand connections, slow ones among them: none fails, and memory stays."""
+    if not shutil.which("wrk"):
+        raise base.Skipped("no wrk (Debian: wrk)")
+    got = base.run([base.ROOT / "bench/serve/load.py", "--seconds", "8", "--connections", "2000", "--slow", "400", "--engine",
+                    engine, "--json", bench.program, build("handler"), "/plain"], limit=net.LIMIT)
+    if not got.out:
+        raise base.Failed(base.excerpt(got.err))
+    told = json.loads(got.out)
+    expect(f"failed, of {told}", told["failed"], 0)
+    expect("open at the end", told["connections"], 2000)
+    _, at_first, at_last = told["memory"]
+    if at_last - at_first > 40 << 10:  # some more may speak at once than before, each with 100 KiB
+        raise base.Failed(f"memory: {told['memory']}")
+
+
+PAGES = {
+    "index.html": """<!doctype html><link rel="stylesheet" href="style.css"><body><img src="picture.svg">
+<form method="post" action="/form"><input name="text" value="a b&amp;c=\u00e4"><input name="seen"></form>
+<script type="module" src="script.mjs"></script>""",
+    "style.css": "body { margin: 7px }",
+    "picture.svg": '<svg xmlns="http://www.w3.org/2000/svg" width="31" height="17"/>',
+    "script.mjs": """import { value } from "./sub/more.mjs";
+const form = document.forms[0], image = document.images[0];
+await image.decode();
+const parts = await Promise.all([...Array(20).keys()].map(i => fetch("/path/" + i).then(r => r.text())));
+const part = await fetch("large.bin", { headers: { Range: "bytes=999000-" } });
+const long = await (await fetch("/echo", { method: "POST", body: "x".repeat(300000) })).text();
+form.elements.seen.value = [value, image.width, getComputedStyle(document.body).marginLeft, parts.join(""), part.status,
+  (await part.arrayBuffer()).byteLength, long.length].join(" ");
+form.submit();
+""",
+    "sub/more.mjs": "export const value = 'module';\n",
+}
+
+
+def browser(bench, engine):
+    """A page with all that belongs to it, scripts that ask for more, and a form that is posted."""
+    if not shutil.which("chromium"):
+        raise base.Skipped("no chromium (Debian: chromium)")
+    scratch, root = folder()
+    for name, text in PAGES.items():
+        (root / name).write_text(text)
+    with scratch, handler(bench, engine, "--files", f"/www={root}") as server, \
+            tempfile.TemporaryDirectory(prefix="nebulet-browser-", ignore_cleanup_errors=True) as profile:
+        browser = subprocess.Popen(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                                    "--disable-background-networking", f"--user-data-dir={profile}",
+                                    "http://%s:%d/www/" % server.addresses[0]], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        seen = "module 31 7px " + "".join(f"/path/{i}?" for i in range(20)) + " 206 1000 300000"
+        form = urllib.parse.urlencode({"text": "a b&c=\u00e4", "seen": seen})
+        wanted = f"handler.wasm: POST application/x-www-form-urlencoded {form}\n".encode()
+        end = time.monotonic() + net.LIMIT
+        try:
+            while b"GET /plain?shown HTTP/1.1\" 200 " not in server.written(server.out):
+                if browser.poll() is not None or time.monotonic() > end:
+                    raise base.Failed(f"it has not come to the end:\n{base.excerpt(server.written(server.out), 60)}")
+                time.sleep(0.1)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(browser.pid, signal.SIGKILL)
+            browser.wait()
+        if wanted not in server.written(server.err):
+            raise base.Failed(f"another form: {base.excerpt(server.written(server.err))}")
+
+
+def wrk(bench, engine):
+    """No request fails, with more connections than handlers may run at once."""
+    if not shutil.which("wrk"):
+        raise base.Skipped("no wrk (Debian: wrk)")
+    scratch, root = folder()
+    with scratch, handler(bench, engine, "--max-processes", "8", "--log", "none", "--files", f"/www={root}") as server:
+        for path in "plain", "www/page.txt", "long?30000":
+            out = base.run(["wrk", "-t", "1", "-c", "40", "-d", "1s", "--timeout", "200s",
+                            "http://%s:%d/%s" % (*server.addresses[0], path)]).check(0).out
+            wrong = re.search(rb"Non-2xx.*|Socket errors.*", out)
+            if wrong or not re.search(rb"[1-9]\d* requests in", out):
+                raise base.Failed(f"{path}: {base.excerpt(out)}")
+
+
 # --- In a machine of its own: http, lwIP and the driver as processes on our kernel.
 
 def machine(bench, engine, *options, listeners=1):
-    """With the least memory that a machine has."""
+    """With the least memory that a machine has; emulated, as all machines of tests."""
     if not shutil.which(boot.QEMU[0]):
         raise base.Unavailable("QEMU is not installed (qemu-system-x86)")
     drv.net()
     listen = [word for _ in range(listeners) for word in ("--listen", f"127.0.0.1:{drv.free_port()}")]
-    return net.serving([bench.program, "serve", "--boot", "--memory", "16M", "--engine", engine, *listen, "--max-time",
+    return net.serving([bench.program, "serve", "--boot", "--accel", "tcg", "--memory", "16M", "--engine", engine, *listen, "--max-time",
                         "900", "--max-cpu", "300", "--idle", "900", "--grace", "900", *options], listeners)
 
 
 def in_machine(bench, engine):
     scratch, root = folder()
-    with scratch, machine(bench, engine, "--max-processes", "4", "--files", f"/www={root}", build("handler")) as server, \
-            Client(server) as client:
+    with scratch, machine(bench, engine, "--max-processes", "4", "--files", f"/www={root}", "--route",
+                          f"/started={build('started')}", build("handler")) as server, Client(server) as client:
+        for _ in range(10):
+            expect("what was started before", client.get("/started/a").body, b"same 1 0.5 entry 999 /a\n")
         for _ in range(200):
             expect("an answer", client.get("/plain").body, b"plain\n")
         body = bytes(i * 7 % 251 for i in range(200000))
@@ -645,6 +1019,8 @@ def usage(bench):
                              (["--boot", "--dir", "/nothing", module], 1, b"/nothing"),
                              (["--boot", "--disk", "/nothing", module], 1, b"/nothing"),
                              (["--disk", "/nothing", module], 2, b"disks are of machines"),
+                             (["--boot", "--servers", "2", module], 2, b"one server"),
+                             (["--servers", "17", module], 2, b"16 at most"),
                              (["--boot", "--listen", "inherited", module], 2, b"cannot be given to a machine"),
                              (["--boot", "--memory", "1M", module], 2, b"at least 16M"),
                              (["--boot", *["--listen", "127.0.0.1:0"] * 17, module], 2, b"16 addresses at most"),
@@ -664,7 +1040,7 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
-                     slow, timeouts, ends, files, routes, with_dir, resident, metrics, logs, curl, in_machine,
-                     machine_with_folders):
+                     slow, slots, drips, timeouts, reloads, ends, files, kept, routes, with_dir, resident, metrics, servers,
+                     started, logs, long_logs, handlers_errors, curl, wrk, load, browser, in_machine, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))

@@ -1057,10 +1057,10 @@ __asm__(
     "toy_2: mov %edi, %edi; mov (%r15,%rdi), %eax; ret\n"
     "toy_3: mov %edi, %eax; cdq; idiv %esi; ret\n"
     "toy_4: mov %edi, %eax; xor %edx, %edx; div %esi; ret\n"
-    "toy_5: sub $8, %rsp; lea 96(%r14), %r11; call *(%r11); add $8, %rsp; ret\n"
+    "toy_5: sub $8, %rsp; lea 112(%r14), %r11; call *(%r11); add $8, %rsp; ret\n"
     "toy_6: jmp toy_6\n"
     "toy_7: sub $8, %rsp; call toy_7; add $8, %rsp; ret\n"
-    "toy_8: sub $24, %rsp; mov %edi, 4(%rsp); lea 96(%r14), %r11; call *(%r11); mov %eax, (%rsp);"
+    "toy_8: sub $24, %rsp; mov %edi, 4(%rsp); lea 112(%r14), %r11; call *(%r11); mov %eax, (%rsp);"
     "   mov 4(%rsp), %edi; mov (%r15,%rdi), %eax; add (%rsp), %eax; add $24, %rsp; ret\n"
     "toy_9: mov 8(%rsp), %eax; add 16(%rsp), %eax; add 24(%rsp), %eax; movq %xmm0, %r10;"
     "   mov %r10, 40(%rsp); mov %r9, 48(%rsp); ret $32\n"
@@ -1076,7 +1076,7 @@ const struct toy toys[TOYS] = {
     {toy_5, toy_6},   {toy_6, toy_7},   {toy_7, toy_8},   {toy_8, toy_9},    {toy_9, toy_10},
     {toy_10, toy_11}, {toy_11, toy_12}, {toy_12, toy_13}, {toy_13, toy_end},
 };
-_Static_assert(sizeof(struct vmctx) == 96, "the snippets know where the imports are");
+_Static_assert(sizeof(struct vmctx) == 112, "the snippets know where the imports are");
 
 int main(void)
 {

@@ -33,6 +33,7 @@ static struct cpu cpus[CPUS_MAX];
 static _Thread_local u32 this_cpu;
 static _Thread_local timer_t timer;
 static _Thread_local bool has_timer;
+static u64 kick_every; // ns; 0: never
 _Thread_local volatile bool linux_kicked;
 
 u32 plat_cpu_count(void)
@@ -140,6 +141,16 @@ void linux_make_timer(void)
     struct sigevent e = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = linux_kick_signal()};
     e.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
     has_timer = !timer_create(CLOCK_MONOTONIC, &e, &timer);
+    timer_t work;
+    if (kick_every && !timer_create(CLOCK_THREAD_CPUTIME_ID, &e, &work)) {
+        struct itimerspec t = {timespec_of(kick_every), timespec_of(kick_every)};
+        timer_settime(work, 0, &t, NULL);
+    }
+}
+
+void linux_kick_every(u64 ns)
+{
+    kick_every = ns;
 }
 
 void plat_timer(u64 at)

@@ -20,6 +20,7 @@
 #include "base/heap.h"
 #include "base/lookup.h"
 #include "plat/linux/hostfile.h"
+#include "plat/linux/lines.h"
 #include "plat/plat.h"
 
 _Static_assert(sizeof(struct vfs_iov) == sizeof(struct iovec), "passed to the kernel as it is");
@@ -188,6 +189,7 @@ struct vfs_file *hostfs_adopt(int fd)
     if (!h)
         return NULL;
     h->adopted = true;
+    h->lines = lines_share(fd) ? (u8)fd : 0;
     if (h->io == IO_OWN)
         h->io = IO_NOWAIT;
     if (fcntl(fd, F_GETFL) & O_APPEND)
@@ -358,8 +360,14 @@ static enum fs_error write_once(struct vfs_file *f, const struct vfs_iov *v, u32
                                 u64 *done)
 {
     struct host_file *h = host_file(f);
+    if (unlikely(h->lines))
+        lines_begin();
     ssize_t put =
         offset == VFS_HERE ? write_here(h, v, n) : pwritev(h->fd, iovec(v), (int)n, (off_t)offset);
+    int error = errno;
+    if (unlikely(h->lines))
+        lines_end(h->lines, v, n, put);
+    errno = error;
     *done = (u64)put;
     return host_check(put);
 }

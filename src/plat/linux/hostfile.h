@@ -20,6 +20,7 @@ struct host_file {
     int fd;
     bool ours;    // fd is to be closed
     bool adopted; // its flags are left alone
+    u8 lines;     // others than programs write to it, too (lines.h): by this number; 0: no
     enum host_io io;
     bool walk;    // paths below are resolved by host_where's walk, not by openat2
     bool process; // lies in /proc because the user gave a folder there

@@ -10,6 +10,8 @@ enum { CPUS_MAX = 64 };
 bool linux_thread_signals(void);
 int linux_kick_signal(void);
 void linux_make_timer(void);
+// From now on each CPU that gets a timer is also kicked whenever it has worked for so long.
+void linux_kick_every(u64 ns);
 // Set by the kick signal's handler on the CPU that it hit; plat_wait takes it back.
 extern _Thread_local volatile bool linux_kicked;
 
@@ -18,6 +20,10 @@ extern _Thread_local volatile bool linux_kicked;
 struct timespec;
 void linux_sleep(const struct timespec *timeout, const sigset_t *mask);
 void linux_kick_others(void); // CPUs that were started
+
+// Before rt_init: perf looks for names of code only where no file is mapped (main/profile.c). Pages
+// of code that is gone are not given back then.
+void linux_unname_code(void);
 
 // Writes all of it, also where it is taken slowly; an error ends that.
 void linux_write(int fd, const void *p, size_t n);

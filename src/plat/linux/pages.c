@@ -18,7 +18,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static int code_file = -1;
+static int code_file = -1; // or nowhere, and then its window has no file's name
+static bool code_unnamed;
 
 static void note_code(void)
 {
@@ -88,6 +89,23 @@ void plat_release(void *p, size_t size)
         linux_die("cannot unmap %zu bytes at %p", size, p);
 }
 
+void plat_release_all(void **at, u32 n, size_t size)
+{
+    for (u32 i = 1; i < n; i++) { // a few, and nearly in order
+        void *p = at[i];
+        u32 k = i;
+        for (; k && (uintptr_t)at[k - 1] > (uintptr_t)p; k--)
+            at[k] = at[k - 1];
+        at[k] = p;
+    }
+    for (u32 i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n; end++)
+            if ((u8 *)at[end] != (u8 *)at[i] + (end - i) * rounded(size))
+                break;
+        plat_release(at[i], (end - i) * rounded(size));
+    }
+}
+
 void plat_zero(void *p, size_t size)
 {
     if (size && madvise(p, size, MADV_DONTNEED))
@@ -96,8 +114,30 @@ void plat_zero(void *p, size_t size)
 
 // --- Code
 
+void linux_unname_code(void)
+{
+    code_unnamed = true;
+}
+
+// Shared memory that has no file, a second time: Linux says of it what it says of /dev/zero.
+static status unnamed_window(size_t size, struct plat_code *out)
+{
+    u8 *run = mmap(NULL, 2 * size, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (run == MAP_FAILED)
+        return ERR_NO_MEMORY;
+    u8 *write = mremap(run, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, run + size);
+    if (write == MAP_FAILED || mprotect(run, size, PROT_READ | PROT_EXEC)) {
+        munmap(run, 2 * size);
+        return ERR_NO_MEMORY;
+    }
+    *out = (struct plat_code){write, run, size};
+    return OK;
+}
+
 status plat_code_window(size_t size, struct plat_code *out)
 {
+    if (code_unnamed)
+        return unnamed_window(size, out);
     int file = memfd_create("nebulet-code", MFD_CLOEXEC);
     if (file < 0)
         return ERR_NO_RESOURCES;

@@ -217,18 +217,28 @@ static void tell_lost(void)
     }
 }
 
-void plat_console_write(const char *p, size_t n)
+static void say(u32 stream, const char *p, size_t n)
 {
     for (size_t part; n; p += part, n -= part) {
         part = n < WRITE_MAX ? n : WRITE_MAX;
         bool taken = take_output_for(part);
         tell_lost();
         if (!taken || fits(part))
-            write_stream(CONSOLE_ERR, (const u8 *)p, part);
+            write_stream(stream, (const u8 *)p, part);
         else
             output.lost += part;
         give_output(taken);
     }
+}
+
+void plat_console_write(const char *p, size_t n)
+{
+    say(CONSOLE_ERR, p, n);
+}
+
+void console_trace(const char *line, size_t n)
+{
+    say(CONSOLE_TRACE, line, n);
 }
 
 void console_ended(u8 exit_code)

@@ -8,6 +8,7 @@
 //   out   DLE V              all that follows comes by the virtio console, if the machine has one
 //         DLE 1, DLE 2       what follows is output, is errors; output at first
 //         DLE 3              what follows, up to the next of these, tells of one program's trap
+//         DLE 4              what follows are lines of a trace
 //         DLE R              CONSOLE_GRANT bytes more of data may be sent
 //         DLE E n            a program has ended with exit code n, one byte
 //   both  DLE DLE            the byte DLE
@@ -20,10 +21,11 @@
 #include "fs/vfs.h"
 
 // What is written at once to CONSOLE_TELL, up to CONSOLE_TOLD bytes, stays together.
-enum { CONSOLE_IN, CONSOLE_OUT, CONSOLE_ERR, CONSOLE_TELL, CONSOLE_STREAMS };
+enum { CONSOLE_IN, CONSOLE_OUT, CONSOLE_ERR, CONSOLE_TELL, CONSOLE_TRACE, CONSOLE_STREAMS };
 enum { CONSOLE_TOLD = 3800 };
 enum { CONSOLE_GRANT = 2048 };
-struct vfs_file *console_file(u32 stream); // not counted: lives for ever
+struct vfs_file *console_file(u32 stream);      // not counted: lives for ever; not of CONSOLE_TRACE
+void console_trace(const char *line, size_t n); // up to 768 bytes stay together
 void console_multiplex(void);
 bool console_is_multiplexed(void);
 void console_terminal(u32 stream); // on the other side it is one

@@ -34,14 +34,41 @@ static bool is_run(const void *p)
     return !((u64)p & (PLAT_PAGE - 1));
 }
 
+// A few that are free stay here: who lives shortly gets them and gives them back. The list is in
+// the pages.
+static struct spare {
+    struct spare *next;
+} *spare;
+static u32 spares;
+static u32 spare_lock;
+
 void *raw_page(void)
 {
-    return (void *)page_alloc(0);
+    spin_lock(&spare_lock);
+    struct spare *page = spare;
+    if (page) {
+        spare = page->next;
+        spares--;
+        vm_keep(-1);
+    }
+    spin_unlock(&spare_lock);
+    return page ? page : (void *)page_alloc(0);
 }
 
 void raw_page_free(void *page)
 {
-    page_free((u64)page, 0);
+    enum { SPARES = 4 };
+    spin_lock(&spare_lock);
+    bool stays = spares < SPARES;
+    if (stays) {
+        *(struct spare *)page = (struct spare){spare};
+        spare = page;
+        spares++;
+        vm_keep(1);
+    }
+    spin_unlock(&spare_lock);
+    if (!stays)
+        page_free((u64)page, 0);
 }
 
 // --- Runs of pages

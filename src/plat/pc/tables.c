@@ -448,6 +448,8 @@ void table_unmap(u64 address, u64 size, void (*drop)(u64 page))
 {
     struct removal r = {.drop = drop, .shared = tlb_cpus > 1};
     u64 end = address + size;
+    if (!size)
+        return;
     spin_lock_deep(&lock, TABLES_REACH);
     while ((address = unmap_some(&r, address, end)) < end) {
         spin_unlock(&lock); // page faults wait for it

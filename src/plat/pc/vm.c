@@ -252,33 +252,36 @@ static u64 min(u64 a, u64 b)
     return a < b ? a : b;
 }
 
-// What is promised stays so. Tables are not any more, below what is left.
-static void drop_stack(struct slot *s, u64 from, u64 to)
+// What is promised stays so. Tables are not any more, below what is left. Says from where on the
+// rest is promised, up to the end.
+static u64 drop_stack(struct slot *s, u64 from, u64 to)
 {
     if (from < s->lowest)
         from = s->lowest; // nothing was ever below
     if (from >= to)
-        return;
+        return to;
+    bool lower = from == s->lowest && from < s->ready;
     u64 ready = min(to, from > s->ready ? from : s->ready), end = min(to, s->ready_end);
     table_unmap(from, ready - from, drop_stack_page);
-    if (ready < end)
+    if (end < to) {
+        end = end < ready ? ready : end;
         table_unmap(ready, end - ready, page_unclaim);
-    else
-        end = ready;
-    table_unmap(end, to - end, drop_stack_page);
-    if (from > s->lowest)
-        return;
-    u64 tables = tables_of(s);
-    s->lowest = min(to, s->ready);
-    pages_unpromise(tables - tables_of(s));
+        table_unmap(end, to - end, drop_stack_page);
+        ready = to;
+    }
+    if (lower) {
+        u64 tables = tables_of(s);
+        s->lowest = min(to, s->ready);
+        pages_unpromise(tables - tables_of(s));
+    }
+    return ready;
 }
 
 static void drop_pages(struct slot *s, u64 from, u64 to)
 {
     u64 middle = s->stack_end < from ? from : s->stack_end < to ? s->stack_end : to;
-    drop_stack(s, from, middle);
-    if (middle < to)
-        table_unmap(middle, to - middle, page_unclaim);
+    u64 rest = drop_stack(s, from, middle);
+    table_unmap(rest, to - rest, page_unclaim);
 }
 
 static void cut(struct slot *s, u64 from, u64 to)
@@ -324,12 +327,18 @@ void plat_release(void *p, size_t size)
     struct window *w = window_of((u64)p);
     struct slot *s = find_or_die(p);
     (void)size;
-    decommit(s, s->from, s->to);
+    drop_pages(s, s->from, s->to);
+    pages_unpromise(promised_for(s));
     spin_lock(&lock);
-    s->used = false;
-    s->next = w->unused;
+    *s = (struct slot){.next = w->unused};
     w->unused = slot_number(w, (u64)p) + 1;
     spin_unlock(&lock);
+}
+
+void plat_release_all(void **at, u32 n, size_t size)
+{
+    for (u32 i = 0; i < n; i++)
+        plat_release(at[i], size);
 }
 
 void vm_drop(void *p, size_t size)

@@ -112,6 +112,11 @@ void plat_release(void *p, size_t size)
     (void)p, (void)size;
 }
 
+void plat_release_all(void **at, u32 n, size_t size)
+{
+    (void)at, (void)n, (void)size;
+}
+
 void plat_zero(void *p, size_t size)
 {
     memset(p, 0, size);

@@ -89,6 +89,15 @@ static void slots_give(struct slots *s)
     sip_unlock(&s->lock);
 }
 
+void slot_give(struct connection *c)
+{
+    if (!c->slot)
+        return;
+    count(&counts.running, -1);
+    slots_give(c->slot);
+    c->slot = NULL;
+}
+
 // --- The environment
 
 struct variables {
@@ -165,9 +174,11 @@ static bool came_before(const struct request *q, uint32_t i)
     return false;
 }
 
+// Where the target names a host, that is the one which was asked (RFC 9112, 3.2.2).
 static void put_field(struct variables *v, const struct request *q, uint32_t i)
 {
     struct text name = q->fields[i].name;
+    struct text value = text_is_nocase(name, "host") ? q->host : q->fields[i].value;
     put(v, "HTTP_", 5);
     v->full |= name.n > v->room - v->n;
     if (v->full)
@@ -175,7 +186,7 @@ static void put_field(struct variables *v, const struct request *q, uint32_t i)
     for (const char *p = name.p, *end = p + name.n; p < end; p++)
         v->p[v->n++] = *p == '-' ? '_' : *p >= 'a' && *p <= 'z' ? (char)(*p & ~0x20) : *p;
     put(v, "=", 1);
-    put(v, q->fields[i].value.p, q->fields[i].value.n);
+    put(v, value.p, value.n);
     for (uint32_t k = i + 1; k < q->count; k++)
         if (same_name(q->fields[k].name, name)) {
             put(v, text_is_nocase(name, "cookie") ? "; " : ", ", 2);
@@ -215,7 +226,9 @@ static bool make_environment(struct connection *c, const struct route *r, uint64
 {
     struct variables v = {c->environment, 0, sizeof c->environment, false};
     const struct request *q = &c->request;
-    put(&v, server.environment, server.environment_size);
+    char address[48];
+    address_text(&c->client->peer, address);
+    put(&v, r->site->environment, r->site->environment_size);
     static const char same[] = "GATEWAY_INTERFACE=CGI/1.1\0SERVER_SOFTWARE=nebulet";
     put(&v, same, sizeof same);
     variable(&v, "SERVER_PROTOCOL", q->minor ? "HTTP/1.1" : "HTTP/1.0", 8);
@@ -307,7 +320,7 @@ static int64_t create(struct connection *c, const struct route *r, struct handle
                       nebulet_handle in, size_t environment)
 {
     nebulet_handle ends[2];
-    struct nebulet_options options = server.limits;
+    struct nebulet_options options = r->site->limits;
     strncpy(options.name, r->name, sizeof options.name - 1);
     int64_t process = nebulet_process_create(r->module, NEBULET_NO_HANDLE, &options, sizeof options,
                                              r->name, (uint32_t)strlen(r->name) + 1);
@@ -340,7 +353,7 @@ static bool is_over(nebulet_handle process)
 static int64_t start_resident(struct route *r)
 {
     nebulet_handle ends[2];
-    struct nebulet_options options = server.limits;
+    struct nebulet_options options = r->site->limits;
     options.cpu_ns = options.wall_ns = 0;
     sip_format(options.name, sizeof options.name, "%s", r->name);
     if (sip_now() < r->not_before)
@@ -358,8 +371,8 @@ static int64_t start_resident(struct route *r)
         sip_close(ends[1]);
         return process;
     }
-    result = nebulet_process_environment((nebulet_handle)process, server.environment,
-                                         (uint32_t)server.environment_size);
+    result = nebulet_process_environment((nebulet_handle)process, r->site->environment,
+                                         (uint32_t)r->site->environment_size);
     if (result >= 0)
         result = equip((nebulet_handle)process, 2,
                        nebulet_handle_duplicate(r->log, NEBULET_SAME_RIGHTS));
@@ -406,10 +419,13 @@ static int start(struct connection *c, struct route *r, struct handler *h, nebul
                       : c->request.chunked              ? c->body_read
                                                         : c->request.length;
     int64_t result = 0;
-    bool fits = make_environment(c, r, length, &environment);
+    bool fits = make_environment(c, r, length, &environment), stays = r->kind == ROUTE_STREAM;
     if (fits)
-        result = r->kind == ROUTE_STREAM ? ask_resident(c, r, h, in, environment)
-                                         : create(c, r, h, in, environment);
+        result = stays ? ask_resident(c, r, h, in, environment) : create(c, r, h, in, environment);
+    c->over = stays ? h->out : h->process;
+    c->over_signal = stays ? NEBULET_PEER_CLOSED : NEBULET_ENDED;
+    c->until =
+        stays ? sip_after(r->site->limits.wall_ns) : NEBULET_FOREVER; // its own limit sees to it
     if (fits && result >= 0)
         return 0;
     nebulet_handle_close(in); // it may be the process's already
@@ -572,7 +588,7 @@ static bool pump(struct connection *c, struct handler *h)
 {
     const char *bytes = NULL;
     int n = 0;
-    while (h->in != NEBULET_NO_HANDLE && !h->ended) {
+    while (h->in != NEBULET_NO_HANDLE && !h->ended && sip_now() < c->until) {
         if (!n && (n = body_read(c, &bytes, NEBULET_AT_ONCE)) == BODY_LATER)
             n = 0;
         if (n < 0)
@@ -596,14 +612,15 @@ static bool pump(struct connection *c, struct handler *h)
             {h->out, NEBULET_READABLE | NEBULET_PEER_CLOSED, 0},
             {n ? h->in : c->client->in,
              (n ? NEBULET_WRITABLE : NEBULET_READABLE) | NEBULET_PEER_CLOSED, 0}};
-        if (nebulet_object_wait_many(wait, 2, sip_after(server.idle_ns)) < 0)
+        uint64_t idle = sip_after(server.idle_ns);
+        if (nebulet_object_wait_many(wait, 2, idle < c->until ? idle : c->until) < 0)
             return false;
     }
     return true;
 }
 
 // How it ended. NEBULET_EXITED and the like.
-static struct nebulet_exit end(struct handler *h, bool kill)
+static struct nebulet_exit how_it_ended(struct handler *h, bool kill)
 {
     struct nebulet_exit exit = {NEBULET_KILLED, 0};
     close_one(&h->in);
@@ -624,6 +641,13 @@ static struct nebulet_exit end(struct handler *h, bool kill)
     return exit;
 }
 
+static struct nebulet_exit end(struct connection *c, struct handler *h, bool kill)
+{
+    struct nebulet_exit exit = how_it_ended(h, kill);
+    slot_give(c);
+    return exit;
+}
+
 static void fail(struct connection *c, struct route *r, int status, const char *why)
 {
     log_error("%s: %.*s %.*s: %s", r->name, (int)c->request.method.n, c->request.method.p,
@@ -640,7 +664,7 @@ static void finish(struct connection *c, struct route *r, struct handler *h)
     const char *bytes = c->output + h->body;
     size_t n = h->n - h->body;
     bool answered = c->answered;
-    struct nebulet_exit exit = end(h, false);
+    struct nebulet_exit exit = end(c, h, false);
     if (exit.how != NEBULET_EXITED) {
         c->keep = c->keep && !answered;
         sip_describe_exit(text, sizeof text, &exit);
@@ -659,20 +683,17 @@ static void finish(struct connection *c, struct route *r, struct handler *h)
 
 static void answer(struct connection *c, struct route *r, struct handler *h)
 {
-    uint64_t until = sip_after(server.limits.wall_ns);
-    bool going = pump(c, h), late = false;
-    while (going && !h->ended && !late) {
+    bool going = pump(c, h);
+    while (going && !h->ended && sip_now() < c->until)
         going = take_output(c, h, sip_after(PATIENCE_MS * SIP_MS));
-        late =
-            h->resident != NEBULET_NO_HANDLE && sip_now() > until; // of others a limit sees to it
-    }
+    bool late = !h->ended && sip_now() >= c->until;
     if (going && h->ended && h->headed) {
         finish(c, r, h);
         return;
     }
     // A trap says more than that nothing was written.
     bool answered = c->answered;
-    struct nebulet_exit exit = end(h, !h->ended);
+    struct nebulet_exit exit = end(c, h, !h->ended);
     bool by_itself = h->ended && exit.how != NEBULET_EXITED;
     char text[80];
     if (by_itself)
@@ -699,13 +720,12 @@ void cgi_answer(struct connection *c, struct route *r)
         status = 503;
     } else if (!status) {
         count(&counts.running, 1);
+        c->slot = &r->slots;
         status = start(c, r, &h, in);
         if (!status)
             answer(c, r, &h);
         else
-            end(&h, true);
-        count(&counts.running, -1);
-        slots_give(&r->slots);
+            end(c, &h, true);
     }
     if (!status)
         return;

@@ -22,6 +22,7 @@ static struct connection *take(struct client *client)
         return NULL;
     c->client = client;
     c->left = 0;
+    c->slot = NULL;
     return c;
 }
 
@@ -78,12 +79,31 @@ static int read_head(struct connection *c, size_t *size)
     return 0;
 }
 
+// Until the client takes more. False: it does not, or the handler that we write for has no more
+// time. One that is over meanwhile gives its slot back.
+static bool wait_to_write(struct connection *c)
+{
+    uint64_t until = sip_after(server.idle_ns);
+    while (c->slot) {
+        struct nebulet_wait wait[] = {{c->client->out, NEBULET_WRITABLE | NEBULET_PEER_CLOSED, 0},
+                                      {c->over, c->over_signal, 0}};
+        if (nebulet_object_wait_many(wait, 2, until < c->until ? until : c->until) < 0)
+            return false;
+        if (wait[0].observed & (NEBULET_WRITABLE | NEBULET_PEER_CLOSED))
+            break;
+        slot_give(c);
+    }
+    return true;
+}
+
 // All of it. Who takes nothing for a while is taken to be gone.
 static bool write_all(struct connection *c, const char *p, size_t n)
 {
     while (n) {
-        int64_t put =
-            nebulet_stream_write(c->client->out, p, (uint32_t)n, sip_after(server.idle_ns));
+        int64_t put = nebulet_stream_write(c->client->out, p, (uint32_t)n,
+                                           c->slot ? NEBULET_AT_ONCE : sip_after(server.idle_ns));
+        if (put == NEBULET_ERR_SHOULD_WAIT && wait_to_write(c))
+            continue;
         if (put < 0) {
             c->keep = false;
             return false;
@@ -176,6 +196,7 @@ const char *status_reason(int status)
                  {404, "Not Found"},
                  {405, "Method Not Allowed"},
                  {408, "Request Timeout"},
+                 {412, "Precondition Failed"},
                  {413, "Content Too Large"},
                  {414, "URI Too Long"},
                  {416, "Range Not Satisfiable"},
@@ -346,7 +367,7 @@ void answer_plain(struct connection *c, int status, const char *fields)
 
 static struct route *find_route(const struct connection *c)
 {
-    for (struct route *r = server.routes; r; r = r->next)
+    for (struct route *r = c->site->routes; r; r = r->next)
         if (c->path_length >= r->length && !memcmp(c->path, r->path, r->length) &&
             (c->path_length == r->length || c->path[r->length] == '/'))
             return r;
@@ -401,6 +422,7 @@ static bool serve_one(struct connection *c)
     if (wrong < 0)
         return false;
     c->began = sip_now();
+    c->site = site_take();
     if (!wrong)
         wrong = head_parse(c->buffer, size, q);
     if (wrong) {
@@ -414,6 +436,7 @@ static bool serve_one(struct connection *c)
         skip_body(c);
     }
     log_request(c);
+    site_drop(c->site);
     return c->keep && !server.ending;
 }
 

@@ -3,8 +3,11 @@
 // (RFC 9110, sections 8.8, 13 and 14).
 //
 // A folder is a descriptor that no path leads out of; names that begin with a dot are not served.
+// What is small is kept for a second, for to open a file, look at it and read it costs more than
+// all else that is done for it: so what has been changed is seen a second later.
 #include "http.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <wasi/api.h>
 
@@ -34,27 +37,44 @@ void time_text(uint64_t seconds, char out[32])
                t % 60);
 }
 
-static bool digits(const char *p, uint32_t n, int64_t *out)
+// By a pattern: letters that repeat are the digits of a value, or the name of the month (m), or
+// any character (a).
+static bool take_time(struct text t, const char *pattern, int64_t value[6])
 {
-    uint64_t value;
-    bool good = text_number((struct text){p, n}, &value);
-    *out = (int64_t)value;
-    return good;
+    static const char fields[] = "ymdHnS";
+    memset(value, 0, 6 * sizeof *value);
+    if (t.n != strlen(pattern))
+        return false;
+    for (size_t i = 0; i < t.n; i++) {
+        const char *field = strchr(fields, pattern[i]);
+        if (pattern[i] == 'm') {
+            while (value[1] < 12 && memcmp(months + value[1] * 3, t.p + i, 3))
+                value[1]++;
+            i += 2;
+        } else if (field && t.p[i] >= '0' && t.p[i] <= '9') {
+            value[field - fields] = value[field - fields] * 10 + t.p[i] - '0';
+        } else if (field ? t.p[i] != ' ' || pattern[i] != 'd' // " 6"
+                         : pattern[i] != 'a' && t.p[i] != pattern[i]) {
+            return false;
+        }
+    }
+    return value[1] < 12;
 }
 
-// "Sun, 06 Nov 1994 08:49:37 GMT", which is what all have written for long.
+// As all write it, and as they wrote it once: RFC 9110, 5.6.7.
 bool time_parse(struct text t, uint64_t *seconds)
 {
-    int64_t day, year, hour, minute, second, month = 0;
-    if (t.n != 29 || memcmp(t.p + 25, " GMT", 4) || !digits(t.p + 5, 2, &day) ||
-        !digits(t.p + 12, 4, &year) || !digits(t.p + 17, 2, &hour) ||
-        !digits(t.p + 20, 2, &minute) || !digits(t.p + 23, 2, &second) || year < 1970)
+    int64_t v[6];
+    const char *comma = t.n ? memchr(t.p, ',', t.n) : NULL;
+    struct text rest = {comma, comma ? t.n - (size_t)(comma - t.p) : 0};
+    if (take_time(rest, ", dd-mmm-yy HH:nn:SS GMT", v))
+        v[0] += v[0] < 70 ? 2000 : 1900;
+    else if (!take_time(t, "aaa, dd mmm yyyy HH:nn:SS GMT", v) &&
+             !take_time(t, "aaa mmm dd HH:nn:SS yyyy", v))
         return false;
-    while (month < 12 && memcmp(months + month * 3, t.p + 8, 3))
-        month++;
     *seconds =
-        (uint64_t)(day_number(year, month + 1, day) * 86400 + hour * 3600 + minute * 60 + second);
-    return month < 12;
+        (uint64_t)(day_number(v[0], v[1] + 1, v[2]) * 86400 + v[3] * 3600 + v[4] * 60 + v[5]);
+    return v[0] >= 1970;
 }
 
 // --- Types
@@ -101,16 +121,98 @@ static const char *type_of(const char *path)
 
 // --- A file
 
+enum { NO_FD = -1 };
+
 struct file {
-    int fd;
+    int fd;                             // NO_FD: all of it is in c->output
     uint64_t size, mtime, from, length; // what is sent of it
+    uint64_t mtime_ns;
     char tag[48];
 };
 
-static void close_file(const struct file *f)
+static void close_file(struct file *f)
 {
-    if (__wasi_fd_close(f->fd))
+    if (f->fd != NO_FD && __wasi_fd_close(f->fd))
         sip_panic("http: a file was closed twice");
+    f->fd = NO_FD;
+}
+
+static void describe(struct file *f, uint64_t size, uint64_t mtime_ns)
+{
+    f->size = f->length = size;
+    f->from = 0;
+    f->mtime_ns = mtime_ns;
+    f->mtime = mtime_ns / SIP_SECOND;
+    sip_format(f->tag, sizeof f->tag, "\"%llx-%llx\"", (unsigned long long)mtime_ns,
+               (unsigned long long)size);
+}
+
+static int64_t read_at(const struct file *f, char *to, uint64_t n, uint64_t at)
+{
+    __wasi_iovec_t v = {(uint8_t *)to, n < BUFFER ? (size_t)n : BUFFER};
+    __wasi_size_t got;
+    return __wasi_fd_pread(f->fd, &v, 1, at, &got) ? -1 : (int64_t)got;
+}
+
+// --- Small files: a table of so many, of which each has one place where it can be.
+
+enum { KEPT = 64, KEPT_SIZE = BUFFER };
+#define KEPT_FOR SIP_SECOND
+
+struct kept {
+    int folder;
+    uint64_t until, mtime_ns;
+    size_t path, size; // bytes: the path, with its 0, and behind it the file
+    char bytes[];
+};
+
+static struct {
+    struct sip_mutex lock;
+    struct kept *at[KEPT];
+} kept;
+
+static struct kept **place_of(int folder, const char *path, size_t *size)
+{
+    uint32_t hash = 2166136261u ^ (uint32_t)folder; // FNV-1a
+    const char *p = path;
+    for (; *p; p++)
+        hash = (hash ^ (unsigned char)*p) * 16777619u;
+    *size = (size_t)(p - path) + 1;
+    return &kept.at[(hash ^ hash >> 16) % KEPT];
+}
+
+static bool take_kept(struct connection *c, int folder, const char *path, struct file *f)
+{
+    size_t n;
+    sip_lock(&kept.lock);
+    const struct kept *k = *place_of(folder, path, &n);
+    bool found = k && k->folder == folder && k->path == n && !memcmp(k->bytes, path, n) &&
+                 c->began < k->until;
+    if (found) {
+        f->fd = NO_FD;
+        describe(f, k->size, k->mtime_ns);
+        memcpy(c->output, k->bytes + n, k->size);
+    }
+    sip_unlock(&kept.lock);
+    return found;
+}
+
+// Reads a small one, and closes it. What cannot be kept is served all the same.
+static void keep(struct connection *c, int folder, const char *path, struct file *f)
+{
+    size_t n, size = (size_t)f->size;
+    if (f->size > KEPT_SIZE || read_at(f, c->output, f->size, 0) != (int64_t)f->size)
+        return;
+    close_file(f);
+    sip_lock(&kept.lock);
+    struct kept **at = place_of(folder, path, &n);
+    free(*at);
+    if ((*at = malloc(sizeof **at + n + size))) {
+        **at = (struct kept){folder, c->began + KEPT_FOR, f->mtime_ns, n, size};
+        memcpy((*at)->bytes, path, n);
+        memcpy((*at)->bytes + n, c->output, size);
+    }
+    sip_unlock(&kept.lock);
 }
 
 static bool is_hidden(const char *path)
@@ -119,9 +221,11 @@ static bool is_hidden(const char *path)
 }
 
 // 0, or the status to answer with; 301: it is a folder.
-static int open_file(int folder, const char *path, struct file *f)
+static int open_file(struct connection *c, int folder, const char *path, struct file *f)
 {
     __wasi_filestat_t stat;
+    if (take_kept(c, folder, path, f))
+        return 0;
     __wasi_errno_t e = __wasi_path_open(folder, __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW, path, 0,
                                         __WASI_RIGHTS_FD_READ | __WASI_RIGHTS_FD_SEEK |
                                             __WASI_RIGHTS_FD_FILESTAT_GET,
@@ -139,33 +243,36 @@ static int open_file(int folder, const char *path, struct file *f)
         close_file(f);
         return !e && stat.filetype == __WASI_FILETYPE_DIRECTORY ? 301 : 404;
     }
-    f->size = f->length = stat.size;
-    f->from = 0;
-    f->mtime = stat.mtim / SIP_SECOND;
-    sip_format(f->tag, sizeof f->tag, "\"%llx-%llx\"", (unsigned long long)stat.mtim,
-               (unsigned long long)stat.size);
+    describe(f, stat.size, stat.mtim);
+    keep(c, folder, path, f);
     return 0;
 }
 
 // --- What the client has
 
-static bool lists_tag(struct text list, const char *tag)
+static bool lists_tag(struct text list, const char *tag, bool weak)
 {
     struct text wanted = {tag, strlen(tag)};
-    for (size_t i = 0; i + wanted.n <= list.n; i++)
-        if (!memcmp(list.p + i, wanted.p, wanted.n))
-            return true; // tags have quotes, so none lies within another
+    for (size_t i = 0; i + wanted.n <= list.n; i++) // tags have quotes, so none lies within another
+        if (!memcmp(list.p + i, wanted.p, wanted.n) &&
+            (weak || i < 2 || memcmp(list.p + i - 2, "W/", 2)))
+            return true;
     return text_is(list, "*");
 }
 
-static bool is_known(const struct request *q, const struct file *f)
+// 0, or the status that what the client knows makes of it, in the order of RFC 9110, 13.2.2.
+static int take_conditions(const struct request *q, const struct file *f)
 {
-    struct text tags = request_field(q, "if-none-match"), since;
+    struct text match = request_field(q, "if-match"), none = request_field(q, "if-none-match");
+    struct text until = request_field(q, "if-unmodified-since"),
+                since = request_field(q, "if-modified-since");
     uint64_t seconds;
-    if (tags.p)
-        return lists_tag(tags, f->tag);
-    since = request_field(q, "if-modified-since");
-    return since.p && time_parse(since, &seconds) && f->mtime <= seconds;
+    if (match.p ? !lists_tag(match, f->tag, false)
+                : until.p && time_parse(until, &seconds) && f->mtime > seconds)
+        return 412;
+    bool known = none.p ? lists_tag(none, f->tag, true)
+                        : since.p && time_parse(since, &seconds) && f->mtime <= seconds;
+    return known ? 304 : 0;
 }
 
 // One range of bytes; of several, and of what is none, all is sent. 0, 206 or 416.
@@ -174,7 +281,8 @@ static int take_range(const struct request *q, struct file *f)
     struct text range = request_field(q, "range"), same = request_field(q, "if-range");
     static const char bytes[] = "bytes=";
     uint64_t first = 0, last = f->size - 1, seconds;
-    if (!range.p || range.n < sizeof bytes || memcmp(range.p, bytes, sizeof bytes - 1))
+    if (!range.p || range.n < sizeof bytes ||
+        !text_is_nocase((struct text){range.p, sizeof bytes - 1}, bytes))
         return 0;
     if (same.p && !text_is(same, f->tag) && !(time_parse(same, &seconds) && seconds == f->mtime))
         return 0;
@@ -218,19 +326,16 @@ static void begin(struct connection *c, int status, const struct file *f)
     head_field(c, text_of("Accept-Ranges"), text_of("bytes"));
 }
 
-static int64_t read_at(const struct file *f, char *to, uint64_t n, uint64_t at)
-{
-    __wasi_iovec_t v = {(uint8_t *)to, n < BUFFER ? (size_t)n : BUFFER};
-    __wasi_size_t got;
-    return __wasi_fd_pread(f->fd, &v, 1, at, &got) ? -1 : (int64_t)got;
-}
-
 // A file that became shorter meanwhile leaves an answer that cannot be ended as it was begun.
 static void send(struct connection *c, const struct file *f)
 {
     uint64_t done = 0;
-    int64_t n = c->silent || !f->length ? 0 : read_at(f, c->output, f->length, f->from);
-    bool good = n >= 0 && answer_begin(c, f->length, c->output, (size_t)n);
+    bool here = f->fd == NO_FD;
+    int64_t n = c->silent || !f->length ? 0
+                : here                  ? (int64_t)f->length
+                                        : read_at(f, c->output, f->length, f->from);
+    const char *bytes = c->output + (here ? f->from : 0);
+    bool good = n >= 0 && answer_begin(c, f->length, bytes, (size_t)n);
     for (done = good ? (uint64_t)n : 0; good && !c->silent && done < f->length;
          done += (uint64_t)n) {
         n = read_at(f, c->output, f->length - done, f->from + done);
@@ -243,7 +348,12 @@ static void send(struct connection *c, const struct file *f)
 static void answer_file(struct connection *c, struct file *f, const char *path)
 {
     const struct request *q = &c->request;
-    if (is_known(q, f)) {
+    int status = take_conditions(q, f);
+    if (status == 412) {
+        answer_plain(c, 412, "");
+        return;
+    }
+    if (status) {
         begin(c, 304, f);
         answer_begin(c, 0, NULL, 0);
         return;
@@ -262,13 +372,14 @@ static void answer_file(struct connection *c, struct file *f, const char *path)
     send(c, f);
 }
 
-static int open_index(const struct route *r, char *path, size_t room, struct file *f)
+static int open_index(struct connection *c, const struct route *r, char *path, size_t room,
+                      struct file *f)
 {
     static const char index[] = "index.html";
     if (strlen(path) + sizeof index > room)
         return 404;
     strcat(path, index);
-    int status = open_file(r->folder, path, f);
+    int status = open_file(c, r->folder, path, f);
     return status == 301 ? 404 : status;
 }
 
@@ -307,8 +418,8 @@ void files_answer(struct connection *c, struct route *r)
     size_t n = strlen(path);
     bool folder = !n || path[n - 1] == '/';
     int status = is_hidden(path) ? 404
-                 : folder ? open_index(r, path, sizeof c->path - (size_t)(path - c->path), &f)
-                          : open_file(r->folder, path, &f);
+                 : folder ? open_index(c, r, path, sizeof c->path - (size_t)(path - c->path), &f)
+                          : open_file(c, r->folder, path, &f);
     if (!status && !n && c->path[c->path_length - 1] != '/') {
         close_file(&f);
         status = 301; // the folder itself, without its slash

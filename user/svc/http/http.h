@@ -7,6 +7,7 @@
 //   cgi.c         a process for each request, or one that gets them as messages
 //   files.c       files of a folder
 //   log.c         who asked for what, and counts
+//   others.c      counts of all, where several servers share the connections
 //
 // A thread serves a connection from its first byte to its last, and waits where there is nothing to
 // do. As many threads are there as connections were open at once; those that are left over wait to
@@ -28,9 +29,17 @@ struct slots {
     struct waiting *first, **last;
 };
 
+struct log_copier {
+    const char *name;
+    nebulet_handle from;
+    const uint64_t *requests; // of the route, that have begun
+};
+
+struct site;
 struct route {
     struct route *next; // longest path first
-    const char *path;   // without a final slash; "" matches all
+    struct site *site;
+    const char *path; // without a final slash; "" matches all
     size_t length;
     enum route_kind kind;
     const char *name; // the module's, or the folder's
@@ -38,6 +47,8 @@ struct route {
     int folder; // descriptor
     struct slots slots;
     nebulet_handle log; // its handlers' standard error, written
+    struct log_copier copier;
+    struct sip_thread copying;
     // Of a ROUTE_STREAM: the process that gets all requests, and the channel to it.
     struct sip_mutex lock;
     nebulet_handle process, channel;
@@ -45,13 +56,26 @@ struct route {
     uint64_t requests, failures;
 };
 
-struct server {
+// What is served, as one message has told it. A new one takes its place as a whole: requests that
+// have begun go on with the one that they began with.
+struct site {
+    struct site *next; // of those that are not served any more
+    uint32_t users;    // requests, and 1 while it is served: guarded by the lock of site_take
+    char *text;        // of the message: paths and names lie there
     struct route *routes;
     char *environment; // variables that all handlers get, each with a final 0
     size_t environment_size;
     struct nebulet_options limits; // of a handler
-    uint64_t wall_ns, body_max, idle_ns, grace_ns;
-    uint32_t handlers, queue, connections_max;
+    uint32_t handlers, queue;
+    uint64_t until; // no longer served: then handlers that stay are killed
+};
+// The one that is served, until site_drop.
+struct site *site_take(void);
+void site_drop(struct site *s);
+
+struct server {
+    uint64_t body_max, idle_ns, grace_ns, log_max;
+    uint32_t connections_max;
     enum log_format { LOG_COMMON, LOG_JSON, LOG_NONE } log;
     nebulet_handle nothing; // a stream that has ended, to be read
     volatile bool ending;
@@ -65,6 +89,7 @@ struct counts {
 };
 extern struct counts counts;
 void count(uint64_t *what, int64_t n);
+void counts_read(struct counts *out);
 
 // A connection that nobody says anything on: all that it takes.
 struct client {
@@ -85,6 +110,7 @@ struct head {
 struct connection {
     struct connection *next; // in the pool
     struct client *client;
+    struct site *site;   // while a request is answered
     char buffer[BUFFER]; // the head, and what came with it
     size_t to;           // bytes in it
     const char *rest;    // what was read and not used yet, there or in `body`
@@ -105,6 +131,12 @@ struct connection {
     bool chunked, silent; // silent: to HEAD, and where no body may be
     uint64_t sent;        // bytes of the body
     struct head head;
+    // Of a handler that answers it: the slot that it holds (NULL: none), what says by which signal
+    // that it is over, and when it must be.
+    struct slots *slot;
+    nebulet_handle over;
+    uint32_t over_signal;
+    uint64_t until;
     char environment[2 * HEAD_MAX]; // of a handler
     char output[BUFFER];            // what it writes
 };
@@ -134,6 +166,8 @@ void answer_plain(struct connection *c, int status, const char *fields);
 const char *status_reason(int status);
 
 // --- Routes
+// A handler is over: its slot is free for another, however long the client takes for what is left.
+void slot_give(struct connection *c);
 void cgi_answer(struct connection *c, struct route *r);
 void files_answer(struct connection *c, struct route *r);
 void metrics_answer(struct connection *c);
@@ -148,10 +182,13 @@ void log_request(const struct connection *c);
 void log_error(const char *format, ...) SIP_PRINTF(1, 2);
 void log_flush(void);
 // On a thread: what handlers of a route write to standard error goes to ours, each line with their
-// name in front. Forever.
-struct log_copier {
-    const char *name;
-    nebulet_handle from;
-};
+// name in front, up to server.log_max bytes for each of their requests, until nobody is left who
+// could.
 int32_t log_copy(void *copier);
 int32_t log_writer(void *unused); // on a thread: writes the log out now and then
+
+// --- Other servers
+bool others_add(nebulet_handle channel);    // one that can be asked; false: there are too many
+bool others_answer(nebulet_handle channel); // where one may ask, on a thread; false: no memory
+// Adds what they have counted, in all and of n routes in their order.
+void others_counted(struct counts *sum, uint64_t *requests, uint32_t n);

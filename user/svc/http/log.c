@@ -3,16 +3,23 @@
 //
 // Lines are gathered and written a few times a second, or when there are many: a system call for
 // each would cost as much as a small answer. What is logged of a request is what it said, with
-// quotes, backslashes and whatever is not ASCII escaped, so nobody can forge a line.
+// quotes, backslashes and whatever is not ASCII escaped, so nobody can forge a line. Handlers may
+// write text, but nothing that a terminal acts upon, and so much for each request.
 #include "http.h"
 
 #include <string.h>
 #include <wasi/api.h>
 
-enum { ROOM = 65536, LINE_MAX_HERE = 4096, TEXT_MAX = 1024 };
+enum {
+    ROOM = 65536,
+    TEXT_MAX = 1024,
+    LINE_MAX_HERE = 4 * 6 * TEXT_MAX + 1024, // four texts, all of it escaped, and the rest
+    NAME_SHOWN = 60,
+    QUIET_MS = 1000, // then it is said what was cut
+};
 
 struct counts counts;
-static struct sip_mutex log_lock;
+static struct sip_mutex log_lock, error_lock;
 static char lines[ROOM];
 static size_t used;
 
@@ -20,6 +27,11 @@ static size_t used;
 void count(uint64_t *what, int64_t n)
 {
     *what += (uint64_t)n;
+}
+
+void counts_read(struct counts *out)
+{
+    *out = counts;
 }
 
 static void write_all(int fd, const char *p, size_t n)
@@ -58,16 +70,68 @@ int32_t log_writer(void *unused)
     }
 }
 
+// The length of a character that may be shown as it is; 0: it is no text, or a terminal or an
+// editor would act upon it (RFC 3629; C0, C1, line separators, marks of direction).
+static size_t plain(const unsigned char *p, size_t n)
+{
+    if (*p < 0x80)
+        return (*p >= ' ' && *p < 0x7f) || *p == '\t';
+    size_t length = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
+    if (*p < 0xc2 || *p > 0xf4 || length > n)
+        return 0;
+    uint32_t c = *p & (0xffu >> (length + 1));
+    for (size_t i = 1; i < length; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (p[i] & 0x3f);
+    }
+    static const uint32_t least[] = {0, 0, 0xa0, 0x800, 0x10000};
+    bool acts = (c >= 0x200e && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+                (c >= 0x2066 && c <= 0x2069) || c == 0x61c;
+    return c < least[length] || c > 0x10ffff || c >> 11 == 0xd800 >> 11 || acts ? 0 : length;
+}
+
+static size_t shown(char *to, const char *from, size_t n)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t m = 0;
+    for (size_t i = 0, length; i < n; i += length) {
+        unsigned char c = (unsigned char)from[i];
+        length = plain((const unsigned char *)from + i, n - i);
+        if (length) {
+            memcpy(to + m, from + i, length);
+            m += length;
+            continue;
+        }
+        length = 1;
+        to[m++] = '\\';
+        to[m++] = 'x';
+        to[m++] = hex[c >> 4];
+        to[m++] = hex[c & 15];
+    }
+    return m;
+}
+
+// A line on standard error; n <= TEXT_MAX. `name` may be NULL.
+static void write_line(const char *name, const char *p, size_t n)
+{
+    static char out[NAME_SHOWN + 4 + 4 * TEXT_MAX + 1];
+    sip_lock(&error_lock);
+    size_t m = name ? sip_format(out, sizeof out, "%.*s: ", NAME_SHOWN, name) : 0;
+    m += shown(out + m, p, n);
+    out[m++] = '\n';
+    write_all(2, out, m);
+    sip_unlock(&error_lock);
+}
+
 void log_error(const char *format, ...)
 {
-    char line[TEXT_MAX + 2];
+    char line[TEXT_MAX];
     va_list list;
     va_start(list, format);
-    size_t n = sip_format_list(line, TEXT_MAX, format, list);
+    size_t n = sip_format_list(line, sizeof line, format, list);
     va_end(list);
-    n = n < TEXT_MAX ? n : TEXT_MAX - 1;
-    line[n++] = '\n';
-    write_all(2, line, n);
+    write_line(NULL, line, n < sizeof line ? n : sizeof line - 1);
 }
 
 struct line {
@@ -178,27 +242,68 @@ void log_request(const struct connection *c)
     sip_unlock(&log_lock);
 }
 
+// --- What handlers write
+
+struct copy {
+    const struct log_copier *l;
+    uint64_t seen, left, cut; // requests, bytes that may be written still, and that were not
+    size_t n;
+    char line[TEXT_MAX];
+};
+
+static void tell_cut(struct copy *c)
+{
+    if (c->cut)
+        log_error("%.*s: %llu bytes more are not shown (--max-log)", NAME_SHOWN, c->l->name,
+                  (unsigned long long)c->cut);
+    c->cut = 0;
+}
+
+// Each request that begins may write as much.
+static void renew(struct copy *c)
+{
+    uint64_t begun = *(const volatile uint64_t *)c->l->requests;
+    if (begun == c->seen)
+        return;
+    c->seen = begun;
+    c->left = server.log_max;
+    tell_cut(c);
+}
+
+// The lines that are there; one that is too long is several.
+static void take_lines(struct copy *c)
+{
+    for (char *end; c->n && ((end = memchr(c->line, '\n', c->n)) || c->n == TEXT_MAX);) {
+        size_t length = end ? (size_t)(end - c->line) : c->n, taken = length + (end != NULL);
+        if (taken <= c->left && !c->cut) {
+            write_line(c->l->name, c->line, length);
+            c->left -= taken;
+        } else {
+            c->cut += taken;
+        }
+        memmove(c->line, c->line + taken, c->n -= taken);
+    }
+}
+
 int32_t log_copy(void *arg)
 {
-    const struct log_copier *l = arg;
-    char line[TEXT_MAX], out[TEXT_MAX + 80];
-    size_t n = 0;
+    struct copy c = {.l = arg, .left = server.log_max};
     for (;;) {
+        uint64_t until = c.cut ? sip_after(QUIET_MS * SIP_MS) : NEBULET_FOREVER;
         int64_t got =
-            nebulet_stream_read(l->from, line + n, (uint32_t)(sizeof line - n), NEBULET_FOREVER);
-        if (got <= 0)
-            return 0;
-        n += (size_t)got;
-        for (char *end; n && ((end = memchr(line, '\n', n)) || n == sizeof line);) {
-            size_t length = end ? (size_t)(end - line) : n;
-            size_t m = sip_format(out, sizeof out, "%.60s: ", l->name);
-            memcpy(out + m, line, length);
-            out[m + length] = '\n';
-            write_all(2, out, m + length + 1);
-            length += end != NULL;
-            memmove(line, line + length, n -= length);
+            nebulet_stream_read(c.l->from, c.line + c.n, (uint32_t)(TEXT_MAX - c.n), until);
+        if (got <= 0 && got != NEBULET_ERR_TIMED_OUT)
+            break;
+        renew(&c);
+        if (got > 0) {
+            c.n += (size_t)got;
+            take_lines(&c);
+        } else {
+            tell_cut(&c);
         }
     }
+    tell_cut(&c);
+    return 0;
 }
 
 // --- Metrics, as Prometheus reads them.
@@ -215,9 +320,16 @@ static void metric(struct connection *c, size_t *n, const char *name, const char
 
 static void add_metrics(struct connection *c, size_t *n)
 {
+    enum { ROUTES = 256 };
     struct counts now;
     char labels[200];
-    now = counts;
+    uint64_t requests[ROUTES];
+    uint32_t i_route = 0;
+    for (const struct route *r = c->site->routes; r && i_route < ROUTES; r = r->next)
+        requests[i_route++] = r->requests;
+    counts_read(&now);
+    others_counted(&now, requests, i_route);
+    i_route = 0;
     metric(c, n, "nebulet_connections_total", "counter", "", now.connections);
     metric(c, n, "nebulet_connections_open", "gauge", "", now.open);
     metric(c, n, "nebulet_requests_total", "counter", "", now.requests);
@@ -230,11 +342,12 @@ static void add_metrics(struct connection *c, size_t *n)
     metric(c, n, "nebulet_handlers_running", "gauge", "", now.running);
     metric(c, n, "nebulet_handlers_failed_total", "counter", "", now.failed);
     metric(c, n, "nebulet_requests_refused_total", "counter", "", now.refused);
-    for (struct route *r = server.routes; r && *n < BUFFER - 1024; r = r->next) {
+    for (struct route *r = c->site->routes; r && i_route < ROUTES && *n < BUFFER - 1024;
+         r = r->next) {
         int n_path = r->length < 100 ? (int)r->length : 100;
         sip_format(labels, sizeof labels, "{path=\"%.*s/\"}", n_path, r->path);
-        metric(c, n, "nebulet_route_requests_total", r == server.routes ? "counter" : "", labels,
-               r->requests);
+        metric(c, n, "nebulet_route_requests_total", r == c->site->routes ? "counter" : "", labels,
+               requests[i_route++]);
     }
 }
 

@@ -3,7 +3,8 @@
 //
 // All that it has comes in the first message on handle 0, from whoever starts it: lines of a word
 // and a value (doc/serve.md), and a handle for each listener and each module, in the order of the
-// lines that name them. A signal there, or its end, asks it to end: no connection is accepted any
+// lines that name them. A further message takes the place of the first, but for listeners: no
+// connection notices. A signal there, or its end, asks it to end: no connection is accepted any
 // more, those that idle are closed, and what was begun is answered.
 //
 // Threads stand in line for connections: one accepts, the others wait for its place. Who has
@@ -34,44 +35,83 @@ static int32_t work(void *arg);
 // --- What it is told
 
 static struct {
-    char text[NEBULET_MESSAGE_MAX + 1];
+    struct sip_mutex lock;
+    struct site *served, *old; // old: for main alone
+} sites;
+
+struct site *site_take(void)
+{
+    sip_lock(&sites.lock);
+    struct site *s = sites.served;
+    s->users++;
+    sip_unlock(&sites.lock);
+    return s;
+}
+
+void site_drop(struct site *s)
+{
+    sip_lock(&sites.lock);
+    s->users--;
+    sip_unlock(&sites.lock);
+}
+
+// A message that is being read. What is wrong with it is said once, and nothing of it counts.
+struct told {
+    struct site *site;
+    struct route *last;
     nebulet_handle handles[NEBULET_MESSAGE_HANDLES];
     uint32_t used, count;
-} told;
+    bool wrong;
+};
 
-static nebulet_handle next_handle(void)
+SIP_PRINTF(2, 3) static void wrong(struct told *t, const char *format, ...)
 {
-    if (told.used == told.count)
-        sip_panic("http: a handle is missing");
-    return told.handles[told.used++];
+    char line[200];
+    va_list list;
+    va_start(list, format);
+    sip_format_list(line, sizeof line, format, list);
+    va_end(list);
+    if (!t->wrong)
+        log_error("http: %s", line);
+    t->wrong = true;
 }
 
-static void *room_for(size_t n)
+static nebulet_handle next_handle(struct told *t)
 {
-    void *p = calloc(1, n);
-    if (!p)
-        sip_panic("http: out of memory");
-    return p;
+    if (t->used < t->count)
+        return t->handles[t->used++];
+    wrong(t, "a handle is missing");
+    return NEBULET_NO_HANDLE;
 }
 
-static void add_port(bool metrics)
+static void add_port(struct told *t, bool metrics)
 {
-    if (port_count == LISTENERS_MAX)
-        sip_panic("http: more than %d listeners", LISTENERS_MAX);
-    ports[port_count++] = (struct port){.listener = next_handle(), .metrics = metrics};
+    if (sites.served || port_count == LISTENERS_MAX)
+        wrong(t, sites.served ? "listeners stay what they are" : "too many listeners");
+    else
+        ports[port_count++] = (struct port){.listener = next_handle(t), .metrics = metrics};
 }
 
 // Longer paths before shorter ones, so that the first that fits is the best; of two that are the
 // same the earlier one.
-static struct route *add_route(enum route_kind kind, const char *path)
+static void add_route(struct told *t, enum route_kind kind, const char *path)
 {
-    struct route *r = room_for(sizeof *r), **at = &server.routes;
+    struct route *r = calloc(1, sizeof *r), **at = &t->site->routes;
     size_t n = strlen(path);
+    if (!(t->last = r)) {
+        wrong(t, "out of memory");
+        return;
+    }
     while (n && path[n - 1] == '/')
         n--;
-    *r = (struct route){.path = path,
+    *r = (struct route){.site = t->site,
+                        .path = path,
                         .length = n,
                         .kind = kind,
+                        .name = "",
+                        .module = NEBULET_NO_HANDLE,
+                        .log = NEBULET_NO_HANDLE,
+                        .copier.from = NEBULET_NO_HANDLE,
                         .process = NEBULET_NO_HANDLE,
                         .channel = NEBULET_NO_HANDLE};
     while (*at && (*at)->length >= n)
@@ -79,11 +119,10 @@ static struct route *add_route(enum route_kind kind, const char *path)
     r->next = *at;
     *at = r;
     if (kind != ROUTE_FILES)
-        r->module = next_handle();
-    return r;
+        r->module = next_handle(t);
 }
 
-static int find_folder(const char *name)
+static int find_folder(struct told *t, const char *name)
 {
     __wasi_prestat_t stat;
     char found[64];
@@ -93,85 +132,245 @@ static int find_folder(const char *name)
             n == strlen(name) && !memcmp(found, name, n))
             return fd;
     }
-    sip_panic("http: there is no folder %s", name);
+    wrong(t, "there is no folder %s", name);
+    return -1;
 }
 
-static void add_variable(const char *value)
+static void add_variable(struct told *t, const char *value)
 {
+    struct site *s = t->site;
     size_t n = strlen(value) + 1;
-    char *more = realloc(server.environment, server.environment_size + n);
-    if (!more)
-        sip_panic("http: out of memory");
-    memcpy(more + server.environment_size, value, n);
-    server.environment = more;
-    server.environment_size += n;
+    char *more = realloc(s->environment, s->environment_size + n);
+    if (!more) {
+        wrong(t, "out of memory");
+        return;
+    }
+    memcpy(more + s->environment_size, value, n);
+    s->environment = more;
+    s->environment_size += n;
 }
 
-static uint64_t number(const char *value)
+static uint64_t number(struct told *t, const char *value)
 {
     uint64_t n;
     if (!text_number((struct text){value, strlen(value)}, &n))
-        sip_panic("http: %s is no number", value);
+        wrong(t, "%s is no number", value);
     return n;
 }
 
-static void take_line(const char *word, const char *value)
+static void take_line(struct told *t, const char *word, const char *value)
 {
-    static struct route *last;
+    struct site *s = t->site;
     if (!strcmp(word, "listen") || !strcmp(word, "metrics"))
-        add_port(*word == 'm');
+        add_port(t, *word == 'm');
+    else if (!strcmp(word, "other"))
+        t->wrong |= !others_add(next_handle(t));
+    else if (!strcmp(word, "counts"))
+        t->wrong |= !others_answer(next_handle(t));
     else if (!strcmp(word, "cgi"))
-        last = add_route(ROUTE_CGI, value);
+        add_route(t, ROUTE_CGI, value);
     else if (!strcmp(word, "stream"))
-        last = add_route(ROUTE_STREAM, value);
+        add_route(t, ROUTE_STREAM, value);
     else if (!strcmp(word, "files"))
-        last = add_route(ROUTE_FILES, value);
-    else if (!strcmp(word, "name") && last)
-        last->name = value;
+        add_route(t, ROUTE_FILES, value);
+    else if (!strcmp(word, "name") && t->last)
+        t->last->name = value;
     else if (!strcmp(word, "env"))
-        add_variable(value);
+        add_variable(t, value);
     else if (!strcmp(word, "memory"))
-        server.limits.memory = number(value);
+        s->limits.memory = number(t, value);
     else if (!strcmp(word, "time"))
-        server.limits.wall_ns = number(value);
+        s->limits.wall_ns = number(t, value);
     else if (!strcmp(word, "cpu"))
-        server.limits.cpu_ns = number(value);
+        s->limits.cpu_ns = number(t, value);
     else if (!strcmp(word, "handlers"))
-        server.handlers = (uint32_t)number(value);
+        s->handlers = (uint32_t)number(t, value);
     else if (!strcmp(word, "queue"))
-        server.queue = (uint32_t)number(value);
+        s->queue = (uint32_t)number(t, value);
     else if (!strcmp(word, "connections"))
-        server.connections_max = (uint32_t)number(value);
+        server.connections_max = (uint32_t)number(t, value);
     else if (!strcmp(word, "body"))
-        server.body_max = number(value);
+        server.body_max = number(t, value);
     else if (!strcmp(word, "idle"))
-        server.idle_ns = number(value);
+        server.idle_ns = number(t, value);
     else if (!strcmp(word, "grace"))
-        server.grace_ns = number(value);
+        server.grace_ns = number(t, value);
+    else if (!strcmp(word, "errors"))
+        server.log_max = number(t, value);
     else if (!strcmp(word, "folders"))
-        server.limits.privileges |= NEBULET_MAY_FILES;
+        s->limits.privileges |= NEBULET_MAY_FILES;
     else if (!strcmp(word, "log"))
         server.log = !strcmp(value, "json")   ? LOG_JSON
                      : !strcmp(value, "none") ? LOG_NONE
                                               : LOG_COMMON;
     else
-        sip_panic("http: %s %s: not understood", word, value);
+        wrong(t, "%s %s: not understood", word, value);
 }
 
-static void take_all(void)
+static void take_lines(struct told *t)
 {
-    struct nebulet_message got;
-    int64_t n = nebulet_channel_recv(0, told.text, NEBULET_MESSAGE_MAX, told.handles,
-                                     NEBULET_MESSAGE_HANDLES, &got, NEBULET_FOREVER);
-    sip_must(n, "http: what to serve");
-    told.count = got.handles;
-    for (char *line = told.text, *end; (end = strchr(line, '\n')); line = end + 1) {
+    for (char *line = t->site->text, *end; (end = strchr(line, '\n')); line = end + 1) {
         char *value = strchr(line, ' ');
         *end = 0;
-        if (!value || value > end)
-            sip_panic("http: %s: not understood", line);
-        *value++ = 0;
-        take_line(line, value);
+        if (value && value < end) {
+            *value++ = 0;
+            take_line(t, line, value);
+        } else {
+            wrong(t, "%s: not understood", line);
+        }
+    }
+}
+
+// --- A site
+
+static void close_one(nebulet_handle *h)
+{
+    if (*h != NEBULET_NO_HANDLE)
+        sip_close(*h);
+    *h = NEBULET_NO_HANDLE;
+}
+
+static void start_route(struct told *t, struct route *r)
+{
+    nebulet_handle ends[2];
+    if (r->kind == ROUTE_FILES) {
+        r->folder = find_folder(t, r->name);
+        return;
+    }
+    r->slots.most = t->site->handlers;
+    r->slots.queue = t->site->queue;
+    r->slots.last = &r->slots.first;
+    if (sip_stream(ends) < 0) {
+        wrong(t, "a stream cannot be made");
+        return;
+    }
+    r->log = ends[0];
+    r->copier = (struct log_copier){r->name, ends[1], &r->requests};
+    if (sip_thread_start(&r->copying, log_copy, &r->copier, STACK) < 0) {
+        close_one(&r->log);
+        close_one(&r->copier.from);
+        wrong(t, "a thread cannot be started");
+    }
+}
+
+// Nobody uses it, and its handlers are over.
+static void free_site(struct site *s)
+{
+    for (struct route *r; (r = s->routes);) {
+        s->routes = r->next;
+        close_one(&r->process);
+        close_one(&r->channel);
+        close_one(&r->module);
+        if (r->log != NEBULET_NO_HANDLE) {
+            close_one(&r->log);
+            sip_thread_join(&r->copying, NULL);
+            close_one(&r->copier.from);
+        }
+        free(r);
+    }
+    free(s->environment);
+    free(s->text);
+    free(s);
+}
+
+// NULL, after a message: there is something wrong with it.
+static struct site *receive_site(void)
+{
+    struct nebulet_message got;
+    struct told t = {.site = calloc(1, sizeof(struct site))};
+    if (!t.site || !(t.site->text = malloc(NEBULET_MESSAGE_MAX + 1)))
+        sip_panic("http: out of memory");
+    t.site->limits = (struct nebulet_options){
+        .memory = 64 << 20, .cpu_ns = 10 * SIP_SECOND, .wall_ns = 30 * SIP_SECOND, .processes = 1};
+    t.site->handlers = 64;
+    t.site->queue = 1000;
+    t.site->users = 1;
+    int64_t n = nebulet_channel_recv(0, t.site->text, NEBULET_MESSAGE_MAX, t.handles,
+                                     NEBULET_MESSAGE_HANDLES, &got, NEBULET_FOREVER);
+    if (n < 0) {
+        wrong(&t, "what to serve: %s", sip_error_text(n));
+        n = 0;
+    } else {
+        t.count = got.handles;
+    }
+    t.site->text[n] = 0;
+    take_lines(&t);
+    for (struct route *r = t.site->routes; r; r = r->next)
+        start_route(&t, r);
+    while (t.used < t.count)
+        sip_close(t.handles[t.used++]);
+    if (!t.wrong)
+        return t.site;
+    free_site(t.site);
+    return NULL;
+}
+
+// What was counted of a path goes on.
+static void take_counts(struct site *s, const struct site *from)
+{
+    for (struct route *r = s->routes; r; r = r->next)
+        for (const struct route *q = from->routes; q; q = q->next)
+            if (r->length == q->length && !memcmp(r->path, q->path, r->length)) {
+                r->requests = q->requests;
+                r->failures = q->failures;
+            }
+}
+
+static void start_log(void)
+{
+    static struct sip_thread t;
+    if (server.log != LOG_NONE && !t.stack)
+        sip_must(sip_thread_start(&t, log_writer, NULL, STACK), "http: a thread");
+}
+
+// A further message: what it says is served from now on.
+static void take_another(void)
+{
+    struct site *s = receive_site(), *old = sites.served;
+    if (!s) {
+        log_error("http: what was served is served on");
+        return;
+    }
+    take_counts(s, old);
+    sip_lock(&sites.lock);
+    sites.served = s;
+    sip_unlock(&sites.lock);
+    site_drop(old);
+    old->until = sip_after(server.grace_ns);
+    old->next = sites.old;
+    sites.old = old;
+    start_log();
+    log_error("http: reloaded");
+}
+
+// Handlers that stay are told by the end of their channel that nothing more comes, and have time.
+// False: some are not over.
+static bool end_residents(struct site *s)
+{
+    bool over = true;
+    for (struct route *r = s->routes; r; r = r->next) {
+        close_one(&r->channel);
+        if (r->process == NEBULET_NO_HANDLE)
+            continue;
+        if (sip_now() >= s->until)
+            nebulet_process_kill(r->process);
+        over &= nebulet_object_wait_one(r->process, NEBULET_ENDED, NEBULET_AT_ONCE) >= 0;
+    }
+    return over;
+}
+
+static void free_old(void)
+{
+    for (struct site **at = &sites.old, *s; (s = *at);) {
+        sip_lock(&sites.lock);
+        bool used = s->users;
+        sip_unlock(&sites.lock);
+        if (!used && end_residents(s)) {
+            *at = s->next;
+            free_site(s);
+        } else {
+            at = &s->next;
+        }
     }
 }
 
@@ -242,24 +441,6 @@ static int32_t work(void *arg)
 
 // --- Beginning and end
 
-static void start_route(struct route *r)
-{
-    nebulet_handle ends[2];
-    struct sip_thread t;
-    if (r->kind == ROUTE_FILES) {
-        r->folder = find_folder(r->name);
-        return;
-    }
-    r->slots.most = server.handlers;
-    r->slots.queue = server.queue;
-    r->slots.last = &r->slots.first;
-    sip_must(sip_stream(ends), "http: a stream");
-    r->log = ends[0];
-    struct log_copier *copier = room_for(sizeof *copier);
-    *copier = (struct log_copier){r->name, ends[1]};
-    sip_must(sip_thread_start(&t, log_copy, copier, STACK), "http: a thread");
-}
-
 static void start_port(struct port *p)
 {
     p->most = p->metrics ? 8 : server.connections_max;
@@ -275,32 +456,39 @@ static uint64_t open_connections(void)
     return *(volatile uint64_t *)&counts.open;
 }
 
+// Serves until it is told to end.
+static void serve(void)
+{
+    uint32_t ends = (uint32_t)NEBULET_USER | NEBULET_PEER_CLOSED;
+    for (;;) {
+        uint64_t until = sites.old ? sip_after(100 * SIP_MS) : NEBULET_FOREVER;
+        int64_t seen = nebulet_object_wait_one(0, ends | NEBULET_READABLE, until);
+        if (seen > 0 && seen & ends)
+            break;
+        if (seen > 0)
+            take_another();
+        free_old();
+    }
+    server.ending = true;
+}
+
 int main(void)
 {
     nebulet_handle ends[2];
-    struct sip_thread t;
     server = (struct server){.body_max = 16 << 20,
                              .idle_ns = 60 * SIP_SECOND,
                              .grace_ns = 30 * SIP_SECOND,
-                             .handlers = 64,
-                             .queue = 1000,
-                             .connections_max = 10000,
-                             .limits = {.memory = 64 << 20,
-                                        .cpu_ns = 10 * SIP_SECOND,
-                                        .wall_ns = 30 * SIP_SECOND,
-                                        .processes = 1}};
-    take_all();
+                             .log_max = 64 << 10,
+                             .connections_max = 10000};
     sip_must(sip_stream(ends), "http: a stream");
     sip_close(ends[0]);
     server.nothing = ends[1];
-    for (struct route *r = server.routes; r; r = r->next)
-        start_route(r);
-    if (server.log != LOG_NONE)
-        sip_must(sip_thread_start(&t, log_writer, NULL, STACK), "http: a thread");
+    if (!(sites.served = receive_site()))
+        return 1;
+    start_log();
     for (uint32_t i = 0; i < port_count; i++)
         start_port(&ports[i]);
-    nebulet_object_wait_one(0, (uint32_t)NEBULET_USER | NEBULET_PEER_CLOSED, NEBULET_FOREVER);
-    server.ending = true;
+    serve();
     uint64_t until = sip_after(server.grace_ns);
     while (open_connections() && sip_now() < until)
         sip_sleep(5 * SIP_MS);

@@ -164,16 +164,36 @@ static bool take_line(struct text *from, struct text *line)
     return !find_byte(line->p, line->n, '\n');
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+// Of a name, an address, or one of IPv6 in brackets.
+static bool is_host_char(char c, bool bracketed)
+{
+    if (bracketed)
+        return hex_of(c) >= 0 || c == ':' || c == '.';
+    return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') ||
+           (c && strchr("-._~!$&'()*+,;=%", c));
+}
+
+// With a port or without.
 static bool is_host(struct text t)
 {
-    for (size_t i = 0; i < t.n; i++) {
-        char c = t.p[i];
-        bool known = (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
-                     (c && strchr("-._~!$&'()*+,;=:[]%", c));
-        if (!known)
-            return false;
-    }
-    return true;
+    bool bracketed = t.n && *t.p == '[';
+    size_t i = bracketed;
+    while (i < t.n && is_host_char(t.p[i], bracketed))
+        i++;
+    if (bracketed && (i == t.n || t.p[i++] != ']'))
+        return false;
+    if (i < t.n && t.p[i] == ':')
+        i++;
+    else
+        return i == t.n;
+    while (i < t.n && is_digit(t.p[i]))
+        i++;
+    return i == t.n;
 }
 
 static int take_target(struct request *r)

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+// Where the lines of --trace go (abi/trace.h), those from a machine, too.
+#pragma once
+#include "main/options.h"
+
+bool tracing_begin(const struct options *o); // false after a message
+void tracing_end(void);                      // all of them are out
+// Of o->trace_calls, as the kernel wants them.
+const char *tracing_calls(const struct options *o);

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// Inside the runtime: the objects of a store, and who throws away what nobody refers to. gc.c has
+// the room that they lie in, mark.c finds those that are in use.
+#pragma once
+#include "rt/store.h"
+
+// Makes the store's heap if there is none yet: before there is an instance of a module that has
+// types of objects. False: no memory.
+bool gc_begin(struct store *s);
+void gc_attach(struct instance *i); // a new one, to the heap that there is
+// Nothing of the store is called any more. Looks up.
+void gc_end(struct store *s);
+// Frees objects and exceptions that nobody can have a reference to any more, and gives memory back.
+// To be called on a thread of the store, or while none of it runs. False: the process is to end,
+// and nothing has been freed.
+bool gc_collect(struct store *s);
+// An instance goes before its store does, but objects of its module's types may stay: they are kept
+// until the heap goes.
+void gc_keep_types(struct store *s, struct module_record *m);
+
+// Words of C that are looked at, too, as long as they are in the store's list: where constant
+// expressions are computed there is no thread whose stack they would lie on.
+struct gc_held {
+    struct gc_held *next;
+    const u64 *at;
+    u32 count;
+};
+
+// --- Inside the collector
+
+enum {
+    GC_UNIT = 8192,
+    GC_SHIFT = 13,
+    GC_WORDS = 16,   // of bits, of a unit,
+    GC_SPREAD = 512, // and the bytes that each stands for
+    GC_CARD = 128,
+    GC_UNITS = 65535 * 8, // at most: no cell ends at 4 GiB
+    GC_BINS = 20,
+    GC_MARKS = GC_UNIT / 2 / sizeof(u32), // that may wait in unit 0, behind a page of zeros: what
+                                          // null leads to is an object of no type
+};
+
+// What a unit belongs to: a span of objects, of that class, or of one large one; or a run of free
+// ones. Where a span or a run begins and ends, `first` is right; within spans, everywhere.
+enum { GC_LARGE = VM_HEAP_CLASSES, GC_FREE, GC_GIVEN /* memory_give */, GC_OWN };
+// Of a span, which cells are allocated: all; those with a bit of the latest collection; as that,
+// and all below the run that is being allocated from (vm_run).
+enum { GC_FULL, GC_SWEEPABLE, GC_CURRENT };
+
+struct unit {
+    u32 first;
+    u32 count;      // of the first: units of its span or run
+    u32 next, prev; // of the first: in whatever list that is in; prev of free runs only
+    u32 next_grey;  // in the list of those that have
+    u8 kind, state;
+    u64 grey;              // cards with objects that have a mark, and have yet to be looked into
+    u64 bits[2][GC_WORDS]; // a bit for every 8 bytes: an object that was reached begins there
+};
+
+struct gc {
+    struct vm_heap vm; // first
+    struct store *store;
+    struct vm_memory *memory;
+    struct unit *units;           // a reservation
+    u32 count;                    // of units that the memory has
+    u64 accessible;               // bytes of the units' records
+    u32 latest;                   // which bits are the latest collection's
+    u32 current[VM_HEAP_CLASSES]; // the span that the class's run is in; 0: there is none
+    u32 sweepable[VM_HEAP_CLASSES], dense[VM_HEAP_CLASSES]; // spans with room; with little of it
+    u32 bins[2][GC_BINS];  // free runs of 2^n units or more, and those given back
+    u64 allocated, enough; // bytes since the latest collection; how many make the next one
+    u64 live, peak_live, collections;
+    VEC(struct module_record *) kept;
+};
+
+static inline bool gc_bit(const struct gc *gc, u32 which, u32 at)
+{
+    return gc->units[at >> GC_SHIFT].bits[which][at / GC_SPREAD % GC_WORDS] >> (at / 8 % 64) & 1;
+}
+
+// Sets the bits of all objects in use that are not the latest's, and the exceptions' `live`. How
+// many words it has looked through for references; false: the process is to end, and no exception
+// has been marked.
+bool mark(struct store *s, u64 *words);
