@@ -341,11 +341,16 @@ static bool use_new_span(struct gc *gc, u32 class)
 
 // --- Allocation
 
+static bool may_collect(const struct gc *gc)
+{
+    return gc->collections < gc->most;
+}
+
 static bool refill(struct gc *gc, u32 class)
 {
-    if (gc->allocated >= gc->enough && !gc_collect(gc->store))
+    if (gc->allocated >= gc->enough && may_collect(gc) && !gc_collect(gc->store))
         return false;
-    for (bool again = gc->allocated >= gc->live / WORTH;; again = false) {
+    for (bool again = may_collect(gc) && gc->allocated >= gc->live / WORTH;; again = false) {
         if (use_list(gc, &gc->sweepable[class], class) || use_new_span(gc, class) ||
             use_list(gc, &gc->dense[class], class))
             return true;
@@ -376,9 +381,9 @@ static u32 take_large(struct gc *gc, u64 bytes)
     if (bytes > (u64)GC_UNITS << GC_SHIFT)
         return 0;
     u32 count = count_of(bytes);
-    if (gc->allocated + bytes >= gc->enough + LEAST && !gc_collect(gc->store))
+    if (gc->allocated + bytes >= gc->enough + LEAST && may_collect(gc) && !gc_collect(gc->store))
         return 0;
-    bool again = gc->allocated + bytes >= gc->live / WORTH;
+    bool again = may_collect(gc) && gc->allocated + bytes >= gc->live / WORTH;
     u32 first = take_units(gc, count);
     if (!first && again && gc_collect(gc->store))
         first = take_units(gc, count);
@@ -518,6 +523,7 @@ static bool set_up(struct gc *gc)
 {
     struct limits pages = {.min = 1, .max = GC_UNITS / PAGE_UNITS};
     gc->enough = LEAST;
+    gc->most = UINT64_MAX;
     if (!gc->units || !have_records(gc, PAGE_UNITS) ||
         memory_create(gc->store, &pages, NULL, &gc->memory))
         return false;
@@ -558,6 +564,12 @@ void gc_attach(struct instance *i)
     struct gc *gc = i->store->gc;
     i->vm.heap = gc ? &gc->vm : NULL;
     i->vm.heap_base = gc ? gc->vm.base : NULL;
+}
+
+void gc_restrain(struct store *s, bool on)
+{
+    if (s->gc)
+        s->gc->most = on ? s->gc->collections + 1 : UINT64_MAX;
 }
 
 void gc_end(struct store *s)
