@@ -8,9 +8,9 @@
 // types of objects. False: no memory.
 bool gc_begin(struct store *s);
 void gc_attach(struct instance *i); // a new one, to the heap that there is
-// From now on there is one collection at most, until that is over. Constant expressions are computed
-// while nobody can end the process, and some bytes of them can make gigabytes of garbage: so what
-// they make has to fit in as a whole.
+// From now on there is one collection at most, until that is over. Constant expressions are
+// computed while nobody can end the process, and some bytes of them can make gigabytes of garbage:
+// so what they make has to fit in as a whole.
 void gc_restrain(struct store *s, bool on);
 // Nothing of the store is called any more. Looks up.
 void gc_end(struct store *s);
