@@ -706,6 +706,24 @@ void instance_free(struct instance *in)
         heap_free(in);
 }
 
+// Host functions keep no references, but other instances may, and what they share.
+static bool is_alone(const struct instance *in)
+{
+    const struct module *m = in->vm.module;
+    bool alone = !m->nimported_tables && !m->nimported_globals && !m->nimported_tags;
+    for (u32 i = 0; i < m->nimported_funcs && alone; i++) {
+        alone = vm_import(&in->vm, i)->index == VM_FUNC_HOST;
+        go_on(i, NULL);
+    }
+    return alone;
+}
+
+void instance_leave(struct instance *in)
+{
+    if (in && is_alone(in))
+        instance_free(in);
+}
+
 size_t instance_size(const struct instance *in)
 {
     return in->size;
