@@ -7,9 +7,9 @@
 // Makes the store's heap if there is none yet, and lets the instance have it: for each instance of
 // a module that has types of objects. False: no memory.
 bool gc_begin(struct instance *i);
-// From now on there is one collection at most, until that is over. Constant expressions are computed
-// while nobody can end the process, and some bytes of them can make gigabytes of garbage: so what
-// they make has to fit in as a whole.
+// From now on there is one collection at most, until that is over. Constant expressions are
+// computed while nobody can end the process, and some bytes of them can make gigabytes of garbage:
+// so what they make has to fit in as a whole.
 void gc_restrain(struct store *s, bool on);
 // Nothing of the store is called any more. Looks up.
 void gc_end(struct store *s);
