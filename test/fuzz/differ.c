@@ -631,7 +631,8 @@ static bool compare_module(const u8 *p, size_t size)
     for (u32 i = 0; i < 2; i++) {
         instance_free(sides[i].instance);
         instance_free(sides[i].peer);
-        rt_module_free(sides[i].module);
+        if (sides[i].module)
+            rt_module_free(sides[i].module);
     }
     if (!same || progress->cut != cut)
         batch.count = start; // nothing that another engine could be held to
