@@ -15,9 +15,9 @@
 enum {
     STACK = 16384,
     ROOM = 65536,
-    ATOMIC = 4096,     // PIPE_BUF of Linux
-    SHOWN_MAX = 1200,  // bytes of a text of a request, as it is shown; a line has three
-    TEXT_MAX = 1000,   // of a line on standard error, where each may be shown as four
+    ATOMIC = 4096,    // PIPE_BUF of Linux
+    SHOWN_MAX = 1200, // bytes of a text of a request, as it is shown; a line has three
+    TEXT_MAX = 1000,  // of a line on standard error, where each may be shown as four
     NAME_SHOWN = 60,
     QUIET_MS = 1000, // then it is said what was cut
 };

@@ -463,8 +463,7 @@ static int32_t reload(void *unused)
     (void)unused;
     while (!server.ending) {
         uint64_t until = sites.old ? sip_after(100 * SIP_MS) : NEBULET_FOREVER;
-        int64_t seen =
-            nebulet_object_wait_one(0, NEBULET_READABLE | NEBULET_PEER_CLOSED, until);
+        int64_t seen = nebulet_object_wait_one(0, NEBULET_READABLE | NEBULET_PEER_CLOSED, until);
         if (seen > 0 && seen & NEBULET_PEER_CLOSED)
             break;
         if (seen > 0)
