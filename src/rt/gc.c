@@ -28,6 +28,7 @@
 
 enum {
     LEAST = 2 << 20,
+    MORE = 8 << 20,
     PAGE_UNITS = WASM_PAGE / GC_UNIT,
     GROW_MAX = 1 << 20, // beyond what is wanted
     SPAN = 4,           // units, of small objects,
@@ -261,10 +262,11 @@ static void give_back(struct gc *gc, u32 most)
 static u32 next_live(const struct gc *gc, u32 at, u32 end)
 {
     u64 skip = ~0ull << at / 8 % 64;
-    for (u32 word = at / GC_CARD; word < (end + GC_CARD - 1) / GC_CARD; word++, skip = ~0ull) {
+    for (u32 word = at / GC_SPREAD; word < (end + GC_SPREAD - 1) / GC_SPREAD;
+         word++, skip = ~0ull) {
         u64 bits = gc->units[word / GC_WORDS].bits[gc->latest][word % GC_WORDS] & skip;
         if (bits)
-            return word * GC_CARD + (u32)__builtin_ctzll(bits) * 8;
+            return word * GC_SPREAD + (u32)__builtin_ctzll(bits) * 8;
     }
     return end;
 }
@@ -509,7 +511,8 @@ bool gc_collect(struct store *s)
     sort_spans(gc);
     gc->collections++;
     gc->peak_live = larger(gc->peak_live, gc->live);
-    gc->enough = larger(larger(LEAST, gc->live), words * sizeof(u64));
+    u64 more = gc->live * 4 < MORE ? gc->live * 4 : MORE;
+    gc->enough = larger(larger(LEAST, more), larger(gc->live, words * sizeof(u64)));
     give_back(gc, too_many(gc));
     return true;
 }
@@ -536,26 +539,30 @@ static u64 reservation(void)
     return ALIGN_UP((u64)GC_UNITS * sizeof(struct unit), PLAT_PAGE);
 }
 
-bool gc_begin(struct instance *i)
+// Instances that are there may get references from others.
+bool gc_begin(struct store *s)
 {
-    struct store *s = i->store;
-    if (!s->gc) {
-        struct gc *gc = s->gc = heap_zalloc_for(s->account, sizeof *gc);
-        if (!gc)
-            return false;
-        gc->store = s;
-        gc->units = plat_reserve(reservation());
-        if (!set_up(gc)) {
-            gc_end(s);
-            return false;
-        }
+    if (s->gc)
+        return true;
+    struct gc *gc = s->gc = heap_zalloc_for(s->account, sizeof *gc);
+    if (!gc)
+        return false;
+    gc->store = s;
+    gc->units = plat_reserve(reservation());
+    if (!set_up(gc)) {
+        gc_end(s);
+        return false;
     }
-    // Instances that were here before may come to have references, too.
-    for (struct instance *in = i->vm.heap ? NULL : s->instances; in; in = in->next) {
-        in->vm.heap = &s->gc->vm;
-        in->vm.heap_base = s->gc->vm.base;
-    }
+    for (struct instance *i = s->instances; i; i = i->next)
+        gc_attach(i);
     return true;
+}
+
+void gc_attach(struct instance *i)
+{
+    struct gc *gc = i->store->gc;
+    i->vm.heap = gc ? &gc->vm : NULL;
+    i->vm.heap_base = gc ? gc->vm.base : NULL;
 }
 
 void gc_end(struct store *s)

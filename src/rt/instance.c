@@ -629,6 +629,7 @@ static struct instance *allocate(struct store *s, struct module_record *r)
     in->vm.engine_data = r->pub.compiled.data;
     module_used(r);
     LIST_ADD(&s->instances, in);
+    gc_attach(in);
     return in;
 }
 
@@ -650,7 +651,7 @@ static status link(struct instance *in, struct error *e)
     make_refs(in);
     if (in->vm.module->ntags)
         make_tags(in);
-    if ((m->objects || in->store->gc) && !gc_begin(in))
+    if (m->objects && !gc_begin(in->store))
         return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no memory for objects");
     if (make_globals(in, e) || fill_tables(in, e))
         return e->code;
@@ -698,10 +699,29 @@ void instance_free(struct instance *in)
     free_far_memories(in);
     memory_free(in->store, in->own_memory);
     LIST_REMOVE(in);
-    gc_keep_types(in->store, in->module);
+    if (m->objects)
+        gc_keep_types(in->store, in->module);
     module_unused(in->module);
     if (in != instance_inside(in->store))
         heap_free(in);
+}
+
+// Host functions keep no references, but other instances may, and what they share.
+static bool is_alone(const struct instance *in)
+{
+    const struct module *m = in->vm.module;
+    bool alone = !m->nimported_tables && !m->nimported_globals && !m->nimported_tags;
+    for (u32 i = 0; i < m->nimported_funcs && alone; i++) {
+        alone = vm_import(&in->vm, i)->index == VM_FUNC_HOST;
+        go_on(i, NULL);
+    }
+    return alone;
+}
+
+void instance_leave(struct instance *in)
+{
+    if (in && is_alone(in))
+        instance_free(in);
 }
 
 size_t instance_size(const struct instance *in)

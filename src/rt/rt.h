@@ -115,6 +115,9 @@ status instance_create(struct store *s, struct rt_module *m, void *process, stru
                        struct error *e);
 void instance_free(
     struct instance *i); // only if nothing links to it any more; store_free frees the rest
+// The same of one in which nobody runs any more, and only if others cannot have references to what
+// is in it; else it stays as long as the store does. May be NULL.
+void instance_leave(struct instance *i);
 struct vmctx *instance_vm(struct instance *i);
 size_t instance_size(const struct instance *i); // bytes of its record; not memories and tables
 // The start function of its module, which has to be called before anything else. False: none.

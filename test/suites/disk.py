@@ -192,6 +192,31 @@ def driver_dies(bench, engine):
             image.tool("check").check(0, None, b"")
 
 
+def server_dies(bench, engine, machine=None):
+    """The file server dies again and again: its clients find the next one, and never anything else than what they wrote."""
+    program = drv.build("again")
+    with Image(bench) as image:
+        folder = pathlib.Path(image.scratch.name)
+        lives = "60ms" if machine or engine == "interp" else "6ms"  # of processor time
+        services = SERVICES.format(args=150).replace(
+            "    args files\n", f"    args files\n    cpu {lives}\n    restart always 10000 1ms\n")
+        if machine:
+            out = drv.run_init(bench, engine, services, {"driver.wasm": drv.driver("virtio-blk"), "fs.wasm": FS.read_bytes(),
+                               "client.wasm": program}, [*image.drive(), "-device", f"virtio-blk-{drv.BUSES[machine]},drive=d",
+                                                         *drv.EXACT], machine=machine, quiet=False)
+        else:
+            (folder / "client.wasm").write_bytes(program)
+            (folder / "filedisk.wasm").write_bytes(drv.build("filedisk"))
+            shutil.copy(FS, folder)
+            manifest = DYING + services.split("\n\n", 1)[1]
+            (folder / "init.manifest").write_text(manifest, encoding="ascii")
+            done = bench.nebulet("run", "--engine", engine, "--dir", f"{folder}::/", base.ROOT / "build/user/init.wasm", limit=200)
+            out = done.out + done.err
+        if b"again: 150 records, and deaths\n" not in out or b"init: client: exit code 0" not in out:
+            raise base.Failed(base.excerpt(out))
+        image.tool("check").check(0, None, b"")
+
+
 LINKS = {"boot --disk wasi rust/path_link", "boot --disk guest files"}  # a disk of ours has one name for a file
 
 
@@ -371,6 +396,9 @@ def cases(bench):
         return
     for engine in bench.engines:
         yield base.Case("a driver that dies under files", engine, lambda e=engine: driver_dies(bench, e))
+    for engine in bench.engines:
+        yield base.Case("a file server that dies", engine, lambda e=engine: server_dies(bench, e))
+        yield base.Case("a file server that dies, microvm", engine, lambda e=engine: server_dies(bench, e, "microvm"))
     yield base.Case("power cuts of QEMU", "fast", lambda: power(bench, range(POWER_CUTS)))
     for engine in bench.engines:
         yield base.Case("a disk outlives machines, microvm", engine, lambda e=engine: lasts(bench, e, "microvm"))
