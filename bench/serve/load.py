@@ -212,7 +212,7 @@ def measure(o):
             open_now = sum(c.socket.fileno() >= 0 for c in load.all)
         return {"connections": open_now, "answers": load.answers, "broken": load.failures, "full": long, "half": half,
                 "failed": full["failed"] + long["failed"] + half["failed"] + len(load.failures),
-                "us": used / long["requests"] * 1e6, "memory": [before, at_first, at_last], "watched": watched}
+                "us": used / max(1, long["requests"]) * 1e6, "memory": [before, at_first, at_last], "watched": watched}
 
 
 def main():
@@ -247,7 +247,7 @@ def main():
         print(f"as fast as it goes: {full['rate']:.0f} requests/s, {r['us']:.1f} us of CPU each, median {full['median']} us, "
               f"99 % {full['p99']} us")
         print(f"half as fast: {half['rate']:.0f} requests/s, median {half['median']} us, 99 % {half['p99']} us: "
-              f"{half['p99'] / half['median']:.1f} times")
+              f"{half['p99'] / max(1, half['median']):.1f} times")
         print(f"memory: {r['memory'][0]} KiB before, {r['memory'][1]} after a quarter, {r['memory'][2]} after three; "
               f"all the while: {' '.join(map(str, r['watched']))}")
     sys.exit(bool(r["failed"]) or grown > max(2048, r["memory"][1] // 20))

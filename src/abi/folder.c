@@ -94,7 +94,7 @@ static enum fs_error folder_receive(struct ninep_transport *t, u8 *bytes, u32 ro
 static bool folder_gone(struct ninep_transport *t)
 {
     u32 signals = __atomic_load_n(&folder_of(t)->channel->object.signals, __ATOMIC_RELAXED);
-    return signals & NEBULET_PEER_CLOSED && !(signals & NEBULET_READABLE);
+    return signals & NEBULET_PEER_CLOSED; // what it has left unread is nobody's answer any more
 }
 
 static enum fs_error folder_again(struct ninep_transport *t)

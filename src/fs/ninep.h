@@ -19,7 +19,7 @@ struct ninep_transport {
     // E_NOMEM: it was not sent. E_IO: the server is gone, or what came was longer than `room`.
     enum fs_error (*send)(struct ninep_transport *t, const u8 *bytes, u32 size);
     enum fs_error (*receive)(struct ninep_transport *t, u8 *bytes, u32 room, u32 *size);
-    // Has the server gone, with nothing of it left to take? NULL, as is `again`: never.
+    // Has the server gone? NULL, as is `again`: never.
     bool (*gone)(struct ninep_transport *t);
     // To whoever serves now, waiting for him; what was open there is to be asked for anew.
     // E_NOTSUP: there is no way to find him. E_IO: there is nobody.

@@ -253,6 +253,7 @@ static void give_back(struct gc *gc, u32 most)
         for (u32 next, run = gc->bins[0][b]; most && run; run = next) {
             next = gc->units[run].next; // what is left of this one is before it, or in a lower bin
             most -= give(gc, run, most);
+            look_up();
         }
 }
 
@@ -340,11 +341,16 @@ static bool use_new_span(struct gc *gc, u32 class)
 
 // --- Allocation
 
+static bool may_collect(const struct gc *gc)
+{
+    return gc->collections < gc->most;
+}
+
 static bool refill(struct gc *gc, u32 class)
 {
-    if (gc->allocated >= gc->enough && !gc_collect(gc->store))
+    if (gc->allocated >= gc->enough && may_collect(gc) && !gc_collect(gc->store))
         return false;
-    for (bool again = gc->allocated >= gc->live / WORTH;; again = false) {
+    for (bool again = may_collect(gc) && gc->allocated >= gc->live / WORTH;; again = false) {
         if (use_list(gc, &gc->sweepable[class], class) || use_new_span(gc, class) ||
             use_list(gc, &gc->dense[class], class))
             return true;
@@ -375,9 +381,9 @@ static u32 take_large(struct gc *gc, u64 bytes)
     if (bytes > (u64)GC_UNITS << GC_SHIFT)
         return 0;
     u32 count = count_of(bytes);
-    if (gc->allocated + bytes >= gc->enough + LEAST && !gc_collect(gc->store))
+    if (gc->allocated + bytes >= gc->enough + LEAST && may_collect(gc) && !gc_collect(gc->store))
         return 0;
-    bool again = gc->allocated + bytes >= gc->live / WORTH;
+    bool again = may_collect(gc) && gc->allocated + bytes >= gc->live / WORTH;
     u32 first = take_units(gc, count);
     if (!first && again && gc_collect(gc->store))
         first = take_units(gc, count);
@@ -450,10 +456,10 @@ static bool keep_span(struct gc *gc, u32 first)
     return true;
 }
 
-// Downwards, so that lists go upwards.
-static void sort_spans(struct gc *gc)
+// Downwards, so that lists go upwards. How many units are free.
+static u32 sort_spans(struct gc *gc)
 {
-    u32 kind = GC_OWN, from = gc->count, to = from, steps = 0; // a free run, so far
+    u32 kind = GC_OWN, from = gc->count, to = from, steps = 0, unused = 0; // a free run, so far
     for (u32 at = gc->count; at > 1;) {
         u32 first = gc->units[at - 1].first, is = gc->units[first].kind, count = at - first;
         if (is <= GC_LARGE) {
@@ -468,6 +474,7 @@ static void sort_spans(struct gc *gc)
             to = at;
         }
         from = at = first;
+        unused += kind == GC_FREE ? count : 0;
         if ((steps += count) >= AT_ONCE) {
             steps = 0;
             look_up();
@@ -475,16 +482,7 @@ static void sort_spans(struct gc *gc)
     }
     if (kind != GC_OWN)
         list_run(gc, from, to - from, kind);
-}
-
-// What is not needed before the next collection, in units.
-static u32 too_many(const struct gc *gc)
-{
-    u64 used = 0, wanted = count_of(gc->enough);
-    for (u32 b = 0; b < GC_BINS; b++)
-        for (u32 at = gc->bins[0][b]; at; at = gc->units[at].next)
-            used += gc->units[at].count;
-    return used > wanted + wanted / 4 ? (u32)(used - wanted) : 0;
+    return unused;
 }
 
 static u64 larger(u64 a, u64 b)
@@ -508,12 +506,14 @@ bool gc_collect(struct store *s)
     memset(gc->dense, 0, sizeof gc->dense);
     memset(gc->bins, 0, sizeof gc->bins);
     gc->allocated = gc->live = 0;
-    sort_spans(gc);
+    u32 unused = sort_spans(gc);
     gc->collections++;
     gc->peak_live = larger(gc->peak_live, gc->live);
     u64 more = gc->live * 4 < MORE ? gc->live * 4 : MORE;
     gc->enough = larger(larger(LEAST, more), larger(gc->live, words * sizeof(u64)));
-    give_back(gc, too_many(gc));
+    u32 wanted = count_of(gc->enough); // before the next one
+    if (unused > wanted + wanted / 4)
+        give_back(gc, unused - wanted);
     return true;
 }
 
@@ -523,6 +523,7 @@ static bool set_up(struct gc *gc)
 {
     struct limits pages = {.min = 1, .max = GC_UNITS / PAGE_UNITS};
     gc->enough = LEAST;
+    gc->most = UINT64_MAX;
     if (!gc->units || !have_records(gc, PAGE_UNITS) ||
         memory_create(gc->store, &pages, NULL, &gc->memory))
         return false;
@@ -563,6 +564,12 @@ void gc_attach(struct instance *i)
     struct gc *gc = i->store->gc;
     i->vm.heap = gc ? &gc->vm : NULL;
     i->vm.heap_base = gc ? gc->vm.base : NULL;
+}
+
+void gc_restrain(struct store *s, bool on)
+{
+    if (s->gc)
+        s->gc->most = on ? s->gc->collections + 1 : UINT64_MAX;
 }
 
 void gc_end(struct store *s)

@@ -8,6 +8,10 @@
 // types of objects. False: no memory.
 bool gc_begin(struct store *s);
 void gc_attach(struct instance *i); // a new one, to the heap that there is
+// From now on there is one collection at most, until that is over. Constant expressions are
+// computed while nobody can end the process, and some bytes of them can make gigabytes of garbage:
+// so what they make has to fit in as a whole.
+void gc_restrain(struct store *s, bool on);
 // Nothing of the store is called any more. Looks up.
 void gc_end(struct store *s);
 // Frees objects and exceptions that nobody can have a reference to any more, and gives memory back.
@@ -69,7 +73,7 @@ struct gc {
     u32 sweepable[VM_HEAP_CLASSES], dense[VM_HEAP_CLASSES]; // spans with room; with little of it
     u32 bins[2][GC_BINS];  // free runs of 2^n units or more, and those given back
     u64 allocated, enough; // bytes since the latest collection; how many make the next one
-    u64 live, peak_live, collections;
+    u64 live, peak_live, collections, most; // collections: see gc_restrain
     VEC(struct module_record *) kept;
 };
 

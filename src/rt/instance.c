@@ -653,9 +653,11 @@ static status link(struct instance *in, struct error *e)
         make_tags(in);
     if (m->objects && !gc_begin(in->store))
         return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no memory for objects");
-    if (make_globals(in, e) || fill_tables(in, e))
-        return e->code;
-    return make_elems(in, e);
+    gc_restrain(in->store, true);
+    if (!(s = make_globals(in, e)) && !(s = fill_tables(in, e)))
+        s = make_elems(in, e);
+    gc_restrain(in->store, false);
+    return s;
 }
 
 status instance_create(struct store *s, struct rt_module *m, void *process, struct instance **out,

@@ -264,7 +264,7 @@ static void look_at_instance(struct marker *m, const struct instance *in)
     for (u32 i = mod->nimported_tables; i < mod->ntables && !m->ended; i++)
         look_at_table(m, vm_table(&in->vm, i));
     for (u32 i = 0; in->elems && i < mod->nelems && !m->ended; i++, step(m, 1))
-        if (in->elems[i])
+        if (in->elems[i] && !in->dropped_elems[i])
             look_at(m, in->elems[i], in->elems[i] + mod->elems[i].count);
 }
 

@@ -914,6 +914,66 @@ static void large(void)
     end(&w);
 }
 
+// --- Constant expressions
+
+enum { TIMES = 10 };
+
+// (type (array i8)) (type (array anyref)) (global anyref ...): arrays of 4 MB, of which nothing is
+// in what the expression leaves; (elem anyref ...): another one.
+static u32 wasteful(u8 *out)
+{
+    static const u8 head[] = "\0asm\1\0\0\0\1\7\2\x5e\x78\0\x5e\x6e\0\6";
+    static const u8 one[] = "\x41\x80\x80\x80\2\xfb\7\0\x41\0\xfb\6\1";
+    static const u8 both[] = "\xfb\x08\1\2";
+    static const u8 elem[] = "\x09\x0d\1\5\x6e\1\x41\x80\x80\x80\2\xfb\7\0\x0b";
+    enum { HEAD = sizeof head - 1, ONE = sizeof one - 1, BOTH = sizeof both - 1 };
+    u32 size = 3 + TIMES * ONE + (TIMES - 1) * BOTH + 1, n = HEAD;
+    memcpy(out, head, HEAD);
+    out[n++] = (u8)(size | 0x80);
+    out[n++] = (u8)(size >> 7);
+    memcpy(out + n, "\1\x6e", 3);
+    n += 3;
+    for (u32 i = 0; i < TIMES; i++) {
+        memcpy(out + n, one, ONE);
+        memcpy(out + n + ONE, both, BOTH);
+        n += ONE + (i ? BOTH : 0);
+    }
+    out[n++] = 0x0b;
+    memcpy(out + n, elem, sizeof elem - 1);
+    return n + (u32)sizeof elem - 1;
+}
+
+// Nobody can end a process while they are computed.
+static void constants(void)
+{
+    about = "constant expressions";
+    u8 bytes[512];
+    u32 n = wasteful(bytes);
+    for (u32 large = 0; large < 2; large++) {
+        struct world w;
+        u64 most[ACCOUNT_KINDS] = {[ACCOUNT_MEMORY] = 4ull * TIMES << (large ? 21 : 19)};
+        struct account *a = account_new(NULL, most, sizeof *a);
+        struct instance *i;
+        struct rt_module *m;
+        struct error e = {0};
+        CHECK_IS(begin(&w, &interp_engine, a), true);
+        CHECK_IS(rt_module_load(w.s, bytes, n, &m, &e), OK);
+        CHECK_IS(instance_create(w.s, m, NULL, &i, &e), large ? OK : ERR_NO_MEMORY);
+        CHECK_IS(collections(&w) <= 1, true);
+        CHECK_IS(gc_collect(w.s), true);
+        CHECK_IS(live(&w) >> 20, large ? 4 : 0);
+        if (large)
+            rt_elem_drop(instance_vm(i), 0);
+        CHECK_IS(gc_collect(w.s), true);
+        CHECK_IS(live(&w) < 1 << 20, true);
+        w.words[0] = new(&w, BYTES, 1 << 20); // and after that it is as ever
+        for (u32 k = 0; k < 100; k++)
+            CHECK_IS(new(&w, BYTES, 1 << 20) != 0, true);
+        end(&w);
+        account_unref(a);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (rt_init())
@@ -939,6 +999,7 @@ int main(int argc, char **argv)
     on_threads(&fast_engine);
     exceptions();
     types_stay();
+    constants();
     about = "the end";
     CHECK_IS(test_heap.live, before);
     printf("%d passed, %d failed\n", passed, failed);
