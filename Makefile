@@ -74,7 +74,7 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $1")
 
 soak abi-fuzz: SHELL = bash
-.PHONY: all userspace run iso test unit model check bench fuzz soak abi-fuzz asan expand stage install uninstall deb image clean help
+.PHONY: all userspace run chroot iso test unit model check bench fuzz soak abi-fuzz asan expand stage install uninstall deb image clean help
 .DELETE_ON_ERROR:
 all: build/nebulet build/nebulet.elf build/drv/virtio-9p.wasm ## build/nebulet, the kernel, and its driver for folders (the default)
 
@@ -323,6 +323,10 @@ run: all build/guest/wordfreq.wasm ## a program from C, on each engine; then the
 		echo "== nebulet $$how: user/demo/wordfreq.c on $$engine reads $(words $(TEXTS)) texts in $(dir $(firstword $(TEXTS)))"; \
 		cat $(TEXTS) | build/nebulet $$how -v --engine $$engine build/guest/wordfreq.wasm || exit 1; \
 	done; done
+
+chroot: deb ## the package in a fresh Debian 12, as root: run, boot, serve, README, tutorial, and what is left of it
+	@check/install chroot
+	test/chroot build/nebulet_$(VERSION)_amd64.deb
 
 iso: build/nebulet.iso ## a CD: the kernel and the program from above, started by GRUB
 build/nebulet.iso: build/nebulet.elf build/guest/wordfreq.wasm test/make_iso

@@ -170,6 +170,9 @@ def compile_all(folder, dirs):
     proc.check([build.CC, "-O2", SOURCES / "cgi.c", "-o", folder / "cgi"])
     proc.check([build.CC, "--target=wasm32-wasi", "-Wno-deprecated", "--no-wasm-opt", "-O2", SOURCES / "cgi.c", "-o",
                 folder / "cgi.wasm"])
+    for name, more in ("prepares", []), ("prepared", ["-DONCE"]):
+        proc.check([build.CC, "--target=wasm32-wasi", "-Wno-deprecated", "--no-wasm-opt", "-O2", *more,
+                    SOURCES / "prepares.c", "-o", folder / f"{name}.wasm"])
     proc.check([build.CC, f"--config={sip}", "-O2", SOURCES / "resident.c", "-o", folder / "resident.wasm"])
     proc.check(["make", "-C", build.ROOT, "build/svc/http.wasm"])
     return dirs.build / "nebulet"
@@ -193,6 +196,8 @@ def servers(folder, nebulet):
         found["node http"] = lambda: announced(["node", SOURCES / "node.js"])
     found["nebulet, a file"] = lambda: announced([*ours, "--files", folder / "files"])
     found["nebulet, fresh process"] = lambda: announced([*ours, folder / "cgi.wasm"])
+    found["nebulet, fresh process, 256 KiB to fill"] = lambda: announced([*ours, folder / "prepares.wasm"])
+    found["nebulet, the same, filled once"] = lambda: announced([*ours, folder / "prepared.wasm"])
     found["nebulet, handler that stays"] = lambda: announced([*ours, "--stream", folder / "resident.wasm"])
     return found
 

@@ -163,6 +163,23 @@ def memory(pid):
     return int(re.search(r"RssAnon:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
 
 
+@contextlib.contextmanager
+def watching(pid, seconds):
+    """Memory, every so often."""
+    seen, over = [], threading.Event()
+
+    def watch():
+        while not over.wait(seconds):
+            seen.append(memory(pid))
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
 def cpu(pid):
     return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
@@ -180,9 +197,10 @@ def wrk(address, path, seconds, connections, pause=0):
 
 def measure(o):
     command = [o.nebulet, "serve", "--listen", "127.0.0.1:0", "--log", "none", "--max-connections",
-               str(o.connections + 200), "--queue", str(o.connections + 200), "--engine", o.engine, *(["--cpus", str(o.cpus)] if o.cpus else []), "--files",
+               str(o.connections + 200), "--queue", str(o.connections + 200), "--idle", "900",
+               "--engine", o.engine, *(["--cpus", str(o.cpus)] if o.cpus else []), "--files",
                f"/files={o.folder}", o.module]
-    with serving(command) as (process, address):
+    with serving(command) as (process, address), watching(process.pid, o.seconds / 20) as watched:
         wrk(address, o.path, 1, o.wrk)
         before = memory(process.pid)
         with Load(address, o.path, o.connections - o.slow, o.slow) as load:
@@ -194,7 +212,7 @@ def measure(o):
             open_now = sum(c.socket.fileno() >= 0 for c in load.all)
         return {"connections": open_now, "answers": load.answers, "broken": load.failures, "full": long, "half": half,
                 "failed": full["failed"] + long["failed"] + half["failed"] + len(load.failures),
-                "us": used / long["requests"] * 1e6, "memory": [before, at_first, at_last]}
+                "us": used / max(1, long["requests"]) * 1e6, "memory": [before, at_first, at_last], "watched": watched}
 
 
 def main():
@@ -223,13 +241,15 @@ def main():
         print(json.dumps(r))
     else:
         full, half = r["full"], r["half"]
+        kinds = {kind: sum(b.startswith(kind) for b in r["broken"]) for kind in ("idle", "sends", "takes")}
         print(f"{r['connections']} connections, {o.slow} of them slow, {r['answers']} answers to them, "
-              f"{full['requests'] + half['requests']} to wrk; {r['failed']} failed {r['broken'][:5]}")
+              f"{full['requests'] + half['requests']} to wrk; {r['failed']} failed {kinds} {r['broken'][:3]}")
         print(f"as fast as it goes: {full['rate']:.0f} requests/s, {r['us']:.1f} us of CPU each, median {full['median']} us, "
               f"99 % {full['p99']} us")
         print(f"half as fast: {half['rate']:.0f} requests/s, median {half['median']} us, 99 % {half['p99']} us: "
-              f"{half['p99'] / half['median']:.1f} times")
-        print(f"memory: {r['memory'][0]} KiB before, {r['memory'][1]} after a quarter, {r['memory'][2]} after three")
+              f"{half['p99'] / max(1, half['median']):.1f} times")
+        print(f"memory: {r['memory'][0]} KiB before, {r['memory'][1]} after a quarter, {r['memory'][2]} after three; "
+              f"all the while: {' '.join(map(str, r['watched']))}")
     sys.exit(bool(r["failed"]) or grown > max(2048, r["memory"][1] // 20))
 
 

@@ -134,6 +134,9 @@ int64_t sip_start(nebulet_handle module, const char *const *args,
 int64_t sip_create(nebulet_handle module, const char *const *args,
                    const struct nebulet_options *options, nebulet_handle channel);
 int64_t sip_folder(nebulet_handle process, nebulet_handle channel, const char *name);
+// The same of a channel to a service, which is connected to anew when who serves is gone.
+int64_t sip_folder_of(nebulet_handle process, nebulet_handle channel, const char *name,
+                      const char *service);
 // Its standard stream 0, 1 or 2 is that end of a stream, which is given away; its environment are
 // these variables, "NAME=value", then NULL.
 int64_t sip_stdio(nebulet_handle process, uint32_t number, nebulet_handle stream);

@@ -56,6 +56,18 @@ int64_t sip_folder(nebulet_handle process, nebulet_handle channel, const char *n
     return nebulet_process_folder(process, channel, name, (uint32_t)strlen(name));
 }
 
+int64_t sip_folder_of(nebulet_handle process, nebulet_handle channel, const char *name,
+                      const char *service)
+{
+    char both[255 + 1 + NEBULET_NAME_MAX];
+    size_t n = strlen(name), m = strlen(service);
+    if (n > 255 || m > NEBULET_NAME_MAX)
+        return NEBULET_ERR_INVALID_ARG;
+    memcpy(both, name, n + 1);
+    memcpy(both + n + 1, service, m);
+    return nebulet_process_folder(process, channel, both, (uint32_t)(n + 1 + m));
+}
+
 int64_t sip_stdio(nebulet_handle process, uint32_t number, nebulet_handle stream)
 {
     return nebulet_process_stream(process, number, stream);

@@ -12,10 +12,14 @@
 #include "abi/wasi.h"
 #include "base/heap.h"
 #include "fs/ninep.h"
+#include "kern/service.h"
+#include "plat/plat.h"
 
 struct folder {
     struct ninep_transport transport;
-    struct channel *channel; // a reference; NULL: it was never given
+    struct channel *channel;      // a reference; NULL: it was never given
+    u8 service[NEBULET_NAME_MAX]; // who serves it is found by that name again; none: no more
+    u32 service_size;
     // Under the kernel lock
     bool busy;
     struct link waiting; // struct sender
@@ -87,6 +91,31 @@ static enum fs_error folder_receive(struct ninep_transport *t, u8 *bytes, u32 ro
     return error_of(got);
 }
 
+static bool folder_gone(struct ninep_transport *t)
+{
+    u32 signals = __atomic_load_n(&folder_of(t)->channel->object.signals, __ATOMIC_RELAXED);
+    return signals & NEBULET_PEER_CLOSED; // what it has left unread is nobody's answer any more
+}
+
+static enum fs_error folder_again(struct ninep_transport *t)
+{
+    enum { PATIENCE = 10 }; // s
+    struct folder *f = folder_of(t);
+    struct channel *c, *old = f->channel;
+    if (!f->service_size)
+        return E_NOTSUP;
+    status s =
+        service_connect(f->service, f->service_size, plat_now() + PATIENCE * 1000000000ull, &c);
+    if (s)
+        return s == ERR_NOT_FOUND ? E_IO : error_of(s);
+    kern_acquire();
+    c->bytes_only = true;
+    f->channel = c;
+    object_unref(&old->object);
+    kern_release();
+    return E_SUCCESS;
+}
+
 // Perhaps by whoever takes dead objects apart, so what this one's end brings is left to those.
 static void folder_drop(struct ninep_transport *t)
 {
@@ -104,8 +133,8 @@ static struct vfs_file *folder_new(struct folder **out)
     struct folder *f = heap_zalloc(sizeof *f);
     if (!f)
         return NULL;
-    f->transport = (struct ninep_transport){folder_begin, folder_end, folder_send, folder_receive,
-                                            folder_drop};
+    f->transport = (struct ninep_transport){folder_begin, folder_end,   folder_send, folder_receive,
+                                            folder_gone,  folder_again, folder_drop};
     link_init(&f->waiting);
     *out = f;
     struct vfs_file *root =
@@ -126,12 +155,17 @@ struct vfs_file *folder_on(struct channel *c)
     return root;
 }
 
-static bool good_name(const char *name, u32 n)
+// The folder's name, and behind a 0 that of the service.
+static status take_names(const struct process *p, struct folder *f, const char *name, u32 size)
 {
-    for (u32 i = 0; i < n; i++)
-        if (!name[i])
-            return false;
-    return n;
+    u32 n = (u32)strlen(name), rest = n < size ? size - n - 1 : 0;
+    if (!n || n > VFS_NAME || (n < size && (!rest || rest > NEBULET_NAME_MAX)))
+        return ERR_INVALID_ARG;
+    if (rest && !(p->limits.privileges & NEBULET_MAY_CONNECT))
+        return ERR_ACCESS_DENIED;
+    memcpy(f->service, name + n + 1, rest);
+    f->service_size = rest;
+    return OK;
 }
 
 static status check_channel(const struct handle *h)
@@ -171,7 +205,7 @@ SELDOM s64 call_process_folder(struct vmctx *vm, struct process *p,
     status s = check_channel(handle_find(&p->handles, a->channel));
     if (s)
         return s;
-    if (a->name_size > VFS_NAME)
+    if (a->name_size > VFS_NAME + 1 + NEBULET_NAME_MAX)
         return ERR_INVALID_ARG;
     char *name = heap_zalloc(a->name_size + 1);
     struct vfs_file *root = name ? folder_new(&f) : NULL;
@@ -180,7 +214,7 @@ SELDOM s64 call_process_folder(struct vmctx *vm, struct process *p,
         return ERR_NO_MEMORY;
     }
     memcpy(name, a->name, a->name_size);
-    s = good_name(name, a->name_size) ? OK : ERR_INVALID_ARG;
+    s = take_names(p, f, name, a->name_size);
     kern_acquire();
     if (!s)
         s = give(p, a->process, a->channel, f, root, name);

@@ -51,5 +51,7 @@ struct wasi_strings *wasi_strings_new(const u8 *texts, u32 size);
 void wasi_strings_free(struct wasi_strings *s);
 // Takes standard streams and directories away, before it is used.
 void wasi_withhold(struct wasi *w, bool streams, bool files);
+// Has it nothing open but standard streams and directories that it was given?
+bool wasi_plain(const struct wasi *w);
 void wasi_free(struct wasi *w); // closes its files; NULL is fine
 status wasi_register(struct store *s);

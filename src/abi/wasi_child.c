@@ -136,3 +136,11 @@ void wasi_withhold(struct wasi *w, bool streams, bool files)
         *fd = (struct wasi_fd){0};
     }
 }
+
+bool wasi_plain(const struct wasi *w)
+{
+    for (u32 i = 3; i < w->fds.count; i++)
+        if (w->fds.at[i].file && !w->fds.at[i].preopen)
+            return false;
+    return true;
+}

@@ -11,7 +11,6 @@
 // Where stack arguments and the result area are, before the frame's size is known: displacements
 // from rsp start from this and are patched (f->incoming).
 #define INCOMING 0x10000000
-#define IN_COLD 0x80000000u // in f->incoming: the offset is in the cold buffer
 
 // --- Parallel moves: dst[i] <- src[i], all at once.
 struct moves {
@@ -209,7 +208,8 @@ void call_entry(struct fast *f, bool jump, u32 entry)
     x64_byte(&f->a, 0xff);
     x64_byte(&f->a, jump ? 0x25 : 0x15);
     x64_u32(&f->a, 0);
-    struct call_site c = {here(f) - 4, entry, SITE_CALL};
+    u32 at = f->cold_return ? (u32)(f->a.p - 4 - f->cold.at) | IN_COLD : here(f) - 4;
+    struct call_site c = {at, entry, SITE_CALL};
     if (!vec_push(&f->calls, c))
         f->oom = true;
 }
@@ -498,6 +498,28 @@ void call_runtime(struct fast *f, const void *function, const u64 *constants, u3
     clobber(f);
     if (checked)
         raise_if_trap(f);
+}
+
+void call_clobber(struct fast *f)
+{
+    save_live(f, 0);
+    clobber(f);
+}
+
+struct cold *call_runtime_cold(struct fast *f, u8 *site, const void *function, const u64 *constants,
+                               u32 nconstants)
+{
+    struct cold *c = cold_begin(f, site, 128);
+    if (!c)
+        return NULL;
+    for (u32 i = 0; i < nconstants; i++)
+        x64_mov_imm(&f->a, argument_gpr[1 + i], constants[i]);
+    move_reg(f, T64, RDI, INSTANCE);
+    x64_mov_imm(&f->a, R11, (u64)function);
+    call_entry(f, false, ENTRY_HELPER);
+    cold_end(f, c);
+    c->is_offset = true;
+    return c;
 }
 
 // --- The ends of a function

@@ -110,6 +110,19 @@ static void place_colds(struct fast *f)
     }
 }
 
+// Code out of line lies as it did in its buffer.
+static void place_calls(struct fast *f)
+{
+    enum { AT_ONCE = 1 << 15 };
+    for (u32 i = 0; i < f->calls.count && f->colds.count; i++) {
+        u32 *site = &f->calls.at[i].site;
+        if (i % AT_ONCE == AT_ONCE - 1)
+            fast_pause(f);
+        if (*site & IN_COLD)
+            *site = (*site & ~IN_COLD) - f->colds.at[0].start + f->colds.at[0].final;
+    }
+}
+
 static void place_traps(struct fast *f)
 {
     for (u32 i = 0; i < f->traps.count && fast_room(f, 16); i++) {
@@ -154,6 +167,7 @@ void cold_place(struct fast *f)
 {
     place_polls(f);
     place_colds(f);
+    place_calls(f);
     place_traps(f);
     place_tables(f);
     if (f->constants.count)

@@ -140,6 +140,19 @@ static bool divide_const(struct fast *f, enum ty t, u64 d, bool is_signed, bool 
     return true;
 }
 
+void pop_to_rax(struct fast *f, enum ty t)
+{
+    u32 a = pop_reg(f);
+    if (a != RAX) {
+        reg_take(f, RAX);
+        move_reg(f, t, RAX, a);
+    } else if (!owned(f, RAX)) {
+        local_drop(f, RAX);
+    }
+    if (a != RDX || !owned(f, RDX))
+        reg_take(f, RDX);
+}
+
 void divide(struct fast *f, enum ty t, bool is_signed, bool rem)
 {
     struct assembler *s = &f->a;
@@ -155,15 +168,7 @@ void divide(struct fast *f, enum ty t, bool is_signed, bool rem)
         x64_mov_imm(s, SCRATCH, wide ? d : (u32)d);
     else
         move_reg(f, t, SCRATCH, value_reg(f, &b));
-    u32 a = pop_reg(f);
-    if (a != RAX) {
-        reg_take(f, RAX);
-        move_reg(f, t, RAX, a);
-    } else if (!owned(f, RAX)) {
-        local_drop(f, RAX);
-    }
-    if (a != RDX || !owned(f, RDX))
-        reg_take(f, RDX);
+    pop_to_rax(f, t);
     if (is_signed && !constant) {
         x64_reg(s, I_TEST, wide, SCRATCH, SCRATCH);
         trap_if(f, CC_E, TRAP_DIV_ZERO);

@@ -70,6 +70,12 @@ void integer_op(struct fast *f, u32 op, enum ty t, u32 base); // base: OP_i32_cl
 
 // --- divide.c
 void divide(struct fast *f, enum ty t, bool is_signed, bool rem);
+// The operand on top in rax, and rdx free, both for the current instruction to overwrite.
+void pop_to_rax(struct fast *f, enum ty t);
+
+// --- wide.c
+void add_wide(struct fast *f, u32 low, u32 high); // instructions for the halves
+void multiply_wide(struct fast *f, enum x64_group3 insn);
 
 // --- compare.c
 // May a condition stay in the flags for the instruction at pc?

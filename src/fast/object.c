@@ -109,12 +109,12 @@ static void struct_set(struct fast *f)
     store_value(f, &s, size, r, object_at(f, ref, struct_place(t, field)));
 }
 
-// The value of slot `index`, which stays, to an object that has only zeros.
-static void store_slot(struct fast *f, u32 index, u32 size, struct x64_operand m)
+// The value of slot `index`, which stays, to an object that is new; `zero`: that has only zeros.
+static void store_slot(struct fast *f, u32 index, u32 size, bool zero, struct x64_operand m)
 {
     const struct slot *s = &f->slots[index];
     if (immediate(s, size)) {
-        if (s->imm)
+        if (s->imm || !zero)
             store_imm(f, size, s->imm, m);
         return;
     }
@@ -126,13 +126,42 @@ static void store_slot(struct fast *f, u32 index, u32 size, struct x64_operand m
     store_reg(f, s->type, size, r, m);
 }
 
-// What has just been made is in rax: a register with its address.
-static u32 new_address(struct fast *f)
+// A new object in rax, its address in rcx; the operands, which stay, are wherever calls leave them.
+// False: all of it must be written, but for its header.
+static bool new_object(struct fast *f, const void *function, u32 type, u32 bytes, u32 length)
 {
+    enum { MOST = 512 }; // bytes that are worth it
+    struct assembler *a = &f->a;
+    const u64 constants[] = {type, length};
+    u32 nconstants = f->m->types[type].form == FORM_ARRAY ? 2 : 1;
+    bool inlined = bytes <= MOST;
     f->busy |= BIT(RAX) | BIT(RCX);
-    x64_mem(&f->a, I_MOV_LOAD, true, RCX, heap_operand());
-    x64_reg(&f->a, I_ADD, true, RCX, RAX);
-    return RCX;
+    if (inlined) {
+        u32 class = vm_heap_class(bytes);
+        s32 run = (s32)(offsetof(struct vm_heap, runs) + class * sizeof(struct vm_run));
+        call_clobber(f);
+        x64_mem(a, I_MOV_LOAD, true, SCRATCH, x64_at(INSTANCE, offsetof(struct vmctx, heap)));
+        x64_mem(a, I_MOV_LOAD, false, RAX,
+                x64_at(SCRATCH, run + (s32)offsetof(struct vm_run, next)));
+        x64_mem(a, I_CMP, false, RAX, x64_at(SCRATCH, run + (s32)offsetof(struct vm_run, end)));
+        u8 *none = x64_jcc(a, CC_E);
+        x64_imm_mem(a, G1_ADD, false, x64_at(SCRATCH, run + (s32)offsetof(struct vm_run, next)),
+                    (s32)vm_heap_cell(class));
+        struct cold *c = call_runtime_cold(f, none, function, constants, nconstants);
+        if (c)
+            c->target = here(f);
+    } else {
+        call_runtime(f, function, constants, nconstants, 0, false, false);
+    }
+    f->busy |= BIT(RAX) | BIT(RCX);
+    x64_mem(a, I_MOV_LOAD, true, RCX, heap_operand());
+    x64_reg(a, I_ADD, true, RCX, RAX);
+    if (inlined) {
+        x64_mov_mem_imm(a, 2, x64_at(RCX, offsetof(struct vm_object, type)),
+                        (s32)f->m->types[type].id);
+        x64_mov_mem_imm(a, 2, x64_at(RCX, offsetof(struct vm_object, length)), (s32)length);
+    }
+    return !inlined;
 }
 
 // n operands are in it.
@@ -144,35 +173,57 @@ static void push_new(struct fast *f, u32 n)
     push_reg(f, T64, RAX);
 }
 
-static void struct_new(struct fast *f, bool fields)
+static void struct_new(struct fast *f)
 {
     u32 type = leb_u32(&f->pc);
     const struct functype *t = &f->m->types[type];
-    u32 n = fields ? t->nparams : 0;
-    RUNTIME(f, rt_struct_new, 0, false, false, type);
-    u32 at = n ? new_address(f) : NO_REG;
+    bool zero = new_object(f, (const void *)rt_struct_new, type, struct_size(t), 0);
+    u32 n = t->nparams;
     for (u32 i = 0; i < n && fast_room(f, 64); i++)
-        store_slot(f, f->sp - n + i, module_field_size(f->m, t->types[i]),
-                   x64_at(at, (s32)struct_place(t, i)));
+        store_slot(f, f->sp - n + i, module_field_size(f->m, t->types[i]), zero,
+                   x64_at(RCX, (s32)struct_place(t, i)));
     push_new(f, n);
+}
+
+// So small that a few words are cleared in line.
+static void struct_new_default(struct fast *f)
+{
+    enum { FEW = 64 };
+    u32 type = leb_u32(&f->pc), bytes = struct_size(&f->m->types[type]);
+    if (bytes > FEW) {
+        RUNTIME(f, rt_struct_new, 0, false, false, type);
+    } else {
+        new_object(f, (const void *)rt_struct_new, type, bytes, 0);
+        for (u32 at = OBJECT_HEADER; at < bytes; at += 8) // cells are of whole words
+            store_imm(f, 8, 0, x64_at(RCX, (s32)at));
+    }
+    push_new(f, 0);
 }
 
 // --- Arrays
 
-// The element of a popped index, of an array in a register; traps if there is none.
-static struct x64_operand element(struct fast *f, u32 ref, const struct slot *index, u32 step)
+// The operand of a popped index: in a register unless it is a constant. Before what lies below it
+// is popped.
+static u32 index_reg(struct fast *f, const struct slot *index)
+{
+    enum { MOST = 1 << 24 };
+    return index->kind == SLOT_CONST && index->imm < MOST ? NO_REG : value_reg(f, index);
+}
+
+// The element of an array in a register; traps if there is none.
+static struct x64_operand element(struct fast *f, u32 ref, const struct slot *index, u32 i,
+                                  u32 step)
 {
     struct assembler *a = &f->a;
     u32 log2 = (u32)__builtin_ctz(step);
     not_null(f, ref, TRAP_NULL_ARRAY);
-    if (index->kind == SLOT_CONST && index->imm < (1u << 24)) {
+    if (i == NO_REG) {
         struct x64_operand m = object_at(f, ref, offsetof(struct vm_object, length));
         x64_imm_mem(a, G1_CMP, false, m, (s32)index->imm);
         trap_if(f, CC_BE, TRAP_ARRAY);
         m.disp = (s32)(OBJECT_HEADER + (index->imm << log2));
         return m;
     }
-    u32 i = value_reg(f, index);
     x64_mem(a, I_MOV_LOAD, true, SCRATCH, heap_operand());
     x64_reg(a, I_ADD, true, SCRATCH, ref);
     x64_mem(a, I_CMP, false, i, x64_at(SCRATCH, offsetof(struct vm_object, length)));
@@ -189,8 +240,8 @@ static void array_get(struct fast *f, bool sign)
 {
     const struct functype *t = imm_type(f);
     struct slot index = pop(f);
-    u32 ref = pop_reg(f);
-    load_value(f, t->types[0], sign, element(f, ref, &index, array_step(t)), ref);
+    u32 i = index_reg(f, &index), ref = pop_reg(f);
+    load_value(f, t->types[0], sign, element(f, ref, &index, i, array_step(t)), ref);
 }
 
 static void array_set(struct fast *f)
@@ -199,8 +250,8 @@ static void array_set(struct fast *f)
     struct slot s = pop(f);
     u32 size = array_step(t), r = value_to_store(f, &s, size);
     struct slot index = pop(f);
-    u32 ref = pop_reg(f);
-    store_value(f, &s, size, r, element(f, ref, &index, size));
+    u32 i = index_reg(f, &index), ref = pop_reg(f);
+    store_value(f, &s, size, r, element(f, ref, &index, i, size));
 }
 
 static void array_len(struct fast *f)
@@ -213,10 +264,9 @@ static void array_len(struct fast *f)
 static void array_new_fixed(struct fast *f)
 {
     u32 type = leb_u32(&f->pc), n = leb_u32(&f->pc), step = array_step(&f->m->types[type]);
-    RUNTIME(f, rt_array_new, 0, false, false, type, n);
-    u32 at = n ? new_address(f) : NO_REG;
+    bool zero = new_object(f, (const void *)rt_array_new, type, OBJECT_HEADER + n * step, n);
     for (u32 i = 0; i < n && fast_room(f, 64); i++)
-        store_slot(f, f->sp - n + i, step, x64_at(at, (s32)(OBJECT_HEADER + i * step)));
+        store_slot(f, f->sp - n + i, step, zero, x64_at(RCX, (s32)(OBJECT_HEADER + i * step)));
     push_new(f, n);
 }
 
@@ -294,10 +344,34 @@ static enum test test_of(const struct fast *f, valtype type)
     case TYPE_I31REF: return TEST_I31;
     case TYPE_REF: {
         const struct functype *t = &f->m->types[type_index(type)];
-        return t->form == FORM_FUNC || t->open ? TEST_CALL : TEST_OBJECT;
+        return t->form == FORM_FUNC || (t->open && t->depth >= VM_DISPLAY) ? TEST_CALL
+                                                                           : TEST_OBJECT;
     }
     default: return TEST_CALL;
     }
+}
+
+// Is the type of the object that r refers to t, or a subtype? The flags say "equal" then. At 0,
+// where null leads, there is no type, and that is a subtype of none. NULL, or a jump to where the
+// flags are looked at.
+static u8 *test_type(struct fast *f, const struct functype *t, u32 r, u32 found)
+{
+    struct assembler *a = &f->a;
+    struct x64_operand id = object_at(f, r, offsetof(struct vm_object, type));
+    if (!t->open) {
+        x64_imm_mem(a, G1_CMP, false, id, (s32)t->id);
+        return NULL;
+    }
+    x64_mem(a, I_MOV_LOAD, false, found, id);
+    x64_imm(a, G1_CMP, false, found, (s32)t->id);
+    u8 *same = x64_jcc8(a, CC_E);
+    _Static_assert(sizeof(struct vm_type_slot) == 16, "the shift");
+    x64_shift_imm(a, SH_SHL, true, found, 4);
+    x64_mem(a, I_MOV_LOAD, true, SCRATCH, x64_at(INSTANCE, offsetof(struct vmctx, heap)));
+    x64_mem(a, I_MOV_LOAD, true, SCRATCH, x64_at(SCRATCH, offsetof(struct vm_heap, types)));
+    x64_mem(a, I_MOV_LOAD, true, SCRATCH, (struct x64_operand){SCRATCH, (u8)found, 0, 0});
+    x64_imm_mem(a, G1_CMP, false, x64_at(SCRATCH, t->depth * (s32)sizeof(u32)), (s32)t->id);
+    return same;
 }
 
 // The condition under which the reference in r is of that type. It may be null, or, unless it is
@@ -307,7 +381,10 @@ static u32 test_reg(struct fast *f, enum test test, valtype type, u32 r, bool ob
     struct assembler *a = &f->a;
     if (test == TEST_NONNULL || test == TEST_NULL)
         return nonzero(f, r, true) ^ (test == TEST_NULL);
-    u8 *null = NULL, *other = NULL;
+    u8 *null = NULL, *other = NULL, *same = NULL;
+    const struct functype *t = test == TEST_OBJECT ? &f->m->types[type_index(type)] : NULL;
+    // What this takes to get happens on all ways.
+    u32 found = t && t->open ? reg_alloc(f, GPR_MASK) : NO_REG;
     f->zf_at = NULL;
     if (is_defaultable(type)) {
         x64_reg(a, I_TEST, true, r, r);
@@ -322,12 +399,12 @@ static u32 test_reg(struct fast *f, enum test test, valtype type, u32 r, bool ob
             x64_test_imm8(a, r, 3);
             other = x64_jcc8(a, CC_NE);
         }
-        // At 0, where null leads, there is no type.
-        x64_imm_mem(a, G1_CMP, false, object_at(f, r, offsetof(struct vm_object, type)),
-                    (s32)f->m->types[type_index(type)].id);
+        same = test_type(f, t, r, found);
     }
     if (other)
         x64_bind8(a, other);
+    if (same)
+        x64_bind8(a, same);
     if (null)
         x64_bind8(a, null);
     return CC_E;
@@ -412,8 +489,8 @@ void object_op(struct fast *f)
 {
     u32 op = 0xfb00 | leb_u32(&f->pc);
     switch (op) {
-    case OP_struct_new:
-    case OP_struct_new_default: struct_new(f, op == OP_struct_new); break;
+    case OP_struct_new: struct_new(f); break;
+    case OP_struct_new_default: struct_new_default(f); break;
     case OP_struct_get ... OP_struct_get_u: struct_get(f, op == OP_struct_get_s); break;
     case OP_struct_set: struct_set(f); break;
     case OP_array_new_fixed: array_new_fixed(f); break;

@@ -104,8 +104,10 @@ struct trap_site {
     u8 trap;
 };
 
+#define IN_COLD 0x80000000u // the offset is in the cold buffer
+
 struct call_site {
-    u32 site; // disp32 of the call, or jump, through the table
+    u32 site; // disp32 of the call, or jump, through the table; or IN_COLD until that is placed
     u32 entry;
     enum {
         SITE_CALL,
@@ -601,6 +603,11 @@ void tail_call_indirect(struct fast *f, u32 type, u32 table);
 // vm->heap->operand. The result, if any, is in rax; checked says that it is an enum trap.
 void call_runtime(struct fast *f, const void *function, const u64 *constants, u32 nconstants,
                   u32 nslots, bool out, bool checked);
+// For code in line that may come to such a call out of line: what a call clobbers is in no register
+// any more; and the call, whose result is in rax. It goes on at the target that the caller sets.
+void call_clobber(struct fast *f);
+struct cold *call_runtime_cold(struct fast *f, u8 *site, const void *function, const u64 *constants,
+                               u32 nconstants);
 void call_enter(struct fast *f); // the start of the body: arguments to where they live
 void call_leave(struct fast *f); // the epilogue, and the prologue in front of the body
 void call_entry(struct fast *f, bool jump, u32 entry);              // of the module's table

@@ -150,6 +150,10 @@ static void prefixed(struct fast *f)
         SAT(i64_trunc_sat_f64_u, TF64, T64, false);
 #undef SAT
     case OP_table_size: table_size(f); break;
+    case OP_i64_add128: add_wide(f, I_ADD, I_ADC); break;
+    case OP_i64_sub128: add_wide(f, I_SUB, I_SBB); break;
+    case OP_i64_mul_wide_s: multiply_wide(f, G3_IMUL); break;
+    case OP_i64_mul_wide_u: multiply_wide(f, G3_MUL); break;
     default: runtime_op(f, op); break;
     }
 }

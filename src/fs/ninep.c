@@ -12,6 +12,13 @@
 // cannot get out of the directory that a path is relative to, whatever others rename meanwhile.
 //
 // Who is ended while he waits leaves an answer that is still to come: as many of these are skipped.
+//
+// A server that dies takes its numbers with it. When another can be had, that is a new session: a
+// file is looked up again by its path before it is used the next time, and is the same if the
+// server says so (a qid has a version that nothing else of that name has). What was written and not
+// synced may be lost, so then the file is E_IO; E_STALE is one that has another path now, or of
+// which cannot be known that it is the same. What was asked when the server died is E_IO, for
+// nobody knows whether it was done.
 #include "fs/ninep.h"
 
 #include <stdarg.h>
@@ -49,6 +56,7 @@ enum {
     NAMES = 16,       // of a walk
     ANYBODY = -1,     // user and group: as the server has it
     NO_FID = -1,
+    ROOT = 0, // its number
     NO_TAG = 0xffff,
     QID_DIRECTORY = 0x80,
     QID_LINK = 2,
@@ -84,8 +92,9 @@ struct ninep {
     u32 message; // bytes that one may have
     struct reader in;
     u32 next_fid, abandoned;
+    u32 session; // how many servers there were
     u16 tag;
-    bool dead;
+    bool dead, lost; // lost: there may be another server
 };
 
 struct ninep_file {
@@ -94,9 +103,14 @@ struct ninep_file {
     u32 fid, list; // as it is walked from; as it is listed, or NO_FID
     u64 ino, position;
     struct ninep_file *next; // closed
-    u8 *block;               // of a directory: what T_READDIR has brought
-    struct reader names;     // in there
-    u64 first, cookie;       // of the block, and of the next name
+    char *path;              // from the root; NULL: it is that, or the path is too long
+    u32 session, listing;    // that the numbers are of, and those of names
+    u32 version, how;        // as it was opened
+    bool unsynced;
+    enum fs_error stale; // it cannot be had any more
+    u8 *block;           // of a directory: what T_READDIR has brought
+    struct reader names; // in there
+    u64 first, cookie;   // of the block, and of the next name
 };
 
 // How far data have come.
@@ -107,6 +121,7 @@ struct cursor {
 
 struct qid {
     u8 type;
+    u32 version;
     u64 path;
 };
 
@@ -189,7 +204,7 @@ static bool take(struct reader *r, const char *format, ...)
         r->at += size;
         void *to = va_arg(list, void *);
         if (*format == 'Q') {
-            *(struct qid *)to = (struct qid){p[0], load_u64(p + 5)};
+            *(struct qid *)to = (struct qid){p[0], load_u32(p + 1), load_u64(p + 5)};
         } else if (*format == 's') {
             length = load_u16(p);
             *(const char **)to = (const char *)p + 2;
@@ -229,6 +244,15 @@ static enum fs_error die(struct ninep *m)
     return E_IO;
 }
 
+// The transport has failed.
+static enum fs_error lose(struct ninep *m)
+{
+    if (!m->transport->gone || !m->transport->gone(m->transport))
+        return die(m);
+    m->lost = true;
+    return E_IO;
+}
+
 // The answer to a request of that type and tag.
 static enum fs_error receive(struct ninep *m, u8 type, u16 tag)
 {
@@ -238,7 +262,7 @@ static enum fs_error receive(struct ninep *m, u8 type, u16 tag)
         if (e == E_INTR)
             m->abandoned++;
         if (e)
-            return e == E_INTR ? e : die(m);
+            return e == E_INTR ? e : lose(m);
         if (size < HEADER || load_u32(m->buffer) != size)
             return die(m);
         m->in = (struct reader){m->buffer, HEADER, size};
@@ -262,7 +286,7 @@ static enum fs_error rpc(struct ninep *m, enum message type, const char *format,
 {
     va_list list;
     u16 tag = NO_TAG;
-    if (m->dead)
+    if (m->dead || m->lost)
         return E_IO;
     if (type != T_CLUNK && look_up()) // a thread that ends still tells what it has no use for
         return E_INTR;
@@ -275,7 +299,7 @@ static enum fs_error rpc(struct ninep *m, enum message type, const char *format,
         return E_NAMETOOLONG;
     enum fs_error e = m->transport->send(m->transport, m->buffer, m->in.end);
     if (e)
-        return e == E_IO ? die(m) : e;
+        return e == E_IO ? lose(m) : e;
     return receive(m, (u8)type, tag);
 }
 
@@ -287,13 +311,13 @@ static void clunk(struct ninep *m, u32 fid)
 
 // --- The connection
 
-static enum fs_error attach(struct ninep *m, struct ninep_file *root)
+static enum fs_error attach(struct ninep *m, u64 *ino)
 {
     static const char version[] = "9P2000.L";
     const char *text;
     u32 length, size;
     struct qid q = {0};
-    if (!(m->buffer = heap_alloc(NINEP_MESSAGE)))
+    if (!m->buffer && !(m->buffer = heap_alloc(NINEP_MESSAGE)))
         return E_NOMEM;
     m->message = NINEP_MESSAGE;
     enum fs_error e = rpc(m, T_VERSION, "ds", NINEP_MESSAGE, version, (u32)sizeof version - 1);
@@ -304,19 +328,34 @@ static enum fs_error attach(struct ninep *m, struct ninep_file *root)
     if (!e)
         m->message = size;
     if (!e)
-        e = rpc(m, T_ATTACH, "ddssd", root->fid, NO_FID, "", 0, "", 0, ANYBODY);
+        e = rpc(m, T_ATTACH, "ddssd", ROOT, NO_FID, "", 0, "", 0, ANYBODY);
     if (!e && !take(&m->in, "Q", &q))
         e = E_IO;
     if (!e && !(q.type & QID_DIRECTORY))
         e = E_NOTDIR;
-    root->ino = q.path;
-    if (e == E_INTR) { // the next one begins anew
+    *ino = q.path;
+    m->session += !e;
+    if (e == E_INTR && !m->session) { // the next one begins anew
         heap_free(m->buffer);
         m->buffer = NULL;
-    } else if (e) {
+    } else if (e == E_INTR) {
+        m->lost = true; // likewise
+    } else if (e && !m->lost) {
         m->dead = true;
     }
     return e;
+}
+
+// A server in the place of the one that is gone.
+static enum fs_error attach_again(struct ninep *m)
+{
+    u64 ino;
+    enum fs_error e = m->transport->again(m->transport);
+    if (e == E_NOTSUP)
+        return die(m);
+    m->lost = e;
+    m->abandoned = 0;
+    return e ? e : attach(m, &ino);
 }
 
 static struct ninep_file *next_closed(struct ninep *m)
@@ -330,26 +369,36 @@ static struct ninep_file *next_closed(struct ninep *m)
 
 static void file_free(struct ninep_file *n)
 {
+    heap_free(n->path);
     heap_free(n->block);
     heap_free(n);
 }
 
+static enum fs_error renew(struct ninep_file *n);
+
 // Success: the caller has the connection for himself, until leave.
 static enum fs_error enter(struct vfs_file *f)
 {
-    struct ninep *m = ninep_file(f)->m;
+    struct ninep_file *file = ninep_file(f);
+    struct ninep *m = file->m;
     enum fs_error e = m->transport->begin(m->transport);
     if (e)
         return e;
     if (m->dead)
         e = E_IO;
-    else if (!m->buffer) // then there is no file but the root
-        e = attach(m, ninep_file(f));
+    else if (!m->session && !m->lost) // then there is no file but the root
+        e = attach(m, &file->ino);
+    else if (m->lost || (m->transport->gone && m->transport->gone(m->transport)))
+        e = attach_again(m);
     for (struct ninep_file *n; !e && !m->dead && (n = next_closed(m));) {
-        clunk(m, n->fid);
-        clunk(m, n->list);
+        if (n->session == m->session) {
+            clunk(m, n->fid);
+            clunk(m, n->list);
+        }
         file_free(n);
     }
+    if (!e && file->session != m->session)
+        e = renew(file);
     if (e)
         m->transport->end(m->transport);
     return e;
@@ -600,15 +649,15 @@ static enum fs_error step(struct walk *w, enum last last, bool *more)
     return up ? step_up(w, p) : E_SUCCESS;
 }
 
-static enum fs_error find(struct vfs_file *d, const char *path, enum last last, struct walk *w)
+static enum fs_error walk_path(struct ninep *m, u32 base, u64 ino, const char *path, enum last last,
+                               struct walk *w)
 {
     enum fs_error e = E_SUCCESS;
     bool more = true;
-    const struct ninep_file *n = ninep_file(d);
-    w->m = n->m;
-    w->base = n->fid;
+    w->m = m;
+    w->base = base;
     w->fid = (u32)NO_FID;
-    w->qid = (struct qid){QID_DIRECTORY, n->ino};
+    w->qid = (struct qid){QID_DIRECTORY, 0, ino};
     w->at = w->links = 0;
     w->directory = w->missing = w->slash = false;
     w->name = NULL;
@@ -618,6 +667,12 @@ static enum fs_error find(struct vfs_file *d, const char *path, enum last last, 
     if (e && !w->missing)
         done(w);
     return e;
+}
+
+static enum fs_error find(struct vfs_file *d, const char *path, enum last last, struct walk *w)
+{
+    const struct ninep_file *n = ninep_file(d);
+    return walk_path(n->m, n->fid, n->ino, path, last, w);
 }
 
 // --- What is done to a file that the server knows by number
@@ -716,8 +771,11 @@ static enum fs_error ninep_stat(struct vfs_file *f, struct vfs_stat *out)
 static enum fs_error ninep_set_size(struct vfs_file *f, u64 size)
 {
     enum fs_error e = size > INT64_MAX ? E_FBIG : enter(f);
-    const struct ninep_file *n = ninep_file(f);
-    return e ? e : leave(f, set_attributes(n->m, n->fid, SET_SIZE, size, NULL));
+    struct ninep_file *n = ninep_file(f);
+    if (e)
+        return e;
+    n->unsynced = true;
+    return leave(f, set_attributes(n->m, n->fid, SET_SIZE, size, NULL));
 }
 
 static enum fs_error ninep_set_times(struct vfs_file *f, const struct vfs_times *t)
@@ -739,7 +797,9 @@ static enum fs_error ninep_sync(struct vfs_file *f, bool data_only)
     enum fs_error e = f->type == VFS_DIRECTORY ? E_SUCCESS : enter(f);
     if (e || f->type == VFS_DIRECTORY)
         return e;
-    return leave(f, rpc(ninep_file(f)->m, T_FSYNC, "dd", ninep_file(f)->fid, (u32)data_only));
+    e = rpc(ninep_file(f)->m, T_FSYNC, "dd", ninep_file(f)->fid, (u32)data_only);
+    ninep_file(f)->unsynced &= e != E_SUCCESS;
+    return leave(f, e);
 }
 
 // Room on a disk cannot be asked for: the file becomes long enough.
@@ -747,7 +807,7 @@ static enum fs_error ninep_allocate(struct vfs_file *f, u64 offset, u64 length)
 {
     u64 end;
     struct vfs_stat st;
-    const struct ninep_file *n = ninep_file(f);
+    struct ninep_file *n = ninep_file(f);
     if (!length)
         return E_INVAL;
     if (__builtin_add_overflow(offset, length, &end) || end > INT64_MAX)
@@ -757,7 +817,7 @@ static enum fs_error ninep_allocate(struct vfs_file *f, u64 offset, u64 length)
         return e;
     e = file_attributes(n, &st);
     if (!e && end > st.size)
-        e = set_attributes(n->m, n->fid, SET_SIZE, end, NULL);
+        n->unsynced = true, e = set_attributes(n->m, n->fid, SET_SIZE, end, NULL);
     return leave(f, e);
 }
 
@@ -799,6 +859,7 @@ static enum fs_error move(struct vfs_file *f, const struct vfs_iov *v, u32 n, u6
     enum fs_error e = enter(f);
     if (e)
         return e;
+    file->unsynced |= write;
     for (u32 i = 0; i < n; i++)
         size += v[i].n;
     if (write && f->flags & VFS_APPEND && !(e = file_attributes(file, &st)))
@@ -876,8 +937,10 @@ static enum fs_error open_list(struct ninep_file *d)
     enum fs_error e = clone(&w);
     if (!e && (e = rpc(d->m, T_LOPEN, "dd", w.fid, O_DIRECTORY)))
         done(&w);
-    if (!e)
+    if (!e) {
         d->list = w.fid;
+        d->listing = d->m->session;
+    }
     return e;
 }
 
@@ -933,7 +996,9 @@ static enum fs_error ninep_readdir(struct vfs_file *f, u64 cookie, struct vfs_di
     enum fs_error e = enter(f);
     if (e)
         return e;
-    if (d->cookie != cookie) { // it may be a little way back
+    if (cookie && d->listing && d->listing != d->m->session)
+        return leave(f, E_STALE); // what the number stands for went with the server
+    if (d->cookie != cookie) {    // it may be a little way back
         d->names.at = 0;
         d->cookie = d->first;
     }
@@ -963,16 +1028,40 @@ static struct ninep_file *file_of(struct ninep *m, u32 fid, enum vfs_type type, 
     n->m = m;
     n->fid = fid;
     n->list = (u32)NO_FID;
+    n->session = m->session;
     __atomic_add_fetch(&m->files, 1, __ATOMIC_RELAXED);
     return n;
 }
 
+// The path of what a walk from a directory has come to, if there is memory, and use, for it.
+static char *path_of(const struct walk *w, const struct vfs_file *directory)
+{
+    const char *base = ninep_file((struct vfs_file *)directory)->path;
+    size_t n = base ? strlen(base) : 0, size = strlen(w->path) + 1;
+    bool root = ninep_file((struct vfs_file *)directory)->fid == ROOT;
+    char *path = NULL;
+    if (w->m->transport->again && (base || root) && n + 1 + size <= VFS_PATH)
+        path = heap_alloc(n + 1 + size);
+    if (!path)
+        return NULL;
+    if (n)
+        memcpy(path, base, n);
+    path[n] = '/';
+    memcpy(path + n + 1, w->path, size);
+    return path;
+}
+
 // The number is the file's then.
-static enum fs_error file_new(struct walk *w, enum vfs_type type, u32 flags, struct vfs_file **out)
+static enum fs_error file_new(struct walk *w, const struct vfs_file *d, enum vfs_type type, u32 how,
+                              u32 flags, struct vfs_file **out)
 {
     struct ninep_file *n = file_of(w->m, w->fid, type, flags);
     if (!n)
         return E_NOMEM;
+    n->path = path_of(w, d);
+    n->how = how & (VFS_READ | VFS_WRITE);
+    n->unsynced = how & VFS_TRUNCATE;
+    n->version = w->qid.version;
     n->ino = w->qid.path;
     w->fid = (u32)NO_FID;
     *out = &n->f;
@@ -989,7 +1078,8 @@ static u32 open_flags(u32 how, u32 flags)
     return o | (flags & (VFS_SYNC | VFS_RSYNC) ? 04010000 : 0);
 }
 
-static enum fs_error create(struct walk *w, u32 how, u32 flags, struct vfs_file **out)
+static enum fs_error create(struct walk *w, const struct vfs_file *d, u32 how, u32 flags,
+                            struct vfs_file **out)
 {
     enum fs_error e = clone(w);
     if (!e)
@@ -997,10 +1087,11 @@ static enum fs_error create(struct walk *w, u32 how, u32 flags, struct vfs_file 
                 open_flags(how, flags) | O_CREATE, 0666, ANYBODY);
     if (!e && !take(&w->m->in, "Q", &w->qid))
         e = E_IO;
-    return e ? e : file_new(w, VFS_REGULAR_FILE, flags, out);
+    return e ? e : file_new(w, d, VFS_REGULAR_FILE, how, flags, out);
 }
 
-static enum fs_error open_found(struct walk *w, u32 how, u32 flags, struct vfs_file **out)
+static enum fs_error open_found(struct walk *w, const struct vfs_file *d, u32 how, u32 flags,
+                                struct vfs_file **out)
 {
     bool directory = w->qid.type & QID_DIRECTORY;
     if (!directory && how & VFS_DIR_ONLY)
@@ -1012,7 +1103,51 @@ static enum fs_error open_found(struct walk *w, u32 how, u32 flags, struct vfs_f
     enum fs_error e = clone(w);
     if (!e && !directory)
         e = rpc(w->m, T_LOPEN, "dd", w->fid, open_flags(how, flags));
-    return e ? e : file_new(w, directory ? VFS_DIRECTORY : VFS_REGULAR_FILE, flags, out);
+    return e ? e : file_new(w, d, directory ? VFS_DIRECTORY : VFS_REGULAR_FILE, how, flags, out);
+}
+
+// Where the path leads to now, if that is the file.
+static enum fs_error walk_again(struct ninep_file *n, struct walk *w)
+{
+    bool directory = n->f.type == VFS_DIRECTORY;
+    enum fs_error e = walk_path(n->m, ROOT, 0, n->path, LAST_SELF, w);
+    if (e)
+        return e == E_NOENT || e == E_NOTDIR ? E_STALE : e;
+    if (w->qid.path != n->ino || directory != !!(w->qid.type & QID_DIRECTORY) ||
+        (!directory && (!n->version || w->qid.version != n->version)))
+        return E_STALE;
+    e = clone(w);
+    if (!e && !directory)
+        e = rpc(n->m, T_LOPEN, "dd", w->fid, open_flags(n->how, n->f.flags));
+    return e;
+}
+
+// A file of a session before this one.
+static enum fs_error renew(struct ninep_file *n)
+{
+    struct walk *w = NULL;
+    enum fs_error e = n->stale;
+    if (!e && n->fid != ROOT && (n->unsynced || !n->path))
+        e = n->stale = n->unsynced ? E_IO : E_STALE;
+    if (!e && n->fid != ROOT && !(w = heap_alloc(sizeof *w)))
+        e = E_NOMEM;
+    if (w) {
+        e = walk_again(n, w);
+        if (!e)
+            n->fid = w->fid;
+        else
+            done(w);
+        if (e == E_STALE)
+            n->stale = e;
+        heap_free(w);
+    }
+    if (e)
+        return e;
+    n->list = (u32)NO_FID;
+    n->names = (struct reader){0};
+    n->cookie = UINT64_MAX;
+    n->session = n->m->session;
+    return E_SUCCESS;
 }
 
 static enum fs_error ninep_open(struct vfs_file *d, const char *path, u32 how, u32 flags,
@@ -1032,9 +1167,9 @@ static enum fs_error ninep_open(struct vfs_file *d, const char *path, u32 how, u
     if (!e && (directory || (exclusive && !w.name)))
         e = directory ? E_ISDIR : E_EXIST;
     else if ((missing && creates) || (!e && names))
-        e = create(&w, how, flags, out);
+        e = create(&w, d, how, flags, out);
     else if (!e)
-        e = open_found(&w, how, flags, out);
+        e = open_found(&w, d, how, flags, out);
     if (e)
         done(&w);
     return leave(d, e);
@@ -1183,7 +1318,10 @@ static enum fs_error enter_two(struct vfs_file *d, const char *path, struct vfs_
     enum fs_error e = enter_found(d, path, LAST_NAME, a);
     if (e)
         return e;
-    e = find(to_dir, to, LAST_NAME, b);
+    if (ninep_file(to_dir)->session != a->m->session)
+        e = renew(ninep_file(to_dir));
+    if (!e)
+        e = find(to_dir, to, LAST_NAME, b);
     return e ? leave_found(d, a, e) : E_SUCCESS;
 }
 
@@ -1263,7 +1401,7 @@ static const struct vfs_ops directory_ops = {
 struct vfs_file *ninep_folder(struct ninep_transport *t, u64 dev)
 {
     struct ninep *m = heap_zalloc(sizeof *m);
-    struct ninep_file *n = m ? file_of(m, 0, VFS_DIRECTORY, 0) : NULL;
+    struct ninep_file *n = m ? file_of(m, ROOT, VFS_DIRECTORY, 0) : NULL;
     if (!n) {
         heap_free(m);
         return NULL;

@@ -19,6 +19,11 @@ struct ninep_transport {
     // E_NOMEM: it was not sent. E_IO: the server is gone, or what came was longer than `room`.
     enum fs_error (*send)(struct ninep_transport *t, const u8 *bytes, u32 size);
     enum fs_error (*receive)(struct ninep_transport *t, u8 *bytes, u32 room, u32 *size);
+    // Has the server gone? NULL, as is `again`: never.
+    bool (*gone)(struct ninep_transport *t);
+    // To whoever serves now, waiting for him; what was open there is to be asked for anew.
+    // E_NOTSUP: there is no way to find him. E_IO: there is nobody.
+    enum fs_error (*again)(struct ninep_transport *t);
     void (*drop)(
         struct ninep_transport *t); // it is not used any more; from anywhere, does not wait
 };

@@ -54,7 +54,7 @@ struct tables;
 typedef HANDLER_CC status handler(STATE);
 
 // Opcodes 0 to 0xff, then those of the prefix 0xfc. Those of 0xfe have a table for themselves.
-enum { PREFIX_FC = 0x100, TABLE_SIZE = PREFIX_FC + 0x12, ATOMICS = 0x4f };
+enum { PREFIX_FC = 0x100, TABLE_SIZE = PREFIX_FC + 0x17, ATOMICS = 0x4f };
 #define TABLE_INDEX(code) ((code) < 0x100 ? (code) : PREFIX_FC + ((code) & 0xff))
 struct tables {
     handler *at[REGISTERS + 1][TABLE_SIZE];
@@ -1021,6 +1021,25 @@ HANDLER(table_fill)
     DONE(3, rt_table_fill(frame->vm, table, sp[-3], sp[-2], sp[-1]));
 }
 
+// Of 128 bits: two, or two halves, come, and one goes.
+#define WIDE_OP(id, n, value)                                                                      \
+    HANDLER(id)                                                                                    \
+    {                                                                                              \
+        BEGIN;                                                                                     \
+        pc++;                                                                                      \
+        sp -= (n);                                                                                 \
+        unsigned __int128 result = (value);                                                        \
+        sp += 2;                                                                                   \
+        sp[-2] = (u64)result;                                                                      \
+        sp[-1] = (u64)(result >> 64);                                                              \
+        NEXT;                                                                                      \
+    }
+#define WIDE_AT(i) ((unsigned __int128)sp[(i) + 1] << 64 | sp[i])
+WIDE_OP(i64_add128, 4, WIDE_AT(0) + WIDE_AT(2))
+WIDE_OP(i64_sub128, 4, WIDE_AT(0) - WIDE_AT(2))
+WIDE_OP(i64_mul_wide_s, 2, (unsigned __int128)((__int128)(s64)sp[0] * (s64)sp[1]))
+WIDE_OP(i64_mul_wide_u, 2, (unsigned __int128)sp[0] * sp[1])
+
 #define COLD_OPS                                                                                   \
     COLD(try)                                                                                      \
     COLD(catch)                                                                                    \
@@ -1057,6 +1076,10 @@ HANDLER(table_fill)
     COLD(table_grow)                                                                               \
     COLD(table_size)                                                                               \
     COLD(table_fill)                                                                               \
+    COLD(i64_add128)                                                                               \
+    COLD(i64_sub128)                                                                               \
+    COLD(i64_mul_wide_s)                                                                           \
+    COLD(i64_mul_wide_u)                                                                           \
     COLD(ref_eq)                                                                                   \
     COLD(prefix_fb)                                                                                \
     COLD(prefix_fe)                                                                                \

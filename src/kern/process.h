@@ -213,7 +213,10 @@ struct kern_hooks {
     // may wait; or, when there is no memory for one, on the CPU's stack, without the frames: then
     // sched_self() is NULL.
     void (*trapped)(struct process *p, struct thread *t);
-    // All threads are over, nothing is given back yet.
+    // Its last thread has come to its end, on that thread: memory, handles and files are there. Not
+    // where none of its threads could be told of a trap, or none has begun. NULL: nobody asks.
+    void (*leaving)(struct process *p);
+    // All threads are over.
     void (*ending)(struct process *p);
     void (*print)(const u8 *text, size_t n); // for the console
     // What belongs to it but not to the kernel: p->wasi. Also of one that never ran.

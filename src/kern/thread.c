@@ -377,6 +377,8 @@ void thread_ending(struct kthread *t)
     if (!last)
         return;
     judge(t); // what comes now is no part of its life
+    if (kern_hooks()->leaving)
+        kern_hooks()->leaving(p);
     p->emptied = true;
     mappings_drop(p);
     store_empty(p->store);

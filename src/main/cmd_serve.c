@@ -25,6 +25,7 @@
 #include "main/machine.h"
 #include "main/net.h"
 #include "main/serve.h"
+#include "main/snapshot.h"
 #include "main/tracing.h"
 #include "plat/linux/hostfs.h"
 #include "plat/linux/linux.h"
@@ -90,19 +91,39 @@ static void free_told(struct told *t)
 
 // --- Routes
 
-static bool add_module(struct serve *s, const char *path, const char *name, const char *how)
+// A module; one that can be started once and for all is, and then begins there.
+static bool load_module(struct serve *s, const char *name, struct file *file,
+                        struct module_object **out)
 {
     struct error e = {0};
-    struct file file;
-    struct module_object *m;
-    if (!file_read(name, &file))
+    static const char initialize[] = SNAPSHOT_INITIALIZE;
+    if (!file_read(name, file))
         return false;
-    bool done = !module_new(file.bytes, file.size, true, &m, &e);
-    if (!done) {
-        complain_module(&file, &e);
-        file_free(&file);
+    if (module_new(file->bytes, file->size, true, out, &e)) {
+        complain_module(file, &e);
+        file_free(file);
         return false;
     }
+    if (!module_export((*out)->module->m, initialize, strlen(initialize)))
+        return true;
+    object_release(&(*out)->object);
+    file_free(file);
+    if (!snapshot_file(s->o, name, file))
+        return false;
+    if (!module_new(file->bytes, file->size, true, out, &e))
+        return true;
+    complain_module(file, &e);
+    file_free(file);
+    return false;
+}
+
+static bool add_module(struct serve *s, const char *path, const char *name, const char *how)
+{
+    struct file file;
+    struct module_object *m;
+    bool done = true;
+    if (!load_module(s, name, &file, &m))
+        return false;
     if (!m->start) {
         complain(
             "%s exports no _start: a handler is a program (WASI), which is run for each request",

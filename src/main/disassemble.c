@@ -161,6 +161,22 @@ static bool write_all(int fd, const u8 *p, size_t n)
     return true;
 }
 
+static void hint_near(const struct module *m, const char *which)
+{
+    u32 shown = 0;
+    for (u32 i = m->nimported_funcs; m->func_names && i < m->nfuncs && shown < 3; i++) {
+        struct name name = m->func_names[i];
+        if (!memmem(name.p, name.length, which, strlen(which)))
+            continue;
+        fputs(shown++ ? ", " : "hint: there is ", stderr);
+        print_text(stderr, name.p, name.length);
+    }
+    if (shown)
+        fputc('\n', stderr);
+    else
+        hint("inspect without --code lists them");
+}
+
 bool disassemble(const struct compiled *c, const char *which)
 {
     const struct module *m = c->module;
@@ -170,6 +186,7 @@ bool disassemble(const struct compiled *c, const char *which)
         u32 func = find(m, which);
         if (func == UINT32_MAX) {
             complain("no function %s", which);
+            hint_near(m, which);
             return false;
         }
         from = c->funcs[func - m->nimported_funcs].entry;

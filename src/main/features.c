@@ -108,7 +108,8 @@ static void look_at_op(struct finding *f, u32 op, const u8 *immediate, u32 at)
         note(f,
              op <= OP_i64_trunc_sat_f64_u ? FEATURE_SATURATING
              : op <= OP_table_copy        ? FEATURE_BULK_MEMORY
-                                          : FEATURE_REFERENCE_TYPES,
+             : op <= OP_table_fill        ? FEATURE_REFERENCE_TYPES
+                                          : FEATURE_WIDE_ARITHMETIC,
              at);
         return;
     default: break;

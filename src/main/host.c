@@ -41,6 +41,12 @@ static const struct command commands[] = {
      "it\n"
      "serves at http://127.0.0.1:8080/. SIGTERM ends it when all requests are answered.\n",
      FOR_SERVE, false, 0, cmd_serve},
+    {"snapshot", "FILE OUT", "start a program once, and write a module that has been started",
+     "Runs the function that FILE exports as wizer.initialize, and writes to OUT (-: standard\n"
+     "output) a module that begins as it has left memory and globals. An export wizer.resume is "
+     "its\n"
+     "_start then. `serve` does that by itself.\n",
+     FOR_SNAPSHOT, false, 2, cmd_snapshot},
     {"disk", "ACTION IMAGE [OPERANDS]", "make images of disks, and see to what is in them",
      "Actions:\n"
      "  create IMAGE --size N     a new disk with an empty file system; the image is sparse\n"

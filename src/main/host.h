@@ -43,6 +43,9 @@ struct file {
     size_t size;
 };
 bool file_read(const char *name, struct file *out); // false after a message
+// What a module becomes when it is started by another process (cmd_snapshot.c). False after a
+// message.
+bool snapshot_file(const struct options *o, const char *name, struct file *out);
 // A regular file for an archive: it must not wait, nor be much longer than its size, as files are
 // that a kernel makes while they are read.
 bool file_copy(const char *name, struct file *out);
@@ -64,6 +67,7 @@ const struct command *command_at(u32 i);
 
 int cmd_run(struct options *o);
 int cmd_serve(struct options *o);
+int cmd_snapshot(struct options *o);
 int cmd_boot(struct options *o);
 int cmd_disk(struct options *o);
 int cmd_validate(struct options *o);

@@ -89,6 +89,13 @@ static void charged_text(const struct account *a, char text[JOB_CHARGED_MAX])
     }
 }
 
+static void on_leave(struct process *p)
+{
+    struct job *j = p->owner;
+    if (is_own(p) && j->leaving)
+        j->leaving(j);
+}
+
 static void on_end(struct process *p)
 {
     struct nebulet_info info;
@@ -130,6 +137,11 @@ status jobs_init(const struct engine *engine, u32 cpus, bool trace, job_report_f
     if (s)
         kern_free();
     return s;
+}
+
+void jobs_leave(void)
+{
+    hooks.leaving = on_leave;
 }
 
 void jobs_print(struct vfs_file *out, struct vfs_file *err)

@@ -21,6 +21,8 @@ struct job {
     bool trace;
     const struct vm_func *invoke; // NULL: none
     u64 *slots;                   // of invoke
+    // At its end, while all that it has is there, after jobs_leave; NULL: nobody wants to know.
+    void (*leaving)(struct job *j);
     // The job's
     struct module_object *module;
     struct process *process;
@@ -37,6 +39,8 @@ status jobs_init(const struct engine *engine, u32 cpus, bool trace, job_report_f
 // same.
 typedef bool job_tell_fn(struct job *j, const char *text, size_t n);
 void jobs_tell(job_tell_fn *tell);
+// Jobs' `leaving` is called.
+void jobs_leave(void);
 // Where the call `print` goes, and what is told of traps; the files must stay.
 void jobs_print(struct vfs_file *out, struct vfs_file *err);
 status job_load(struct job *j, struct error *e);

@@ -36,13 +36,14 @@ struct option {
 
 #define FIELD(name) offsetof(struct options, name)
 static const struct option table[] = {
-    {"--dir", "HOST[::GUEST]", OPTION_LIST, FIELD(dirs), FOR_SERVE | FOR_RUN | FOR_BOOT,
+    {"--dir", "HOST[::GUEST]", OPTION_LIST, FIELD(dirs),
+     FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_BOOT,
      "let the program use the folder HOST, under the name GUEST; with :ro behind it only to read, "
      "with :copy a copy, whose changes are lost"},
     {"--disk", "IMAGE[::GUEST]", OPTION_LIST, FIELD(disks), FOR_SERVE | FOR_BOOT,
      "let the program use the file system on a disk, an image that `nebulet disk` has made, under "
      "the name GUEST (/disk); with :ro behind it only to read"},
-    {"--env", "K[=V]", OPTION_LIST, FIELD(env), FOR_SERVE | FOR_RUN | FOR_BOOT,
+    {"--env", "K[=V]", OPTION_LIST, FIELD(env), FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_BOOT,
      "set a variable of the program's environment; K alone takes yours"},
     {"--inherit-env", NULL, OPTION_FLAG, FIELD(inherit_env), FOR_SERVE | FOR_RUN | FOR_BOOT,
      "give the program all of your environment"},
@@ -57,7 +58,8 @@ static const struct option table[] = {
     {"--argv0", "NAME", OPTION_TEXT, FIELD(argv0), FOR_RUN | FOR_BOOT | FOR_EXPLAIN,
      "the program's own name, instead of that of FILE"},
     {"--engine", "ENGINE", OPTION_ENGINE, FIELD(engine),
-     FOR_SERVE | FOR_RUN | FOR_COMPILE | FOR_INSPECT | FOR_WAST | FOR_BENCH | FOR_BOOT,
+     FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_COMPILE | FOR_INSPECT | FOR_WAST | FOR_BENCH |
+         FOR_BOOT,
      "fast (compiles, the default) or interp (interprets)"},
     {"--invoke", "FUNC", OPTION_TEXT, FIELD(invoke), FOR_RUN,
      "call an exported function with ARGS, and print what it returns"},
@@ -69,11 +71,14 @@ static const struct option table[] = {
     {"--stack", "SIZE", OPTION_SIZE, FIELD(stack), FOR_RUN | FOR_BOOT,
      "bytes of a stack on which calls return, from 256K to 8M (8M); C's own is the linker's: -z "
      "stack-size"},
-    {"--max-memory", "SIZE", OPTION_SIZE, FIELD(max_memory), FOR_SERVE | FOR_RUN | FOR_BOOT,
+    {"--max-memory", "SIZE", OPTION_SIZE, FIELD(max_memory),
+     FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_BOOT,
      "bytes for it, all that it starts, and what is kept for them: 65536, 64K, 512M"},
-    {"--max-time", "SECONDS", OPTION_TIME, FIELD(max_time), FOR_SERVE | FOR_RUN | FOR_BOOT,
+    {"--max-time", "SECONDS", OPTION_TIME, FIELD(max_time),
+     FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_BOOT,
      "end the program and all that it has started after that time"},
-    {"--max-cpu", "SECONDS", OPTION_TIME, FIELD(max_cpu), FOR_SERVE | FOR_RUN | FOR_BOOT | FOR_DISK,
+    {"--max-cpu", "SECONDS", OPTION_TIME, FIELD(max_cpu),
+     FOR_SNAPSHOT | FOR_SERVE | FOR_RUN | FOR_BOOT | FOR_DISK,
      "the same after so much time of processors, taken by all of them together"},
     {"--max-handles", "N", OPTION_COUNT, FIELD(max_handles), FOR_RUN | FOR_BOOT,
      "handles that it and all that it starts may have"},

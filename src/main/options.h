@@ -24,7 +24,8 @@ enum command_bit {
     FOR_EXPLAIN = 128,
     FOR_SERVE = 256,
     FOR_DISK = 512,
-    FOR_ALL = 1023,
+    FOR_SNAPSHOT = 1024,
+    FOR_ALL = 2047,
 };
 
 struct options {

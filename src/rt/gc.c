@@ -28,6 +28,7 @@
 
 enum {
     LEAST = 2 << 20,
+    MORE = 8 << 20,
     PAGE_UNITS = WASM_PAGE / GC_UNIT,
     GROW_MAX = 1 << 20, // beyond what is wanted
     SPAN = 4,           // units, of small objects,
@@ -252,6 +253,7 @@ static void give_back(struct gc *gc, u32 most)
         for (u32 next, run = gc->bins[0][b]; most && run; run = next) {
             next = gc->units[run].next; // what is left of this one is before it, or in a lower bin
             most -= give(gc, run, most);
+            look_up();
         }
 }
 
@@ -261,10 +263,11 @@ static void give_back(struct gc *gc, u32 most)
 static u32 next_live(const struct gc *gc, u32 at, u32 end)
 {
     u64 skip = ~0ull << at / 8 % 64;
-    for (u32 word = at / GC_CARD; word < (end + GC_CARD - 1) / GC_CARD; word++, skip = ~0ull) {
+    for (u32 word = at / GC_SPREAD; word < (end + GC_SPREAD - 1) / GC_SPREAD;
+         word++, skip = ~0ull) {
         u64 bits = gc->units[word / GC_WORDS].bits[gc->latest][word % GC_WORDS] & skip;
         if (bits)
-            return word * GC_CARD + (u32)__builtin_ctzll(bits) * 8;
+            return word * GC_SPREAD + (u32)__builtin_ctzll(bits) * 8;
     }
     return end;
 }
@@ -453,10 +456,10 @@ static bool keep_span(struct gc *gc, u32 first)
     return true;
 }
 
-// Downwards, so that lists go upwards.
-static void sort_spans(struct gc *gc)
+// Downwards, so that lists go upwards. How many units are free.
+static u32 sort_spans(struct gc *gc)
 {
-    u32 kind = GC_OWN, from = gc->count, to = from, steps = 0; // a free run, so far
+    u32 kind = GC_OWN, from = gc->count, to = from, steps = 0, unused = 0; // a free run, so far
     for (u32 at = gc->count; at > 1;) {
         u32 first = gc->units[at - 1].first, is = gc->units[first].kind, count = at - first;
         if (is <= GC_LARGE) {
@@ -471,6 +474,7 @@ static void sort_spans(struct gc *gc)
             to = at;
         }
         from = at = first;
+        unused += kind == GC_FREE ? count : 0;
         if ((steps += count) >= AT_ONCE) {
             steps = 0;
             look_up();
@@ -478,16 +482,7 @@ static void sort_spans(struct gc *gc)
     }
     if (kind != GC_OWN)
         list_run(gc, from, to - from, kind);
-}
-
-// What is not needed before the next collection, in units.
-static u32 too_many(const struct gc *gc)
-{
-    u64 used = 0, wanted = count_of(gc->enough);
-    for (u32 b = 0; b < GC_BINS; b++)
-        for (u32 at = gc->bins[0][b]; at; at = gc->units[at].next)
-            used += gc->units[at].count;
-    return used > wanted + wanted / 4 ? (u32)(used - wanted) : 0;
+    return unused;
 }
 
 static u64 larger(u64 a, u64 b)
@@ -511,11 +506,14 @@ bool gc_collect(struct store *s)
     memset(gc->dense, 0, sizeof gc->dense);
     memset(gc->bins, 0, sizeof gc->bins);
     gc->allocated = gc->live = 0;
-    sort_spans(gc);
+    u32 unused = sort_spans(gc);
     gc->collections++;
     gc->peak_live = larger(gc->peak_live, gc->live);
-    gc->enough = larger(larger(LEAST, gc->live), words * sizeof(u64));
-    give_back(gc, too_many(gc));
+    u64 more = gc->live * 4 < MORE ? gc->live * 4 : MORE;
+    gc->enough = larger(larger(LEAST, more), larger(gc->live, words * sizeof(u64)));
+    u32 wanted = count_of(gc->enough); // before the next one
+    if (unused > wanted + wanted / 4)
+        give_back(gc, unused - wanted);
     return true;
 }
 
@@ -542,26 +540,30 @@ static u64 reservation(void)
     return ALIGN_UP((u64)GC_UNITS * sizeof(struct unit), PLAT_PAGE);
 }
 
-bool gc_begin(struct instance *i)
+// Instances that are there may get references from others.
+bool gc_begin(struct store *s)
 {
-    struct store *s = i->store;
-    if (!s->gc) {
-        struct gc *gc = s->gc = heap_zalloc_for(s->account, sizeof *gc);
-        if (!gc)
-            return false;
-        gc->store = s;
-        gc->units = plat_reserve(reservation());
-        if (!set_up(gc)) {
-            gc_end(s);
-            return false;
-        }
+    if (s->gc)
+        return true;
+    struct gc *gc = s->gc = heap_zalloc_for(s->account, sizeof *gc);
+    if (!gc)
+        return false;
+    gc->store = s;
+    gc->units = plat_reserve(reservation());
+    if (!set_up(gc)) {
+        gc_end(s);
+        return false;
     }
-    // Instances that were here before may come to have references, too.
-    for (struct instance *in = i->vm.heap ? NULL : s->instances; in; in = in->next) {
-        in->vm.heap = &s->gc->vm;
-        in->vm.heap_base = s->gc->vm.base;
-    }
+    for (struct instance *i = s->instances; i; i = i->next)
+        gc_attach(i);
     return true;
+}
+
+void gc_attach(struct instance *i)
+{
+    struct gc *gc = i->store->gc;
+    i->vm.heap = gc ? &gc->vm : NULL;
+    i->vm.heap_base = gc ? gc->vm.base : NULL;
 }
 
 void gc_restrain(struct store *s, bool on)

@@ -4,9 +4,10 @@
 #pragma once
 #include "rt/store.h"
 
-// Makes the store's heap if there is none yet, and lets the instance have it: for each instance of
-// a module that has types of objects. False: no memory.
-bool gc_begin(struct instance *i);
+// Makes the store's heap if there is none yet: before there is an instance of a module that has
+// types of objects. False: no memory.
+bool gc_begin(struct store *s);
+void gc_attach(struct instance *i); // a new one, to the heap that there is
 // From now on there is one collection at most, until that is over. Constant expressions are
 // computed while nobody can end the process, and some bytes of them can make gigabytes of garbage:
 // so what they make has to fit in as a whole.
@@ -34,8 +35,9 @@ struct gc_held {
 enum {
     GC_UNIT = 8192,
     GC_SHIFT = 13,
-    GC_WORDS = 16,        // of bits, of a unit,
-    GC_CARD = 512,        // and the bytes that each stands for
+    GC_WORDS = 16,   // of bits, of a unit,
+    GC_SPREAD = 512, // and the bytes that each stands for
+    GC_CARD = 128,
     GC_UNITS = 65535 * 8, // at most: no cell ends at 4 GiB
     GC_BINS = 20,
     GC_MARKS = GC_UNIT / 2 / sizeof(u32), // that may wait in unit 0, behind a page of zeros: what
@@ -54,8 +56,8 @@ struct unit {
     u32 count;      // of the first: units of its span or run
     u32 next, prev; // of the first: in whatever list that is in; prev of free runs only
     u32 next_grey;  // in the list of those that have
-    u16 grey;       // cards with objects that have a mark, and have yet to be looked into
     u8 kind, state;
+    u64 grey;              // cards with objects that have a mark, and have yet to be looked into
     u64 bits[2][GC_WORDS]; // a bit for every 8 bytes: an object that was reached begins there
 };
 
@@ -77,7 +79,7 @@ struct gc {
 
 static inline bool gc_bit(const struct gc *gc, u32 which, u32 at)
 {
-    return gc->units[at >> GC_SHIFT].bits[which][at / GC_CARD % GC_WORDS] >> (at / 8 % 64) & 1;
+    return gc->units[at >> GC_SHIFT].bits[which][at / GC_SPREAD % GC_WORDS] >> (at / 8 % 64) & 1;
 }
 
 // Sets the bits of all objects in use that are not the latest's, and the exceptions' `live`. How

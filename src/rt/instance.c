@@ -629,6 +629,7 @@ static struct instance *allocate(struct store *s, struct module_record *r)
     in->vm.engine_data = r->pub.compiled.data;
     module_used(r);
     LIST_ADD(&s->instances, in);
+    gc_attach(in);
     return in;
 }
 
@@ -650,7 +651,7 @@ static status link(struct instance *in, struct error *e)
     make_refs(in);
     if (in->vm.module->ntags)
         make_tags(in);
-    if ((m->objects || in->store->gc) && !gc_begin(in))
+    if (m->objects && !gc_begin(in->store))
         return error_set(e, ERR_NO_MEMORY, ERROR_NO_OFFSET, "no memory for objects");
     gc_restrain(in->store, true);
     if (!(s = make_globals(in, e)) && !(s = fill_tables(in, e)))
@@ -700,7 +701,8 @@ void instance_free(struct instance *in)
     free_far_memories(in);
     memory_free(in->store, in->own_memory);
     LIST_REMOVE(in);
-    gc_keep_types(in->store, in->module);
+    if (m->objects)
+        gc_keep_types(in->store, in->module);
     module_unused(in->module);
     if (in != instance_inside(in->store))
         heap_free(in);

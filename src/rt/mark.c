@@ -25,6 +25,7 @@
 enum {
     AT_ONCE = 1 << 14, // words, or objects
     AHEAD = 8,
+    SOON = 32,
 };
 
 struct marker {
@@ -34,7 +35,8 @@ struct marker {
     const u8 *base;
     u32 *waiting;
     u32 nwaiting, which; // bits are set
-    u32 grey;            // unit
+    u32 soon[SOON], nsoon;
+    u32 grey, last_grey; // units; the first is 0: there is none
     struct vm_exception *found;
     u64 words;
     u32 steps;
@@ -66,15 +68,16 @@ static __attribute__((noinline)) void make_grey(struct marker *m, u32 at)
 {
     struct unit *u = &m->units[at >> GC_SHIFT];
     if (!u->grey) {
-        u->next_grey = m->grey;
-        m->grey = at >> GC_SHIFT;
+        u->next_grey = 0;
+        *(m->grey ? &m->units[m->last_grey].next_grey : &m->grey) = at >> GC_SHIFT;
+        m->last_grey = at >> GC_SHIFT;
     }
-    u->grey |= (u16)(1 << at / GC_CARD % GC_WORDS);
+    u->grey |= 1ull << at % GC_UNIT / GC_CARD;
 }
 
 static inline void find_object(struct marker *m, u32 at)
 {
-    u64 *w = &m->units[at >> GC_SHIFT].bits[m->which][at / GC_CARD % GC_WORDS];
+    u64 *w = &m->units[at >> GC_SHIFT].bits[m->which][at / GC_SPREAD % GC_WORDS];
     u64 bit = 1ull << at / 8 % 64;
     if (*w & bit)
         return;
@@ -85,10 +88,26 @@ static inline void find_object(struct marker *m, u32 at)
         make_grey(m, at);
 }
 
+// Its bit is fetched now, and looked at some steps later.
 static inline void find(struct marker *m, u32 ref)
 {
-    if (vm_is_object(ref))
-        find_object(m, ref);
+    if (!vm_is_object(ref))
+        return;
+    __builtin_prefetch(&m->units[ref >> GC_SHIFT].bits[m->which][ref / GC_SPREAD % GC_WORDS], 1);
+    u32 *place = &m->soon[m->nsoon++ % SOON], before = *place;
+    *place = ref;
+    if (before)
+        find_object(m, before);
+}
+
+static void find_soon(struct marker *m)
+{
+    for (u32 i = 0; i < SOON; i++) {
+        u32 at = m->soon[i];
+        m->soon[i] = 0;
+        if (at)
+            find_object(m, at);
+    }
 }
 
 static bool is_allocated(const struct gc *gc, const struct unit *first, u32 at)
@@ -177,6 +196,7 @@ static void look_into_waiting(struct marker *m)
         if (m->nwaiting) {
             next = m->waiting[--m->nwaiting];
             __builtin_prefetch(m->base + next);
+            __builtin_prefetch(m->base + next + 64);
         }
         u32 at = ahead[i];
         ahead[i] = next;
@@ -184,7 +204,8 @@ static void look_into_waiting(struct marker *m)
         if (at) {
             look_into(m, at);
         } else if (!next) { // are there others?
-            u32 all = 0;
+            find_soon(m);
+            u32 all = m->nwaiting;
             for (u32 k = 0; k < AHEAD; k++)
                 all |= ahead[k];
             if (!all)
@@ -193,18 +214,21 @@ static void look_into_waiting(struct marker *m)
     }
 }
 
-static void look_into_grey(struct marker *m)
+// Those of some grey cards wait again, from the unit that has been grey for the longest on.
+static void take_grey(struct marker *m)
 {
-    u32 n = m->grey;
-    struct unit *u = &m->units[n];
-    u32 cards = u->grey;
-    m->grey = u->next_grey;
-    for (u->grey = 0; cards && !m->ended; cards &= cards - 1) {
-        u32 card = (u32)__builtin_ctz(cards);
-        u32 at = (n << GC_SHIFT) + card * GC_CARD;
-        for (u64 bits = u->bits[m->which][card]; bits; bits &= bits - 1)
-            m->waiting[m->nwaiting++] = at + (u32)__builtin_ctzll(bits) * 8;
-        look_into_waiting(m);
+    while (m->grey && m->nwaiting < GC_MARKS / 2) {
+        u32 n = m->grey;
+        struct unit *u = &m->units[n];
+        for (; u->grey && m->nwaiting < GC_MARKS / 2; u->grey &= u->grey - 1) {
+            u32 at = (n << GC_SHIFT) + (u32)__builtin_ctzll(u->grey) * GC_CARD;
+            u64 bits = u->bits[m->which][at / GC_SPREAD % GC_WORDS] >> at % GC_SPREAD / 8;
+            for (u32 some = (u16)bits; some; some &= some - 1)
+                m->waiting[m->nwaiting++] = at + (u32)__builtin_ctz(some) * 8;
+        }
+        if (!u->grey)
+            m->grey = u->next_grey;
+        step(m, 1);
     }
 }
 
@@ -239,11 +263,9 @@ static void look_at_instance(struct marker *m, const struct instance *in)
         look_at_global(m, mod->globals[i].type, vm_global(&in->vm, i));
     for (u32 i = mod->nimported_tables; i < mod->ntables && !m->ended; i++)
         look_at_table(m, vm_table(&in->vm, i));
-    for (u32 i = 0; in->elems && i < mod->nelems && !m->ended; i++) {
+    for (u32 i = 0; in->elems && i < mod->nelems && !m->ended; i++, step(m, 1))
         if (in->elems[i] && !in->dropped_elems[i])
             look_at(m, in->elems[i], in->elems[i] + mod->elems[i].count);
-        step(m, 1);
-    }
 }
 
 static void look_everywhere(struct marker *m, const u64 *sp)
@@ -274,7 +296,7 @@ static void look_into_all(struct marker *m)
             m->found = e->next;
             look_at(m, e->cells, e->cells + e->ncells);
         } else if (m->grey) {
-            look_into_grey(m);
+            take_grey(m);
         } else {
             return;
         }

@@ -72,7 +72,8 @@ void store_empty(struct store *s)
         memory_shrink(s, &p->vm);
     if (unlikely(s->exceptions.all.at))
         exceptions_free(s);
-    gc_end(s);
+    if (unlikely(s->gc != NULL))
+        gc_end(s);
 }
 
 void store_free(struct store *s)
@@ -83,13 +84,13 @@ void store_free(struct store *s)
     r->closing = s->owns_realm;
     if (unlikely(s->exceptions.all.at))
         exceptions_free(s);
-    gc_end(s);
+    if (unlikely(s->gc != NULL))
+        gc_end(s);
     threads_free(s);
     while (s->instances)
         instance_free(s->instances);
     names_drop(s);
     vec_free(&s->operands);
-    gc_end(s);
     tables_free(s);
     memories_free(s);
     if (s->owns_realm)

@@ -44,6 +44,8 @@ static bool reach(struct type_table *t, u32 n)
         return false;
     if (need > have)
         t->room += PLAT_PAGE / sizeof *t->at;
+    static const struct rt_type none; // what is no type is a subtype of none
+    t->at[0].type = (struct rt_type *)&none;
     return true;
 }
 

@@ -10,3 +10,9 @@ exits 0
 prints 'sum'
 prints '\bret'
 prints '\b(add|lea)'
+# A C program's main has another name here: what is like it is named.
+run inspect --code=main "$GUESTS/hello.wasm"
+if [ "$code" = 1 ]; then
+    says 'no function main'
+    says 'hint: there is .*main'
+fi

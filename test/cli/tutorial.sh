@@ -11,7 +11,7 @@ os.symlink(nebulet, "bin/nebulet")
 os.environ["PATH"] = f"{os.getcwd()}/bin:{os.environ['PATH']}"
 with socket.create_server(("127.0.0.1", 0)) as s:
     port = str(s.getsockname()[1])
-if not (nebulet.parent / "svc/http.wasm").exists():
+if not any((nebulet.parent / at / "svc/http.wasm").exists() for at in (".", "../lib/nebulet")):
     text = text[:text.index("## Serve it")]
 commands = []  # and what is printed
 for kind, name, block in re.findall(r"^```(\w*) ?(.*)\n((?:.*\n)*?)```$", text, re.M):

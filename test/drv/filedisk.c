@@ -15,6 +15,7 @@ enum { ROOM = 4096 };
 static _Alignas(4096) uint8_t window[ROOM];
 static int file;
 static uint32_t left;
+static bool mapped;
 
 static int32_t act(const struct block_request *r)
 {
@@ -37,6 +38,9 @@ static enum sip_verdict request(struct sip_service *s, struct sip_client *client
     struct block_request r;
     (void)s;
     if (got->handle_count) {
+        if (mapped) // the client before this one has died
+            sip_must(nebulet_memory_unmap((uint32_t)(uintptr_t)window, ROOM), "unmapping");
+        mapped = true;
         sip_must(nebulet_memory_map(got->handles[0], (uint32_t)(uintptr_t)window, 0, ROOM),
                  "mapping");
         sip_must(fstat(file, &st), "the disk");

@@ -29,6 +29,18 @@ enum {
     MAX_TAGS_USED = 6,
     NPEER_TAGS = 2,
     NHOST = 3, // functions that the host gives, the first ones
+    MAX_OBJECTS = 10,
+    MAX_FIELDS_USED = 8,
+    REF = 0x80,      // or'ed with the number of a type of objects: a reference to one, or null
+    ARRAY_LEAST = 8, // elements of all arrays
+};
+
+// A struct, or an array, which has one field. All of a module's are one group, and come first.
+struct object {
+    bool array, open;
+    s8 super; // or -1
+    u8 n, fields[MAX_FIELDS_USED];
+    bool constant[MAX_FIELDS_USED];
 };
 
 struct types {
@@ -72,11 +84,14 @@ struct gen {
     u32 nglobals, fuel;
     u32 pages, max_pages;
     bool shared, threads, simd, tails;
+    bool beyond;              // wide arithmetic, which V8 does not have
     bool wide, far, far_wide; // addresses of 64 bits; a second memory, and its addresses
     u32 table_size, ntables;
     enum form form;
     struct types tags[MAX_TAGS_USED];
     u32 ntags, nimported_tags;
+    struct object objects[MAX_OBJECTS];
+    u32 nobjects;
 
     // The function that is being written
     struct function *f;
@@ -95,6 +110,7 @@ struct gen {
 };
 
 static void expr(struct gen *g, u8 type);
+static void leaf(struct gen *g, u8 type);
 static void stmt(struct gen *g);
 static void settle(struct gen *g, const struct types *have, const struct types *want);
 
@@ -218,7 +234,25 @@ static const u8 numbers[] = {TYPE_I32, TYPE_I64, TYPE_F32, TYPE_F64};
 
 static bool is_number(u8 type)
 {
-    return type != TYPE_FUNCREF && type != TYPE_EXTERNREF && type != TYPE_EXNREF;
+    return type >= TYPE_V128 && type <= TYPE_I32;
+}
+
+static void heap_type(struct bytes *b, u8 type)
+{
+    byte(b, type & REF ? type & ~REF : type);
+}
+
+static void value_type(struct bytes *b, u8 type)
+{
+    if (type & REF)
+        byte(b, TYPE_REF);
+    heap_type(b, type);
+}
+
+static u8 object_type(struct gen *g)
+{
+    static const u8 kinds[] = {TYPE_ANYREF, TYPE_EQREF, TYPE_I31REF};
+    return one_in(g, 3) ? kinds[below(g, 3)] : (u8)(REF | below(g, g->nobjects));
 }
 
 static bool is_float(u8 type)
@@ -238,6 +272,8 @@ static u8 any_type(struct gen *g)
         return TYPE_V128;
     if (g->form == FORM_TRY_TABLE && one_in(g, 24))
         return TYPE_EXNREF;
+    if (g->nobjects && one_in(g, 5))
+        return object_type(g);
     return one_in(g, 24) ? one_in(g, 3) ? TYPE_EXTERNREF : TYPE_FUNCREF : number(g);
 }
 
@@ -397,7 +433,7 @@ static void const_bits(struct bytes *b, u8 type, u64 bits)
     case TYPE_I64: byte(b, OP_i64_const), sleb(b, (s64)bits); break;
     case TYPE_F32: byte(b, OP_f32_const), bytes(b, &low, 4); break;
     case TYPE_F64: byte(b, OP_f64_const), bytes(b, &bits, 8); break;
-    default: byte(b, OP_ref_null), byte(b, type); break;
+    default: byte(b, OP_ref_null), heap_type(b, type); break;
     }
 }
 
@@ -604,9 +640,9 @@ static void block_type(struct gen *g, const struct types *params, const struct t
     if (!params->n && !results->n)
         byte(g->code, 0x40);
     else if (!params->n && results->n == 1 && !one_in(g, 8))
-        byte(g->code, results->at[0]);
+        value_type(g->code, results->at[0]);
     else
-        sleb(g->code, index_of_type(g, params, results));
+        sleb(g->code, g->nobjects + index_of_type(g, params, results));
 }
 
 static void label_push(struct gen *g, const struct types *types, bool open)
@@ -999,7 +1035,7 @@ static bool tail_call(struct gen *g)
         if (through)
             i32_const(g, risky(g) ? below(g, 40) : func);
         if (through)
-            op2(g, OP_return_call_indirect, g->funcs[func].type, 0);
+            op2(g, OP_return_call_indirect, g->nobjects + g->funcs[func].type, 0);
         else
             op1(g, OP_return_call, func);
         return true;
@@ -1101,7 +1137,7 @@ static void call_through_table(struct gen *g, u32 func)
     } else {
         i32_const(g, risky(g) ? below(g, 40) : func);
     }
-    op2(g, OP_call_indirect, g->funcs[func].type, 0);
+    op2(g, OP_call_indirect, g->nobjects + g->funcs[func].type, 0);
 }
 
 static bool call(struct gen *g, u32 func)
@@ -1487,9 +1523,274 @@ static void table_statement(struct gen *g)
     }
 }
 
+// --- Objects
+
+static u8 stack_type(u8 field)
+{
+    return field == TYPE_I8 || field == TYPE_I16 ? TYPE_I32 : field;
+}
+
+static void new_default(struct gen *g, u32 k)
+{
+    if (g->objects[k].array)
+        i32_const(g, ARRAY_LEAST + below(g, 8));
+    op1(g, g->objects[k].array ? OP_array_new_default : OP_struct_new_default, k);
+}
+
+static bool is_subobject(const struct gen *g, u32 k, u32 of)
+{
+    while (k != of && g->objects[k].super >= 0)
+        k = (u32)g->objects[k].super;
+    return k == of;
+}
+
+static void new_array(struct gen *g, u32 k)
+{
+    u8 element = stack_type(g->objects[k].fields[0]);
+    u32 n = ARRAY_LEAST + below(g, 8);
+    if (g->objects[k].fields[0] == TYPE_I8 && one_in(g, 6)) {
+        i32_const(g, below(g, 4)), i32_const(g, ARRAY_LEAST);
+        op2(g, OP_array_new_data, k, 2); // it may have been dropped
+    } else if (one_in(g, 2)) {
+        expr(g, element);
+        if (one_in(g, 20))
+            n = 1 << below(g, 20);
+        i32_const(g, n < ARRAY_LEAST ? ARRAY_LEAST : n);
+        op1(g, OP_array_new, k);
+    } else {
+        for (u32 i = 0; i < n; i++)
+            (i ? leaf : expr)(g, element);
+        op2(g, OP_array_new_fixed, k, n);
+    }
+}
+
+// A new one of that type or of a subtype.
+static void new_object(struct gen *g, u32 k)
+{
+    for (u32 tries = below(g, 4), sub; tries; tries--)
+        k = is_subobject(g, sub = below(g, g->nobjects), k) ? sub : k;
+    const struct object *o = &g->objects[k];
+    if (one_in(g, 3) || g->budget <= 0) {
+        new_default(g, k);
+    } else if (o->array) {
+        new_array(g, k);
+    } else {
+        for (u32 i = 0; i < o->n; i++)
+            (one_in(g, 2) ? leaf : expr)(g, stack_type(o->fields[i]));
+        op1(g, OP_struct_new, k);
+    }
+}
+
+// One that is not null, mostly.
+static void object_there(struct gen *g, u8 type)
+{
+    expr(g, type);
+    if (risky(g))
+        return;
+    struct types one = {1, {type}};
+    op(g, OP_block);
+    sleb(g->code, g->nobjects + index_of_type(g, &one, &one));
+    op1(g, OP_br_on_non_null, 0);
+    if (type & REF) {
+        new_default(g, type & ~REF);
+    } else {
+        some_const(g, TYPE_I32);
+        op(g, OP_ref_i31);
+    }
+    op(g, OP_end);
+}
+
+static void array_index(struct gen *g)
+{
+    if (risky(g)) {
+        expr(g, TYPE_I32);
+    } else if (one_in(g, 2)) {
+        i32_const(g, below(g, ARRAY_LEAST));
+    } else {
+        expr(g, TYPE_I32);
+        i32_const(g, ARRAY_LEAST - 1);
+        op(g, OP_i32_and);
+    }
+}
+
+// Reads a field or element that has that type on the stack; false: there is none.
+static bool field_read(struct gen *g, u8 type)
+{
+    for (u32 tries = 8; tries; tries--) {
+        u32 k = below(g, g->nobjects);
+        const struct object *o = &g->objects[k];
+        u32 field = o->n ? below(g, o->n) : 0, sign = 1 + below(g, 2);
+        if (!o->n || stack_type(o->fields[field]) != type)
+            continue;
+        bool packed = o->fields[field] != type;
+        object_there(g, (u8)(REF | k));
+        if (o->array) {
+            array_index(g);
+            op1(g, OP_array_get + (packed ? sign : 0), k);
+        } else {
+            op2(g, OP_struct_get + (packed ? sign : 0), k, field);
+        }
+        return true;
+    }
+    return false;
+}
+
+static void object_statement(struct gen *g)
+{
+    u32 k = below(g, g->nobjects);
+    const struct object *o = &g->objects[k];
+    u32 field = o->n ? below(g, o->n) : 0;
+    if (!o->n || o->constant[field])
+        return;
+    u8 type = stack_type(o->fields[field]);
+    object_there(g, (u8)(REF | k));
+    if (!o->array) {
+        expr(g, type);
+        op2(g, OP_struct_set, k, field);
+        return;
+    }
+    switch (below(g, 4)) {
+    case 0:
+        i32_const(g, below(g, 4)), expr(g, type), i32_const(g, below(g, 5));
+        op1(g, OP_array_fill, k);
+        break;
+    case 1:
+        i32_const(g, below(g, 4)), object_there(g, (u8)(REF | k));
+        i32_const(g, below(g, 4)), i32_const(g, below(g, 5));
+        op2(g, OP_array_copy, k, k);
+        break;
+    case 2:
+        if (is_number(type)) {
+            i32_const(g, below(g, 4)), i32_const(g, below(g, 3)), i32_const(g, risky(g));
+            op2(g, OP_array_init_data, k, 2);
+            break;
+        }
+        // fallthrough
+    default:
+        array_index(g), expr(g, type);
+        op1(g, OP_array_set, k);
+        break;
+    }
+}
+
+// One of a wider type, if it is one, or another one.
+static void cast(struct gen *g, u8 type)
+{
+    u8 from = one_in(g, 2) ? TYPE_ANYREF : TYPE_EQREF;
+    if (type == TYPE_ANYREF || type == from)
+        from = TYPE_ANYREF;
+    struct types to = {1, {type}}, any = {1, {from}};
+    bool null = one_in(g, 2);
+    if (risky(g)) {
+        expr(g, from);
+        op(g, null ? OP_ref_cast_null : OP_ref_cast);
+        heap_type(g->code, type);
+        return;
+    }
+    bool fails = one_in(g, 2);
+    block_open(g, OP_block, &none, &to);
+    if (fails)
+        block_open(g, OP_block, &none, &any);
+    expr(g, from);
+    op(g, fails ? OP_br_on_cast_fail : OP_br_on_cast);
+    byte(g->code, 1 | (null ? 2 : 0)), leb(g->code, 0);
+    heap_type(g->code, from), heap_type(g->code, type);
+    if (fails) {
+        op1(g, OP_br, 1);
+        block_close(g);
+    }
+    op(g, OP_drop);
+    some_const(g, type);
+    block_close(g);
+}
+
+static void object(struct gen *g, u8 type)
+{
+    u32 local = local_of(g, type), global = global_of(g, type, false);
+    switch (g->budget <= 0 ? 0 : below(g, 9)) {
+    case 0:
+        if (local != UINT32_MAX)
+            op1(g, OP_local_get, local);
+        else
+            some_const(g, type);
+        break;
+    case 1:
+        if (global != UINT32_MAX)
+            op1(g, OP_global_get, global);
+        else
+            some_const(g, type);
+        break;
+    case 2: cast(g, type); break;
+    case 3:
+    case 4:
+        if (!field_read(g, type))
+            some_const(g, type);
+        break;
+    case 5:
+        if (type == TYPE_ANYREF) {
+            expr(g, TYPE_EXTERNREF);
+            op(g, OP_any_convert_extern);
+            break;
+        }
+        // fallthrough
+    default:
+        if (type & REF) {
+            new_object(g, type & ~REF);
+        } else if (type != TYPE_I31REF && !one_in(g, 3)) {
+            new_object(g, below(g, g->nobjects));
+        } else {
+            expr(g, TYPE_I32);
+            op(g, OP_ref_i31);
+        }
+    }
+}
+
+// What is told of objects.
+static void object_number(struct gen *g, u8 type)
+{
+    if (type != TYPE_I32 || one_in(g, 2)) {
+        if (!field_read(g, type))
+            leaf(g, type);
+        return;
+    }
+    u32 k = below(g, g->nobjects);
+    switch (below(g, 4)) {
+    case 0:
+        expr(g, TYPE_ANYREF);
+        op(g, one_in(g, 2) ? OP_ref_test : OP_ref_test_null);
+        heap_type(g->code, object_type(g));
+        break;
+    case 1:
+        expr(g, TYPE_EQREF), expr(g, TYPE_EQREF);
+        op(g, OP_ref_eq);
+        break;
+    case 2:
+        object_there(g, TYPE_I31REF);
+        op(g, one_in(g, 2) ? OP_i31_get_s : OP_i31_get_u);
+        break;
+    default:
+        if (g->objects[k].array) {
+            object_there(g, (u8)(REF | k));
+            op(g, OP_array_len);
+        } else {
+            expr(g, (u8)(REF | k));
+            op(g, OP_ref_is_null);
+        }
+    }
+}
+
 static void reference(struct gen *g, u8 type)
 {
     bool func = type == TYPE_FUNCREF;
+    if (type != TYPE_FUNCREF && type != TYPE_EXTERNREF && type != TYPE_EXNREF) {
+        object(g, type);
+        return;
+    }
+    if (g->nobjects && type == TYPE_EXTERNREF && g->budget > 0 && one_in(g, 2)) {
+        expr(g, TYPE_ANYREF);
+        op(g, OP_extern_convert_any);
+        return;
+    }
     switch (below(g, 4)) {
     case 0:
         op(g, OP_ref_null);
@@ -1590,9 +1891,17 @@ static void wide(struct gen *g, u8 type)
         row++;
     for (u32 i = 0; i < n; i++)
         (one_in(g, 3) ? expr : leaf)(g, type);
-    while (--n) {
-        u32 code = fold[row * 4 + below(g, 4)];
-        operate(g, &(struct operation){(u16)code, type, type, type, false});
+    while (n > 1) {
+        if (g->beyond && type == TYPE_I64 && n > 3 && one_in(g, 3)) {
+            op(g, one_in(g, 2) ? OP_i64_add128 : OP_i64_sub128);
+            n -= 2;
+        } else if (g->beyond && type == TYPE_I64 && one_in(g, 6)) {
+            op(g, one_in(g, 2) ? OP_i64_mul_wide_s : OP_i64_mul_wide_u);
+        } else {
+            u32 code = fold[row * 4 + below(g, 4)];
+            operate(g, &(struct operation){(u16)code, type, type, type, false});
+            n--;
+        }
     }
 }
 
@@ -1615,7 +1924,7 @@ static void select_one(struct gen *g, u8 type)
         op(g, OP_select);
     } else {
         op1(g, OP_select_t, 1);
-        byte(g->code, type);
+        value_type(g->code, type);
     }
 }
 
@@ -1715,6 +2024,8 @@ static void wide_vectors(struct gen *g)
 static void expr_vector(struct gen *g)
 {
     static const u8 weights[] = {15, 6, 55, 3, 5, 4, 5, 5};
+    if (g->nobjects && one_in(g, 8) && field_read(g, TYPE_V128))
+        return;
     switch (weighted(g, weights, countof(weights))) {
     case 0: leaf(g, TYPE_V128); break;
     case 1: tee(g, TYPE_V128); break;
@@ -1730,6 +2041,10 @@ static void expr_vector(struct gen *g)
 static void expr_number(struct gen *g, u8 type)
 {
     static const u8 weights[] = {22, 6, 36, 4, 5, 4, 5, 6, 8, 3};
+    if (g->nobjects && one_in(g, 5)) {
+        object_number(g, type);
+        return;
+    }
     switch (weighted(g, weights, countof(weights))) {
     case 0: leaf(g, type); break;
     case 1: tee(g, type); break;
@@ -1811,6 +2126,11 @@ static void stmt(struct gen *g)
     if (g->budget <= 0)
         return;
     g->depth++;
+    if (g->nobjects && one_in(g, 6)) {
+        object_statement(g);
+        g->depth--;
+        return;
+    }
     switch (weighted(g, weights, countof(weights))) {
     case 0: set_statement(g); break;
     case 1:
@@ -1912,7 +2232,7 @@ static void declare_locals(struct gen *g, struct bytes *b)
         while (i < total && g->locals[i] == g->locals[start])
             i++;
         leb(&groups, i - start);
-        byte(&groups, g->locals[start]);
+        value_type(&groups, g->locals[start]);
     }
     leb(b, n);
     bytes(b, groups.at, groups.count);
@@ -2023,6 +2343,43 @@ static void choose_tags(struct gen *g)
         index_of_type(g, &g->tags[i], &none);
 }
 
+static u8 field_of(struct gen *g)
+{
+    static const u8 packed[] = {TYPE_I8, TYPE_I16};
+    if (one_in(g, 4))
+        return packed[below(g, 2)];
+    return any_type(g);
+}
+
+static void choose_object(struct gen *g, struct object *o, u32 before)
+{
+    *o = (struct object){.super = -1, .open = !one_in(g, 3)};
+    u32 above = below(g, before + 1);
+    o->array = one_in(g, 3);
+    if (above < before && g->objects[above].open) { // with all that it has, and more
+        bool open = o->open;
+        *o = g->objects[above];
+        o->super = (s8)above;
+        o->open = open;
+    } else {
+        o->n = 0;
+    }
+    u32 n = o->array ? 1 : o->n + below(g, MAX_FIELDS_USED - o->n + 1u);
+    for (; o->n < n; o->n++) {
+        o->fields[o->n] = field_of(g);
+        o->constant[o->n] = one_in(g, 6);
+    }
+}
+
+static void choose_objects(struct gen *g)
+{
+    if (g->flags & (GENERATE_PEER | GENERATE_OLD) || !one_in(g, 2))
+        return;
+    g->nobjects = 2 + below(g, MAX_OBJECTS - 1);
+    for (u32 i = 0; i < g->nobjects; i++)
+        choose_object(g, &g->objects[i], i);
+}
+
 static void choose_functions(struct gen *g)
 {
     for (u32 i = 0; i < countof(peers) && (g->flags & GENERATE_PEER); i++)
@@ -2043,9 +2400,12 @@ static void choose_globals(struct gen *g)
 {
     g->fuel = g->nglobals;
     g->globals[g->nglobals++] = (struct variable){TYPE_I32, true};
-    for (u32 n = below(g, 6); n; n--)
-        g->globals[g->nglobals++] =
-            (struct variable){g->simd && one_in(g, 4) ? TYPE_V128 : number(g), !one_in(g, 4)};
+    for (u32 n = below(g, 6); n; n--) {
+        u8 type = g->simd && one_in(g, 4) ? TYPE_V128 : number(g);
+        if (g->nobjects && one_in(g, 3))
+            type = object_type(g);
+        g->globals[g->nglobals++] = (struct variable){type, !one_in(g, 4)};
+    }
 }
 
 static void section(struct bytes *out, u32 id, struct bytes *content)
@@ -2056,16 +2416,38 @@ static void section(struct bytes *out, u32 id, struct bytes *content)
     content->count = 0;
 }
 
+static void write_values(struct bytes *s, const struct types *t)
+{
+    leb(s, t->n);
+    for (u32 i = 0; i < t->n; i++)
+        value_type(s, t->at[i]);
+}
+
+static void write_object(const struct object *o, struct bytes *s)
+{
+    byte(s, o->open ? 0x50 : 0x4f);
+    byte(s, o->super >= 0);
+    if (o->super >= 0)
+        byte(s, (u8)o->super);
+    byte(s, o->array ? 0x5e : 0x5f);
+    if (!o->array)
+        leb(s, o->n);
+    for (u32 i = 0; i < o->n; i++)
+        value_type(s, o->fields[i]), byte(s, !o->constant[i]);
+}
+
 static void write_types(struct gen *g, struct bytes *s)
 {
-    leb(s, g->ntypes);
+    leb(s, g->ntypes + (g->nobjects > 0));
+    if (g->nobjects) {
+        byte(s, 0x4e), leb(s, g->nobjects);
+        for (u32 i = 0; i < g->nobjects; i++)
+            write_object(&g->objects[i], s);
+    }
     for (u32 i = 0; i < g->ntypes; i++) {
-        const struct signature *t = &g->types[i];
         byte(s, 0x60);
-        leb(s, t->params.n);
-        bytes(s, t->params.at, t->params.n);
-        leb(s, t->results.n);
-        bytes(s, t->results.at, t->results.n);
+        write_values(s, &g->types[i].params);
+        write_values(s, &g->types[i].results);
     }
 }
 
@@ -2078,7 +2460,7 @@ static void write_imports(struct gen *g, struct bytes *s)
         bool spawn = g->threads && i == g->nimported - 1;
         text(s, i < NHOST || spawn ? "env" : "peer");
         text(s, spawn ? "thread_spawn" : funcs[i]), byte(s, 0);
-        leb(s, g->funcs[i].type);
+        leb(s, g->nobjects + g->funcs[i].type);
     }
     for (u32 i = 0; i < countof(globals); i++) {
         text(s, "env"), text(s, globals[i]), byte(s, 3);
@@ -2086,7 +2468,7 @@ static void write_imports(struct gen *g, struct bytes *s)
     }
     for (u32 i = 0; i < g->nimported_tags; i++) {
         text(s, "peer"), text(s, i ? "t1" : "t0"), byte(s, 4), byte(s, 0);
-        leb(s, index_of_type(g, &g->tags[i], &none));
+        leb(s, g->nobjects + index_of_type(g, &g->tags[i], &none));
     }
 }
 
@@ -2094,14 +2476,14 @@ static void write_tags(struct gen *g, struct bytes *s)
 {
     leb(s, g->ntags - g->nimported_tags);
     for (u32 i = g->nimported_tags; i < g->ntags; i++)
-        byte(s, 0), leb(s, index_of_type(g, &g->tags[i], &none));
+        byte(s, 0), leb(s, g->nobjects + index_of_type(g, &g->tags[i], &none));
 }
 
 static void write_functions(struct gen *g, struct bytes *s)
 {
     leb(s, g->nfuncs - g->nimported);
     for (u32 i = g->nimported; i < g->nfuncs; i++)
-        leb(s, g->funcs[i].type);
+        leb(s, g->nobjects + g->funcs[i].type);
 }
 
 static void limits_as(struct bytes *s, u32 flags, u32 min, u32 max)
@@ -2124,14 +2506,29 @@ static void write_tables(struct gen *g, struct bytes *s)
         byte(s, TYPE_EXTERNREF), limits(s, 4, 4);
 }
 
+// As an initial value.
+static void constant_object(struct gen *g, struct bytes *s, u8 type)
+{
+    if (type & REF) {
+        if (g->objects[type & ~REF].array)
+            const_bits(s, TYPE_I32, ARRAY_LEAST);
+        byte(s, 0xfb), byte(s, g->objects[type & ~REF].array ? 7 : 1), byte(s, type & ~REF);
+        return;
+    }
+    const_bits(s, TYPE_I32, int_bits(g, 32));
+    byte(s, 0xfb), byte(s, OP_ref_i31 & 0xff);
+}
+
 static void write_globals(struct gen *g, struct bytes *s)
 {
     leb(s, g->nglobals - 4);
     for (u32 i = 4; i < g->nglobals; i++) {
         u8 type = g->globals[i].type;
-        byte(s, type), byte(s, g->globals[i].mutable);
+        value_type(s, type), byte(s, g->globals[i].mutable);
         if (i == g->fuel) {
             const_bits(s, TYPE_I32, FUEL);
+        } else if (!is_number(type) && one_in(g, 2)) {
+            constant_object(g, s, type);
         } else if ((type == TYPE_I64 || type == TYPE_F32) && one_in(g, 4)) {
             byte(s, OP_global_get), byte(s, type == TYPE_I64 ? 2 : 3); // of a constant import
         } else {
@@ -2148,13 +2545,18 @@ static void export(struct bytes *s, const char *kind, u32 number_, u8 what, u32 
     text(s, name), byte(s, what), leb(s, index);
 }
 
+static bool exports_global(const struct gen *g, u32 i)
+{
+    return is_number(g->globals[i].type) && g->globals[i].type != TYPE_V128;
+}
+
 static void write_exports(struct gen *g, struct bytes *s)
 {
     u32 n = 2;
     for (u32 i = 0; i < g->nfuncs; i++)
         n += g->funcs[i].exported;
     for (u32 i = 5; i < g->nglobals; i++)
-        n += g->globals[i].type != TYPE_V128;
+        n += exports_global(g, i);
     u32 tags = g->flags & GENERATE_PEER ? NPEER_TAGS : 0;
     leb(s, n + tags);
     for (u32 i = 0; i < tags; i++)
@@ -2165,7 +2567,7 @@ static void write_exports(struct gen *g, struct bytes *s)
     export(s, "memory", 0, 2, 0);
     export(s, "fuel", 0, 3, g->fuel);
     for (u32 i = 5; i < g->nglobals; i++)
-        if (g->globals[i].type != TYPE_V128)
+        if (exports_global(g, i))
             export(s, "g%u", i, 3, i);
 }
 
@@ -2265,12 +2667,14 @@ void generate(struct choices *c, u32 flags, struct bytes *out)
     g->far = newer && one_in(g, 3);
     g->far_wide = one_in(g, 2);
     g->tails = newer && one_in(g, 2);
+    g->beyond = !(flags & GENERATE_NANS_CANONICAL);
     g->shared = !g->wide && one_in(g, 6);
     g->threads = one_in(g, 3) && !(flags & GENERATE_PEER);
     g->simd = one_in(g, 2);
     g->form = (enum form)below(g, 3);
     if (flags & GENERATE_PEER || (g->form == FORM_TRY_TABLE && flags & GENERATE_OLD))
         g->form = FORM_TRY;
+    choose_objects(g);
     choose_imports(g);
     choose_tags(g);
     choose_functions(g);

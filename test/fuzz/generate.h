@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A generator of valid WebAssembly modules with atomics, SIMD, exceptions in one of both forms,
-// tail calls, several memories and addresses of 64 bits, made to find what compilers get wrong.
+// tail calls, several memories, addresses of 64 bits and objects, made to find what compilers get
+// wrong.
 //
 // Everything it decides comes from a struct choices: bytes as long as there are any, so that a
 // fuzzer can steer it, then numbers from a seed. The same choices make the same module on every
@@ -30,10 +31,11 @@ struct choices {
 
 enum {
     FUEL = 150,
-    GENERATE_NANS_CANONICAL = 1, // no result depends on which NaN an operation returns
+    GENERATE_NANS_CANONICAL = 1, // no result depends on which NaN an operation returns; for V8, so
+                                 // without wide arithmetic
     GENERATE_PEER = 2,           // a module that imports no peer, and exports p0 and p1
     GENERATE_OLD = 4, // exceptions in the older form only, one memory, addresses of 32 bits, no
-                      // tail calls
+                      // tail calls, no objects
 };
 
 struct bytes {

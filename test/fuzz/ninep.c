@@ -164,7 +164,7 @@ static void ask(const u8 *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-    struct ninep_transport transport = {t_begin, t_end, t_send, t_receive, t_drop};
+    struct ninep_transport transport = {t_begin, t_end, t_send, t_receive, NULL, NULL, t_drop};
     input.p = data;
     input.end = data + size;
     struct vfs_file *root = ninep_folder(&transport, 1);

@@ -39,6 +39,12 @@ const TRAPS = [
   [], [], [], [], [], [],
   ["exception"],
   ["dereferencing a null pointer", "rethrowing null value"],
+  [],
+  ["dereferencing a null pointer"], ["dereferencing a null pointer"], // of a function, of anything
+  ["dereferencing a null pointer"], ["dereferencing a null pointer"], ["dereferencing a null pointer"],
+  ["illegal cast"],
+  ["array element access out of bounds", "array index out of bounds", "array.fill", "array.copy", "index out of bounds"],
+  ["requested new array is too large"],
 ];
 
 // --- Bits

@@ -9,6 +9,7 @@ locks.
 """
 import pathlib
 import re
+import runpy
 import shutil
 import subprocess
 
@@ -63,6 +64,9 @@ def build(source):
         return kern.build(source)
     wasm = kern.BUILT / f"{source.stem}.wasm"
     wasm.parent.mkdir(parents=True, exist_ok=True)
+    if source.suffix == ".py":
+        wasm.write_bytes(runpy.run_path(str(source))["MODULE"])
+        return wasm
     base.run(["wat2wasm", "--enable-threads", source, "-o", wasm]).check()
     return wasm
 
@@ -113,7 +117,7 @@ def cases(bench):
         raise base.Unavailable("QEMU is not installed (qemu-system-x86)")
     if not (bench.program.parent / KERNEL).exists():
         raise base.Unavailable(f"no {KERNEL} beside {bench.program}: run make unit first")
-    for source in sorted([*kern.SOURCES.glob("*.c"), *SOURCES.glob("*.[cw]*")]):
+    for source in sorted([*kern.SOURCES.glob("*.c"), *SOURCES.glob("*.[cw]*"), *SOURCES.glob("*.py")]):
         for engine in bench.engines:
             yield base.Case(f"{source.stem}, locks and looks", engine,
                             lambda e=engine, s=source: run(bench, e, s))

@@ -192,6 +192,44 @@ def driver_dies(bench, engine):
             image.tool("check").check(0, None, b"")
 
 
+def mortal(name, sources, wrapped, *flags):
+    """One of ours that ends after some answers (test/disk/mortal.c)."""
+    wasm = drv.BUILT / f"{name}.wasm"
+    part = drv.BUILT / f"{name}.{threading.get_ident()}.part"
+    drv.BUILT.mkdir(parents=True, exist_ok=True)
+    base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-matomics", "-I", LITTLEFS,
+              f"-Wl,--wrap={wrapped}", *flags, base.ROOT / "test/disk/mortal.c", *sources, "-o", part], limit=120).check()
+    part.rename(wasm)
+    return wasm.read_bytes()
+
+
+def mortal_server():
+    return mortal("mortal_fs", [*(base.ROOT / "user/svc").glob("*.c"), *(base.ROOT / "user/svc/fs").glob("*.c")], "sip_answer",
+                  "-DLIFE=150")  # init waits longer each time
+
+
+def server_dies(bench, engine, machine=None):
+    """The file server dies again and again: its clients find the next one, and never anything else than what they wrote."""
+    program = drv.build("again")
+    with Image(bench) as image:
+        folder = pathlib.Path(image.scratch.name)
+        services = SERVICES.format(args=150).replace("    args files\n", "    args files\n    restart always 10000 1ms\n")
+        if machine:
+            out = drv.run_init(bench, engine, services, {
+                "driver.wasm": drv.driver("virtio-blk"), "fs.wasm": mortal_server(), "client.wasm": program},
+                [*image.drive(), "-device", f"virtio-blk-{drv.BUSES[machine]},drive=d"], machine=machine, quiet=False)
+        else:
+            (folder / "client.wasm").write_bytes(program)
+            (folder / "filedisk.wasm").write_bytes(drv.build("filedisk"))
+            (folder / "fs.wasm").write_bytes(mortal_server())
+            (folder / "init.manifest").write_text(DYING + services.split("\n\n", 1)[1], encoding="ascii")
+            done = bench.nebulet("run", "--engine", engine, "--dir", f"{folder}::/", base.ROOT / "build/user/init.wasm", limit=200)
+            out = done.out + done.err
+        if b"again: all records, and deaths\n" not in out or b"init: client: exit code 0" not in out:
+            raise base.Failed(base.excerpt(out))
+        image.tool("check").check(0, None, b"")
+
+
 LINKS = {"boot --disk wasi rust/path_link", "boot --disk guest files"}  # a disk of ours has one name for a file
 
 
@@ -274,20 +312,24 @@ def without_links(case):
 
 def boot_driver_dies(bench, engine):
     """Who has files on a disk does not see that its driver dies again and again."""
-    wasm = drv.BUILT / f"disk.{threading.get_ident()}.wasm"
-    base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wno-c23-extensions",
-              f"--embed-dir={base.ROOT}/build", "-DDRIVER_LIVES=4000000", base.ROOT / "user/svc/disk/main.c", "-o", wasm],
-             limit=120).check()
-    with Image(bench) as image:
+    with tempfile.TemporaryDirectory(prefix="nebulet-mortal-") as scratch, Image(bench) as image:
+        parts, disk = pathlib.Path(scratch), pathlib.Path(scratch, "disk.wasm")
+        (parts / "drv").mkdir()
+        (parts / "svc").mkdir()
+        (parts / "drv/virtio-blk.wasm").write_bytes(mortal(
+            "mortal_blk", [base.ROOT / "user/drv/virtio.c", base.ROOT / "user/drv/virtio-blk/main.c"], "virtio_take",
+            "-DMORTAL_DRIVER"))
+        shutil.copy(FS, parts / "svc")
+        base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wno-c23-extensions",
+                  f"--embed-dir={parts}", base.ROOT / "user/svc/disk/main.c", "-o", disk], limit=120).check()
         for step in "write", "read", "again":
             found, rest = boot.run_many(bench, [
                 f"engine={engine}", "dir=/data::/share/0", "argc=1", "init=/lasts.wasm", step],
-                {"lasts.wasm": drv.build("lasts"), "share/0": wasm.read_bytes()},
-                flags=[*drv.MODERN, *image.drive(), "-device", "virtio-blk-device,drive=d,serial=0", *drv.EXACT])
-            if len(found) != 1 or found[0][2] or (step == "write" and b"disk: virtio-blk: " not in found[0][1]):
+                {"lasts.wasm": drv.build("lasts"), "share/0": disk.read_bytes()},
+                flags=[*drv.MODERN, *image.drive(), "-device", "virtio-blk-device,drive=d,serial=0"])
+            if len(found) != 1 or found[0][2] or b"disk: virtio-blk: " not in found[0][1]:
                 raise base.Failed(base.excerpt(b"".join(map(bytes, found[0][:2])) if found else rest))
             image.tool("check").check(0, None, b"")
-    wasm.unlink()
 
 
 POWER_CUTS = 4  # of QEMU in `make test`; test/disk/power makes 1,000
@@ -371,6 +413,9 @@ def cases(bench):
         return
     for engine in bench.engines:
         yield base.Case("a driver that dies under files", engine, lambda e=engine: driver_dies(bench, e))
+    for engine in bench.engines:
+        yield base.Case("a file server that dies", engine, lambda e=engine: server_dies(bench, e))
+        yield base.Case("a file server that dies, microvm", engine, lambda e=engine: server_dies(bench, e, "microvm"))
     yield base.Case("power cuts of QEMU", "fast", lambda: power(bench, range(POWER_CUTS)))
     for engine in bench.engines:
         yield base.Case("a disk outlives machines, microvm", engine, lambda e=engine: lasts(bench, e, "microvm"))

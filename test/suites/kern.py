@@ -232,6 +232,7 @@ IN_MEMORY = ["files", "folders"]  # where the machine has its own file system
 PROGRAMS = {"instances": "instances.wasm", "polls": "instances.wasm"}
 DESCENDANTS = {"bare": 1000, "bushes": 1000}  # that there is room for, where code is compiled
 PEAK = re.compile(rb"at most (\d+) KiB of memory in use")
+CHARGED = re.compile(rb"charged at most (\d+) KiB")
 LINK = ["-nostdlib", "-Wl,-z,stack-size=1024"]
 
 
@@ -265,6 +266,8 @@ def run_keeps(bench, command, engine, kind):
     least = DESCENDANTS.get(kind, 1) if engine != "interp" else 1
     if kind not in PROGRAMS and int(result.out.split(b",")[0][5:]) < least:
         raise base.Failed(f"less than {least}\n{base.excerpt(result.out)}")
+    if kind in PROGRAMS and not any(int(kib) > GIVEN / 2 for kib in CHARGED.findall(result.err)):
+        raise base.Failed("it has not met its limit\n" + base.excerpt(result.err))
     if base.is_sanitized(bench.program):
         raise base.Skipped("sanitizers take memory of their own")
     if int(peak[1]) > GIVEN + BESIDES:

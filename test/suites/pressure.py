@@ -4,7 +4,7 @@
 A function of each row and form, in a loop in which more locals of all types are used than there are
 registers: those that an instruction needs for itself, it has to find. The operands are locals in
 registers, the same local, the local that the result goes to, values above others on the stack,
-constants, or locals in memory. The differ (test/fuzz/differ.c) runs the functions on all engines, which must agree.
+constants, or locals in memory, one of them several times. The differ (test/fuzz/differ.c) runs the functions on all engines, which must agree.
 """
 import itertools
 import re
@@ -16,7 +16,8 @@ TYPES = {"i": 0x7F, "l": 0x7E, "f": 0x7D, "d": 0x7C, "v": 0x7B}
 LETTERS = {"I32": "i", "I64": "l", "F32": "f", "F64": "d"}
 MANY = {"i": 4, "l": 5, "f": 3, "d": 3, "v": 9}  # locals of each type: 24 are looked at for registers (src/fast/pins.c)
 COLD = 3  # more of each type, for which there is no register
-FORMS = range(7)
+FORMS = range(8)
+WIDE = {"i64.add128": "llll", "i64.sub128": "llll", "i64.mul_wide_s": "ll", "i64.mul_wide_u": "ll"}  # two results
 MASK = 0xF8  # addresses: aligned, and within the memory
 
 
@@ -67,6 +68,9 @@ def rows():
             align = int(words[2]) if kind not in ("LOAD", "STORE", "UN", "UNT", "BIN", "BINT") else 0
             immediate = unsigned(align) + unsigned(8) if far else b""
         yield text, number, immediate, params, results, far
+    for code, text in re.findall(r'^X\((0x\w+), \w+, "([^"]+)"', TABLE.read_text(), re.M):
+        if text in WIDE:
+            yield text, int(code, 16), b"", WIDE[text], "ll", False
 
 
 def opcode(number):
@@ -117,13 +121,13 @@ def function(row, form):
     for t, many in MANY.items():
         for n in [*range(many), *range(many), *((form * 3 + i) % many for i in range(many // 2))]:
             code += get(place(t, n)) + get(place(t, n + 1)) + PLUS[t] + put(place(t, n))
-    below = [] if form < 3 or form > 5 else [t for t in "ilfdv" for _ in range(2)]
+    below = [] if form < 3 or form == 6 else [t for t in "ilfdv" for _ in range(2)]
     for i, t in enumerate(below):
         code += get(place(t, i)) + get(place(t, i + 2)) + PLUS[t]
     for i, t in enumerate(params):
         n = form * 3 + (0 if form in (1, 4) else i)
-        if form == 6:
-            code += get(cold(t, i))
+        if form > 5:
+            code += get(cold(t, i if form == 6 else 0))
         elif form == 2 and i == len(params) - 1 and not (far and not i):
             code += CONSTANT[t]
         elif form == 5:
@@ -133,8 +137,8 @@ def function(row, form):
         if far and not i:
             code += b"\x41" + signed(MASK) + b"\x71"
     code += opcode(number) + immediate
-    for t in results:
-        code += put(cold(t, 0) if form == 6 else place(t, form * 3 + (0 if form else 2)))
+    for i, t in enumerate(results):
+        code += put(cold(t, i) if form > 5 else place(t, form * 3 + (0 if form else 2) + i))
     for i, t in reversed(list(enumerate(below))):
         code += put(place(t, i + 4))
     code += get(rounds) + b"\x41\x01\x6A\x22" + unsigned(rounds) + b"\x41\x03\x49\x0D\x00\x0B"

@@ -709,6 +709,32 @@ def metrics(bench, engine):
             expect("not there", watcher.get("/plain").status, 404)
 
 
+def started(bench, engine):
+    """A module that exports wizer.initialize is run once, and requests begin there, each with that memory as it was."""
+    module = build("started")
+    with serve(bench, engine, module) as server, Client(server) as client:
+        for i in range(20):
+            expect("an answer", client.get(f"/{i}").body, b"same 1 0.5 entry 999 /%d\n" % i)
+        server.process.send_signal(signal.SIGHUP)
+        while b"http: reloaded\n" not in server.written(server.err):
+            threading.Event().wait(0.01)
+        expect("anew", client.get("/again").body, b"same 1 0.5 entry 999 /again\n")
+        server.process.send_signal(signal.SIGTERM)
+        expect("how often it was started", (server.early + server.finish(0).err).count(b"started\n"), 2)
+    scratch, root = folder()
+    with scratch:
+        for what, code, text in (("trap", 1, b"wasm trap: unreachable"), ("exit", 1, b"another exit code than 0"),
+                                 ("open", 1, b"it has files that are open")):
+            got = bench.nebulet("serve", "--engine", engine, "--listen", "127.0.0.1:0", "--dir", f"{root}::/data", "--env",
+                                f"WHAT={what}", module)
+            got.check(code, b"")
+            if text not in got.err:
+                raise base.Failed(f"{what}: {base.excerpt(got.err)}")
+        with serve(bench, engine, "--dir", f"{root}::/data", "--env", "WHAT=closed", module) as server, \
+                Client(server) as client:
+            expect("what was closed", client.get("/").body, b"same 1 0.5 entry 999 /\n")
+
+
 def servers(bench, engine):
     """Several server processes: together they accept, are counted, reloaded and ended as one."""
     with handler(bench, engine, "--servers", "3", "--metrics", "127.0.0.1:0", "--stream", f"/stays={build('resident', SIP)}",
@@ -920,8 +946,10 @@ def machine(bench, engine, *options, listeners=1):
 
 def in_machine(bench, engine):
     scratch, root = folder()
-    with scratch, machine(bench, engine, "--max-processes", "4", "--files", f"/www={root}", build("handler")) as server, \
-            Client(server) as client:
+    with scratch, machine(bench, engine, "--max-processes", "4", "--files", f"/www={root}", "--route",
+                          f"/started={build('started')}", build("handler")) as server, Client(server) as client:
+        for _ in range(10):
+            expect("what was started before", client.get("/started/a").body, b"same 1 0.5 entry 999 /a\n")
         for _ in range(200):
             expect("an answer", client.get("/plain").body, b"plain\n")
         body = bytes(i * 7 % 251 for i in range(200000))
@@ -1012,7 +1040,7 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
-                     slow, slots, drips, timeouts, reloads, ends, files, kept, routes, with_dir, resident, metrics, servers, logs,
-                     long_logs, handlers_errors, curl, wrk, load, browser, in_machine, machine_with_folders):
+                     slow, slots, drips, timeouts, reloads, ends, files, kept, routes, with_dir, resident, metrics, servers,
+                     started, logs, long_logs, handlers_errors, curl, wrk, load, browser, in_machine, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))

@@ -19,7 +19,7 @@ REASONS = base.ROOT / "test/trap/reasons.c"
 BUILT = base.ROOT / "build/trace"
 RUSTC = "/usr/bin/rustc"  # Debian's, whose target that is
 C = ["clang-22", "--target=wasm32-wasi", "-Wno-deprecated", "--no-wasm-opt", "-Wall", "-Wextra", "-g"]
-COMPILERS = {".c": [*C, "-std=gnu11"], ".cc": [*C, "-x", "c++", "-fno-exceptions", "-nostdlib++"],
+COMPILERS = {".c": [*C, "-std=gnu11"], ".cc": [*C, "-x", "c++", "-fno-exceptions", "-fno-rtti", "-nostdlib++"],
              ".rs": [RUSTC, "--target=wasm32-wasi", "-g"]}
 LEVELS = [0, 2]
 LIES = 40

@@ -106,7 +106,7 @@ static void t_drop(struct ninep_transport *t)
     dropped++;
 }
 
-static struct ninep_transport transport = {t_begin, t_end, t_send, t_receive, t_drop};
+static struct ninep_transport transport = {t_begin, t_end, t_send, t_receive, NULL, NULL, t_drop};
 
 static struct vfs_file *begin(void)
 {

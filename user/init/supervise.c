@@ -121,7 +121,8 @@ static int64_t give_folders(const struct service *s, nebulet_handle process, cha
         const struct folder *f = &s->folders[i];
         int64_t channel =
             nebulet_service_connect(f->server, (uint32_t)strlen(f->server), sip_after(SERVED));
-        result = channel < 0 ? channel : sip_folder(process, (nebulet_handle)channel, f->name);
+        result = channel < 0 ? channel
+                             : sip_folder_of(process, (nebulet_handle)channel, f->name, f->server);
         if (result < 0)
             sip_format(what, room, "does not start: folder %.60s of %s: %s", f->name, f->server,
                        sip_error_text(result));

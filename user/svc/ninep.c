@@ -157,17 +157,17 @@ static void add(struct message *m, uint64_t v, uint32_t size)
     m->out += size;
 }
 
-static void add_qid(struct message *m, uint32_t mode, uint64_t ino)
+static void add_qid(struct message *m, uint32_t mode, uint32_t version, uint64_t ino)
 {
     uint32_t kind = mode & KIND;
     add(m, kind == IS_DIRECTORY ? 0x80 : kind == IS_LINK ? 2 : 0, 1);
-    add(m, 0, 4);
+    add(m, version, 4);
     add(m, ino, 8);
 }
 
 static void put_qid(struct message *m, const struct node *n)
 {
-    add_qid(m, n->mode, n->ino);
+    add_qid(m, n->mode, n->version, n->ino);
 }
 
 static int check_name(const struct message *m, struct name name)
@@ -488,7 +488,7 @@ bool list_entry(struct listing *l, uint64_t ino, uint32_t mode, uint64_t next, s
 {
     if ((size_t)(l->end - l->m->out) < 24 + name.length)
         return false;
-    add_qid(l->m, mode, ino);
+    add_qid(l->m, mode, 0, ino);
     add(l->m, next, 8);
     add(l->m, mode >> 12, 1);
     add(l->m, name.length, 2);

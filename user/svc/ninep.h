@@ -39,6 +39,7 @@ enum {
 struct node {
     uint32_t mode, numbers;       // numbers: and holds, that lead to it
     uint32_t names, below;        // that lead to it; of a directory: directories in it
+    uint32_t version;             // another for what else ever has its name; 0: that is not known
     uint64_t ino, size, times[3]; // ns: read, written, changed
     struct node *parent;          // of a directory; NULL: it is the root, or was removed
 };

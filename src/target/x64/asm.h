@@ -205,7 +205,7 @@ static inline void x64_lea_scaled(struct assembler *a, bool wide, u32 reg, u32 i
 }
 
 // --- Immediates. The group-1 operations: ADD OR ADC SBB AND SUB XOR CMP = 0..7.
-enum x64_group1 { G1_ADD, G1_OR, G1_AND = 4, G1_SUB, G1_XOR, G1_CMP };
+enum x64_group1 { G1_ADD, G1_OR, G1_ADC, G1_SBB, G1_AND, G1_SUB, G1_XOR, G1_CMP };
 
 void x64_imm(struct assembler *a, enum x64_group1 op, bool wide, u32 rm, s32 imm);
 

@@ -1,6 +1,7 @@
 ;; SPDX-License-Identifier: MIT
 ;; Threads of WASI, each with an instance of its own, until one is refused. They wait, or, if that is the
-;; argument, poll a thousand clocks each.
+;; argument, poll a thousand clocks each. Which of them meets the limit is chance, and may be one that traps for it:
+;; so what there is to say is said before.
 (module
   (import "env" "memory" (memory $m 3 3 shared))
   (export "memory" (memory $m))
@@ -26,8 +27,8 @@
       (i64.store (i32.add (local.get $at) (i32.const 24)) (i64.const 3600000000000))
       (br_if $subscribe
         (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 48))) (i32.const 113536))))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
     (loop $more
       (drop (call $yield))
       (br_if $more (i32.gt_s (call $spawn (local.get $polls)) (i32.const 0))))
-    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
     (call $exit (i32.const 0))))

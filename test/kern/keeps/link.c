@@ -15,6 +15,8 @@ __attribute__((export_name("_start"))) void _start(void)
     for (u32 i = 0; i < now_at.leaves && s >= 0; i++, now_at.made += s >= 0)
         if ((s = nb_process_create(got[1], NEBULET_NO_HANDLE, NULL, 0, NULL, 0)) >= 0)
             s = nb_process_start((u32)s);
+    // Should it end for want of memory in what follows.
+    nb_channel_send(got[2], &now_at, sizeof now_at, NULL, 0, NOW);
     for (u32 i = 0; i < 2 && s >= 0; i++)
         sent[i] = (u32)(s = nb_handle_duplicate(got[i], NEBULET_SAME_RIGHTS));
     sent[2] = got[2];

@@ -17,9 +17,6 @@
 #define PATIENCE (10 * SIP_SECOND)
 #define SHORT SIP_MS // between two starts of a driver, at first
 #define LONG SIP_SECOND
-#ifndef DRIVER_LIVES // ns of processor time, for a test
-#define DRIVER_LIVES 0
-#endif
 
 static const uint8_t driver_wasm[] = {
 #embed "drv/virtio-blk.wasm"
@@ -49,7 +46,7 @@ static int64_t start_driver(uint32_t i)
 {
     const char *const args[] = {"virtio-blk", name, NULL};
     struct nebulet_options options = {.privileges = NEBULET_MAY_SERVE | NEBULET_MAY_PRINT,
-                                      .cpu_ns = DRIVER_LIVES,
+
                                       .name = "virtio-blk"};
     nebulet_handle ends[2];
     int64_t device = nebulet_device_open(i);

@@ -21,7 +21,7 @@ enum { SECTOR = 512, LOOKAHEAD_MOST = 32768, PATH_ROOM = 4096, BUCKETS = 1024, C
 enum { ATTRIBUTE = 'n', USUAL_FILE = 0644, USUAL_DIRECTORY = 0755 };
 
 struct record { // the attribute
-    uint32_t mode, reserved;
+    uint32_t mode, version;
     uint64_t times[3];
 };
 
@@ -248,7 +248,7 @@ static int write_out(struct volume *v, struct leaf *l)
     struct handle *h = l->handle;
     if (v->store.read_only || (!h && (!l->changed || !l->node.names)))
         return 0;
-    struct record r = {.mode = l->node.mode};
+    struct record r = {.mode = l->node.mode, .version = l->node.version};
     memcpy(r.times, l->node.times, sizeof r.times);
     int e;
     if (!h) {
@@ -404,6 +404,7 @@ static int find(struct store *s, struct node *d, struct name name, struct node *
         return NOMEM;
     l->node.size = info.type == LFS2_TYPE_REG ? info.size : 0;
     memcpy(l->node.times, r.times, sizeof r.times);
+    l->node.version = r.version;
     *out = &l->node;
     return 0;
 }
@@ -432,6 +433,7 @@ static int make(struct store *s, struct node *d, struct name name, uint32_t mode
     if (!l)
         return NOMEM;
     l->node.times[0] = l->node.times[1] = l->node.times[2] = node_now();
+    l->node.version = (uint32_t)l->node.times[2] | 1;
     l->changed = true;
     if (node_is(&l->node, IS_DIRECTORY))
         e = error_of(v, lfs2_mkdir(&v->lfs, v->path));

@@ -7,9 +7,9 @@
 // connection notices. A signal there, or its end, asks it to end: no connection is accepted any
 // more, those that idle are closed, and what was begun is answered.
 //
-// Threads stand in line for connections: one accepts, the others wait for its place. Who has
-// accepted the last one that waited starts another. So there is always one that accepts, until
-// there are as many connections as may be.
+// Threads stand in line for connections: one accepts, the others wait for its place. Who accepts
+// sees to it that there is another. So there is always one that accepts, until there are as many
+// connections as may be.
 #include "http.h"
 
 #include <stdlib.h>
@@ -401,7 +401,7 @@ static bool take_client(struct port *p, struct client *client)
     return true;
 }
 
-// With the port's lock. Without a thread there will be one when another is idle again.
+// With the port's lock.
 static void start_thread(struct port *p)
 {
     struct sip_thread t; // is never joined: threads stay
@@ -412,17 +412,31 @@ static void start_thread(struct port *p)
     }
 }
 
+// Whoever accepts leaves another behind, unless he is the last that may be. Where no thread can be
+// started now he waits until one can, or one is idle again: else nobody would accept any more.
+static void leave_another(struct port *p)
+{
+    for (bool left = false; !left && !server.ending;) {
+        sip_lock(&p->lock);
+        if (p->idle < 2)
+            start_thread(p);
+        left = p->idle > 1 || p->threads >= p->most;
+        sip_unlock(&p->lock);
+        if (!left)
+            sip_sleep(10 * SIP_MS);
+    }
+}
+
 static int32_t work(void *arg)
 {
     struct port *p = arg;
     struct client client;
     for (bool more = true; more;) {
         sip_lock(&p->turn);
+        leave_another(p);
         more = take_client(p, &client);
         sip_lock(&p->lock);
         p->idle--;
-        if (more && !p->idle)
-            start_thread(p);
         sip_unlock(&p->lock);
         sip_unlock(&p->turn);
         if (!more)
