@@ -141,6 +141,7 @@ build/nebulet.elf: $(KERNEL_OBJ) src/plat/pc/kernel.ld
 PROBE_OBJ = $(patsubst build/kernel/%,build/probe/%,$(KERNEL_OBJ)) build/probe/probe.o build/probe/calls.o
 PROBE_CALLS = $(addprefix rt_memory_,grow copy fill init) rt_data_drop \
 	$(addprefix rt_table_,get set grow fill copy init) rt_elem_drop \
+	rt_struct_new $(addprefix rt_array_,new new_of new_data new_elem fill copy init_data init_elem) rt_exception_new \
 	$(addprefix rt_atomic_,wait32 wait64 notify) rt_poll rt_preempted rt_passed rt_interrupted \
 	rt_check_interrupt arch_enter arch_protect arch_unwind arch_switch_stacks plat_wait \
 	store_host_module plat_exit rt_init

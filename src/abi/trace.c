@@ -21,9 +21,8 @@ void trace_to(void (*to)(const char *line, size_t n), const char *calls)
     wanted.start = plat_now();
 }
 
-static bool wants(const char *name)
+bool trace_lists(const char *call, const char *name)
 {
-    const char *call = wanted.calls;
     while (call && *call) {
         const char *n = name;
         while (*n && *n == *call)
@@ -62,7 +61,7 @@ static void print_path(struct trace_line *l, const struct vmctx *vm, u32 address
 bool trace_call(struct trace_line *l, const struct vmctx *vm, const char *name,
                 const struct arg_info *info, const u64 *cells)
 {
-    if (!wants(name))
+    if (!trace_lists(wanted.calls, name))
         return false;
     u64 us = (plat_now() - wanted.start) / 1000;
     trace_print(l, "%u.%06u %u %s(", (u32)(us / 1000000), (u32)(us % 1000000),

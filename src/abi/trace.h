@@ -28,6 +28,9 @@ bool trace_call(struct trace_line *l, const struct vmctx *vm, const char *name,
                 const struct arg_info *info, const u64 *cells);
 void trace_end(const struct trace_line *l);
 
+// Is a call among those that a list names, as trace_to has it?
+bool trace_lists(const char *calls, const char *name);
+
 // From now on `to` gets the lines, whole ones, from any CPU; before that the console does. Of which
 // calls: their names, separated by commas, where one that ends in * is all that begin so. NULL:
 // all. It stays as long as anything runs.

@@ -574,24 +574,34 @@ static void reload(struct serve *s)
     free_sites(&anew);
 }
 
+// Who asks several times while one is under way gets one more: it begins after all of them.
 static void reload_when_wanted(void *serve)
 {
-    while (!ending)
-        if (!sem_wait(&wanted) && !ending)
+    while (!ending) {
+        if (sem_wait(&wanted))
+            continue;
+        while (!sem_trywait(&wanted))
+            ;
+        if (!ending)
             reload(serve);
+    }
     sem_post(&over);
+}
+
+// Before anything is read, so that whoever asks early is not the end of us.
+static void note_hangups(void)
+{
+    struct sigaction action = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+    if (!sem_init(&wanted, 0, 0))
+        sigaction(SIGHUP, &action, NULL);
 }
 
 static bool hang_on(struct serve *s)
 {
-    struct sigaction action = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
-    if (sem_init(&wanted, 0, 0) || sem_init(&over, 0, 0) ||
-        plat_cpu_start(CPUS_MAX - 1, reload_when_wanted, s)) {
-        complain("cannot start a thread");
-        return false;
-    }
-    sigaction(SIGHUP, &action, NULL);
-    return true;
+    if (!sem_init(&over, 0, 0) && !plat_cpu_start(CPUS_MAX - 1, reload_when_wanted, s))
+        return true;
+    complain("cannot start a thread");
+    return false;
 }
 
 static void hang_off(void)
@@ -620,6 +630,8 @@ static int code_of(const struct serve *s)
 
 static int serve(struct serve *s)
 {
+    if (!s->archive)
+        note_hangups();
     bool ready =
         add_routes(s) && add_folders(s) && (s->archive || load_servers(s)) && open_listeners(s);
     if (ready)

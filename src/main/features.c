@@ -40,12 +40,16 @@ static u32 bits_of(const char *name, size_t n)
 bool features_parse(const char *list, u32 *out)
 {
     *out = 0;
-    for (size_t n; (n = strcspn(list, ",")); list += n + (list[n] == ',')) {
+    for (bool more = true; more;) {
+        size_t n = strcspn(list, ",");
         u32 bits = bits_of(list, n);
         bool mvp = n == 3 && !memcmp(list, "mvp", n);
         *out |= bits;
-        if (bits || mvp)
+        if (bits || mvp) {
+            more = list[n];
+            list += n + more;
             continue;
+        }
         complain("--features: there is no '%.*s'", (int)n, list);
         fputs("hint: there are mvp, wasm2, wasm3, all", stderr);
         for (u32 i = 0; i < FEATURES; i++)
@@ -73,22 +77,44 @@ static void look_at_type(struct finding *f, valtype t, u32 at)
     u32 kind = type_kind(t);
     if (kind == TYPE_V128)
         note(f, FEATURE_SIMD, at);
-    else if (kind == TYPE_EXTERNREF)
+    else if (kind == TYPE_EXTERNREF || kind == TYPE_FUNCREF)
         note(f, FEATURE_REFERENCE_TYPES, at);
     else if (kind == TYPE_EXNREF || kind == TYPE_NULLEXNREF)
         note(f, FEATURE_EXCEPTIONS, at);
-    else if (is_reftype(t) && kind != TYPE_REF && kind != TYPE_FUNCREF)
+    else if (is_reftype(t) && kind != TYPE_REF)
         note(f, FEATURE_GC, at);
     if (kind == TYPE_REF || (is_reftype(t) && (t & TYPE_NONNULL)))
         note(f, FEATURE_FUNCTION_REFERENCES, at);
 }
 
-// A block's: an index of a type, or a type of values.
+static bool is_negative(u8 byte)
+{
+    return (byte & 0xc0) == 0x40;
+}
+
+// As code has them: what a reference is to, and types.
+static void look_at_heap(struct finding *f, const u8 *p, bool null, u32 at)
+{
+    valtype t = is_negative(*p) ? *p | (null ? 0 : (u32)TYPE_NONNULL) : type_ref(0, null);
+    look_at_type(f, t, at);
+}
+
+static void look_at_coded(struct finding *f, const u8 *p, u32 at)
+{
+    enum { REF_NULL = 0x63, REF = 0x64 };
+    if (*p == REF_NULL || *p == REF)
+        look_at_heap(f, p + 1, *p == REF_NULL, at);
+    else
+        look_at_type(f, *p, at);
+}
+
+// A block's: an index of a type, or a type of values, or nothing.
 static void look_at_block(struct finding *f, const u8 *p, u32 at)
 {
-    if ((*p & 0xc0) == 0x40) { // one byte, negative: a type
-        if (*p == TYPE_V128)
-            note(f, FEATURE_SIMD, at);
+    enum { NOTHING = 0x40 };
+    if (is_negative(*p)) {
+        if (*p != NOTHING)
+            look_at_coded(f, p, at);
         return;
     }
     const struct functype *t = &f->m->types[leb_u32(&p)];
@@ -121,9 +147,16 @@ static void look_at_op(struct finding *f, u32 op, const u8 *immediate, u32 at)
     case OP_i64_extend16_s:
     case OP_i64_extend32_s: note(f, FEATURE_SIGN_EXTENSION, at); break;
     case OP_select_t:
+        note(f, FEATURE_REFERENCE_TYPES, at);
+        leb_u32(&immediate);
+        look_at_coded(f, immediate, at);
+        break;
+    case OP_ref_null:
+        note(f, FEATURE_REFERENCE_TYPES, at);
+        look_at_heap(f, immediate, true, at);
+        break;
     case OP_table_get:
     case OP_table_set:
-    case OP_ref_null:
     case OP_ref_is_null:
     case OP_ref_func: note(f, FEATURE_REFERENCE_TYPES, at); break;
     case OP_return_call:
@@ -137,8 +170,14 @@ static void look_at_op(struct finding *f, u32 op, const u8 *immediate, u32 at)
     case OP_br_on_null:
     case OP_br_on_non_null: note(f, FEATURE_FUNCTION_REFERENCES, at); break;
     case OP_try_table:
+        note(f, FEATURE_EXCEPTIONS, at);
+        look_at_block(f, immediate, at);
+        break;
     case OP_throw_ref: note(f, FEATURE_EXCEPTIONS, at); break;
     case OP_try:
+        note(f, FEATURE_LEGACY_EXCEPTIONS, at);
+        look_at_block(f, immediate, at);
+        break;
     case OP_catch:
     case OP_catch_all:
     case OP_rethrow:
@@ -155,10 +194,7 @@ static void look_at_body(struct finding *f, const struct func *func)
     const u8 *p = f->m->bytes + func->start, *end = f->m->bytes + func->end;
     for (u32 n = leb_u32(&p); n; n--) {
         leb_u32(&p);
-        if (*p == TYPE_V128)
-            note(f, FEATURE_SIMD, (u32)(p - f->m->bytes));
-        else if (*p == TYPE_EXTERNREF || *p == TYPE_FUNCREF)
-            note(f, FEATURE_REFERENCE_TYPES, (u32)(p - f->m->bytes));
+        look_at_coded(f, p, (u32)(p - f->m->bytes));
         p = type_skip(p);
     }
     while (p < end) {
@@ -233,9 +269,10 @@ static void look_at_spaces(struct finding *f)
     const struct module *m = f->m;
     for (u32 i = 0; i < m->ntables; i++) {
         u32 at = section_of(f, S_TABLE, i, m->nimported_tables);
-        if (i || m->tables[i].elem == TYPE_EXTERNREF)
+        if (i)
             note(f, FEATURE_REFERENCE_TYPES, at);
-        look_at_type(f, m->tables[i].elem, at);
+        if (m->tables[i].elem != TYPE_FUNCREF) // as the first version has them
+            look_at_type(f, m->tables[i].elem, at);
         look_at_limits(f, &m->tables[i].limits, at);
     }
     for (u32 i = 0; i < m->nmemories; i++) {

@@ -33,6 +33,8 @@ static bool load(struct imports *out, const char *given)
     status s = module_new(p.file.bytes, p.file.size, false, &p.module, &e);
     if (s)
         complain_module(&p.file, &e);
+    else if (!p.module->module->m->module_name.length) // else traces had the program's name for it
+        p.module->module->m->module_name = (struct name){p.name, (u32)strlen(p.name)};
     vec_push(&out->preloads, p);
     return !s;
 }

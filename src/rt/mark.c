@@ -35,7 +35,7 @@ struct marker {
     const u8 *base;
     u32 *waiting;
     u32 nwaiting, which; // bits are set
-    u32 soon[SOON], nsoon;
+    u32 soon[SOON], nsoon, last_soon;
     u32 grey, last_grey; // units; the first is 0: there is none
     struct vm_exception *found;
     u64 words;
@@ -94,20 +94,18 @@ static inline void find(struct marker *m, u32 ref)
     if (!vm_is_object(ref))
         return;
     __builtin_prefetch(&m->units[ref >> GC_SHIFT].bits[m->which][ref / GC_SPREAD % GC_WORDS], 1);
-    u32 *place = &m->soon[m->nsoon++ % SOON], before = *place;
+    u32 *place = &m->soon[m->last_soon++ % SOON], before = *place;
     *place = ref;
-    if (before)
+    if (m->nsoon == SOON)
         find_object(m, before);
+    else
+        m->nsoon++;
 }
 
 static void find_soon(struct marker *m)
 {
-    for (u32 i = 0; i < SOON; i++) {
-        u32 at = m->soon[i];
-        m->soon[i] = 0;
-        if (at)
-            find_object(m, at);
-    }
+    for (; m->nsoon; m->nsoon--)
+        find_object(m, m->soon[(m->last_soon - m->nsoon) % SOON]);
 }
 
 static bool is_allocated(const struct gc *gc, const struct unit *first, u32 at)
@@ -190,26 +188,21 @@ static inline void look_into(struct marker *m, u32 at)
 
 static void look_into_waiting(struct marker *m)
 {
-    u32 ahead[AHEAD] = {0}, i = 0;
+    u32 ahead[AHEAD], n = 0, first = 0;
     while (!m->ended) {
-        u32 next = 0;
-        if (m->nwaiting) {
-            next = m->waiting[--m->nwaiting];
+        for (; n < AHEAD && m->nwaiting; n++) {
+            u32 next = m->waiting[--m->nwaiting];
             __builtin_prefetch(m->base + next);
             __builtin_prefetch(m->base + next + 64);
+            ahead[(first + n) % AHEAD] = next;
         }
-        u32 at = ahead[i];
-        ahead[i] = next;
-        i = (i + 1) % AHEAD;
-        if (at) {
-            look_into(m, at);
-        } else if (!next) { // are there others?
+        if (n) {
+            n--;
+            look_into(m, ahead[first++ % AHEAD]);
+        } else if (m->nsoon) {
             find_soon(m);
-            u32 all = m->nwaiting;
-            for (u32 k = 0; k < AHEAD; k++)
-                all |= ahead[k];
-            if (!all)
-                return;
+        } else {
+            return;
         }
     }
 }

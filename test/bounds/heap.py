@@ -3,7 +3,7 @@
 all of it dropped. Put together by what the suite `objects` has for that."""
 from suites.objects import I32, Module, field, get, i32, op, ref, struct_of, array_of
 
-MANY = 1000000
+MANY = 200000
 NODE, ARRAY = 0, 1
 node, nodes = ref(("type", NODE)), ref(("type", ARRAY))
 CHAIN, WIDE, I = 0, 1, 2

@@ -33,6 +33,10 @@ one multi-value '(module (func (result i32 i32) (i32.const 1) (i32.const 2)))'
 one multi-value '(module (func (i32.const 1) (block (param i32) drop)))'
 one bulk-memory '(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 1))))'
 one reference-types '(module (func (param externref)))'
+one reference-types '(module (func (param funcref)))'
+one reference-types '(module (func (drop (block (result externref) (unreachable)))))'
+one simd '(module (func (drop (block (result v128) (unreachable)))))'
+one reference-types,simd '(module (func (drop (select (result v128) (unreachable) (unreachable) (i32.const 0)))))'
 one reference-types '(module (table 1 funcref) (func (result i32) (table.size 0)))'
 one simd '(module (func (local v128)))'
 one simd '(module (memory 1) (func (drop (v128.load (i32.const 0)))))'
@@ -54,6 +58,15 @@ wanted=gc uses
 bytes one.wasm 00 61 73 6d 01 00 00 00 01 09 02 60 00 00 60 01 63 00 00 03 02 01 01 0a 08 01 06 00 20 00 14 00 0b
 wanted=function-references uses
 
+# (func (local anyref)), (func (block (result anyref) unreachable) drop), (func (ref.null any) drop)
+head='00 61 73 6d 01 00 00 00 01 04 01 60 00 00 03 02 01 00'
+bytes one.wasm $head 0a 06 01 04 01 01 6e 0b
+wanted=gc uses
+bytes one.wasm $head 0a 09 01 07 00 02 6e 00 0b 1a 0b
+wanted=gc uses
+bytes one.wasm $head 0a 07 01 05 00 d0 6e 1a 0b
+wanted=reference-types,gc uses
+
 run validate --features mvp,wasm2 one.wasm
 exits 1
 run validate --features wasm3 one.wasm
@@ -62,3 +75,8 @@ run validate --features simd,warp one.wasm
 exits 2
 says warp
 says 'hint: .*relaxed-simd'
+for empty in '' , ,simd simd, simd,,threads; do
+    run validate --features "$empty" one.wasm
+    exits 2
+    says "there is no ''"
+done

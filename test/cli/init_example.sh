@@ -2,7 +2,7 @@
 # doc/init.md: its three commands on its manifest, with programs of these names that do what its last lines tell.
 root=$HERE/../..
 sdk=$root/build/sdk/nebulet.cfg init=$(dirname "$NEBULET")/user/init.wasm
-[ -f "$init" ] || init=$(dirname "$NEBULET")/../lib/nebulet/init.wasm
+[ -f "$init" ] || init=$(dirname "$NEBULET")/../lib/nebulet/user/init.wasm
 [ -f "$sdk" ] || sdk=$(dirname "$NEBULET")/../lib/nebulet/wasm32/nebulet.cfg
 [ -f "$init" ] && [ -f "$sdk" ] || { echo "make userspace has not been run" >&2; exit 77; }
 mkdir folder

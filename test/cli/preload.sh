@@ -32,6 +32,7 @@ run run --engine "$ENGINE" --preload counter=counter.wasm traps.wasm
 exits 134
 says 'unreachable'
 says '_start \(traps.wasm'
+says ' at fail \(counter:0x'
 run run --engine "$ENGINE" --preload more=more.wasm uses.wasm
 exits 1
 says 'counter'

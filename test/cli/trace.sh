@@ -52,3 +52,12 @@ run run --trace --engine "$ENGINE" "$GUESTS/hello.wasm"
 exits 0
 prints '^Hello, world$'
 says ' 1 fd_write'
+run run --trace=/dev/full --engine "$ENGINE" "$GUESTS/hello.wasm"
+exits 0
+prints '^Hello, world$'
+says '^nebulet: /dev/full: No space left on device$'
+for wrong in fd_wirte 'fd_read,nothing_*' ',fd_read'; do
+    run run --trace-calls="$wrong" "$GUESTS/hello.wasm"
+    exits 1
+    says 'there is no call'
+done

@@ -55,6 +55,12 @@ __wrap_\function:
     .irp f, rt_table_grow, rt_table_fill, rt_table_copy, rt_table_init, rt_elem_drop
     wrap \f
     .endr
+    .irp f, rt_struct_new, rt_array_new, rt_array_new_of, rt_array_new_data, rt_array_new_elem, rt_exception_new
+    wrap \f
+    .endr
+    .irp f, rt_array_fill, rt_array_copy, rt_array_init_data, rt_array_init_elem
+    wrap \f
+    .endr
     .irp f, rt_atomic_wait32, rt_atomic_wait64, rt_atomic_notify, rt_poll, rt_preempted, rt_passed
     wrap \f
     .endr

@@ -37,10 +37,10 @@ def address_of(text):
 class Server:
     """A nebulet that listens: .addresses, as it says them; .finish waits for its end."""
 
-    def __init__(self, command, listeners=1, **how):
+    def __init__(self, command, listeners=1, out=None, **how):
         self.err = tempfile.TemporaryFile(buffering=0)
         self.out = tempfile.TemporaryFile(buffering=0)
-        self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=self.out,
+        self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=out or self.out,
                                         stderr=subprocess.PIPE, **how)
         self.addresses, self.early = [], b""
         while len(self.addresses) < listeners:

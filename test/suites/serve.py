@@ -5,7 +5,9 @@ test/serve/*.http are exchanges: what is sent, and what must come back, both as 
 its own. Each is tried as it is, cut after every byte, and all of them behind each other where the connection
 stays. What handlers do is in test/serve/handler.c. Nothing depends on how long something takes.
 """
+import array
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -14,6 +16,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 import pathlib
@@ -783,6 +786,90 @@ def logs(bench, engine):
                 raise base.Failed(f"{form}: {out!r}")
 
 
+def log_of_several(bench, engine):
+    """Servers that write to one pipe, which is read slowly, do not break each other's lines."""
+    ours, theirs = os.pipe()
+    with net.serving([bench.program, "serve", "--engine", engine, "--listen", "127.0.0.1:0", "--servers", "3", "--log", "json",
+                      "--grace", "900", build("handler")], out=theirs) as server:
+        os.close(theirs)
+        text = f"{'x' * 900}"
+
+        def ask(count):
+            with Client(server) as client:
+                for _ in range(count):
+                    expect("an answer", client.get(f"/plain?{text}", f"User-Agent: {text}\r\n").status, 200)
+        askers = [threading.Thread(target=ask, args=(40,), daemon=True) for _ in range(12)]
+        for asker in askers:
+            asker.start()
+        threading.Event().wait(1)  # or less: then the pipe is not full, and nothing can break
+        got = b""
+        while got.count(b"\n") < 12 * 40:
+            got += os.read(ours, 3000)
+        for asker in askers:
+            asker.join()
+        server.process.send_signal(signal.SIGTERM)
+        server.finish(0)
+    os.close(ours)
+    for line in got.splitlines():
+        expect(line, json.loads(line)["status"], 200)
+
+
+def nobody_reads(bench, engine):
+    """Where standard output or standard error is a pipe that nobody takes anything from, a server reloads and ends all
+    the same, when those have had their time who have begun."""
+    for which in "out", "err":
+        ours, theirs = os.pipe()
+        with tempfile.TemporaryFile() as other, contextlib.ExitStack() as stack:
+            listener = stack.enter_context(net.listen_here())
+            how = {"stdout": other, "stderr": other, f"std{which}": theirs}
+            program = "exec 3<&$1; export LISTEN_PID=$$ LISTEN_FDS=1; shift; exec \"$@\""
+            process = subprocess.Popen(["bash", "-c", program, "bash", str(listener.fileno()), bench.program, "serve", "--engine",
+                                        engine, "--listen", "inherited", "--grace", "1", "--max-log", "100M", build("handler")],
+                                       pass_fds=[listener.fileno()], **how)
+            os.close(theirs)
+            try:
+                path = f"/plain?{'x' * 1000}" if which == "out" else "/errors?3000"
+                full = array.array("i", [0])
+                for _ in range(120 if which == "out" else 2):
+                    client = stack.enter_context(net.connect(listener.getsockname()))
+                    client.sendall(f"GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode())
+                    if which == "out":
+                        client.recv(100)
+                while full[0] < 60000:
+                    threading.Event().wait(0.01)
+                    fcntl.ioctl(ours, termios.FIONREAD, full)
+                process.send_signal(signal.SIGHUP)
+                process.send_signal(signal.SIGTERM)
+                if process.wait(net.LIMIT) < 0:
+                    raise base.Failed(f"{which}: killed by a signal")
+            finally:
+                process.kill()
+                process.wait()
+        os.close(ours)
+
+
+def early_hangup(bench, engine):
+    """A SIGHUP that comes while modules are read is a reload when they are."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-serve-") as scratch:
+        fifo = pathlib.Path(scratch, "a.wasm")
+        os.mkfifo(fifo)
+        process = subprocess.Popen([bench.program, "serve", "--engine", engine, "--listen", "127.0.0.1:0", fifo],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            with open(fifo, "wb") as module:  # it waits there
+                process.send_signal(signal.SIGHUP)
+                module.write(build("handler").read_bytes())
+            expect("it begins", process.stderr.readline()[:20], b"nebulet: serving at ")
+            with open(fifo, "wb") as module:
+                module.write(build("other").read_bytes())
+            expect("and reloads", process.stderr.readline(), b"http: reloaded\n")
+            process.send_signal(signal.SIGTERM)
+            expect("its code", process.wait(net.LIMIT), 0)
+        finally:
+            process.kill()
+            process.wait()
+
+
 def long_logs(bench, engine):
     """What a client makes long or strange is cut or escaped in such a way that a line stays what it is."""
     strange = "".join(chr(c) for c in range(0x21, 0x7f) if chr(c) not in '#?')
@@ -1041,6 +1128,7 @@ def cases(bench):
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
                      slow, slots, drips, timeouts, reloads, ends, files, kept, routes, with_dir, resident, metrics, servers,
-                     started, logs, long_logs, handlers_errors, curl, wrk, load, browser, in_machine, machine_with_folders):
+                     started, logs, long_logs, log_of_several, nobody_reads, early_hangup, handlers_errors, curl, wrk,
+                     load, browser, in_machine, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))

@@ -62,17 +62,18 @@ status plat_entropy(void *p, size_t n)
     return OK;
 }
 
-void linux_write(int fd, const void *p, size_t n)
+int linux_write(int fd, const void *p, size_t n)
 {
     for (const u8 *at = p; n;) {
         ssize_t done = write(fd, at, n);
         if (done < 0 && errno == EAGAIN)
             poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
         else if (done <= 0 && errno != EINTR)
-            return;
+            return errno;
         if (done > 0)
             at += done, n -= (size_t)done;
     }
+    return 0;
 }
 
 void plat_console_write(const char *p, size_t n)

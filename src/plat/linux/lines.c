@@ -13,7 +13,8 @@
 enum { HELD_MOST = 1 << 20 };
 
 static struct {
-    int to; // -1: nowhere
+    int to;    // -1: nowhere
+    int error; // errno of the first line that could not be written
     struct {
         bool shared;      // it is the same file
         bool within;      // a line, of which the program has not written the end
@@ -36,6 +37,12 @@ bool lines_share(int fd)
     return fd > 0 && fd < 3 && lines.out[fd].shared;
 }
 
+static void put(const char *text, size_t n)
+{
+    int error = linux_write(lines.to, text, n);
+    lines.error = lines.error ? lines.error : error;
+}
+
 static bool within(void)
 {
     return lines.out[1].within || lines.out[2].within;
@@ -43,14 +50,14 @@ static bool within(void)
 
 static void let_go(void)
 {
-    linux_write(lines.to, lines.held.at, lines.held.count);
+    put(lines.held.at, lines.held.count);
     lines.held.count = 0;
 }
 
 static void end_line(void)
 {
     if (within())
-        linux_write(lines.to, "\n", 1);
+        put("\n", 1);
     lines.out[1].within = lines.out[2].within = false;
 }
 
@@ -61,7 +68,7 @@ void lines_put(const char *text, size_t n)
     if (!within() || !fits || !vec_reserve(&lines.held, (u32)n)) {
         end_line();
         let_go();
-        linux_write(lines.to, text, n);
+        put(text, n);
     } else {
         memcpy(lines.held.at + lines.held.count, text, n);
         lines.held.count += (u32)n;
@@ -69,16 +76,17 @@ void lines_put(const char *text, size_t n)
     pthread_mutex_unlock(&lines.lock);
 }
 
-void lines_close(void)
+int lines_close(void)
 {
     if (lines.to < 0)
-        return;
+        return 0;
     if (lines.held.count)
         end_line();
     let_go();
     vec_free(&lines.held);
     lines.to = -1;
     lines.out[1].shared = lines.out[2].shared = false;
+    return lines.error;
 }
 
 void lines_begin(void)

@@ -8,7 +8,7 @@
 // Where they go from now on, before anything runs; the descriptor stays open until lines_close.
 void lines_open(int fd);
 void lines_put(const char *text, size_t n); // whole lines; from any CPU
-void lines_close(void);                     // what was held back is out
+int lines_close(void); // what was held back is out; 0, or errno of a line that is not
 
 // Around a write of a program's to descriptor 1 or 2, where that is another name of the same file.
 bool lines_share(int fd);

@@ -25,8 +25,8 @@ void linux_kick_others(void); // CPUs that were started
 // of code that is gone are not given back then.
 void linux_unname_code(void);
 
-// Writes all of it, also where it is taken slowly; an error ends that.
-void linux_write(int fd, const void *p, size_t n);
+// Writes all of it, also where it is taken slowly; an error ends that: its errno, or 0.
+int linux_write(int fd, const void *p, size_t n);
 
 // Bytes that memory files have, which are resident only where somebody has mapped them: notes those
 // of one, which `had` so many; -1: none, it is gone.

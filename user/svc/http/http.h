@@ -180,7 +180,7 @@ bool time_parse(struct text t, uint64_t *seconds);
 void address_text(const struct nebulet_address *a, char out[48]);
 void log_request(const struct connection *c);
 void log_error(const char *format, ...) SIP_PRINTF(1, 2);
-void log_flush(void);
+void log_end(uint64_t until); // the rest is out, or it is that late
 // On a thread: what handlers of a route write to standard error goes to ours, each line with their
 // name in front, up to server.log_max bytes for each of their requests, until nobody is left who
 // could.

@@ -2,18 +2,22 @@
 // Who asked for what, on standard output, a line each; errors, on standard error; and counts.
 //
 // Lines are gathered and written a few times a second, or when there are many: a system call for
-// each would cost as much as a small answer. What is logged of a request is what it said, with
-// quotes, backslashes and whatever is not ASCII escaped, so nobody can forge a line. Handlers may
-// write text, but nothing that a terminal acts upon, and so much for each request.
+// each would cost as much as a small answer. Other servers may write to the same pipe, which takes
+// as much as ATOMIC at once or not at all: so that is the most that a line has and that is written
+// in one. What is logged of a request is what it said, with quotes, backslashes and whatever is not
+// ASCII escaped, so nobody can forge a line. Handlers may write text, but nothing that a terminal
+// acts upon, and so much for each request.
 #include "http.h"
 
 #include <string.h>
 #include <wasi/api.h>
 
 enum {
+    STACK = 16384,
     ROOM = 65536,
-    TEXT_MAX = 1024,
-    LINE_MAX_HERE = 4 * 6 * TEXT_MAX + 1024, // four texts, all of it escaped, and the rest
+    ATOMIC = 4096,    // PIPE_BUF of Linux
+    SHOWN_MAX = 1200, // bytes of a text of a request, as it is shown; a line has three
+    TEXT_MAX = 1000,  // of a line on standard error, where each may be shown as four
     NAME_SHOWN = 60,
     QUIET_MS = 1000, // then it is said what was cut
 };
@@ -49,15 +53,41 @@ static void write_all(int fd, const char *p, size_t n)
 // With the lock, over the write: so lines stay in order, and who logs more than is taken waits.
 static void flush(void)
 {
-    write_all(1, lines, used);
+    for (size_t at = 0, n; at < used; at += n) {
+        n = used - at;
+        if (n > ATOMIC)
+            for (n = ATOMIC; lines[at + n - 1] != '\n';)
+                n--;
+        write_all(1, lines + at, n);
+    }
     used = 0;
 }
 
-void log_flush(void)
+static void log_flush(void)
 {
     sip_lock(&log_lock);
     flush();
     sip_unlock(&log_lock);
+}
+
+static volatile bool all_out;
+
+static int32_t write_rest(void *unused)
+{
+    (void)unused;
+    log_flush();
+    all_out = true;
+    return 0;
+}
+
+// Where nobody takes it, whoever asks does not wait for ever.
+void log_end(uint64_t until)
+{
+    struct sip_thread t;
+    if (sip_thread_start(&t, write_rest, NULL, STACK) < 0)
+        return;
+    while (!all_out && sip_now() < until)
+        sip_sleep(SIP_MS);
 }
 
 int32_t log_writer(void *unused)
@@ -115,7 +145,8 @@ static size_t shown(char *to, const char *from, size_t n)
 // A line on standard error; n <= TEXT_MAX. `name` may be NULL.
 static void write_line(const char *name, const char *p, size_t n)
 {
-    static char out[NAME_SHOWN + 4 + 4 * TEXT_MAX + 1];
+    static char out[NAME_SHOWN + 3 + 4 * TEXT_MAX];
+    _Static_assert(sizeof out <= ATOMIC, "whatever others write");
     sip_lock(&error_lock);
     size_t m = name ? sip_format(out, sizeof out, "%.*s: ", NAME_SHOWN, name) : 0;
     m += shown(out + m, p, n);
@@ -141,7 +172,7 @@ struct line {
 
 static void add(struct line *l, const char *p, size_t n)
 {
-    n = n < LINE_MAX_HERE - 2 - l->n ? n : LINE_MAX_HERE - 2 - l->n;
+    n = n < ATOMIC - 1 - l->n ? n : ATOMIC - 1 - l->n; // its end is added last
     memcpy(l->p + l->n, p, n);
     l->n += n;
 }
@@ -149,7 +180,8 @@ static void add(struct line *l, const char *p, size_t n)
 static void add_text(struct line *l, struct text t)
 {
     static const char hex[] = "0123456789abcdef";
-    for (size_t i = 0; i < t.n && i < TEXT_MAX; i++) {
+    size_t end = l->n + SHOWN_MAX;
+    for (size_t i = 0; i < t.n && l->n + 6 <= end; i++) {
         unsigned char c = (unsigned char)t.p[i];
         char escaped[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
         if (c < ' ' || c >= 127 || c == '"' || c == '\\')
@@ -230,7 +262,7 @@ void log_request(const struct connection *c)
         return;
     const char *address = c->client->address;
     sip_lock(&log_lock);
-    if (ROOM - used < LINE_MAX_HERE)
+    if (ROOM - used < ATOMIC)
         flush();
     struct line l = {lines + used, 0};
     if (server.log == LOG_COMMON)

@@ -36,7 +36,7 @@ static int32_t work(void *arg);
 
 static struct {
     struct sip_mutex lock;
-    struct site *served, *old; // old: for main alone
+    struct site *served, *old; // old: for the thread of reload() alone
 } sites;
 
 struct site *site_take(void)
@@ -470,19 +470,31 @@ static uint64_t open_connections(void)
     return *(volatile uint64_t *)&counts.open;
 }
 
-// Serves until it is told to end.
-static void serve(void)
+// On a thread: further messages, and what is left of earlier ones. Handlers' last words are waited
+// for here, and who should take them may take nothing.
+static int32_t reload(void *unused)
 {
-    uint32_t ends = (uint32_t)NEBULET_USER | NEBULET_PEER_CLOSED;
-    for (;;) {
+    (void)unused;
+    while (!server.ending) {
         uint64_t until = sites.old ? sip_after(100 * SIP_MS) : NEBULET_FOREVER;
-        int64_t seen = nebulet_object_wait_one(0, ends | NEBULET_READABLE, until);
-        if (seen > 0 && seen & ends)
+        int64_t seen = nebulet_object_wait_one(0, NEBULET_READABLE | NEBULET_PEER_CLOSED, until);
+        if (seen > 0 && seen & NEBULET_PEER_CLOSED)
             break;
         if (seen > 0)
             take_another();
         free_old();
     }
+    return 0;
+}
+
+// Serves until it is told to end.
+static void serve(void)
+{
+    static struct sip_thread t;
+    uint32_t ends = (uint32_t)NEBULET_USER | NEBULET_PEER_CLOSED;
+    sip_must(sip_thread_start(&t, reload, NULL, STACK), "http: a thread");
+    while (nebulet_object_wait_one(0, ends, NEBULET_FOREVER) <= 0)
+        ;
     server.ending = true;
 }
 
@@ -506,6 +518,7 @@ int main(void)
     uint64_t until = sip_after(server.grace_ns);
     while (open_connections() && sip_now() < until)
         sip_sleep(5 * SIP_MS);
-    log_flush();
+    uint64_t soon = sip_after(SIP_SECOND);
+    log_end(until > soon ? until : soon);
     return open_connections() != 0;
 }
