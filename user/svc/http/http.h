@@ -72,6 +72,7 @@ struct site {
 // The one that is served, until site_drop.
 struct site *site_take(void);
 void site_drop(struct site *s);
+void site_hush(void); // no request begins any more
 
 struct server {
     uint64_t body_max, idle_ns, grace_ns, log_max;

@@ -75,6 +75,7 @@ static volatile bool all_out;
 static int32_t write_rest(void *unused)
 {
     (void)unused;
+    site_hush();
     log_flush();
     all_out = true;
     return 0;

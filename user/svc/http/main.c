@@ -273,6 +273,16 @@ static void free_site(struct site *s)
     free(s);
 }
 
+// Of handlers that are over, all that they wrote is told. Those that stay may have more to say.
+void site_hush(void)
+{
+    for (struct route *r = site_take()->routes; r; r = r->next)
+        if (r->kind == ROUTE_CGI && r->log != NEBULET_NO_HANDLE) {
+            close_one(&r->log);
+            sip_thread_join(&r->copying, NULL);
+        }
+}
+
 // NULL, after a message: there is something wrong with it.
 static struct site *receive_site(void)
 {
