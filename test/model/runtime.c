@@ -167,6 +167,11 @@ void instance_free(struct instance *in)
     heap_free(in);
 }
 
+void instance_leave(struct instance *in)
+{
+    instance_free(in);
+}
+
 struct vmctx *instance_vm(struct instance *in)
 {
     return &in->vm;
@@ -722,10 +727,11 @@ void trace_print(struct trace_line *l, const char *format, ...)
     (void)l, (void)format;
 }
 
-void trace_call(struct trace_line *l, const struct vmctx *vm, const char *name,
+bool trace_call(struct trace_line *l, const struct vmctx *vm, const char *name,
                 const struct arg_info *info, const u64 *cells)
 {
     (void)l, (void)vm, (void)name, (void)info, (void)cells;
+    return false;
 }
 
 void trace_end(const struct trace_line *l)
