@@ -262,7 +262,7 @@ static void refused(void)
     CHECK(nebulet_process_folder(p, 12345, "/f", 2) == NEBULET_ERR_BAD_HANDLE);
     CHECK(nebulet_process_folder(p, p, "/f", 2) == NEBULET_ERR_WRONG_TYPE);
     CHECK(nebulet_process_folder(p, ends[0], "", 0) == NEBULET_ERR_INVALID_ARG);
-    CHECK(nebulet_process_folder(p, ends[0], "a\0b", 3) == NEBULET_ERR_INVALID_ARG);
+    CHECK(nebulet_process_folder(p, ends[0], "a\0", 2) == NEBULET_ERR_INVALID_ARG);
     CHECK(nebulet_process_folder(p, ends[0], name, 256) == NEBULET_ERR_INVALID_ARG);
     CHECK(nebulet_process_folder(q, ends[0], "/f", 2) == NEBULET_ERR_NOT_SUPPORTED);
     weak = (nebulet_handle)sip_must(
