@@ -614,10 +614,17 @@ def deaths(bench, driver_lives=LONG, net_lives=LONG, http_lives=0, count=600):
 
 
 def drivers_die(bench):
-    """Connections go on."""
-    drivers, nets, lost = deaths(bench, driver_lives="1600us")
-    if drivers < 2 or nets > 1 or lost:
-        raise base.Failed(f"{drivers} drivers, {nets} nets, {lost} requests lost")
+    """Connections go on. Who is handed the CPU runs in the time of who does that, so a driver's own time may last for
+    more requests than these; then there are more."""
+    lives = []
+    for _ in range(5):
+        drivers, nets, lost = deaths(bench, driver_lives="1ms", count=1500)
+        lives.append(drivers)
+        if nets > 1 or lost:
+            raise base.Failed(f"{drivers} drivers, {nets} nets, {lost} requests lost")
+        if drivers > 1:
+            return
+    raise base.Failed(f"lives of the driver in each machine: {lives}")
 
 
 def all_die(bench):
