@@ -614,8 +614,8 @@ def deaths(bench, driver_lives=LONG, net_lives=LONG, http_lives=0, count=600):
 
 
 def drivers_die(bench):
-    """Connections go on. Who is handed the CPU runs in the time of who does that, so a driver's own time may last for
-    more requests than these; then there are more."""
+    """Connections go on. For how many requests the driver's time lasts differs from run to run, so it may take more than
+    one machine until it has used it up."""
     lives = []
     for _ in range(5):
         drivers, nets, lost = deaths(bench, driver_lives="1ms", count=1500)
