@@ -6,6 +6,7 @@ that the polls are all that differs. The two are interleaved, and change places 
 to the next.
 """
 from harness import build, proc, speed, table
+from harness.objects import leb
 
 SECTION = b"nebulet.noswitch"
 
@@ -18,14 +19,6 @@ def read_leb(data, at):
         at, shift = at + 1, shift + 7
         if byte < 0x80:
             return value, at
-
-
-def leb(value):
-    out = bytearray()
-    while value > 0x7f:
-        out.append(value & 0x7f | 0x80)
-        value >>= 7
-    return bytes([*out, value])
 
 
 def own_functions(data):

@@ -10,29 +10,12 @@ import re
 import struct
 
 from . import base
+from .pressure import signed as s, unsigned as u, vector as vec
 
 TABLE = base.ROOT / "src/wasm/ops.def"
 I8, I16, I32, I64, F32, F64, V128 = 0x78, 0x77, 0x7F, 0x7E, 0x7D, 0x7C, 0x7B
 FUNC, EXTERN, ANY, EQ, I31, STRUCT, ARRAY, EXN, NONE = 0x70, 0x6F, 0x6E, 0x6D, 0x6C, 0x6B, 0x6A, 0x69, 0x71
 END = b"\x0B"
-
-
-def u(n):
-    out = b""
-    while n > 127:
-        out, n = out + bytes([n & 127 | 128]), n >> 7
-    return out + bytes([n])
-
-
-def s(n):
-    out = b""
-    while not -64 <= n < 64:
-        out, n = out + bytes([n & 127 | 128]), n >> 7
-    return out + bytes([n & 127])
-
-
-def vec(items):
-    return u(len(items)) + b"".join(items)
 
 
 def heap(t):
