@@ -129,10 +129,15 @@ const char *snapshot_unfit(const struct snapshot *s)
         return "it has another memory than one of its own, of 32 bits";
     if (m->threads)
         return "it can start threads";
+    if (m->objects) // what is in them may have changed behind the same reference
+        return "it makes structs or arrays";
     if (m->nimported_globals || m->nimported_tables)
         return "it imports globals or tables";
     if (!same_references(s))
         return "a global has another reference now";
+    for (u32 i = 0; i < m->nelems; i++)
+        if (m->elems[i].mode == SEGMENT_PASSIVE && s->vm->instance->dropped_elems[i])
+            return "an element segment has been dropped";
     return same_tables(s) ? NULL : "a table has been changed";
 }
 
@@ -338,10 +343,11 @@ static u32 write_data(const struct snapshot *s, struct writer *w)
     u32 count = kept_segments(m);
     for (u32 i = 0; i < count; i++) {
         const struct data_segment *d = &m->datas[i];
-        if (d->mode == SEGMENT_PASSIVE) {
+        if (d->mode == SEGMENT_PASSIVE) { // one that has been dropped is empty
+            u32 size = s->vm->instance->dropped_datas[i] ? 0 : d->size;
             put_byte(w, 1);
-            put_u64(w, d->size);
-            put(w, d->bytes, d->size);
+            put_u64(w, size);
+            put(w, d->bytes, size);
         } else {
             put_active(w, 0, NULL, 0);
         }

@@ -64,6 +64,25 @@ END
 "$NEBULET" snapshot --engine "$ENGINE" none.wasm - >out.wasm
 values get 5
 
+# A data segment that has been dropped stays so.
+wat dropped <<'END'
+(module (memory 1) (data $d "words") (data $k "kept") (func (export "wizer.initialize") (data.drop $d))
+  (func (export "none") (memory.init $d (i32.const 0) (i32.const 0) (i32.const 1)))
+  (func (export "get") (result i32) (memory.init $k (i32.const 0) (i32.const 0) (i32.const 4)) (i32.load8_u (i32.const 1))))
+END
+"$NEBULET" snapshot --engine "$ENGINE" dropped.wasm out.wasm
+values get 101
+run run --engine "$ENGINE" --invoke none out.wasm
+exits 134
+says 'out of bounds memory access'
+
+# Objects: (type (struct (field (mut i32)))), which is all that it takes.
+bytes objects.wasm 00 61 73 6d 01 00 00 00 01 08 02 5f 01 7f 01 60 00 00 03 02 01 01 05 03 01 00 01 07 14 01 \
+    10 77 69 7a 65 72 2e 69 6e 69 74 69 61 6c 69 7a 65 00 00 0a 04 01 02 00 0b
+run snapshot --engine "$ENGINE" objects.wasm objects.out
+exits 1
+says 'structs or arrays'
+
 refused() { # TEXT, and a module
     wat refused
     run snapshot --engine "$ENGINE" refused.wasm refused.out
@@ -82,6 +101,10 @@ END
 refused 'another reference' <<'END'
 (module (memory 1) (global $g (mut funcref) (ref.null func))
   (func $f (export "wizer.initialize") (global.set $g (ref.func $f))))
+END
+refused 'an element segment' <<'END'
+(module (memory 1) (table 2 funcref) (elem $e func $f)
+  (func $f (export "wizer.initialize") (elem.drop $e)))
 END
 refused 'another memory' <<'END'
 (module (func (export "wizer.initialize")))
