@@ -40,7 +40,7 @@ PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold
 # validation are worth more. -Os also makes the interpreter one for little space.
 PC_HOT = src/base/heap.c src/base/slab.c src/base/account.c $(patsubst %,src/kern/%.c,sched process thread share queue turn handover pace channel object handle) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc) src/rt/trap.c src/rt/thread.c src/fast/enter.c $(patsubst %,src/plat/pc/%.c,pages tables fault memory heap)
 PC_SIZE = $(if $(filter $(PC_HOT) src/wasm/validate.c src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz))
-PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb)
+PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb iommu)
 
 WARN = -Wall -Wextra -Wshadow -Wswitch-enum -Wmissing-prototypes
 CFLAGS = -std=gnu11 -O2 -g -march=x86-64-v2 -Isrc -MMD -MP $(WARN) \

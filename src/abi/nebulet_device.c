@@ -70,6 +70,8 @@ static status check(const struct device *d, u32 range, u32 offset, u32 bytes)
     if (range >= NEBULET_RANGES || (bytes != 1 && bytes != 2 && bytes != 4) || offset % bytes)
         return ERR_INVALID_ARG;
     u32 size = d->about->ranges[range].size; // 0: there is nothing
+    if (d->cut_off)
+        return ERR_BAD_STATE;
     return bytes <= size && offset <= size - bytes ? OK : ERR_OUT_OF_BOUNDS;
 }
 
@@ -116,6 +118,5 @@ s64 call_interrupt_create(struct vmctx *vm, struct process *p,
 s64 call_interrupt_ack(struct vmctx *vm, struct process *p, const struct call_interrupt_ack *a)
 {
     (void)vm, (void)p;
-    interrupt_ready(a->interrupt);
-    return OK;
+    return interrupt_ready(a->interrupt);
 }

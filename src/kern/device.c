@@ -9,7 +9,10 @@ enum { ASKS = 1000 }; // until a device that does not stop is given up
 // Under the kernel lock.
 static u64 taken;                                // a bit for each device that somebody has
 static struct interrupt *lines[PLAT_INTERRUPTS]; // no reference
-_Static_assert(PLAT_DEVICES <= 64, "a bit each");
+static struct device *owned[PLAT_DEVICES];       // likewise
+_Static_assert(PLAT_DEVICES + PLAT_CUT_OFF <= 64 && PLAT_INTERRUPTS <= PLAT_CUT_OFF, "a bit each");
+
+u64 devices_untold; // a bit for each device; atomic
 
 // --- Devices
 
@@ -22,11 +25,13 @@ status device_about(u32 number, const struct plat_device **out, bool *is_taken)
     return OK;
 }
 
-static bool take(u32 number)
+static bool take(struct device *d)
 {
     kern_acquire();
-    bool free = !(taken >> number & 1);
-    taken |= 1ull << number;
+    bool free = !(taken >> d->number & 1);
+    taken |= 1ull << d->number;
+    if (free)
+        owned[d->number] = d;
     kern_release();
     return free;
 }
@@ -39,13 +44,13 @@ status device_new(u32 number, struct device **out)
     struct device *d = s ? NULL : heap_zalloc(sizeof *d);
     if (s || !d)
         return s ? s : ERR_NO_MEMORY;
-    if (!take(number)) {
-        heap_free(d);
-        return ERR_ALREADY_OWNED;
-    }
     object_init(&d->object, OBJECT_device);
     d->about = about;
     d->number = number;
+    if (!take(d)) {
+        heap_free(d);
+        return ERR_ALREADY_OWNED;
+    }
     *out = d;
     return OK;
 }
@@ -78,6 +83,7 @@ static void keep_memory(struct device *d)
 bool device_destroy(struct object *o)
 {
     struct device *d = container_of(o, struct device, object);
+    owned[d->number] = NULL;
     spin_release(&rt_switch_lock);
     bool stopped = plat_devices->stop(d->number);
     spin_acquire(&rt_switch_lock);
@@ -97,6 +103,8 @@ status device_memory_new(struct process *p, struct device *d, u64 bytes, struct 
 {
     if (!d->about->dma)
         return ERR_NOT_SUPPORTED;
+    if (d->cut_off)
+        return ERR_BAD_STATE;
     status s = memory_object_new(p, d, bytes, out);
     if (s)
         return s;
@@ -114,6 +122,8 @@ status interrupt_new(struct device *d, u32 n, struct interrupt **out)
 {
     if (n >= d->about->interrupts)
         return ERR_INVALID_ARG;
+    if (d->cut_off)
+        return ERR_BAD_STATE;
     struct interrupt *i = heap_zalloc(sizeof *i);
     if (!i)
         return ERR_NO_MEMORY;
@@ -143,12 +153,33 @@ bool interrupt_destroy(struct object *o)
     return true;
 }
 
-void interrupt_ready(struct interrupt *i)
+status interrupt_ready(struct interrupt *i)
 {
     kern_acquire();
-    object_clear(&i->object, NEBULET_EVENT_SIGNALED);
-    plat_devices->ready(i->line);
+    bool cut_off = i->device->cut_off;
+    if (likely(!cut_off)) {
+        object_clear(&i->object, NEBULET_EVENT_SIGNALED);
+        plat_devices->ready(i->line);
+    }
     kern_release();
+    return cut_off ? ERR_BAD_STATE : OK;
+}
+
+static void cut_off(u32 number)
+{
+    if (owned[number])
+        owned[number]->cut_off = true;
+    for (u32 i = 0; i < PLAT_INTERRUPTS; i++)
+        if (lines[i] && lines[i]->device->number == number)
+            object_set(&lines[i]->object, NEBULET_EVENT_SIGNALED);
+    __atomic_or_fetch(&devices_untold, 1ull << number, __ATOMIC_RELAXED);
+}
+
+void devices_tell(void)
+{
+    u64 untold = __atomic_exchange_n(&devices_untold, 0, __ATOMIC_RELAXED);
+    for (; untold; untold &= untold - 1)
+        plat_devices->tell((u32)__builtin_ctzll(untold));
 }
 
 // One that has come for whoever had the line before may be among them: drivers look for themselves
@@ -157,8 +188,11 @@ void interrupts_take(void)
 {
     u64 came = __atomic_exchange_n(&plat_interrupts, 0, __ATOMIC_ACQUIRE);
     for (; came; came &= came - 1) {
-        struct interrupt *i = lines[__builtin_ctzll(came)];
+        u32 n = (u32)__builtin_ctzll(came);
+        struct interrupt *i = n < PLAT_INTERRUPTS ? lines[n] : NULL;
         if (i)
             object_set(&i->object, NEBULET_EVENT_SIGNALED);
+        if (n >= PLAT_CUT_OFF)
+            cut_off(n - PLAT_CUT_OFF);
     }
 }

@@ -10,6 +10,9 @@
 // An interrupt is an object that has NEBULET_EVENT_SIGNALED from when it comes until it is
 // acknowledged; in between its line is quiet. The platform notes which lines have spoken, and
 // whoever looks for work looks there, too (interrupts_look).
+//
+// A device that goes where it may not (on machines that can tell) is cut off from memory. Its
+// driver gets BAD_STATE for whatever it asks of it, and hears of it by each of its interrupts.
 #pragma once
 #include "kern/process.h"
 #include "plat/plat.h"
@@ -22,6 +25,7 @@ struct device {
     struct memory_object *dma; // what was made for it, a reference to each; under the kernel lock
     u32 number;
     u32 asked; // how often it was asked to stop
+    bool cut_off; // it went where it may not, and is good for nothing until it is given up
 };
 
 struct interrupt {
@@ -38,8 +42,17 @@ status device_memory_new(struct process *p, struct device *d, u64 bytes,
                          struct memory_object **out);
 // BAD_STATE: it is there already. INVALID_ARG: it has none of that number.
 status interrupt_new(struct device *d, u32 n, struct interrupt **out);
-void interrupt_ready(struct interrupt *i);
+// BAD_STATE: the device is cut off.
+status interrupt_ready(struct interrupt *i);
 
+// Without the lock: says on the console which devices were cut off.
+extern u64 devices_untold;
+void devices_tell(void);
+static inline void devices_look(void)
+{
+    if (unlikely(__atomic_load_n(&devices_untold, __ATOMIC_RELAXED)))
+        devices_tell();
+}
 // With the lock: who waits for interrupts that have come is woken.
 void interrupts_take(void);
 static inline void interrupts_look(void)

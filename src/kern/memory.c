@@ -35,12 +35,13 @@ static bool whole_pages(u64 n)
 static status fill(struct memory_object *m, const struct device *d, u64 bytes)
 {
     m->bytes = bytes;
-    if (!account_charge_memory(m->account, bytes, 0))
+    m->charged = bytes + (d ? plat_devices->beside() : 0);
+    if (!account_charge_memory(m->account, m->charged, 0))
         return ERR_NO_MEMORY;
     m->pages = d ? plat_devices->memory(d->number, bytes, &m->physical) : plat_shared_create(bytes);
     if (m->pages)
         return OK;
-    account_discharge_memory(m->account, bytes, 0);
+    account_discharge_memory(m->account, m->charged, 0);
     return ERR_NO_MEMORY;
 }
 
@@ -106,7 +107,7 @@ status memory_object_registers(struct device *d, u32 range, struct memory_object
 void memory_object_forgive(struct memory_object *m)
 {
     if (m->account)
-        account_discharge_memory(m->account, m->bytes, 0);
+        account_discharge_memory(m->account, m->charged, 0);
     m->account = NULL;
 }
 

@@ -23,7 +23,7 @@ struct memory_object {
     struct object object;
     struct plat_shared *pages;
     struct account *account; // is charged for; NULL: nobody is, these are registers
-    u64 bytes;
+    u64 bytes, charged;
     // kern/device.h
     struct device *registers_of;    // a reference; NULL: these are pages of memory
     struct memory_object *next_dma; // of the same device, which has a reference

@@ -250,6 +250,7 @@ static void preempt(struct vmctx *vm)
     (void)vm;
     if (kern.io_waiters)
         plat_poll();
+    devices_look();
     kern_acquire();
     struct cpu *c = sched_cpu();
     struct kthread *t = self_on(c);
@@ -387,6 +388,7 @@ static void rest(struct cpu *c)
     c->sleeping = true;
     kern.sleepers++;
     kern_release();
+    devices_look();
     plat_wait(until);
     kern_acquire();
     if (c->sleeping)

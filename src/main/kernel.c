@@ -35,6 +35,8 @@
 //   keep                    files that programs write are there for the next one
 //   wast=/PATH ...          run specification scripts instead of a program (main/script.h)
 //   console=multiplex       see plat/pc/console.h
+//   iommu                   devices reach only what their drivers were given; without an IOMMU that
+//                           can see to that, nothing runs
 //   words=/PATH             go on with the words in that file, each ended by a zero byte
 //
 // What a program took must be back when it has ended: pages and heap are compared with before.
@@ -48,6 +50,7 @@
 #include "main/job.h"
 #include "main/script.h"
 #include "plat/pc/console.h"
+#include "plat/pc/iommu.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
@@ -178,6 +181,16 @@ static void preload(const char *path, bool all)
         console_preload(e.bytes, e.size, all);
 }
 
+static void confine_devices(void)
+{
+    const char *why = iommu_start();
+    if (!why)
+        return;
+    say("iommu: %s", why);
+    console_ended(CODE_ERROR);
+    plat_exit(CODE_ERROR);
+}
+
 static void flag(struct launch *l, const char *word)
 {
     if (str_eq(word, "-v"))
@@ -192,6 +205,8 @@ static void flag(struct launch *l, const char *word)
         l->keep = true;
     else if (str_eq(word, "console=multiplex"))
         console_multiplex();
+    else if (str_eq(word, "iommu"))
+        confine_devices();
 }
 
 static bool limit(struct limits_of_process *l, const char *word)

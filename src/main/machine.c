@@ -114,7 +114,8 @@ bool machine_options(const struct options *o, struct machine *m)
 {
     m->memory = o->memory ? o->memory : USUAL_MEMORY;
     m->cpus = o->cpus ? o->cpus : 1;
-    m->type = o->machine ? o->machine : "microvm";
+    m->iommu = o->iommu;
+    m->type = o->machine ? o->machine : o->iommu ? "q35" : "microvm";
     m->gdb = o->gdb;
     u32 port = 0;
     for (const char *c = o->gdb ? o->gdb : "1"; *c; c++)
@@ -129,6 +130,10 @@ bool machine_options(const struct options *o, struct machine *m)
     }
     if (!str_eq(m->type, "microvm") && !str_eq(m->type, "q35")) {
         complain("--machine %s: there are microvm and q35", m->type);
+        return false;
+    }
+    if (m->iommu && str_eq(m->type, "microvm")) {
+        complain("--iommu: a machine of type microvm has no IOMMU; --machine q35 has one");
         return false;
     }
     return choose_accel(o, m);
@@ -241,6 +246,14 @@ static char *folder_option(const struct folder *f, u32 i)
     return text;
 }
 
+// How QEMU's devices of virtio end.
+static const char *bus(const struct machine *m)
+{
+    return str_eq(m->type, "microvm") ? "device"
+           : m->iommu                 ? "pci,iommu_platform=on,disable-legacy=on"
+                                      : "pci";
+}
+
 static void add_folders(const struct machine *m, const char **argv)
 {
     char *device;
@@ -251,7 +264,7 @@ static void add_folders(const struct machine *m, const char **argv)
         if (asprintf(&device,
                      f->dir ? "virtio-9p-%s,fsdev=folder%u,mount_tag=%u"
                             : "virtio-blk-%s,drive=folder%u,serial=%u",
-                     str_eq(m->type, "microvm") ? "device" : "pci", i, i) < 0)
+                     bus(m), i, i) < 0)
             _exit(127);
         *argv++ = f->dir ? "-fsdev" : "-drive";
         *argv++ = folder_option(f, i);
@@ -263,16 +276,18 @@ static void add_folders(const struct machine *m, const char **argv)
 
 static void run_qemu(const struct machine *m, const char *kernel)
 {
-    char memory[32], cpus[32], type[64], archive[32], quick[32], *line, *gdb;
-    bool small = str_eq(m->type, "microvm");
+    char memory[32], cpus[32], type[64], archive[32], quick[32], console[80], network[80];
+    char *line, *gdb;
     snprintf(memory, sizeof memory, "%llu", (unsigned long long)((m->memory + 1048575) >> 20));
     snprintf(cpus, sizeof cpus, "%llu", (unsigned long long)m->cpus);
     snprintf(type, sizeof type, "%s%s", m->type, str_eq(m->type, "microvm") ? ",acpi=off" : "");
     snprintf(quick, sizeof quick, "socket,id=quick,fd=%d", QUICK_FD);
     snprintf(archive, sizeof archive, "/proc/self/fd/%d", ARCHIVE_FD);
-    if (asprintf(&line, "console=multiplex %s", m->line) < 0)
+    snprintf(console, sizeof console, "virtio-serial-%s", bus(m));
+    snprintf(network, sizeof network, "virtio-net-%s,netdev=net", bus(m));
+    if (asprintf(&line, "console=multiplex %s%s", m->iommu ? "iommu " : "", m->line) < 0)
         _exit(127);
-    const char *argv[48 + 2 + 3 + FOLDERS_MAX * FOLDER_WORDS] = {
+    const char *argv[48 + 2 + 2 + 3 + FOLDERS_MAX * FOLDER_WORDS] = {
         QEMU,
         "-nodefaults",
         "-no-user-config",
@@ -296,7 +311,7 @@ static void run_qemu(const struct machine *m, const char *kernel)
         "-chardev",
         quick,
         "-device",
-        small ? "virtio-serial-device" : "virtio-serial-pci",
+        console,
         "-device",
         "virtserialport,chardev=quick",
         "-device",
@@ -308,7 +323,7 @@ static void run_qemu(const struct machine *m, const char *kernel)
         "-append",
         line,
         "-accel",
-        m->kvm ? "kvm" : "tcg",
+        m->kvm ? m->iommu ? "kvm,kernel-irqchip=split" : "kvm" : "tcg",
         NULL};
     u32 words = 0;
     while (argv[words])
@@ -317,11 +332,15 @@ static void run_qemu(const struct machine *m, const char *kernel)
         argv[words++] = "-accel";
         argv[words++] = "tcg";
     }
+    if (m->iommu) {
+        argv[words++] = "-device";
+        argv[words++] = "intel-iommu,intremap=on";
+    }
     if (m->network) {
         argv[words++] = "-netdev";
         argv[words++] = m->network;
         argv[words++] = "-device";
-        argv[words++] = small ? "virtio-net-device,netdev=net" : "virtio-net-pci,netdev=net";
+        argv[words++] = network;
     }
     if (m->gdb) {
         const char *port = *m->gdb ? m->gdb : "1234";

@@ -14,6 +14,7 @@ struct machine {
     u64 memory;       // bytes
     u64 cpus;
     const char *type; // microvm or q35
+    bool iommu;       // devices reach only what their drivers were given: a q35
     bool kvm, tcg;    // how it may run: the first of them that does
     const char *gdb;  // port at which it waits for GDB; "": the usual one; NULL: it does not
     bool no_input;    // there is none to pass on
@@ -27,7 +28,7 @@ struct machine {
     void *context;
 };
 
-// From --memory, --cpus, --machine and --accel; false after a message.
+// From --memory, --cpus, --machine, --iommu and --accel; false after a message.
 bool machine_options(const struct options *o, struct machine *m);
 // Whether it can have its folders; one that has many is a q35. False after a message.
 bool machine_folders(const struct options *o, struct machine *m);

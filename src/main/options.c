@@ -118,6 +118,9 @@ static const struct option table[] = {
      "CPUs to use (run: all; in a machine of its own: 1)"},
     {"--machine", "TYPE", OPTION_TEXT, FIELD(machine), FOR_SERVE | FOR_BOOT | FOR_WAST,
      "microvm (the default) or q35"},
+    {"--iommu", NULL, OPTION_FLAG, FIELD(iommu), FOR_SERVE | FOR_BOOT | FOR_WAST,
+     "give the machine, a q35, an IOMMU, so that devices reach only the memory that their drivers "
+     "were given for them"},
     {"--accel", "HOW", OPTION_TEXT, FIELD(accel), FOR_SERVE | FOR_BOOT | FOR_WAST,
      "kvm, or tcg, which emulates the machine (kvm where it can be used)"},
     {"--boot", NULL, OPTION_FLAG, FIELD(boot), FOR_SERVE | FOR_WAST,

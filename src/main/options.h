@@ -45,6 +45,7 @@ struct options {
     u64 may;                   // enum nebulet_privilege, with MAY_GIVEN; 0: not given
     u64 repeat;                // at least 1
     const char *machine;       // boot: NULL, or as given
+    bool iommu;                // boot
     const char *accel;         // boot: NULL, or as given
     u64 memory;                // boot: 0 when not given
     u64 size;                  // disk: 0 when not given

@@ -110,7 +110,7 @@ void plat_poll(void);      // delivers I/O that has become ready; never waits
 // and that nobody else has it at hand.
 enum plat_bus { BUS_VIRTIO_MMIO = 1, BUS_PCI, BUS_PC };
 enum plat_range_kind { RANGE_NONE, RANGE_MEMORY, RANGE_PORTS, RANGE_CONFIG };
-enum { PLAT_RANGES = 7, PLAT_INTERRUPTS = 26, PLAT_DEVICES = 32 };
+enum { PLAT_RANGES = 7, PLAT_INTERRUPTS = 25, PLAT_DEVICES = 32 };
 struct plat_device {
     u32 bus, vendor, id; // of virtio: 0x1af4, and its type; of the PC: its own numbers
     u32 interrupts;      // how many
@@ -134,6 +134,10 @@ struct plat_devices {
     status (*registers)(u32 number, u32 range, struct plat_shared **out);
     // Memory in one piece, at an address that the device knows, which from now on may reach it.
     struct plat_shared *(*memory)(u32 number, size_t size, u64 *address);
+    // Bytes that such a piece takes at most beside its own, until the device is stopped.
+    u64 (*beside)(void);
+    // Says on the console why it was cut off.
+    void (*tell)(u32 number);
     // Lets its nth interrupt come: the line that it comes by, below PLAT_INTERRUPTS. BAD_STATE: it
     // does already. NO_RESOURCES.
     s64 (*connect)(u32 number, u32 n);
@@ -141,8 +145,10 @@ struct plat_devices {
     void (*ready)(u32 line); // for the next one
 };
 extern const struct plat_devices *const plat_devices; // NULL: this machine has none
-// Lines by which an interrupt has come, a bit each, until who looks takes them. A CPU that is
-// interrupted looks up, as by a kick.
+// Lines by which an interrupt has come, a bit each, until who looks takes them; from PLAT_CUT_OFF on
+// devices, which went where they may not, and reach no memory any more. A CPU that is interrupted
+// looks up, as by a kick.
+enum { PLAT_CUT_OFF = 32 };
 extern u64 plat_interrupts;
 
 // --- Faults. A hook sees the machine state where a fault or timer tick hit and may change it to

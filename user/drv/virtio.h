@@ -13,6 +13,7 @@ enum { VIRTIO_NET = 1, VIRTIO_BLK, VIRTIO_CONSOLE, VIRTIO_RNG, VIRTIO_9P = 9 };
 enum { VIRTIO_QUEUE_MAX = 256 };
 #define VIRTIO_EVENT_IDX (1ull << 29)
 #define VIRTIO_VERSION_1 (1ull << 32)
+#define VIRTIO_ACCESS_PLATFORM (1ull << 33) // its addresses go through the IOMMU
 
 struct virtio {
     nebulet_handle device, interrupt;

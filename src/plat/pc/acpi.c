@@ -63,6 +63,13 @@ static const struct header *find(const char *signature)
     return NULL;
 }
 
+const u8 *acpi_table(const char *signature, u32 *length)
+{
+    const struct header *h = find(signature);
+    *length = h ? h->length : 0;
+    return (const u8 *)h;
+}
+
 u32 acpi_cpu_count(void)
 {
     const struct header *h = find("APIC");

@@ -4,6 +4,7 @@
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 #include "plat/pc/apic.h"
+#include "plat/pc/iommu.h"
 
 enum { MASTER_MASK = 0x21, SLAVE_MASK = 0xa1 };
 #define APIC_ADDRESS 0xfee00000ull
@@ -22,6 +23,11 @@ void apic_write(u32 offset, u32 value)
         wrmsr(MSR_X2APIC + offset / 16, value);
     else
         *(volatile u32 *)(APIC_ADDRESS + offset) = value;
+}
+
+bool apic_is_wide(void)
+{
+    return x2apic;
 }
 
 void apic_end(void)
@@ -92,7 +98,11 @@ void apic_mask(u32 input, u32 how)
 
 void apic_route(u32 input, u32 how)
 {
-    u32 to = cpu0.apic_id << 24;
+    u32 to = cpu0.apic_id << 24, vector = how & 255;
+    if (iommu_on()) {
+        iommu_lead(vector, iommu_inputs(), how & ROUTE_LEVEL);
+        to = IOMMU_ROUTE | vector << IOMMU_ROUTE_SHIFT;
+    }
     ioapic(0x11 + 2 * input, &to);
     apic_mask(input, how);
 }

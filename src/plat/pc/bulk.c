@@ -10,10 +10,12 @@
 //
 // All but bulk_open is called with the port's lock.
 #include "plat/pc/device.h"
+#include "plat/pc/iommu.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
 enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8, VERSION_1_WORD = 1 };
+enum { VERSION_1 = 1 << 0, ACCESS_PLATFORM = 1 << 1 }; // in that word
 enum { CONTROL, IN, OUT, QUEUES, FIRST_QUEUE = 3 }; // the first is what we say of ports
 enum { PLACES = 4, PART = PLAT_PAGE };
 enum { MULTIPORT = 1 << 1, PORT = 1, DEVICE_READY = 0, PORT_READY = 3, PORT_OPEN = 6 };
@@ -93,11 +95,13 @@ static bool negotiate(const struct found *d)
     put(d, status_, 0);
     put(d, status_, ACKNOWLEDGE | DRIVER);
     put(d, features_word, VERSION_1_WORD);
-    if (!(get(d, features) & 1))
+    u32 offered = get(d, features);
+    if (!(offered & VERSION_1))
         return false;
     for (u32 word = 0; word < 2; word++) {
         put(d, accepted_word, word);
-        put(d, accepted, word == VERSION_1_WORD ? 1 : MULTIPORT);
+        put(d, accepted,
+            word == VERSION_1_WORD ? offered & (VERSION_1 | ACCESS_PLATFORM) : MULTIPORT);
     }
     put(d, status_, ACKNOWLEDGE | DRIVER | FEATURES_OK);
     return get(d, status_) & FEATURES_OK;
@@ -144,20 +148,38 @@ static void describe(u32 n, u32 i, const u8 *p, u32 bytes, u16 flags, u16 next)
     q->descriptors[i].next = next;
 }
 
+static const struct {
+    u32 port;
+    u16 what, value;
+} said[] = {{0, DEVICE_READY, 1}, {PORT, PORT_READY, 1}, {PORT, PORT_OPEN, 1}};
+
 // Nobody waits for an answer: what is said is done in turn.
 static void open_port(void)
 {
-    static const struct {
-        u32 port;
-        u16 what, value;
-    } said[] = {{0, DEVICE_READY, 1}, {PORT, PORT_READY, 1}, {PORT, PORT_OPEN, 1}};
     for (u16 i = 0; i < countof(said); i++) {
         describe(CONTROL, i, (const u8 *)&said[i], sizeof said[i], 0, 0);
         offer(CONTROL, i);
     }
 }
 
-u8 *bulk_open(void)
+// With an IOMMU it reaches its pages; and reads what is said, and the ring of output.
+static bool confine(const struct found *d, u64 page, const u8 *out, u32 bytes)
+{
+    u32 n = (u32)(d - devices);
+    u64 from = (u64)said & ~(PLAT_PAGE - 1), to = ALIGN_UP((u64)said + sizeof said, PLAT_PAGE);
+    if (!iommu_on())
+        return true;
+    if (!iommu_map(n, page, PAGES * PLAT_PAGE, true) && !iommu_map(n, from, to - from, false) &&
+        !iommu_map(n, (u64)out, bytes, false)) {
+        vm_keep(iommu_pages(n));
+        return true;
+    }
+    while (!iommu_drop(n))
+        ;
+    return false;
+}
+
+u8 *bulk_open(const u8 *out, u32 bytes)
 {
     const struct found *d = device_of_console();
     u64 page = d ? page_alloc(ORDER) : 0;
@@ -166,7 +188,7 @@ u8 *bulk_open(void)
     page_free_run(page + PAGES * PLAT_PAGE, (1 << ORDER) - PAGES);
     if (is_pci(d))
         pci_reach(d);
-    if ((is_pci(d) && !(d->notify && d->msix)) || !negotiate(d)) {
+    if ((is_pci(d) && !(d->notify && d->msix)) || !negotiate(d) || !confine(d, page, out, bytes)) {
         page_free_run(page, PAGES);
         return NULL;
     }

@@ -8,7 +8,9 @@
 // An interrupt line is a vector. One that stays up is masked when it comes, before the CPU's
 // controller is told that it is over, and comes again when its driver is ready. All go to CPU 0.
 #include "plat/pc/device.h"
+#include "base/fmt.h"
 #include "plat/pc/console.h"
+#include "plat/pc/iommu.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
@@ -28,7 +30,7 @@ enum {
 u64 plat_interrupts;
 
 struct found devices[PLAT_DEVICES];
-u32 device_count;
+u32 device_count, devices_left_out;
 
 static u32 lock; // of what follows, and of being looked for
 static struct {
@@ -78,6 +80,10 @@ static void add_mmio(u64 size, u64 base, u64 input)
     volatile u32 *r = registers_at(base);
     if (r[MAGIC] != MAGIC_VALUE || r[VERSION] != 2 || !r[DEVICE_ID])
         return;
+    if (iommu_on()) {
+        devices_left_out++;
+        return;
+    }
     devices[device_count++] = (struct found){
         .about = {.bus = BUS_VIRTIO_MMIO,
                   .vendor = VIRTIO_VENDOR,
@@ -155,11 +161,21 @@ static u32 set_console_aside(void)
 
 static u32 offered;
 
+static void tell_left_out(void)
+{
+    char text[160];
+    plat_console_write(text, fmt(text, sizeof text,
+                                 "nebulet: %u devices are left out, for the IOMMU does not confine "
+                                 "them (QEMU: iommu_platform=on,disable-legacy=on)\n",
+                                 devices_left_out));
+}
+
 static const struct plat_device *get(u32 n)
 {
     static bool looked;
     if (!__atomic_load_n(&looked, __ATOMIC_ACQUIRE)) {
         spin_lock(&lock);
+        bool first = !looked;
         if (!looked) {
             read_command_line();
             pci_scan();
@@ -167,6 +183,8 @@ static const struct plat_device *get(u32 n)
         }
         __atomic_store_n(&looked, true, __ATOMIC_RELEASE);
         spin_unlock(&lock);
+        if (first && devices_left_out)
+            tell_left_out();
     }
     return n < offered ? &devices[n].about : NULL;
 }
@@ -206,7 +224,7 @@ static bool stop(u32 n)
         return false;
     if (d->about.bus == BUS_PCI)
         pci_stop(d);
-    return true;
+    return !iommu_on() || iommu_drop(n);
 }
 
 static status read(u32 n, u32 range, u32 offset, u32 bytes, u32 *value)
@@ -242,11 +260,30 @@ static status registers(u32 n, u32 range, struct plat_shared **out)
 static struct plat_shared *memory(u32 n, size_t size, u64 *address)
 {
     struct plat_shared *m = shared_run(size);
-    if (m)
-        *address = shared_address(m);
-    if (m && devices[n].about.bus == BUS_PCI)
+    if (!m)
+        return NULL;
+    *address = shared_address(m);
+    if (iommu_on() && iommu_map(n, *address, size, true)) {
+        while (!plat_shared_free(m))
+            ;
+        return NULL;
+    }
+    if (devices[n].about.bus == BUS_PCI)
         pci_reach(&devices[n]);
     return m;
+}
+
+static void tell(u32 n)
+{
+    const struct iommu_fault *f = iommu_fault(n);
+    u32 where = devices[n].pci;
+    char text[160];
+    plat_console_write(
+        text, fmt(text, sizeof text,
+                  "nebulet: device %u (PCI %02x:%02x.%x) tried to %s 0x%lx, which is not its "
+                  "driver's: it reaches no memory any more (reason %u)\n",
+                  n, where >> 8, where >> 3 & 31, where & 7, f->read ? "read" : "write",
+                  (unsigned long)f->address, f->reason));
 }
 
 // --- Interrupts
@@ -257,7 +294,6 @@ static const struct found *of(u32 line)
 }
 
 enum { MSIX_ADDRESS, MSIX_ADDRESS_HIGH, MSIX_DATA, MSIX_MASK, MSIX_WORDS };
-#define MESSAGE_ADDRESS 0xfee00000u
 
 static volatile u32 *message(const struct found *d, u32 n)
 {
@@ -283,6 +319,11 @@ static void lead(const struct found *d, u32 n, u32 vector)
         m[MSIX_ADDRESS] = MESSAGE_ADDRESS | cpu0.apic_id << 12;
         m[MSIX_ADDRESS_HIGH] = 0;
         m[MSIX_DATA] = vector;
+        if (iommu_on()) {
+            iommu_lead(vector, d->pci, false);
+            m[MSIX_ADDRESS] = MESSAGE_ADDRESS | IOMMU_MESSAGE | vector << IOMMU_MESSAGE_SHIFT;
+            m[MSIX_DATA] = 0;
+        }
         m[MSIX_MASK] = 0;
     } else {
         apic_route(d->inputs[n], d->how | vector);
@@ -326,6 +367,8 @@ static void disconnect(u32 line)
 {
     spin_lock(&lock);
     quiet(line, true);
+    if (iommu_on())
+        iommu_silence(VECTOR_DEVICE + line);
     __atomic_store_n(&lines[line].used, false, __ATOMIC_RELEASE);
     __atomic_and_fetch(&plat_interrupts, ~(1ull << line), __ATOMIC_RELAXED);
     spin_unlock(&lock);
@@ -353,6 +396,7 @@ void device_interrupt(u32 line)
 }
 
 static const struct plat_devices pc_devices = {
-    get, stop, read, write, registers, memory, connect, disconnect, ready,
+    get,    stop, read,    write,      registers, memory, iommu_tables,
+    tell, connect, disconnect, ready,
 };
 const struct plat_devices *const plat_devices = &pc_devices;

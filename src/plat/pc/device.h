@@ -15,7 +15,7 @@ struct found {
     u32 pci, msix_control; // where its configuration is, and in there what turns interrupts on
 };
 extern struct found devices[PLAT_DEVICES];
-extern u32 device_count;
+extern u32 device_count, devices_left_out; // those that the IOMMU does not confine
 
 // The console's, if there is one, which drivers do not see. NULL: there is none.
 const struct found *device_of_console(void);

@@ -5,6 +5,7 @@
 // the hook changes is what the stub restores. A fault that the hook does not want is a bug of ours.
 #include "base/assert.h"
 #include "base/fmt.h"
+#include "plat/pc/iommu.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
@@ -91,6 +92,8 @@ void fault_interrupt(struct frame *f)
         device_interrupt((u32)(f->vector - VECTOR_DEVICE));
     else if (f->vector == VECTOR_BULK)
         bulk_acknowledge(); // before the line is looked at again
+    else if (f->vector == VECTOR_IOMMU)
+        iommu_interrupt();
     apic_end();
     bool done = device && c->idle; // all that matters is that it wakes
     if (c->idle)

@@ -193,7 +193,8 @@ enum vector {
     VECTOR_KICK,
     VECTOR_FLUSH,
     VECTOR_DEVICE,    // PLAT_INTERRUPTS of them
-    VECTOR_BULK = 62, // one that is an edge's, too, would lose its level
+    VECTOR_IOMMU = 61,
+    VECTOR_BULK,       // one that is an edge's, too, would lose its level
     VECTOR_SPURIOUS,  // its low four bits must be set on old CPUs
     VECTORS,
 };
@@ -223,6 +224,8 @@ struct plat_shared *shared_registers(u64 address, u64 size);
 struct plat_shared *shared_run(u64 size); // in one piece, of 2 MiB at most
 u64 shared_address(const struct plat_shared *m);
 u32 apic_inputs(void); // lines of the machine
+bool apic_is_wide(void); // its numbers may be of 32 bits
+#define MESSAGE_ADDRESS 0xfee00000u // + the CPU's number << 12: who writes there interrupts it
 enum { SERIAL_INPUT = 4 };
 void device_interrupt(u32 line);
 
@@ -257,7 +260,8 @@ bool console_deliver(void); // calls those; false: there was nothing to do
 
 // The quick way (bulk.c)
 enum { BULK_IN = 64 << 10 }; // bytes of input that can wait
-u8 *bulk_open(void);         // room for those; NULL: there is none, or no memory
+// Room for those; NULL: there is none, or no memory. What is sent lies in these whole pages.
+u8 *bulk_open(const u8 *out, u32 bytes);
 void bulk_send(const u8 *a, u32 n, const u8 *b, u32 m); // two pieces, which stay until
 bool bulk_sent(void);                                   // they are sent: says so once
 const u8 *bulk_received(u32 *n);                        // the next piece of input; NULL: none

@@ -6,6 +6,7 @@
 // device reach memory: drivers may read it. Interrupts are messages (MSI-X), whose table is ours,
 // too, with the whole range that it lies in; who writes there could send any interrupt.
 #include "plat/pc/device.h"
+#include "plat/pc/iommu.h"
 #include "plat/pc/x86.h"
 
 enum { SELECT = 0xcf8, DATA = 0xcfc, SLOTS = 32, FUNCTIONS = 8 };
@@ -119,6 +120,19 @@ static void open_up(const struct found *f)
         put(f->pci, f->msix_control, pci_read(f->pci, f->msix_control) | MSIX_ON);
 }
 
+// Virtio 1.2, 6: without ACCESS_PLATFORM a device goes past the IOMMU, and it is not the driver who
+// decides that.
+static bool is_confined(const struct found *f)
+{
+    enum { FEATURES_WORD = 0, FEATURES = 4, ACCESS_PLATFORM = 1 << 1 }; // of the second word
+    if (!iommu_on())
+        return true;
+    if (!f->status || !iommu_covers(f->pci))
+        return false;
+    *(volatile u32 *)(f->common + FEATURES_WORD) = 1;
+    return *(volatile u32 *)(f->common + FEATURES) & ACCESS_PLATFORM;
+}
+
 static void add(u32 where, u32 id)
 {
     struct found f = {.about = {.bus = BUS_PCI, .vendor = id & 0xffff, .id = id >> 16, .dma = true},
@@ -134,8 +148,13 @@ static void add(u32 where, u32 id)
     read_bars(where, d);
     read_capabilities(where, &f);
     d->ranges[6] = (struct plat_range){.base = where, .size = 256, .kind = RANGE_CONFIG};
-    if (f.status)
-        devices[device_count++] = f, open_up(&f);
+    if (!f.status)
+        return;
+    open_up(&f);
+    if (is_confined(&f))
+        devices[device_count++] = f;
+    else
+        devices_left_out++;
 }
 
 void pci_scan(void)

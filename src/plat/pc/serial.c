@@ -23,6 +23,7 @@ enum { AT_ONCE = 64 }; // bytes of output, with interrupts off: as much as is pu
 
 // One lock for the port, taken with interrupts off.
 static u8 in_serial[RING];
+static u8 out_ring[SERIAL_OUT] WHOLE_PAGES;
 static struct {
     u32 lock;
     u8 enabled;
@@ -35,7 +36,6 @@ static struct {
         u32 read, written;
         u32 moves_at;  // MOVING: what is behind that goes the other way
         u32 in_flight; // MOVED: bytes that the device has
-        u8 bytes[SERIAL_OUT];
     } out;
 } port; // zero, or the rings were in the image
 
@@ -87,7 +87,7 @@ static void push_here(u32 end)
         if (!(in8(STATUS) & STATUS_OUTPUT_EMPTY))
             break;
         for (u32 i = 0; i < FIFO_SIZE && port.out.read != end; i++)
-            out8(DATA, port.out.bytes[port.out.read++ % SERIAL_OUT]);
+            out8(DATA, out_ring[port.out.read++ % SERIAL_OUT]);
     }
 }
 
@@ -102,7 +102,7 @@ static void push_bulk(void)
         return;
     u32 first = n < SERIAL_OUT - at ? n : SERIAL_OUT - at;
     port.out.in_flight = n;
-    bulk_send(port.out.bytes + at, first, port.out.bytes, n - first);
+    bulk_send(out_ring + at, first, out_ring, n - first);
 }
 
 static void push(void)
@@ -126,8 +126,8 @@ void serial_put(const u8 *p, u32 n)
     u64 flags = lock();
     u32 at = port.out.written % SERIAL_OUT;
     u32 first = n < SERIAL_OUT - at ? n : SERIAL_OUT - at;
-    memcpy(port.out.bytes + at, p, first);
-    memcpy(port.out.bytes, p + first, n - first);
+    memcpy(out_ring + at, p, first);
+    memcpy(out_ring, p + first, n - first);
     port.out.written += n;
     if (port.output != MOVED) // there one asks for it when all is said
         push();
@@ -222,7 +222,7 @@ void serial_interrupt(void)
 
 bool serial_prepare(void)
 {
-    u8 *bytes = bulk_open();
+    u8 *bytes = bulk_open(out_ring, SERIAL_OUT);
     if (!bytes)
         return false;
     u64 flags = lock();
