@@ -24,7 +24,8 @@ QEMU = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "non
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
 COUNT = ["-icount", "shift=3,sleep=off", "-seed", "1",  # an instruction takes 8 ns
          "-rtc", "base=2026-01-01T00:00:00,clock=vm"]
-MACHINES = {"microvm": ["-machine", "microvm,acpi=off"], "q35": ["-machine", "q35"]}
+MACHINES = {"microvm": ["-machine", "microvm,acpi=off"], "q35": ["-machine", "q35"],
+            "iommu": ["-machine", "q35", "-device", "intel-iommu,intremap=on"]}
 HOSTILE = ["trap_unreachable", "trap_load", "trap_divide_by_zero", "trap_recursion",
            "trap_call_type", "trap_table_get"]
 HOSTILE_RUNS = 1000
@@ -239,6 +240,7 @@ def sort_output(data):
 def run_many(bench, words, files, machine="microvm", memory=64, limit=200, flags=(),
              kernel="nebulet.elf"):
     """Boots with a file of words; returns what sort_output does."""
+    words = ["iommu", *words] if machine == "iommu" else words
     files = dict(files, words=b"".join(word.encode() + b"\0" for word in words))
     with tempfile.NamedTemporaryFile(prefix="nebulet-archive-") as archive:
         archive.write(pack(files))
