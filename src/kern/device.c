@@ -83,9 +83,12 @@ static void keep_memory(struct device *d)
 bool device_destroy(struct object *o)
 {
     struct device *d = container_of(o, struct device, object);
-    owned[d->number] = NULL;
     spin_release(&rt_switch_lock);
     bool stopped = plat_devices->stop(d->number);
+    spin_acquire(&rt_switch_lock);
+    interrupts_look(); // why it was cut off is told before it is somebody else's
+    spin_release(&rt_switch_lock);
+    devices_look();
     spin_acquire(&rt_switch_lock);
     if (!stopped && ++d->asked < ASKS)
         return false;
@@ -95,6 +98,7 @@ bool device_destroy(struct object *o)
         taken &= ~(1ull << d->number);
     else
         keep_memory(d);
+    owned[d->number] = NULL;
     heap_free(d);
     return true;
 }

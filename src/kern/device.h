@@ -24,7 +24,7 @@ struct device {
     const struct plat_device *about;
     struct memory_object *dma; // what was made for it, a reference to each; under the kernel lock
     u32 number;
-    u32 asked; // how often it was asked to stop
+    u32 asked;    // how often it was asked to stop
     bool cut_off; // it went where it may not, and is good for nothing until it is given up
 };
 

@@ -145,9 +145,9 @@ struct plat_devices {
     void (*ready)(u32 line); // for the next one
 };
 extern const struct plat_devices *const plat_devices; // NULL: this machine has none
-// Lines by which an interrupt has come, a bit each, until who looks takes them; from PLAT_CUT_OFF on
-// devices, which went where they may not, and reach no memory any more. A CPU that is interrupted
-// looks up, as by a kick.
+// Lines by which an interrupt has come, a bit each, until who looks takes them; from PLAT_CUT_OFF
+// on devices, which went where they may not, and reach no memory any more. A CPU that is
+// interrupted looks up, as by a kick.
 enum { PLAT_CUT_OFF = 32 };
 extern u64 plat_interrupts;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Drivers that aim their devices at memory that is not theirs: `confined disk|rng|interrupts` where
-// an IOMMU sees to it that they fail, `open` where there is none and they succeed (doc/drivers.md says so).
-// Each try is a process of its own, with a device that writes what it has (rng) or reads what it is
-// not to know (disk); the memory that it aims at belongs to the card of the network, which is
-// ours, or is the kernel's, the machine's, or was the driver's own in another life.
+// an IOMMU sees to it that they fail, `open` where there is none and they succeed (doc/drivers.md
+// says so). Each try is a process of its own, with a device that writes what it has (rng) or reads
+// what it is not to know (disk); the memory that it aims at belongs to the card of the network,
+// which is ours, or is the kernel's, the machine's, or was the driver's own in another life.
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,8 +105,8 @@ static struct nebulet_exit try(const char *kind, const char *how, uint64_t addre
     struct nebulet_exit end;
     sip_format(text, sizeof text, "%llu", (unsigned long long)address);
     const char *args[] = {"driver", kind, how, text, NULL};
-    nebulet_handle p = (nebulet_handle)sip_must(sip_start(module, args, &o, NEBULET_NO_HANDLE),
-                                                "starting one");
+    nebulet_handle p =
+        (nebulet_handle)sip_must(sip_start(module, args, &o, NEBULET_NO_HANDLE), "starting one");
     sip_must(sip_join(p, &end), "waiting");
     return end;
 }
@@ -130,10 +130,10 @@ static bool untouched(void)
 static void test_confined(const char *kind)
 {
     static const uint64_t places[] = {
-        0x1000,     0x100000,           0x123000,      0x200000,   // the kernel
-        0x3000000,                                                 // memory that may be anybody's
-        0xfec00000, 0xfed90000,         0xfeb00000,                // the machine's registers
-        1ull << 38, (1ull << 39) - 512, 1ull << 52,    0xffffffffffffe000,
+        0x1000,     0x100000,           0x123000,   0x200000, // the kernel
+        0x3000000,                                            // memory that may be anybody's
+        0xfec00000, 0xfed90000,         0xfeb00000,           // the machine's registers
+        1ull << 38, (1ull << 39) - 512, 1ull << 52, 0xffffffffffffe000,
     };
     for (uint32_t i = 0; i < sizeof places / sizeof *places; i++)
         expect(kind, "data", places[i], CUT_OFF);

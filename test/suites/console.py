@@ -21,7 +21,8 @@ class Boot:
 
     def __init__(self, bench, wasm, engine, machine, *args, options=(), **pipes):
         self.process = subprocess.Popen(
-            [bench.program, "boot", "--engine", engine, "--machine", machine, *options, wasm, *map(str, args)],
+            [bench.program, "boot", "--engine", engine,
+             *(["--iommu"] if machine == "iommu" else ["--machine", machine]), *options, wasm, *map(str, args)],
             **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **pipes})
         self.watchdog = threading.Timer(LIMIT, self.process.kill)
         self.watchdog.start()

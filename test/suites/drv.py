@@ -424,6 +424,12 @@ def interrupt_cost(bench, machine):
             (int(re.search(rb"\ninterrupt: (\d+)\n", out)[1]), 800)}
 
 
+def memory_cost(bench, machine):
+    out = run_init(bench, "fast", service_of("virtio-rng").replace("    daemon\n", ""), {"driver.wasm": build("gives")},
+                   ["-device", f"virtio-rng-{EXACT_BUSES[machine].replace(',ioeventfd=off', '')}", *EXACT], machine=machine)
+    return {"instructions to give a device 64 KiB": (int(re.search(rb"\ngives: (\d+)\n", out)[1]), 8000)}
+
+
 def block_cost(bench, machine):
     """Two sizes of request tell what copying takes, which is in neither; the other end of the disk is
     QEMU's null."""
@@ -744,7 +750,7 @@ def console_cost(bench, machine):
     return console.cost(bench, console_program(), machine)
 
 
-COSTS = [("frames", frame_costs), ("reads", block_cost), ("an interrupt", interrupt_cost), ("the console", console_cost),
+COSTS = [("frames", frame_costs), ("reads", block_cost), ("an interrupt", interrupt_cost), ("memory", memory_cost), ("the console", console_cost),
          ("requests", request_cost)]
 
 

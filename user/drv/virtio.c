@@ -207,7 +207,8 @@ static void negotiate(struct virtio *v, const struct nebulet_device *about, uint
     map_registers(v, about);
     put(v, STATUS, 0);
     put(v, STATUS, ACKNOWLEDGE | DRIVER);
-    v->features = offered_features(v) & (wanted | VIRTIO_VERSION_1 | VIRTIO_EVENT_IDX | VIRTIO_ACCESS_PLATFORM);
+    v->features = offered_features(v) &
+                  (wanted | VIRTIO_VERSION_1 | VIRTIO_EVENT_IDX | VIRTIO_ACCESS_PLATFORM);
     if (!(v->features & VIRTIO_VERSION_1))
         sip_panic("virtio: a device of before version 1");
     accept(v);

@@ -5,5 +5,5 @@
 #include "base/types.h"
 
 const u8 *acpi_table(const char *signature, u32 *length); // NULL: there is none
-u32 acpi_cpu_count(void);  // enabled ones; 0: no table says
-void acpi_power_off(void); // returns if it is not known how
+u32 acpi_cpu_count(void);                                 // enabled ones; 0: no table says
+void acpi_power_off(void);                                // returns if it is not known how

@@ -16,7 +16,7 @@
 
 enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8, VERSION_1_WORD = 1 };
 enum { VERSION_1 = 1 << 0, ACCESS_PLATFORM = 1 << 1 }; // in that word
-enum { CONTROL, IN, OUT, QUEUES, FIRST_QUEUE = 3 }; // the first is what we say of ports
+enum { CONTROL, IN, OUT, QUEUES, FIRST_QUEUE = 3 };    // the first is what we say of ports
 enum { PLACES = 4, PART = PLAT_PAGE };
 enum { MULTIPORT = 1 << 1, PORT = 1, DEVICE_READY = 0, PORT_READY = 3, PORT_OPEN = 6 };
 enum { NEXT = 1, DEVICE_WRITES = 2 };

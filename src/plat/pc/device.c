@@ -396,7 +396,6 @@ void device_interrupt(u32 line)
 }
 
 static const struct plat_devices pc_devices = {
-    get,    stop, read,    write,      registers, memory, iommu_tables,
-    tell, connect, disconnect, ready,
+    get, stop, read, write, registers, memory, iommu_tables, tell, connect, disconnect, ready,
 };
 const struct plat_devices *const plat_devices = &pc_devices;

@@ -294,8 +294,7 @@ status iommu_map(u32 device, u64 address, u64 size, bool write)
     status s = map(device, address, size, MAY_READ | (write ? MAY_WRITE : 0));
     if (first && unit.tables[device]) {
         u64 flags = lock();
-        set_context(device, unit.tables[device] | PRESENT,
-                    (unit.levels - 2) | domain(device) << 8);
+        set_context(device, unit.tables[device] | PRESENT, (unit.levels - 2) | domain(device) << 8);
         unlock(flags);
     } else if (unit.capabilities & CAP_CACHES_ABSENT) {
         u64 flags = lock();
@@ -344,6 +343,7 @@ bool iommu_drop(u32 device)
         u64 flags = lock();
         set_context(device, QUIET, 0);
         unlock(flags);
+        iommu_interrupt(); // what it has done so far is not the next one's
     }
     while (unit.tables[device] && n++ < AT_ONCE && !free_table(device))
         ;
@@ -359,8 +359,8 @@ void iommu_lead(u32 vector, u32 source, bool level)
     enum { LEVEL = 1 << 4, VECTOR_SHIFT = 16, THIS_SOURCE = 1 << 18 };
     u64 to = unit.extended & EXT_WIDE_IDS ? cpu0.apic_id : cpu0.apic_id << 8;
     u64 flags = lock();
-    set(unit.interrupts[vector],
-        PRESENT | (level ? LEVEL : 0) | vector << VECTOR_SHIFT | to << 32, source | THIS_SOURCE);
+    set(unit.interrupts[vector], PRESENT | (level ? LEVEL : 0) | vector << VECTOR_SHIFT | to << 32,
+        source | THIS_SOURCE);
     ask(FORGET_INTERRUPT | ONE_INTERRUPT | (u64)vector << 32, 0);
     settle();
     unlock(flags);

@@ -15,7 +15,7 @@ status iommu_map(u32 device, u64 address, u64 size, bool write);
 // It reaches nothing any more, from the first call on; true when all of its tables are free, too.
 bool iommu_drop(u32 device);
 u32 iommu_pages(u32 device); // that its tables take now
-u64 iommu_tables(void); // bytes of tables that a piece of 2 MiB or less takes at most
+u64 iommu_tables(void);      // bytes of tables that a piece of 2 MiB or less takes at most
 
 // A source (a device's place, or iommu_inputs) may send that interrupt, and CPU 0 gets it.
 void iommu_lead(u32 vector, u32 source, bool level);

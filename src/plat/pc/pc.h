@@ -192,10 +192,10 @@ enum vector {
     VECTOR_SERIAL,
     VECTOR_KICK,
     VECTOR_FLUSH,
-    VECTOR_DEVICE,    // PLAT_INTERRUPTS of them
+    VECTOR_DEVICE, // PLAT_INTERRUPTS of them
     VECTOR_IOMMU = 61,
-    VECTOR_BULK,       // one that is an edge's, too, would lose its level
-    VECTOR_SPURIOUS,  // its low four bits must be set on old CPUs
+    VECTOR_BULK,     // one that is an edge's, too, would lose its level
+    VECTOR_SPURIOUS, // its low four bits must be set on old CPUs
     VECTORS,
 };
 
@@ -223,8 +223,8 @@ void apic_mask(u32 input, u32 how);                     // the same, where it go
 struct plat_shared *shared_registers(u64 address, u64 size);
 struct plat_shared *shared_run(u64 size); // in one piece, of 2 MiB at most
 u64 shared_address(const struct plat_shared *m);
-u32 apic_inputs(void); // lines of the machine
-bool apic_is_wide(void); // its numbers may be of 32 bits
+u32 apic_inputs(void);              // lines of the machine
+bool apic_is_wide(void);            // its numbers may be of 32 bits
 #define MESSAGE_ADDRESS 0xfee00000u // + the CPU's number << 12: who writes there interrupts it
 enum { SERIAL_INPUT = 4 };
 void device_interrupt(u32 line);
