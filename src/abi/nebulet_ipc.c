@@ -198,21 +198,28 @@ static struct nebulet_wait item_at(const u8 *items, u32 i)
 }
 
 // Fills the waiters in; one may be wrong.
-static status find_all(const struct process *p, const u8 *items, u32 n, struct waiter *w)
+static inline status find(const struct process *p, const u8 *items, u32 i, struct waiter *w,
+                          struct kthread *self)
 {
-    struct kthread *self = sched_self();
-    for (u32 i = 0; i < n; i++) {
-        struct nebulet_wait item = item_at(items, i);
-        const struct handle *h = handle_find(&p->handles, item.handle);
-        if (!h)
-            return ERR_BAD_HANDLE;
-        if (!(h->rights & NEBULET_READ))
-            return ERR_ACCESS_DENIED;
-        w[i].object = h->object;
-        w[i].signals = item.signals;
-        w[i].thread = self;
-    }
+    struct nebulet_wait item = item_at(items, i);
+    const struct handle *h = handle_find(&p->handles, item.handle);
+    if (!h)
+        return ERR_BAD_HANDLE;
+    if (!(h->rights & NEBULET_READ))
+        return ERR_ACCESS_DENIED;
+    w->object = h->object;
+    w->signals = item.signals;
+    w->thread = self;
     return OK;
+}
+
+static status find_all(const struct process *p, const u8 *items, u32 n, struct waiter *w,
+                       struct kthread *self)
+{
+    status s = OK;
+    for (u32 i = 0; i < n && !s; i++)
+        s = find(p, items, i, &w[i], self);
+    return s;
 }
 
 // Lets others have the lock after every few.
@@ -247,11 +254,11 @@ static void join(struct waiter *w)
 
 static void leave(struct waiter *w)
 {
-    link_remove(&w->link);
+    link_drop(&w->link);
 }
 
 // Of all at the same time.
-static u32 signaled(struct waiter *w, u32 n)
+static inline u32 signaled(struct waiter *w, u32 n)
 {
     u32 count = 0;
     for (u32 i = 0; i < n; i++) {
@@ -261,7 +268,7 @@ static u32 signaled(struct waiter *w, u32 n)
     return count;
 }
 
-static s64 wait_all(struct waiter *w, u32 n, u64 deadline)
+static inline __attribute__((always_inline)) s64 wait_all(struct waiter *w, u32 n, u64 deadline)
 {
     status s = OK;
     u32 count;
@@ -274,13 +281,26 @@ static s64 wait_all(struct waiter *w, u32 n, u64 deadline)
     return count ? (s64)count : s;
 }
 
-static s64 wait_with_references(struct waiter *w, u32 n, u64 deadline)
+static void observe(u8 *items, u32 i, u32 signals)
 {
+    store_u32(items + i * sizeof(struct nebulet_wait) + offsetof(struct nebulet_wait, observed),
+              signals);
+}
+
+// A few, of a process with no other thread: nobody closes a handle meanwhile, so its table keeps
+// the objects.
+enum { FEW = 8 };
+static s64 wait_alone(const struct process *p, u8 *items, u32 n, u64 deadline, struct kthread *self)
+{
+    struct waiter w[FEW];
+    s64 result = find_all(p, items, n, w, self);
+    if (result)
+        return result;
     kern_acquire();
-    each(w, n, hold);
-    s64 result = wait_all(w, n, deadline);
-    each(w, n, let_go);
-    kern_release_slowly();
+    result = wait_all(w, n, deadline);
+    kern_release();
+    for (u32 i = 0; i < n; i++)
+        observe(items, i, w[i].observed);
     return result;
 }
 
@@ -290,29 +310,39 @@ static void tell(const struct process *p, u8 *items, const struct waiter *w, u32
     for (u32 i = 0; i < n; i++) {
         const struct handle *h = handle_find(&p->handles, item_at(items, i).handle);
         u32 closed = h && h->object == w[i].object ? 0 : NEBULET_HANDLE_CLOSED;
-        store_u32(items + i * sizeof(struct nebulet_wait) + offsetof(struct nebulet_wait, observed),
-                  w[i].observed | closed);
+        observe(items, i, w[i].observed | closed);
     }
+}
+
+static s64 wait_with_references(const struct process *p, u8 *items, u32 n, u64 deadline,
+                                struct kthread *self)
+{
+    struct waiter few[FEW], *w = few;
+    if (n > countof(few) && !(w = heap_array(n, sizeof *w)))
+        return ERR_NO_MEMORY;
+    s64 result = find_all(p, items, n, w, self);
+    if (!result) {
+        kern_acquire();
+        each(w, n, hold);
+        result = wait_all(w, n, deadline);
+        each(w, n, let_go);
+        kern_release_slowly();
+        tell(p, items, w, n);
+    }
+    if (w != few)
+        heap_free(w);
+    return result;
 }
 
 s64 call_object_wait_many(struct vmctx *vm, struct process *p,
                           const struct call_object_wait_many *a)
 {
-    (void)vm;
-    struct waiter few[8], *w = few;
     u32 n = a->items_count;
+    struct kthread *self = vm->thread->user;
     if (n > NEBULET_WAIT_MAX)
         return ERR_INVALID_ARG;
-    if (n > countof(few) && !(w = heap_array(n, sizeof *w)))
-        return ERR_NO_MEMORY;
-    s64 result = find_all(p, a->items, n, w);
-    if (!result) {
-        result = wait_with_references(w, n, a->deadline);
-        tell(p, a->items, w, n);
-    }
-    if (w != few)
-        heap_free(w);
-    return result;
+    return n <= FEW && p->nthreads == 1 ? wait_alone(p, a->items, n, a->deadline, self)
+                                        : wait_with_references(p, a->items, n, a->deadline, self);
 }
 
 // --- Services

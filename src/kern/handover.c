@@ -13,7 +13,7 @@ OFTEN void sched_hand_over(const struct kthread *me, struct kthread *t)
     struct process *p = t->process;
     struct cpu *c = me->process->home;
     if (unlikely(p->ring != NULL) || unlikely(c->handover != NULL) || unlikely(p->slice <= 0) ||
-        unlikely(t->alarm.heap != NULL) || (p->home != c && p->limits.cpu)) {
+        (p->home != c && p->limits.cpu)) {
         sched_wake(t, OK);
         return;
     }

@@ -46,10 +46,14 @@ static inline void link_add(struct link *head, struct link *l)
     l->last = head->last;
     l->last->next = head->last = l;
 }
-static inline void link_remove(struct link *l)
+static inline void link_drop(struct link *l) // it is not looked at any more
 {
     l->last->next = l->next;
     l->next->last = l->last;
+}
+static inline void link_remove(struct link *l)
+{
+    link_drop(l);
     link_init(l);
 }
 

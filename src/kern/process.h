@@ -70,7 +70,8 @@ struct kthread {
     u32 id;
     status woken;                                  // why
     u32 value;                                     // the last call's result
-    struct alarm alarm;                            // the deadline of what it waits for
+    u64 deadline;                                  // of what it waits for; else NEBULET_FOREVER
+    struct alarm alarm;                            // for that, or for what it waited for before
     u64 own[countof(((struct vmctx *)NULL)->own)]; // its values of vm->own, before it begins and
                                                    // while it waits
     struct inbox {

@@ -83,9 +83,24 @@ static void switch_from(struct cpu *c, struct kthread *t)
     turn_show_own(t);
 }
 
+// Most who wait are woken long before their deadline, and wait again with a later one. So an alarm
+// stays set, and when it rings it is seen what it is for by then.
 static void on_alarm(struct alarm *a)
 {
-    sched_wake(container_of(a, struct kthread, alarm), ERR_TIMED_OUT);
+    struct kthread *t = container_of(a, struct kthread, alarm);
+    if (t->deadline > plat_now())
+        alarm_set(a, t->process->share, t->deadline);
+    else
+        sched_wake(t, ERR_TIMED_OUT);
+}
+
+static void set_deadline(struct kthread *t, u64 deadline)
+{
+    t->deadline = deadline;
+    if (t->alarm.heap && t->alarm.at <= deadline)
+        return;
+    t->alarm.ring = on_alarm;
+    alarm_set(&t->alarm, t->process->share, deadline);
 }
 
 status sched_wait(u64 deadline)
@@ -100,11 +115,10 @@ status sched_wait(u64 deadline)
         return ERR_SHOULD_WAIT;
     t->status = THREAD_WAITS;
     turn_remove(t);
-    if (deadline != NEBULET_FOREVER) {
-        t->alarm.ring = on_alarm;
-        alarm_set(&t->alarm, t->process->share, deadline);
-    }
+    if (deadline != NEBULET_FOREVER)
+        set_deadline(t, deadline);
     switch_from(c, t);
+    t->deadline = NEBULET_FOREVER;
     // It comes with the lock, as from whoever was here before. Were that so in a crowd that is
     // woken for nothing, and waits again, one after the other, nobody would give it back for all of
     // them.
@@ -117,8 +131,6 @@ static bool make_ready(struct kthread *t, status why)
     assert_locked();
     if (t->status != THREAD_WAITS)
         return false;
-    if (t->alarm.heap)
-        alarm_cancel(&t->alarm);
     t->woken = why;
     t->status = THREAD_READY;
     struct process *p = t->process;

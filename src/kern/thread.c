@@ -15,6 +15,7 @@ static void set_up(struct process *p, struct kthread *t, struct thread *rt)
     thread_vm(rt)->user = t;
     t->vm = instance_vm(p->instance);
     t->next_turn = t->last_turn = t;
+    t->deadline = NEBULET_FOREVER;
 }
 
 static struct thread *beside(const struct process *p)
@@ -411,6 +412,7 @@ static bool must_undertake(struct kthread *t)
 static bool remove_thread(struct kthread *t)
 {
     struct process *p = t->process;
+    alarm_cancel(&t->alarm);
     *t->self_thread = t->next_thread;
     if (t->next_thread)
         t->next_thread->self_thread = t->self_thread;

@@ -136,6 +136,31 @@ static void timers(void)
     EXPECT(nb_handle_close(t), 0);
 }
 
+// Who is woken before a deadline is not told of it later, whatever the next wait is; each deadline
+// counts for its own wait, be it before or behind those before it.
+static void deadlines(void)
+{
+    u32 t = GOOD(nb_timer_create()), e = GOOD(nb_event_create());
+    static const u64 after[] = {3600000 * (u64)MS, 2 * MS, FOREVER, 3 * MS, 4 * MS};
+    for (u32 i = 0; i < countof(after); i++) {
+        u64 at = after[i] == FOREVER ? FOREVER : now() + after[i];
+        EXPECT(nb_object_signal(t, NEBULET_EVENT_SIGNALED, 0), 0);
+        EXPECT(nb_timer_set(t, now() + MS / 4, 0), 0);
+        s64 seen = nb_object_wait_one(t, NEBULET_EVENT_SIGNALED, at);
+        TRUE(seen == NEBULET_EVENT_SIGNALED || (seen == ERR_TIMED_OUT && now() >= at));
+        u64 until = now() + 6 * MS;
+        EXPECT(nb_object_signal(t, NEBULET_EVENT_SIGNALED, 0), 0);
+        EXPECT(nb_timer_set(t, until, 0), 0);
+        EXPECT(nb_object_wait_one(t, NEBULET_EVENT_SIGNALED, FOREVER), NEBULET_EVENT_SIGNALED);
+        TRUE(now() >= until);
+        until = now() + MS / 2;
+        EXPECT(nb_object_wait_one(e, NEBULET_EVENT_SIGNALED, until), ERR_TIMED_OUT);
+        TRUE(now() >= until);
+    }
+    EXPECT(nb_handle_close(e), 0);
+    EXPECT(nb_handle_close(t), 0);
+}
+
 // Many at once, in no order, set anew and closed: each comes, and none early.
 static void heap(void)
 {
@@ -169,6 +194,7 @@ int main(int argc, char **argv)
     many();
     closed();
     timers();
+    deadlines();
     heap();
     puts("events");
     return 0;
