@@ -5,7 +5,8 @@
 #include "kern/memory.h"
 
 _Static_assert((u32)NEBULET_RANGES == PLAT_RANGES, "struct nebulet_device");
-_Static_assert((u32)NEBULET_PC == BUS_PC && (u32)NEBULET_CONFIGURATION == RANGE_CONFIG, "ABI");
+_Static_assert((u32)NEBULET_PC == BUS_PC && (u32)NEBULET_PC_SERIAL == PC_SERIAL, "ABI");
+_Static_assert((u32)NEBULET_CONFIGURATION == RANGE_CONFIG, "ABI");
 
 static void tell(const struct plat_device *d, bool taken, u8 *out)
 {

@@ -109,6 +109,7 @@ void plat_poll(void);      // delivers I/O that has become ready; never waits
 // calls. A device is told by its number; whoever calls has seen that it and its range are there,
 // and that nobody else has it at hand.
 enum plat_bus { BUS_VIRTIO_MMIO = 1, BUS_PCI, BUS_PC };
+enum plat_pc { PC_PS2 = 1, PC_VGA, PC_RTC, PC_SERIAL };
 enum plat_range_kind { RANGE_NONE, RANGE_MEMORY, RANGE_PORTS, RANGE_CONFIG };
 enum { PLAT_RANGES = 7, PLAT_INTERRUPTS = 25, PLAT_DEVICES = 32 };
 struct plat_device {

@@ -11,7 +11,9 @@ static const struct known {
 } all[] = {
     {"virtio-net", NEBULET_VIRTIO_MMIO, 1},     {"virtio-blk", NEBULET_VIRTIO_MMIO, 2},
     {"virtio-console", NEBULET_VIRTIO_MMIO, 3}, {"virtio-rng", NEBULET_VIRTIO_MMIO, 4},
-    {"virtio-9p", NEBULET_VIRTIO_MMIO, 9},
+    {"virtio-9p", NEBULET_VIRTIO_MMIO, 9},      {"ps2", NEBULET_PC, NEBULET_PC_PS2},
+    {"vga", NEBULET_PC, NEBULET_PC_VGA},        {"rtc", NEBULET_PC, NEBULET_PC_RTC},
+    {"serial", NEBULET_PC, NEBULET_PC_SERIAL},
 };
 
 static const struct known *find(const char *name)

@@ -163,6 +163,14 @@ static bool set_device(struct parser *p, struct service *s)
            fail(p, p->line, "device: unknown device \"%.40s\"", p->words[1]);
 }
 
+static bool set_console(struct parser *p, struct service *s)
+{
+    size_t n = strlen(p->words[1]);
+    s->console = p->words[1];
+    return (n && n <= NEBULET_NAME_MAX) ||
+           fail(p, p->line, "console: the name is empty or too long");
+}
+
 static bool set_args(struct parser *p, struct service *s)
 {
     const char **args = malloc((p->count + 1) * sizeof *args);
@@ -287,6 +295,7 @@ static const struct key {
     {"messages", 1, 1, set_messages}, {"weight", 1, 1, set_weight},
     {"restart", 1, 3, set_restart},   {"needs", 1, WORDS_MAX, set_needs},
     {"folder", 2, 2, set_folder},     {"daemon", 0, 1, set_daemon},
+    {"console", 1, 1, set_console},
 };
 
 // --- Services

@@ -25,8 +25,9 @@ struct folder {
 
 struct service {
     const char *name, *file;
-    const char **args;  // the name first, then NULL
-    const char *device; // that it gets; NULL: none
+    const char **args;   // the name first, then NULL
+    const char *device;  // that it gets; NULL: none
+    const char *console; // a name that it serves: what init says is shown there, too; NULL: none
     struct nebulet_options options;
     enum restart restart;
     uint32_t restarts_max;

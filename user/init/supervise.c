@@ -14,9 +14,58 @@
 enum { MODULE_MAX = 256 << 20 };
 #define BACK_OFF_MAX (60 * SIP_SECOND)
 #define STEADY (60 * SIP_SECOND) // who ran so long has earned its restarts anew
+#define SHOWS (2 * SIP_SECOND)   // until then who shows what init says must have offered that
 #define SERVED (10 * SIP_SECOND) // until then a server must have offered its folder
 
 static bool quiet;
+
+// --- What init says goes to the console, and to a service that shows it. What is said before there
+// is one, or while it is started again, waits here, as far as there is room.
+static struct {
+    nebulet_handle stream;
+    bool wanted;
+    uint32_t size;
+    char waits[4096];
+} shown = {.stream = NEBULET_NO_HANDLE};
+
+// It takes all at once, or it is not waited for: init has others to look after.
+static void show(const char *text, uint32_t size)
+{
+    if (shown.stream != NEBULET_NO_HANDLE) {
+        int64_t n = nebulet_stream_write(shown.stream, text, size, NEBULET_AT_ONCE);
+        if (n >= 0 || n == NEBULET_ERR_SHOULD_WAIT)
+            return;
+        sip_close(shown.stream);
+        shown.stream = NEBULET_NO_HANDLE;
+    }
+    if (!shown.wanted || size > sizeof shown.waits - shown.size)
+        return;
+    memmove(shown.waits + shown.size, text, size);
+    shown.size += size;
+}
+
+// After it has started: it gets a stream, and what has waited.
+static void show_by(const char *service)
+{
+    nebulet_handle ends[2];
+    int64_t channel = nebulet_service_connect(service, (uint32_t)strlen(service), sip_after(SHOWS));
+    if (channel < 0)
+        return;
+    if (sip_stream(ends) >= 0) {
+        bool given = sip_send_handle((nebulet_handle)channel, "", 0, ends[1]) >= 0;
+        sip_close(given ? shown.stream : ends[1]);
+        if (given)
+            shown.stream = ends[0];
+        else
+            sip_close(ends[0]);
+    }
+    sip_close((nebulet_handle)channel);
+    uint32_t size = shown.size;
+    if (shown.stream != NEBULET_NO_HANDLE && size) {
+        shown.size = 0;
+        show(shown.waits, size);
+    }
+}
 
 static void say(const struct service *s, const char *format, ...) SIP_PRINTF(2, 3);
 static void say(const struct service *s, const char *format, ...)
@@ -26,10 +75,13 @@ static void say(const struct service *s, const char *format, ...)
     va_start(list, format);
     sip_format_list(text, sizeof text, format, list);
     va_end(list);
+    char line[400];
+    sip_format(line, sizeof line, "init: %s: %s\n", s->name, text);
     if (quiet)
-        fprintf(stderr, "init: %s: %s\n", s->name, text);
+        fputs(line, stderr);
     else
-        sip_printf("init: %s: %s\n", s->name, text);
+        sip_printf("%s", line);
+    show(line, (uint32_t)strlen(line));
 }
 
 // --- Starting
@@ -174,6 +226,8 @@ static void start(struct manifest *m, struct service *s)
     s->state = RUNS;
     if (!quiet)
         say(s, "started");
+    if (s->console)
+        show_by(s->console);
 }
 
 static void start_if_possible(struct manifest *m, struct service *s)
@@ -273,6 +327,8 @@ uint32_t supervise(struct manifest *m, bool only_errors)
     uint32_t failed = 0;
     if (!items)
         sip_panic("init: out of memory");
+    for (uint32_t i = 0; i < m->count; i++)
+        shown.wanted |= m->services[i].console != NULL;
     for (;;) {
         for (uint32_t i = 0; i < m->count; i++)
             start_if_possible(m, &m->services[m->order[i]]);

@@ -179,6 +179,7 @@ static const struct plat_device *get(u32 n)
         if (!looked) {
             read_command_line();
             pci_scan();
+            legacy_find();
             offered = set_console_aside();
         }
         __atomic_store_n(&looked, true, __ATOMIC_RELEASE);
@@ -219,6 +220,8 @@ static void store(u64 at, u32 bytes, u32 value)
 static bool stop(u32 n)
 {
     const struct found *d = &devices[n];
+    if (d->about.bus == BUS_PC)
+        return true;
     store(d->status, d->status_bytes, 0);
     if (load(d->status, d->status_bytes))
         return false;
@@ -227,11 +230,31 @@ static bool stop(u32 n)
     return !iommu_on() || iommu_drop(n);
 }
 
+// Of a byte each. A wider access would be one to the next port, too.
+static status read_port(const struct plat_range *r, u32 offset, u32 bytes, u32 *value)
+{
+    if (bytes != 1)
+        return ERR_ACCESS_DENIED;
+    *value = in8((u16)(r->base + offset));
+    return OK;
+}
+
+static status write_port(const struct plat_range *r, u32 offset, u32 bytes, u32 value)
+{
+    u16 port = (u16)(r->base + offset);
+    if (bytes != 1 || !legacy_may_write(port, (u8)value))
+        return ERR_ACCESS_DENIED;
+    out8(port, (u8)value);
+    return OK;
+}
+
 static status read(u32 n, u32 range, u32 offset, u32 bytes, u32 *value)
 {
     const struct plat_range *r = &devices[n].about.ranges[range];
     if (r->kind == RANGE_MEMORY)
         *value = load(r->base + offset, bytes);
+    else if (r->kind == RANGE_PORTS)
+        return read_port(r, offset, bytes, value);
     else
         *value =
             pci_read((u32)r->base, offset) >> 8 * (offset & 3) & (UINT32_MAX >> (32 - 8 * bytes));
@@ -241,6 +264,8 @@ static status read(u32 n, u32 range, u32 offset, u32 bytes, u32 *value)
 static status write(u32 n, u32 range, u32 offset, u32 bytes, u32 value)
 {
     const struct plat_range *r = &devices[n].about.ranges[range];
+    if (r->kind == RANGE_PORTS)
+        return write_port(r, offset, bytes, value);
     if (r->kind != RANGE_MEMORY)
         return ERR_ACCESS_DENIED;
     store(r->base + offset, bytes, value);

@@ -29,3 +29,7 @@ void pci_scan(void);
 u32 pci_read(u32 where, u32 offset);
 void pci_reach(const struct found *d); // it may reach memory
 void pci_stop(const struct found *d);
+
+// --- legacy.c
+void legacy_find(void);
+bool legacy_may_write(u16 port, u8 value); // a port of one of its devices

@@ -77,15 +77,22 @@ static bool direct_giant(u64 address, u64 end)
     return true;
 }
 
+// Maps what of [address, end) lies where there are tables for it; gives what comes next.
+static u64 direct_small(u64 address, u64 end, u64 flags)
+{
+    address &= ~(PLAT_PAGE - 1);
+    for (; address < min(end, KERNEL_TABLES_END); address += PLAT_PAGE)
+        if (!page_tables[address / PLAT_PAGE])
+            page_tables[address / PLAT_PAGE] = address | flags | PTE_NX;
+    return address;
+}
+
 void direct_map(u64 address, u64 size)
 {
     if (!gigabyte_pages)
         gigabyte_pages = cpuid(0x80000001, 0).d >> 26 & 1;
     u64 end = address + size;
-    address &= ~(PLAT_PAGE - 1);
-    for (; address < min(end, KERNEL_TABLES_END); address += PLAT_PAGE)
-        if (!page_tables[address / PLAT_PAGE])
-            page_tables[address / PLAT_PAGE] = address | TABLE_FLAGS | PTE_NX;
+    address = direct_small(address, end, TABLE_FLAGS);
     for (u64 next; address < end; address = next) {
         next = min((address & ~(GIB - 1)) + GIB, end);
         if (!direct_giant(address, next))
@@ -95,7 +102,10 @@ void direct_map(u64 address, u64 size)
 
 void direct_map_device(u64 address, u64 size)
 {
-    direct_large(address, address + size, TABLE_FLAGS | PTE_UNCACHED);
+    u64 end = address + size, flags = TABLE_FLAGS | PTE_UNCACHED;
+    address = direct_small(address, end, flags);
+    if (address < end)
+        direct_large(address, end, flags);
 }
 
 static void wait_in(u64 *list, u64 page)
