@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { BYTES = 16 * PLAT_PAGE, NEVER = 1 << 30 };
+enum { BYTES = 16 * PLAT_PAGE, BESIDE = 3 * PLAT_PAGE, NEVER = 1 << 30 };
 
 static int passed, failed;
 #define CHECK(what)                                                                                \
@@ -36,7 +36,7 @@ static const struct plat_device *get(u32 n)
 
 static bool stop(u32 n)
 {
-    CHECK(account->of[ACCOUNT_MEMORY].used == 2 * BYTES);
+    CHECK(account->of[ACCOUNT_MEMORY].used == 2 * (BYTES + BESIDE));
     CHECK(watched->object.refs == 1);
     return asked[n]++ >= patience[n];
 }
@@ -48,7 +48,13 @@ static struct plat_shared *memory(u32 n, size_t size, u64 *address)
     return plat_shared_create(size);
 }
 
-static const struct plat_devices fake = {.get = get, .stop = stop, .memory = memory};
+static u64 beside(void)
+{
+    return BESIDE;
+}
+
+static const struct plat_devices fake = {
+    .get = get, .stop = stop, .memory = memory, .beside = beside};
 const struct plat_devices *const plat_devices = &fake;
 
 // There is no CPU here that could be told of work; this program sees to it itself.
@@ -81,7 +87,7 @@ static void live(u32 n)
     object_unref(&m[1]->object);
     kern_release();
     work_off();
-    CHECK(account->of[ACCOUNT_MEMORY].used == 2 * BYTES);
+    CHECK(account->of[ACCOUNT_MEMORY].used == 2 * (BYTES + BESIDE));
     kern_acquire();
     object_unref(&d->object);
     kern_release();
