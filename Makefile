@@ -329,10 +329,18 @@ chroot: deb ## the package in a fresh Debian 12, as root: run, boot, serve, READ
 	@check/install chroot
 	test/chroot build/nebulet_$(VERSION)_amd64.deb
 
-iso: build/nebulet.iso ## a CD: the kernel and the program from above, started by GRUB
-build/nebulet.iso: build/nebulet.elf build/guest/wordfreq.wasm test/make_iso
+# What a PC with a screen and a keyboard starts, and programs to be run there.
+PC_FILES = init.wasm=build/user/init.wasm init.manifest=user/svc/shell/pc.manifest drv/vga.wasm=build/drv/vga.wasm \
+	drv/ps2.wasm=build/drv/ps2.wasm svc/shell.wasm=build/svc/shell.wasm wordfreq.wasm=build/guest/wordfreq.wasm
+build/pc.tar: $(foreach f,$(PC_FILES),$(lastword $(subst =, ,$f)))
+	@rm -rf build/pc && mkdir -p build/pc/drv build/pc/svc
+	$Q$(foreach f,$(PC_FILES),cp $(lastword $(subst =, ,$f)) build/pc/$(firstword $(subst =, ,$f)) &&) \
+		tar -C build/pc --format=ustar --sort=name --owner=0 --group=0 -cf $@ .
+
+iso: build/nebulet.iso ## a CD for a PC: banner, init's messages and a prompt, started by GRUB; and build/pc.tar, its archive
+build/nebulet.iso: build/nebulet.elf build/pc.tar test/make_iso
 	@check/install test
-	test/make_iso build/nebulet.elf $@ build/guest/wordfreq.wasm
+	test/make_iso build/nebulet.elf $@ build/pc.tar may=63 init=/init.wasm
 
 unit: $(UNIT) $(TEST_KERNELS) build/test/kernel/probe.elf ## the unit tests and the kernels that are tests, built
 

@@ -14,7 +14,7 @@
 #include "../../user/drv/block.h"
 #include <sip.h>
 
-enum { LIFE_MS = 50, PCI = 0x1040, PAGES = 65536, SECTORS = 64, DRIVERS = 3 };
+enum { LIFE_MS = 50, VIRTIO = 0x1af4, PCI = 0x1040, PAGES = 65536, SECTORS = 64, DRIVERS = 3 };
 
 static uint32_t answers[DRIVERS];
 // What sectors hold, by the last answer, and what they may hold, for there was none to the last
@@ -139,7 +139,7 @@ static nebulet_handle take(const struct driver *d)
 {
     struct nebulet_device about;
     for (uint32_t i = 0; nebulet_device_list(i, &about) >= 0; i++)
-        if (about.id == d->id || about.id == d->id + PCI)
+        if (about.vendor == VIRTIO && (about.id == d->id || about.id == d->id + PCI))
             return (nebulet_handle)sip_must(nebulet_device_open(i), "taking the device");
     sip_panic("no device");
 }

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 
-from . import base, boot, console, sdk
+from . import base, boot, console, screen, sdk
 
 SOURCES = base.ROOT / "test/drv"
 BUILT = base.ROOT / "build/test-drv"
@@ -812,6 +812,7 @@ def cases(bench):
                             lambda e=engine, m=machine, n=cpus: tcp(bench, e, m, n))
         yield base.Case("frames that lie", engine, lambda e=engine: lies(bench, e, "microvm"))
     yield from console.cases(bench, console_program, BUSES)
+    yield from screen.cases(bench, alone, build)
     if "fast" in bench.engines:
         yield base.Case("drivers die, connections go on", "fast", lambda: drivers_die(bench))
         yield base.Case("driver, net and http die", "fast", lambda: all_die(bench))

@@ -3,13 +3,14 @@
 memory. Of the suite drv."""
 import json
 import re
+import shutil
 import socket
 import subprocess
 import tempfile
 import threading
 import time
 
-from . import base, boot, sdk
+from . import base, boot
 
 LIMIT = 120
 COLUMNS, ROWS = 80, 25
@@ -115,3 +116,185 @@ class Pc:
         self.machine.wait(LIMIT)
         self.reader.join()
         return self.machine.returncode, self.serial
+
+
+# --- The whole of it: what `make iso` makes.
+BUILT = {"init.wasm": "build/user/init.wasm", "init.manifest": "user/svc/shell/pc.manifest",
+         "drv/vga.wasm": "build/drv/vga.wasm", "drv/ps2.wasm": "build/drv/ps2.wasm",
+         "svc/shell.wasm": "build/svc/shell.wasm", "wordfreq.wasm": "build/guest/wordfreq.wasm"}
+COLOURS = r"""(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\08\00\00\00\20\00\00\00")
+  (data (i32.const 8) "\1b[2J\1b[12;40H\1b[1;33;44mG\c3\a4\e2\95\90\1b[0m\1b[23;1H")
+  (func (export "_start") (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 100)))))"""
+FLOODS = r"""(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\08\00\00\00\20\00\00\00")
+  (data (i32.const 8) "0123456789012345678901234567890\0a")
+  (func (export "_start") (local $i i32)
+    (loop $l
+      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 100)))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const %d))))))"""
+TRAPS = "(module (memory (export \"memory\") 1) (func (export \"_start\") unreachable))"
+
+
+def assembled(scratch, text):
+    with open(f"{scratch}/it.wat", "w", encoding="ascii") as source:
+        source.write(text)
+    base.run(["wat2wasm", source.name, "-o", f"{scratch}/it.wasm"]).check()
+    with open(f"{scratch}/it.wasm", "rb") as file:
+        return file.read()
+
+
+def files_of(scratch, lines=1, **changes):
+    files = {name: (base.ROOT / path).read_bytes() for name, path in BUILT.items()}
+    programs = {"endless": boot.ENDLESS, "colours": COLOURS, "floods": FLOODS % lines, "traps": TRAPS}
+    files |= {f"{name}.wasm": assembled(scratch, text) for name, text in programs.items()}
+    manifest = files["init.manifest"].decode()
+    for old, new in changes.values():
+        if old not in manifest:
+            raise base.Failed(f"the manifest has no {old}")
+        manifest = manifest.replace(old, new)
+    return files | {"init.manifest": manifest.encode()}
+
+
+def flags_of(bench, engine, scratch, files, by_cd=False):
+    words = f"engine={engine} may=63 init=/init.wasm"
+    with open(f"{scratch}/archive.tar", "wb") as archive:
+        archive.write(boot.pack(files))
+    kernel = bench.program.parent / "nebulet.elf"
+    if not by_cd:
+        return ["-kernel", str(kernel), "-initrd", archive.name, "-append", words]
+    if not shutil.which("grub-mkrescue"):
+        raise base.Skipped("no grub-mkrescue")
+    base.run([base.ROOT / "test/make_iso", kernel, f"{scratch}/it.iso", archive.name, *words.split()], limit=120).check()
+    return ["-cdrom", f"{scratch}/it.iso"]
+
+
+def session(bench, engine, machine, by_cd):
+    """Everything that can be typed, and what is seen then."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-screen-") as scratch:
+        flags = flags_of(bench, engine, scratch, files_of(scratch), by_cd)
+        with Pc(scratch, [*flags, "-rtc", "base=2031-02-03T04:05:06"], machine) as pc:
+            pc.until(r"N e b u l e t(.|\n)*^init: screen: started\ninit: keyboard: started\n(.|\n)*^nebulet>$")
+            pc.type("help\n")
+            pc.until(r"^kill +NUMBER(.|\n)*^nebulet>$")
+            pc.type("clear\n")
+            pc.until(r"\A\n*nebulet>$")
+            pc.type("ls\n")
+            pc.until(r"^ +drv/\n(.|\n)*^ +\d+  wordfreq.wasm\n(.|\n)*^nebulet>$")
+            pc.type("date\n")
+            pc.until(r"^2031-02-03 04:0[5-7]:\d\d UTC, Monday\nnebulet>$")
+            pc.type("wordfreq\nred Green rex")
+            pc.keys("backspace")
+            pc.type("d red\n")
+            pc.keys("ctrl-d")
+            pc.until(r"^red Green red red\n(.|\n)*1\. red +3 .*\n.*2\. green +1 .*\nnebulet>$")
+            pc.type("nothing\n")
+            pc.until(r"^nothing: there is no such program .*\nnebulet>$")
+            pc.type("traps\n")
+            pc.until(r"^\[1\] traps: trap: unreachable.*\nnebulet>$")
+            pc.type("endless\n")
+            time.sleep(0.3)
+            pc.keys("ctrl-c")
+            pc.until(r"^nebulet> endless\n\^C\n(.|\n)*killed\nnebulet>$")
+            pc.type("endless &\nps\n")
+            pc.until(r"^ +1 .* endless\nnebulet>$")
+            pc.type("kill 7\nkill 1\n")
+            pc.until(r"^kill: 7 is not(.|\n)*^\[1\] endless: killed\nnebulet>$")
+            pc.type("ps\n")
+            pc.until(r"^no program runs\nnebulet>$")
+            # A line is edited: the end comes first, then what is before it; then the same line again.
+            pc.type("te")
+            pc.keys("home", "d", "a", "end", "up", "up", "down", "ctrl-u")
+            pc.type("te")
+            pc.keys("home", "d", "a", "ret")
+            pc.until(r"^nebulet> date\n2031-02-03 .*\nnebulet>$")
+            pc.type("colours\n")
+            pc.until(r"^ {39}Gä═\n(.|\n)*^nebulet>$")
+            cells = pc.cells()[2 * (11 * COLUMNS + 39):][:6]
+            if cells != b"G\x1e\x84\x1e\xcd\x1e":
+                raise base.Failed(f"other colours: {cells}")
+            pc.keys("caps_lock")
+            pc.type("ls")
+            pc.keys("caps_lock", "ctrl-u")
+            pc.type("exit\n")
+            code, serial = pc.end()
+    if code != 1 or b"init: all over\n" not in serial.replace(b"\r", b""):
+        raise base.Failed(f"exit code {code}\n{base.excerpt(serial)}")
+
+
+def screen_dies(bench, engine):
+    """Its driver is ended again and again while a program writes; it goes on, and so do the others."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-screen-") as scratch:
+        files = files_of(scratch, {"fast": 20000, "interp": 1000}[engine], cpu=("    console screen\n    restart on-failure\n",
+                                       "    console screen\n    restart always 1000 1ms\n    cpu 60ms\n"))
+        with Pc(scratch, flags_of(bench, engine, scratch, files)) as pc:
+            pc.until(r"^nebulet>$")
+            pc.type("floods\n")
+            pc.until(r"0123456789012345678901234567890\n(.|\n)*^nebulet>$")
+            while pc.serial.count(b"starts again") < 3:
+                pc.type("floods\n")
+                pc.until(r"0123456789012345678901234567890\n(.|\n)*^nebulet>$")
+            pc.type("exit\n")
+            code, serial = pc.end()
+    if code != 1:
+        raise base.Failed(f"exit code {code}\n{base.excerpt(serial)}")
+
+
+def no_keyboard(bench, engine):
+    """The screen says what is waited for."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-screen-") as scratch:
+        with Pc(scratch, flags_of(bench, engine, scratch, files_of(scratch)), "q35,i8042=off") as pc:
+            pc.until(r"N e b u l e t(.|\n)*^init: keyboard: does not start: device ps2: not found; starts again in")
+
+
+def keys(bench, build, engine, machine, codes):
+    """The driver of the keyboard: killed and started again, and with garbage in its port."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-screen-") as scratch:
+        files = {"keys.wasm": build("keys"), "ps2.wasm": (base.ROOT / "build/drv/ps2.wasm").read_bytes()}
+        with open(f"{scratch}/archive.tar", "wb") as archive:
+            archive.write(boot.pack(files))
+        with Pc(scratch, ["-kernel", str(bench.program.parent / "nebulet.elf"), "-initrd", archive.name, "-append",
+                          f"engine={engine} may=63 init=/keys.wasm {codes}"], machine, vga=False) as pc:
+            def ready(times):
+                end = time.monotonic() + LIMIT
+                while pc.serial.count(b"ready\n") < times:
+                    if time.monotonic() > end or pc.machine.poll() is not None:
+                        raise base.Failed(f"not ready\n{base.excerpt(pc.serial)}")
+                    time.sleep(0.05)
+
+            pc.connect()
+            for life in range(1, 6):
+                ready(life)
+                pc.type("aB~\\ \n")
+                pc.keys("ctrl-c", "alt-x", "up", "f1", "kp_add", "pause")
+                pc.type("?" if life == 3 else "!")
+            ready(6)
+            pc.type("z")
+            pc.keys("esc")
+            code, serial = pc.end()
+    typed = [text for text in re.findall(rb"(?m)^key \w+, \w+: (.*)$", serial)]
+    life = [b"a", b"", b"B", b"", b"~", b"\\", b"\\20", b"\\d", b"", b"\\3", b"", b"\\1bx", b"\\1b[A", b"\\1b[[A", b"+", b"",
+            b""]
+    wanted = [*life, b"!", *life, b"!", *life, b"?", *life, b"!", *life, b"!", b"z", b"\\1b"]
+    if code != 1 or typed != wanted or b"garbage: many keys" not in serial or b"\nkeys\n" not in serial:
+        raise base.Failed(f"exit code {code}\n{typed}\n{wanted}\n{base.excerpt(serial)}")
+
+
+def cases(bench, alone, build):
+    for engine in bench.engines:
+        for machine, by_cd in (("q35", False), ("pc", True)):
+            yield base.Case(f"a screen and a keyboard, {machine}{', from CD' if by_cd else ''}", engine,
+                            lambda e=engine, m=machine, c=by_cd: session(bench, e, m, c))
+        yield base.Case("a screen whose driver dies", engine, lambda e=engine: screen_dies(bench, e))
+        yield base.Case("a screen and no keyboard", engine, lambda e=engine: no_keyboard(bench, e))
+        for machine, codes in (("q35", 1), ("pc", 2)):
+            yield base.Case(f"a keyboard, its driver dies, {machine}, set {codes}", engine,
+                            lambda e=engine, m=machine, c=codes: keys(bench, build, e, m, c))
+        yield base.Case("what a PC has without a bus, q35", engine, lambda e=engine: alone(
+            bench, e, "legacy", ["-vga", "std", "-serial", "null"], args=["ps2", "vga", "rtc", "serial"], machine="q35"))
+        yield base.Case("what a PC has without a bus, microvm", engine, lambda e=engine: alone(
+            bench, e, "legacy", [], args=["rtc"], machine="microvm"))

@@ -150,7 +150,8 @@ static u32 set_console_aside(void)
     for (u32 i = 0; i < device_count && console_is_multiplexed(); i++) {
         const struct plat_device *d = &devices[i].about;
         struct found last = devices[device_count - 1];
-        if (d->id != VIRTIO_CONSOLE + (d->bus == BUS_PCI ? MODERN : 0))
+        if (d->vendor != VIRTIO_VENDOR ||
+            d->id != VIRTIO_CONSOLE + (d->bus == BUS_PCI ? MODERN : 0))
             continue;
         devices[device_count - 1] = devices[i];
         devices[i] = last;

@@ -132,6 +132,8 @@ struct job *job_start(char **words, bool background)
         j->process = (nebulet_handle)process;
         result = connect(j, j->process);
     }
+    if (result == NEBULET_ERR_NOT_SUPPORTED) // it has no standard streams
+        result = 0;
     if (result >= 0)
         result = nebulet_process_start(j->process);
     if (result < 0) {
