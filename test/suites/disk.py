@@ -203,9 +203,9 @@ def mortal(name, sources, wrapped, *flags):
     return wasm.read_bytes()
 
 
-def mortal_server():
-    return mortal("mortal_fs", [*(base.ROOT / "user/svc").glob("*.c"), *(base.ROOT / "user/svc/fs").glob("*.c")], "sip_answer",
-                  "-DLIFE=150")  # init waits longer each time
+def mortal_server(name="mortal_fs", wrapped="sip_answer", *flags):
+    return mortal(name, [*(base.ROOT / "user/svc").glob("*.c"), *(base.ROOT / "user/svc/fs").glob("*.c")], wrapped,
+                  "-DLIFE=150", *flags)  # init waits longer each time
 
 
 def server_dies(bench, engine, machine=None):
@@ -333,6 +333,28 @@ def boot_driver_dies(bench, engine):
             image.tool("check").check(0, None, b"")
 
 
+def boot_server_dies(bench, engine, *flags):
+    """The file system of `boot --disk` dies again and again: who has files there finds the next one, and all that was
+    synced. Flags: how the machine is, beside its disk."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-mortal-") as scratch, Image(bench) as image:
+        parts, disk = pathlib.Path(scratch), pathlib.Path(scratch, "disk.wasm")
+        (parts / "drv").mkdir()
+        (parts / "svc").mkdir()
+        (parts / "drv/virtio-blk.wasm").write_bytes(drv.driver("virtio-blk"))
+        (parts / "svc/fs.wasm").write_bytes(mortal_server("mortal_one", "sip_send", "-DMORTAL_ONE"))
+        base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wno-c23-extensions",
+                  f"--embed-dir={parts}", base.ROOT / "user/svc/disk/main.c", "-o", disk], limit=120).check()
+        found, rest = boot.run_many(bench, [
+            f"engine={engine}", "dir=/data::/share/0", "argc=1", "init=/again.wasm", "150"],
+            {"again.wasm": drv.build("again"), "share/0": disk.read_bytes()},
+            flags=[*drv.MODERN, *image.drive(), "-device", "virtio-blk-device,drive=d,serial=0", *flags])
+        told = b"".join(map(bytes, found[0][:2])) if found else rest
+        deaths = told.count(b"disk: fs: exit code 1; starts again when it is asked\n")
+        if len(found) != 1 or b"again: all records, and deaths\n" not in told or deaths < 3:
+            raise base.Failed(f"{deaths} deaths\n{base.excerpt(told)}")
+        image.tool("check").check(0, None, b"")
+
+
 POWER_CUTS = 4  # of QEMU in `make test`; test/disk/power makes 1,000
 
 
@@ -429,3 +451,6 @@ def cases(bench):
         yield base.Case(case.name, "fast", lambda c=case: without_links(c)) if case.name in LINKS else case
     for engine in bench.engines:
         yield base.Case("boot --disk, a driver that dies", engine, lambda e=engine: boot_driver_dies(bench, e))
+        yield base.Case("boot --disk, a file server that dies", engine, lambda e=engine: boot_server_dies(bench, e))
+        yield base.Case("boot --disk, a file server that dies, 2 CPUs", engine,
+                        lambda e=engine: boot_server_dies(bench, e, "-smp", "2"))
