@@ -144,8 +144,8 @@ CUT_SEEDS = range(1, 6)
 def cuts_program():
     """test/disk/cuts.c with the file server's own files."""
     wasm = drv.BUILT / "cuts.wasm"
-    sources = [base.ROOT / "test/disk/cuts.c", *(base.ROOT / "user/svc/fs" / name for name in ("volume.c", "littlefs.c")),
-               base.ROOT / "user/svc/ninep.c"]
+    sources = [base.ROOT / "test/disk/cuts.c", *(base.ROOT / "user/svc/fs" / name for name in ("volume.c", "littlefs.c",
+               "cache.c")), base.ROOT / "user/svc/ninep.c"]
     drv.BUILT.mkdir(parents=True, exist_ok=True)
     part = drv.BUILT / f"cuts.{threading.get_ident()}.part"
     base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-I",
@@ -161,6 +161,29 @@ def cuts(bench, engine, seeds, steps):
         done = bench.nebulet("run", "--engine", engine, program, seed, steps)
         if done.code or not re.fullmatch(rb"cuts: after each of [1-9]\d+ writes and flushes\n", done.out):
             raise base.Failed(base.excerpt(done.out + done.err))
+
+
+# Reads of the disk for 100 files that are opened by a path of four names and read, and for 100 records that are appended
+# and synced
+READ_LIMITS = {"bare": (3300, 2700), "cached": (40, 20)}
+
+
+def reads(bench, engine):
+    """What the cache of blocks spares the disk."""
+    wasm = drv.BUILT / f"reads.{engine}.wasm"
+    sources = [base.ROOT / "test/disk/reads.c", *(base.ROOT / "user/svc/fs" / name for name in (
+        "volume.c", "littlefs.c", "cache.c")), base.ROOT / "user/svc/ninep.c"]
+    drv.BUILT.mkdir(parents=True, exist_ok=True)
+    base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-I",
+              base.ROOT, "-I", LITTLEFS, *sources, "-o", wasm], limit=120).check()
+    for how, limits in READ_LIMITS.items():
+        done = bench.nebulet("run", "--engine", engine, wasm, how)
+        found = re.fullmatch(rb"reads: (\d+) (\d+)\n", done.out)
+        if done.code or not found:
+            raise base.Failed(base.excerpt(done.out + done.err))
+        counts = tuple(map(int, found.groups()))
+        if any(count > limit for count, limit in zip(counts, limits)):
+            raise base.Failed(f"{how}: {counts} reads, limits {limits}")
 
 
 DYING = """
@@ -431,6 +454,7 @@ def cases(bench):
     for engine in bench.engines:
         yield base.Case("power cuts, each of them", engine, lambda e=engine: cuts(
             bench, e, *((CUT_SEEDS, 40) if e == "fast" else ([1], 12))))
+        yield base.Case("reads of the disk", engine, lambda e=engine: reads(bench, e))
     yield base.Case("nebulet disk", "fast", lambda: command(bench))
     if not shutil.which(boot.QEMU[0]):
         return

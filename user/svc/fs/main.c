@@ -19,6 +19,7 @@ int main(int argc, char **argv)
     bool one = argc > 1 && !strcmp(argv[1], "--one");
     struct store *s = NULL;
     struct disk *d = disk_service(argc > 2 ? argv[2] : "block");
+    d = d ? disk_cached(d) : NULL;
     if (!d || volume_mount(d, MEMORY, &s)) {
         fprintf(stderr, "fs: there is no %s\n", d ? "file system on the disk" : "disk");
         return 2;
