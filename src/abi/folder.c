@@ -18,6 +18,7 @@
 struct folder {
     struct ninep_transport transport;
     struct channel *channel;      // a reference; NULL: it was never given
+    struct channel *control;      // likewise: who hears of the need for another one; NULL: nobody
     u8 service[NEBULET_NAME_MAX]; // who serves it is found by that name again; none: no more
     u32 service_size;
     // Under the kernel lock
@@ -97,15 +98,35 @@ static bool folder_gone(struct ninep_transport *t)
     return signals & NEBULET_PEER_CLOSED; // what it has left unread is nobody's answer any more
 }
 
+static status ask_for_another(struct channel *control, struct channel **out)
+{
+    struct channel *ours, *theirs;
+    status s = channel_new(&ours, &theirs);
+    if (s)
+        return s;
+    kern_acquire();
+    s = control->peer ? channel_push(control->peer, NULL, 0,
+                                     &(struct sent_handle){&theirs->object, HANDLE_ALL_RIGHTS}, 1)
+                      : ERR_NOT_FOUND;
+    if (s) {
+        object_unref(&theirs->object);
+        object_unref(&ours->object);
+    }
+    kern_release();
+    *out = ours;
+    return s;
+}
+
 static enum fs_error folder_again(struct ninep_transport *t)
 {
     enum { PATIENCE = 10 }; // s
     struct folder *f = folder_of(t);
     struct channel *c, *old = f->channel;
-    if (!f->service_size)
+    if (!f->service_size && !f->control)
         return E_NOTSUP;
-    status s =
-        service_connect(f->service, f->service_size, plat_now() + PATIENCE * 1000000000ull, &c);
+    status s = f->control ? ask_for_another(f->control, &c)
+                          : service_connect(f->service, f->service_size,
+                                            plat_now() + PATIENCE * 1000000000ull, &c);
     if (s)
         return s == ERR_NOT_FOUND ? E_IO : error_of(s);
     kern_acquire();
@@ -123,6 +144,8 @@ static void folder_drop(struct ninep_transport *t)
     spin_acquire(&rt_switch_lock);
     if (f->channel)
         object_unref(&f->channel->object);
+    if (f->control)
+        object_unref(&f->control->object);
     spin_release(&rt_switch_lock);
     heap_free(f);
 }
@@ -144,13 +167,14 @@ static struct vfs_file *folder_new(struct folder **out)
     return root;
 }
 
-struct vfs_file *folder_on(struct channel *c)
+struct vfs_file *folder_on(struct channel *c, struct channel *control)
 {
     struct folder *f;
     struct vfs_file *root = folder_new(&f);
     if (root) {
         f->channel = c;
-        c->bytes_only = true;
+        f->control = control;
+        c->bytes_only = control->bytes_only = true;
     }
     return root;
 }

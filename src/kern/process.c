@@ -347,9 +347,9 @@ void process_each_kept(struct process *p, bool (*each)(struct object *o))
 
 void process_keeps(struct process *p, s32 change)
 {
-    assert(p->handles.used <= 1); // what it was made with
-    if (p->handles.used)
-        channel_kept(p->handles.at[0].object, change);
+    assert(p->handles.used <= 2); // what it was made with
+    for (u32 i = 0; i < p->handles.used; i++)
+        channel_kept(p->handles.at[i].object, change);
 }
 
 struct process *process_to_stop; // those of which threads have not been asked yet

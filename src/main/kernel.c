@@ -343,7 +343,8 @@ static enum fs_error open_path(const char *path, u32 how, struct vfs_file **out)
 }
 
 // A folder that is a program is what that serves (doc/files.md), beside those that it is for: it
-// gets the other end of the channel as its handle 0, and its file's name as an argument.
+// gets the other end of the channel as its handle 0, one that tells of further such channels as its
+// handle 1, and its file's name as an argument.
 static enum fs_error start_server(const char *path, struct vfs_file **out)
 {
     struct program *p = &programs[started];
@@ -352,7 +353,7 @@ static enum fs_error start_server(const char *path, struct vfs_file **out)
                                  .nargs = countof(args),
                                  .out = console_file(CONSOLE_OUT),
                                  .err = console_file(CONSOLE_ERR)};
-    struct channel *here, *there;
+    struct channel *here, *there, *control, *asked;
     struct error e = {0};
     if (started == TOGETHER)
         return E_MFILE;
@@ -360,6 +361,11 @@ static enum fs_error start_server(const char *path, struct vfs_file **out)
     started++;
     if (!archive_file(path, &p->file) || channel_new(&here, &there))
         return E_NOMEM;
+    if (channel_new(&control, &asked)) {
+        object_release(&here->object);
+        object_release(&there->object);
+        return E_NOMEM;
+    }
     p->job = (struct job){
         .name = args[0],
         .bytes = p->file.bytes,
@@ -368,17 +374,21 @@ static enum fs_error start_server(const char *path, struct vfs_file **out)
         .config = {.limits = {.privileges = NEBULET_MAY_ALL & ~NEBULET_MAY_FILES}},
     };
     if (!p->job.wasi || job_load(&p->job, &e) || job_link(&p->job, &e)) {
-        object_release(&here->object);
-        object_release(&there->object);
+        struct channel *all[] = {here, there, control, asked};
+        for (u32 i = 0; i < countof(all); i++)
+            object_release(&all[i]->object);
         return e.code ? (failed(p, &e), E_IO) : E_NOMEM;
     }
     kern_acquire();
     handle_add(&p->job.process->handles, &there->object, HANDLE_ALL_RIGHTS);
+    handle_add(&p->job.process->handles, &asked->object, HANDLE_ALL_RIGHTS);
     process_keeps(p->job.process, 1);
     kern_release();
-    p->served = *out = folder_on(here);
-    if (!*out)
+    p->served = *out = folder_on(here, control);
+    if (!*out) {
         object_release(&here->object);
+        object_release(&control->object);
+    }
     return *out ? E_SUCCESS : E_NOMEM;
 }
 

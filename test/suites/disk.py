@@ -144,8 +144,8 @@ CUT_SEEDS = range(1, 6)
 def cuts_program():
     """test/disk/cuts.c with the file server's own files."""
     wasm = drv.BUILT / "cuts.wasm"
-    sources = [base.ROOT / "test/disk/cuts.c", *(base.ROOT / "user/svc/fs" / name for name in ("volume.c", "littlefs.c")),
-               base.ROOT / "user/svc/ninep.c"]
+    sources = [base.ROOT / "test/disk/cuts.c", *(base.ROOT / "user/svc/fs" / name for name in ("volume.c", "littlefs.c",
+               "cache.c")), base.ROOT / "user/svc/ninep.c"]
     drv.BUILT.mkdir(parents=True, exist_ok=True)
     part = drv.BUILT / f"cuts.{threading.get_ident()}.part"
     base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-I",
@@ -161,6 +161,29 @@ def cuts(bench, engine, seeds, steps):
         done = bench.nebulet("run", "--engine", engine, program, seed, steps)
         if done.code or not re.fullmatch(rb"cuts: after each of [1-9]\d+ writes and flushes\n", done.out):
             raise base.Failed(base.excerpt(done.out + done.err))
+
+
+# Reads of the disk for 100 files that are opened by a path of four names and read, and for 100 records that are appended
+# and synced
+READ_LIMITS = {"bare": (3300, 2700), "cached": (40, 20)}
+
+
+def reads(bench, engine):
+    """What the cache of blocks spares the disk."""
+    wasm = drv.BUILT / f"reads.{engine}.wasm"
+    sources = [base.ROOT / "test/disk/reads.c", *(base.ROOT / "user/svc/fs" / name for name in (
+        "volume.c", "littlefs.c", "cache.c")), base.ROOT / "user/svc/ninep.c"]
+    drv.BUILT.mkdir(parents=True, exist_ok=True)
+    base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-I",
+              base.ROOT, "-I", LITTLEFS, *sources, "-o", wasm], limit=120).check()
+    for how, limits in READ_LIMITS.items():
+        done = bench.nebulet("run", "--engine", engine, wasm, how)
+        found = re.fullmatch(rb"reads: (\d+) (\d+)\n", done.out)
+        if done.code or not found:
+            raise base.Failed(base.excerpt(done.out + done.err))
+        counts = tuple(map(int, found.groups()))
+        if any(count > limit for count, limit in zip(counts, limits)):
+            raise base.Failed(f"{how}: {counts} reads, limits {limits}")
 
 
 DYING = """
@@ -203,9 +226,9 @@ def mortal(name, sources, wrapped, *flags):
     return wasm.read_bytes()
 
 
-def mortal_server():
-    return mortal("mortal_fs", [*(base.ROOT / "user/svc").glob("*.c"), *(base.ROOT / "user/svc/fs").glob("*.c")], "sip_answer",
-                  "-DLIFE=150")  # init waits longer each time
+def mortal_server(name="mortal_fs", wrapped="sip_answer", *flags):
+    return mortal(name, [*(base.ROOT / "user/svc").glob("*.c"), *(base.ROOT / "user/svc/fs").glob("*.c")], wrapped,
+                  "-DLIFE=150", *flags)  # init waits longer each time
 
 
 def server_dies(bench, engine, machine=None):
@@ -333,6 +356,28 @@ def boot_driver_dies(bench, engine):
             image.tool("check").check(0, None, b"")
 
 
+def boot_server_dies(bench, engine, *flags):
+    """The file system of `boot --disk` dies again and again: who has files there finds the next one, and all that was
+    synced. Flags: how the machine is, beside its disk."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-mortal-") as scratch, Image(bench) as image:
+        parts, disk = pathlib.Path(scratch), pathlib.Path(scratch, "disk.wasm")
+        (parts / "drv").mkdir()
+        (parts / "svc").mkdir()
+        (parts / "drv/virtio-blk.wasm").write_bytes(drv.driver("virtio-blk"))
+        (parts / "svc/fs.wasm").write_bytes(mortal_server("mortal_one", "sip_send", "-DMORTAL_ONE"))
+        base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wno-c23-extensions",
+                  f"--embed-dir={parts}", base.ROOT / "user/svc/disk/main.c", "-o", disk], limit=120).check()
+        found, rest = boot.run_many(bench, [
+            f"engine={engine}", "dir=/data::/share/0", "argc=1", "init=/again.wasm", "150"],
+            {"again.wasm": drv.build("again"), "share/0": disk.read_bytes()},
+            flags=[*drv.MODERN, *image.drive(), "-device", "virtio-blk-device,drive=d,serial=0", *flags])
+        told = b"".join(map(bytes, found[0][:2])) if found else rest
+        deaths = told.count(b"disk: fs: exit code 1; starts again when it is asked\n")
+        if len(found) != 1 or b"again: all records, and deaths\n" not in told or deaths < 3:
+            raise base.Failed(f"{deaths} deaths\n{base.excerpt(told)}")
+        image.tool("check").check(0, None, b"")
+
+
 POWER_CUTS = 4  # of QEMU in `make test`; test/disk/power makes 1,000
 
 
@@ -409,6 +454,7 @@ def cases(bench):
     for engine in bench.engines:
         yield base.Case("power cuts, each of them", engine, lambda e=engine: cuts(
             bench, e, *((CUT_SEEDS, 40) if e == "fast" else ([1], 12))))
+        yield base.Case("reads of the disk", engine, lambda e=engine: reads(bench, e))
     yield base.Case("nebulet disk", "fast", lambda: command(bench))
     if not shutil.which(boot.QEMU[0]):
         return
@@ -429,3 +475,6 @@ def cases(bench):
         yield base.Case(case.name, "fast", lambda c=case: without_links(c)) if case.name in LINKS else case
     for engine in bench.engines:
         yield base.Case("boot --disk, a driver that dies", engine, lambda e=engine: boot_driver_dies(bench, e))
+        yield base.Case("boot --disk, a file server that dies", engine, lambda e=engine: boot_server_dies(bench, e))
+        yield base.Case("boot --disk, a file server that dies, 2 CPUs", engine,
+                        lambda e=engine: boot_server_dies(bench, e, "-smp", "2"))

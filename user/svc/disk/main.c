@@ -2,7 +2,8 @@
 // disk N: what `nebulet boot --disk` has in the machine between a folder and the disk that it is
 // on. Holds the disk's device, the one whose serial number is N, starts its driver, which it starts
 // again when that dies, and the file system (../fs), which gets the client that is on handle 0
-// here, and is over when that is gone and all is on the disk.
+// here, and is over when that is gone and all is on the disk. When that dies, whoever has the
+// folder asks for another one on handle 1, and it is started again.
 //
 // Driver and file system are parts of this program, so nobody needs a folder to find them in. The
 // driver's service has a name that only those two know: who knew it could change the disk below the
@@ -137,14 +138,34 @@ static int32_t keep_driver(void *unused)
     }
 }
 
-int main(int argc, char **argv)
+// --- The file system
+
+// True: it is over, and *code is what is to be said of it.
+static bool serve(nebulet_handle fs, nebulet_handle client, int *code)
 {
-    const char *wanted = argc > 1 ? argv[1] : "0";
+    enum { NO_FILE_SYSTEM = 2 };
     const char *const args[] = {"fs", "--one", name, NULL};
     struct nebulet_options options = {.privileges = NEBULET_MAY_CONNECT | NEBULET_MAY_PRINT,
                                       .name = "fs"};
-    struct sip_thread keeper;
     struct nebulet_exit how;
+    char what[80];
+    int64_t process = sip_must(sip_start(fs, args, &options, client), "disk: fs");
+    sip_must(sip_join((nebulet_handle)process, &how), "disk: waiting for fs");
+    *code = how.how == NEBULET_EXITED ? (int)how.code : 1;
+    if (!*code || *code == NO_FILE_SYSTEM)
+        return true;
+    sip_describe_exit(what, sizeof what, &how);
+    fprintf(stderr, "disk: fs: %s; starts again when it is asked\n", what);
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    enum { FIRST_CLIENT, CLIENTS };
+    const char *wanted = argc > 1 ? argv[1] : "0";
+    nebulet_handle client = FIRST_CLIENT;
+    struct sip_thread keeper;
+    int code;
     uint64_t random[2];
     sip_random(random, sizeof random);
     sip_format(name, sizeof name, "%llx%llx", (unsigned long long)random[0],
@@ -154,9 +175,9 @@ int main(int argc, char **argv)
         if (sip_now() > until)
             sip_panic("disk: there is no disk %s", wanted);
     nebulet_handle fs = compile("fs", fs_wasm, sizeof fs_wasm);
-    int64_t process = sip_must(sip_start(fs, args, &options, 0), "disk: fs");
     sip_must(sip_thread_start(&keeper, keep_driver, NULL, 0), "disk: a thread");
-    sip_must(sip_join((nebulet_handle)process, &how), "disk: waiting for fs");
+    while (!serve(fs, client, &code) && sip_recv_handle(CLIENTS, NULL, 0, &client) >= 0)
+        ;
     nebulet_process_kill(driver); // where there is one
-    return how.how == NEBULET_EXITED ? (int)how.code : 1;
+    return code != 0;
 }

@@ -18,5 +18,7 @@ struct disk {
 // A client of the service "block" (drv/block.h). A driver that dies is waited for, up to 10 s, and
 // asked once more: what it was asked for can be done twice. NULL: there is none.
 struct disk *disk_service(const char *name);
+// The same disk, of which blocks that were used last are in memory: 256 KiB. NULL: no memory.
+struct disk *disk_cached(struct disk *under);
 // A file. NULL, and errno says why.
 struct disk *disk_file(const char *path, bool read_only);
