@@ -297,7 +297,7 @@ build/svc/net.wasm: $(wildcard user/svc/net/*.[ch] user/svc/net/arch/*.h user/dr
 	@mkdir -p $(@D) build/src
 	$(call say,GUEST $@)
 	$Q[ -e build/src/lwip.none ] || check/source lwip || { [ $$? = 75 ] && touch build/src/lwip.none; }
-	$Q[ -e build/src/lwip.none ] || $(SIP_CC) -matomics -flto -w -Wl,--strip-debug -Iuser/svc/net -isystem $(LWIP)/include \
+	$Q[ -e build/src/lwip.none ] || $(SIP_CC) -matomics -msimd128 -flto -w -Wl,--strip-debug -Iuser/svc/net -isystem $(LWIP)/include \
 		$(wildcard user/svc/net/*.c) $(LWIP_SRC) -o $@
 
 # A driver's fences are to be there: a device is another processor.
