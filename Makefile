@@ -38,7 +38,7 @@ PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold
 	vectorize-loops=false vectorize-slp=false align-loops=1 align-all-functions=1)
 # The image is to be small, and most of it runs once, the compiler once a function; faults, memory and
 # validation are worth more. -Os also makes the interpreter one for little space.
-PC_HOT = src/base/heap.c src/base/slab.c src/base/account.c $(patsubst %,src/kern/%.c,sched process thread share queue turn handover pace channel object handle clock stream event) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc) src/rt/trap.c src/rt/thread.c src/fast/enter.c $(patsubst %,src/plat/pc/%.c,pages tables fault memory heap)
+PC_HOT = src/base/heap.c src/base/slab.c src/base/account.c $(patsubst %,src/kern/%.c,sched process thread share queue turn handover pace channel object handle clock stream event) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc) src/rt/trap.c src/rt/thread.c src/rt/instance.c src/abi/wasi_child.c src/fast/enter.c $(patsubst %,src/plat/pc/%.c,pages tables fault memory heap vm)
 PC_SIZE = $(if $(filter $(PC_HOT) src/wasm/validate.c src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz))
 PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb iommu)
 
@@ -297,7 +297,7 @@ build/svc/net.wasm: $(wildcard user/svc/net/*.[ch] user/svc/net/arch/*.h user/dr
 	@mkdir -p $(@D) build/src
 	$(call say,GUEST $@)
 	$Q[ -e build/src/lwip.none ] || check/source lwip || { [ $$? = 75 ] && touch build/src/lwip.none; }
-	$Q[ -e build/src/lwip.none ] || $(SIP_CC) -matomics -flto -w -Wl,--strip-debug -Iuser/svc/net -isystem $(LWIP)/include \
+	$Q[ -e build/src/lwip.none ] || $(SIP_CC) -matomics -msimd128 -flto -w -Wl,--strip-debug -Iuser/svc/net -isystem $(LWIP)/include \
 		$(wildcard user/svc/net/*.c) $(LWIP_SRC) -o $@
 
 # A driver's fences are to be there: a device is another processor.

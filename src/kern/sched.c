@@ -142,15 +142,33 @@ static bool make_ready(struct kthread *t, status why)
     return true;
 }
 
+// Who wakes another on the only CPU often waits next itself: then that need not stand in line. If
+// it does not wait, the next tick finds it (requeue_handover). Whose slices are used up gets new
+// ones in the queue.
+static bool is_next(const struct cpu *c, const struct process *p)
+{
+    return kern.ncpus == 1 && !c->handover && p->slice > 0 &&
+           share_lane(p->share, c->id)->slice > 0;
+}
+
 void sched_wake(struct kthread *t, status why)
 {
     struct process *p = t->process;
     if (!make_ready(t, why))
         return;
-    if (cpu_of(p))
+    if (cpu_of(p)) {
         queue_notify(p->home);
-    else if (!p->queued)
-        queue_add(p, p->slice > 0 || (pace_refill(p), false));
+    } else if (!p->queued) {
+        struct cpu *c = p->home;
+        const struct kthread *me = is_next(c, p) ? self_on(c) : NULL;
+        if (!me) {
+            queue_add(p, p->slice > 0 || (pace_refill(p), false));
+            return;
+        }
+        p->queued = true;
+        c->handover = p;
+        pace_contend(c, me);
+    }
 }
 
 void sched_begin(struct kthread *t)

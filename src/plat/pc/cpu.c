@@ -67,6 +67,8 @@ static void load_tables(struct cpu *c)
 }
 
 // Writing a bit that the CPU does not know would fault.
+bool page_clear_wide;
+
 static void enable_features(void)
 {
     struct cpuid one = cpuid(1, 0), seven = {0};
@@ -83,6 +85,7 @@ static void enable_features(void)
     write_cr4(cr4);
     if (cr4 & CR4_OSXSAVE) { // x87, SSE and, where there is any, AVX state
         u32 state = 3 | (one.c >> 28 & 1 ? 4 : 0);
+        page_clear_wide = state & 4;
         __asm__ volatile("xsetbv" : : "c"(0), "a"(state), "d"(0));
     }
 }

@@ -58,6 +58,15 @@ static void *move_up(u8 *d, const u8 *s, size_t n)
 {
     v16 last = *(const v16 *)(s + n - 16);
     size_t i = 0;
+    for (; i + 80 < n; i += 64) {
+        v16 a = *(const v16 *)(s + i), b = *(const v16 *)(s + i + 16);
+        v16 e = *(const v16 *)(s + i + 32), f = *(const v16 *)(s + i + 48);
+        *(v16 *)(d + i) = a;
+        *(v16 *)(d + i + 16) = b;
+        *(v16 *)(d + i + 32) = e;
+        *(v16 *)(d + i + 48) = f;
+        OPAQUE(i);
+    }
     for (; i + 48 < n; i += 32) {
         v16 a = *(const v16 *)(s + i), b = *(const v16 *)(s + i + 16);
         *(v16 *)(d + i) = a;

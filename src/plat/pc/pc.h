@@ -55,6 +55,7 @@ bool memory_refused(void);   // this one
 u64 page_claim(void);        // one that was promised
 void page_unclaim(u64 page); // it is free and promised again
 void page_clear(u64 page);
+extern bool page_clear_wide; // there are registers of 32 bytes (AVX)
 u64 pages_free_count(void);
 u8 *page_note(u64 page); // a byte for whoever has allocated the page
 

@@ -142,6 +142,8 @@ page_clear:
     lea -24(%rsp), %rax
     and $-16, %rax
     movaps %xmm0, (%rax) // below the stack pointer: nothing interrupts on this stack
+    cmpb $0, page_clear_wide
+    jne 2f
     xorps %xmm0, %xmm0
     lea 4096(%rdi), %rcx
 1:
@@ -153,6 +155,20 @@ page_clear:
     add $256, %rdi
     cmp %rcx, %rdi
     jb 1b
+    movaps (%rax), %xmm0
+    ret
+2:  vpxor %xmm0, %xmm0, %xmm0
+    lea 4096(%rdi), %rcx
+3:
+    .set at, 0
+    .rept 32
+    vmovaps %ymm0, at(%rdi)
+    .set at, at + 32
+    .endr
+    add $1024, %rdi
+    cmp %rcx, %rdi
+    jb 3b
+    vzeroupper // nobody uses these halves: they are zeros
     movaps (%rax), %xmm0
     ret
     .size page_clear, . - page_clear

@@ -226,8 +226,6 @@ static bool make_environment(struct connection *c, const struct route *r, uint64
 {
     struct variables v = {c->environment, 0, sizeof c->environment, false};
     const struct request *q = &c->request;
-    char address[48];
-    address_text(&c->client->peer, address);
     put(&v, r->site->environment, r->site->environment_size);
     static const char same[] = "GATEWAY_INTERFACE=CGI/1.1\0SERVER_SOFTWARE=nebulet";
     put(&v, same, sizeof same);
@@ -684,8 +682,8 @@ static void finish(struct connection *c, struct route *r, struct handler *h)
 static void answer(struct connection *c, struct route *r, struct handler *h)
 {
     bool going = pump(c, h);
-    while (going && !h->ended && sip_now() < c->until)
-        going = take_output(c, h, sip_after(PATIENCE_MS * SIP_MS));
+    for (uint64_t now; going && !h->ended && (now = sip_now()) < c->until;)
+        going = take_output(c, h, now + PATIENCE_MS * SIP_MS);
     bool late = !h->ended && sip_now() >= c->until;
     if (going && h->ended && h->headed) {
         finish(c, r, h);

@@ -84,6 +84,9 @@ static int read_head(struct connection *c, size_t *size)
 static bool wait_to_write(struct connection *c)
 {
     uint64_t until = sip_after(server.idle_ns);
+    if (!c->slot)
+        return nebulet_object_wait_one(c->client->out, NEBULET_WRITABLE | NEBULET_PEER_CLOSED,
+                                       until) >= 0;
     while (c->slot) {
         struct nebulet_wait wait[] = {{c->client->out, NEBULET_WRITABLE | NEBULET_PEER_CLOSED, 0},
                                       {c->over, c->over_signal, 0}};
@@ -100,8 +103,7 @@ static bool wait_to_write(struct connection *c)
 static bool write_all(struct connection *c, const char *p, size_t n)
 {
     while (n) {
-        int64_t put = nebulet_stream_write(c->client->out, p, (uint32_t)n,
-                                           c->slot ? NEBULET_AT_ONCE : sip_after(server.idle_ns));
+        int64_t put = nebulet_stream_write(c->client->out, p, (uint32_t)n, NEBULET_AT_ONCE);
         if (put == NEBULET_ERR_SHOULD_WAIT && wait_to_write(c))
             continue;
         if (put < 0) {

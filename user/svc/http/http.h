@@ -60,7 +60,7 @@ struct route {
 // have begun go on with the one that they began with.
 struct site {
     struct site *next; // of those that are not served any more
-    uint32_t users;    // requests, and 1 while it is served: guarded by the lock of site_take
+    uint32_t users;    // requests, and 1 while it is served
     char *text;        // of the message: paths and names lie there
     struct route *routes;
     char *environment; // variables that all handlers get, each with a final 0

@@ -35,24 +35,20 @@ static int32_t work(void *arg);
 // --- What it is told
 
 static struct {
-    struct sip_mutex lock;
     struct site *served, *old; // old: for the thread of reload() alone
 } sites;
 
+// A turn ends in a loop or a call, and there is none: so these need no lock.
 struct site *site_take(void)
 {
-    sip_lock(&sites.lock);
     struct site *s = sites.served;
     s->users++;
-    sip_unlock(&sites.lock);
     return s;
 }
 
 void site_drop(struct site *s)
 {
-    sip_lock(&sites.lock);
     s->users--;
-    sip_unlock(&sites.lock);
 }
 
 // A message that is being read. What is wrong with it is said once, and nothing of it counts.
@@ -342,9 +338,7 @@ static void take_another(void)
         return;
     }
     take_counts(s, old);
-    sip_lock(&sites.lock);
     sites.served = s;
-    sip_unlock(&sites.lock);
     site_drop(old);
     old->until = sip_after(server.grace_ns);
     old->next = sites.old;
@@ -372,10 +366,7 @@ static bool end_residents(struct site *s)
 static void free_old(void)
 {
     for (struct site **at = &sites.old, *s; (s = *at);) {
-        sip_lock(&sites.lock);
-        bool used = s->users;
-        sip_unlock(&sites.lock);
-        if (!used && end_residents(s)) {
+        if (!s->users && end_residents(s)) {
             *at = s->next;
             free_site(s);
         } else {

@@ -86,6 +86,16 @@ static void skip(struct connection *c)
     c->unread = NULL;
 }
 
+// Whether the program reads on is seen when there is something for it, and needs to be known when it
+// has ended its own direction.
+static void watch_to(struct connection *c)
+{
+    if (c->to != NEBULET_NO_HANDLE && c->from == NEBULET_NO_HANDLE)
+        watch_for(&c->to_watch, c->to, NEBULET_PEER_CLOSED);
+    else
+        watch_end(&c->to_watch);
+}
+
 // To the program, what there is room for.
 static err_t push(struct connection *c)
 {
@@ -106,10 +116,9 @@ static err_t push(struct connection *c)
     skip(c);
     if (c->peer_done && c->to != NEBULET_NO_HANDLE)
         close_stream(&c->to_watch, &c->to);
-    if (c->to != NEBULET_NO_HANDLE)
-        watch_for(&c->to_watch, c->to, NEBULET_PEER_CLOSED);
-    else if (c->from == NEBULET_NO_HANDLE)
+    if (c->to == NEBULET_NO_HANDLE && c->from == NEBULET_NO_HANDLE)
         return let_go(c);
+    watch_to(c);
     return ERR_OK;
 }
 
@@ -118,6 +127,8 @@ static err_t end_sending(struct connection *c)
     close_stream(&c->from_watch, &c->from);
     if (c->to == NEBULET_NO_HANDLE)
         return let_go(c);
+    if (!c->unread)
+        watch_to(c);
     tcp_shutdown(c->pcb, 0, 1); // without memory lwIP tries again by itself
     return ERR_OK;
 }
@@ -246,7 +257,6 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
         tcp_abort(pcb); // on_error drops it
         return ERR_ABRT;
     }
-    watch_for(&c->to_watch, c->to, NEBULET_PEER_CLOSED);
     watch_for(&c->from_watch, c->from, NEBULET_READABLE | NEBULET_PEER_CLOSED);
     return ERR_OK;
 }
