@@ -265,6 +265,7 @@ struct handler {
     nebulet_handle out;      // its standard output, read
     size_t n;                // bytes in c->output
     size_t body;             // of which the head took so many
+    bool plain;              // there is no head
     bool headed;             // the head has been understood
     bool ended;              // its output
     const char *wrong;       // what was wrong with it
@@ -551,6 +552,10 @@ static bool understand(struct connection *c, struct handler *h)
 {
     if (h->headed)
         return true;
+    if (h->plain) {
+        head_begin(c, 200, (struct text){NULL, 0});
+        return h->headed = true;
+    }
     size_t size = find_end(c->output, h->n);
     if (!size && (h->ended || h->n == BUFFER))
         h->wrong = h->n ? "its head does not end" : "it wrote nothing";
@@ -665,7 +670,7 @@ static void finish(struct connection *c, struct route *r, struct handler *h)
     size_t n = h->n - h->body;
     bool answered = c->answered;
     struct nebulet_exit exit = end(c, h, false);
-    if (exit.how != NEBULET_EXITED) {
+    if (exit.how != NEBULET_EXITED || (h->plain && exit.code)) {
         c->keep = c->keep && !answered;
         sip_describe_exit(text, sizeof text, &exit);
         fail(c, r, exit.how == NEBULET_LIMIT ? 504 : 500, text);
@@ -713,6 +718,7 @@ void cgi_answer(struct connection *c, struct route *r)
                         .in = NEBULET_NO_HANDLE,
                         .out = NEBULET_NO_HANDLE};
     nebulet_handle in;
+    h.plain = r->site->plain && r->kind == ROUTE_CGI;
     count(&r->requests, 1);
     int status = begin_body(c, &h, &in);
     if (!status && !slots_take(&r->slots)) {

@@ -167,6 +167,8 @@ static void take_line(struct told *t, const char *word, const char *value)
         t->wrong |= !others_add(next_handle(t));
     else if (!strcmp(word, "counts"))
         t->wrong |= !others_answer(next_handle(t));
+    else if (!strcmp(word, "more"))
+        server.more = next_handle(t);
     else if (!strcmp(word, "cgi"))
         add_route(t, ROUTE_CGI, value);
     else if (!strcmp(word, "stream"))
@@ -187,6 +189,8 @@ static void take_line(struct told *t, const char *word, const char *value)
         s->handlers = (uint32_t)number(t, value);
     else if (!strcmp(word, "queue"))
         s->queue = (uint32_t)number(t, value);
+    else if (!strcmp(word, "plain"))
+        s->plain = number(t, value) != 0;
     else if (!strcmp(word, "connections"))
         server.connections_max = (uint32_t)number(t, value);
     else if (!strcmp(word, "body"))
@@ -515,7 +519,8 @@ int main(void)
                              .idle_ns = 60 * SIP_SECOND,
                              .grace_ns = 30 * SIP_SECOND,
                              .log_max = 64 << 10,
-                             .connections_max = 10000};
+                             .connections_max = 10000,
+                             .more = NEBULET_NO_HANDLE};
     sip_must(sip_stream(ends), "http: a stream");
     sip_close(ends[0]);
     server.nothing = ends[1];
