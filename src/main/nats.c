@@ -21,7 +21,8 @@ const struct nats *nats_open(void)
 #define X(name) all = all && (nats.name = (__typeof__(nats.name))dlsym(library, #name));
     NATS_FUNCTIONS(X)
 #undef X
-    if (all)
+    // Who finds a lock taken waits: spinning costs more than it saves where CPUs are busy.
+    if (all && !nats.nats_Open(0))
         return &nats;
     complain("messages need the library libnats.so." VERSION);
     hint("on Debian: apt install libnats" VERSION);

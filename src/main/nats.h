@@ -6,6 +6,7 @@
 #include <nats/nats.h>
 
 #define NATS_FUNCTIONS(X)                                                                          \
+    X(nats_Open)                                                                                   \
     X(natsStatus_GetText)                                                                          \
     X(nats_GetLastError)                                                                           \
     X(natsOptions_Create)                                                                          \

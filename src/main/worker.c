@@ -129,7 +129,7 @@ struct worker {
     bool fetching, drained;
     // The rest are atomics.
     sem_t ask, wanted;
-    bool ending, over, draining, told, failed, begun;
+    bool ending, over, draining, told, failed, left;
     int bell;
     u64 succeeded, again, gone, reconnects;
 };
@@ -203,6 +203,8 @@ static bool has_connection(struct slot *s)
     if (s->fd >= 0 && !poll(&p, 1, 0))
         return true;
     close_slot(s);
+    if (GET(s->w->over))
+        return false;
     SET(s->wants, true);
     sem_post(&s->w->wanted);
     while (sem_wait(&s->connected))
@@ -592,7 +594,7 @@ static void try_again(struct worker *w, natsMsg *m, const struct info *i)
         delay *= 2;
     delay = delay < 60 * second || delay == w->retry ? delay : 60 * second;
     COUNT(w->again);
-    if (w->n->natsMsg_NakWithDelay(m, delay, NULL))
+    if (w->n->natsMsg_NakWithDelay(m, delay / 1000000, NULL))
         return; // it comes again when nobody has acknowledged it in time
 }
 
@@ -789,14 +791,14 @@ static void *end_all(void *worker)
     pthread_mutex_lock(&w->lock);
     while (w->active && pthread_cond_timedwait(&w->done, &w->lock, &until) != ETIMEDOUT)
         ;
-    bool left = w->active != 0;
+    w->left = w->active != 0;
     pthread_mutex_unlock(&w->lock);
-    if (left)
+    if (w->left)
         say("worker: the grace is over, and something is still worked on");
     natsStatus e = w->n->natsConnection_FlushTimeout(w->connection, 5000);
     if (e)
         say("what was published last may be lost: %s", w->n->natsStatus_GetText(e));
-    SET(w->failed, left || e);
+    SET(w->failed, w->left || e);
     SET(w->over, true);
     sem_post(&w->wanted);
     if (write(w->bell, &(u64){1}, 8) < 0)
@@ -829,7 +831,6 @@ bool worker_begin(struct worker *w, int bell)
 {
     w->bell = bell;
     w->active = w->count;
-    w->begun = true;
     bool done = start_thread(end_all, w);
     if (done && plat_cpu_start(WORKER_CPU, connect_slots, w)) {
         complain("cannot start a thread");
@@ -848,9 +849,13 @@ bool worker_close(struct worker *w)
 {
     if (!w)
         return true;
-    // Who has begun may still be at it when the grace is over: then the end of the process is
-    // theirs.
-    return !w->begun || !w->failed;
+    if (w->left) { // slots are still at it, and nothing may be taken from under them
+        fflush(NULL);
+        _exit(EXIT_ERROR);
+    }
+    if (w->connection)
+        w->n->natsConnection_Destroy(w->connection);
+    return !w->failed;
 }
 
 // --- Metrics
@@ -923,7 +928,8 @@ static void on_reconnect(natsConnection *c, void *worker)
     char url[256] = "";
     w->n->natsConnection_GetConnectedUrl(c, url, sizeof url);
     COUNT(w->reconnects);
-    say("connected to NATS again: %s", url);
+    const char *at = strrchr(url, '@'); // before it stands who we are
+    say("connected to NATS again: %s", at ? at + 1 : url);
 }
 
 static void on_error(natsConnection *c, natsSubscription *s, natsStatus e, void *worker)

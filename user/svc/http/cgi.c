@@ -588,12 +588,19 @@ static bool take_output(struct connection *c, struct handler *h, uint64_t until)
     return understand(c, h);
 }
 
+// Its time is over, or that of all.
+static bool is_late(const struct connection *c)
+{
+    uint64_t now = sip_now();
+    return now >= c->until || now >= server.until;
+}
+
 // The rest of a body goes in while output comes out, whichever can; both may be waited for.
 static bool pump(struct connection *c, struct handler *h)
 {
     const char *bytes = NULL;
     int n = 0;
-    while (h->in != NEBULET_NO_HANDLE && !h->ended && sip_now() < c->until) {
+    while (h->in != NEBULET_NO_HANDLE && !h->ended && !is_late(c)) {
         if (!n && (n = body_read(c, &bytes, NEBULET_AT_ONCE)) == BODY_LATER)
             n = 0;
         if (n < 0)
@@ -689,9 +696,9 @@ static void finish(struct connection *c, struct route *r, struct handler *h)
 static void answer(struct connection *c, struct route *r, struct handler *h)
 {
     bool going = pump(c, h);
-    while (going && !h->ended && sip_now() < c->until)
+    while (going && !h->ended && !is_late(c))
         going = take_output(c, h, sip_after(PATIENCE_MS * SIP_MS));
-    bool late = !h->ended && sip_now() >= c->until;
+    bool late = !h->ended && is_late(c);
     if (going && h->ended && h->headed) {
         finish(c, r, h);
         return;

@@ -84,6 +84,7 @@ struct server {
     // one, `1` or `0`, whether it is well, and metrics. NEBULET_NO_HANDLE: there is nobody.
     nebulet_handle more;
     volatile bool ending;
+    volatile uint64_t until; // then handlers are killed; NEBULET_FOREVER before the end
 };
 extern struct server server;
 
