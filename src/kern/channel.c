@@ -272,8 +272,10 @@ static void enqueue(struct kthread *me, struct channel *to, struct message *m)
 {
     append(to, m);
     struct kthread *t = pop_receiver(to, OK); // it has too little room, or there are handles
-    if (t)
+    if (t && me)
         sched_hand_over(me, t);
+    else if (t) // from outside: nobody here is to wait soon
+        sched_wake(t, OK);
 }
 
 // Waits until there is room for a message more.

@@ -27,6 +27,7 @@
 #include "main/serve.h"
 #include "main/snapshot.h"
 #include "main/tracing.h"
+#include "main/worker.h"
 #include "plat/linux/hostfs.h"
 #include "plat/linux/linux.h"
 #include "plat/plat.h"
@@ -218,7 +219,8 @@ static bool add_routes(struct serve *s)
     for (u32 i = 0; i < o->files.count; i++)
         if (!add_route(s, "--files", "files", o->files.at[i], add_files))
             return false;
-    return o->argc == 0 || add_route(s, "FILE", "cgi", o->argv[0], add_module);
+    return o->argc == 0 ||
+           add_route(s, "FILE", o->resident ? "stream" : "cgi", o->argv[0], add_module);
 }
 
 static bool add_folders(struct serve *s)
@@ -241,13 +243,18 @@ static bool add_folders(struct serve *s)
 
 // --- Listeners
 
+static u64 server_count(const struct options *o)
+{
+    return o->servers && !o->boot ? o->servers : 1;
+}
+
 static bool open_listeners(struct serve *s)
 {
     const struct options *o = s->o;
     for (u32 i = 0; i < o->listen.count; i++)
         if (!listeners_add(&s->listeners, o->listen.at[i]))
             return false;
-    if (!o->listen.count && !listeners_add(&s->listeners, "tcp:127.0.0.1:8080"))
+    if (!o->listen.count && !s->worker && !listeners_add(&s->listeners, "tcp:127.0.0.1:8080"))
         return false;
     s->metrics = s->listeners.all.count;
     return !o->metrics || listeners_add(&s->listeners, o->metrics);
@@ -290,6 +297,25 @@ static bool give_listeners(const struct serve *s, struct told *t, bool metrics)
     return true;
 }
 
+// A worker's connections are there before anybody asks for one.
+static bool give_worker(const struct serve *s, struct told *t, u32 server)
+{
+    struct channel *connections, *more;
+    if (!s->worker)
+        return true;
+    if (!worker_attach(s->worker, server, server_count(s->o), &connections, &more))
+        return false;
+    tell(t, "listen messages");
+    give(t, &connections->object);
+    object_release(&connections->object);
+    if (more) {
+        tell(t, "more 1");
+        give(t, &more->object);
+        object_release(&more->object);
+    }
+    return true;
+}
+
 // In a machine by who serves there.
 static void announce(struct serve *s)
 {
@@ -307,11 +333,6 @@ static void announce(struct serve *s)
 }
 
 // --- The server
-
-static u64 server_count(const struct options *o)
-{
-    return o->servers && !o->boot ? o->servers : 1;
-}
 
 // Of what all may have together, each has its part.
 static u64 part(const struct options *o, u64 given, u64 usual)
@@ -340,6 +361,8 @@ static void tell_limits(struct serve *s)
     for (u32 i = 0; i < countof(limits); i++)
         if (limits[i].value)
             tell(&s->told, "%s %llu", limits[i].word, (unsigned long long)limits[i].value);
+    if (s->worker)
+        tell(&s->told, "plain 1");
     tell(&s->told, "log %s", o->log ? o->log : "common");
 }
 
@@ -445,7 +468,8 @@ static bool start_server(struct serve *s, struct server *h, struct told *t)
     }
     if (channel_new(&h->ours, &h->theirs) || handles_reserve(&h->job.process->handles, 1))
         return out_of_memory();
-    if (!give_listeners(s, t, h == s->servers) || !send_all(s, h, t))
+    if (!give_listeners(s, t, h == s->servers) || !give_worker(s, t, (u32)(h - s->servers)) ||
+        !send_all(s, h, t))
         return false;
     kern_acquire();
     object_ref(&h->theirs->object); // for the bell
@@ -494,7 +518,7 @@ static void on_signal(int number)
 static void on_bell(struct socket_source *source, u32 events)
 {
     struct serve *s = container_of(source, struct serve, bell);
-    if (!(events & SOCKET_READABLE))
+    if (!(events & SOCKET_READABLE) || (s->worker && !worker_over(s->worker)))
         return;
     spin_acquire(&rt_switch_lock); // as in net.c
     for (u32 i = 0; i < s->nservers; i++)
@@ -560,7 +584,7 @@ static void on_hangup(int number)
 
 static void reload(struct serve *s)
 {
-    struct serve anew = {.o = s->o};
+    struct serve anew = {.o = s->o, .worker = s->worker};
     bool done = add_routes(&anew);
     if (done)
         tell_limits(&anew);
@@ -628,7 +652,7 @@ static int code_of(const struct serve *s)
     return code;
 }
 
-static int serve(struct serve *s)
+static int serve_all(struct serve *s)
 {
     if (!s->archive)
         note_hangups();
@@ -645,12 +669,14 @@ static int serve(struct serve *s)
         stop(s);
         return EXIT_ERROR;
     }
-    bool reloads = hang_on(s);
+    bool reloads = hang_on(s), begun = !s->worker || worker_begin(s->worker, bell);
+    if (!begun)
+        on_signal(0);
     announce(s);
     jobs_run();
     if (reloads)
         hang_off();
-    return code_of(s);
+    return begun ? code_of(s) : EXIT_ERROR;
 }
 
 static bool has_inherited(const struct options *o)
@@ -693,10 +719,13 @@ static bool sensible(const struct options *o)
 
 int cmd_serve(struct options *o)
 {
-    struct serve s = {.o = o};
+    return sensible(o) ? serve(o, NULL) : EXIT_USAGE;
+}
+
+int serve(const struct options *o, struct worker *w)
+{
+    struct serve s = {.o = o, .worker = w};
     struct archive a = {.fd = -1};
-    if (!sensible(o))
-        return EXIT_USAGE;
     if (!tracing_begin(o))
         return EXIT_ERROR;
     if (o->boot) {
@@ -705,13 +734,13 @@ int cmd_serve(struct options *o)
     }
     socket_many();
     u32 cpus = o->cpus ? (u32)o->cpus : plat_cpu_count();
-    if (jobs_init(o->engine, cpus < CPUS_MAX ? cpus : CPUS_MAX - 1, o->trace != NULL, NULL))
+    if (jobs_init(o->engine, cpus < WORKER_CPU ? cpus : WORKER_CPU, o->trace != NULL, NULL))
         return complain_setup();
     struct vfs_file *out = hostfs_adopt(1), *err = hostfs_adopt(2);
     if (!out || !err)
         return complain_setup();
     jobs_print(out, err);
-    int code = serve(&s);
+    int code = serve_all(&s);
     take_apart(&s);
     archive_free(&a);
     jobs_free();

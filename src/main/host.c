@@ -41,6 +41,21 @@ static const struct command commands[] = {
      "it\n"
      "serves at http://127.0.0.1:8080/. SIGTERM ends it when all requests are answered.\n",
      FOR_SERVE, false, 0, cmd_serve},
+    {"worker", "FILE", "programs behind NATS",
+     "Takes messages from a server of NATS. For each of them FILE, a program (WASI), is run as a "
+     "process\n"
+     "of its own: the message is standard input, and what it writes is the reply, or the result.\n"
+     "Messages come from a subject (--subject, shared by a queue group), or from a stream of "
+     "JetStream\n"
+     "(--jetstream, --durable), where each is acknowledged once its result has been published. "
+     "Another\n"
+     "exit code than 0, a trap or a limit is a failure: it is tried again (--deliveries), and "
+     "given up\n"
+     "then (--dead). Limits are those of serve, and hold for one message; --max-processes is how "
+     "many\n"
+     "are worked on at once (64). SIGTERM ends it when those are done with. It needs the library\n"
+     "libnats.\n",
+     FOR_WORKER, false, 1, cmd_worker},
     {"snapshot", "FILE OUT", "start a program once, and write a module that has been started",
      "Runs the function that FILE exports as wizer.initialize, and writes to OUT (-: standard\n"
      "output) a module that begins as it has left memory and globals. An export wizer.resume is "

@@ -67,6 +67,7 @@ const struct command *command_at(u32 i);
 
 int cmd_run(struct options *o);
 int cmd_serve(struct options *o);
+int cmd_worker(struct options *o);
 int cmd_snapshot(struct options *o);
 int cmd_boot(struct options *o);
 int cmd_disk(struct options *o);

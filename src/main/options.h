@@ -25,7 +25,8 @@ enum command_bit {
     FOR_SERVE = 256,
     FOR_DISK = 512,
     FOR_SNAPSHOT = 1024,
-    FOR_ALL = 2047,
+    FOR_WORKER = 2048,
+    FOR_ALL = 4095,
 };
 
 struct options {
@@ -52,6 +53,11 @@ struct options {
     u64 cpus;                  // 0 when not given
     const char *metrics, *log; // serve: NULL, or as given
     u64 servers, queue, max_connections, max_body, max_log, grace, idle; // serve: 0 when not given
+    // worker: NULL or 0 when not given
+    const char *nats, *subject, *group, *jetstream, *durable, *result, *dead;
+    const char *creds, *tls_ca, *tls_cert, *tls_key;
+    u64 deliveries, retry;
+    bool tls, resident;
     const char *stats;               // run and boot: NULL, "" for lines, or "json"
     const char *features;            // validate: NULL, or as given
     const char *trace, *trace_calls; // run, boot, serve: NULL; "" is stderr

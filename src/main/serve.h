@@ -12,6 +12,7 @@
 #include "plat/linux/socket.h"
 
 struct archive;
+struct worker;
 
 enum { SERVE_PORT = 8000 }; // of the machine, for the first listener; those behind it are the next
 
@@ -34,6 +35,7 @@ struct serve {
     u32 nservers;
     struct listeners listeners;
     struct archive *archive; // of the machine; NULL: there is none
+    struct worker *worker;   // who brings messages; NULL: they come by HTTP
     struct folders shared;   // folders of this machine that it has
     u32 metrics;             // the number of the first listener that is for metrics
     u32 modules;             // so many are in the archive
@@ -43,6 +45,8 @@ struct serve {
     struct vfs_file *bell_file;
 };
 
+// Serves, by HTTP or for a worker, until it is asked to end. The exit code.
+int serve(const struct options *o, struct worker *w);
 // With all that is told in s->told, modules in the archive and addresses bound: runs the machine.
 // The exit code of the server, or an exit_code after a message.
 int serve_boot(struct serve *s);

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 
-from . import base
+from . import base, boot
 
 LIMIT = 120
 COST_MB, COST_LIMIT = 25, 20  # s of CPU time, in and out: 2 on a machine that does nothing else, 7 on a busy one; by the
@@ -22,7 +22,7 @@ class Boot:
     def __init__(self, bench, wasm, engine, machine, *args, options=(), **pipes):
         self.process = subprocess.Popen(
             [bench.program, "boot", "--engine", engine,
-             *(["--iommu"] if machine == "iommu" else ["--machine", machine]), *options, wasm, *map(str, args)],
+             *boot.machine_option(machine), *options, wasm, *map(str, args)],
             **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **pipes})
         self.watchdog = threading.Timer(LIMIT, self.process.kill)
         self.watchdog.start()

@@ -263,6 +263,7 @@ struct handler {
     nebulet_handle out;      // its standard output, read
     size_t n;                // bytes in c->output
     size_t body;             // of which the head took so many
+    bool plain;              // there is no head
     bool headed;             // the head has been understood
     bool ended;              // its output
     const char *wrong;       // what was wrong with it
@@ -549,6 +550,10 @@ static bool understand(struct connection *c, struct handler *h)
 {
     if (h->headed)
         return true;
+    if (h->plain) {
+        head_begin(c, 200, (struct text){NULL, 0});
+        return h->headed = true;
+    }
     size_t size = find_end(c->output, h->n);
     if (!size && (h->ended || h->n == BUFFER))
         h->wrong = h->n ? "its head does not end" : "it wrote nothing";
@@ -581,12 +586,23 @@ static bool take_output(struct connection *c, struct handler *h, uint64_t until)
     return understand(c, h);
 }
 
+// Its time is over, or that of all.
+static bool is_late_at(const struct connection *c, uint64_t now)
+{
+    return now >= c->until || now >= server.until;
+}
+
+static bool is_late(const struct connection *c)
+{
+    return is_late_at(c, sip_now());
+}
+
 // The rest of a body goes in while output comes out, whichever can; both may be waited for.
 static bool pump(struct connection *c, struct handler *h)
 {
     const char *bytes = NULL;
     int n = 0;
-    while (h->in != NEBULET_NO_HANDLE && !h->ended && sip_now() < c->until) {
+    while (h->in != NEBULET_NO_HANDLE && !h->ended && !is_late(c)) {
         if (!n && (n = body_read(c, &bytes, NEBULET_AT_ONCE)) == BODY_LATER)
             n = 0;
         if (n < 0)
@@ -663,7 +679,7 @@ static void finish(struct connection *c, struct route *r, struct handler *h)
     size_t n = h->n - h->body;
     bool answered = c->answered;
     struct nebulet_exit exit = end(c, h, false);
-    if (exit.how != NEBULET_EXITED) {
+    if (exit.how != NEBULET_EXITED || (h->plain && exit.code)) {
         c->keep = c->keep && !answered;
         sip_describe_exit(text, sizeof text, &exit);
         fail(c, r, exit.how == NEBULET_LIMIT ? 504 : 500, text);
@@ -682,9 +698,9 @@ static void finish(struct connection *c, struct route *r, struct handler *h)
 static void answer(struct connection *c, struct route *r, struct handler *h)
 {
     bool going = pump(c, h);
-    for (uint64_t now; going && !h->ended && (now = sip_now()) < c->until;)
+    for (uint64_t now; going && !h->ended && !is_late_at(c, now = sip_now());)
         going = take_output(c, h, now + PATIENCE_MS * SIP_MS);
-    bool late = !h->ended && sip_now() >= c->until;
+    bool late = !h->ended && is_late(c);
     if (going && h->ended && h->headed) {
         finish(c, r, h);
         return;
@@ -711,6 +727,7 @@ void cgi_answer(struct connection *c, struct route *r)
                         .in = NEBULET_NO_HANDLE,
                         .out = NEBULET_NO_HANDLE};
     nebulet_handle in;
+    h.plain = r->site->plain && r->kind == ROUTE_CGI;
     count(&r->requests, 1);
     int status = begin_body(c, &h, &in);
     if (!status && !slots_take(&r->slots)) {

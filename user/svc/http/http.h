@@ -67,6 +67,7 @@ struct site {
     size_t environment_size;
     struct nebulet_options limits; // of a handler
     uint32_t handlers, queue;
+    bool plain;     // what a process writes is the answer, without a head, and exit codes count
     uint64_t until; // no longer served: then handlers that stay are killed
 };
 // The one that is served, until site_drop.
@@ -79,7 +80,11 @@ struct server {
     uint32_t connections_max;
     enum log_format { LOG_COMMON, LOG_JSON, LOG_NONE } log;
     nebulet_handle nothing; // a stream that has ended, to be read
+    // Whoever brings connections may have more to tell: a message each time that it is asked for
+    // one, `1` or `0`, whether it is well, and metrics. NEBULET_NO_HANDLE: there is nobody.
+    nebulet_handle more;
     volatile bool ending;
+    volatile uint64_t until; // then handlers are killed; NEBULET_FOREVER before the end
 };
 extern struct server server;
 

@@ -384,12 +384,30 @@ static void add_metrics(struct connection *c, size_t *n)
     }
 }
 
+// What others have to tell; false: they are not well.
+static bool ask_more(struct connection *c, size_t *n)
+{
+    char well = '1';
+    if (server.more == NEBULET_NO_HANDLE)
+        return true;
+    int64_t got =
+        nebulet_channel_recv(server.more, c->body, BUFFER, NULL, 0, NULL, NEBULET_AT_ONCE);
+    if (got > 0) {
+        size_t room = BUFFER - *n, bytes = (size_t)got - 1;
+        well = *c->body;
+        bytes = bytes < room ? bytes : 0; // a metric is there as a whole or not at all
+        memcpy(c->output + *n, c->body + 1, bytes);
+        *n += bytes;
+    }
+    return well == '1';
+}
+
 void metrics_answer(struct connection *c)
 {
     static const struct text type = {"Content-Type", 12}, plain = {"text/plain; version=0.0.4", 25};
     size_t n = 0;
     if (!strcmp(c->path, "/health")) {
-        answer_plain(c, server.ending ? 503 : 200, "");
+        answer_plain(c, server.ending || !ask_more(c, &n) ? 503 : 200, "");
         return;
     }
     if (strcmp(c->path, "/metrics")) {
@@ -397,6 +415,7 @@ void metrics_answer(struct connection *c)
         return;
     }
     add_metrics(c, &n);
+    ask_more(c, &n);
     head_begin(c, 200, (struct text){NULL, 0});
     head_field(c, type, plain);
     answer_begin(c, n, c->output, n);

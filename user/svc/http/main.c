@@ -163,6 +163,8 @@ static void take_line(struct told *t, const char *word, const char *value)
         t->wrong |= !others_add(next_handle(t));
     else if (!strcmp(word, "counts"))
         t->wrong |= !others_answer(next_handle(t));
+    else if (!strcmp(word, "more"))
+        server.more = next_handle(t);
     else if (!strcmp(word, "cgi"))
         add_route(t, ROUTE_CGI, value);
     else if (!strcmp(word, "stream"))
@@ -183,6 +185,8 @@ static void take_line(struct told *t, const char *word, const char *value)
         s->handlers = (uint32_t)number(t, value);
     else if (!strcmp(word, "queue"))
         s->queue = (uint32_t)number(t, value);
+    else if (!strcmp(word, "plain"))
+        s->plain = number(t, value) != 0;
     else if (!strcmp(word, "connections"))
         server.connections_max = (uint32_t)number(t, value);
     else if (!strcmp(word, "body"))
@@ -496,7 +500,25 @@ static void serve(void)
     sip_must(sip_thread_start(&t, reload, NULL, STACK), "http: a thread");
     while (nebulet_object_wait_one(0, ends, NEBULET_FOREVER) <= 0)
         ;
+    server.until = sip_after(server.grace_ns);
     server.ending = true;
+}
+
+static void wait_for_connections(uint64_t until)
+{
+    while (open_connections() && sip_now() < until)
+        sip_sleep(5 * SIP_MS);
+}
+
+// Who works on something when the grace is over is killed, so that nobody waits for it.
+static void end_handlers(void)
+{
+    struct site *s = site_take();
+    wait_for_connections(sip_after(SIP_SECOND));
+    s->until = server.until;
+    while (!end_residents(s))
+        sip_sleep(5 * SIP_MS);
+    site_drop(s);
 }
 
 int main(void)
@@ -506,7 +528,9 @@ int main(void)
                              .idle_ns = 60 * SIP_SECOND,
                              .grace_ns = 30 * SIP_SECOND,
                              .log_max = 64 << 10,
-                             .connections_max = 10000};
+                             .connections_max = 10000,
+                             .more = NEBULET_NO_HANDLE,
+                             .until = NEBULET_FOREVER};
     sip_must(sip_stream(ends), "http: a stream");
     sip_close(ends[0]);
     server.nothing = ends[1];
@@ -516,10 +540,10 @@ int main(void)
     for (uint32_t i = 0; i < port_count; i++)
         start_port(&ports[i]);
     serve();
-    uint64_t until = sip_after(server.grace_ns);
-    while (open_connections() && sip_now() < until)
-        sip_sleep(5 * SIP_MS);
+    wait_for_connections(server.until);
+    bool left = open_connections();
+    end_handlers();
     uint64_t soon = sip_after(SIP_SECOND);
-    log_end(until > soon ? until : soon);
-    return open_connections() != 0;
+    log_end(server.until > soon ? server.until : soon);
+    return left;
 }
