@@ -215,7 +215,7 @@ SDK_SRC = $(wildcard sdk/src/*.c sdk/freestanding/*.c)
 SDK_OBJ = $(patsubst %.c,build/%.o,$(subst sdk/,sdk-obj/,$(SDK_SRC)))
 SDK_HEADERS = $(patsubst sdk/%,$(SDK)/%,$(wildcard sdk/include/*.h sdk/include/*/*.h)) \
 	$(patsubst sdk/freestanding/include/%,$(SDK)/include/freestanding/%,$(wildcard sdk/freestanding/include/*)) \
-	$(patsubst %,$(SDK)/include/nebulet/%,types.h calls.def errors.def traps.def)
+	$(patsubst %,$(SDK)/include/nebulet/%,types.h sockets.h calls.def errors.def traps.def)
 SDK_FILES = $(SDK_HEADERS) $(patsubst %,$(SDK)/%,lib/libsip.a lib/libsip-freestanding.a nebulet.cfg \
 	nebulet-freestanding.cfg libsip.pc rust/nebulet.rs assemblyscript/nebulet.ts)
 build/test/virtio build/asan/test/virtio: $(SDK_HEADERS)
@@ -229,12 +229,13 @@ GUESTS = build/guest/wordfreq.wasm build/user/init.wasm $(DRIVERS) $(SERVICES) \
 
 # Tables and types are the platform's own; a guest sees the errors that calls return, and no others.
 $(SDK)/include/nebulet/types.h: src/abi/nebulet_types.h
+$(SDK)/include/nebulet/sockets.h: src/abi/nebulet_sockets.h
 $(SDK)/include/nebulet/calls.def: src/abi/nebulet.def
 $(SDK)/include/nebulet/traps.def: src/wasm/traps.def
 $(SDK)/include/nebulet/errors.def: src/base/errors.def
 	@mkdir -p $(@D)
 	$Qsed '/^.. Inside the runtime only/,$$d' $< >$@
-$(SDK)/include/nebulet/types.h $(SDK)/include/nebulet/calls.def $(SDK)/include/nebulet/traps.def:
+$(patsubst %,$(SDK)/include/nebulet/%,types.h sockets.h calls.def traps.def):
 	@mkdir -p $(@D)
 	$Qcp $< $@
 $(SDK)/include/freestanding/%: sdk/freestanding/include/%
@@ -271,6 +272,13 @@ build/svc/%.wasm: $(wildcard user/svc/*.[ch] user/svc/*/*.[ch]) $(SDK_FILES)
 	@mkdir -p $(@D)
 	$(call say,GUEST $@)
 	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/svc/*.c user/svc/$*/*.c) -o $@
+
+# The service "net" with a host's sockets: what does not know where it runs is net's.
+NET_COMMON = $(patsubst %,user/svc/net/%.c,watch clients rules address names dns)
+build/svc/sockets.wasm: user/svc/sockets/main.c $(NET_COMMON) user/svc/net/net.h $(SDK_FILES)
+	@mkdir -p $(@D)
+	$(call say,GUEST $@)
+	$Q$(SIP_CC) -Wl,--strip-debug $(filter %.c,$^) -o $@
 
 # A library of another's, out of Debian's sources. Where these cannot be had the service is not built; `make clean`
 # lets it be tried again.
