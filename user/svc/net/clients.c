@@ -2,61 +2,33 @@
 // Clients: each has a channel, and one request at a time, the next of which is not looked at before
 // the answer to the last is out. Nobody is waited for. When there are too many, who has been silent
 // for longest goes; a libsip program connects, asks and hangs up, so one that is silent has no need
-// of it. What a program can reach is decided here, on the address that is connected to.
-//
-//   a name ── rules_resolve ──> lookup ──> addresses ─┐
-//   an address ───────────────────────────────────────┴── address_normalize, rules_allow ──> dial
-//
-// Whoever hangs up meanwhile has asked for nothing.
+// of it. Whoever hangs up before there is an answer has asked for nothing.
 #include "net.h"
 
 #include <string.h>
 
-enum { CLIENTS = 64, SOCKETS = 64, AT_ONCE = 16, HEARD = 16 };
+enum { CLIENTS = 64 };
 
-struct client {
-    struct watch watch;
-    nebulet_handle channel;
-    bool used, flushes, busy;
-    uint64_t since;          // it was last heard of
-    uint64_t until;          // what it asked for is to be done
-    struct net_request asks; // while it is busy
-    struct lookup lookup;
-    struct dial dial;
-    uint32_t next; // of the addresses found
-    int32_t worst; // why those before were not it
-};
 static struct client clients[CLIENTS];
 static struct watch entrance;
 static nebulet_handle service;
-static uint32_t busy; // of clients: they wait for an answer
-
-// A client's socket of UDP.
-static struct socket {
-    struct udp udp;
-    struct watch watch;
-    nebulet_handle channel; // to the client
-    uint32_t credit;
-    bool used, listens, pinned;
-    struct nebulet_address heard[HEARD]; // whom it may answer, as it listens; [0]: whom it is pinned to
-    uint32_t heard_count;
-} sockets[SOCKETS];
+uint32_t clients_busy;
 
 static void hang_up(struct client *c)
 {
-    busy -= c->busy;
-    c->busy = false;
-    names_end(&c->lookup);
-    dial_end(&c->dial);
+    if (c->busy && !c->flushes && reach_end)
+        reach_end(c);
+    clients_busy -= c->busy;
+    c->busy = c->flushes = false;
     watch_end(&c->watch);
     sip_close(c->channel);
     c->used = false;
 }
 
-static void answer(struct client *c, const struct net_answer *a, nebulet_handle *theirs,
+void client_answer(struct client *c, const struct net_answer *a, nebulet_handle *theirs,
                    uint32_t n)
 {
-    busy -= c->busy;
+    clients_busy -= c->busy;
     c->busy = c->flushes = false;
     c->since = sip_now();
     if (nebulet_channel_send(c->channel, (const uint8_t *)a, sizeof *a, theirs, n,
@@ -69,229 +41,10 @@ static void answer(struct client *c, const struct net_answer *a, nebulet_handle 
     watch_for(&c->watch, c->channel, NEBULET_READABLE | NEBULET_PEER_CLOSED);
 }
 
-static void fail(struct client *c, int32_t result)
+void client_fail(struct client *c, int32_t result)
 {
     struct net_answer a = {.result = result};
-    answer(c, &a, NULL, 0);
-}
-
-// --- Datagrams
-
-static void close_socket(struct socket *s)
-{
-    udp_close(&s->udp);
-    watch_end(&s->watch);
-    sip_close(s->channel);
-    s->used = false;
-}
-
-static bool may_exchange(const struct socket *s, const struct nebulet_address *peer)
-{
-    if (s->pinned)
-        return address_same(peer, &s->heard[0]);
-    for (uint32_t i = 0; s->listens && i < s->heard_count && i < HEARD; i++)
-        if (address_same(peer, &s->heard[i]))
-            return true;
-    return rules_allow(RULE_UDP, NULL, peer, peer->port);
-}
-
-static void note(struct socket *s, const struct nebulet_address *from)
-{
-    for (uint32_t i = 0; i < s->heard_count && i < HEARD; i++)
-        if (address_same(from, &s->heard[i]))
-            return;
-    s->heard[s->heard_count++ % HEARD] = *from;
-}
-
-static void datagram_came(struct udp *u, const struct nebulet_address *from, const uint8_t *bytes,
-                          uint32_t size)
-{
-    static struct {
-        struct nebulet_address from;
-        uint8_t bytes[NET_DATAGRAM];
-    } m;
-    struct socket *s = (struct socket *)u;
-    m.from = *from;
-    if (!s->credit || size > NET_DATAGRAM || !address_normalize(&m.from))
-        return;
-    if (s->listens && !s->pinned)
-        note(s, &m.from);
-    else if (!may_exchange(s, &m.from))
-        return;
-    memcpy(m.bytes, bytes, size);
-    if (nebulet_channel_send(s->channel, (uint8_t *)&m, (uint32_t)sizeof m.from + size, NULL, 0,
-                             NEBULET_AT_ONCE) >= 0)
-        s->credit--;
-}
-
-static void take_datagram(struct socket *s, const uint8_t *bytes, uint32_t size)
-{
-    struct nebulet_address to;
-    uint32_t taken;
-    if (size == sizeof taken) {
-        memcpy(&taken, bytes, sizeof taken);
-        s->credit = taken < NET_CREDIT - s->credit ? s->credit + taken : NET_CREDIT;
-        return;
-    }
-    if (size < sizeof to || size > sizeof to + NET_DATAGRAM)
-        return;
-    memcpy(&to, bytes, sizeof to);
-    if (s->pinned && !to.family)
-        to = s->heard[0];
-    if (address_normalize(&to) && to.port && may_exchange(s, &to))
-        udp_send(&s->udp, &to, bytes + sizeof to, size - (uint32_t)sizeof to);
-}
-
-static void socket_ready(struct watch *w, uint32_t signals)
-{
-    static uint8_t bytes[sizeof(struct nebulet_address) + NET_DATAGRAM + 1];
-    struct socket *s = (struct socket *)((char *)w - offsetof(struct socket, watch));
-    (void)signals;
-    for (uint32_t i = 0; i < AT_ONCE; i++) {
-        int64_t n = nebulet_channel_recv(s->channel, bytes, sizeof bytes, NULL, 0, NULL,
-                                         NEBULET_AT_ONCE);
-        if (n == NEBULET_ERR_SHOULD_WAIT)
-            return;
-        if (n < 0) { // gone, or says what cannot be
-            close_socket(s);
-            return;
-        }
-        take_datagram(s, bytes, (uint32_t)n);
-    }
-}
-
-// peer: NULL, or the one that it is for.
-static void open_socket(struct client *c, const struct nebulet_address *peer)
-{
-    struct net_answer a = {.count = 1};
-    struct nebulet_address own = c->asks.address;
-    nebulet_handle ends[2];
-    struct socket *s = sockets;
-    own.family = own.family ? own.family : peer ? peer->family : 4;
-    bool listens = own.port && rules_listen(RULE_UDP, &own);
-    if ((own.port || !address_is_any(&own)) && !listens) {
-        fail(c, NEBULET_ERR_ACCESS_DENIED);
-        return;
-    }
-    while (s < sockets + SOCKETS && s->used)
-        s++;
-    if (s == sockets + SOCKETS || watch_room() < 64 || sip_channel(ends) < 0) {
-        fail(c, NEBULET_ERR_NO_RESOURCES);
-        return;
-    }
-    *s = (struct socket){.udp = {.received = datagram_came, .channel = NEBULET_NO_HANDLE},
-                         .watch = {.ready = socket_ready},
-                         .channel = ends[0],
-                         .credit = NET_CREDIT,
-                         .listens = listens,
-                         .used = true};
-    if (peer) {
-        s->pinned = true;
-        s->heard[0] = *peer;
-        a.addresses[a.count++] = *peer;
-    }
-    a.result = udp_open(&s->udp, &own);
-    a.addresses[0] = own;
-    if (a.result < 0) {
-        sip_close(ends[1]);
-        s->watch = (struct watch){0};
-        close_socket(s);
-        fail(c, a.result);
-        return;
-    }
-    watch_for(&s->watch, s->channel, NEBULET_READABLE | NEBULET_PEER_CLOSED);
-    answer(c, &a, &ends[1], 1);
-}
-
-// --- Connecting
-
-static const char *name_of(const struct client *c)
-{
-    return c->lookup.count ? c->asks.name : NULL;
-}
-
-static void connected(struct dial *d, int32_t result, nebulet_handle theirs[2]);
-
-// The next one of the addresses that may be.
-static void next_address(struct client *c)
-{
-    uint32_t kind = c->asks.op == NET_UDP ? RULE_UDP : RULE_TCP;
-    while (c->next < c->lookup.count) {
-        struct nebulet_address *a = &c->lookup.found[c->next++];
-        a->port = c->asks.port;
-        if (!address_normalize(a) || !rules_allow(kind, name_of(c), a, a->port))
-            continue;
-        if (kind == RULE_UDP) {
-            open_socket(c, a);
-            return;
-        }
-        c->dial.done = connected;
-        int32_t result = dial_begin(&c->dial, a);
-        if (!result)
-            return;
-        c->worst = result;
-    }
-    fail(c, c->worst);
-}
-
-static void connected(struct dial *d, int32_t result, nebulet_handle theirs[2])
-{
-    struct client *c = (struct client *)((char *)d - offsetof(struct client, dial));
-    struct net_answer a = {.count = 1, .addresses = {c->lookup.found[c->next - 1]}};
-    if (!result) {
-        answer(c, &a, theirs, 2);
-        return;
-    }
-    c->worst = result;
-    next_address(c);
-}
-
-static void resolved(struct lookup *l, int32_t result)
-{
-    struct client *c = (struct client *)((char *)l - offsetof(struct client, lookup));
-    struct net_answer a = {.count = l->count};
-    if (result < 0) {
-        fail(c, result);
-    } else if (c->asks.op == NET_RESOLVE) {
-        memcpy(a.addresses, l->found, l->count * sizeof *l->found);
-        answer(c, &a, NULL, 0);
-    } else {
-        next_address(c);
-    }
-}
-
-// An address is a name that stands for itself, and is nobody's.
-static void look_up(struct client *c)
-{
-    struct nebulet_address literal;
-    struct net_answer a = {.count = 1};
-    c->next = 0;
-    c->worst = NEBULET_ERR_ACCESS_DENIED;
-    c->lookup.count = 0;
-    if (c->asks.op != NET_RESOLVE && (!c->asks.port || c->asks.port > UINT16_MAX)) {
-        fail(c, NEBULET_ERR_INVALID_ARG);
-    } else if (!address_parse(c->asks.name, &literal)) {
-        c->lookup.done = resolved;
-        if (!dns_is_name(c->asks.name) || address_is_number(c->asks.name))
-            fail(c, NEBULET_ERR_INVALID_ARG);
-        else if (strcmp(c->asks.name, "localhost") && !rules_resolve(c->asks.name))
-            fail(c, NEBULET_ERR_ACCESS_DENIED);
-        else
-            names_begin(&c->lookup, c->asks.name, c->until);
-    } else if (c->asks.op == NET_RESOLVE) {
-        a.addresses[0] = literal;
-        answer(c, &a, NULL, 0);
-    } else {
-        literal.port = c->asks.port;
-        if (!address_normalize(&literal)) {
-            fail(c, NEBULET_ERR_INVALID_ARG);
-            return;
-        }
-        c->asks.name[0] = 0; // rules of names say nothing of it
-        c->lookup.found[0] = literal;
-        c->lookup.count = 1;
-        next_address(c);
-    }
+    client_answer(c, &a, NULL, 0);
 }
 
 // --- Requests
@@ -302,15 +55,10 @@ static void listen(struct client *c)
     struct nebulet_address *own = &a.addresses[0];
     nebulet_handle theirs = NEBULET_NO_HANDLE;
     own->family = own->family ? own->family : 4;
-    if ((own->family != 4 && own->family != 6) || own->port > UINT16_MAX)
-        a.result = NEBULET_ERR_INVALID_ARG;
-    else if (!address_is_any(own) && !address_normalize(own))
-        a.result = NEBULET_ERR_INVALID_ARG;
-    else if (!rules_listen(RULE_TCP, own))
-        a.result = NEBULET_ERR_ACCESS_DENIED;
-    else
+    a.result = rules_listen(RULE_TCP, own);
+    if (!a.result)
         a.result = listen_begin(own, &theirs);
-    answer(c, &a, &theirs, theirs != NEBULET_NO_HANDLE);
+    client_answer(c, &a, &theirs, theirs != NEBULET_NO_HANDLE);
 }
 
 static void flush(struct client *c)
@@ -318,23 +66,22 @@ static void flush(struct client *c)
     c->flushes = true;
 }
 
-static void begin_udp(struct client *c)
+static void not_here(struct client *c)
 {
-    struct nebulet_address *own = &c->asks.address;
-    if ((own->family && own->family != 4 && own->family != 6) || own->port > UINT16_MAX ||
-        (!address_is_any(own) && !address_normalize(own)))
-        fail(c, NEBULET_ERR_INVALID_ARG);
-    else if (*c->asks.name)
-        look_up(c);
-    else
-        open_socket(c, NULL);
+    client_fail(c, NEBULET_ERR_NOT_SUPPORTED);
 }
 
-static void (*const ops[NET_OPS])(struct client *c) = {[NET_LISTEN] = listen,
-                                                       [NET_FLUSH] = flush,
-                                                       [NET_CONNECT] = look_up,
-                                                       [NET_RESOLVE] = look_up,
-                                                       [NET_UDP] = begin_udp};
+static void begin(struct client *c)
+{
+    switch ((enum net_op)c->asks.op) {
+    case NET_LISTEN: listen(c); break;
+    case NET_FLUSH: flush(c); break;
+    case NET_CONNECT:
+    case NET_RESOLVE:
+    case NET_UDP:
+    case NET_OPS: (reach_begin ? reach_begin : not_here)(c); break;
+    }
+}
 
 static void client_ready(struct watch *w, uint32_t signals)
 {
@@ -355,11 +102,11 @@ static void client_ready(struct watch *w, uint32_t signals)
     }
     uint32_t ms = c->asks.timeout_ms ? c->asks.timeout_ms : NET_USUAL_MS;
     c->since = sip_now();
-    c->until = sip_after(ms * SIP_MS);
+    c->until = c->deadline = sip_after(ms * SIP_MS);
     c->busy = true;
-    busy++;
+    clients_busy++;
     watch_for(&c->watch, c->channel, NEBULET_PEER_CLOSED);
-    ops[c->asks.op](c);
+    begin(c);
 }
 
 // Who has been silent for longest, and has asked for nothing; NULL: all are busy.
@@ -393,8 +140,7 @@ static void entrance_ready(struct watch *w, uint32_t signals)
     *c = (struct client){.watch = {.ready = client_ready},
                          .channel = channel,
                          .used = true,
-                         .since = sip_now(),
-                         .lookup.udp.channel = NEBULET_NO_HANDLE};
+                         .since = sip_now()};
     watch_for(&c->watch, channel, NEBULET_READABLE | NEBULET_PEER_CLOSED);
 }
 
@@ -404,33 +150,21 @@ static void look_flush(struct client *c)
 {
     struct net_answer a = {0};
     if (all_is_out())
-        answer(c, &a, NULL, 0);
-}
-
-static uint64_t due(const struct client *c)
-{
-    return c->lookup.begun && c->lookup.until < c->until ? c->lookup.until : c->until;
+        client_answer(c, &a, NULL, 0);
 }
 
 uint64_t clients_look(void)
 {
-    uint64_t first = NEBULET_FOREVER, now = 0;
-    for (struct client *c = clients; busy && c < clients + CLIENTS; c++) {
-        if (!c->used || !c->busy)
+    uint64_t first = NEBULET_FOREVER, now = clients_busy ? sip_now() : 0;
+    for (struct client *c = clients; clients_busy && c < clients + CLIENTS; c++) {
+        if (!c->busy)
             continue;
-        if (c->flushes) {
+        if (c->flushes)
             look_flush(c);
-            continue;
-        }
-        now = now ? now : sip_now();
-        names_look(&c->lookup, now);
-        if (c->used && c->busy && now >= c->until) {
-            names_end(&c->lookup);
-            dial_end(&c->dial);
-            fail(c, NEBULET_ERR_TIMED_OUT);
-        }
-        if (c->used && c->busy && due(c) < first)
-            first = due(c);
+        else if (now >= c->until)
+            reach_late(c, now);
+        if (c->busy && !c->flushes && c->until < first)
+            first = c->until;
     }
     return first;
 }

@@ -26,7 +26,7 @@ bool names_server(const struct nebulet_address *a)
 
 void names_end(struct lookup *l)
 {
-    udp_close(&l->udp);
+    dgram_close(&l->udp);
     l->begun = false;
 }
 
@@ -42,7 +42,7 @@ static void send(struct lookup *l)
     uint32_t size = dns_query(query, l->id, l->name, l->type);
     uint64_t wait = FIRST_TRY << (l->tries / (server_count ? server_count : 1));
     l->until = sip_after(wait);
-    udp_send(&l->udp, &servers[l->server], query, size);
+    dgram_send(&l->udp, &servers[l->server], query, size);
 }
 
 // A question with a number and a port of its own. False: there is no socket.
@@ -50,8 +50,8 @@ static bool ask(struct lookup *l)
 {
     struct nebulet_address own = {.family = servers[l->server].family};
     sip_random(&l->id, sizeof l->id);
-    udp_close(&l->udp);
-    if (udp_open(&l->udp, &own) < 0)
+    dgram_close(&l->udp);
+    if (dgram_open(&l->udp, &own) < 0)
         return false;
     send(l);
     return true;

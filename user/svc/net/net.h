@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The service "net", in parts, of which the first four rows know nothing of where they run:
+// The service "net", in parts, of which the first rows, down to dns.c, know nothing of where they run:
 //
 //   watch.c    what is waited for
-//   clients.c  who asks, and what has become of it; the sockets of UDP
+//   clients.c  who asks
+//   reach.c    connections that are asked for, names, datagrams
 //   rules.c    what may be reached, and from where; address.c: addresses as text, and their forms
+//   options.c  what it is told; ports.c: the little that one is told which only listens
 //   names.c    names and addresses; dns.c: the messages for that
 //   main.c     with lwIP, over a network device: what it is told, the loop, lwIP's clock
 //   link.c     frames: the client of the service "ethernet"
@@ -16,6 +18,9 @@
 #pragma once
 #include <nebulet/net.h>
 #include <sip.h>
+
+// Who only listens is built without reach.c, whose functions are NULL then.
+#define PERHAPS __attribute__((weak))
 
 // --- Waiting
 
@@ -55,8 +60,11 @@ bool rules_add(const char *text); // false: it is none
 bool rules_resolve(const char *name);
 // Whether an address, normalized, may be reached at that port; name: whose it is, or NULL.
 bool rules_allow(uint32_t kind, const char *name, const struct nebulet_address *a, uint32_t port);
-// Whether that address of ours, or with zeros any, may be listened at.
-bool rules_listen(uint32_t kind, const struct nebulet_address *a);
+// Whether that address of ours, or with zeros any, may be listened at: 0, ACCESS_DENIED, INVALID_ARG.
+int32_t rules_listen(uint32_t kind, struct nebulet_address *a);
+
+// --- What it is told: --allow-net RULE, --dns ADDRESS[:PORT]. False: anything else.
+bool net_option(const char *option, const char *value);
 
 // --- UDP, of clients and of our own
 
@@ -68,9 +76,9 @@ struct udp {
     struct watch watch;
 };
 // *own: where it shall be, with zeros for what does not matter, and then where it is.
-int32_t udp_open(struct udp *u, struct nebulet_address *own);
-void udp_send(struct udp *u, const struct nebulet_address *to, const uint8_t *bytes, uint32_t size);
-void udp_close(struct udp *u); // also one that is not open
+int32_t dgram_open(struct udp *u, struct nebulet_address *own);
+void dgram_send(struct udp *u, const struct nebulet_address *to, const uint8_t *bytes, uint32_t size);
+void dgram_close(struct udp *u); // also one that is not open
 
 // --- Names
 
@@ -104,12 +112,6 @@ int32_t dns_answer(const uint8_t *bytes, uint32_t size, uint16_t id, char name[N
                    uint32_t type, struct nebulet_address found[NET_ADDRESSES], uint32_t *count,
                    bool *again);
 
-// --- Clients
-
-void clients_begin(void);
-// Before each wait. The time at which something is overdue.
-uint64_t clients_look(void);
-
 // --- What is below: lwIP, or sockets
 
 struct dial {
@@ -118,7 +120,35 @@ struct dial {
 };
 int32_t dial_begin(struct dial *d, const struct nebulet_address *to); // 0, and `done` is called later
 void dial_end(struct dial *d);
-// *own as in udp_open.
+// *own as in dgram_open.
 int32_t listen_begin(struct nebulet_address *own, nebulet_handle *theirs);
 bool all_is_out(void); // of what programs have written
 bool have_ipv6(void);
+
+// --- Clients
+
+struct client {
+    struct watch watch;
+    nebulet_handle channel;
+    bool used, busy, flushes; // busy: it waits for an answer; flushes: to NET_FLUSH
+    uint64_t since;           // it was last heard of
+    uint64_t until, deadline; // when something is overdue, and when all of it is
+    struct net_request asks;  // while it is busy
+    // reach.c's
+    struct lookup lookup;
+    struct dial dial;
+    uint32_t next; // of the addresses found
+    int32_t worst; // why those before were not it
+};
+extern uint32_t clients_busy; // who wait for an answer
+void clients_begin(void);
+// Before each wait. The time at which something is overdue.
+uint64_t clients_look(void);
+// Either one is the end of what it has asked for. What is given goes with the answer.
+void client_answer(struct client *c, const struct net_answer *a, nebulet_handle *given, uint32_t n);
+void client_fail(struct client *c, int32_t result);
+
+// CONNECT, RESOLVE, UDP.
+PERHAPS void reach_begin(struct client *c);
+PERHAPS void reach_end(struct client *c);
+PERHAPS void reach_late(struct client *c, uint64_t now);

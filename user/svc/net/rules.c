@@ -214,13 +214,16 @@ bool rules_allow(uint32_t kind, const char *name, const struct nebulet_address *
     return allowed(kind, name, a, port);
 }
 
-bool rules_listen(uint32_t kind, const struct nebulet_address *a)
+int32_t rules_listen(uint32_t kind, struct nebulet_address *a)
 {
+    if ((a->family != 4 && a->family != 6) || a->port > UINT16_MAX ||
+        (!address_is_any(a) && !address_normalize(a)))
+        return NEBULET_ERR_INVALID_ARG;
     for (uint32_t i = 0; i < count; i++) {
         const struct rule *r = &rules[i];
         if (r->kind == (kind | RULE_LISTEN) && a->port >= r->first && a->port <= r->last &&
             (r->any || in_range(r, a)))
-            return true;
+            return 0;
     }
-    return false;
+    return NEBULET_ERR_ACCESS_DENIED;
 }

@@ -151,7 +151,7 @@ static void datagrams(struct watch *w, uint32_t signals)
     }
 }
 
-int32_t udp_open(struct udp *u, struct nebulet_address *own)
+int32_t dgram_open(struct udp *u, struct nebulet_address *own)
 {
     int32_t result = ask(NEBULET_SOCKET_UDP, own, &u->channel);
     if (result < 0)
@@ -162,7 +162,7 @@ int32_t udp_open(struct udp *u, struct nebulet_address *own)
     return 0;
 }
 
-void udp_send(struct udp *u, const struct nebulet_address *to, const uint8_t *bytes, uint32_t size)
+void dgram_send(struct udp *u, const struct nebulet_address *to, const uint8_t *bytes, uint32_t size)
 {
     static struct {
         struct nebulet_address to;
@@ -174,7 +174,7 @@ void udp_send(struct udp *u, const struct nebulet_address *to, const uint8_t *by
                          NEBULET_AT_ONCE);
 }
 
-void udp_close(struct udp *u)
+void dgram_close(struct udp *u)
 {
     if (!u->socket)
         return;
@@ -184,31 +184,6 @@ void udp_close(struct udp *u)
 }
 
 // --- What it is told
-
-// An address, and perhaps a port behind it; then one of IPv6 is in brackets.
-static bool add_server(const char *given)
-{
-    char text[64];
-    struct nebulet_address a;
-    size_t n = strlen(given);
-    if (n >= sizeof text)
-        return false;
-    memcpy(text, given, n + 1);
-    if (address_parse(text, &a))
-        return names_server(&a);
-    char *colon = strrchr(text, ':');
-    if (!colon || colon == text)
-        return false;
-    *colon = 0;
-    bool bracket = *text == '[' && colon[-1] == ']';
-    if (bracket)
-        colon[-1] = 0;
-    unsigned long port = strtoul(colon + 1, NULL, 10);
-    if (!address_parse(text + bracket, &a) || !port || port > UINT16_MAX)
-        return false;
-    a.port = (uint32_t)port;
-    return names_server(&a);
-}
 
 static void usage(const char *what, const char *value)
 {
@@ -226,9 +201,7 @@ int main(int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (!strcmp(argv[i], "--check"))
             check = true;
-        else if (!strcmp(argv[i], "--allow-net") ? !rules_add(value)
-                 : !strcmp(argv[i], "--dns")     ? !add_server(value)
-                                                 : true)
+        else if (!net_option(argv[i], value))
             usage(argv[i], value);
         else
             i++;
