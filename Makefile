@@ -296,6 +296,11 @@ build/svc/disk.wasm: $(wildcard user/svc/disk/*.c) user/drv/block.h build/drv/vi
 	$(call say,GUEST $@)
 	$Q[ ! -e build/svc/fs.wasm ] || $(SIP_CC) $(EMBEDS) -Wl,--strip-debug user/svc/disk/main.c -o $@
 
+build/svc/network.wasm: user/svc/network/main.c build/drv/virtio-net.wasm build/svc/net.wasm
+	@mkdir -p $(@D)
+	$(call say,GUEST $@)
+	$Q[ ! -e build/svc/net.wasm ] || $(SIP_CC) $(EMBEDS) -Wl,--strip-debug user/svc/network/main.c -o $@
+
 # lwIP is Debian's source package, which is never copied into this tree. Where it cannot be had,
 # there is no service "net", and what needs it says so.
 LWIP = build/src/lwip/src

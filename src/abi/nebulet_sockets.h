@@ -3,6 +3,7 @@
 // main/net.c), over a channel: a request, and an answer with its id. An answer to LISTEN has a
 // listener, one to UDP a channel whose messages are a struct nebulet_address and a datagram, one to
 // CONNECT the two streams of a connection; it comes when there is one, those to others at once.
+// Behind nebulet/types.h, or abi/nebulet_types.h.
 #pragma once
 enum nebulet_socket_op {
     NEBULET_SOCKET_LISTEN,
@@ -10,6 +11,7 @@ enum nebulet_socket_op {
     NEBULET_SOCKET_CONNECT,
     NEBULET_SOCKET_CANCEL, // what CONNECT has begun: no answer will come
 };
+enum { NEBULET_SOCKET_DATAGRAM = 1472 }; // bytes: longer ones are lost
 struct nebulet_socket_request {
     uint32_t op, id;
     struct nebulet_address address; // its own, or the peer's

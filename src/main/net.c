@@ -232,7 +232,7 @@ struct datagrams {
     struct socket_source source;
     struct vfs_file *file;
 };
-enum { DATAGRAM = 2048 }; // bytes: what a client of the service can have is less
+enum { DATAGRAM = NEBULET_SOCKET_DATAGRAM };
 
 static struct socket_address from_guest(const struct nebulet_address *a)
 {

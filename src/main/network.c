@@ -129,18 +129,36 @@ static int begin(struct network *n)
     return job_begin(&n->job) ? EXIT_ERROR : EXIT_OK;
 }
 
-int network_begin(struct network *n, const struct options *o)
+static int load(struct network *n, const struct options *o)
 {
     char path[4096];
-    if (!o->allow_net.count)
-        return EXIT_OK;
     if (!network_args(n, o) ||
         !machine_find(SERVICE, "build it with make userspace", path, sizeof path) ||
         !file_read(path, &n->file))
         return EXIT_ERROR;
-    int code = check(n);
+    return check(n);
+}
+
+int network_begin(struct network *n, const struct options *o)
+{
+    int code = o->allow_net.count ? load(n, o) : EXIT_OK;
+    if (code || !o->allow_net.count)
+        return code;
     socket_many();
-    return code ? code : begin(n);
+    return begin(n);
+}
+
+int network_check(const struct options *o)
+{
+    struct network n = {0};
+    if (!o->allow_net.count)
+        return EXIT_OK;
+    if (jobs_init(o->engine, 1, false, NULL))
+        return complain_setup();
+    int code = load(&n, o);
+    network_free(&n);
+    jobs_free();
+    return code;
 }
 
 void network_free(struct network *n)

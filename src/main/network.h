@@ -19,4 +19,6 @@ bool network_args(struct network *n, const struct options *o);
 // formed, and then begins the service, which ends when nobody else is left. Without --allow-net
 // nothing is done. EXIT_OK, or an exit_code after a message.
 int network_begin(struct network *n, const struct options *o);
+// Only whether they are well formed, with nothing else set up.
+int network_check(const struct options *o);
 void network_free(struct network *n); // before jobs_free

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert(NEBULET_SOCKET_DATAGRAM == NET_DATAGRAM, "what comes fits");
 enum { HOST = 0, DIALS = 64, AT_ONCE = 64 };
 
 static struct watch on_host;
