@@ -215,7 +215,7 @@ SDK_SRC = $(wildcard sdk/src/*.c sdk/freestanding/*.c)
 SDK_OBJ = $(patsubst %.c,build/%.o,$(subst sdk/,sdk-obj/,$(SDK_SRC)))
 SDK_HEADERS = $(patsubst sdk/%,$(SDK)/%,$(wildcard sdk/include/*.h sdk/include/*/*.h)) \
 	$(patsubst sdk/freestanding/include/%,$(SDK)/include/freestanding/%,$(wildcard sdk/freestanding/include/*)) \
-	$(patsubst %,$(SDK)/include/nebulet/%,types.h calls.def errors.def traps.def)
+	$(patsubst %,$(SDK)/include/nebulet/%,types.h sockets.h calls.def errors.def traps.def)
 SDK_FILES = $(SDK_HEADERS) $(patsubst %,$(SDK)/%,lib/libsip.a lib/libsip-freestanding.a nebulet.cfg \
 	nebulet-freestanding.cfg libsip.pc rust/nebulet.rs assemblyscript/nebulet.ts)
 build/test/virtio build/asan/test/virtio: $(SDK_HEADERS)
@@ -223,18 +223,19 @@ SDK_CC = $(CC) --config=$(SDK)/nebulet-freestanding.cfg -std=gnu11 -O2 $(WARN)
 SIP_CC = $(CC) --config=$(SDK)/nebulet.cfg -std=gnu11 -O2 $(WARN)
 EXAMPLES = c rust assemblyscript
 DRIVERS = $(patsubst user/drv/%/,build/drv/%.wasm,$(wildcard user/drv/*/))
-SERVICES = $(patsubst user/svc/%/,build/svc/%.wasm,$(wildcard user/svc/*/))
+SERVICES = $(patsubst user/svc/%/,build/svc/%.wasm,$(wildcard user/svc/*/)) build/svc/net-listen.wasm
 GUESTS = build/guest/wordfreq.wasm build/user/init.wasm $(DRIVERS) $(SERVICES) \
 	$(patsubst user/demo/%.c,build/demo/%.wasm,$(filter-out user/demo/wordfreq.c,$(wildcard user/demo/*.c)))
 
 # Tables and types are the platform's own; a guest sees the errors that calls return, and no others.
 $(SDK)/include/nebulet/types.h: src/abi/nebulet_types.h
+$(SDK)/include/nebulet/sockets.h: src/abi/nebulet_sockets.h
 $(SDK)/include/nebulet/calls.def: src/abi/nebulet.def
 $(SDK)/include/nebulet/traps.def: src/wasm/traps.def
 $(SDK)/include/nebulet/errors.def: src/base/errors.def
 	@mkdir -p $(@D)
 	$Qsed '/^.. Inside the runtime only/,$$d' $< >$@
-$(SDK)/include/nebulet/types.h $(SDK)/include/nebulet/calls.def $(SDK)/include/nebulet/traps.def:
+$(patsubst %,$(SDK)/include/nebulet/%,types.h sockets.h calls.def traps.def):
 	@mkdir -p $(@D)
 	$Qcp $< $@
 $(SDK)/include/freestanding/%: sdk/freestanding/include/%
@@ -272,6 +273,13 @@ build/svc/%.wasm: $(wildcard user/svc/*.[ch] user/svc/*/*.[ch]) $(SDK_FILES)
 	$(call say,GUEST $@)
 	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/svc/*.c user/svc/$*/*.c) -o $@
 
+# The service "net" with a host's sockets: what does not know where it runs is net's.
+NET_COMMON = $(patsubst %,user/svc/net/%.c,watch clients reach rules address options names dns)
+build/svc/sockets.wasm: user/svc/sockets/main.c $(NET_COMMON) user/svc/net/net.h $(SDK_FILES)
+	@mkdir -p $(@D)
+	$(call say,GUEST $@)
+	$Q$(SIP_CC) -Wl,--strip-debug $(filter %.c,$^) -o $@
+
 # A library of another's, out of Debian's sources. Where these cannot be had the service is not built; `make clean`
 # lets it be tried again.
 LITTLEFS = build/src/micropython/lib/littlefs
@@ -288,17 +296,28 @@ build/svc/disk.wasm: $(wildcard user/svc/disk/*.c) user/drv/block.h build/drv/vi
 	$(call say,GUEST $@)
 	$Q[ ! -e build/svc/fs.wasm ] || $(SIP_CC) $(EMBEDS) -Wl,--strip-debug user/svc/disk/main.c -o $@
 
+build/svc/network.wasm: user/svc/network/main.c build/drv/virtio-net.wasm build/svc/net.wasm
+	@mkdir -p $(@D)
+	$(call say,GUEST $@)
+	$Q[ ! -e build/svc/net.wasm ] || $(SIP_CC) $(EMBEDS) -Wl,--strip-debug user/svc/network/main.c -o $@
+
 # lwIP is Debian's source package, which is never copied into this tree. Where it cannot be had,
 # there is no service "net", and what needs it says so.
 LWIP = build/src/lwip/src
 LWIP_SRC = $(addprefix $(LWIP)/,$(addprefix core/,def.c inet_chksum.c init.c ip.c mem.c memp.c netif.c pbuf.c tcp.c \
 	tcp_in.c tcp_out.c timeouts.c udp.c) $(addprefix core/ipv4/,dhcp.c etharp.c icmp.c ip4.c ip4_addr.c) netif/ethernet.c)
-build/svc/net.wasm: $(wildcard user/svc/net/*.[ch] user/svc/net/arch/*.h user/drv/ether.h) $(SDK_FILES) check/source
+LWIP_SRC_6 = $(addprefix $(LWIP)/core/ipv6/,ethip6.c icmp6.c inet6.c ip6.c ip6_addr.c mld6.c nd6.c)
+NET_SRC = $(filter-out %/ports.c,$(wildcard user/svc/net/*.c))
+# For who only listens, by IPv4: a machine that serves is compiled at each start.
+NET_LISTENS = $(patsubst %,user/svc/net/%.c,main link listen watch clients ports)
+build/svc/net.wasm build/svc/net-listen.wasm: $(wildcard user/svc/net/*.[ch] user/svc/net/arch/*.h user/drv/ether.h) $(SDK_FILES) check/source
 	@mkdir -p $(@D) build/src
 	$(call say,GUEST $@)
 	$Q[ -e build/src/lwip.none ] || check/source lwip || { [ $$? = 75 ] && touch build/src/lwip.none; }
 	$Q[ -e build/src/lwip.none ] || $(SIP_CC) -matomics -msimd128 -flto -w -Wl,--strip-debug -Iuser/svc/net -isystem $(LWIP)/include \
-		$(wildcard user/svc/net/*.c) $(LWIP_SRC) -o $@
+		$(if $(filter %/net.wasm,$@),-DLWIP_IPV6=1 -DLWIP_DNS=1 $(NET_SRC) $(LWIP_SRC_6),$(NET_LISTENS)) $(LWIP_SRC) -o $@
+# One after the other, for both may fetch the sources.
+build/svc/net-listen.wasm: build/svc/net.wasm
 
 # A driver's fences are to be there: a device is another processor.
 build/drv/%.wasm: $(wildcard user/drv/*.[ch] user/drv/*/*.[ch]) $(SDK_FILES)

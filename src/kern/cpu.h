@@ -47,7 +47,7 @@ struct kern {
     u64 now0, ticks0, ns_per_tick; // << 20
     s64 slice;                     // PACE_SLICE_NS in ticks
     struct process *all;
-    u32 live, next_id;
+    u32 live, daemons, next_id; // daemons: of those that live
     bool looping;
 };
 extern struct kern kern;

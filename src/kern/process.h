@@ -139,6 +139,7 @@ struct process {
     bool reported; // why it ended
     bool limited;  // its account is its own
     bool emptied;  // what may be much is given back
+    bool daemon;   // sched_daemon
     s64 slice;     // ticks left
     struct process *next_alive, **self_alive; // of its account
     struct budget *timed; // the nearest account with a limit of CPU time; NULL: there is none

@@ -545,8 +545,18 @@ void sched_remove(struct process *p)
     *p->self_all = p->next_all;
     if (p->next_all)
         p->next_all->self_all = p->self_all;
+    kern.daemons -= p->daemon;
     if (!--kern.live && sched_cpu() != &sched_cpus[0])
         plat_cpu_kick(0);
+    if (kern.live && kern.live == kern.daemons)
+        for (struct process *d = kern.all; d; d = d->next_all)
+            process_stop_locked(d, NEBULET_KILLED, 0);
+}
+
+SELDOM void sched_daemon(struct process *p)
+{
+    p->daemon = true;
+    kern.daemons++;
 }
 
 void sched_io_waits(s32 change)

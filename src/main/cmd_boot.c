@@ -16,6 +16,7 @@
 #include "main/guest.h"
 #include "main/host.h"
 #include "main/machine.h"
+#include "main/network.h"
 #include "main/tracing.h"
 #include "wasm/module.h"
 
@@ -146,16 +147,47 @@ static bool archive_programs(struct archive *a, const struct operands *programs,
     return true;
 }
 
+// The network's driver and service, beside all programs, whose limits it has not.
+static bool add_network(struct words *w, const struct options *o, struct archive *a,
+                        struct network *n)
+{
+    static const char *const free_of[] = {"memory=0", "time=0",     "cpu=0",      "handles=0",
+                                          "threads=0", "messages=0", "processes=0", "weight=0"};
+    char path[4096];
+    if (!o->allow_net.count)
+        return true;
+    if (!network_args(n, o) || !machine_find("network.wasm", "build it with make userspace", path, sizeof path) ||
+        !file_read(path, &n->file))
+        return false;
+    archive_file(a, "network.wasm", n->file.bytes, n->file.size);
+    for (u32 i = 0; i < countof(free_of); i++)
+        add(w, free_of[i], "", "");
+    add(w, "daemon", "", "");
+    add(w, "dir=", "", "");
+    add_number(w, "may=", NEBULET_MAY_ALL & ~NEBULET_MAY_FILES);
+    add_number(w, "argc=", 4 + n->args.count);
+    add(w, "init=/network.wasm", "", "");
+    add(w, "--address", "", "");
+    add(w, MACHINE_ADDRESS "/24", "", "");
+    add(w, "--gateway", "", "");
+    add(w, MACHINE_GATEWAY, "", "");
+    for (u32 i = 0; i < n->args.count; i++)
+        add(w, n->args.at[i], "", "");
+    return true;
+}
+
 static bool fill(struct archive *a, const struct options *o, const struct folders *folders,
                  struct operands *programs, struct file *files, struct machine *m)
 {
     struct words w = {0};
+    struct network network = {0};
     int n = options_split(o, programs);
     archive_start(a);
     add_input(&w, a, &m->no_input);
     describe_all(&w, o);
     for (int i = 0; i < n; i++)
-        describe(&w, o, folders, &programs[i], i, i + 1 < n);
+        describe(&w, o, folders, &programs[i], i, i + 1 < n || o->allow_net.count);
+    bool networked = add_network(&w, o, a, &network);
     folders_archive(folders, a);
     if (w.failed) {
         complain("out of memory");
@@ -163,7 +195,8 @@ static bool fill(struct archive *a, const struct options *o, const struct folder
     }
     archive_file(a, "words", w.text.at, w.text.count);
     vec_free(&w.text);
-    return machine_archive_folders(folders, a) && archive_programs(a, programs, n, files) &&
+    network_free(&network);
+    return networked && machine_archive_folders(folders, a) && archive_programs(a, programs, n, files) &&
            archive_finish(a);
 }
 
@@ -221,7 +254,10 @@ int cmd_boot(struct options *o)
         .line = "words=/words", .folders = &folders, .told = on_told, .context = &told};
     struct operands *programs = calloc((size_t)o->argc, sizeof *programs);
     told.files = calloc((size_t)o->argc, sizeof *told.files);
-    int code = machine_options(o, &m) ? EXIT_ERROR : EXIT_USAGE;
+    int code = machine_options(o, &m) ? network_check(o) : EXIT_USAGE;
+    if (o->allow_net.count)
+        m.network = "user,id=net,ipv6=on";
+    code = code ? code : EXIT_ERROR;
     if (code == EXIT_ERROR && programs && told.files && tracing_begin(o) &&
         folders_open(&folders, o) && machine_folders(o, &m) &&
         fill(&a, o, &folders, programs, told.files, &m)) {

@@ -19,6 +19,7 @@
 #include "main/host.h"
 #include "main/imports.h"
 #include "main/job.h"
+#include "main/network.h"
 #include "main/profile.h"
 #include "main/tracing.h"
 #include "plat/linux/hostfs.h"
@@ -325,7 +326,13 @@ static int run_split(struct options *o, const struct folders *folders,
     for (int i = 0; i < n; i++)
         programs[i] = (struct program){
             .o = o, .folders = folders, .listeners = &l, .imports = &imports, .own = operands[i]};
-    int code = imports_load(o, &imports) ? run_all(programs, n) : EXIT_ERROR;
+    struct network network = {0};
+    int code = network_begin(&network, o);
+    if (!code)
+        code = imports_load(o, &imports) ? run_all(programs, n) : EXIT_ERROR;
+    if (network.job.process)
+        job_stop(&network.job); // should nothing else have been run
+    jobs_run();
     bool lines = o->stats && !*o->stats;
     for (int i = 0; i < n && lines; i++) {
         char text[JOB_CHARGED_MAX];
@@ -339,6 +346,7 @@ static int run_split(struct options *o, const struct folders *folders,
         write_map(programs, n);
     if (profile->samples && !profile_write(profile->samples) && !code)
         code = EXIT_ERROR;
+    network_free(&network);
     for (int i = 0; i < n; i++)
         unload(&programs[i]);
     for (u32 i = 0; i < imports.preloads.count; i++)

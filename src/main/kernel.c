@@ -32,6 +32,7 @@
 //   trace=CALLS             as --trace-calls of `nebulet run`; * are all
 //   stats, stats=json, -v   as there
 //   more                    the next program runs at the same time
+//   daemon                  the next program is there for the others, and killed when they are over
 //   keep                    files that programs write are there for the next one
 //   wast=/PATH ...          run specification scripts instead of a program (main/script.h)
 //   console=multiplex       see plat/pc/console.h
@@ -73,6 +74,7 @@ struct launch {
     const char *trace; // of which calls; NULL: none
     bool wast, verbose, stats, json, keep, no_dirs, counted;
     bool more; // another one is to run at the same time
+    bool daemon;
     bool refuse_all;
     u64 argc, refuse, stack;
     u32 own;
@@ -86,6 +88,7 @@ struct program {
     struct bundle_file file;
     struct vfs_file *input, *served; // until all are loaded: the folder that it serves
     struct job job;
+    bool daemon;
 };
 enum { TOGETHER = 64 }; // programs that run at the same time
 static struct program programs[TOGETHER];
@@ -203,6 +206,8 @@ static void flag(struct launch *l, const char *word)
         l->more = true;
     else if (str_eq(word, "keep"))
         l->keep = true;
+    else if (str_eq(word, "daemon"))
+        l->daemon = true;
     else if (str_eq(word, "console=multiplex"))
         console_multiplex();
     else if (str_eq(word, "iommu"))
@@ -286,7 +291,7 @@ static bool next_launch(struct launch *l, struct words *w)
     char *word;
     l->init = l->name = l->stdin_path = NULL;
     l->args.count = l->env.count = l->dirs.count = 0;
-    l->no_dirs = l->counted = l->more = false;
+    l->no_dirs = l->counted = l->more = l->daemon = false;
     l->own = 0;
     while ((word = next_word(w)) && setting(l, w, word))
         ;
@@ -495,6 +500,12 @@ static int load(struct program *p, struct launch *l)
         s = job_link(&p->job, &e);
     if (s && !e.code)
         error_set(&e, s, ERROR_NO_OFFSET, "%s", status_text(s));
+    if (!s && l->daemon) {
+        p->daemon = true;
+        kern_acquire();
+        sched_daemon(p->job.process);
+        kern_release();
+    }
     return s ? failed(p, &e) : CODE_OK;
 }
 
@@ -596,7 +607,7 @@ static int run_programs(struct launch *l, struct words *w)
     if (l->stats)
         say("at most %lu KiB of memory in use", (unsigned long)(plat_memory_peak() >> 10));
     for (u32 i = 0; i < started; i++) {
-        if (!code)
+        if (!code && !programs[i].daemon)
             code = programs[i].job.code;
         job_free(&programs[i].job);
         vfs_close(programs[i].input);

@@ -8,6 +8,10 @@
 #include "main/folder.h"
 #include "main/options.h"
 
+// In QEMU's networks, which are all the same.
+#define MACHINE_ADDRESS "10.0.2.15"
+#define MACHINE_GATEWAY "10.0.2.2"
+
 struct machine {
     int archive;      // file descriptor of what it boots with
     const char *line; // the kernel's command line, after console=multiplex

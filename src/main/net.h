@@ -11,3 +11,6 @@ enum fs_error net_connection(int fd, struct channel *to);
 // A message of it is the peer's struct nebulet_address and two handles: the stream that is read,
 // and the one that is written. The listener is referenced. E_NOMEM, ...
 enum fs_error net_listener(struct vfs_file *listener, struct channel **out);
+// The sockets of this system for the service "net" (user/svc/sockets), which says what programs may
+// do with them: a channel on which it asks for them. NULL: out of memory.
+struct channel *net_sockets(void);

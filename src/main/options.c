@@ -50,6 +50,12 @@ static const struct option table[] = {
      FOR_WORKER | FOR_SERVE | FOR_RUN | FOR_BOOT, "give the program all of your environment"},
     {"--listen", "ADDRESS", OPTION_LIST, FIELD(listen), FOR_RUN | FOR_SERVE,
      "give the program a socket that listens at tcp:HOST:PORT, or `inherited`: systemd's"},
+    {"--allow-net", "RULE", OPTION_LIST, FIELD(allow_net), FOR_RUN | FOR_SERVE | FOR_BOOT,
+     "let programs use the network (libsip): tcp:example.org:443, udp:10.0.0.0/8:53, "
+     "listen:tcp:127.0.0.1:8080, dns:*.example.org; of each as many as wanted"},
+    {"--dns", "ADDRESS", OPTION_LIST, FIELD(dns), FOR_RUN | FOR_SERVE | FOR_BOOT,
+     "of --allow-net: the server that names are asked of, with :PORT behind it if wanted (those of "
+     "/etc/resolv.conf)"},
     {"--route", "PATH=FILE", OPTION_LIST, FIELD(routes), FOR_SERVE,
      "run FILE, a program, for each request below PATH (CGI)"},
     {"--stream", "PATH=FILE", OPTION_LIST, FIELD(stream_routes), FOR_SERVE,
@@ -427,6 +433,8 @@ void options_free(struct options *o)
     vec_free(&o->env);
     vec_free(&o->preload);
     vec_free(&o->listen);
+    vec_free(&o->allow_net);
+    vec_free(&o->dns);
     vec_free(&o->routes);
     vec_free(&o->stream_routes);
     vec_free(&o->files);

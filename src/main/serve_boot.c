@@ -20,13 +20,10 @@
 #include "main/serve.h"
 #include "main/tracing.h"
 
-#define ADDRESS "10.0.2.15" // QEMU's networks are all the same
-#define GATEWAY "10.0.2.2"
-
 enum { TO_SERVE = 2, TO_HTTP }; // generations of processes: init, serve, http
 
 // What the machine has beside what is served.
-static const char *const programs[] = {"init.wasm", "virtio-net.wasm", "net.wasm", "http.wasm",
+static const char *const programs[] = {"init.wasm", "virtio-net.wasm", "net-listen.wasm", "http.wasm",
                                        "serve.wasm"};
 
 static volatile int input = -1; // -1: the machine has been asked to end
@@ -56,9 +53,9 @@ static bool archive_manifest(const struct serve *s, struct archive *a)
         return false;
     fprintf(to, "service ethernet\nfile /serve/virtio-net.wasm\ndevice virtio-net\n"
                 "may serve print\nrestart always 1000000 5ms\ndaemon\n"
-                "service net\nfile /serve/net.wasm\nmay serve connect print\nneeds ethernet\n"
+                "service net\nfile /serve/net-listen.wasm\nmay serve connect print\nneeds ethernet\n"
                 "restart always 1000000 5ms\ndaemon\n"
-                "args --address " ADDRESS "/24 --gateway " GATEWAY);
+                "args --address " MACHINE_ADDRESS "/24 --gateway " MACHINE_GATEWAY);
     for (u32 i = 0; i < s->listeners.all.count; i++)
         fprintf(to, " --listen %u", SERVE_PORT + i);
     fprintf(to, "\nservice serve\nfile /serve/serve.wasm\n"
@@ -113,7 +110,7 @@ static char *network(struct serve *s)
             free(text);
             return NULL;
         }
-        fprintf(to, ",hostfwd=tcp:%s-" ADDRESS ":%u", where, SERVE_PORT + i);
+        fprintf(to, ",hostfwd=tcp:%s-" MACHINE_ADDRESS ":%u", where, SERVE_PORT + i);
     }
     fclose(to);
     listeners_free(&s->listeners);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../user/svc/net/contract.h"
+#include <nebulet/net.h>
 #include <sip.h>
 
 static nebulet_handle listen(nebulet_handle net, uint32_t port, int32_t wanted)

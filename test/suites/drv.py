@@ -216,7 +216,7 @@ def echo(bench, engine, machine, device):
 NET = """
 service net
     file /net.wasm
-    args --address 10.0.2.15/24 --gateway 10.0.2.2 --listen 7
+    args --address 10.0.2.15/24 --gateway 10.0.2.2 --allow-net listen:tcp:*:7
     may serve connect print
     needs driver
     daemon
@@ -229,9 +229,9 @@ service client
 """
 
 
-def net():
+def net(name="net"):
     """Its program; Debian's source package of lwIP may not be at hand."""
-    path = base.ROOT / "build/svc/net.wasm"
+    path = base.ROOT / f"build/svc/{name}.wasm"
     if not path.exists():
         raise base.Unavailable("there is no build/svc/net.wasm, for the sources of lwIP could not be had (check/source lwip)")
     return path.read_bytes()
@@ -571,7 +571,7 @@ service driver
 
 service net
     file /net.wasm
-    args --address 10.0.2.15/24 --gateway 10.0.2.2 --listen 7 --listen 8000
+    args --address 10.0.2.15/24 --gateway 10.0.2.2 --allow-net listen:tcp:*:7 --allow-net listen:tcp:*:8000
     may serve connect print
     needs driver
     restart always 1000 1ms
@@ -721,7 +721,7 @@ def requests(bench, machine, kind, name, count):
     devices = [word for n in "ab" for word in (
         "-device", f"virtio-net-{EXACT_BUSES[machine]},netdev={n},tx=timer,x-txtimer=1")]
     out = run_init(bench, "fast", service_of("virtio-net") + SERVE.format(requests=count), {
-        "driver.wasm": driver("virtio-net"), "net.wasm": net(), "serve.wasm": service("serve"),
+        "driver.wasm": driver("virtio-net"), "net.wasm": net("net-listen"), "serve.wasm": service("serve"),
         "serve/http.wasm": service("http"), "told": told.encode(), "handler.wasm": handler(name),
         "requests.wasm": build("requests")}, [*NETWORK, *devices, *EXACT],
         words=["stats"] if kind == "stream" else [], machine=machine)

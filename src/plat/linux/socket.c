@@ -190,6 +190,69 @@ enum fs_error socket_connected(struct vfs_file *f)
     return error ? host_error(error) : E_SUCCESS;
 }
 
+enum fs_error socket_datagrams(struct socket_address *address, struct vfs_file **out)
+{
+    union any_address a;
+    socklen_t size = to_host(address, &a);
+    int fd = socket(a.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+    if (fd < 0)
+        return host_error(errno);
+    if (address->length == 16)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (!bind(fd, &a.any, size) && !getsockname(fd, &a.any, &(socklen_t){sizeof a})) {
+        from_host(&a, address);
+        return host_file_new(fd, 0, NULL, out);
+    }
+    enum fs_error e = host_error(errno);
+    close(fd);
+    return e;
+}
+
+enum fs_error socket_receive(struct vfs_file *f, struct socket_address *from, u8 *bytes, u32 room,
+                             u32 *size)
+{
+    union any_address a = {0};
+    ssize_t n;
+    do {
+        n = recvfrom(host_file(f)->fd, bytes, room, MSG_DONTWAIT | MSG_TRUNC, &a.any,
+                     &(socklen_t){sizeof a});
+    } while ((n < 0 && errno != EAGAIN && errno != EBADF) || n > (ssize_t)room);
+    if (n < 0)
+        return host_error(errno);
+    from_host(&a, from);
+    *size = (u32)n;
+    return E_SUCCESS;
+}
+
+void socket_send(struct vfs_file *f, const struct socket_address *to, const u8 *bytes, u32 size)
+{
+    union any_address a;
+    socklen_t length = to_host(to, &a);
+    while (sendto(host_file(f)->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, &a.any, length) < 0 &&
+           errno == EINTR)
+        ;
+}
+
+// As resolv.conf(5) has it.
+u32 socket_name_servers(struct socket_address *out, u32 room)
+{
+    FILE *file = fopen("/etc/resolv.conf", "re");
+    char line[512], host[INET6_ADDRSTRLEN + 1];
+    u32 n = 0;
+    while (file && n < room && fgets(line, sizeof line, file)) {
+        struct socket_address a = {.length = 4, .port = 53};
+        if (sscanf(line, "nameserver %46[0-9a-fA-F:.]", host) != 1)
+            continue;
+        if (strchr(host, ':'))
+            a.length = 16;
+        if (inet_pton(a.length == 4 ? AF_INET : AF_INET6, host, a.bytes) == 1)
+            out[n++] = a;
+    }
+    if (file)
+        fclose(file);
+    return n;
+}
+
 enum fs_error socket_bell(int *fd, struct vfs_file **out)
 {
     *fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -33,6 +33,16 @@ enum fs_error socket_accept(struct vfs_file *listener, struct socket_address *pe
 // what has become of it.
 enum fs_error socket_connect(const struct socket_address *address, struct vfs_file **out);
 enum fs_error socket_connected(struct vfs_file *f);
+// A socket of datagrams. *address becomes what it is bound to.
+enum fs_error socket_datagrams(struct socket_address *address, struct vfs_file **out);
+// The next datagram, up to `room` bytes: a longer one is thrown away, and so is one that says only
+// that another was not delivered. E_AGAIN: there is none.
+enum fs_error socket_receive(struct vfs_file *f, struct socket_address *from, u8 *bytes, u32 room,
+                             u32 *size);
+// What the system does not take now is lost.
+void socket_send(struct vfs_file *f, const struct socket_address *to, const u8 *bytes, u32 size);
+// The first name servers that the system asks, at most `room`; how many.
+u32 socket_name_servers(struct socket_address *out, u32 room);
 // A file that becomes readable when something is written to its descriptor, 8 bytes, which a signal
 // handler may do.
 enum fs_error socket_bell(int *fd, struct vfs_file **out);

@@ -5,9 +5,10 @@
 // A frame that came is copied before anybody looks at it, for the device and the driver can write
 // to where it lies. There are places for some that cost nothing to take; when these are in use, by
 // segments that wait for others before them or for their reader, it is memory of the heap.
-#include "net.h"
+#include "stack.h"
 
 #include <lwip/etharp.h>
+#include <lwip/ethip6.h>
 #include <lwip/netif.h>
 #include <lwip/pbuf.h>
 #include <netif/ethernet.h>
@@ -180,10 +181,15 @@ static err_t set_up(struct netif *netif)
     netif->name[0] = 'e';
     netif->name[1] = 'n';
     netif->output = etharp_output;
+#if LWIP_IPV6
+    netif->output_ip6 = ethip6_output;
+    netif->mtu6 = ETHER_MOST - ETHER_LEAST;
+#endif
     netif->linkoutput = send;
     netif->mtu = ETHER_MOST - ETHER_LEAST;
     netif->hwaddr_len = 6;
-    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET;
+    netif->flags =
+        NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_MLD6;
     return ERR_OK;
 }
 
@@ -195,4 +201,8 @@ void link_begin(void)
     netif_set_default(&net_link);
     netif_set_up(&net_link);
     connect_driver();
+#if LWIP_IPV6
+    netif_set_ip6_autoconfig_enabled(&net_link, 1);
+    netif_create_ip6_linklocal_address(&net_link, 1);
+#endif
 }

@@ -11,13 +11,13 @@
 //
 // The end of either direction travels as such. When the program has closed both, or the peer has
 // given up, the connection is gone, and lwIP sees to the rest of it.
-#include "net.h"
+#include "stack.h"
 
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/tcp.h>
 #include <string.h>
 
-enum { LISTENERS = MEMP_NUM_TCP_PCB_LISTEN, CLIENTS = 16, PORTS = 16, PIECE = 8192 };
+enum { LISTENERS = MEMP_NUM_TCP_PCB_LISTEN, PIECE = 8192 };
 
 struct listener {
     struct watch watch;
@@ -31,13 +31,12 @@ struct connection {
     struct tcp_pcb *pcb;     // NULL: it is gone
     struct pbuf *unread;
     bool peer_done;          // it has ended its direction
+    struct dial *dial;       // that it is for, until there is a connection; else NULL
     struct connection *next; // free one
 };
 
 static struct listener listeners[LISTENERS];
 static struct connection connections[NET_CONNECTIONS], *free_connections;
-static uint16_t ports[PORTS];
-static uint32_t port_count;
 
 // --- Connections
 
@@ -204,13 +203,18 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t n)
     return pull(c);
 }
 
+// Also of one that has not come to be: the peer refuses, or does not answer.
 static void on_error(void *arg, err_t error)
 {
-    (void)error;
-    drop(arg);
+    struct connection *c = arg;
+    struct dial *d = c->dial;
+    c->dial = NULL;
+    drop(c);
+    if (!d)
+        return;
+    d->state = NULL;
+    d->done(d, error == ERR_ABRT ? NEBULET_ERR_TIMED_OUT : NEBULET_ERR_UNAVAILABLE, NULL);
 }
-
-// --- Listeners
 
 static bool set_up(struct connection *c, struct tcp_pcb *pcb, nebulet_handle theirs[2])
 {
@@ -232,24 +236,32 @@ static bool set_up(struct connection *c, struct tcp_pcb *pcb, nebulet_handle the
     return true;
 }
 
+// From now on it goes by itself.
+static void attend(struct connection *c)
+{
+    tcp_arg(c->pcb, c);
+    tcp_recv(c->pcb, on_received);
+    tcp_sent(c->pcb, on_sent);
+    tcp_err(c->pcb, on_error);
+    tcp_nagle_disable(c->pcb);
+    watch_for(&c->from_watch, c->from, NEBULET_READABLE | NEBULET_PEER_CLOSED);
+}
+
+// --- Listeners
+
 static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
 {
     struct listener *l = arg;
     struct connection *c = free_connections;
     nebulet_handle theirs[2];
-    struct nebulet_address peer = {.family = 4};
+    struct nebulet_address peer;
     if (error != ERR_OK || !pcb)
         return ERR_VAL;
     if (!c || !set_up(c, pcb, theirs))
         return ERR_MEM; // lwIP aborts it
     free_connections = c->next;
-    memcpy(peer.bytes, &pcb->remote_ip, 4);
-    peer.port = pcb->remote_port;
-    tcp_arg(pcb, c);
-    tcp_recv(pcb, on_received);
-    tcp_sent(pcb, on_sent);
-    tcp_err(pcb, on_error);
-    tcp_nagle_disable(pcb);
+    stack_peer(&pcb->remote_ip, pcb->remote_port, &peer);
+    attend(c);
     if (nebulet_channel_send(l->channel, (uint8_t *)&peer, sizeof peer, theirs, 2,
                              NEBULET_AT_ONCE) < 0) {
         sip_close(theirs[0]);
@@ -257,7 +269,6 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
         tcp_abort(pcb); // on_error drops it
         return ERR_ABRT;
     }
-    watch_for(&c->from_watch, c->from, NEBULET_READABLE | NEBULET_PEER_CLOSED);
     return ERR_OK;
 }
 
@@ -271,25 +282,19 @@ static void listener_gone(struct watch *w, uint32_t signals)
     l->pcb = NULL;
 }
 
-static int32_t listen(const struct net_request *r, nebulet_handle *theirs)
+int32_t listen_begin(struct nebulet_address *own, nebulet_handle *theirs)
 {
     nebulet_handle ends[2];
     struct listener *l = listeners;
-    uint32_t allowed = 0;
-    while (allowed < port_count && ports[allowed] != r->address.port)
-        allowed++;
-    if (allowed == port_count)
-        return NEBULET_ERR_ACCESS_DENIED;
-    if (r->address.family != 4 && r->address.family != 0)
-        return NEBULET_ERR_NOT_SUPPORTED;
+    ip_addr_t at;
     while (l < listeners + LISTENERS && l->pcb)
         l++;
+    if (!stack_address(own, &at))
+        return NEBULET_ERR_NOT_SUPPORTED;
     struct tcp_pcb *pcb = l < listeners + LISTENERS ? tcp_new() : NULL, *listening = NULL;
     if (!pcb)
         return NEBULET_ERR_NO_RESOURCES;
-    ip_addr_t at;
-    memcpy(&at, r->address.bytes, sizeof at);
-    if (tcp_bind(pcb, &at, (u16_t)r->address.port) == ERR_OK)
+    if (tcp_bind(pcb, &at, (u16_t)own->port) == ERR_OK)
         listening = tcp_listen_with_backlog(pcb, NET_BACKLOG);
     if (!listening) {
         tcp_close(pcb);
@@ -304,48 +309,69 @@ static int32_t listen(const struct net_request *r, nebulet_handle *theirs)
     tcp_arg(listening, l);
     tcp_accept(listening, on_accept);
     watch_for(&l->watch, l->channel, NEBULET_PEER_CLOSED);
+    own->port = listening->local_port;
     *theirs = ends[1];
     return 0;
 }
 
-void listen_allow(uint32_t port)
+// --- Connecting: it is a connection without streams until the peer has agreed.
+
+static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t error)
 {
-    if (port_count == PORTS || port == 0 || port > UINT16_MAX)
-        sip_panic("net: --listen %u: no port, or too many", port);
-    ports[port_count++] = (uint16_t)port;
-}
-
-// --- Clients
-
-struct client {
-    struct watch watch;
-    nebulet_handle channel;
-    bool used, flushes; // it waits until everything is out
-};
-static struct client clients[CLIENTS];
-static struct client service; // who connects
-
-static uint32_t flushes; // of clients
-
-static void hang_up(struct client *c)
-{
-    flushes -= c->flushes;
-    watch_end(&c->watch);
-    sip_close(c->channel);
-    c->used = false;
-}
-
-static void answer(struct client *c, int32_t result, nebulet_handle theirs)
-{
-    struct net_answer a = {result};
-    if (nebulet_channel_send(c->channel, (uint8_t *)&a, sizeof a, &theirs,
-                             theirs != NEBULET_NO_HANDLE, NEBULET_AT_ONCE) < 0) {
-        sip_close(theirs);
-        hang_up(c);
+    struct connection *c = arg;
+    struct dial *d = c->dial;
+    nebulet_handle theirs[2];
+    (void)error;
+    c->dial = NULL;
+    d->state = NULL;
+    if (!set_up(c, pcb, theirs)) {
+        let_go(c);
+        d->done(d, NEBULET_ERR_NO_MEMORY, NULL);
+        return ERR_OK;
     }
+    attend(c);
+    d->done(d, 0, theirs);
+    return ERR_OK;
 }
 
-static bool all_is_out(void)
+int32_t dial_begin(struct dial *d, const struct nebulet_address *to)
+{
+    struct connection *c = free_connections;
+    ip_addr_t at;
+    if (!stack_address(to, &at))
+        return NEBULET_ERR_UNAVAILABLE;
+    struct tcp_pcb *pcb = c ? tcp_new() : NULL;
+    if (!pcb)
+        return NEBULET_ERR_NO_RESOURCES;
+    c->to = c->from = NEBULET_NO_HANDLE;
+    tcp_arg(pcb, c);
+    tcp_err(pcb, on_error);
+    err_t error = tcp_connect(pcb, &at, (u16_t)to->port, on_connected);
+    if (error != ERR_OK) {
+        tcp_err(pcb, NULL);
+        tcp_abort(pcb);
+        return error == ERR_MEM ? NEBULET_ERR_NO_MEMORY : NEBULET_ERR_UNAVAILABLE;
+    }
+    free_connections = c->next;
+    c->pcb = pcb;
+    c->dial = d;
+    d->state = c;
+    return 0;
+}
+
+void dial_end(struct dial *d)
+{
+    struct connection *c = d->state;
+    if (!c)
+        return;
+    d->state = NULL;
+    c->dial = NULL;
+    tcp_err(c->pcb, NULL);
+    tcp_abort(c->pcb);
+    drop(c);
+}
+
+bool all_is_out(void)
 {
     for (struct connection *c = connections; c < connections + NET_CONNECTIONS; c++)
         if (c->from != NEBULET_NO_HANDLE && c->pcb &&
@@ -357,66 +383,11 @@ static bool all_is_out(void)
     return true;
 }
 
-void listen_look(void)
-{
-    for (struct client *c = clients; flushes && c < clients + CLIENTS; c++) {
-        if (!c->used || !c->flushes || !all_is_out())
-            continue;
-        c->flushes = false;
-        flushes--;
-        answer(c, 0, NEBULET_NO_HANDLE);
-    }
-}
-
-static void client_ready(struct watch *w, uint32_t signals)
-{
-    struct client *c = (struct client *)w;
-    struct net_request r;
-    nebulet_handle theirs = NEBULET_NO_HANDLE;
-    (void)signals;
-    int64_t n = sip_exactly(
-        nebulet_channel_recv(c->channel, &r, sizeof r, NULL, 0, NULL, NEBULET_AT_ONCE), sizeof r);
-    if (n == NEBULET_ERR_SHOULD_WAIT)
-        return;
-    if (n < 0 || c->flushes || r.op > NET_FLUSH) {
-        hang_up(c);
-    } else if (r.op == NET_FLUSH) {
-        c->flushes = true;
-        flushes++;
-    } else {
-        int32_t result = listen(&r, &theirs);
-        answer(c, result, theirs);
-    }
-}
-
-static void service_ready(struct watch *w, uint32_t signals)
-{
-    nebulet_handle channel = NEBULET_NO_HANDLE;
-    struct client *c = clients;
-    (void)w, (void)signals;
-    int64_t n = nebulet_channel_recv(service.channel, NULL, 0, &channel, 1, NULL, NEBULET_AT_ONCE);
-    if (n == NEBULET_ERR_SHOULD_WAIT)
-        return;
-    sip_must(n, "net: clients");
-    while (c < clients + CLIENTS && c->used)
-        c++;
-    if (c == clients + CLIENTS) {
-        sip_close(channel);
-        return;
-    }
-    *c = (struct client){.watch = {.ready = client_ready}, .channel = channel, .used = true};
-    watch_for(&c->watch, channel, NEBULET_READABLE | NEBULET_PEER_CLOSED);
-}
-
-void listen_begin(void)
+void connections_begin(void)
 {
     for (uint32_t i = NET_CONNECTIONS; i-- > 0;) {
         connections[i].to = connections[i].from = NEBULET_NO_HANDLE;
         connections[i].next = free_connections;
         free_connections = &connections[i];
     }
-    service.watch.ready = service_ready;
-    service.channel =
-        (nebulet_handle)sip_must(nebulet_service_create("net", 3), "net: the service");
-    watch_for(&service.watch, service.channel, NEBULET_READABLE);
 }

@@ -16,7 +16,21 @@
 #define DHCP_DOES_ARP_CHECK 0 // it would take a second
 #define LWIP_DHCP_DOES_ACD_CHECK 0
 #define LWIP_NETIF_HOSTNAME 0
+// -DLWIP_DNS=1: for what DHCP says of servers; to ask them is names.c's, and lwIP's dns.c not there.
+#define DNS_MAX_SERVERS 2
 #define LWIP_SINGLE_NETIF 1
+
+// IPv6 is the builder's choice (-DLWIP_IPV6=1): addresses by router advertisements, no more than a
+// host needs, and nothing of multicast but what that takes.
+#define LWIP_IPV6_MLD 1
+#define LWIP_IPV6_DHCP6 0
+#define LWIP_IPV6_FRAG 0
+#define LWIP_IPV6_REASS 0
+#define LWIP_IPV6_SCOPES 1
+#define LWIP_ND6_NUM_NEIGHBORS 32
+#define LWIP_ND6_NUM_DESTINATIONS 32
+#define MEMP_NUM_ND6_QUEUE 32
+#define LWIP_ND6_QUEUEING 1
 
 #define MEM_LIBC_MALLOC 1
 #define MEM_ALIGNMENT 8
@@ -51,7 +65,7 @@
 #define MEMP_NUM_TCP_PCB (NET_CONNECTIONS + 2 * NET_BACKLOG)
 #define MEMP_NUM_TCP_PCB_LISTEN 16
 #define MEMP_NUM_TCP_SEG (NET_CONNECTIONS * (TCP_SND_QUEUELEN + TCP_OOSEQ_MAX_PBUFS))
-#define MEMP_NUM_UDP_PCB 2
+#define MEMP_NUM_UDP_PCB 136 // of 64 clients each two at most, and ours
 #define MEMP_NUM_PBUF 64
 #define PBUF_POOL_SIZE 16
 #define LWIP_SUPPORT_CUSTOM_PBUF 1

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// net [--address A.B.C.D/N [--gateway A.B.C.D]] [--listen PORT]...: the service "net", whose
-// contract is contract.h. Without an address it asks for one (DHCP). Clients may listen at the
-// ports that are named, and no others.
-#include "net.h"
+// net [--address A.B.C.D/N [--gateway A.B.C.D]] [--dns ADDRESS[:PORT]]... [--allow-net RULE]...: the
+// service "net" (nebulet/net.h). Without an address it asks for one, and for name servers (DHCP).
+// Clients may do what rules allow, and nothing else.
+#include "stack.h"
 
 #include <lwip/dhcp.h>
+#include <lwip/dns.h>
 #include <lwip/init.h>
 #include <lwip/netif.h>
 #include <lwip/sys.h>
@@ -13,15 +14,12 @@
 #include <string.h>
 #include <wasm_simd128.h>
 
-extern struct netif net_link;
-
 // --- For lwIP
 
-static uint64_t now; // when the last wait was over: a round takes less than lwIP's clock shows
-
+// A round takes less than its clock shows.
 u32_t sys_now(void)
 {
-    return (u32_t)(now / SIP_MS);
+    return (u32_t)(watch_now / SIP_MS);
 }
 
 // Numbers that others must not guess: ports, identifiers, where a connection's numbers begin.
@@ -66,65 +64,69 @@ unsigned short net_checksum(const void *bytes, int size)
     return (unsigned short)sum;
 }
 
-// --- What is waited for
+// --- Addresses
 
-static struct nebulet_wait items[NEBULET_WAIT_MAX];
-static struct watch *watches[NEBULET_WAIT_MAX];
-static uint32_t count = 1; // place 0 is nobody's
-
-void watch_for(struct watch *w, nebulet_handle handle, uint32_t signals)
+bool stack_address(const struct nebulet_address *a, ip_addr_t *out)
 {
-    if (!signals) {
-        watch_end(w);
+    u32_t v4;
+    memcpy(&v4, a->bytes, 4);
+    if (a->family == 4)
+        ip_addr_set_ip4_u32_val(*out, v4);
+#if LWIP_IPV6
+    if (a->family == 6) {
+        u32_t parts[4];
+        memcpy(parts, a->bytes, 16);
+        IP_ADDR6(out, parts[0], parts[1], parts[2], parts[3]);
+        if (ip6_addr_isany(ip_2_ip6(out)))
+            return true;
+        ip6_addr_assign_zone(ip_2_ip6(out), IP6_UNICAST, &net_link);
+    }
+    return true;
+#else
+    return a->family == 4;
+#endif
+}
+
+void stack_peer(const ip_addr_t *ip, u16_t port, struct nebulet_address *out)
+{
+    *out = (struct nebulet_address){.family = IP_IS_V6(ip) ? 6 : 4, .port = port};
+    memcpy(out->bytes, ip, out->family == 6 ? 16 : 4);
+}
+
+bool have_ipv6(void)
+{
+#if LWIP_IPV6
+    return ip6_addr_ispreferred(netif_ip6_addr_state(&net_link, 1));
+#else
+    return false;
+#endif
+}
+
+static bool have_address(void)
+{
+    return !ip4_addr_isany_val(*netif_ip4_addr(&net_link)) || have_ipv6();
+}
+
+#if LWIP_DNS
+void dns_init(void)
+{
+}
+
+void dns_tmr(void)
+{
+}
+
+// What DHCP says of name servers; what the command line says goes before it.
+void dns_setserver(u8_t i, const ip_addr_t *server)
+{
+    struct nebulet_address a;
+    (void)i;
+    if (!server)
         return;
-    }
-    if (!w->place) {
-        if (count == NEBULET_WAIT_MAX)
-            sip_panic("net: too much to wait for");
-        w->place = count++;
-    }
-    watches[w->place] = w;
-    items[w->place].handle = handle;
-    items[w->place].signals = signals;
-    items[w->place].observed = 0;
+    stack_peer(server, 0, &a);
+    names_server(&a);
 }
-
-void watch_end(struct watch *w)
-{
-    if (!w->place)
-        return;
-    count--;
-    items[w->place] = items[count];
-    watches[w->place] = watches[count];
-    watches[w->place]->place = w->place;
-    w->place = 0;
-}
-
-// From the last to the first: who ends is replaced by the last, which has been asked already.
-static void call_ready(void)
-{
-    for (uint32_t i = count; --i > 0;) {
-        if (i >= count)
-            continue;
-        uint32_t signals = items[i].observed & items[i].signals;
-        items[i].observed = 0;
-        if (signals)
-            watches[i]->ready(watches[i], signals);
-    }
-}
-
-static void wait(void)
-{
-    u32_t ms = sys_timeouts_sleeptime();
-    uint64_t until =
-        ms == SYS_TIMEOUTS_SLEEPTIME_INFINITE ? NEBULET_FOREVER : now + ms * SIP_MS;
-    int64_t how = nebulet_object_wait_many(items + 1, count - 1, until);
-    now = sip_now();
-    if (how != NEBULET_ERR_TIMED_OUT && how != NEBULET_ERR_SHOULD_WAIT) {
-        sip_must(how, "net: waiting");
-        call_ready();
-    }
-}
+#endif
 
 // --- What it is told
 
@@ -153,10 +155,8 @@ static void take_arguments(int argc, char **argv)
             address = argv[i + 1];
         else if (!strcmp(argv[i], "--gateway"))
             gateway = argv[i + 1];
-        else if (!strcmp(argv[i], "--listen"))
-            listen_allow((uint32_t)atoi(argv[i + 1]));
-        else
-            sip_panic("net: %s: not understood", argv[i]);
+        else if (!net_option(argv[i], argv[i + 1]))
+            sip_panic("net: %s %s: not understood", argv[i], argv[i + 1]);
     }
     if (address)
         set_address(address, gateway);
@@ -164,17 +164,29 @@ static void take_arguments(int argc, char **argv)
         sip_panic("net: out of memory");
 }
 
+// Nobody can do anything before there is an address, so there is no service either.
+static void wait(void)
+{
+    static bool serves;
+    u32_t ms = sys_timeouts_sleeptime();
+    if (!serves && (serves = have_address()))
+        clients_begin();
+    uint64_t until = clients_busy ? clients_look() : NEBULET_FOREVER;
+    uint64_t timer =
+        ms == SYS_TIMEOUTS_SLEEPTIME_INFINITE ? NEBULET_FOREVER : watch_now + ms * SIP_MS;
+    watch_wait(timer < until ? timer : until);
+}
+
 int main(int argc, char **argv)
 {
-    now = sip_now();
+    watch_now = sip_now();
     lwip_init();
+    connections_begin();
     link_begin();
     take_arguments(argc, argv);
-    listen_begin();
     for (;;) {
         link_look();
         sys_check_timeouts();
-        listen_look();
         if (link_rest())
             wait();
     }

@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../net/contract.h"
+#include <nebulet/net.h>
 #include <sip.h>
 
 #define HTTP "/serve/http.wasm"

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// Names to addresses: a stub resolver, which asks a server that goes through all of it. Each lookup
+// has a socket and so a port of its own, which nobody can guess, nor the number of a query: an
+// answer counts when it is from whom was asked, to that port, with that number and that question.
+// Addresses of IPv4 are asked for first, and then, where there is IPv6, those. Nothing is kept: who
+// asks gets what is so now.
+#include "net.h"
+
+#include <string.h>
+
+enum { SERVERS = 3, TRIES = 3, HOPS = 8 };
+#define FIRST_TRY SIP_SECOND
+
+static struct nebulet_address servers[SERVERS];
+static uint32_t server_count;
+
+bool names_server(const struct nebulet_address *a)
+{
+    struct nebulet_address s = *a;
+    s.port = s.port ? s.port : 53;
+    if (!address_normalize(&s) || server_count == SERVERS)
+        return false;
+    servers[server_count++] = s;
+    return true;
+}
+
+void names_end(struct lookup *l)
+{
+    dgram_close(&l->udp);
+    l->begun = false;
+}
+
+static void end(struct lookup *l, int32_t result)
+{
+    names_end(l);
+    l->done(l, result);
+}
+
+static void send(struct lookup *l)
+{
+    static uint8_t query[DNS_MOST];
+    uint32_t size = dns_query(query, l->id, l->name, l->type);
+    uint64_t wait = FIRST_TRY << (l->tries / (server_count ? server_count : 1));
+    l->until = sip_after(wait);
+    dgram_send(&l->udp, &servers[l->server], query, size);
+}
+
+// A question with a number and a port of its own. False: there is no socket.
+static bool ask(struct lookup *l)
+{
+    struct nebulet_address own = {.family = servers[l->server].family};
+    sip_random(&l->id, sizeof l->id);
+    dgram_close(&l->udp);
+    if (dgram_open(&l->udp, &own) < 0)
+        return false;
+    send(l);
+    return true;
+}
+
+static void try_again(struct lookup *l)
+{
+    l->tries++;
+    l->server = (l->server + 1) % server_count;
+    if (l->tries >= TRIES * server_count)
+        end(l, l->count ? 0 : l->worst ? l->worst : NEBULET_ERR_TIMED_OUT);
+    else if (!ask(l))
+        end(l, NEBULET_ERR_NO_RESOURCES);
+}
+
+static void next_type(struct lookup *l, int32_t result)
+{
+    if (l->type == DNS_A && have_ipv6() && l->count < NET_ADDRESSES) {
+        l->type = DNS_AAAA;
+        l->tries = l->hops = 0;
+        l->worst = result;
+        if (!ask(l))
+            end(l, l->count ? 0 : NEBULET_ERR_NO_RESOURCES);
+    } else {
+        end(l, l->count ? 0 : result);
+    }
+}
+
+static void received(struct udp *u, const struct nebulet_address *from, const uint8_t *bytes,
+                     uint32_t size)
+{
+    struct lookup *l = (struct lookup *)((char *)u - offsetof(struct lookup, udp));
+    bool again;
+    if (!address_same(from, &servers[l->server]))
+        return;
+    int32_t result =
+        dns_answer(bytes, size, l->id, l->name, l->type, l->found, &l->count, &again);
+    if (result == NEBULET_ERR_BAD_STATE)
+        return;
+    if (again && ++l->hops < HOPS) {
+        if (!ask(l))
+            end(l, NEBULET_ERR_NO_RESOURCES);
+    } else if (again || result == NEBULET_ERR_UNAVAILABLE) {
+        l->worst = NEBULET_ERR_UNAVAILABLE;
+        if (again)
+            end(l, l->worst);
+        else
+            try_again(l);
+    } else {
+        next_type(l, result);
+    }
+}
+
+void names_begin(struct lookup *l, const char *name, uint64_t deadline)
+{
+    static const struct nebulet_address local[] = {{.bytes = {127, 0, 0, 1}, .family = 4},
+                                                   {.bytes = {[15] = 1}, .family = 6}};
+    l->count = l->hops = l->tries = l->server = 0;
+    l->worst = 0;
+    l->type = DNS_A;
+    l->deadline = deadline;
+    l->begun = true;
+    l->udp = (struct udp){.received = received, .channel = NEBULET_NO_HANDLE};
+    memcpy(l->name, name, strlen(name) + 1);
+    if (!strcmp(name, "localhost")) { // RFC 6761: nobody else's business
+        memcpy(l->found, local, sizeof local);
+        l->count = have_ipv6() ? 2 : 1;
+        end(l, 0);
+    } else if (!dns_is_name(name) || address_is_number(name)) {
+        end(l, NEBULET_ERR_INVALID_ARG);
+    } else if (!server_count) {
+        end(l, NEBULET_ERR_UNAVAILABLE);
+    } else if (!ask(l)) {
+        end(l, NEBULET_ERR_NO_RESOURCES);
+    }
+}
+
+void names_look(struct lookup *l, uint64_t now)
+{
+    if (!l->begun)
+        return;
+    if (now >= l->deadline)
+        end(l, l->count ? 0 : NEBULET_ERR_TIMED_OUT);
+    else if (now >= l->until)
+        try_again(l);
+}
