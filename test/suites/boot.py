@@ -28,7 +28,7 @@ MACHINES = {"microvm": ["-machine", "microvm,acpi=off"], "q35": ["-machine", "q3
 HOSTILE = ["trap_unreachable", "trap_load", "trap_divide_by_zero", "trap_recursion",
            "trap_call_type", "trap_table_get"]
 HOSTILE_RUNS = 1000
-TIMED = ["floods", "lookup", "preempt", "prompt", "registers", "watchdog"]  # of test/kern, on a clock of instructions
+TIMED = ["budgets", "floods", "lookup", "preempt", "prompt", "registers", "watchdog"]  # of test/kern, on a clock of instructions
 QUICKER = {("prompt", COUNT[1]): "shift=1,sleep=off"}  # 2 ns: 5,000 instructions for the end of each thread
 # QEMU's server knows files by their paths: a directory that was removed is not there for who has it open.
 BY_PATH = {"odd_names"}
