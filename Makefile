@@ -14,6 +14,8 @@ MODEL_SECONDS = 20
 LIVES = 500000
 CALLS = 100000000
 TIMES = 1000000
+SOAKED = build
+HOWS = run boot
 VERSION = 0.1.0
 
 # Of clang alone: calls that keep no registers, and those that are jumps for certain, of which the interpreter is made.
@@ -420,28 +422,30 @@ $(KERN_GUEST): $(wildcard test/kern/*.[ch]) src/abi/nebulet.def | $(TOOLS)
 
 # Two rounds each; what is in use after the second must be what was after the first. The kernel
 # compares for itself.
-soak: all build/soak/host $(KERN_GUEST) ## LIVES=500000 processes of which nothing is left; TIMES=1000000 a CPU is taken away
+soak: all $(SOAKED)/nebulet $(SOAKED)/soak/host $(KERN_GUEST) ## LIVES=500000 processes of which nothing is left; TIMES=1000000 a CPU is taken away
 	@for cpus in 1 2; do for fail in 0 500; do \
 		echo "== $(LIVES) lives twice, on $$cpus CPUs$$([ $$fail = 0 ] || echo ", one allocation in $$fail fails")"; \
-		build/soak/host build/kern/soak/soak.wasm fast $$cpus $$fail $(LIVES) $$cpus 2>&1 >/dev/null | grep -E 'lives|left|line'; \
+		$(SOAKED)/soak/host build/kern/soak/soak.wasm fast $$cpus $$fail $(LIVES) $$cpus 2>&1 >/dev/null | grep -E 'lives|left|line'; \
 		[ $${PIPESTATUS[0]} = 0 ] || exit 1; done; \
+		[ "$(filter boot,$(HOWS))" ] || continue; \
 		echo "== $(LIVES) lives in the kernel, on $$cpus CPUs"; \
-		build/nebulet boot --cpus $$cpus --dir build/kern/soak::/ build/kern/soak/soak.wasm $(LIVES) $$cpus 2>&1 >/dev/null | grep -E 'lives|fatal|line'; \
+		$(SOAKED)/nebulet boot --cpus $$cpus --dir build/kern/soak::/ build/kern/soak/soak.wasm $(LIVES) $$cpus 2>&1 >/dev/null | grep -E 'lives|fatal|line'; \
 		[ $${PIPESTATUS[0]} = 0 ] || exit 1; done
-	@for how in run boot; do for engine in $(ENGINES); do \
+	@for how in $(HOWS); do for engine in $(ENGINES); do \
 		echo "== nebulet $$how: registers on $$engine, preempted $(TIMES) times"; \
-		build/nebulet $$how --engine $$engine --cpus 1 --dir build/kern/registers::/ build/kern/registers/registers.wasm $(TIMES) 2>&1 | grep -v '^registers'; \
+		$(SOAKED)/nebulet $$how --engine $$engine --cpus 1 --dir build/kern/registers::/ build/kern/registers/registers.wasm $(TIMES) 2>&1 | grep -v '^registers'; \
 		[ $${PIPESTATUS[0]} = 0 ] || exit 1; done; done
 
-abi-fuzz: all $(KERN_GUEST) ## CALLS=100000000: random calls, by the errors that nebulet.def allows
-	@for how in run boot; do for cpus in 1 2; do \
+abi-fuzz: all $(SOAKED)/nebulet $(KERN_GUEST) ## CALLS=100000000: random calls, by the errors that nebulet.def allows
+	@for how in $(HOWS); do for cpus in 1 2; do \
 		echo "== nebulet $$how, $(CALLS) calls, $$cpus CPUs"; \
-		build/nebulet $$how --cpus $$cpus --dir build/kern/fuzz::/ build/kern/fuzz/fuzz.wasm run $(CALLS) $$cpus 2>&1 | grep -v 'killed by'; \
+		$(SOAKED)/nebulet $$how --cpus $$cpus --dir build/kern/fuzz::/ build/kern/fuzz/fuzz.wasm run $(CALLS) $$cpus 2>&1 | grep -v 'killed by'; \
 		[ $${PIPESTATUS[0]} = 0 ] || exit 1; done; done
 
 asan: all build/asan/nebulet $(UNIT:build/%=build/asan/%) ## the same tests under AddressSanitizer and UBSan
 	@ln -sfn ../nebulet.elf build/asan/nebulet.elf; ln -sfn ../drv build/asan/drv; ln -sfn ../svc build/asan/svc
 	@for t in $(UNIT:build/%=build/asan/%); do echo $$t; $$t || exit 1; done
+	$(MAKE) soak abi-fuzz SOAKED=build/asan HOWS=run LIVES=2000 TIMES=10000 CALLS=1000000
 	NEBULET=build/asan/nebulet test/run guest kern wasi spec cli
 
 expand: ## F=src/wasm/types.c: what the .def tables of a file expand to

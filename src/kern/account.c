@@ -134,11 +134,25 @@ static void on_time(struct alarm *alarm)
 
 // --- Time of CPUs
 
+static u64 used_ns(u64 ticks)
+{
+    return (u64)((unsigned __int128)ticks * kern.ns_per_tick >> 20);
+}
+
+// Who charges may be on the way from one thread to another, so whoever comes next ends it. It must
+// be ended here, too: who runs for moments only has gone when the tick that was for it comes.
 void budget_charge(struct budget *b, u64 ticks)
 {
-    for (; b; b = above(b))
-        if (b->cpu_ns)
-            b->ticks += ticks;
+    for (; b; b = above(b)) {
+        if (!b->cpu_ns)
+            continue;
+        b->ticks += ticks;
+        if (b->over || used_ns(b->ticks) < b->cpu_ns)
+            continue;
+        b->over = true;
+        if (b->nalive)
+            alarm_set(&b->alarm, NULL, plat_now());
+    }
 }
 
 static bool covers(const struct budget *b, const struct process *p)
@@ -161,7 +175,7 @@ static u64 left_of(const struct budget *b, u32 *runs)
         ++*runs;
         ticks += now > c->since ? now - c->since : 0;
     }
-    u64 used = (u64)((unsigned __int128)ticks * kern.ns_per_tick >> 20);
+    u64 used = used_ns(ticks);
     return used < b->cpu_ns ? b->cpu_ns - used : 0;
 }
 

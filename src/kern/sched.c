@@ -63,6 +63,22 @@ static struct kthread *choose(struct cpu *c, struct process *was)
     return p->ring;
 }
 
+// Whom an alarm or I/O has woken, and who has something left of its turn, is first in the queue.
+static bool is_urgent(const struct cpu *c)
+{
+    return c->urgent && c->first && c->first->first->slice > 0;
+}
+
+// The first of the queue comes instead of a process that could go on, which takes its place.
+static struct kthread *swap_with_first(struct cpu *c, struct process *p)
+{
+    pace_charge(c, p);
+    c->urgent = false;
+    struct kthread *next = queue_swap(c, p)->ring;
+    queue_arrive(c, next);
+    return next;
+}
+
 // Leaves a thread that has stopped. Returns when it is to go on, on whichever CPU.
 static void switch_from(struct cpu *c, struct kthread *t)
 {
@@ -233,23 +249,12 @@ static bool on_tick(struct thread *rt)
     return true;
 }
 
-// Leaves for the first of the queue and takes the second place.
-static void swap_with_first(struct cpu *c, struct kthread *t)
-{
-    pace_charge(c, t->process);
-    turn_keep_own(t);
-    c->next = queue_swap(c, t->process)->ring;
-    queue_arrive(c, c->next);
-    thread_leave(t->rt, t->vm);
-    turn_show_own(t);
-}
-
 // Whoever was woken by an alarm or by I/O has gone to the front of the queue: it runs now, and the
 // thread that was interrupted after it, if it may. False: that goes on.
 static bool give_way(struct cpu *c, struct kthread *t)
 {
     struct process *p = t->process;
-    bool urgent = c->urgent && c->first && c->first->first->slice > 0;
+    bool urgent = is_urgent(c);
     if (!c->first && p->slice <= 0)
         pace_refill(p);
     if (p->lane->slice <= 0 && (!c->first || (c->first == p->lane && c->lanes == 1)))
@@ -257,10 +262,14 @@ static bool give_way(struct cpu *c, struct kthread *t)
     if (!urgent && pace_left(p) > 0)
         return false;
     p->stats.preemptions++;
-    if (urgent && pace_left(p) > 0)
-        swap_with_first(c, t);
-    else
+    if (!urgent || pace_left(p) <= 0) {
         switch_from(c, t);
+        return true;
+    }
+    turn_keep_own(t);
+    c->next = swap_with_first(c, p);
+    thread_leave(t->rt, t->vm);
+    turn_show_own(t);
     return true;
 }
 
@@ -286,7 +295,8 @@ static void preempt(struct vmctx *vm)
     struct kthread *t = self_on(c);
     struct process *p = t->process;
     p->ring = t;
-    c->urgent = false;
+    if (p->state == NEBULET_LIVES)
+        c->urgent = false; // who ends may have been entered with it
     u64 now = plat_now();
     pace_measure(now);
     pace_charge(c, p);
@@ -355,8 +365,8 @@ static void bury(struct cpu *c)
         turn_remove(t);
     else
         t->status = THREAD_FRESH;
-    if (may_go_on(c, p)) {
-        c->next = p->ring;
+    if (may_go_on(c, p)) { // a thread that ends looks at no tick, and there may be many
+        c->next = is_urgent(c) ? swap_with_first(c, p) : p->ring;
     } else {
         if (p->ring)
             queue_put_back(c, p);

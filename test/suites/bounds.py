@@ -73,7 +73,8 @@ def build(source):
 
 def boot_probe(bench, engine, source, flags=()):
     wasm = build(source)
-    files = {wasm.name: wasm.read_bytes(), "input": INPUT.get(source.stem, b"")}
+    files = kern.files_of(source) if source.suffix == ".c" else {wasm.name: wasm.read_bytes()}
+    files["input"] = INPUT.get(source.stem, b"")
     for other in BESIDE.get(source.stem, []):
         files[f"{pathlib.Path(other).stem}.wasm"] = build(SOURCES / other).read_bytes()
     own = [THREAD_ENDS[engine]] if source.stem == "throngs" else ARGUMENTS.get(

@@ -11,6 +11,7 @@ name, when all went well. Beside it there may be:
     NAME.flags  further flags for the compiler
     NAME.in     what comes at standard input, half a second after the start
     NAME.noswitch  functions for the section nebulet.noswitch, one a line
+    NAME/*.c    further programs, which lie beside it
 """
 import os
 import pathlib
@@ -30,7 +31,7 @@ FLAGS = ["-I", base.ROOT / "src", "-Wl,--export=__stack_pointer", "-Wl,-z,stack-
 CPUS = [1, 2]
 
 
-def build(source, *flags):
+def build(source):
     """Builds one program when something is newer, and returns its .wasm, alone in a folder."""
     wasm = BUILT / source.stem / (source.stem + ".wasm")
     inputs = [*SOURCES.glob("*.[ch]"), source, source.with_suffix(".flags"),
@@ -41,11 +42,20 @@ def build(source, *flags):
         wasm.parent.mkdir(parents=True, exist_ok=True)
         own = shlex.split(" ".join(base.read_lines(source.with_suffix(".flags"))))
         part = BUILT / f"{source.stem}.{threading.get_ident()}.part"
-        base.run([*guest.CLANG, *FLAGS, *flags, *own, source, "-o", part], limit=120).check()
+        base.run([*guest.CLANG, *FLAGS, *own, source, "-o", part], limit=120).check()
         if quiet := base.read_lines(source.with_suffix(".noswitch")):
             section.add_noswitch(part, quiet)
         part.rename(wasm)
+    for other in source.with_suffix("").glob("*.c"):
+        part = BUILT / f"{other.stem}.{threading.get_ident()}.copy"
+        shutil.copyfile(build(other), part)
+        part.rename(wasm.parent / f"{other.stem}.wasm")
     return wasm
+
+
+def files_of(source):
+    """What it finds in its folder, by name."""
+    return {wasm.name: wasm.read_bytes() for wasm in build(source).parent.glob("*.wasm")}
 
 
 # --- Time
@@ -233,7 +243,6 @@ PROGRAMS = {"instances": "instances.wasm", "polls": "instances.wasm"}
 DESCENDANTS = {"bare": 1000, "bushes": 1000}  # that there is room for, where code is compiled
 PEAK = re.compile(rb"at most (\d+) KiB of memory in use")
 CHARGED = re.compile(rb"charged at most (\d+) KiB")
-LINK = ["-nostdlib", "-Wl,-z,stack-size=1024"]
 
 
 def build_keeps():
@@ -245,10 +254,6 @@ def build_keeps():
             part = BUILT / f"{source.stem}.{threading.get_ident()}.part"
             base.run(["wat2wasm", "--enable-threads", source, "-o", part]).check()
             part.rename(wasm)
-    link = build(SOURCES / "keeps/link.c", *LINK)
-    part = BUILT / f"link.{threading.get_ident()}.copy"
-    shutil.copyfile(link, part)
-    part.rename(folder / link.name)
     return folder
 
 
@@ -296,7 +301,13 @@ def keeps(bench, command):
                             lambda e=engine, k=kind: run_keeps(bench, command, e, k))
 
 
-SPECIAL = {"parking": run_parking}
+def run_prompt(bench, *how):
+    if base.is_sanitized(bench.program):
+        raise base.Skipped("sanitizers take time of their own")
+    run_program(bench, *how)
+
+
+SPECIAL = {"parking": run_parking, "prompt": run_prompt}
 
 # What a program is told where it is to do more, or less, than it does by itself.
 MORE = {("registers", "run"): ["50000"], ("registers", "boot"): ["10000"],
