@@ -183,7 +183,6 @@ void refs_materialize(struct fast *f, u32 local)
         s->kind = SLOT_REG;
         s->reg = (u8)r;
         f->temp |= BIT(r);
-        f->busy |= BIT(r);
         f->reg_slot[r] = index;
     }
 }
