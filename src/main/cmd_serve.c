@@ -24,6 +24,7 @@
 #include "main/listen.h"
 #include "main/machine.h"
 #include "main/net.h"
+#include "main/network.h"
 #include "main/serve.h"
 #include "main/snapshot.h"
 #include "main/tracing.h"
@@ -336,7 +337,8 @@ static void tell_limits(struct serve *s)
                   {"grace", o->grace},
                   {"idle", o->idle},
                   {"errors", o->max_log},
-                  {"folders", o->dirs.count + o->disks.count}};
+                  {"folders", o->dirs.count + o->disks.count},
+                  {"network", o->allow_net.count}};
     for (u32 i = 0; i < countof(limits); i++)
         if (limits[i].value)
             tell(&s->told, "%s %llu", limits[i].word, (unsigned long long)limits[i].value);
@@ -364,7 +366,9 @@ static bool load_server(struct serve *s, struct server *h)
         .bytes = s->http.bytes,
         .size = s->http.size,
         .config = {.limits = {.privileges =
-                                  NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES,
+                                  NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES |
+                                  (s->o->allow_net.count ? NEBULET_MAY_CONNECT : 0), // handlers'
+
                               .threads = threads,
                               .handles = 4 * threads}},
         .trace = s->o->trace != NULL,
@@ -677,6 +681,8 @@ static bool sensible(const struct options *o)
         complain("--disk: disks are of machines: with --boot; here there is --dir");
     else if (o->boot && o->listen.count + !!o->metrics > BOOT_LISTENERS)
         complain("--boot: a machine listens at %d addresses at most", BOOT_LISTENERS);
+    else if (o->boot && o->allow_net.count)
+        complain("--boot: there is no --allow-net in a machine that serves");
     else if (o->boot && o->servers > 1)
         complain("--boot: there is one server");
     else if (o->servers > SERVERS_MAX)
@@ -711,7 +717,14 @@ int cmd_serve(struct options *o)
     if (!out || !err)
         return complain_setup();
     jobs_print(out, err);
-    int code = serve(&s);
+    struct network network = {0};
+    int code = network_begin(&network, o);
+    if (!code)
+        code = serve(&s);
+    if (network.job.process)
+        job_stop(&network.job); // should nothing else have been run
+    jobs_run();
+    network_free(&network);
     take_apart(&s);
     archive_free(&a);
     jobs_free();
