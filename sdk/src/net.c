@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sip_net.h>
 
-enum { PATIENCE_MS = 1000 }; // until there is a service
+enum { PATIENCE_MS = 2000 }; // until there is a service
 
 static int64_t ask(const struct net_request *r, struct net_answer *a, nebulet_handle *handles,
                    uint32_t n)
@@ -176,8 +176,7 @@ int64_t sip_udp_recv(struct sip_udp *u, struct nebulet_address *from, void *byte
                      uint64_t deadline)
 {
     struct datagram d;
-    int64_t n =
-        nebulet_channel_recv(u->channel, (uint8_t *)&d, sizeof d, NULL, 0, NULL, deadline);
+    int64_t n = nebulet_channel_recv(u->channel, (uint8_t *)&d, sizeof d, NULL, 0, NULL, deadline);
     if (n < 0)
         return n;
     if (n < (int64_t)sizeof d.address)
@@ -232,6 +231,9 @@ void sip_net_print(const struct nebulet_address *a, char out[SIP_ADDRESS_TEXT])
         print_v6(b, text, sizeof text);
     else
         sip_format(text, sizeof text, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
-    sip_format(out, SIP_ADDRESS_TEXT, !a->port ? "%s" : a->family == 6 ? "[%s]:%u" : "%s:%u", text,
-               a->port);
+    sip_format(out, SIP_ADDRESS_TEXT,
+               !a->port         ? "%s"
+               : a->family == 6 ? "[%s]:%u"
+                                : "%s:%u",
+               text, a->port);
 }

@@ -263,6 +263,8 @@ status process_new(struct module_object *m, const struct process_config *config,
         p->share = share_ref(config->parent->share);
     object_ref(&m->object);
     sched_add(p);
+    if (config->parent && config->parent->daemon)
+        sched_daemon(p);
     kern_release();
     *out = p;
     return OK;

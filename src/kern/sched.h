@@ -48,7 +48,8 @@ void sched_work_waits(void);         // kern_work is to go on soon
 void sched_pass(void);
 void sched_add(struct process *p); // to the list of all
 void sched_remove(struct process *p);
-// It is there for others, and killed when there are none but such. Before it begins.
+// It is there for others, as are those that it starts, and killed when there are none but such.
+// Before it begins.
 void sched_daemon(struct process *p);
 u64 sched_used_ns(const struct process *p); // of processor time, up to now
 // A thread more or less waits for I/O: somebody must look for it, even while all CPUs are busy.

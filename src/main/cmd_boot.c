@@ -151,12 +151,13 @@ static bool archive_programs(struct archive *a, const struct operands *programs,
 static bool add_network(struct words *w, const struct options *o, struct archive *a,
                         struct network *n)
 {
-    static const char *const free_of[] = {"memory=0", "time=0",     "cpu=0",      "handles=0",
+    static const char *const free_of[] = {"memory=0",  "time=0",     "cpu=0",       "handles=0",
                                           "threads=0", "messages=0", "processes=0", "weight=0"};
     char path[4096];
     if (!o->allow_net.count)
         return true;
-    if (!network_args(n, o) || !machine_find("network.wasm", "build it with make userspace", path, sizeof path) ||
+    if (!network_args(n, o) ||
+        !machine_find("network.wasm", "build it with make userspace", path, sizeof path) ||
         !file_read(path, &n->file))
         return false;
     archive_file(a, "network.wasm", n->file.bytes, n->file.size);
@@ -196,8 +197,8 @@ static bool fill(struct archive *a, const struct options *o, const struct folder
     archive_file(a, "words", w.text.at, w.text.count);
     vec_free(&w.text);
     network_free(&network);
-    return networked && machine_archive_folders(folders, a) && archive_programs(a, programs, n, files) &&
-           archive_finish(a);
+    return networked && machine_archive_folders(folders, a) &&
+           archive_programs(a, programs, n, files) && archive_finish(a);
 }
 
 // --- Traps, which are told here as `run` tells them
@@ -256,7 +257,7 @@ int cmd_boot(struct options *o)
     told.files = calloc((size_t)o->argc, sizeof *told.files);
     int code = machine_options(o, &m) ? network_check(o) : EXIT_USAGE;
     if (o->allow_net.count)
-        m.network = "user,id=net,ipv6=on";
+        m.network = "user,id=net";
     code = code ? code : EXIT_ERROR;
     if (code == EXIT_ERROR && programs && told.files && tracing_begin(o) &&
         folders_open(&folders, o) && machine_folders(o, &m) &&

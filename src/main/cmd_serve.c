@@ -24,6 +24,7 @@
 #include "main/listen.h"
 #include "main/machine.h"
 #include "main/net.h"
+#include "main/network.h"
 #include "main/serve.h"
 #include "main/snapshot.h"
 #include "main/tracing.h"
@@ -357,7 +358,8 @@ static void tell_limits(struct serve *s)
                   {"grace", o->grace},
                   {"idle", o->idle},
                   {"errors", o->max_log},
-                  {"folders", o->dirs.count + o->disks.count}};
+                  {"folders", o->dirs.count + o->disks.count},
+                  {"network", o->allow_net.count}};
     for (u32 i = 0; i < countof(limits); i++)
         if (limits[i].value)
             tell(&s->told, "%s %llu", limits[i].word, (unsigned long long)limits[i].value);
@@ -387,7 +389,9 @@ static bool load_server(struct serve *s, struct server *h)
         .bytes = s->http.bytes,
         .size = s->http.size,
         .config = {.limits = {.privileges =
-                                  NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES,
+                                  NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES |
+                                  (s->o->allow_net.count ? NEBULET_MAY_CONNECT : 0), // handlers'
+
                               .threads = threads,
                               .handles = 4 * threads}},
         .trace = s->o->trace != NULL,
@@ -703,6 +707,8 @@ static bool sensible(const struct options *o)
         complain("--disk: disks are of machines: with --boot; here there is --dir");
     else if (o->boot && o->listen.count + !!o->metrics > BOOT_LISTENERS)
         complain("--boot: a machine listens at %d addresses at most", BOOT_LISTENERS);
+    else if (o->boot && o->allow_net.count)
+        complain("--boot: there is no --allow-net in a machine that serves");
     else if (o->boot && o->servers > 1)
         complain("--boot: there is one server");
     else if (o->servers > SERVERS_MAX)
@@ -740,7 +746,14 @@ int serve(const struct options *o, struct worker *w)
     if (!out || !err)
         return complain_setup();
     jobs_print(out, err);
-    int code = serve_all(&s);
+    struct network network = {0};
+    int code = network_begin(&network, o);
+    if (!code)
+        code = serve_all(&s);
+    if (network.job.process)
+        job_stop(&network.job); // should nothing else have been run
+    jobs_run();
+    network_free(&network);
     take_apart(&s);
     archive_free(&a);
     jobs_free();

@@ -334,9 +334,9 @@ static enum fs_error datagrams_new(struct vfs_file *file, struct channel **out)
     return E_SUCCESS;
 }
 
-// --- Sockets on request: all that is asked for is done, or begun, at once, in the name of who asks,
-// and never waits. What was begun is a dial, which goes to `done` when its socket says something;
-// whoever receives the answer finds out what.
+// --- Sockets on request: all that is asked for is done, or begun, at once, in the name of who
+// asks, and never waits. What was begun is a dial, which goes to `done` when its socket says
+// something; whoever receives the answer finds out what.
 
 struct dial {
     struct link link; // in sockets.under_way, or done

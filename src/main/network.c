@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The service "net": see network.h. It is a program, user/svc/sockets, which has the sockets of this
-// system as a capability, its handle 0 (main/net.h), and programs have the service: so what they may
-// reach, names, and how many of them ask at once is decided in a process that is bounded and
-// isolated like any other, by the same code as in a machine of its own. Bytes of connections do not
-// go through it.
+// The service "net": see network.h. It is a program, user/svc/sockets, which has the sockets of
+// this system as a capability, its handle 0 (main/net.h), and programs have the service: so what
+// they may reach, names, and how many of them ask at once is decided in a process that is bounded
+// and isolated like any other, by the same code as in a machine of its own. Bytes of connections do
+// not go through it.
 #include "main/network.h"
 
 #include <stdio.h>
@@ -80,15 +80,15 @@ static struct wasi *make_wasi(const struct network *n, bool check)
 static int link_service(struct network *n, bool check)
 {
     struct error e = {0};
-    n->job = (struct job){.name = "net",
-                          .bytes = n->file.bytes,
-                          .size = n->file.size,
-                          .config = {.limits = {.memory = MEMORY,
-                                                .handles = HANDLES,
-                                                .threads = 1,
-                                                .privileges =
-                                                    NEBULET_MAY_SERVE | NEBULET_MAY_PRINT}},
-                          .wasi = make_wasi(n, check)};
+    n->job =
+        (struct job){.name = "net",
+                     .bytes = n->file.bytes,
+                     .size = n->file.size,
+                     .config = {.limits = {.memory = MEMORY,
+                                           .handles = HANDLES,
+                                           .threads = 1,
+                                           .privileges = NEBULET_MAY_SERVE | NEBULET_MAY_PRINT}},
+                     .wasi = make_wasi(n, check)};
     status s = n->job.wasi ? job_load(&n->job, &e) : ERR_NO_MEMORY;
     if (!s)
         s = job_link(&n->job, &e);

@@ -37,7 +37,7 @@ struct options {
     VEC(const char *) preload; // NAME=FILE
     bool inherit_env;          // all of ours are there already, before those given
     VEC(const char *) listen;
-    VEC(const char *) allow_net, dns; // rules, and addresses
+    VEC(const char *) allow_net, dns;               // rules, and addresses
     VEC(const char *) routes, stream_routes, files; // serve: PATH=WHAT, or WHAT
     const char *argv0, *invoke;
     const char *code;      // inspect --code: "" for all functions, NULL when not asked

@@ -23,8 +23,8 @@
 enum { TO_SERVE = 2, TO_HTTP }; // generations of processes: init, serve, http
 
 // What the machine has beside what is served.
-static const char *const programs[] = {"init.wasm", "virtio-net.wasm", "net-listen.wasm", "http.wasm",
-                                       "serve.wasm"};
+static const char *const programs[] = {"init.wasm", "virtio-net.wasm", "net-listen.wasm",
+                                       "http.wasm", "serve.wasm"};
 
 static volatile int input = -1; // -1: the machine has been asked to end
 
@@ -51,11 +51,12 @@ static bool archive_manifest(const struct serve *s, struct archive *a)
     FILE *to = open_memstream(&text, &size);
     if (!to)
         return false;
-    fprintf(to, "service ethernet\nfile /serve/virtio-net.wasm\ndevice virtio-net\n"
-                "may serve print\nrestart always 1000000 5ms\ndaemon\n"
-                "service net\nfile /serve/net-listen.wasm\nmay serve connect print\nneeds ethernet\n"
-                "restart always 1000000 5ms\ndaemon\n"
-                "args --address " MACHINE_ADDRESS "/24 --gateway " MACHINE_GATEWAY);
+    fprintf(to,
+            "service ethernet\nfile /serve/virtio-net.wasm\ndevice virtio-net\n"
+            "may serve print\nrestart always 1000000 5ms\ndaemon\n"
+            "service net\nfile /serve/net-listen.wasm\nmay serve connect print\nneeds ethernet\n"
+            "restart always 1000000 5ms\ndaemon\n"
+            "args --address " MACHINE_ADDRESS "/24 --gateway " MACHINE_GATEWAY);
     for (u32 i = 0; i < s->listeners.all.count; i++)
         fprintf(to, " --listen %u", SERVE_PORT + i);
     fprintf(to, "\nservice serve\nfile /serve/serve.wasm\n"

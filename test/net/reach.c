@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A client of the service "net": does what its arguments say, one after the other, and prints what has
-// become of each.
+// A client of the service "net": does what its arguments say, one after the other, and prints what
+// has become of each.
 //
 //   c HOST PORT     connects, sends 5 bytes, ends its direction, reads until the end
 //   t HOST PORT MS  connects, with patience for so long
@@ -120,8 +120,11 @@ static int64_t channel(void)
 static int64_t garbage(uint32_t count)
 {
     static uint8_t bytes[NEBULET_MESSAGE_MAX];
-    static const uint32_t sizes[] = {0, 1, sizeof(struct net_request) - 1,
-                                     sizeof(struct net_request), sizeof(struct net_request) + 1,
+    static const uint32_t sizes[] = {0,
+                                     1,
+                                     sizeof(struct net_request) - 1,
+                                     sizeof(struct net_request),
+                                     sizeof(struct net_request) + 1,
                                      sizeof bytes};
     for (uint32_t i = 0; i < count; i++)
         for (uint32_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {

@@ -248,7 +248,7 @@ NAMES = [
     ("r refuses.test", "unavailable"), ("r good.other", DENIED), ("r x..test", INVALID), ("r localhost", "127.0.0.1"),
     ("t silent.test {s.echo} 100", "timed out"),
     ("c good.test {s.echo}", "5 bytes"), ("c good.test {s.reset}", DENIED), ("c chain.test {s.echo}", DENIED),
-    ("c flip.test {s.echo}", "5 bytes"), ("c flip.test {s.echo}", DENIED), ("c mapped.test {s.echo}", DENIED),
+    ("c flip.test {s.echo}", "5 bytes"), ("c flip.test {s.echo}", DENIED),
     ("c private.good.test {s.echo}", "not found"), ("u good.test {s.twice}", "6 bytes"),
 ]
 NAME_RULES = ["dns:*.test", "tcp:good.test@{H}/24:{s.echo}", "tcp:flip.test@{H}:{s.echo}", "tcp:chain.test:{s.echo}",
@@ -266,7 +266,8 @@ def forms(bench, engine, platform):
 
 
 def names(bench, engine, platform):
-    asked = check(bench, engine, platform, NAMES, NAME_RULES)
+    mapped = [("c mapped.test {s.echo}", DENIED)]  # asked for where there is IPv6, which takes a machine a while
+    asked = check(bench, engine, platform, NAMES + mapped * (platform == "Linux"), NAME_RULES)
     if asked["flip.test", 1] != 2:
         raise base.Failed(f"flip.test was asked for {asked['flip.test', 1]} times by two connections")
 

@@ -13,9 +13,8 @@ int main(int argc, char **argv)
     int64_t n = sip_net_connect(host, argc > 2 ? (uint32_t)atoi(argv[2]) : 80, 0, &c);
     if (n < 0)
         sip_panic("fetch: %s: %s", host, sip_error_text(n));
-    size_t size =
-        sip_format(text, sizeof text, "GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n",
-                   path, host);
+    size_t size = sip_format(
+        text, sizeof text, "GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n", path, host);
     if (size >= sizeof text)
         sip_panic("fetch: the path is too long");
     sip_must(sip_write(c.out, text, size), "fetch: sending");

@@ -15,8 +15,8 @@ int main(int argc, char **argv)
     sip_net_print(&socket.own, text);
     sip_printf("udpecho at %s\n", text);
     while (count < 0 || count-- > 0) {
-        int64_t n = sip_must(
-            sip_udp_recv(&socket, &from, bytes, sizeof bytes, NEBULET_FOREVER), "udpecho");
+        int64_t n =
+            sip_must(sip_udp_recv(&socket, &from, bytes, sizeof bytes, NEBULET_FOREVER), "udpecho");
         sip_udp_send(&socket, &from, bytes, (size_t)n);
     }
     sip_udp_close(&socket);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a client of the service "net" asks, and gets; sip_net.h has functions for all of it. It is the
-// same whether lwIP or the sockets of a host are behind the service.
+// What a client of the service "net" asks, and gets; sip_net.h has functions for all of it. It is
+// the same whether lwIP or the sockets of a host are behind the service.
 //
 // A request is a message, a struct net_request, and the answer another one, a struct net_answer,
 // with handles. A client has one request at a time: the next one is looked at when the answer is
@@ -44,9 +44,9 @@ struct net_request {
 };
 
 // result: 0, or an error. ACCESS_DENIED: no rule allows it. NOT_FOUND: there is no such name.
-// UNAVAILABLE: nobody listens there, or there is no way to there. TIMED_OUT. ALREADY_OWNED: somebody
-// listens there. NO_RESOURCES: there is too much of that already. INVALID_ARG: not a name, an
-// address or a port. NOT_SUPPORTED.
+// UNAVAILABLE: nobody listens there, or there is no way to there. TIMED_OUT. ALREADY_OWNED:
+// somebody listens there. NO_RESOURCES: there is too much of that already. INVALID_ARG: not a name,
+// an address or a port. NOT_SUPPORTED.
 struct net_answer {
     int32_t result;
     uint32_t count;

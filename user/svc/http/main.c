@@ -199,6 +199,8 @@ static void take_line(struct told *t, const char *word, const char *value)
         server.log_max = number(t, value);
     else if (!strcmp(word, "folders"))
         s->limits.privileges |= NEBULET_MAY_FILES;
+    else if (!strcmp(word, "network"))
+        s->limits.privileges |= NEBULET_MAY_CONNECT;
     else if (!strcmp(word, "log"))
         server.log = !strcmp(value, "json")   ? LOG_JSON
                      : !strcmp(value, "none") ? LOG_NONE

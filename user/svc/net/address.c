@@ -145,8 +145,8 @@ bool address_normalize(struct nebulet_address *a)
 
 bool address_inner(const struct nebulet_address *a, struct nebulet_address *inner)
 {
-    // Where in such an address the one of IPv4 stands, and what it is combined with (RFC 4291, 6052,
-    // 8215, 3056, 4380).
+    // Where in such an address the one of IPv4 stands, and what it is combined with (RFC 4291,
+    // 6052, 8215, 3056, 4380).
     static const struct {
         struct range range;
         uint32_t at;
@@ -172,12 +172,12 @@ bool address_is_global(const struct nebulet_address *a)
 {
     // The registries of special addresses (RFC 6890).
     static const struct range v4[] = {
-        {{0}, 8},          {{10}, 8},          {{100, 64}, 10},    {{127}, 8},
-        {{169, 254}, 16},  {{172, 16}, 12},    {{192, 0, 0}, 24},  {{192, 0, 2}, 24},
-        {{192, 168}, 16},  {{198, 18}, 15},    {{198, 51, 100}, 24}, {{203, 0, 113}, 24},
+        {{0}, 8},         {{10}, 8},       {{100, 64}, 10},      {{127}, 8},
+        {{169, 254}, 16}, {{172, 16}, 12}, {{192, 0, 0}, 24},    {{192, 0, 2}, 24},
+        {{192, 168}, 16}, {{198, 18}, 15}, {{198, 51, 100}, 24}, {{203, 0, 113}, 24},
         {{224}, 3}};
-    static const struct range v6[] = {{{0x20}, 3}}, v6_not[] = {{{0x20, 0x01, 0x0d, 0xb8}, 32},
-                                                                {{0x20, 0x01, 0, 2}, 48}};
+    static const struct range v6[] = {{{0x20}, 3}},
+                              v6_not[] = {{{0x20, 0x01, 0x0d, 0xb8}, 32}, {{0x20, 0x01, 0, 2}, 48}};
     static const struct range nat64[] = {{{0, 0x64, 0xff, 0x9b}, 96}};
     struct nebulet_address inner;
     if (a->family == 4)

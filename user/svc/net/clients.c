@@ -25,8 +25,7 @@ static void hang_up(struct client *c)
     c->used = false;
 }
 
-void client_answer(struct client *c, const struct net_answer *a, nebulet_handle *theirs,
-                   uint32_t n)
+void client_answer(struct client *c, const struct net_answer *a, nebulet_handle *theirs, uint32_t n)
 {
     clients_busy -= c->busy;
     c->busy = c->flushes = false;
@@ -90,9 +89,9 @@ static void client_ready(struct watch *w, uint32_t signals)
         hang_up(c);
         return;
     }
-    int64_t n = sip_exactly(nebulet_channel_recv(c->channel, &c->asks, sizeof c->asks, NULL, 0,
-                                                 NULL, NEBULET_AT_ONCE),
-                            sizeof c->asks);
+    int64_t n = sip_exactly(
+        nebulet_channel_recv(c->channel, &c->asks, sizeof c->asks, NULL, 0, NULL, NEBULET_AT_ONCE),
+        sizeof c->asks);
     if (n == NEBULET_ERR_SHOULD_WAIT)
         return;
     if (n < 0 || c->asks.op >= NET_OPS || c->asks.name[NET_NAME - 1] ||
@@ -137,10 +136,8 @@ static void entrance_ready(struct watch *w, uint32_t signals)
         sip_close(channel);
         return;
     }
-    *c = (struct client){.watch = {.ready = client_ready},
-                         .channel = channel,
-                         .used = true,
-                         .since = sip_now()};
+    *c = (struct client){
+        .watch = {.ready = client_ready}, .channel = channel, .used = true, .since = sip_now()};
     watch_for(&c->watch, channel, NEBULET_READABLE | NEBULET_PEER_CLOSED);
 }
 

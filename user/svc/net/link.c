@@ -188,8 +188,7 @@ static err_t set_up(struct netif *netif)
     netif->linkoutput = send;
     netif->mtu = ETHER_MOST - ETHER_LEAST;
     netif->hwaddr_len = 6;
-    netif->flags =
-        NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_MLD6;
+    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_MLD6;
     return ERR_OK;
 }
 

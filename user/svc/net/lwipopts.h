@@ -16,7 +16,8 @@
 #define DHCP_DOES_ARP_CHECK 0 // it would take a second
 #define LWIP_DHCP_DOES_ACD_CHECK 0
 #define LWIP_NETIF_HOSTNAME 0
-// -DLWIP_DNS=1: for what DHCP says of servers; to ask them is names.c's, and lwIP's dns.c not there.
+// -DLWIP_DNS=1: for what DHCP says of servers; to ask them is names.c's, and lwIP's dns.c not
+// there.
 #define DNS_MAX_SERVERS 2
 #define LWIP_SINGLE_NETIF 1
 

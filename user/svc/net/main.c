@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// net [--address A.B.C.D/N [--gateway A.B.C.D]] [--dns ADDRESS[:PORT]]... [--allow-net RULE]...: the
-// service "net" (nebulet/net.h). Without an address it asks for one, and for name servers (DHCP).
-// Clients may do what rules allow, and nothing else.
+// net [--address A.B.C.D/N [--gateway A.B.C.D]] [--dns ADDRESS[:PORT]]... [--allow-net RULE]...:
+// the service "net" (nebulet/net.h). Without an address it asks for one, and for name servers
+// (DHCP). Clients may do what rules allow, and nothing else.
 #include "stack.h"
 
 #include <lwip/dhcp.h>
@@ -183,6 +183,8 @@ int main(int argc, char **argv)
     lwip_init();
     connections_begin();
     link_begin();
+    while (!link_look() && link_rest()) // buffers to send in, or the first frames are lost
+        watch_wait(sip_after(SIP_SECOND));
     take_arguments(argc, argv);
     for (;;) {
         link_look();

@@ -87,8 +87,7 @@ static void received(struct udp *u, const struct nebulet_address *from, const ui
     bool again;
     if (!address_same(from, &servers[l->server]))
         return;
-    int32_t result =
-        dns_answer(bytes, size, l->id, l->name, l->type, l->found, &l->count, &again);
+    int32_t result = dns_answer(bytes, size, l->id, l->name, l->type, l->found, &l->count, &again);
     if (result == NEBULET_ERR_BAD_STATE)
         return;
     if (again && ++l->hops < HOPS) {

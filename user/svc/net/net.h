@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The service "net", in parts, of which the first rows, down to dns.c, know nothing of where they run:
+// The service "net", in parts, of which the first rows, down to dns.c, know nothing of where they
+// run:
 //
 //   watch.c    what is waited for
 //   clients.c  who asks
@@ -61,7 +62,8 @@ bool rules_add(const char *text); // false: it is none
 bool rules_resolve(const char *name);
 // Whether an address, normalized, may be reached at that port; name: whose it is, or NULL.
 bool rules_allow(uint32_t kind, const char *name, const struct nebulet_address *a, uint32_t port);
-// Whether that address of ours, or with zeros any, may be listened at: 0, ACCESS_DENIED, INVALID_ARG.
+// Whether that address of ours, or with zeros any, may be listened at: 0, ACCESS_DENIED,
+// INVALID_ARG.
 int32_t rules_listen(uint32_t kind, struct nebulet_address *a);
 
 // --- What it is told: --allow-net RULE, --dns ADDRESS[:PORT]. False: anything else.
@@ -78,7 +80,8 @@ struct udp {
 };
 // *own: where it shall be, with zeros for what does not matter, and then where it is.
 int32_t dgram_open(struct udp *u, struct nebulet_address *own);
-void dgram_send(struct udp *u, const struct nebulet_address *to, const uint8_t *bytes, uint32_t size);
+void dgram_send(struct udp *u, const struct nebulet_address *to, const uint8_t *bytes,
+                uint32_t size);
 void dgram_close(struct udp *u); // also one that is not open
 
 // --- Names
@@ -119,7 +122,8 @@ struct dial {
     void (*done)(struct dial *d, int32_t result, nebulet_handle theirs[2]);
     void *state; // NULL: it is not under way
 };
-int32_t dial_begin(struct dial *d, const struct nebulet_address *to); // 0, and `done` is called later
+int32_t dial_begin(struct dial *d,
+                   const struct nebulet_address *to); // 0, and `done` is called later
 void dial_end(struct dial *d);
 // *own as in dgram_open.
 int32_t listen_begin(struct nebulet_address *own, nebulet_handle *theirs);

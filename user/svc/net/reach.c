@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What programs reach: connections that they make, names, datagrams. Whether they may is decided here,
-// on the address that is connected to, and not on what they have written.
+// What programs reach: connections that they make, names, datagrams. Whether they may is decided
+// here, on the address that is connected to, and not on what they have written.
 //
 //   a name ── rules_resolve ──> lookup ──> addresses ─┐
 //   an address ───────────────────────────────────────┴── address_normalize, rules_allow ──> dial
@@ -17,7 +17,8 @@ static struct socket {
     nebulet_handle channel; // to the client
     uint32_t credit;
     bool used, listens, pinned;
-    struct nebulet_address heard[HEARD]; // whom it may answer, as it listens; [0]: whom it is pinned to
+    struct nebulet_address
+        heard[HEARD]; // whom it may answer, as it listens; [0]: whom it is pinned to
     uint32_t heard_count;
 } sockets[SOCKETS];
 
@@ -94,8 +95,8 @@ static void socket_ready(struct watch *w, uint32_t signals)
     struct socket *s = (struct socket *)((char *)w - offsetof(struct socket, watch));
     (void)signals;
     for (uint32_t i = 0; i < AT_ONCE; i++) {
-        int64_t n = nebulet_channel_recv(s->channel, bytes, sizeof bytes, NULL, 0, NULL,
-                                         NEBULET_AT_ONCE);
+        int64_t n =
+            nebulet_channel_recv(s->channel, bytes, sizeof bytes, NULL, 0, NULL, NEBULET_AT_ONCE);
         if (n == NEBULET_ERR_SHOULD_WAIT)
             return;
         if (n < 0) { // gone, or says what cannot be

@@ -38,10 +38,12 @@ int32_t dgram_open(struct udp *u, struct nebulet_address *own)
 }
 
 // What finds no way or memory is lost.
-void dgram_send(struct udp *u, const struct nebulet_address *to, const uint8_t *bytes, uint32_t size)
+void dgram_send(struct udp *u, const struct nebulet_address *to, const uint8_t *bytes,
+                uint32_t size)
 {
     ip_addr_t at;
-    struct pbuf *p = stack_address(to, &at) ? pbuf_alloc(PBUF_TRANSPORT, (u16_t)size, PBUF_RAM) : NULL;
+    struct pbuf *p =
+        stack_address(to, &at) ? pbuf_alloc(PBUF_TRANSPORT, (u16_t)size, PBUF_RAM) : NULL;
     if (!p)
         return;
     pbuf_take(p, bytes, (u16_t)size);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // network ARGUMENTS: what `nebulet boot --allow-net` has in the machine: the driver of its network
-// device, and the service "net", which gets the arguments. Both are parts of this program, so nobody needs a
-// folder to find them in, and either one is started again when it dies.
+// device, and the service "net", which gets the arguments. Both are parts of this program, so
+// nobody needs a folder to find them in, and either one is started again when it dies.
 #include <stdlib.h>
 #include <string.h>
 #include <sip.h>
@@ -68,7 +68,8 @@ static int32_t keep(void *part)
     struct part *p = part;
     char what[160];
     struct nebulet_exit how;
-    p->module = (nebulet_handle)sip_must(sip_compile(p->bytes, p->size, what, sizeof what), p->name);
+    p->module =
+        (nebulet_handle)sip_must(sip_compile(p->bytes, p->size, what, sizeof what), p->name);
     for (uint64_t wait = SHORT;;) {
         uint64_t began = sip_now();
         int64_t process = start(p);

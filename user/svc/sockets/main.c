@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// sockets [--check] [--dns ADDRESS[:PORT]]... [--allow-net RULE]...: the service "net" with sockets of the
-// host, which it asks for on its handle 0 (struct nebulet_socket_request); a connection goes
+// sockets [--check] [--dns ADDRESS[:PORT]]... [--allow-net RULE]...: the service "net" with sockets
+// of the host, which it asks for on its handle 0 (struct nebulet_socket_request); a connection goes
 // straight from there to who has asked for it. With --check it only says whether rules and
 // addresses are well formed.
 #include <nebulet/types.h>
@@ -41,9 +41,9 @@ static void deliver(const struct nebulet_socket_answer *a, nebulet_handle theirs
 static bool take(struct nebulet_socket_answer *a, nebulet_handle theirs[2])
 {
     theirs[0] = theirs[1] = NEBULET_NO_HANDLE;
-    int64_t n = sip_exactly(nebulet_channel_recv(HOST, (uint8_t *)a, sizeof *a, theirs, 2, NULL,
-                                                 NEBULET_AT_ONCE),
-                            sizeof *a);
+    int64_t n = sip_exactly(
+        nebulet_channel_recv(HOST, (uint8_t *)a, sizeof *a, theirs, 2, NULL, NEBULET_AT_ONCE),
+        sizeof *a);
     if (n == NEBULET_ERR_SHOULD_WAIT)
         return false;
     if (n == NEBULET_ERR_NO_MEMORY || n == NEBULET_ERR_NO_RESOURCES)
@@ -163,7 +163,8 @@ int32_t dgram_open(struct udp *u, struct nebulet_address *own)
     return 0;
 }
 
-void dgram_send(struct udp *u, const struct nebulet_address *to, const uint8_t *bytes, uint32_t size)
+void dgram_send(struct udp *u, const struct nebulet_address *to, const uint8_t *bytes,
+                uint32_t size)
 {
     static struct {
         struct nebulet_address to;
