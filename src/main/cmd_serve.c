@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "abi/wait_files.h"
@@ -632,13 +633,21 @@ static bool hang_on(struct serve *s)
     return false;
 }
 
-static void hang_off(void)
+// One that is under way need not come to its end: it may want to say something that nobody takes.
+// False: it has something in hand still, so nothing may be taken apart.
+static bool hang_off(void)
 {
+    enum { PATIENCE_S = 1 };
+    struct timespec until;
     signal(SIGHUP, SIG_IGN);
     ending = true;
     sem_post(&wanted);
-    while (sem_wait(&over))
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
+    int e;
+    while ((e = sem_timedwait(&over, &until)) && errno == EINTR)
         ;
+    return !e;
 }
 
 static void stop(struct serve *s)
@@ -678,8 +687,8 @@ static int serve_all(struct serve *s)
         on_signal(0);
     announce(s);
     jobs_run();
-    if (reloads)
-        hang_off();
+    if (reloads && !hang_off())
+        _exit(begun ? code_of(s) : EXIT_ERROR);
     return begun ? code_of(s) : EXIT_ERROR;
 }
 

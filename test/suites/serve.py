@@ -59,6 +59,15 @@ def again(attempt):
     return attempt()
 
 
+def wait_for(what, true):
+    """What must come."""
+    end = time.monotonic() + net.LIMIT
+    while not true():
+        if time.monotonic() > end:
+            raise base.Failed(f"{what}: not within {net.LIMIT} s")
+        time.sleep(0.02)
+
+
 def handler(bench, engine, *options, **how):
     return serve(bench, engine, *options, "--env", "SECRET=of the server", build("handler"), **how)
 
@@ -562,6 +571,79 @@ def ends(bench, engine):
         body = busy.file.read()
         if body.count(b"x") != 200000 or not body.endswith(b"\r\n0\r\n\r\n"):
             raise base.Failed(f"the rest is {len(body)} bytes")
+        server.finish(0)
+    with handler(bench, engine, "--grace", "0.1") as server, Client(server) as client:
+        client.send(b"GET /loop HTTP/1.1\r\nHost: test\r\n\r\n")
+        before = used(server)
+        wait_for("it runs", lambda: used(server) > before + 0.1)
+        server.process.send_signal(signal.SIGTERM)
+        server.finish(1)  # who is not over then is killed
+
+
+def stuck_reload(bench, engine):
+    """A reload that has something to say, which nobody takes: the end does not wait for it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        module = pathlib.Path(scratch, "handler.wasm")
+        shutil.copy(build("handler"), module)
+        server = subprocess.Popen([bench.program, "serve", "--engine", engine, "--listen", "127.0.0.1:0", module],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            server.stderr.readline()
+            fill = os.open(f"/proc/{server.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
+            with contextlib.suppress(BlockingIOError):
+                while os.write(fill, bytes(4096)):
+                    pass
+            module.write_bytes(b"no module")
+            server.send_signal(signal.SIGHUP)
+            wait_for("it waits", lambda: "1" in calls_of(server.pid))
+            server.send_signal(signal.SIGTERM)
+            expect("exit code", server.wait(net.LIMIT), 0)
+            os.close(fill)
+        finally:
+            server.kill()
+            server.wait()
+            server.stderr.close()
+
+
+def calls_of(pid):
+    """The numbers of the calls that its threads are in: 1 is write."""
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(OSError):
+            found.append(pathlib.Path(f"/proc/{pid}/task/{task}/syscall").read_text().split()[0])
+    return found
+
+
+def used(server):
+    """Seconds of processors."""
+    fields = pathlib.Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def pool(bench, engine):
+    """What requests took that were there at once goes back."""
+    def anonymous():
+        return int(re.search(r"RssAnon:\s*(\d+)", pathlib.Path(f"/proc/{server.process.pid}/status").read_text())[1])
+
+    body, count = b"x" * 40000, 500
+    with handler(bench, engine) as server:
+        clients = [Client(server) for _ in range(count)]
+        for client in clients:
+            expect("an answer", client.get("/plain").status, 200)
+        least = anonymous()
+        for client in clients:
+            client.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nX-Long: " + b"y" * 8000 +
+                        b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body[1:])
+        wait_for("all are there", lambda: anonymous() - least > count * 30)
+        most = anonymous()
+        for client in clients:
+            client.send(b"x")
+            expect("its answer", client.answer().body, body)
+        wait_for("it has gone back", lambda: anonymous() - least < (most - least) / 2)
+        for client in clients:
+            expect("and is used again", client.get("/plain").status, 200)
+            client.__exit__()
+        server.process.send_signal(signal.SIGTERM)
         server.finish(0)
 
 
@@ -1127,7 +1209,7 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
-                     slow, slots, drips, timeouts, reloads, ends, files, kept, routes, with_dir, resident, metrics, servers,
+                     slow, slots, drips, timeouts, reloads, ends, pool, stuck_reload, files, kept, routes, with_dir, resident, metrics, servers,
                      started, logs, long_logs, log_of_several, nobody_reads, early_hangup, handlers_errors, curl, wrk,
                      load, browser, in_machine, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))

@@ -20,7 +20,7 @@ from . import base, guest, net, sdk, serve
 
 SOURCES = base.ROOT / "test/worker"
 BUILT = base.ROOT / "build/test-worker"
-LIMIT = 30
+LIMIT = net.LIMIT
 expect = serve.expect
 
 
@@ -110,12 +110,6 @@ class Client:
     def messages(self, stream):
         return self.api(f"STREAM.INFO.{stream}")["state"]["messages"]
 
-    def wait(self, what, true):
-        end = time.monotonic() + LIMIT
-        while not true():
-            if time.monotonic() > end:
-                raise base.Failed(f"{what}: not within {LIMIT} s")
-            time.sleep(0.02)
 
 
 class Nats:
@@ -237,10 +231,10 @@ def killed(bench, engine):
                                             "results.all", "--log", "none", "--max-time", "5")) for _ in range(3)]
         for i in range(count):
             client.publish("jobs.x", b"%d" % i)
-        client.wait("a third", lambda: client.messages("RESULTS") > count // 3)
+        serve.wait_for("a third", lambda: client.messages("RESULTS") > count // 3)
         works[1].kill()
         expect("in the midst", client.messages("RESULTS") < count, True)
-        client.wait("all", lambda: client.messages("RESULTS") >= count and not client.messages("JOBS"))
+        serve.wait_for("all", lambda: client.messages("RESULTS") >= count and not client.messages("JOBS"))
         expect("results", client.messages("RESULTS"), count)
         client.api("CONSUMER.DURABLE.CREATE.RESULTS.r", {"stream_name": "RESULTS", "config": {
             "durable_name": "r", "ack_policy": "none", "deliver_subject": "got"}})
@@ -269,7 +263,7 @@ def poison(bench, engine):
             for name, value in (("Nats-Subject", "jobs.p"), ("Nats-Sequence", "1"), ("Nats-Num-Delivered", "3"),
                                 ("X-Mine", "1"), ("Nebulet-Error", "it failed")):
                 expect(name, head.get(name), value)
-            client.wait("none left", lambda: not client.messages("JOBS"))
+            serve.wait_for("none left", lambda: not client.messages("JOBS"))
             counted = metrics(work)
             expect("again", counted['nebulet_messages_total{result="again"}'], 2)
             expect("given up", counted['nebulet_messages_total{result="given_up"}'], 1)
@@ -307,15 +301,13 @@ def comes_back(bench, engine):
                 with Client(server.port) as client:
                     for i in range(200):
                         client.publish("jobs", b"%d" % (200 * turn + i))
-                    client.wait("all", lambda: client.messages("RESULTS") == 200 * (turn + 1) and not client.messages("JOBS"))
+                    serve.wait_for("all", lambda: client.messages("RESULTS") == 200 * (turn + 1) and not client.messages("JOBS"))
                 server.kill()
-                serve.again(lambda: expect("connected", metrics(work)["nebulet_nats_connected"], 0))
+                serve.wait_for("lost", lambda: not metrics(work)["nebulet_nats_connected"])
                 with serve.Client(work) as other:
                     expect("health", other.get("/health").status, 503)
                 server.start()
-                end_of = time.monotonic() + LIMIT
-                while not metrics(work)["nebulet_nats_connected"] and time.monotonic() < end_of:
-                    time.sleep(0.05)
+                serve.wait_for("again", lambda: metrics(work)["nebulet_nats_connected"])
             told = end(work)
             expect("lost", told.err.count(b"nebulet: the connection to NATS is lost\n"), 3)
             expect("again", told.err.count(b"nebulet: connected to NATS again"), 3)
@@ -338,13 +330,13 @@ def bounded(bench, engine):
 
 def ends(bench, engine):
     """What was begun, and what the server has sent already, is answered."""
-    with nats() as server, worker(bench, engine, server, "--subject", "up", "--max-processes", "2") as work, \
+    with nats() as server, worker(bench, engine, server, "--subject", "up", "--max-processes", "2", "--grace", "900") as work, \
             Client(server.port) as client:
         client.subscribe("answers")
         for i in range(8):
             client.publish("up", b"work%d" % i, "answers")
         expect("before", client.request("$JS.API.INFO")[0], {})
-        serve.again(lambda: expect("begun", metrics(work)["nebulet_handlers_running"] > 0, True))
+        serve.wait_for("begun", lambda: metrics(work)["nebulet_handlers_running"])
         told = end(work)
         got = sorted(client.next()[2] for _ in range(8))
         expect("answers", got, [b"work%d" % i for i in range(8)])
@@ -352,7 +344,7 @@ def ends(bench, engine):
     with nats() as server, worker(bench, engine, server, "--subject", "up", "--grace", "0.1") as work, \
             Client(server.port) as client:
         client.publish("up", b"loop")
-        serve.again(lambda: expect("begun", metrics(work)["nebulet_handlers_running"], 1))
+        serve.wait_for("begun", lambda: metrics(work)["nebulet_handlers_running"])
         told = end(work, 1)
         expect("told", b"the grace is over" in told.err, True)
 
@@ -365,7 +357,7 @@ def resident(bench, engine):
         expect("second", client.request("two", b"x"), ({}, b"2 /two -\n"))
         expect("an echo", client.request("echo", b"hello"), ({}, b"hello"))
         expect("a trap", client.request("trap", b"x")[0].get(ERROR), "500")
-        serve.again(lambda: expect("anew", client.request("one", b"x"), ({}, b"1 /one -\n")))
+        serve.wait_for("anew", lambda: client.request("one", b"x") == ({}, b"1 /one -\n"))
         end(work)
 
 
@@ -377,7 +369,7 @@ def reloads(bench, engine):
             expect("old", client.request("up", b"runs"), ({}, b"1\n"))
             os.replace(shutil.copy(build("other"), f"{folder}/new"), module)
             work.process.send_signal(signal.SIGHUP)
-            client.wait("reload", lambda: client.request("up", b"runs")[1] == b"the other one\n")
+            serve.wait_for("reload", lambda: client.request("up", b"runs")[1] == b"the other one\n")
             end(work)
 
 

@@ -10,16 +10,49 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A turn ends in a loop or a call: who takes one out or puts one in does it in one turn.
-static struct connection *pool;
+// A turn ends in a loop or a call: who takes one out or puts one in does it in one turn. What lies
+// in the pool beyond as many as are used has been emptied: of it only the first page takes memory,
+// for an object is put in the place of the others, and taken out again.
+enum { PAGE = 4096, KEPT = 64 };
+static struct pool {
+    struct connection *kept, *emptied;
+    uint32_t used, n; // n: in `kept`
+    nebulet_handle pages;
+} pool = {.pages = NEBULET_NO_HANDLE};
+
+enum { SIZE = (sizeof(struct connection) + PAGE - 1) / PAGE * PAGE };
+_Static_assert(offsetof(struct connection, next) < PAGE, "it stays");
+
+// False: its pages are as they were, or gone already: in any case it can be used.
+static bool empty(struct connection *c)
+{
+    uint32_t at = (uint32_t)(uintptr_t)c + PAGE;
+    if (pool.pages == NEBULET_NO_HANDLE) {
+        int64_t pages = nebulet_memory_create(SIZE - PAGE);
+        if (pages < 0)
+            return false;
+        if (pool.pages == NEBULET_NO_HANDLE)
+            pool.pages = (nebulet_handle)pages;
+        else
+            sip_close((nebulet_handle)pages); // another thread was quicker
+    }
+    if (nebulet_memory_map(pool.pages, at, 0, SIZE - PAGE) < 0)
+        return false;
+    sip_must(nebulet_memory_unmap(at, SIZE - PAGE), "http: memory"); // two must not have it
+    return true;
+}
 
 static struct connection *take(struct client *client)
 {
-    struct connection *c = pool;
+    struct connection **from = pool.kept ? &pool.kept : &pool.emptied, *c = *from;
     if (c)
-        pool = c->next;
-    if (!c && !(c = malloc(sizeof *c)))
+        *from = c->next;
+    pool.n -= c && from == &pool.kept;
+    pool.used++;
+    if (!c && !(c = aligned_alloc(PAGE, SIZE))) {
+        pool.used--;
         return NULL;
+    }
     c->client = client;
     c->left = 0;
     c->slot = NULL;
@@ -28,8 +61,11 @@ static struct connection *take(struct client *client)
 
 static void give_back(struct connection *c)
 {
-    c->next = pool;
-    pool = c;
+    bool surplus = pool.n > --pool.used + KEPT && empty(c);
+    struct connection **to = surplus ? &pool.emptied : &pool.kept;
+    c->next = *to;
+    *to = c;
+    pool.n += !surplus;
 }
 
 // --- Reading
