@@ -124,8 +124,7 @@ enum nebulet_pc { NEBULET_PC_PS2 = 1, NEBULET_PC_VGA, NEBULET_PC_RTC, NEBULET_PC
 enum nebulet_range { NEBULET_NO_RANGE, NEBULET_REGISTERS, NEBULET_PORTS, NEBULET_CONFIGURATION };
 struct nebulet_device {
     uint32_t bus;        // enum nebulet_bus
-    uint32_t vendor, id; // PCI's; of NEBULET_VIRTIO_MMIO: 0x1af4, and its type; of NEBULET_PC: 0,
-                         // and enum nebulet_pc
+    uint32_t vendor, id; // PCI's; of VIRTIO_MMIO: 0x1af4, its type; of PC: 0, enum nebulet_pc
     uint32_t interrupts; // how many
     uint32_t dma;        // 1: it reaches memory by itself
     uint32_t taken;      // 1: somebody has it

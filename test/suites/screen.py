@@ -12,7 +12,7 @@ import time
 
 from . import base, boot
 
-LIMIT = 120
+LIMIT = 400
 COLUMNS, ROWS = 80, 25
 TEXT = 0xb8000
 SHIFTED = dict(zip("~!@#$%^&*()_+{}|:\"<>?", "`1234567890-=[]\\;',./"))
@@ -33,7 +33,7 @@ class Pc:
         self.serial = b""
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
-        self.scratch, self.qmp = scratch, None
+        self.scratch, self.qmp, self.vga = scratch, None, vga
 
     def read(self):
         while piece := self.machine.stdout.read1(4096):
@@ -89,7 +89,7 @@ class Pc:
         text = self.cells()[::2].decode("cp437")
         return [text[at:at + COLUMNS].rstrip() for at in range(0, COLUMNS * ROWS, COLUMNS)]
 
-    def until(self, wanted, limit=60):
+    def until(self, wanted, limit=120):
         """Waits until something like this is on the screen, and gives the match."""
         end = time.monotonic() + limit
         while time.monotonic() < end:
@@ -100,11 +100,18 @@ class Pc:
             time.sleep(0.1)
         raise base.Failed(f"never shown: {wanted}\n{shown}\n--- serial line\n{base.excerpt(self.serial)}")
 
+    def seen(self):
+        return self.cells() if self.vga else len(self.serial)
+
     def keys(self, *keys):
-        """By QEMU's names, joined by "-" where they are pressed together."""
+        """By QEMU's names, joined by "-" where they are pressed together. QEMU keeps only a few for a machine that is
+        slow, so the next one waits until there is something to be seen of this one, or there is nothing to be seen."""
         for key in keys:
+            before, end = self.seen(), time.monotonic() + 1
             self.monitor(f"sendkey {key} 20")
             time.sleep(0.06)
+            while self.seen() == before and time.monotonic() < end:
+                time.sleep(0.02)
 
     def type(self, text):
         for c in text:
@@ -233,11 +240,9 @@ def screen_dies(bench, engine):
                                        "    console screen\n    restart always 1000 1ms\n    cpu 60ms\n"))
         with Pc(scratch, flags_of(bench, engine, scratch, files)) as pc:
             pc.until(r"^nebulet>$")
-            pc.type("floods\n")
-            pc.until(r"0123456789012345678901234567890\n(.|\n)*^nebulet>$")
             while pc.serial.count(b"starts again") < 3:
                 pc.type("floods\n")
-                pc.until(r"0123456789012345678901234567890\n(.|\n)*^nebulet>$")
+            pc.until(r"^nebulet>$")
             pc.type("exit\n")
             code, serial = pc.end()
     if code != 1:

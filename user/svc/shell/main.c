@@ -19,12 +19,12 @@ static bool leave, in_row; // in_row: what was shown last has not ended its row
 
 // --- The screen
 
-static bool connect_screen(void)
+static void connect_screen(uint64_t until)
 {
     nebulet_handle ends[2];
-    int64_t channel = nebulet_service_connect("screen", 6, sip_after(SCREEN_COMES));
+    int64_t channel = nebulet_service_connect("screen", 6, until);
     if (channel < 0)
-        return false;
+        return;
     if (sip_stream(ends) >= 0) {
         if (sip_send_handle((nebulet_handle)channel, "", 0, ends[1]) >= 0) {
             screen = ends[0];
@@ -34,20 +34,19 @@ static bool connect_screen(void)
         }
     }
     sip_close((nebulet_handle)channel);
-    return screen != NEBULET_NO_HANDLE;
+}
+
+static void lose_screen(void)
+{
+    sip_close(screen);
+    screen = NEBULET_NO_HANDLE;
 }
 
 void show(const char *text, size_t size)
 {
     in_row = size ? text[size - 1] != '\n' : in_row;
-    for (uint32_t tries = 0; tries < 2; tries++) {
-        if (screen == NEBULET_NO_HANDLE && !connect_screen())
-            return;
-        if (sip_write(screen, text, size) >= 0)
-            return;
-        sip_close(screen);
-        screen = NEBULET_NO_HANDLE;
-    }
+    if (screen != NEBULET_NO_HANDLE && sip_write(screen, text, size) < 0)
+        lose_screen();
 }
 
 void show_fresh(void)
@@ -150,11 +149,27 @@ static bool happened(const struct nebulet_wait *item)
     return item->observed & item->signals;
 }
 
+// What was on the screen went with its driver.
+static void find_screen(void)
+{
+    if (screen != NEBULET_NO_HANDLE)
+        lose_screen();
+    connect_screen(NEBULET_AT_ONCE);
+    if (front)
+        show("\n", 1);
+    else
+        line_show(&line);
+}
+
 static void turn(void)
 {
-    struct nebulet_wait items[1 + 2 * JOBS];
-    struct job *whose[1 + 2 * JOBS];
+    struct nebulet_wait items[2 + 2 * JOBS];
+    struct job *whose[2 + 2 * JOBS];
     uint32_t n = 0;
+    bool complete = screen != NEBULET_NO_HANDLE && keyboard != NEBULET_NO_HANDLE;
+    if (screen != NEBULET_NO_HANDLE)
+        items[n++] = (struct nebulet_wait){screen, NEBULET_PEER_CLOSED, 0};
+    uint32_t keys_at = n;
     if (keyboard != NEBULET_NO_HANDLE)
         items[n++] = (struct nebulet_wait){keyboard, NEBULET_READABLE | NEBULET_PEER_CLOSED, 0};
     uint32_t first = n;
@@ -167,12 +182,15 @@ static void turn(void)
         if (j->out != NEBULET_NO_HANDLE)
             items[n++] = (struct nebulet_wait){j->out, NEBULET_READABLE | NEBULET_PEER_CLOSED, 0};
     }
-    int64_t result = nebulet_object_wait_many(items, n, first ? NEBULET_FOREVER : sip_after(RETRY));
+    int64_t result =
+        nebulet_object_wait_many(items, n, complete ? NEBULET_FOREVER : sip_after(RETRY));
     if (result != NEBULET_ERR_TIMED_OUT)
         sip_must(result, "shell: waiting");
-    if (!first)
+    if (keys_at == 0 || happened(&items[0]))
+        find_screen();
+    if (keys_at == first)
         connect_keyboard();
-    else if (happened(&items[0]))
+    else if (happened(&items[keys_at]))
         keys();
     for (uint32_t i = first; i < n; i++) {
         bool two = i + 1 < n && whose[i + 1] == whose[i];
@@ -187,6 +205,7 @@ int main(void)
 {
     jobs_init();
     line.show = show;
+    connect_screen(sip_after(SCREEN_COMES));
     say("Type help to see what there is.\n");
     connect_keyboard();
     if (keyboard == NEBULET_NO_HANDLE)
