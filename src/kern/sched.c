@@ -130,6 +130,19 @@ static bool make_ready(struct kthread *t, status why)
     return true;
 }
 
+// By an interrupt, where the CPU that looks for work here has none: it need not be put into the
+// queue and taken out again.
+static bool take_at_once(struct process *p)
+{
+    struct cpu *c = p->home;
+    if (c != sched_cpu() || c->process || c->rests || c->first || c->handover || p->slice <= 0 ||
+        !p->lane || p->lane->slice <= 0)
+        return false;
+    p->queued = true;
+    c->handover = p;
+    return true;
+}
+
 void sched_wake(struct kthread *t, status why)
 {
     struct process *p = t->process;
@@ -137,7 +150,7 @@ void sched_wake(struct kthread *t, status why)
         return;
     if (cpu_of(p))
         queue_notify(p->home);
-    else if (!p->queued)
+    else if (!p->queued && !take_at_once(p))
         queue_add(p, p->slice > 0 || (pace_refill(p), false));
 }
 
@@ -379,10 +392,10 @@ static void rest(struct cpu *c)
         kern_release();
         bool work = work_is_coming(c);
         kern_acquire();
-        if (work || c->first || queue_steal(c))
+        if (work || c->first || c->handover || queue_steal(c))
             return;
     }
-    if (kern_work || c->first)
+    if (kern_work || c->first || c->handover)
         return; // to work it off may bring something for here, of which nobody tells
     u64 until = c->alarms ? c->alarms->at : UINT64_MAX;
     c->sleeping = true;
