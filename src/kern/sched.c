@@ -158,13 +158,21 @@ static bool make_ready(struct kthread *t, status why)
     return true;
 }
 
-// Who wakes another on the only CPU often waits next itself: then that need not stand in line. If
-// it does not wait, the next tick finds it (requeue_handover). Whose slices are used up gets new
-// ones in the queue.
-static bool is_next(const struct cpu *c, const struct process *p)
+// Who is woken need not stand in line, and then be taken out of it: by an interrupt, where the CPU that
+// looks for work here has none; by somebody on the only CPU, who often waits next (should it not, the
+// next tick finds it: requeue_handover). Whose slices are used up gets new ones in the queue.
+static bool take_at_once(struct process *p)
 {
-    return kern.ncpus == 1 && !c->handover && p->slice > 0 &&
-           share_lane(p->share, c->id)->slice > 0;
+    struct cpu *c = p->home;
+    const struct kthread *me = kern.ncpus == 1 ? self_on(c) : NULL;
+    bool idle = c == sched_cpu() && !c->process && !c->rests && !c->first;
+    if (!(me || idle) || c->handover || p->slice <= 0 || !p->lane || p->lane->slice <= 0)
+        return false;
+    p->queued = true;
+    c->handover = p;
+    if (me)
+        pace_contend(c, me);
+    return true;
 }
 
 void sched_wake(struct kthread *t, status why)
@@ -172,19 +180,10 @@ void sched_wake(struct kthread *t, status why)
     struct process *p = t->process;
     if (!make_ready(t, why))
         return;
-    if (cpu_of(p)) {
+    if (cpu_of(p))
         queue_notify(p->home);
-    } else if (!p->queued) {
-        struct cpu *c = p->home;
-        const struct kthread *me = is_next(c, p) ? self_on(c) : NULL;
-        if (!me) {
-            queue_add(p, p->slice > 0 || (pace_refill(p), false));
-            return;
-        }
-        p->queued = true;
-        c->handover = p;
-        pace_contend(c, me);
-    }
+    else if (!p->queued && !take_at_once(p))
+        queue_add(p, p->slice > 0 || (pace_refill(p), false));
 }
 
 void sched_begin(struct kthread *t)
@@ -419,10 +418,10 @@ static void rest(struct cpu *c)
         kern_release();
         bool work = work_is_coming(c);
         kern_acquire();
-        if (work || c->first || queue_steal(c))
+        if (work || c->first || c->handover || queue_steal(c))
             return;
     }
-    if (kern_work || c->first)
+    if (kern_work || c->first || c->handover)
         return; // to work it off may bring something for here, of which nobody tells
     u64 until = c->alarms ? c->alarms->at : UINT64_MAX;
     c->sleeping = true;

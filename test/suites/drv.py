@@ -421,7 +421,7 @@ def interrupt_cost(bench, machine):
                    {"driver.wasm": build("interrupt")}, ["-netdev", "user,id=a,restrict=on", "-device",
                    f"virtio-net-{EXACT_BUSES[machine]},netdev=a,tx=timer,x-txtimer=4000", *EXACT], machine=machine)
     return {"instructions from an interrupt to its driver":
-            (int(re.search(rb"\ninterrupt: (\d+)\n", out)[1]), 800)}
+            (int(re.search(rb"\ninterrupt: (\d+)\n", out)[1]), 680)}
 
 
 def memory_cost(bench, machine):

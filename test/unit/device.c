@@ -25,6 +25,8 @@ static int passed, failed;
 // --- Devices of which each is a number of times asked to stop.
 static const u32 patience[] = {0, 3, NEVER};
 static u32 asked[3];
+static const bool strays[] = {true, false, false};
+static u32 told;
 static struct memory_object *watched; // while it may not be gone
 static struct account *account;
 
@@ -38,7 +40,21 @@ static bool stop(u32 n)
 {
     CHECK(account->of[ACCOUNT_MEMORY].used == 2 * (BYTES + BESIDE));
     CHECK(watched->object.refs == 1);
-    return asked[n]++ >= patience[n];
+    bool done = asked[n]++ >= patience[n];
+    if (done && strays[n]) // it is found out only now
+        plat_interrupts |= 1ull << (PLAT_CUT_OFF + n);
+    return done;
+}
+
+static u64 beside(void)
+{
+    return BESIDE;
+}
+
+static void tell(u32 n)
+{
+    CHECK(strays[n]);
+    told++;
 }
 
 static struct plat_shared *memory(u32 n, size_t size, u64 *address)
@@ -48,13 +64,8 @@ static struct plat_shared *memory(u32 n, size_t size, u64 *address)
     return plat_shared_create(size);
 }
 
-static u64 beside(void)
-{
-    return BESIDE;
-}
-
 static const struct plat_devices fake = {
-    .get = get, .stop = stop, .memory = memory, .beside = beside};
+    .get = get, .stop = stop, .memory = memory, .beside = beside, .tell = tell};
 const struct plat_devices *const plat_devices = &fake;
 
 // There is no CPU here that could be told of work; this program sees to it itself.
@@ -70,6 +81,22 @@ static void work_off(void)
     kern_release();
 }
 
+// Where it may not go, once: it gets no more memory until it is somebody else's.
+static void cut_off(struct process *p, struct device *d, u32 n)
+{
+    struct memory_object *m;
+    u32 before = told;
+    plat_interrupts |= 1ull << (PLAT_CUT_OFF + n);
+    kern_acquire();
+    interrupts_look();
+    kern_release();
+    CHECK(d->cut_off && told == before);
+    devices_look();
+    devices_look();
+    CHECK(told == before + 1);
+    CHECK(device_memory_new(p, d, BYTES, &m) == ERR_BAD_STATE);
+}
+
 static void live(u32 n)
 {
     static struct process p;
@@ -82,6 +109,9 @@ static void live(u32 n)
     for (u32 i = 0; i < 2; i++)
         CHECK(!device_memory_new(&p, d, BYTES, &m[i]));
     watched = m[0];
+    CHECK(!d->cut_off);
+    if (strays[n])
+        cut_off(&p, d, n);
     kern_acquire();
     object_unref(&m[0]->object);
     object_unref(&m[1]->object);
@@ -104,6 +134,7 @@ int main(void)
     live(0);
     live(0);
     live(1);
+    CHECK(told == 4); // twice each
     CHECK(asked[1] == 4);
     live(2);
     CHECK(asked[2] > 100);

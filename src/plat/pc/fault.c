@@ -107,9 +107,10 @@ void fault_interrupt(struct frame *f)
         time_ran_out();
     else if (!device && (f->vector == VECTOR_SERIAL || f->vector == VECTOR_BULK))
         serial_interrupt(), done = true;
-    struct plat_fault fault = fault_of(f, FAULT_TIMER);
-    if (!done && fault_hook)
+    if (!done && fault_hook) {
+        struct plat_fault fault = fault_of(f, FAULT_TIMER);
         fault_hook(&fault);
+    }
     time_stress();
 }
 
