@@ -193,10 +193,14 @@ static bool load_compare(struct fast *f, const struct load *l, struct x64_operan
         imm = leb_s64(&p);
         bool decides = t == T32 ? flags_wanted(p + 1) : p[1] == OP_i64_eqz;
         if (*p == (t == T32 ? OP_i32_and : OP_i64_and) && decides) {
-            if ((u64)imm > 0xff && (byte || (t == T64 && (u64)imm > UINT32_MAX)))
+            // All of what is loaded has to be there, whichever of it counts.
+            bool fits = byte      ? (u64)imm <= 0xff
+                        : l->wide ? fits_s32(T64, (u64)imm)
+                                  : t == T32 || (u64)imm <= UINT32_MAX;
+            if (!fits)
                 return false;
             f->pc = p + 1;
-            x64_test_mem(&f->a, (u64)imm <= 0xff, m, (u32)imm);
+            x64_test_mem(&f->a, byte, l->wide, m, (u32)imm);
             push(f, SLOT_FLAGS, t)->reg = CC_NE;
             return true;
         }

@@ -14,6 +14,10 @@
 // --- Address space. A reservation is unmapped and costs nothing; committed pages read as zero at
 // first touch. What is committed of one is in one piece.
 void *plat_reserve(size_t size); // NULL: no room
+// From now on committed pages may be mapped by PLAT_LARGE_PAGE at once, where all of such a page is
+// committed before any of it is touched. Advice: it takes memory for all of it then.
+#define PLAT_LARGE_PAGE (2ull << 20)
+void plat_prefer_large(void *p, size_t size);
 // What is committed right below a stack is stack, too: the fault hook may do that.
 status plat_commit(void *p, size_t size);
 // The same for a stack, of which most will never be touched: memory is set aside for `ready_size`

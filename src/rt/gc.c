@@ -30,13 +30,14 @@ enum {
     LEAST = 2 << 20,
     MORE = 8 << 20,
     PAGE_UNITS = WASM_PAGE / GC_UNIT,
-    GROW_MAX = 1 << 20, // beyond what is wanted
-    SPAN = 4,           // units, of small objects,
-    FEW = 64,           // unless there are so few
-    DENSE = 8,          // a span has little room if less than one cell in so many is free
-    WORTH = 64,         // one part in so many must have been allocated since the latest collection
-    LOOK_AT = 64,       // runs, for the best one
-    AT_ONCE = 1 << 12,  // units
+    GROW_MAX = 1 << 20,           // beyond what is wanted
+    LARGE = (16 << 20) / GC_UNIT, // units, of a heap that is worth large pages
+    SPAN = 4,                     // units, of small objects,
+    FEW = 64,                     // unless there are so few
+    DENSE = 8,                    // a span has little room if less than one cell in so many is free
+    WORTH = 64,        // one part in so many must have been allocated since the latest collection
+    LOOK_AT = 64,      // runs, for the best one
+    AT_ONCE = 1 << 12, // units
 };
 
 static u32 count_of(u64 bytes)
@@ -130,12 +131,14 @@ static u64 records(u32 units)
     return ALIGN_UP((u64)units * sizeof(struct unit), PLAT_PAGE);
 }
 
-// Of so many units.
-static bool have_records(struct gc *gc, u32 units)
+// Of so many units; `large`: of more, up to where a large page ends.
+static bool commit_records(struct gc *gc, u32 units, bool large)
 {
     u64 old = gc->accessible, bytes = records(units);
     if (bytes <= old)
         return true;
+    if (large)
+        bytes = ALIGN_UP((uintptr_t)gc->units + bytes, PLAT_LARGE_PAGE) - (uintptr_t)gc->units;
     u64 tables = plat_tables(0, bytes) - plat_tables(0, old);
     if (!store_charge(gc->store, bytes - old, tables))
         return false;
@@ -143,8 +146,16 @@ static bool have_records(struct gc *gc, u32 units)
         store_discharge(gc->store, bytes - old, tables);
         return false;
     }
+    if (large)
+        plat_prefer_large((u8 *)gc->units + old, bytes - old);
     gc->accessible = bytes;
     return true;
+}
+
+static bool have_records(struct gc *gc, u32 units)
+{
+    bool large = records(units) > PLAT_LARGE_PAGE / 2;
+    return (large && commit_records(gc, units, true)) || commit_records(gc, units, false);
 }
 
 static void drop_records(struct gc *gc, u64 bytes)
@@ -171,6 +182,8 @@ static bool grow_by(struct gc *gc, u32 units)
     if (units > GC_UNITS - count || !have_records(gc, count + units) ||
         memory_grow(gc->store, gc->memory, units / PAGE_UNITS) < 0)
         return false;
+    if (count >= LARGE)
+        plat_prefer_large(gc->vm.base + start_of(count), (u64)units << GC_SHIFT);
     gc->count = count + units;
     if (first)
         delist_run(gc, first);
@@ -181,13 +194,23 @@ static bool grow_by(struct gc *gc, u32 units)
     return true;
 }
 
+// How many more there are to be if it is no less than so many: a large heap ends where a large page
+// does, which is one from its first touch on only if all of it is accessible then.
+static u32 generous(const struct gc *gc, u32 least)
+{
+    u32 more = ALIGN_UP(gc->count / 16, (u32)PAGE_UNITS), most = count_of(GROW_MAX);
+    more = more > most ? most : more < least ? least : more;
+    if (gc->count < LARGE)
+        return more;
+    u64 end = (uintptr_t)gc->vm.base + start_of(gc->count) + ((u64)more << GC_SHIFT);
+    return more + (u32)((ALIGN_UP(end, PLAT_LARGE_PAGE) - end) >> GC_SHIFT);
+}
+
 // So that there is a run of so many at the end.
 static bool grow(struct gc *gc, u32 count)
 {
     u32 last = last_run(gc, GC_FREE), have = last ? gc->units[last].count : 0;
-    u32 least = ALIGN_UP(count - have, (u32)PAGE_UNITS);
-    u32 more = ALIGN_UP(gc->count / 16, (u32)PAGE_UNITS), most = count_of(GROW_MAX);
-    more = more > most ? most : more;
+    u32 least = ALIGN_UP(count - have, (u32)PAGE_UNITS), more = generous(gc, least);
     return (more > least && grow_by(gc, more)) || grow_by(gc, least);
 }
 

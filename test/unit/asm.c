@@ -568,9 +568,9 @@ static void test_test_imm(void)
         u32 imm = 0x80 | i % 64;
         x64_cmp8_mem(&a, operands[i], imm);
         expect("cmp %s,0x%x", memory("BYTE", operands[i]), imm);
-        x64_test_mem(&a, true, operands[i], imm);
+        x64_test_mem(&a, true, false, operands[i], imm);
         expect("test %s,0x%x", memory("BYTE", operands[i]), imm);
-        x64_test_mem(&a, false, operands[i], imm << 24 | imm);
+        x64_test_mem(&a, false, false, operands[i], imm << 24 | imm);
         expect("test %s,0x%x", memory("DWORD", operands[i]), imm << 24 | imm);
     }
 }

@@ -40,8 +40,7 @@ static bool whole_pages(const void *p, size_t size)
 // the same mapping.
 static size_t rounded(size_t size)
 {
-    enum { HUGE_PAGE = 2 << 20 };
-    return ALIGN_UP(size, (size_t)HUGE_PAGE);
+    return ALIGN_UP(size, PLAT_LARGE_PAGE);
 }
 
 void *plat_reserve(size_t size)
@@ -60,6 +59,11 @@ status plat_commit(void *p, size_t size)
     if (!size)
         return OK;
     return mprotect(p, size, PROT_READ | PROT_WRITE) ? ERR_NO_MEMORY : OK;
+}
+
+void plat_prefer_large(void *p, size_t size)
+{
+    madvise(p, size, MADV_HUGEPAGE);
 }
 
 status plat_commit_stack(void *p, size_t size, const void *ready, size_t ready_size)

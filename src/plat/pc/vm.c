@@ -227,6 +227,11 @@ status plat_commit(void *p, size_t size)
     return change(s, &now);
 }
 
+void plat_prefer_large(void *p, size_t size)
+{
+    (void)p, (void)size;
+}
+
 status plat_commit_stack(void *p, size_t size, const void *ready, size_t ready_size)
 {
     struct slot *s = find_or_die(p), now = *s;

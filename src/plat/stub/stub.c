@@ -90,6 +90,11 @@ status plat_commit(void *p, size_t size)
     return ERR_NO_MEMORY;
 }
 
+void plat_prefer_large(void *p, size_t size)
+{
+    (void)p, (void)size;
+}
+
 status plat_commit_stack(void *p, size_t size, const void *ready, size_t ready_size)
 {
     (void)ready, (void)ready_size;

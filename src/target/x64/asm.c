@@ -174,9 +174,9 @@ void x64_cmp8_mem(struct assembler *a, struct x64_operand m, u32 imm)
     x64_byte(a, imm);
 }
 
-void x64_test_mem(struct assembler *a, bool byte, struct x64_operand m, u32 imm)
+void x64_test_mem(struct assembler *a, bool byte, bool wide, struct x64_operand m, u32 imm)
 {
-    x64_mem(a, (byte ? 0xf6u : 0xf7u) << 16, false, 0, m);
+    x64_mem(a, (byte ? 0xf6u : 0xf7u) << 16, wide, 0, m);
     if (byte)
         x64_byte(a, imm);
     else

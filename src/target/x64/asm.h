@@ -213,7 +213,7 @@ void x64_imm_mem(struct assembler *a, enum x64_group1 op, bool wide, struct x64_
 
 // cmp byte [m], imm; test byte [m], imm; test dword [m], imm.
 void x64_cmp8_mem(struct assembler *a, struct x64_operand m, u32 imm);
-void x64_test_mem(struct assembler *a, bool byte, struct x64_operand m, u32 imm);
+void x64_test_mem(struct assembler *a, bool byte, bool wide, struct x64_operand m, u32 imm);
 
 // mov reg, imm; the flags survive.
 void x64_mov_imm(struct assembler *a, u32 reg, u64 imm);
