@@ -115,18 +115,26 @@ static inline void put(struct variables *v, const char *p, size_t n)
     v->n += n;
 }
 
-// With a final 0. Where it is shorter than a move, byte by byte.
+// With a final 0. Mostly a few bytes, for which a call or a loop is dear.
 static void put_short(struct variables *v, const char *p, size_t n)
 {
     char *to = v->p + v->n;
     v->full |= n >= v->room - v->n;
     if (v->full)
         return;
-    if (n >= 8)
+    if (n >= 8) {
         copy_text(to, p, n);
-    else
-        for (size_t i = 0; i < n; i++)
-            *(volatile char *)(to + i) = p[i];
+    } else if (n >= 4) {
+        uint32_t first, last;
+        memcpy(&first, p, 4);
+        memcpy(&last, p + n - 4, 4);
+        memcpy(to, &first, 4);
+        memcpy(to + n - 4, &last, 4);
+    } else if (n) {
+        to[0] = p[0];
+        to[n / 2] = p[n / 2];
+        to[n - 1] = p[n - 1];
+    }
     to[n] = 0;
     v->n += n + 1;
 }

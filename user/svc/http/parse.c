@@ -7,28 +7,35 @@
 // --- Characters
 
 // Loops end turns (sip.h), so each round of one is dear: four bytes are looked at in one.
-enum { TCHAR = 1, VALUE = 2, TARGET = 4 };
+enum { TCHAR = 1, VALUE = 2, TARGET = 4, HOST = 8 }; // HOST: of a name or an address (RFC 3986)
 static const uint8_t kinds[256] = {
     ['\t'] = VALUE,
     [' '] = VALUE,
-    ['!'] = TCHAR | VALUE | TARGET,
+    ['!'] = TCHAR | VALUE | TARGET | HOST,
     ['"'] = VALUE | TARGET,
     ['#'] = TCHAR | VALUE,
-    ['$' ... '\''] = TCHAR | VALUE | TARGET,
-    ['(' ... ')'] = VALUE | TARGET,
-    ['*' ... '+'] = TCHAR | VALUE | TARGET,
-    [','] = VALUE | TARGET,
-    ['-' ... '.'] = TCHAR | VALUE | TARGET,
+    ['$' ... '\''] = TCHAR | VALUE | TARGET | HOST,
+    ['(' ... ')'] = VALUE | TARGET | HOST,
+    ['*' ... '+'] = TCHAR | VALUE | TARGET | HOST,
+    [','] = VALUE | TARGET | HOST,
+    ['-' ... '.'] = TCHAR | VALUE | TARGET | HOST,
     ['/'] = VALUE | TARGET,
-    ['0' ... '9'] = TCHAR | VALUE | TARGET,
-    [':' ... '@'] = VALUE | TARGET,
-    ['A' ... 'Z'] = TCHAR | VALUE | TARGET,
+    ['0' ... '9'] = TCHAR | VALUE | TARGET | HOST,
+    [':'] = VALUE | TARGET,
+    [';'] = VALUE | TARGET | HOST,
+    ['<'] = VALUE | TARGET,
+    ['='] = VALUE | TARGET | HOST,
+    ['>' ... '@'] = VALUE | TARGET,
+    ['A' ... 'Z'] = TCHAR | VALUE | TARGET | HOST,
     ['[' ... ']'] = VALUE | TARGET,
-    ['^' ... 'z'] = TCHAR | VALUE | TARGET,
+    ['^'] = TCHAR | VALUE | TARGET,
+    ['_'] = TCHAR | VALUE | TARGET | HOST,
+    ['`'] = TCHAR | VALUE | TARGET,
+    ['a' ... 'z'] = TCHAR | VALUE | TARGET | HOST,
     ['{'] = VALUE | TARGET,
     ['|'] = TCHAR | VALUE | TARGET,
     ['}'] = VALUE | TARGET,
-    ['~'] = TCHAR | VALUE | TARGET,
+    ['~'] = TCHAR | VALUE | TARGET | HOST,
     [128 ... 255] = VALUE,
 };
 
@@ -49,18 +56,26 @@ static bool is_tchar(unsigned char c)
     return kinds[c] & TCHAR;
 }
 
+// The lowest bit that is set is that of the first byte that is c.
+static inline uint64_t matches(const char *p, char c)
+{
+    const uint64_t ones = 0x0101010101010101;
+    uint64_t x;
+    memcpy(&x, p, 8);
+    x ^= ones * (uint8_t)c;
+    return (x - ones) & ~x & ones << 7;
+}
+
+// The last eight may have been looked at in part, without finding it.
 const char *find_byte(const char *p, size_t n, char c)
 {
-    const uint64_t ones = 0x0101010101010101, pattern = ones * (uint8_t)c;
     const char *end = p + n;
-    for (; end - p >= 8; p += 8) {
-        uint64_t x;
-        memcpy(&x, p, 8);
-        x ^= pattern;
-        x = (x - ones) & ~x & ones << 7; // its lowest bit is that of the first byte that is 0
-        if (x)
+    uint64_t x;
+    for (; end - p >= 8; p += 8)
+        if ((x = matches(p, c)))
             return p + __builtin_ctzll(x) / 8;
-    }
+    if (n >= 8)
+        return (x = matches(end - 8, c)) ? end - 8 + __builtin_ctzll(x) / 8 : NULL;
     for (; p < end; p++)
         if (*p == c)
             return p;
@@ -174,8 +189,7 @@ static bool is_host_char(char c, bool bracketed)
 {
     if (bracketed)
         return hex_of(c) >= 0 || c == ':' || c == '.';
-    return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') ||
-           (c && strchr("-._~!$&'()*+,;=%", c));
+    return kinds[(uint8_t)c] & HOST;
 }
 
 // With a port or without.
