@@ -6,6 +6,7 @@
 #define LOOK_NS 1000000000ull // at least that often
 #define CLOSE_NS 1000000ull   // to the limit: nobody need look more often because others run, too
 #define AGAIN_NS 50000ull     // between a few processes and the next few
+#define AT_ONCE_NS 1          // a time that is over
 enum { AT_ONCE = 16 };
 
 static struct budget *above(const struct budget *b)
@@ -139,19 +140,18 @@ static u64 used_ns(u64 ticks)
     return (u64)((unsigned __int128)ticks * kern.ns_per_tick >> 20);
 }
 
-// Who charges may be on the way from one thread to another, so whoever comes next ends it. It must
-// be ended here, too: who runs for moments only has gone when the tick that was for it comes.
+// Who runs for moments only has gone when the tick that was for it comes: so an alarm ends it,
+// whoever has the CPU then. (Not here: whoever charges may be on the way from one thread to
+// another.)
 void budget_charge(struct budget *b, u64 ticks)
 {
     for (; b; b = above(b)) {
         if (!b->cpu_ns)
             continue;
         b->ticks += ticks;
-        if (b->over || used_ns(b->ticks) < b->cpu_ns)
-            continue;
-        b->over = true;
-        if (b->nalive)
-            alarm_set(&b->alarm, NULL, plat_now());
+        bool told = b->over || !b->nalive || (b->alarm.heap && b->alarm.at == AT_ONCE_NS);
+        if (!told && used_ns(b->ticks) >= b->cpu_ns)
+            alarm_set(&b->alarm, NULL, AT_ONCE_NS);
     }
 }
 

@@ -166,8 +166,7 @@ void pace_enter(struct cpu *c, const struct kthread *self)
         pace_ring(c, now);
     bool tick = !contended(c, self) || cpu_ticks() < c->tick_until;
     bool asked = thread_vm(self->rt)->interrupt && c->armed > now + HANDOVER_NS;
-    bool early = c->alarms && c->armed > c->alarms->at;
-    bool more = c->ticked || early || kern.io_waiters || self->process->timed || asked;
+    bool more = c->ticked || c->alarms || kern.io_waiters || self->process->timed || asked;
     if (!tick || more)
         pace_arm(c, self, now);
 }

@@ -66,6 +66,7 @@ struct kthread {
     bool exits_alone; // thread_exit, which is not the process's end
     bool returned;    // its last call is over, so nobody need ask it to end
     bool judged;      // what its end means for its process has been seen to
+    bool told;        // of whom it mourns
     bool undertakes;  // it is over, and begins once more to give back what its process has
     u32 id;
     status woken;                                  // why

@@ -283,12 +283,27 @@ static bool must_tell(const struct kthread *t)
 
 static void mourn(struct vmctx *vm, u64 *slots)
 {
-    const struct kthread *m = sched_self();
+    struct kthread *m = sched_self();
     (void)vm, (void)slots;
+    m->told = true;
     kern_hooks()->trapped(m->process, m->mourns->rt);
 }
 
 static const struct vm_func mourning = {.host = mourn, .ref = &mourning, .index = VM_FUNC_HOST};
+
+// Where nobody can do it in its own time: of a few frames, for that does not take long.
+static void tell_briefly(struct kthread *t)
+{
+    thread_note_few(t->rt);
+    kern_hooks()->trapped(t->process, t->rt);
+}
+
+// There was no memory even for what one that tells needs to begin.
+static bool could_not_tell(const struct kthread *m)
+{
+    return m->mourns && !m->told && thread_result(m->rt) == ERR_TRAP &&
+           thread_vm(m->rt)->trap != TRAP_KILLED;
+}
 
 static void tell_of(struct kthread *t)
 {
@@ -299,8 +314,7 @@ static void tell_of(struct kthread *t)
     struct kthread *m = make_thread(p, rt);
     p->reported = true;
     if (!m) {
-        thread_forget_frames(t->rt); // it takes long to find them
-        kern_hooks()->trapped(p, t->rt);
+        tell_briefly(t);
         return;
     }
     add_call(m, &mourning);
@@ -444,6 +458,8 @@ bool thread_over(struct kthread *t)
         return true;
     if (!p->emptied && must_undertake(t))
         return false;
+    if (could_not_tell(t))
+        tell_briefly(dead);
     kern_acquire();
     if (dead)
         p->mourner = NULL;

@@ -30,15 +30,12 @@ static bool is_own(const struct process *p)
 // One write, so that lines of several CPUs do not mix. A program's own trap needs no name.
 static void on_trap(struct process *p, struct thread *t)
 {
-    enum { ROOM = 8192 };
-    char *text = heap_alloc(ROOM);
-    if (!text) {
-        say("nebulet: wasm trap: %s\n", trap_text((enum trap)thread_vm(t)->trap));
-        return;
-    }
-    size_t n = fmt(text, ROOM, is_own(p) ? "nebulet: " : "nebulet: %s: ", p->name);
-    n += thread_describe_trap(t, p->name, text + n, ROOM - 1 - n);
-    n = n < ROOM - 2 ? n : ROOM - 2;
+    enum { ROOM = 8192, LITTLE = 1024 };
+    char little[LITTLE], *all = heap_alloc(ROOM), *text = all ? all : little;
+    size_t room = all ? ROOM : LITTLE;
+    size_t n = fmt(text, room, is_own(p) ? "nebulet: " : "nebulet: %s: ", p->name);
+    n += thread_describe_trap(t, p->name, text + n, room - 1 - n);
+    n = n < room - 2 ? n : room - 2;
     if (text[n - 1] != '\n')
         text[n++] = '\n';
     if (is_own(p) && tell_else && tell_else(p->owner, text, n))
@@ -47,7 +44,7 @@ static void on_trap(struct process *p, struct thread *t)
         files_put(tell_to, text, n);
     else
         plat_console_write(text, n);
-    heap_free(text);
+    heap_free(all);
 }
 
 void jobs_tell(job_tell_fn *tell)

@@ -162,8 +162,9 @@ status thread_resume(struct thread *t);
 void thread_prepare(struct thread *t, const struct vm_func *f, u64 *slots,
                     bool (*ended)(struct thread *t));
 status thread_result(const struct thread *t);
-// Of one that has trapped: whoever asks is told of none, which takes no time.
-void thread_forget_frames(struct thread *t);
+// Of one that has trapped: whoever asks is told of a few frames, if there is memory to note them,
+// which takes little time.
+void thread_note_few(struct thread *t);
 // This CPU's interrupts are the thread's from now on: it is about to be entered.
 void thread_arrive(struct thread *t);
 // After that: from the CPU's own stack to the thread; returns when one comes back, here, on this

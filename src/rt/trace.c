@@ -23,6 +23,8 @@ enum {
     PROBES = 4,
     SAMPLE_MAX = 200,
     SAMPLE_SCANS = 256,
+    FEW = 8, // frames, where nobody can be let in meanwhile
+    FEW_SCANS = 16,
 };
 // To find a frame's place in the module the engine may have to compile the function again, for some
 // hundred instructions a byte: how many bytes of bodies that may come to.
@@ -48,6 +50,7 @@ struct walk {
     u32 n, max;
     u64 depth;                 // all frames there were
     u32 budget, scans;         // scans: words to look at, at most
+    bool brief;                // no further than `max`
     bool sample;               // frames that are not where they should be are looked for
     struct compiler *compiler; // for them; NULL: not needed so far
     const struct module_record *module;
@@ -266,7 +269,8 @@ static void walk_stack(struct walk *w)
     struct place here;
     if (!start(w))
         return;
-    while (goes_on(w, w->depth) && find(w, w->pc, w->return_address, &here)) {
+    while ((!w->brief || w->n < w->max) && goes_on(w, w->depth) &&
+           find(w, w->pc, w->return_address, &here)) {
         note(w, &here);
         const u8 *at = w->sp + here.site.frame;
         if (w->sample && !is_return_address(w, at) ? !scan(w) : !pop(w, at, here.popped))
@@ -274,26 +278,38 @@ static void walk_stack(struct walk *w)
     }
 }
 
-static void note_stack(struct thread *t)
+static void note_stack(struct thread *t, struct walk *w)
 {
     const struct trapped *at = &t->trapped;
-    struct walk w = {.t = t, .pc = at->pc, .sp = at->sp, .high = at->entry_sp, .link = at->link};
-    w.budget = t->vm.trap == TRAP_TIME ? BUDGET_LATE : BUDGET;
-    w.scans = SCAN_WORDS;
+    w->t = t;
+    w->pc = at->pc;
+    w->sp = at->sp;
+    w->high = at->entry_sp;
+    w->link = at->link;
     t->trapped.fresh = false;
     if (!t->trace)
-        t->trace = heap_array(TRACE_MAX, sizeof *t->trace);
-    w.out = t->trace;
-    w.max = t->trace ? TRACE_MAX : 0;
-    walk_stack(&w);
-    t->ntrace = w.n;
-    t->depth = w.depth;
-    t->cut = w.ended;
-    t->store->engine->end(w.compiler);
+        t->trace = heap_array(w->max, sizeof *t->trace);
+    w->out = t->trace;
+    w->max = t->trace ? w->max : 0;
+    walk_stack(w);
+    t->ntrace = w->n;
+    t->depth = w->depth;
+    t->cut = w->ended || (w->brief && w->n && w->n == w->max);
+    t->store->engine->end(w->compiler);
 }
 
-void thread_forget_frames(struct thread *t)
+static void note_all(struct thread *t)
 {
+    struct walk w = {.max = TRACE_MAX, .scans = SCAN_WORDS};
+    w.budget = t->vm.trap == TRAP_TIME ? BUDGET_LATE : BUDGET;
+    note_stack(t, &w);
+}
+
+void thread_note_few(struct thread *t)
+{
+    struct walk w = {.max = FEW, .scans = FEW_SCANS, .budget = BUDGET_SAMPLE, .brief = true};
+    if (t->trapped.fresh && !t->store->engine->trace)
+        note_stack(t, &w);
     t->trapped.fresh = false;
 }
 
@@ -312,7 +328,7 @@ u32 thread_trace(struct thread *t, struct trace_frame *out, u32 max)
     if (engine->trace)
         return engine->trace(&t->vm, out, max);
     if (t->trapped.fresh)
-        note_stack(t);
+        note_all(t);
     return as_frames(t->trace, t->ntrace < max ? t->ntrace : max, out);
 }
 

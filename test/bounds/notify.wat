@@ -14,6 +14,7 @@
   (global $again (mut i32) (i32.const 0))
   (func $waits (param $i i32)
     (loop $again
+      (local.set $i (global.get $ready)) ;; a turn may have passed before it came here
       (global.set $ready (i32.add (global.get $ready) (i32.const 1)))
       (if (memory.atomic.wait32 (i32.const 64) (i32.const 0) (i64.const -1)) (then unreachable))
       (if (i32.ne (global.get $woken) (local.get $i))

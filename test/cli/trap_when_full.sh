@@ -37,3 +37,25 @@ for how in 'run --max-memory 4M' 'boot --max-memory 4M'; do
     says 'trap: no memory for an exception$'
     says '  at throws \(thrown.wasm:'
 done
+# A machine that has no page left, for whoever tells of it neither.
+cat >machine.wat <<'WAT'
+(module (memory 1)
+  (func $inner unreachable)
+  (func $outer (call $inner))
+  (func (export "_start") (local $p i32) (local $n i32)
+    (loop $l (br_if $l (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+    (local.set $n (i32.shl (memory.size) (i32.const 16)))
+    (loop $l
+      (i32.store (local.get $p) (i32.const 1))
+      (local.set $p (i32.add (local.get $p) (i32.const 4096)))
+      (br_if $l (i32.lt_u (local.get $p) (local.get $n))))
+    (call $outer)))
+WAT
+wat2wasm --debug-names machine.wat
+for size in 16M 24M 32M; do
+    run boot --memory $size --engine "$ENGINE" machine.wasm
+    exits 134
+    says 'trap: unreachable$'
+    says '  at inner \(machine.wasm'
+    says '  at outer \(machine.wasm'
+done

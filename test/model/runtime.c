@@ -274,7 +274,7 @@ size_t thread_size(void)
     return sizeof(struct thread);
 }
 
-void thread_forget_frames(struct thread *t)
+void thread_note_few(struct thread *t)
 {
     (void)t;
 }
