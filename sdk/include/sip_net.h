@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The network for programs with libsip: connections, listeners, datagrams, names. A program needs
 // the privilege to connect to services (`--may`), and a service "net" that has rules which allow
-// what it wants (`nebulet run --allow-net`, doc/net.md); without one, UNAVAILABLE.
+// what it wants (`nebulet run --allow-net`, doc/net.md); without one, UNAVAILABLE, the first time
+// after 10 s.
 //
 // A connection is two streams: sip_read and sip_write, waits and deadlines are those of any stream.
 // Errors are those of struct net_answer (nebulet/net.h).

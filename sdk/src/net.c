@@ -3,13 +3,16 @@
 #include <string.h>
 #include <sip_net.h>
 
-enum { PATIENCE_MS = 2000 }; // until there is a service
+#define PATIENCE                                                                                   \
+    (10 * SIP_SECOND) // until there is a service, the first time: a machine may be starting
 
 static int64_t ask(const struct net_request *r, struct net_answer *a, nebulet_handle *handles,
                    uint32_t n)
 {
     struct nebulet_message got = {0};
-    int64_t net = nebulet_service_connect("net", 3, sip_after(PATIENCE_MS * SIP_MS));
+    static bool missed; // and there was none
+    int64_t net = nebulet_service_connect("net", 3, missed ? NEBULET_AT_ONCE : sip_after(PATIENCE));
+    missed = net == NEBULET_ERR_NOT_FOUND;
     if (net < 0)
         return net == NEBULET_ERR_NOT_FOUND ? NEBULET_ERR_UNAVAILABLE : net;
     int64_t result = sip_send((nebulet_handle)net, r, sizeof *r);

@@ -17,14 +17,14 @@ LIMIT = 200
 LINUX, MACHINE = "127.0.0.1", "10.0.2.2"  # where the servers are
 
 
-def build():
-    wasm = base.ROOT / "build/test-net/reach.wasm"
+def build(source=SOURCE):
+    wasm = base.ROOT / f"build/test-net/{source.stem}.wasm"
     wasm.parent.mkdir(parents=True, exist_ok=True)
-    newest = max(p.stat().st_mtime for p in [SOURCE, *(base.ROOT / "build/sdk/lib").iterdir()])
+    newest = max(p.stat().st_mtime for p in [source, *(base.ROOT / "build/sdk/lib").iterdir()])
     if not wasm.exists() or wasm.stat().st_mtime < newest:
         part = wasm.with_suffix(f".{threading.get_ident()}.part")
         base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wall", "-Wextra",
-                  SOURCE, "-o", part], limit=120).check()
+                  source, "-o", part], limit=120).check()
         part.rename(wasm)
     return wasm
 
@@ -328,6 +328,25 @@ def by_ipv6(bench, engine):
             raise base.Failed(base.excerpt(out))
 
 
+def examples(bench, engine):
+    """sdk/examples/c, as their heads say (udpecho: a server of datagrams, below, does the same)."""
+    def run(name, rule, *args):
+        return base.run([bench.program, "run", "--engine", engine, "--dns", f"127.0.0.1:{s.dns}", "--allow-net", rule,
+                         build(base.ROOT / f"sdk/examples/c/{name}.c"), *args], limit=60)
+
+    def page(c):
+        with c:
+            while not c.recv(4096).endswith(b"\r\n\r\n"):
+                pass
+            c.sendall(b"HTTP/1.0 200 OK\r\n\r\na page\n")
+    with servers_for("Linux") as s:
+        port = s.tcp(page)
+        run("fetch", f"tcp:good.test@127.0.0.1:{port}", "good.test", port).check(0, b"HTTP/1.0 200 OK\r\n\r\na page\n")
+        run("fetch", f"tcp:good.test:{port}", "good.test", port).check(1)
+        run("resolve", "dns:good.test", "good.test").check(0, b"127.0.0.1\n")
+        build(base.ROOT / "sdk/examples/c/udpecho.c")
+
+
 def udp_server(bench, engine):
     """A datagram to a program that listens, and back."""
     with servers_for("Linux") as s:
@@ -415,6 +434,7 @@ def cases(bench):
                 yield base.Case(f"{name}, {platform}", engine, lambda r=run, e=engine, p=platform: r(bench, e, p))
         yield base.Case("nothing is allowed", engine, lambda e=engine: nothing_is_allowed(bench, e))
         yield base.Case("rules that are none", engine, lambda e=engine: wrong_rules(bench, e))
+        yield base.Case("examples", engine, lambda e=engine: examples(bench, e))
         yield base.Case("a server of datagrams", engine, lambda e=engine: udp_server(bench, e))
         if machine:
             for kind in drv.BUSES:

@@ -110,8 +110,8 @@ static bool add_host(struct rule *r, char *host)
         return r->any = true, push(r);
     if (!strcmp(host, "localhost"))
         return add_local(*r);
-    bool is_range = *host == '[' || (*host >= '0' && *host <= '9');
-    if (is_range && parse_range(r, host))
+    bool is_number = *host == '[' || (*host >= '0' && *host <= '9');
+    if (is_number && r->kind != RULE_DNS && parse_range(r, host))
         return push(r);
     if (*host == '[' || r->kind & RULE_LISTEN)
         return false;
