@@ -158,9 +158,10 @@ static bool make_ready(struct kthread *t, status why)
     return true;
 }
 
-// Who is woken need not stand in line, and then be taken out of it: by an interrupt, where the CPU that
-// looks for work here has none; by somebody on the only CPU, who often waits next (should it not, the
-// next tick finds it: requeue_handover). Whose slices are used up gets new ones in the queue.
+// Who is woken need not stand in line, and then be taken out of it: by an interrupt, where the CPU
+// that looks for work here has none; by somebody on the only CPU, who often waits next (should it
+// not, the next tick finds it: requeue_handover). Whose slices are used up gets new ones in the
+// queue.
 static bool take_at_once(struct process *p)
 {
     struct cpu *c = p->home;

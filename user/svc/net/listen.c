@@ -85,8 +85,8 @@ static void skip(struct connection *c)
     c->unread = NULL;
 }
 
-// Whether the program reads on is seen when there is something for it, and needs to be known when it
-// has ended its own direction.
+// Whether the program reads on is seen when there is something for it, and needs to be known when
+// it has ended its own direction.
 static void watch_to(struct connection *c)
 {
     if (c->to != NEBULET_NO_HANDLE && c->from == NEBULET_NO_HANDLE)
