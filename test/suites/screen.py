@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A PC with a screen and a keyboard: what is typed comes from QEMU's monitor, what is shown is read out of the card's
 memory. Of the suite drv."""
+import contextlib
 import json
 import re
 import shutil
@@ -18,6 +19,10 @@ TEXT = 0xb8000
 SHIFTED = dict(zip("~!@#$%^&*()_+{}|:\"<>?", "`1234567890-=[]\\;',./"))
 NAMES = {" ": "spc", "\n": "ret", "-": "minus", "=": "equal", "[": "bracket_left", "]": "bracket_right", ";": "semicolon",
          "'": "apostrophe", "`": "grave_accent", "\\": "backslash", ",": "comma", ".": "dot", "/": "slash"}
+
+
+class Ended(base.Failed):
+    """The machine is not there any more."""
 
 
 class Pc:
@@ -48,19 +53,28 @@ class Pc:
         self.machine.wait()
         self.reader.join()
         if self.qmp:
-            self.qmp.close()
+            with contextlib.suppress(OSError):
+                self.qmp.close()
 
     def command(self, name, **arguments):
         if not self.qmp:
             self.connect()
-        self.qmp.write(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
-        self.qmp.flush()
-        while True:
-            answer = json.loads(self.qmp.readline() or b'{"error": "the machine has ended"}')
+        try:
+            self.qmp.write(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
+            self.qmp.flush()
+            lines = iter(self.qmp.readline, b"")
+            return self.answer(name, lines)
+        except OSError:
+            raise Ended(f"the machine has ended\n{base.excerpt(self.serial)}") from None
+
+    def answer(self, name, lines):
+        for line in lines:
+            answer = json.loads(line)
             if "error" in answer:
                 raise base.Failed(f"{name}: {answer['error']}\n{base.excerpt(self.serial)}")
             if "return" in answer:
                 return answer["return"]
+        raise ConnectionResetError
 
     def connect(self):
         while True:
@@ -107,11 +121,12 @@ class Pc:
         """By QEMU's names, joined by "-" where they are pressed together. QEMU keeps only a few for a machine that is
         slow, so the next one waits until there is something to be seen of this one, or there is nothing to be seen."""
         for key in keys:
-            before, end = self.seen(), time.monotonic() + 1
-            self.monitor(f"sendkey {key} 20")
-            time.sleep(0.06)
-            while self.seen() == before and time.monotonic() < end:
-                time.sleep(0.02)
+            with contextlib.suppress(Ended):  # by this key, or what follows finds that out
+                before, end = self.seen(), time.monotonic() + 1
+                self.monitor(f"sendkey {key} 20")
+                time.sleep(0.06)
+                while self.seen() == before and time.monotonic() < end:
+                    time.sleep(0.02)
 
     def type(self, text):
         for c in text:
