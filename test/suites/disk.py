@@ -189,7 +189,7 @@ def reads(bench, engine):
 DYING = """
 service driver
     file /filedisk.wasm
-    args 4000
+    args 400
     may print serve files
     restart on-failure 1000 1ms
     daemon
@@ -341,7 +341,7 @@ def boot_driver_dies(bench, engine):
         (parts / "svc").mkdir()
         (parts / "drv/virtio-blk.wasm").write_bytes(mortal(
             "mortal_blk", [base.ROOT / "user/drv/virtio.c", base.ROOT / "user/drv/virtio-blk/main.c"], "virtio_take",
-            "-DMORTAL_DRIVER", "-DLIFE=2000"))
+            "-DMORTAL_DRIVER", "-DLIFE=200"))
         shutil.copy(FS, parts / "svc")
         base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wno-c23-extensions",
                   f"--embed-dir={parts}", base.ROOT / "user/svc/disk/main.c", "-o", disk], limit=120).check()
