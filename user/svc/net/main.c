@@ -17,7 +17,7 @@ extern struct netif net_link;
 
 // --- For lwIP
 
-static uint64_t now; // when the last wait was over: a round takes less than lwIP's clock shows
+static uint64_t now; // when this round began: it takes less than lwIP's clock shows
 
 u32_t sys_now(void)
 {
@@ -177,5 +177,7 @@ int main(int argc, char **argv)
         listen_look();
         if (link_rest())
             wait();
+        else
+            now = sip_now();
     }
 }
