@@ -333,11 +333,13 @@ void virtio_offer(struct virtio_queue *q, uint32_t first)
 // What the ring says must be there before its index, and that before the device's wish is read.
 void virtio_kick(struct virtio_queue *q)
 {
+    uint16_t since = (uint16_t)(q->offered - q->kicked);
+    if (!since)
+        return;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     q->available[1] = q->offered;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    uint16_t since = (uint16_t)(q->offered - q->kicked);
-    bool wanted = since && !(*(volatile uint16_t *)q->used & NO_NOTIFICATIONS);
+    bool wanted = !(*(volatile uint16_t *)q->used & NO_NOTIFICATIONS);
     if (q->device->features & VIRTIO_EVENT_IDX)
         wanted = (uint16_t)(q->offered - *q->available_event - 1) < since;
     q->kicked = q->offered;

@@ -191,5 +191,7 @@ int main(int argc, char **argv)
         sys_check_timeouts();
         if (link_rest())
             wait();
+        else
+            watch_now = sip_now();
     }
 }
