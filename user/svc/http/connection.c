@@ -59,13 +59,23 @@ static struct connection *take(struct client *client)
     return c;
 }
 
+// With each that comes back one fewer is used, so two may be too many.
 static void give_back(struct connection *c)
 {
-    bool surplus = pool.n > --pool.used + KEPT && empty(c);
-    struct connection **to = surplus ? &pool.emptied : &pool.kept;
-    c->next = *to;
-    *to = c;
-    pool.n += !surplus;
+    c->next = pool.kept;
+    pool.kept = c;
+    pool.n++;
+    pool.used--;
+    for (int i = 0; i < 2 && pool.n > pool.used + KEPT; i++) {
+        struct connection *surplus = pool.kept;
+        pool.kept = surplus->next;
+        pool.n--;
+        bool emptied = empty(surplus);
+        struct connection **to = emptied ? &pool.emptied : &pool.kept;
+        surplus->next = *to;
+        *to = surplus;
+        pool.n += !emptied;
+    }
 }
 
 // --- Reading
