@@ -166,6 +166,8 @@ static bool take_at_once(struct process *p)
 {
     struct cpu *c = p->home;
     const struct kthread *me = kern.ncpus == 1 ? self_on(c) : NULL;
+    if (me && me->process->state != NEBULET_LIVES)
+        return false; // its threads end, one after the other, and wait for nobody
     bool idle = c == sched_cpu() && !c->process && !c->rests && !c->first;
     if (!(me || idle) || c->handover || p->slice <= 0 || !p->lane || p->lane->slice <= 0)
         return false;

@@ -156,6 +156,10 @@ class Servers:
             return [message([], flags=0x8182)]
         if first == "silent":
             return []
+        if first == "lost":  # the first time
+            return [message(a)] if count > 1 else []
+        if first == "half":  # of two questions, where there is IPv6, one is answered
+            return [message(a)] if a else []
         return [message([], flags=0x8183)]
 
 
@@ -246,12 +250,12 @@ NAMES = [
     ("r wrong.test", "{H}"), ("r huge.test", "{H}"), ("r none.test", "not found"), ("r self.test", "unavailable"),
     ("r ping.test", "unavailable"), ("r pointer.test", "not found"), ("r forward.test", "not found"), ("r cut.test", "not found"),
     ("r refuses.test", "unavailable"), ("r good.other", DENIED), ("r x..test", INVALID), ("r localhost", "127.0.0.1"),
-    ("t silent.test {s.echo} 100", "timed out"),
+    ("t silent.test {s.echo} 100", "timed out"), ("r lost.test", "{H}"), ("t half.test {s.echo} 3000", "5 bytes"),
     ("c good.test {s.echo}", "5 bytes"), ("c good.test {s.reset}", DENIED), ("c chain.test {s.echo}", DENIED),
     ("c flip.test {s.echo}", "5 bytes"), ("c flip.test {s.echo}", DENIED),
     ("c private.good.test {s.echo}", "not found"), ("u good.test {s.twice}", "6 bytes"),
 ]
-NAME_RULES = ["dns:*.test", "tcp:good.test@{H}/24:{s.echo}", "tcp:flip.test@{H}:{s.echo}", "tcp:chain.test:{s.echo}",
+NAME_RULES = ["dns:*.test", "tcp:good.test@{H}/24:{s.echo}", "tcp:flip.test@{H}:{s.echo}", "tcp:half.test@{H}:{s.echo}", "tcp:chain.test:{s.echo}",
               "tcp:mapped.test:{s.echo}", "tcp:private.good.test:*", "udp:good.test@{H}:1-65535"]
 HOSTILE = [("f 50", "lives"), ("o 200", "open"), ("c {H} {s.echo}", "5 bytes"), ("f 10", "lives"), ("c {H} {s.echo}", "5 bytes")]
 

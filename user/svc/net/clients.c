@@ -101,7 +101,7 @@ static void client_ready(struct watch *w, uint32_t signals)
     }
     uint32_t ms = c->asks.timeout_ms ? c->asks.timeout_ms : NET_USUAL_MS;
     c->since = sip_now();
-    c->until = c->deadline = sip_after(ms * SIP_MS);
+    c->deadline = sip_after(ms * SIP_MS);
     c->busy = true;
     clients_busy++;
     watch_for(&c->watch, c->channel, NEBULET_PEER_CLOSED);
@@ -150,6 +150,12 @@ static void look_flush(struct client *c)
         client_answer(c, &a, NULL, 0);
 }
 
+// When something is overdue: the next try of a lookup, or all of it.
+static uint64_t due(const struct client *c)
+{
+    return c->lookup.begun && c->lookup.until < c->deadline ? c->lookup.until : c->deadline;
+}
+
 uint64_t clients_look(void)
 {
     uint64_t first = NEBULET_FOREVER, now = clients_busy ? sip_now() : 0;
@@ -158,10 +164,10 @@ uint64_t clients_look(void)
             continue;
         if (c->flushes)
             look_flush(c);
-        else if (now >= c->until)
+        else if (now >= due(c))
             reach_late(c, now);
-        if (c->busy && !c->flushes && c->until < first)
-            first = c->until;
+        if (c->busy && !c->flushes && due(c) < first)
+            first = due(c);
     }
     return first;
 }

@@ -137,7 +137,7 @@ struct client {
     nebulet_handle channel;
     bool used, busy, flushes; // busy: it waits for an answer; flushes: to NET_FLUSH
     uint64_t since;           // it was last heard of
-    uint64_t until, deadline; // when something is overdue, and when all of it is
+    uint64_t deadline;        // when all of it is overdue
     struct net_request asks;  // while it is busy
     // reach.c's
     struct lookup lookup;

@@ -269,11 +269,10 @@ void reach_end(struct client *c)
 
 void reach_late(struct client *c, uint64_t now)
 {
-    if (c->lookup.begun && now < c->deadline) {
+    if (c->lookup.begun) {
         names_look(&c->lookup, now);
-    } else {
-        reach_end(c);
-        client_fail(c, NEBULET_ERR_TIMED_OUT);
+        return;
     }
-    c->until = c->lookup.begun && c->lookup.until < c->deadline ? c->lookup.until : c->deadline;
+    reach_end(c);
+    client_fail(c, NEBULET_ERR_TIMED_OUT);
 }
