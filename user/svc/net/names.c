@@ -57,11 +57,12 @@ static bool ask(struct lookup *l)
     return true;
 }
 
+// Whoever has addresses does not wait for what servers may not have an answer to.
 static void try_again(struct lookup *l)
 {
     l->tries++;
     l->server = (l->server + 1) % server_count;
-    if (l->tries >= TRIES * server_count)
+    if (l->count || l->tries >= TRIES * server_count)
         end(l, l->count ? 0 : l->worst ? l->worst : NEBULET_ERR_TIMED_OUT);
     else if (!ask(l))
         end(l, NEBULET_ERR_NO_RESOURCES);
