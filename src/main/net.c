@@ -278,11 +278,15 @@ static status datagrams_pull(struct channel *c)
     } m;
     struct socket_address from;
     u32 size;
-    if (socket_receive(datagrams_of(c)->file, &from, m.bytes, sizeof m.bytes, &size))
-        return ERR_SHOULD_WAIT;
-    m.from = to_guest(&from);
+    enum fs_error e = socket_receive(datagrams_of(c)->file, &from, m.bytes, sizeof m.bytes, &size);
+    status s = ERR_SHOULD_WAIT;
+    if (!e)
+        m.from = to_guest(&from);
     kern_acquire();
-    status s = channel_push(c, (const u8 *)&m, sizeof m.from + size, NULL, 0);
+    if (!e)
+        s = channel_push(c, (const u8 *)&m, sizeof m.from + size, NULL, 0);
+    else if (e == E_INTR) // whoever sends what nobody takes does not keep the CPU
+        object_set(&c->object, NEBULET_READABLE);
     kern_release();
     return s;
 }

@@ -211,17 +211,20 @@ enum fs_error socket_datagrams(struct socket_address *address, struct vfs_file *
 enum fs_error socket_receive(struct vfs_file *f, struct socket_address *from, u8 *bytes, u32 room,
                              u32 *size)
 {
+    enum { AT_ONCE = 64 };
     union any_address a = {0};
-    ssize_t n;
-    do {
-        n = recvfrom(host_file(f)->fd, bytes, room, MSG_DONTWAIT | MSG_TRUNC, &a.any,
-                     &(socklen_t){sizeof a});
-    } while ((n < 0 && errno != EAGAIN && errno != EBADF) || n > (ssize_t)room);
-    if (n < 0)
-        return host_error(errno);
-    from_host(&a, from);
-    *size = (u32)n;
-    return E_SUCCESS;
+    for (u32 i = 0; i < AT_ONCE; i++) {
+        ssize_t n = recvfrom(host_file(f)->fd, bytes, room, MSG_DONTWAIT | MSG_TRUNC, &a.any,
+                             &(socklen_t){sizeof a});
+        if (n < 0 && errno == EAGAIN)
+            return E_AGAIN;
+        if (n < 0 || n > (ssize_t)room)
+            continue;
+        from_host(&a, from);
+        *size = (u32)n;
+        return E_SUCCESS;
+    }
+    return E_INTR;
 }
 
 void socket_send(struct vfs_file *f, const struct socket_address *to, const u8 *bytes, u32 size)

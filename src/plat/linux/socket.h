@@ -36,7 +36,8 @@ enum fs_error socket_connected(struct vfs_file *f);
 // A socket of datagrams. *address becomes what it is bound to.
 enum fs_error socket_datagrams(struct socket_address *address, struct vfs_file **out);
 // The next datagram, up to `room` bytes: a longer one is thrown away, and so is one that says only
-// that another was not delivered. E_AGAIN: there is none.
+// that another was not delivered. E_AGAIN: there is none. E_INTR: there may be more behind many of
+// those.
 enum fs_error socket_receive(struct vfs_file *f, struct socket_address *from, u8 *bytes, u32 room,
                              u32 *size);
 // What the system does not take now is lost.
