@@ -131,14 +131,22 @@ static u64 records(u32 units)
     return ALIGN_UP((u64)units * sizeof(struct unit), PLAT_PAGE);
 }
 
+static u64 reservation(void)
+{
+    return records(GC_UNITS);
+}
+
 // Of so many units; `large`: of more, up to where a large page ends.
 static bool commit_records(struct gc *gc, u32 units, bool large)
 {
     u64 old = gc->accessible, bytes = records(units);
     if (bytes <= old)
         return true;
-    if (large)
+    if (large) {
         bytes = ALIGN_UP((uintptr_t)gc->units + bytes, PLAT_LARGE_PAGE) - (uintptr_t)gc->units;
+        if (bytes > reservation()) // which may end in the middle of one
+            bytes = reservation();
+    }
     u64 tables = plat_tables(0, bytes) - plat_tables(0, old);
     if (!store_charge(gc->store, bytes - old, tables))
         return false;
@@ -556,11 +564,6 @@ static bool set_up(struct gc *gc)
     note(gc, 0, 1, GC_OWN);
     free_units(gc, 1, PAGE_UNITS - 1);
     return true;
-}
-
-static u64 reservation(void)
-{
-    return ALIGN_UP((u64)GC_UNITS * sizeof(struct unit), PLAT_PAGE);
 }
 
 // Instances that are there may get references from others.
