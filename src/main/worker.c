@@ -326,7 +326,7 @@ static int exchange(struct slot *s, struct iovec v[2], size_t most)
         int done = take_answer(a);
         if (done < 0)
             return -1;
-        if (a->headed && a->end - a->body > most)
+        if (a->raw.n > HEAD + most + ANSWER || (a->headed && a->end - a->body > most))
             return -2;
         if (done) {
             if (left || a->closes)
@@ -840,7 +840,8 @@ bool worker_begin(struct worker *w, int bell)
         done = start_thread(run_slot, &w->slots[i]);
     if (done)
         return true;
-    SET(w->ending, true); // slots that have begun may not go on
+    w->left = true; // whatever has begun is still there
+    SET(w->ending, true);
     SET(w->over, true);
     return false;
 }
