@@ -249,7 +249,7 @@ NAMES = [
     ("r good.test", "{H}"), ("r GOOD.Test", "{H}"), ("r good.test.", "{H}"), ("r chain.test", "{H}"), ("r split.test", "{H}"),
     ("r wrong.test", "{H}"), ("r huge.test", "{H}"), ("r none.test", "not found"), ("r self.test", "unavailable"),
     ("r ping.test", "unavailable"), ("r pointer.test", "not found"), ("r forward.test", "not found"), ("r cut.test", "not found"),
-    ("r refuses.test", "unavailable"), ("r good.other", DENIED), ("r x..test", INVALID), ("r localhost", "127.0.0.1"),
+    ("r refuses.test", "unavailable"), ("r good.other", DENIED), ("r x..test", INVALID), ("r localhost", "127.0.0.1"), ("r LocalHost.", "127.0.0.1"),
     ("t silent.test {s.echo} 100", "timed out"), ("r lost.test", "{H}"), ("t half.test {s.echo} 3000", "5 bytes"),
     ("c good.test {s.echo}", "5 bytes"), ("c good.test {s.reset}", DENIED), ("c chain.test {s.echo}", DENIED),
     ("c flip.test {s.echo}", "5 bytes"), ("c flip.test {s.echo}", DENIED),

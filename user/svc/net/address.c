@@ -171,13 +171,25 @@ bool address_inner(const struct nebulet_address *a, struct nebulet_address *inne
 bool address_is_global(const struct nebulet_address *a)
 {
     // The registries of special addresses (RFC 6890).
-    static const struct range v4[] = {
-        {{0}, 8},         {{10}, 8},       {{100, 64}, 10},      {{127}, 8},
-        {{169, 254}, 16}, {{172, 16}, 12}, {{192, 0, 0}, 24},    {{192, 0, 2}, 24},
-        {{192, 168}, 16}, {{198, 18}, 15}, {{198, 51, 100}, 24}, {{203, 0, 113}, 24},
-        {{224}, 3}};
-    static const struct range v6[] = {{{0x20}, 3}},
-                              v6_not[] = {{{0x20, 0x01, 0x0d, 0xb8}, 32}, {{0x20, 0x01, 0, 2}, 48}};
+    static const struct range v4[] = {{{0}, 8},
+                                      {{10}, 8},
+                                      {{100, 64}, 10},
+                                      {{127}, 8},
+                                      {{169, 254}, 16},
+                                      {{172, 16}, 12},
+                                      {{192, 0, 0}, 24},
+                                      {{192, 0, 2}, 24},
+                                      {{192, 88, 99}, 24},
+                                      {{192, 168}, 16},
+                                      {{198, 18}, 15},
+                                      {{198, 51, 100}, 24},
+                                      {{203, 0, 113}, 24},
+                                      {{224}, 3}};
+    static const struct range v6[] = {{{0x20}, 3}}, v6_not[] = {{{0x20, 0x01, 0x0d, 0xb8}, 32},
+                                                                {{0x20, 0x01, 0, 2}, 48},
+                                                                {{0x20, 0x01, 0, 0x10}, 28},
+                                                                {{0x20, 0x01, 0, 0x20}, 28},
+                                                                {{0x3f, 0xff}, 20}};
     static const struct range nat64[] = {{{0, 0x64, 0xff, 0x9b}, 96}};
     struct nebulet_address inner;
     if (a->family == 4)

@@ -29,6 +29,17 @@ bool dns_is_name(const char *name)
     return label;
 }
 
+// RFC 6761: this machine, and no business of a server's.
+bool dns_is_local(const char *name)
+{
+    static const char local[] = "localhost";
+    for (uint32_t i = 0; i < sizeof local - 1; i++)
+        if ((name[i] | 0x20) != local[i])
+            return false;
+    name += sizeof local - 1;
+    return !*name || !strcmp(name, ".");
+}
+
 static void put16(uint8_t *at, uint32_t value)
 {
     at[0] = (uint8_t)(value >> 8);

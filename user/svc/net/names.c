@@ -116,7 +116,7 @@ void names_begin(struct lookup *l, const char *name, uint64_t deadline)
     l->begun = true;
     l->udp = (struct udp){.received = received, .channel = NEBULET_NO_HANDLE};
     memcpy(l->name, name, strlen(name) + 1);
-    if (!strcmp(name, "localhost")) { // RFC 6761: nobody else's business
+    if (dns_is_local(name)) {
         memcpy(l->found, local, sizeof local);
         l->count = have_ipv6() ? 2 : 1;
         end(l, 0);

@@ -109,6 +109,7 @@ enum { DNS_A = 1, DNS_AAAA = 28, DNS_MOST = 1232 };
 // Bytes of a query, or 0: not a name.
 uint32_t dns_query(uint8_t out[DNS_MOST], uint16_t id, const char *name, uint32_t type);
 bool dns_is_name(const char *name);
+bool dns_is_local(const char *name);
 // The answer to such a query. 0: found[] has *count more addresses; or the name is another one, of
 // which it says nothing: `name` has become that, and *again is set. NOT_FOUND; UNAVAILABLE: the
 // server fails. BAD_STATE: it is no answer to this.

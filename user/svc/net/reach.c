@@ -221,7 +221,7 @@ static void look_up(struct client *c)
         c->lookup.done = resolved;
         if (!dns_is_name(c->asks.name) || address_is_number(c->asks.name))
             client_fail(c, NEBULET_ERR_INVALID_ARG);
-        else if (strcmp(c->asks.name, "localhost") && !rules_resolve(c->asks.name))
+        else if (!dns_is_local(c->asks.name) && !rules_resolve(c->asks.name))
             client_fail(c, NEBULET_ERR_ACCESS_DENIED);
         else
             names_begin(&c->lookup, c->asks.name, c->deadline);

@@ -108,7 +108,7 @@ static bool add_host(struct rule *r, char *host)
 {
     if (!strcmp(host, "*"))
         return r->any = true, push(r);
-    if (!strcmp(host, "localhost"))
+    if (dns_is_local(host))
         return add_local(*r);
     bool is_number = *host == '[' || (*host >= '0' && *host <= '9');
     if (is_number && r->kind != RULE_DNS && parse_range(r, host))
