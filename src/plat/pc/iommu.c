@@ -44,6 +44,7 @@ enum { FAULT_PENDING = 1 << 1, FAULT_CLEAR = 0x7d };
 enum { SPINS = 1 << 26 };
 
 // Of what the unit can do
+#define CAP_DOMAINS 7ull
 #define CAP_FLUSHES_WRITES (1ull << 4)
 #define CAP_CACHES_ABSENT (1ull << 7)
 enum { LEVELS_3 = 1 << 9, LEVELS_4 = 1 << 10 };
@@ -435,7 +436,9 @@ static const char *look(void)
     u64 cap = unit.capabilities = get_wide(CAPABILITIES);
     u64 extended = unit.extended = get_wide(EXTENDED);
     unit.levels = cap & LEVELS_3 ? 3 : cap & LEVELS_4 ? 4 : 0;
-    if (!unit.levels || !(extended & EXT_QUEUE) || cap & CAP_FLUSHES_WRITES)
+    u32 domains = 1u << (4 + 2 * (cap & CAP_DOMAINS)); // a device each, and the unit's own
+    if (!unit.levels || !(extended & EXT_QUEUE) || cap & CAP_FLUSHES_WRITES ||
+        domains <= PLAT_DEVICES)
         return "this machine's is too old";
     if (!(extended & EXT_REMAP))
         return "this machine's does not remap interrupts (QEMU: kernel-irqchip=split, intremap=on)";
