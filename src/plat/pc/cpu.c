@@ -66,9 +66,9 @@ static void load_tables(struct cpu *c)
     __asm__ volatile("lgdt %0; lidt %1; ltr %w2" : : "m"(g), "m"(i), "r"(SELECTOR_TSS) : "memory");
 }
 
-// Writing a bit that the CPU does not know would fault.
 bool page_clear_wide;
 
+// Writing a bit that the CPU does not know would fault.
 static void enable_features(void)
 {
     struct cpuid one = cpuid(1, 0), seven = {0};

@@ -400,9 +400,8 @@ static void in_sequence(struct screen *s, struct terminal_decoder *d, uint8_t b)
     uint32_t *p = &d->parameters[d->count - 1];
     if (b >= '0' && b <= '9') {
         *p = least(*p * 10 + b - '0', PARAMETER_MAX);
-    } else if (b == ';' ||
-               b == ':') { // those that there is no room for count together, as the last
-        if (d->count < TERMINAL_PARAMETERS)
+    } else if (b == ';' || b == ':') {
+        if (d->count < TERMINAL_PARAMETERS) // else the rest count together, as the last
             d->count++;
     } else if (b >= ' ' && b < '@') {
         d->kind = b;
