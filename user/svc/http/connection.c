@@ -11,8 +11,8 @@
 #include <string.h>
 
 // A turn ends in a loop or a call: who takes one out or puts one in does it in one turn. What lies
-// in the pool beyond as many as are used has been emptied: of it only the first page takes memory,
-// for an object is put in the place of the others, and taken out again.
+// in the pool beyond as many as are used and a few has been emptied: pages that are wholly within
+// it take no memory, for an object is put in their place, and taken out again.
 enum { PAGE = 4096, KEPT = 64 };
 static struct pool {
     struct connection *kept, *emptied;
@@ -20,15 +20,17 @@ static struct pool {
     nebulet_handle pages;
 } pool = {.pages = NEBULET_NO_HANDLE};
 
-enum { SIZE = (sizeof(struct connection) + PAGE - 1) / PAGE * PAGE };
-_Static_assert(offsetof(struct connection, next) < PAGE, "it stays");
+// Behind what stays, wherever in a page it begins.
+enum { STAYS = sizeof(struct connection *) };
+enum { EMPTIED = (sizeof(struct connection) - STAYS - PAGE) / PAGE * PAGE };
+_Static_assert(offsetof(struct connection, next) == 0, "it stays");
 
 // False: its pages are as they were, or gone already: in any case it can be used.
 static bool empty(struct connection *c)
 {
-    uint32_t at = (uint32_t)(uintptr_t)c + PAGE;
+    uint32_t at = ((uint32_t)(uintptr_t)c + STAYS + PAGE - 1) / PAGE * PAGE;
     if (pool.pages == NEBULET_NO_HANDLE) {
-        int64_t pages = nebulet_memory_create(SIZE - PAGE);
+        int64_t pages = nebulet_memory_create(EMPTIED);
         if (pages < 0)
             return false;
         if (pool.pages == NEBULET_NO_HANDLE)
@@ -36,9 +38,9 @@ static bool empty(struct connection *c)
         else
             sip_close((nebulet_handle)pages); // another thread was quicker
     }
-    if (nebulet_memory_map(pool.pages, at, 0, SIZE - PAGE) < 0)
+    if (nebulet_memory_map(pool.pages, at, 0, EMPTIED) < 0)
         return false;
-    sip_must(nebulet_memory_unmap(at, SIZE - PAGE), "http: memory"); // two must not have it
+    sip_must(nebulet_memory_unmap(at, EMPTIED), "http: memory"); // two must not have it
     return true;
 }
 
@@ -49,7 +51,7 @@ static struct connection *take(struct client *client)
         *from = c->next;
     pool.n -= c && from == &pool.kept;
     pool.used++;
-    if (!c && !(c = aligned_alloc(PAGE, SIZE))) {
+    if (!c && !(c = malloc(sizeof *c))) {
         pool.used--;
         return NULL;
     }
