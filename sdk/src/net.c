@@ -28,28 +28,11 @@ static int64_t ask(const struct net_request *r, struct net_answer *a, nebulet_ha
     return a->result < 0 ? a->result : got.handles == n ? 0 : NEBULET_ERR_INTERNAL;
 }
 
-static bool parse_v4(const char *p, char out[4])
-{
-    for (int i = 0; i < 4; i++) {
-        uint32_t n = 0, digits = 0;
-        for (; *p >= '0' && *p <= '9' && digits < 4; p++, digits++)
-            n = n * 10 + (uint32_t)(*p - '0');
-        if (!digits || n > 255 || *p++ != (i < 3 ? '.' : 0))
-            return false;
-        out[i] = (char)n;
-    }
-    return true;
-}
-
-// Of this machine's addresses: any, or the one of loops, or of IPv4.
+// "": any of this machine's.
 static bool own_address(const char *text, struct nebulet_address *out)
 {
-    *out = (struct nebulet_address){.family = strchr(text, ':') ? 6 : 4};
-    if (!strcmp(text, "::1"))
-        out->bytes[15] = 1;
-    else if (*text && strcmp(text, "::"))
-        return out->family == 4 && parse_v4(text, out->bytes);
-    return true;
+    *out = (struct nebulet_address){.family = 4};
+    return !*text || sip_net_parse(text, out);
 }
 
 static bool set_name(struct net_request *r, const char *host)
@@ -198,45 +181,4 @@ int64_t sip_udp_recv(struct sip_udp *u, struct nebulet_address *from, void *byte
 void sip_udp_close(struct sip_udp *u)
 {
     close_once(&u->channel);
-}
-
-// --- Addresses
-
-// The first of the longest runs of at least two groups of zeros is left out (RFC 5952).
-static size_t print_v6(const uint8_t *b, char *out, size_t room)
-{
-    uint32_t groups[8], gap = 8, most = 1;
-    size_t n = 0;
-    for (uint32_t i = 0; i < 8; i++)
-        groups[i] = (uint32_t)b[2 * i] << 8 | b[2 * i + 1];
-    for (uint32_t i = 0, k; i < 8; i = k + 1) {
-        for (k = i; k < 8 && !groups[k]; k++)
-            ;
-        if (k - i > most)
-            most = k - i, gap = i;
-    }
-    for (uint32_t i = 0; i < 8; i++) {
-        if (i == gap) {
-            n += sip_format(out + n, room - n, "::");
-            i += most - 1;
-            continue;
-        }
-        n += sip_format(out + n, room - n, i && out[n - 1] != ':' ? ":%x" : "%x", groups[i]);
-    }
-    return n;
-}
-
-void sip_net_print(const struct nebulet_address *a, char out[SIP_ADDRESS_TEXT])
-{
-    const uint8_t *b = (const uint8_t *)a->bytes;
-    char text[48];
-    if (a->family == 6)
-        print_v6(b, text, sizeof text);
-    else
-        sip_format(text, sizeof text, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
-    sip_format(out, SIP_ADDRESS_TEXT,
-               !a->port         ? "%s"
-               : a->family == 6 ? "[%s]:%u"
-                                : "%s:%u",
-               text, a->port);
 }

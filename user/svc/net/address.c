@@ -1,85 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Addresses: as text, of which there is one form only, and what forms of bytes are the same one.
+// Addresses: which texts are none and no names either, and what forms of bytes are the same one.
 #include "net.h"
 
 #include <string.h>
-
-// --- Text
-
-static bool parse_v4(const char *p, uint8_t out[4])
-{
-    for (uint32_t i = 0; i < 4; i++) {
-        uint32_t n = 0, digits = 0;
-        for (; *p >= '0' && *p <= '9' && digits < 4; p++, digits++)
-            n = n * 10 + (uint32_t)(*p - '0');
-        if (!digits || digits > 3 || n > 255 || (digits > 1 && p[-(int)digits] == '0'))
-            return false;
-        out[i] = (uint8_t)n;
-        if (*p++ != (i < 3 ? '.' : 0))
-            return false;
-    }
-    return true;
-}
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-// Groups of 16 bits, of which one run of zeros may be left out, and the last two may be IPv4.
-static bool parse_v6(const char *p, uint8_t out[16])
-{
-    uint32_t n = 0, gap = 17; // bytes so far, and in front of the gap
-    if (p[0] == ':' && p[1] != ':')
-        return false;
-    for (bool first = true; *p; first = false) {
-        if (p[0] == ':' && p[1] == ':') {
-            if (gap <= 16)
-                return false;
-            gap = n;
-            p += 2;
-            if (!*p)
-                break;
-        } else if (!first && *p++ != ':') {
-            return false;
-        }
-        uint32_t value = 0, digits = 0;
-        const char *group = p;
-        for (; hex(*p) >= 0 && digits < 5; p++, digits++)
-            value = value << 4 | (uint32_t)hex(*p);
-        if (*p == '.') {
-            if (n > 12 || !parse_v4(group, out + n))
-                return false;
-            n += 4;
-            p += strlen(p);
-            break;
-        }
-        if (!digits || digits > 4 || n > 14)
-            return false;
-        out[n++] = (uint8_t)(value >> 8);
-        out[n++] = (uint8_t)value;
-    }
-    if (gap > 16)
-        return n == 16;
-    if (n == 16)
-        return false;
-    memmove(out + 16 - (n - gap), out + gap, n - gap);
-    memset(out + gap, 0, 16 - n);
-    return true;
-}
-
-bool address_parse(const char *text, struct nebulet_address *out)
-{
-    uint8_t bytes[16] = {0};
-    *out = (struct nebulet_address){.family = strchr(text, ':') ? 6 : 4};
-    if (!(out->family == 6 ? parse_v6(text, bytes) : parse_v4(text, bytes)))
-        return false;
-    memcpy(out->bytes, bytes, out->family == 6 ? 16 : 4);
-    return true;
-}
 
 // The last label of a name is never a number, as inet_aton(3) reads them.
 bool address_is_number(const char *text)

@@ -38,8 +38,6 @@ extern uint64_t watch_now;          // when the last wait was over
 
 // --- Addresses
 
-// Strictly: four decimal numbers without leading zeros; or RFC 4291, without a zone. No port.
-bool address_parse(const char *text, struct nebulet_address *out);
 // It looks like one of the many other forms of numbers that some take for IPv4: no name of DNS.
 bool address_is_number(const char *text);
 // An IPv4 address in the form of IPv6 (::ffff:a.b.c.d) becomes itself. False: no address that

@@ -2,6 +2,8 @@
 // What any service "net" is told: rules, and whom to ask for names.
 #include "net.h"
 
+#include <sip_net.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +16,7 @@ static bool add_server(const char *given)
     if (n >= sizeof text)
         return false;
     memcpy(text, given, n + 1);
-    if (address_parse(text, &a))
+    if (sip_net_parse(text, &a))
         return names_server(&a);
     char *colon = strrchr(text, ':');
     if (!colon || colon == text)
@@ -24,7 +26,7 @@ static bool add_server(const char *given)
     if (bracket)
         colon[-1] = 0;
     unsigned long port = strtoul(colon + 1, NULL, 10);
-    if (!address_parse(text + bracket, &a) || !port || port > UINT16_MAX)
+    if (!sip_net_parse(text + bracket, &a) || !port || port > UINT16_MAX)
         return false;
     a.port = (uint32_t)port;
     return names_server(&a);

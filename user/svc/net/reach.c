@@ -6,6 +6,8 @@
 //   an address ───────────────────────────────────────┴── address_normalize, rules_allow ──> dial
 #include "net.h"
 
+#include <sip_net.h>
+
 #include <string.h>
 
 enum { SOCKETS = 64, AT_ONCE = 16, HEARD = 16 };
@@ -217,7 +219,7 @@ static void look_up(struct client *c)
     c->lookup.count = 0;
     if (c->asks.op != NET_RESOLVE && (!c->asks.port || c->asks.port > UINT16_MAX)) {
         client_fail(c, NEBULET_ERR_INVALID_ARG);
-    } else if (!address_parse(c->asks.name, &literal)) {
+    } else if (!sip_net_parse(c->asks.name, &literal)) {
         c->lookup.done = resolved;
         if (!dns_is_name(c->asks.name) || address_is_number(c->asks.name))
             client_fail(c, NEBULET_ERR_INVALID_ARG);

@@ -10,6 +10,8 @@
 // its neighbours a program talks to.
 #include "net.h"
 
+#include <sip_net.h>
+
 #include <string.h>
 
 enum { RULES = 64 };
@@ -68,7 +70,7 @@ static bool parse_range(struct rule *r, char *text)
         *slash = 0;
     if (bracket)
         *bracket = 0;
-    if (!address_parse(text + v6, &r->range) || (r->range.family == 6) != v6)
+    if (!sip_net_parse(text + v6, &r->range) || (r->range.family == 6) != v6)
         return false;
     r->bits = v6 ? 128 : 32;
     r->has_range = true;
