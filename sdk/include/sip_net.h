@@ -55,8 +55,8 @@ void sip_udp_close(struct sip_udp *u);
 
 // Result: how many addresses it has; the first `room` of them are in out[].
 int64_t sip_net_resolve(const char *name, uint32_t ms, struct nebulet_address *out, size_t room);
-// Strictly: four decimal numbers without leading zeros, or RFC 4291, without a zone. No port. False:
-// it is none.
+// Strictly: four decimal numbers without leading zeros, or RFC 4291, without a zone. No port.
+// False: it is none.
 bool sip_net_parse(const char *text, struct nebulet_address *out);
 enum { SIP_ADDRESS_TEXT = 56 };
 // "127.0.0.1:80", "[::1]:80", without the port when it is 0 ("127.0.0.1", "::1").
