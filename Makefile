@@ -68,7 +68,7 @@ SRC = $(CORE_SRC) $(HOST_SRC)
 LIB_SRC = $(filter-out src/main/%,$(SRC)) $(wildcard $(CORE_MAIN))
 UNIT_SRC = $(wildcard test/unit/*.c)
 FUZZ_SHARED = test/fuzz/generate.c test/fuzz/reduce.c $(wildcard test/fuzz/*.h)
-FUZZ = build/fuzz/differ build/fuzz/plain build/fuzz/mutate build/asan/fuzz/mutate build/fuzz/decode build/fuzz/ninep
+FUZZ = build/fuzz/differ build/fuzz/plain build/fuzz/mutate build/asan/fuzz/mutate build/fuzz/decode build/fuzz/ninep build/fuzz/names
 C_FILES = $(wildcard $(foreach d,src src/* src/*/*,$d/*.[ch]) test/*/*.[ch] user/*/*.[ch] user/*/*/*.[ch] sdk/*/*.[ch] sdk/*/*/*.[ch] bench/*.[ch] bench/*/*.[ch])
 TOOLS = build/.tools
 
@@ -99,6 +99,7 @@ $1/libnebulet.a: $(patsubst src/%,$1/obj/%.o,$(basename $(LIB_SRC)))
 	$Qar rcs $$@ $$^
 # A test may bring a heap of its own, which goes before the platform's.
 $1/test/ninep: $(wildcard user/svc/memfs/* user/svc/ninep.*)
+$1/test/names: $(wildcard user/svc/net/*.[ch] sdk/src/address.c)
 $1/test/%: test/unit/%.c $1/libnebulet.a
 	@mkdir -p $$(@D) $1/obj/unit
 	$$(call say,CC $$@)
@@ -409,6 +410,11 @@ build/fuzz/ninep: test/fuzz/ninep.c $(filter-out src/base/slab.c,$(wildcard src/
 	@mkdir -p $(@D)
 	$(call say,CC $@)
 	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. $(SANITIZE) -fsanitize=fuzzer $(filter-out user/%,$(filter %.c,$^)) -o $@
+
+build/fuzz/names: test/fuzz/names.c sdk/src/address.c $(wildcard user/svc/net/*.[ch]) $(SDK_FILES)
+	@mkdir -p $(@D)
+	$(call say,CC $@)
+	$Q$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -I. -I$(SDK)/include $(SANITIZE) -fsanitize=fuzzer $< -o $@
 
 fuzz: build/nebulet $(FUZZ) ## FUZZ_SECONDS=60: hostile modules, and engines against each other
 	@check/install fuzz

@@ -361,6 +361,13 @@ SELDOM s64 call_service_create(struct vmctx *vm, struct process *p,
     return s ? s : call_give(p, &c->object, NEBULET_READ | NEBULET_DUPLICATE | NEBULET_TRANSFER);
 }
 
+SELDOM s64 call_service_client(struct vmctx *vm, struct process *p,
+                               const struct call_service_client *a)
+{
+    (void)vm, (void)p;
+    return a->channel->client;
+}
+
 SELDOM s64 call_service_connect(struct vmctx *vm, struct process *p,
                                 const struct call_service_connect *a)
 {

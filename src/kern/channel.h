@@ -46,6 +46,7 @@ struct channel {
     struct message *first, **last;
     u32 count;
     bool bytes_only; // handles are not sent to it
+    u32 client;      // by its id, which process connected to a service by it; 0: none
     u32 kept; // references to it from queues, and from tables of processes that do not live yet
     struct kthread *last_receiver; // of a circle, in line; NULL: none
     struct link senders;           // that want room in this end's queue

@@ -116,6 +116,8 @@ status service_connect(const u8 *name, u32 n, u64 deadline, struct channel **out
     status result = channel_new(&ours, &theirs);
     if (result)
         return result;
+    if (sched_self())
+        theirs->client = sched_self()->process->id;
     kern_acquire();
     result = seek(copy, n, deadline, &s);
     if (!result)

@@ -544,10 +544,13 @@ static void print_out(const u8 *text, size_t n)
     }
 }
 
-// The program at hand, and those that are to run with it: when one cannot, none does.
-static int load_all(struct launch *l, struct words *w)
+// Those that are to run with the program at hand. Their lists grow and go: the first one's stay,
+// for it is judged by what it leaves.
+static int load_beside(struct launch *l, struct words *w, int code)
 {
-    int code = load(&programs[started++], l);
+    static const struct launch none;
+    const struct launch first = *l;
+    l->args = none.args, l->env = none.env, l->dirs = none.dirs;
     while (l->more && next_launch(l, w)) {
         if (!code && started == TOGETHER) {
             say("more than %u programs at the same time", TOGETHER);
@@ -556,6 +559,19 @@ static int load_all(struct launch *l, struct words *w)
         if (!code)
             code = load(&programs[started++], l);
     }
+    vec_free(&l->args);
+    vec_free(&l->env);
+    vec_free(&l->dirs);
+    l->args = first.args, l->env = first.env, l->dirs = first.dirs;
+    return code;
+}
+
+// The program at hand, and those beside it: when one cannot, none does.
+static int load_all(struct launch *l, struct words *w)
+{
+    int code = load(&programs[started++], l);
+    if (l->more)
+        code = load_beside(l, w, code);
     for (u32 i = 0; i < started && !code; i++)
         code = begin(&programs[i]);
     return code;

@@ -3,6 +3,8 @@
 // registers, the rings and what the rings lead to. Whatever it does, it is this process's trouble:
 // each child that has a device ends by itself, traps or is ended, and the machine goes on. Without
 // the right, nobody gets anywhere.
+//
+// With an IOMMU (the argument `wild`), where queues and buffers lie is any number, too.
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@ enum { CHILDREN = 24, CALLS = 4000, PAGES = 16 };
 static _Alignas(4096) uint8_t window[PAGES * 4096];
 static nebulet_handle devices[8], memories[8], interrupts[4];
 static uint64_t seed;
+static bool wild;
 
 static uint32_t next(void)
 {
@@ -63,7 +66,7 @@ static void keep(nebulet_handle *list, uint32_t n, int64_t result)
 // device, and to overwrite the machine would be no finding.
 static bool is_address(uint32_t offset)
 {
-    return offset % 512 >= 0x80 && offset % 512 < 0xb0;
+    return !wild && offset % 512 >= 0x80 && offset % 512 < 0xb0;
 }
 
 static void write_anywhere(void)
@@ -135,6 +138,106 @@ static void set_up(nebulet_handle device)
     }
 }
 
+// Its own memory, mostly; else anything that a machine has, or has not.
+static uint64_t aim(uint64_t physical)
+{
+    switch (next() % 16) {
+    case 0: return (uint64_t)next() << 12;
+    case 1: return 0xfee00000 | next() % (1 << 20);
+    case 2: return (uint64_t)next() << 32 | number();
+    case 3: return next() % (64 << 20);
+    default: return physical + next() % 4096;
+    }
+}
+
+// Virtio 1.2, 4.1.4: where registers of a kind are; false: nowhere.
+static bool find_registers(nebulet_handle device, uint32_t kind, uint32_t *range, uint32_t *offset)
+{
+    enum { CONFIGURATION = 6, CAPABILITIES = 0x34, VENDOR = 9 };
+    uint32_t at = (uint32_t)nebulet_device_read(device, CONFIGURATION, CAPABILITIES, 1);
+    for (uint32_t i = 0; at >= 64 && at < 240 && i < 48; i++) {
+        if (nebulet_device_read(device, CONFIGURATION, at, 1) == VENDOR &&
+            nebulet_device_read(device, CONFIGURATION, at + 3, 1) == kind) {
+            *range = (uint32_t)nebulet_device_read(device, CONFIGURATION, at + 4, 1);
+            *offset = (uint32_t)nebulet_device_read(device, CONFIGURATION, at + 8, 4);
+            return true;
+        }
+        at = (uint32_t)nebulet_device_read(device, CONFIGURATION, at + 1, 1);
+    }
+    return false;
+}
+
+static void open_all(void)
+{
+    for (uint32_t i = 0; i < 8; i++)
+        keep(devices, 8, nebulet_device_open(i));
+}
+
+static void give_back(nebulet_handle device)
+{
+    for (uint32_t i = 0; i < 8; i++)
+        if (devices[i] == device)
+            devices[i] = 0;
+    sip_close(device);
+    for (uint32_t i = 0; i < 4; i++)
+        if (interrupts[i])
+            sip_close(interrupts[i]), interrupts[i] = 0;
+    for (uint32_t i = 0; i < 8; i++)
+        if (memories[i])
+            sip_close(memories[i]), memories[i] = 0;
+    nebulet_memory_unmap((uint32_t)(uintptr_t)window, sizeof window);
+}
+
+// The same over PCI, from a queue on that works to nonsense: it is asked a few times, and then it
+// forgets everything in the middle of that.
+static void go_wild(nebulet_handle device)
+{
+    enum { COMMON = 1, NOTIFY = 2, STATUS = 20, SELECT = 22, SIZE = 24, VECTOR = 26, ENABLE = 28 };
+    uint32_t range, at, bell_range, bell;
+    int64_t memory = nebulet_dma_create(device, 4096);
+    if (memory < 0 || !find_registers(device, COMMON, &range, &at) ||
+        !find_registers(device, NOTIFY, &bell_range, &bell))
+        return;
+    keep(memories, 8, memory);
+    keep(interrupts, 4, nebulet_interrupt_create(device, next() % 4));
+    nebulet_memory_unmap((uint32_t)(uintptr_t)window, 4096);
+    nebulet_memory_map((nebulet_handle)memory, (uint32_t)(uintptr_t)window, 0, 4096);
+    uint64_t physical = (uint64_t)nebulet_dma_address((nebulet_handle)memory);
+    static const uint32_t begin[][3] = {{STATUS, 1, 0}, {STATUS, 1, 3},  {8, 4, 1},
+                                        {12, 4, 3},     {STATUS, 1, 11}, {16, 2, 0},
+                                        {SELECT, 2, 0}, {SIZE, 2, 8}};
+    for (uint32_t i = 0; i < sizeof begin / sizeof *begin; i++)
+        nebulet_device_write(device, range, at + begin[i][0], begin[i][1],
+                             next() % 64 ? begin[i][2] : number());
+    nebulet_device_write(device, range, at + VECTOR, 2, next() % 8 ? next() % 4 : number());
+    for (uint32_t i = 0; i < 3; i++) {
+        uint64_t where = next() % 8 ? physical + 1024 * (i + 1) : aim(physical);
+        nebulet_device_write(device, range, at + 32 + 8 * i, 4, (uint32_t)where);
+        nebulet_device_write(device, range, at + 36 + 8 * i, 4, (uint32_t)(where >> 32));
+    }
+    for (uint32_t i = 0; i < 8; i++) {
+        uint64_t d[2] = {aim(physical), next() % 4096 | (uint64_t)(next() % 4) << 32 |
+                                            (uint64_t)(next() % 16) << 48};
+        memcpy(window + 1024 + 16 * i, d, 16);
+    }
+    nebulet_device_write(device, range, at + ENABLE, 2, 1);
+    nebulet_device_write(device, range, at + STATUS, 1, 15);
+    for (uint32_t i = 1; i < 12; i++) {
+        uint16_t *available = (uint16_t *)(window + 2048);
+        available[2 + i % 8] = (uint16_t)(next() % 8);
+        available[1] = (uint16_t)(next() % 16 ? i : next());
+        nebulet_device_write(device, bell_range, bell, 2, next() % 8 ? 0 : number());
+        if (next() % 4 == 0)
+            nebulet_interrupt_ack(interrupts[next() % 4]);
+        if (next() % 16 == 0)
+            nebulet_device_write(device, range, at + STATUS, 1, 0);
+    }
+    if (next() % 2) { // so that the next one gets it while that goes on
+        give_back(device);
+        open_all();
+    }
+}
+
 static void ring(nebulet_handle device)
 {
     for (uint32_t i = 0; i < 40; i++) {
@@ -149,13 +252,16 @@ static int child(uint32_t number_of_it)
 {
     seed = number_of_it * 0x9e3779b97f4a7c15ull + 1;
     bool rings = number_of_it % 2;
-    for (uint32_t i = 0; i < 8; i++)
-        keep(devices, 8, nebulet_device_open(i));
+    open_all();
     for (uint32_t i = 0; i < CALLS; i++) {
         nebulet_handle device = devices[next() % 8];
-        if (rings && i % 50 == 0)
+        for (uint32_t k = next(); wild && !device && k % 8 < 7; k++)
+            device = devices[k % 8];
+        if (rings && !wild && i % 50 == 0)
             set_up(device);
-        if (rings)
+        if (rings && wild)
+            go_wild(device), i += 24;
+        else if (rings)
             ring(device);
         else if (next() % 4)
             call();
@@ -179,7 +285,8 @@ int main(int argc, char **argv)
         test_nobody();
         return 0;
     }
-    if (argc > 1)
+    wild = !strcmp(argv[argc - 1], "wild");
+    if (argc > 1 + wild)
         return child((uint32_t)atoi(argv[1]));
     enum { MAX = 1 << 20 };
     char *bytes = malloc(MAX), message[100], text[12];
@@ -192,7 +299,7 @@ int main(int argc, char **argv)
                                     .privileges = i ? NEBULET_MAY_DEVICES : NEBULET_MAY_PRINT};
         struct nebulet_exit how;
         sip_format(text, sizeof text, "%u", i);
-        const char *args[] = {"hostile", i ? text : "nobody", NULL};
+        const char *args[] = {"hostile", i ? text : "nobody", i && wild ? "wild" : NULL, NULL};
         nebulet_handle p = (nebulet_handle)sip_must(sip_start(module, args, &o, NEBULET_NO_HANDLE),
                                                     "starting one");
         if (nebulet_process_wait(p, sip_after(5 * SIP_SECOND), &how) < 0)

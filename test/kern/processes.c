@@ -230,7 +230,7 @@ static void limits(void)
 static int client(void)
 {
     s64 c = nb_service_connect("test/echo", 9, FOREVER);
-    if (c < 0)
+    if (c < 0 || nb_service_client((u32)c) != 0)
         return 1;
     for (u32 i = 0; i < 100; i++)
         if (send_word((u32)c, i) || recv_word((u32)c, FOREVER) != i + 1)
@@ -254,6 +254,14 @@ static void services(void)
         p[i] = child("client", NEBULET_NO_HANDLE, NULL);
     for (u32 i = 0; i < 4; i++)
         EXPECT(nb_channel_recv(s, NULL, 0, &c[i], 1, NULL, FOREVER), 0);
+    for (u32 i = 0; i < 4; i++) { // which of them it is
+        struct nebulet_info info;
+        u32 its = 0;
+        EXPECT(nb_process_info(p[i], &info), 0);
+        for (u32 k = 0; k < 4; k++)
+            its += nb_service_client(c[k]) == info.id;
+        EXPECT(its, 1);
+    }
     for (u32 i = 0; i < 100; i++)
         for (u32 k = 0; k < 4; k++)
             EXPECT(send_word(c[k], (u32)EXPECT(recv_word(c[k], FOREVER), i) + 1), 0);

@@ -11,6 +11,10 @@
 //   m HOST PORT N   has N connections at once
 //   f N             sends messages that mean nothing, N of each kind, on channels of their own
 //   o N             opens N channels at once, and asks on none
+//   b NAME          asks for it 100 times at once
+//   k HOST PORT     opens sockets of datagrams until there are none
+//   h HOST PORT     opens connections until there are none, and closes them again
+//   a N             asks N times on one channel, for something that is answered at once
 //   e HOST PORT     is an echo of UDP for one datagram
 //   s MS            sleeps
 //   x HOST PORT     connects, and ends without closing
@@ -158,6 +162,64 @@ static int64_t occupy(uint32_t count)
     return n;
 }
 
+// How many of 100 questions, on a channel each, which nobody answers, are let wait.
+static int64_t busy(const char *name)
+{
+    enum { ALL = 100 };
+    struct net_request r = {.op = NET_RESOLVE};
+    struct net_answer a;
+    nebulet_handle net[ALL];
+    uint32_t counts[3] = {0};
+    memcpy(r.name, name, strlen(name) + 1);
+    for (uint32_t i = 0; i < ALL; i++) {
+        net[i] = (nebulet_handle)sip_must(channel(), "connecting");
+        sip_must(sip_send_value(net[i], &r), "asking");
+    }
+    for (uint32_t i = 0; i < ALL; i++)
+        counts[sip_recv_value(net[i], &a) < 0 ? 2 : a.result == NEBULET_ERR_NO_RESOURCES ? 1 : 0]++;
+    sip_format(text, sizeof text, "%u, not %u and %u", counts[0], counts[1], counts[2]);
+    return 0;
+}
+
+static int64_t sockets(const char *host, uint32_t port)
+{
+    struct sip_udp u;
+    uint32_t n = 0;
+    int64_t result;
+    while ((result = sip_udp_connect(host, port, &u)) >= 0)
+        n++;
+    sip_format(text, sizeof text, "%u and %s", n, sip_error_text((int32_t)result));
+    return 0;
+}
+
+static int64_t hoard(const char *host, uint32_t port)
+{
+    enum { MOST = 256 };
+    static struct sip_connection c[MOST];
+    uint32_t n = 0;
+    int64_t result = 0;
+    while (n < MOST && (result = sip_net_connect(host, port, 0, &c[n])) >= 0)
+        n++;
+    for (uint32_t i = 0; i < n; i++)
+        sip_net_close(&c[i]);
+    sip_format(text, sizeof text, "%u and %s", n, sip_error_text((int32_t)result));
+    return 0;
+}
+
+// How many are answered.
+static int64_t again(uint32_t count)
+{
+    struct net_request r = {.op = NET_RESOLVE, .name = "1.2.3.4"};
+    struct net_answer a;
+    uint32_t n = 0;
+    int64_t net = channel();
+    while (net >= 0 && n < count && sip_send_value((nebulet_handle)net, &r) >= 0 &&
+           sip_recv((nebulet_handle)net, &a, sizeof a) >= 0)
+        n++;
+    sip_format(text, sizeof text, "%u", n);
+    return net;
+}
+
 static int64_t echo(const char *host, uint32_t port)
 {
     struct sip_udp u;
@@ -183,7 +245,8 @@ int main(int argc, char **argv)
         const char *what = argv[i], *host = argv[i + 1];
         uint32_t port = i + 2 < argc ? (uint32_t)atoi(argv[i + 2]) : 0;
         uint32_t more = i + 3 < argc ? (uint32_t)atoi(argv[i + 3]) : 0;
-        bool two = *what == 'r' || *what == 's' || *what == 'f' || *what == 'o';
+        bool two = *what == 'r' || *what == 's' || *what == 'f' || *what == 'o' || *what == 'a' ||
+                   *what == 'b';
         int64_t n = NEBULET_ERR_INVALID_ARG;
         switch (*what) {
         case 'c': n = connect(host, port, 0); break;
@@ -200,6 +263,10 @@ int main(int argc, char **argv)
             sip_format(text, sizeof text, "over");
             n = 0;
             break;
+        case 'b': n = busy(host); break;
+        case 'h': n = hoard(host, port); break;
+        case 'k': n = sockets(host, port); break;
+        case 'a': n = again((uint32_t)atoi(host)); break;
         case 'e': n = echo(host, port); break;
         case 'x':
             n = sip_net_connect(host, port, 0, &c);

@@ -836,6 +836,10 @@ def cases(bench):
             bench, e, "hostile", ["-device", "virtio-rng-device", "-device", "virtio-net-device", "-smp", "2"]))
         yield base.Case("random calls on a device alone in its page", engine, lambda e=engine: alone(
             bench, e, "hostile", ["-device", "virtio-rng-device"]))
+        for cpus in 1, 2:
+            yield base.Case(f"random calls and addresses, iommu, {cpus} CPUs", engine, lambda e=engine, n=cpus: alone(
+                bench, e, "hostile", ["-netdev", "user,id=n,restrict=on", "-device", f"virtio-net-{CONFINED},netdev=n", "-device",
+                                      f"virtio-rng-{CONFINED}", "-smp", str(n)], args=["wild"], machine="iommu"))
         yield base.Case("random calls without devices", engine, lambda e=engine: alone(
             bench, e, "hostile", []))
         for machine in BUSES:

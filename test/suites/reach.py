@@ -293,6 +293,27 @@ def dies(bench, engine, platform):
             raise base.Failed(f"exit code {result.code}\n{base.excerpt(result.out + result.err)}")
 
 
+def greedy(bench, engine, platform):
+    """One that wants everything for itself has half, as far as others leave that, and these get what they want meanwhile."""
+    run, host = PLATFORMS[platform]
+    with servers_for(platform) as s:
+        wasm, port = str(build()), str(s.echo)
+        hoards = ["b", "silent.test", "k", host, str(s.back), *(["h", host, port] * (platform != "Linux")), "a", "200"]
+        others = ["r", "good.test", "c", host, port, "u", host, str(s.back), "s", "300"]
+        result = run(bench, engine, s, ["dns:*.test", f"tcp:{host}:*", f"udp:{host}:*"],
+                     [*hoards, "++", wasm, *others * 10])
+        most = {"b": 32, "k": 32, "h": 128, "a": 100}
+        for line in sorted(result.out.decode().splitlines()):
+            what, _, got = line.split(" ", 2)
+            got = got.split(" ")[0].rstrip(",") if what in most else got
+            if what in most and not most[what] - 2 <= int(got) <= most[what]:
+                raise base.Failed(f"{line}: not {most[what]}")
+        wanted = [f"r good.test: {host}", f"c {host}: 5 bytes", f"u {host}: 5 bytes", "s 300: over"] * 10
+        lines = [l for l in result.out.decode().splitlines() if l[0] not in most]
+        if result.code or lines != wanted or len(result.out.splitlines()) != len(wanted) + 3 + (platform != "Linux"):
+            raise base.Failed(f"exit code {result.code}\n{base.excerpt(result.out + result.err)}")
+
+
 def nothing_is_allowed(bench, engine):
     for rule in (["tcp:1.2.3.4:1"], []):
         with servers_for("Linux") as s:
@@ -434,7 +455,7 @@ def cases(bench):
         for platform in PLATFORMS if machine else ["Linux"]:
             for name, run in (("connections, datagrams", connections), ("forms of addresses", forms),
                               ("names, and who lies about them", names), ("clients that are hostile", hostile),
-                              ("programs that end with connections open", dies)):
+                              ("one that wants everything", greedy), ("programs that end with connections open", dies)):
                 yield base.Case(f"{name}, {platform}", engine, lambda r=run, e=engine, p=platform: r(bench, e, p))
         yield base.Case("nothing is allowed", engine, lambda e=engine: nothing_is_allowed(bench, e))
         yield base.Case("rules that are none", engine, lambda e=engine: wrong_rules(bench, e))

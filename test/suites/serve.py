@@ -22,7 +22,7 @@ import time
 import pathlib
 import urllib.parse
 
-from . import base, boot, drv, guest, net, sdk
+from . import base, boot, drv, guest, net, reach, sdk
 
 SOURCES = base.ROOT / "test/serve"
 BUILT = base.ROOT / "build/test-serve"
@@ -975,6 +975,28 @@ def long_logs(bench, engine):
                                                    "body", "us", "agent"}, 200))
 
 
+def reaches(bench, engine):
+    """Handlers reach what rules allow, and nobody else; some that want all of the service's time leave others what they want."""
+    with reach.servers_for("Linux") as s:
+        rules = [f"tcp:good.test@127.0.0.1:{s.echo}", "dns:*.test"]
+        with serve(bench, engine, "--dns", f"127.0.0.1:{s.dns}", *(w for r in rules for w in ("--allow-net", r)),
+                   build("reaches", SIP)) as server, Client(server) as client:
+            for path, said in ((f"c/good.test/{s.echo}", "hello\n"), (f"c/127.0.0.1/{s.echo}", "access denied"),
+                               (f"c/good.test/{s.reset}", "access denied"), (f"c/chain.test/{s.echo}", "access denied"),
+                               (f"c/2130706433/{s.echo}", "invalid argument"), (f"l/127.0.0.1/0", "access denied")):
+                expect(path, client.get(f"/{path}").body, said.encode() + b"\n")
+            greedy = [Client(server) for _ in range(4)]
+            for other in greedy:
+                other.send(b"GET /b/silent.test HTTP/1.1\r\nHost: test\r\n\r\n")
+            for _ in range(20):
+                expect("meanwhile", client.get(f"/c/good.test/{s.echo}").body, b"hello\n\n")
+            for other in greedy:
+                expect("refused", other.answer().body, b"no resources\n")
+                other.__exit__()
+    with serve(bench, engine, build("reaches", SIP)) as server, Client(server) as client:
+        expect("without rules", client.get(f"/c/127.0.0.1/{s.echo}").body, b"access denied\n")
+
+
 def handlers_errors(bench, engine):
     """What handlers write to standard error has their name in front, nothing that a terminal acts upon, and so much
     for each request."""
@@ -1213,7 +1235,7 @@ def cases(bench):
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
                      slow, slots, drips, timeouts, reloads, ends, pool, stuck_reload, files, kept, routes, with_dir, resident, metrics, servers,
-                     started, logs, long_logs, log_of_several, nobody_reads, early_hangup, handlers_errors, curl, wrk,
+                     started, logs, long_logs, log_of_several, nobody_reads, early_hangup, reaches, handlers_errors, curl, wrk,
                      load, browser, in_machine, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))

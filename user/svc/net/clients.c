@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Clients: each has a channel, and one request at a time, the next of which is not looked at before
 // the answer to the last is out. Nobody is waited for. When there are too many, who has been silent
-// for longest goes; a libsip program connects, asks and hangs up, so one that is silent has no need
-// of it. Whoever hangs up before there is an answer has asked for nothing.
+// for longest goes, of the process that has most of them; a libsip program connects, asks and hangs
+// up, so one that is silent has no need of it. Whoever hangs up before there is an answer has asked
+// for nothing.
+//
+// What there is only so much of (places for requests, sockets, connections) a process may have as
+// long as it has less than is left of it: one that wants all of it gets half, the next one a third,
+// and there is always something for who comes.
 #include "net.h"
 
 #include <string.h>
 
-enum { CLIENTS = 64 };
+enum { CLIENTS = 64, ANSWERS = 100 };
 
 static struct client clients[CLIENTS];
 static struct watch entrance;
@@ -30,14 +35,17 @@ void client_answer(struct client *c, const struct net_answer *a, nebulet_handle 
     clients_busy -= c->busy;
     c->busy = c->flushes = false;
     c->since = sip_now();
+    c->answers++;
     if (nebulet_channel_send(c->channel, (const uint8_t *)a, sizeof *a, theirs, n,
                              NEBULET_AT_ONCE) < 0) {
         for (uint32_t i = 0; i < n; i++)
             sip_close(theirs[i]);
         hang_up(c);
-        return;
+    } else if (c->answers == ANSWERS) { // which are ours until they are taken
+        hang_up(c);
+    } else {
+        watch_for(&c->watch, c->channel, NEBULET_READABLE | NEBULET_PEER_CLOSED);
     }
-    watch_for(&c->watch, c->channel, NEBULET_READABLE | NEBULET_PEER_CLOSED);
 }
 
 void client_fail(struct client *c, int32_t result)
@@ -56,7 +64,7 @@ static void listen(struct client *c)
     own->family = own->family ? own->family : 4;
     a.result = rules_listen(RULE_TCP, own);
     if (!a.result)
-        a.result = listen_begin(own, &theirs);
+        a.result = listen_begin(own, c->who, &theirs);
     client_answer(c, &a, &theirs, theirs != NEBULET_NO_HANDLE);
 }
 
@@ -82,6 +90,15 @@ static void begin(struct client *c)
     }
 }
 
+// Places of a process; `busy`: where it waits for an answer.
+static uint32_t places_of(uint32_t who, bool busy)
+{
+    uint32_t n = 0;
+    for (struct client *c = clients; c < clients + CLIENTS; c++)
+        n += c->used && c->who == who && (!busy || c->busy);
+    return n;
+}
+
 static void client_ready(struct watch *w, uint32_t signals)
 {
     struct client *c = (struct client *)w;
@@ -99,6 +116,10 @@ static void client_ready(struct watch *w, uint32_t signals)
         hang_up(c);
         return;
     }
+    if (places_of(c->who, true) >= CLIENTS - clients_busy) {
+        client_fail(c, NEBULET_ERR_NO_RESOURCES);
+        return;
+    }
     uint32_t ms = c->asks.timeout_ms ? c->asks.timeout_ms : NET_USUAL_MS;
     c->since = sip_now();
     c->deadline = sip_after(ms * SIP_MS);
@@ -108,14 +129,17 @@ static void client_ready(struct watch *w, uint32_t signals)
     begin(c);
 }
 
-// Who has been silent for longest, and has asked for nothing; NULL: all are busy.
+// Who has been silent for longest, and has asked for nothing, of who has most places; NULL: all are
+// busy.
 static struct client *place_for_one(void)
 {
     struct client *silent = NULL;
-    for (struct client *c = clients; c < clients + CLIENTS; c++) {
+    for (struct client *c = clients; c < clients + CLIENTS; c++)
         if (!c->used)
             return c;
-        if (!c->busy && (!silent || c->since < silent->since))
+    for (struct client *c = clients; c < clients + CLIENTS; c++) {
+        uint32_t most = silent ? places_of(silent->who, false) : 0, own = places_of(c->who, false);
+        if (!c->busy && (own > most || (own == most && c->since < silent->since)))
             silent = c;
     }
     if (silent)
@@ -136,8 +160,12 @@ static void entrance_ready(struct watch *w, uint32_t signals)
         sip_close(channel);
         return;
     }
-    *c = (struct client){
-        .watch = {.ready = client_ready}, .channel = channel, .used = true, .since = sip_now()};
+    int64_t who = nebulet_service_client(channel);
+    *c = (struct client){.watch = {.ready = client_ready},
+                         .channel = channel,
+                         .used = true,
+                         .who = who < 0 ? 0 : (uint32_t)who,
+                         .since = sip_now()};
     watch_for(&c->watch, channel, NEBULET_READABLE | NEBULET_PEER_CLOSED);
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Messages of DNS (RFC 1035, 6891). What comes is anybody's: each pointer of a name leads back, so
-// there is no loop; a name has 255 bytes at most, and an answer as many records as fit in it.
+// Messages of DNS (RFC 1035, 6891). What comes is anybody's: each pointer of a name leads back, and
+// there are few of them; a name has 255 bytes at most, and an answer as many records as fit in it,
+// which are gone through once if aliases come in their order, and else four times at most: then the
+// last one is asked for anew.
 #include "net.h"
 
 #include <string.h>
 
-enum { HEAD = 12, LABEL = 63, CNAME = 5, OPT = 41, IN = 1, CHAIN = 16 };
+enum { HEAD = 12, LABEL = 63, CNAME = 5, OPT = 41, IN = 1, CHAIN = 16, POINTERS = 32, PASSES = 4 };
 enum { QR = 0x8000, OPCODE = 0x7800, TC = 0x0200, RD = 0x0100, RCODE = 15, NXDOMAIN = 3 };
 
 static bool is_letter(char c)
@@ -85,7 +87,7 @@ struct message {
 // where its name began.
 static uint32_t read_name(const struct message *m, uint32_t at, char out[NET_NAME])
 {
-    uint32_t n = 0, behind = 0, begin = at;
+    uint32_t n = 0, behind = 0, begin = at, pointers = 0;
     for (;;) {
         if (at >= m->size)
             return 0;
@@ -95,7 +97,7 @@ static uint32_t read_name(const struct message *m, uint32_t at, char out[NET_NAM
                 return 0;
             uint32_t to = get16(m->bytes + at) & 0x3fff;
             behind = behind ? behind : at + 2;
-            if (to >= begin)
+            if (to >= begin || ++pointers > POINTERS)
                 return 0;
             at = begin = to;
             continue;
@@ -127,25 +129,26 @@ static bool same_name(const char *a, const char *b)
     return (!*a || !strcmp(a, ".")) && (!*b || !strcmp(b, "."));
 }
 
-// The records of an answer once more: those of `name`. True: it is another name, which `name` has
-// become.
-static bool look_through(const struct message *m, uint32_t at, uint32_t records,
-                         char name[NET_NAME], uint32_t type,
-                         struct nebulet_address found[NET_ADDRESSES], uint32_t *count)
+// The records of an answer once more: those of `name`. The number of times that it was another one,
+// which `name` has become.
+static uint32_t look_through(const struct message *m, uint32_t at, uint32_t records,
+                             char name[NET_NAME], uint32_t type,
+                             struct nebulet_address found[NET_ADDRESSES], uint32_t *count)
 {
     char owner[NET_NAME];
+    uint32_t aliases = 0;
     for (; records; records--) {
         if (!(at = read_name(m, at, owner)) || at + 10 > m->size)
-            return false;
+            break;
         uint32_t is = get16(m->bytes + at), class = get16(m->bytes + at + 2);
         uint32_t size = get16(m->bytes + at + 8), wanted = type == DNS_A ? 4 : 16;
         at += 10;
         if (size > m->size - at)
-            return false;
+            break;
         if (class == IN && same_name(owner, name)) {
             if (is == CNAME && read_name(m, at, owner) && dns_is_name(owner)) {
                 memcpy(name, owner, sizeof owner);
-                return true;
+                aliases++;
             }
             if (is == type && size == wanted && *count < NET_ADDRESSES) {
                 struct nebulet_address *a = &found[(*count)++];
@@ -155,7 +158,7 @@ static bool look_through(const struct message *m, uint32_t at, uint32_t records,
         }
         at += size;
     }
-    return false;
+    return aliases;
 }
 
 int32_t dns_answer(const uint8_t *bytes, uint32_t size, uint16_t id, char name[NET_NAME],
@@ -175,12 +178,16 @@ int32_t dns_answer(const uint8_t *bytes, uint32_t size, uint16_t id, char name[N
         return NEBULET_ERR_NOT_FOUND;
     if (flags & RCODE)
         return NEBULET_ERR_UNAVAILABLE;
-    uint32_t before = *count, hops = 0;
-    while (look_through(&m, at + 4, get16(bytes + 6), name, type, found, count))
-        if (++hops > CHAIN)
+    uint32_t before = *count, hops = 0, more = 1;
+    for (uint32_t i = 0; i < PASSES && more && *count == before; i++) {
+        more = look_through(&m, at + 4, get16(bytes + 6), name, type, found, count);
+        if ((hops += more) > CHAIN)
             return NEBULET_ERR_UNAVAILABLE;
+    }
     if (*count > before)
         return 0;
+    if (hops && same_name(asked, name))
+        return NEBULET_ERR_UNAVAILABLE;
     *again = hops != 0;
     return *again ? 0 : flags & TC ? NEBULET_ERR_UNAVAILABLE : NEBULET_ERR_NOT_FOUND;
 }

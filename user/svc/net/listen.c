@@ -23,6 +23,7 @@ struct listener {
     struct watch watch;
     nebulet_handle channel;
     struct tcp_pcb *pcb; // NULL: it is free
+    uint32_t who;
 };
 
 struct connection {
@@ -32,6 +33,7 @@ struct connection {
     struct pbuf *unread;
     bool peer_done;          // it has ended its direction
     struct dial *dial;       // that it is for, until there is a connection; else NULL
+    uint32_t who;            // has asked for it; 0: nobody, it came
     struct connection *next; // free one
 };
 
@@ -260,6 +262,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
     if (!c || !set_up(c, pcb, theirs))
         return ERR_MEM; // lwIP aborts it
     free_connections = c->next;
+    c->who = 0;
     stack_peer(&pcb->remote_ip, pcb->remote_port, &peer);
     attend(c);
     if (nebulet_channel_send(l->channel, (uint8_t *)&peer, sizeof peer, theirs, 2,
@@ -282,16 +285,28 @@ static void listener_gone(struct watch *w, uint32_t signals)
     l->pcb = NULL;
 }
 
-int32_t listen_begin(struct nebulet_address *own, nebulet_handle *theirs)
+// One that is free, and who may have it.
+static struct listener *listener_for(uint32_t who)
+{
+    struct listener *free = NULL;
+    uint32_t own = 0, left = 0;
+    for (struct listener *l = listeners; l < listeners + LISTENERS; l++) {
+        if (!l->pcb)
+            free = l, left++;
+        else
+            own += l->who == who;
+    }
+    return own < left ? free : NULL;
+}
+
+int32_t listen_begin(struct nebulet_address *own, uint32_t who, nebulet_handle *theirs)
 {
     nebulet_handle ends[2];
-    struct listener *l = listeners;
+    struct listener *l = listener_for(who);
     ip_addr_t at;
-    while (l < listeners + LISTENERS && l->pcb)
-        l++;
     if (!stack_address(own, &at))
         return NEBULET_ERR_NOT_SUPPORTED;
-    struct tcp_pcb *pcb = l < listeners + LISTENERS ? tcp_new() : NULL, *listening = NULL;
+    struct tcp_pcb *pcb = l ? tcp_new() : NULL, *listening = NULL;
     if (!pcb)
         return NEBULET_ERR_NO_RESOURCES;
     if (tcp_bind(pcb, &at, (u16_t)own->port) == ERR_OK)
@@ -305,7 +320,8 @@ int32_t listen_begin(struct nebulet_address *own, nebulet_handle *theirs)
         tcp_close(listening);
         return (int32_t)result;
     }
-    *l = (struct listener){.watch = {.ready = listener_gone}, .channel = ends[0], .pcb = listening};
+    *l = (struct listener){
+        .watch = {.ready = listener_gone}, .channel = ends[0], .pcb = listening, .who = who};
     tcp_arg(listening, l);
     tcp_accept(listening, on_accept);
     watch_for(&l->watch, l->channel, NEBULET_PEER_CLOSED);
@@ -334,9 +350,19 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t error)
     return ERR_OK;
 }
 
+static bool may_have_one_more(uint32_t who)
+{
+    uint32_t own = 0, left = 0;
+    for (struct connection *c = connections; c < connections + NET_CONNECTIONS; c++) {
+        own += c->pcb && c->who == who;
+        left += !c->pcb;
+    }
+    return own < left;
+}
+
 int32_t dial_begin(struct dial *d, const struct nebulet_address *to)
 {
-    struct connection *c = free_connections;
+    struct connection *c = may_have_one_more(d->who) ? free_connections : NULL;
     ip_addr_t at;
     if (!stack_address(to, &at))
         return NEBULET_ERR_UNAVAILABLE;
@@ -355,6 +381,7 @@ int32_t dial_begin(struct dial *d, const struct nebulet_address *to)
     free_connections = c->next;
     c->pcb = pcb;
     c->dial = d;
+    c->who = d->who;
     d->state = c;
     return 0;
 }

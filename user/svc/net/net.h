@@ -120,12 +120,13 @@ int32_t dns_answer(const uint8_t *bytes, uint32_t size, uint16_t id, char name[N
 struct dial {
     void (*done)(struct dial *d, int32_t result, nebulet_handle theirs[2]);
     void *state; // NULL: it is not under way
+    uint32_t who;
 };
 int32_t dial_begin(struct dial *d,
                    const struct nebulet_address *to); // 0, and `done` is called later
 void dial_end(struct dial *d);
 // *own as in dgram_open.
-int32_t listen_begin(struct nebulet_address *own, nebulet_handle *theirs);
+int32_t listen_begin(struct nebulet_address *own, uint32_t who, nebulet_handle *theirs);
 bool all_is_out(void); // of what programs have written
 bool have_ipv6(void);
 
@@ -135,6 +136,7 @@ struct client {
     struct watch watch;
     nebulet_handle channel;
     bool used, busy, flushes; // busy: it waits for an answer; flushes: to NET_FLUSH
+    uint32_t who, answers;    // which process it is, and what it got on this channel
     uint64_t since;           // it was last heard of
     uint64_t deadline;        // when all of it is overdue
     struct net_request asks;  // while it is busy

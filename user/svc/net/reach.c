@@ -17,6 +17,7 @@ static struct socket {
     struct udp udp;
     struct watch watch;
     nebulet_handle channel; // to the client
+    uint32_t who;
     uint32_t credit;
     bool used, listens, pinned;
     struct nebulet_address
@@ -109,6 +110,16 @@ static void socket_ready(struct watch *w, uint32_t signals)
     }
 }
 
+static bool may_have_one_more(uint32_t who)
+{
+    uint32_t own = 0, left = 0;
+    for (struct socket *s = sockets; s < sockets + SOCKETS; s++) {
+        own += s->used && s->who == who;
+        left += !s->used;
+    }
+    return own < left;
+}
+
 // peer: NULL, or the one that it is for.
 static void open_socket(struct client *c, const struct nebulet_address *peer)
 {
@@ -124,13 +135,14 @@ static void open_socket(struct client *c, const struct nebulet_address *peer)
     }
     while (s < sockets + SOCKETS && s->used)
         s++;
-    if (s == sockets + SOCKETS || watch_room() < 64 || sip_channel(ends) < 0) {
+    if (!may_have_one_more(c->who) || watch_room() < 64 || sip_channel(ends) < 0) {
         client_fail(c, NEBULET_ERR_NO_RESOURCES);
         return;
     }
     *s = (struct socket){.udp = {.received = datagram_came, .channel = NEBULET_NO_HANDLE},
                          .watch = {.ready = socket_ready},
                          .channel = ends[0],
+                         .who = c->who,
                          .credit = NET_CREDIT,
                          .listens = listens,
                          .used = true};
@@ -175,6 +187,7 @@ static void next_address(struct client *c)
             return;
         }
         c->dial.done = connected;
+        c->dial.who = c->who;
         int32_t result = dial_begin(&c->dial, a);
         if (!result)
             return;
