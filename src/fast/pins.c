@@ -165,5 +165,7 @@ void pins_loop(struct fast *f, const struct loop_note *note, const struct region
         u32 r = (u32)__builtin_ctz(m);
         *written |= f->weight[out->local[r]] ? BIT(r) : 0;
     }
+    if (unlikely(f->far))
+        sums_loop(f, f->weight);
     unweigh(f, touched);
 }
