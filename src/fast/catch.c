@@ -142,7 +142,7 @@ void flow_catch(struct fast *f, bool all)
     c->handler = h->next;
     c->kind = CTL_CATCH;
     f->reachable = true;
-    joined(f);
+    joined(f, c->found);
     if (h->keeps) {
         c->hidden = c->hidden ? c->hidden : ++f->nhomes;
         store_mem(f, T64, RAX, x64_at(RSP, (s32)((c->hidden - 1) * 8)));

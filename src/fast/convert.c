@@ -19,6 +19,8 @@ static void retype(struct fast *f)
         push_reg(f, T64, pop_reg(f));
     else
         s->type = T64;
+    if (!s->bits)
+        s->bits = 32;
 }
 
 // i32.wrap_i64 of what is in a register, in a cell of the frame, or in a local.

@@ -28,11 +28,15 @@ static inline u32 unless_free(const struct fast *f, enum ty t, u32 a)
 }
 // The result is in r, which result_begin chose.
 void result_end(struct fast *f, enum ty t, u32 r);
+// The result went to a local, or f->sp is above sp: that is below 4 GiB.
+void result_is_below(struct fast *f, u32 sp);
 // The result that result_end pushed, if it did, has no more than so many bits.
 static inline void result_bits(struct fast *f, u32 sp, u32 bits)
 {
     if (f->sp > sp)
         f->slots[sp].bits = (u8)bits;
+    if (unlikely(f->far) && bits <= 32)
+        result_is_below(f, sp);
 }
 // dst = a op b for an instruction whose operands cannot be exchanged; dst = b is allowed.
 void two_operand(struct fast *f, u32 insn, enum ty t, u32 dst, u32 a, u32 b);
@@ -99,9 +103,9 @@ void truncate(struct fast *f, enum ty from, enum ty to, bool is_signed, bool sat
 // --- memory.c
 void load(struct fast *f, u32 op);
 void store(struct fast *f, u32 op);
-// The load that comes next, if one does: of the address index << scale, popped, which does not
-// wrap.
-bool load_scaled(struct fast *f, u32 index, u32 scale);
+// The load that comes next, if one does: of the address index << scale, popped. It has so many
+// bits, 32 at most, and if there are more after the shift, the address is one of 64.
+bool load_scaled(struct fast *f, u32 index, u32 scale, u32 bits);
 void memory_size(struct fast *f);
 // The operand for a popped address and a static offset. It may be in the scratch register.
 struct x64_operand address(struct fast *f, const struct slot *s, struct memarg at);

@@ -53,7 +53,13 @@ static void reset(struct fast *f)
     f->cache = f->dirty = f->temp = f->busy = 0;
     f->alloc = CALLER_SAVED;
     f->region = f->rsp_adjust = f->nhomes = f->saved = 0;
-    joined(f);
+    f->zf_at = NULL;
+    f->far = f->body->far;
+    f->values = f->found = f->named_next = f->below_next = 0;
+    if (f->far) {
+        memset(f->named, 0, sizeof f->named);
+        memset(f->below, 0, sizeof f->below);
+    }
     f->ctls.count = f->regions.count = 0;
     f->states.count = f->free_state = 0;
     f->cold.count = f->colds.count = f->traps.count = f->calls.count = f->labels.count = 0;

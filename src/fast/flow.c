@@ -156,7 +156,7 @@ struct ctl *ctl_push(struct fast *f, enum ctl_kind kind)
         return NULL;
     }
     struct ctl *c = &f->ctls.at[f->ctls.count++];
-    *c = (struct ctl){.kind = (u8)kind, .region = f->region};
+    *c = (struct ctl){.kind = (u8)kind, .region = f->region, .found = f->found};
     block_type(f, c);
     c->height = f->sp - c->nparams;
     c->arity = kind == CTL_LOOP ? c->nparams : c->nresults;
@@ -179,6 +179,8 @@ static void loop_begin(struct fast *f, struct ctl *c)
         }
         pins_loop(f, note, &f->regions.at[f->region], &f->regions.at[f->regions.count], &written);
         f->region = f->regions.count++;
+    } else if (f->far) {
+        sums_loop(f, NULL);
     }
     c->region = f->region;
     region_enter(f, f->region);
@@ -187,7 +189,7 @@ static void loop_begin(struct fast *f, struct ctl *c)
         local_drop(f, (u32)__builtin_ctz(m));
     f->dirty |= written;
     c->header = here(f);
-    joined(f);
+    f->zf_at = NULL;
     if (f->polling) { // in traces it is the loop's first instruction, on all engines
         f->op = f->pc;
         locate_note(f, f->op);
@@ -284,7 +286,7 @@ void flow_else(struct fast *f)
     params_restore(f, c);
     c->kind = CTL_ELSE;
     f->reachable = true;
-    joined(f);
+    joined(f, c->found);
 }
 
 // What a label that has been branched to leaves on the stack.
@@ -301,7 +303,10 @@ static void results_push(struct fast *f, const struct ctl *c)
 bool flow_end(struct fast *f)
 {
     struct ctl *c = ctl_at(f, 0);
-    joined(f);
+    if (c->kind == CTL_LOOP) // nothing goes there but what comes along
+        f->zf_at = NULL;
+    else
+        joined(f, c->found);
     if (c->kind == CTL_FUNC) {
         if (f->reachable)
             conform(f, c);

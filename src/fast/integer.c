@@ -57,14 +57,14 @@ static void sum_end(struct fast *f, enum ty t, struct x64_operand m)
     result_end(f, t, dst);
 }
 
-// An operand that has been popped, and a constant.
-static void alu_imm(struct fast *f, enum ty t, const struct alu *op, u32 a, s32 imm)
+// An operand that has been popped, and a constant. False: the result has more added to it.
+static bool alu_imm(struct fast *f, enum ty t, const struct alu *op, u32 a, s32 imm)
 {
     bool wide = ty_wide(t);
     struct x64_operand sum = {NO_REG, (u8)a, 0, imm};
     if (op->insn == I_ADD && sum_extend(f, t, &sum)) {
         sum_end(f, t, sum);
-        return;
+        return false;
     }
     bool lea = (op->insn == I_ADD || op->insn == I_SUB) && imm != INT32_MIN;
     u32 dst = result_begin(f, t, lea && !owned(f, a) ? unless_free(f, t, a) : a);
@@ -76,6 +76,30 @@ static void alu_imm(struct fast *f, enum ty t, const struct alu *op, u32 a, s32 
         flags_of(f, dst, wide);
     }
     result_end(f, t, dst);
+    return true;
+}
+
+// The same of an operand on the stack, and what is known of the sum.
+static void add_known(struct fast *f, const struct alu *op, s32 imm)
+{
+    u32 bits = f->slots[f->sp - 1].bits;
+    struct sum is = sum_of(f, &f->slots[f->sp - 1]);
+    is.add += op->insn == I_ADD ? (u64)imm : 0 - (u64)imm;
+    u32 a = pop_reg(f), sp = f->sp;
+    const local_use *use = f->use;
+    if (!alu_imm(f, T64, op, a, imm))
+        return;
+    if (bits && bits < 32 && imm >= 0 && op->insn == I_ADD) {
+        result_bits(f, sp, 32); // of 31 each
+    } else if (!is.value) {
+        return;
+    } else if (f->use != use) { // by the hint
+        sum_name(f, f->hint.local, is);
+    } else if (f->slots[sp].kind == SLOT_REG) {
+        f->slots[sp].bits = BITS_SUM;
+        f->slots[sp].next = is.value;
+        f->slots[sp].imm = is.add;
+    }
 }
 
 OUT_OF_LINE static void alu_any(struct fast *f, enum ty t, const struct alu *op)
@@ -133,7 +157,10 @@ OUT_OF_LINE static void alu(struct fast *f, enum ty t, const struct alu *op)
     }
     f->sp--;
     s32 imm = (s32)b->imm;
-    alu_imm(f, t, op, pop_reg(f), imm);
+    if (unlikely(f->far) && t == T64 && (op->insn == I_ADD || op->insn == I_SUB))
+        add_known(f, op, imm);
+    else
+        alu_imm(f, t, op, pop_reg(f), imm);
 }
 
 // With a constant, popped both. Of a number of bits that an instruction moves, that one; if only
@@ -258,7 +285,8 @@ OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
         u32 a = pop_reg(f);
         struct x64_operand sum = {NO_REG, (u8)a, (u8)count, 0};
         if (op == SH_SHL && count <= 3) {
-            if (bits && bits + count <= 32 && load_scaled(f, a, count))
+            if (bits && bits <= 32 && (wide || bits + count <= 32) &&
+                load_scaled(f, a, count, bits))
                 return;
             if (sum_extend(f, t, &sum)) {
                 sum_end(f, t, sum);
@@ -284,6 +312,8 @@ OUT_OF_LINE static void shift(struct fast *f, enum ty t, enum x64_shift op)
         result_end(f, t, dst);
         if (op == SH_SHR)
             result_bits(f, sp, mask + 1 - count);
+        else if (unlikely(f->far) && op == SH_SHL && bits && bits + count <= mask)
+            result_bits(f, sp, bits + count);
         return;
     }
     if (rotate || !(f->features & X64_BMI2)) {

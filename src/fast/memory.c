@@ -22,33 +22,6 @@ static void below_4g(struct fast *f, u32 r)
     trap_if(f, CC_A, TRAP_MEMORY);
 }
 
-// Is the address known to be below 4 GiB? For a local, since code that has come by here: between
-// then and now nobody may have written it.
-static bool is_below(struct fast *f, const struct slot *s)
-{
-    enum { LOOK_BACK = 64 };
-    if (s->bits && s->bits <= 32)
-        return true;
-    for (u32 i = 0; i < countof(f->below) && s->kind == SLOT_LOCAL && !s->last; i++) {
-        struct below *b = &f->below[i];
-        if (!b->since || b->local != s->local || f->use - b->since > LOOK_BACK)
-            continue;
-        bool written = false;
-        for (const local_use *u = b->since; u < f->use; u++)
-            written |= (*u & LOCAL_USE_WRITE) && (*u & 0xffff) == s->local;
-        b->since = written ? NULL : f->use;
-        if (!written)
-            return true;
-    }
-    return false;
-}
-
-static void note_below(struct fast *f, const struct slot *s)
-{
-    if (s->kind == SLOT_LOCAL && !s->last)
-        f->below[f->below_next++ % countof(f->below)] = (struct below){f->use, s->local};
-}
-
 // The operand for the popped address slot plus a static offset.
 struct x64_operand address(struct fast *f, const struct slot *s, struct memarg at)
 {
@@ -74,9 +47,8 @@ struct x64_operand address(struct fast *f, const struct slot *s, struct memarg a
     m.index = (u8)r;
     if (r == SCRATCH) {
         below_4g(f, r);
-    } else if (unlikely(wide) && !is_below(f, s)) {
+    } else if (unlikely(wide) && !sum_is_below(f, s, offset)) {
         below_4g(f, r);
-        note_below(f, s);
     }
     return m;
 }
@@ -241,17 +213,23 @@ void load(struct fast *f, u32 op)
     flags_kept(f, before);
 }
 
-bool load_scaled(struct fast *f, u32 index, u32 scale)
+bool load_scaled(struct fast *f, u32 index, u32 scale, u32 bits)
 {
     const u8 *op = f->pc, *p = op + 1;
     if (*op < OP_i32_load || *op > OP_i64_load32_u)
         return false;
     struct memarg at = leb_memarg(&p);
-    if (at.memory || at.offset >= VM_MEMORY_GUARD - WASM_PAGE)
+    bool fits = bits + scale <= 32;
+    if (at.memory || at.offset >= VM_MEMORY_GUARD - WASM_PAGE || !(fits || f->m->memories[0].wide))
         return false;
     f->op = op;
     locate_note(f, op);
     f->pc = p;
+    if (!fits) {
+        f->zf_at = NULL;
+        x64_imm(&f->a, G1_CMP, false, index, (s32)(UINT32_MAX >> scale));
+        trap_if(f, CC_A, TRAP_MEMORY);
+    }
     load_at(f, &loads[*op - OP_i32_load],
             (struct x64_operand){MEMORY, (u8)index, (u8)scale, (s32)at.offset});
     return true;

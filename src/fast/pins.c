@@ -165,6 +165,8 @@ void pins_loop(struct fast *f, const struct loop_note *note, const struct region
         u32 r = (u32)__builtin_ctz(m);
         *written |= f->weight[out->local[r]] & LOCAL_USE_WRITE ? BIT(r) : 0;
     }
+    if (unlikely(f->far))
+        sums_loop(f, f->weight);
     for (u32 i = 0; i < touched; i++)
         f->weight[f->touched[i]] = 0;
 }

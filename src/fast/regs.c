@@ -85,6 +85,8 @@ void slot_inherit(struct fast *f, struct slot *s)
         return;
     }
     cache_remove(f, r);
+    if (unlikely(f->far))
+        slot_sum(f, s);
     s->kind = SLOT_REG;
     s->reg = (u8)r;
 }

@@ -33,6 +33,8 @@ void result_end(struct fast *f, enum ty t, u32 r)
             push_reg(f, t, r);
         } else { // of a local that nobody wants any more
             f->dirty |= BIT(r);
+            if (unlikely(f->far))
+                sum_unname(f, f->reg_local[r]);
             push_local(f, f->reg_local[r], true);
         }
         return;

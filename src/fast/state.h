@@ -35,13 +35,22 @@ enum slot_kind { SLOT_MEM, SLOT_CONST, SLOT_REG, SLOT_LOCAL, SLOT_FLAGS };
 struct slot {
     u8 kind, type, reg; // reg: also the condition of SLOT_FLAGS. type: T64 also of an i32's local
                         // that has been extended
-    u8 bits : 7;        // the value has no more than these; 0: not known
+    u8 bits : 7;        // the value has no more than these; 0: not known. BITS_SUM: see next
     bool last : 1;      // SLOT_LOCAL: nobody reads this value of the local after it
-    u32 next;           // SLOT_LOCAL: next older slot + 1 that refers to the same local
+    u32 next;           // SLOT_LOCAL: next older slot + 1 that refers to the same local. BITS_SUM:
+                        // the value is that of this number plus imm (below.c)
     union {
         u64 imm; // of TV128: 0, or the index of one in f->vectors + 1
         u32 local;
     };
+};
+
+enum { BITS_SUM = 127 };
+
+// What a 64-bit value is: a numbered one plus a constant (below.c). 0: of none that has a number.
+struct sum {
+    u32 value;
+    u64 add;
 };
 
 // Conditions beyond the machine's sixteen: float equality needs two flags. Inverting any condition
@@ -84,6 +93,7 @@ struct ctl {
     u32 handler;      // TRY, CATCH: the next one + 1; 0: none
     u32 note;         // TRY: of body->tries
     u32 hidden;       // CATCH: frame cell + 1 of the reference for rethrow
+    u32 found;        // f->found when it was entered
 };
 
 // Code out of line: in the cold buffer until the function is complete.
@@ -170,11 +180,20 @@ struct fast {
     u8 *zf_at;
     bool zf_wide;
     u8 zf_cc;
-    struct below { // since the last join a local was below 4 GiB, and this use of one came next
+
+    // What is known of addresses of 64 bits (below.c), and how much has been found out so far.
+    bool far; // there may be such
+    u32 values, found;
+    struct named { // the local was this sum when this use of one came next; NULL: nothing is known
         const local_use *since;
-        u32 local;
-    } below[4];
-    u32 below_next; // which of them the next one replaces
+        u32 local, found;
+        struct sum is;
+    } named[16];
+    struct below { // is below 4 GiB
+        struct sum is;
+        u32 found;
+    } below[8];
+    u32 named_next, below_next; // which of them the next one replaces
 
     struct { // the next instruction takes the result into a pinned local
         u32 reg, local;
@@ -294,12 +313,25 @@ static inline u32 here(const struct fast *f)
     return (u32)(f->a.p - f->start);
 }
 
-// Code that comes here from elsewhere knows nothing of what this code has found out.
-static inline void joined(struct fast *f)
+// --- below.c
+void sums_join(struct fast *f, u32 found);            // forgets what has been found out since
+void sums_loop(struct fast *f, const u32 *weight);    // and of locals that a loop writes; NULL: all
+void sum_name(struct fast *f, u32 local, struct sum); // a local has been set to it
+void sum_unname(struct fast *f, u32 local);           // what is in its register is something else
+struct sum sum_of(struct fast *f, const struct slot *s); // popped or not
+void slot_sum(struct fast *f, struct slot *s);           // of a local: before it is one no more
+void set_sum(struct fast *f, u32 local, const struct slot *s); // the popped slot goes there
+// Is the address known to be below 4 GiB, but for what the guard covers beside the offset? If not,
+// it is from now on.
+bool sum_is_below(struct fast *f, const struct slot *s, u64 offset);
+
+// Code that comes here from elsewhere knows nothing of what this code has found out since the
+// label's block was entered.
+static inline void joined(struct fast *f, u32 found)
 {
     f->zf_at = NULL;
-    for (u32 i = 0; i < countof(f->below); i++)
-        f->below[i].since = NULL;
+    if (unlikely(f->far))
+        sums_join(f, found);
 }
 
 // False, and sticky, when fewer than n + FAST_STEP bytes are left.

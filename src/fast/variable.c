@@ -6,6 +6,8 @@ static void set(struct fast *f, u32 local, bool tee)
 {
     enum ty t = f->local_type[local];
     struct slot s = pop(f);
+    if (unlikely(f->far) && t == T64)
+        set_sum(f, local, &s);
     if (s.kind == SLOT_LOCAL && s.local == local) { // x = x
         if (tee)
             push_local(f, local, false);

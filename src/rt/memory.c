@@ -5,6 +5,9 @@
 //
 //   thread's stacks (thread.c) | memory | not accessible, to 4 GiB | guard
 //
+// In front of a memory with addresses of 64 bits there is a little more that is not accessible, for
+// constants that code subtracts from an address that it knows (fast/below.c).
+//
 // The reservation begins with room for the stacks of a thread. Most processes have one memory and
 // one thread, and use little of either: this way they need one page table for both, not two. What
 // lies there is out of a guest's reach, for what it adds to the base is never negative.
@@ -22,21 +25,29 @@
 
 enum { POOL_MAX = 256 };
 
-static struct memory_slot *new_slot(const struct realm *r)
+// What lies in front of the memory.
+static u64 room(const struct realm *r, const struct memory_slot *slot)
+{
+    return thread_room(r) + memory_front(slot);
+}
+
+static struct memory_slot *new_slot(const struct realm *r, bool wide)
 {
     struct memory_slot *slot = heap_zalloc_for(NULL, sizeof *slot);
-    u8 *p = slot ? plat_reserve(thread_room(r) + MEMORY_RESERVATION) : NULL;
+    if (slot)
+        slot->wide = wide;
+    u8 *p = slot ? plat_reserve(room(r, slot) + MEMORY_RESERVATION) : NULL;
     if (!p) {
         heap_free(slot);
         return NULL;
     }
-    slot->vm.base = p + thread_room(r);
+    slot->vm.base = p + room(r, slot);
     return slot;
 }
 
 static void release_slot(const struct realm *r, struct memory_slot *slot)
 {
-    plat_release(slot->vm.base - thread_room(r), thread_room(r) + MEMORY_RESERVATION);
+    plat_release(slot->vm.base - room(r, slot), room(r, slot) + MEMORY_RESERVATION);
     heap_free(slot);
 }
 
@@ -47,23 +58,27 @@ static bool suits(const struct memory_slot *slot, u64 bytes, const struct plat_i
 
 // From the pool: one with just these bytes accessible, else the one that was freed last; else a new
 // one.
-static struct memory_slot *take_slot(struct realm *s, u64 bytes, const struct plat_image *image)
+static struct memory_slot *take_slot(struct realm *s, bool wide, u64 bytes,
+                                     const struct plat_image *image)
 {
     spin_acquire(&s->lock);
-    struct memory_slot **found = &s->free_slots;
-    for (struct memory_slot **p = found; *p; p = &(*p)->next) {
+    struct memory_slot **found = NULL;
+    for (struct memory_slot **p = &s->free_slots; *p; p = &(*p)->next) {
+        if ((*p)->wide != wide)
+            continue;
+        found = found ? found : p;
         if (suits(*p, bytes, image)) {
             found = p;
             break;
         }
     }
-    struct memory_slot *slot = *found;
+    struct memory_slot *slot = found ? *found : NULL;
     if (slot) {
         *found = slot->next;
         s->nfree_slots--;
     }
     spin_release(&s->lock);
-    return slot ? slot : new_slot(s);
+    return slot ? slot : new_slot(s, wide);
 }
 
 static void unmap_image(struct memory_slot *slot)
@@ -106,9 +121,10 @@ void store_count(struct store *s, u64 bytes)
 }
 
 // Of page tables, with the one that it shares with the thread in front of it.
-static u64 tables(u64 bytes)
+static u64 tables(bool wide, u64 bytes)
 {
-    return plat_tables(THREAD_ROOM_MAX - PLAT_PAGE, THREAD_ROOM_MAX + bytes);
+    u64 front = wide ? VM_MEMORY_FRONT : 0;
+    return plat_tables(THREAD_ROOM_MAX - PLAT_PAGE, THREAD_ROOM_MAX + front + bytes);
 }
 
 bool store_charge(struct store *s, u64 bytes, u64 beside)
@@ -131,15 +147,16 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
 {
     *out = NULL;
     u64 bytes = limits->min * WASM_PAGE;
-    if (limits->min > MAX_PAGES || !store_charge(s, bytes, tables(bytes)))
+    u64 beside = tables(limits->wide, bytes);
+    if (limits->min > MAX_PAGES || !store_charge(s, bytes, beside))
         return ERR_NO_MEMORY;
-    struct memory_slot *slot = take_slot(s->realm, bytes, image);
+    struct memory_slot *slot = take_slot(s->realm, limits->wide, bytes, image);
     if (slot && !suits(slot, bytes, image))
         unmap_image(slot);
     if (!slot || fit(&slot->vm, bytes)) {
         if (slot)
             put_slot(s->realm, slot);
-        store_discharge(s, bytes, tables(bytes));
+        store_discharge(s, bytes, beside);
         return ERR_NO_MEMORY;
     }
     slot->vm.max = (limits->max < MAX_PAGES ? limits->max : MAX_PAGES) * WASM_PAGE;
@@ -158,7 +175,8 @@ void memory_cut(struct store *s, struct vm_memory *m, u64 bytes, u64 given)
         plat_decommit(m->base + m->bytes - n, n);
         m->bytes -= n;
         given -= unpaid;
-        store_discharge(s, n - unpaid, tables(m->bytes + n) - tables(m->bytes));
+        store_discharge(s, n - unpaid,
+                        tables(slot->wide, m->bytes + n) - tables(slot->wide, m->bytes));
         look_up();
     }
 }
@@ -223,7 +241,7 @@ void memory_free(struct store *s, struct vm_memory *m)
         unmap_image(slot);
     slot->patched = false;
     memory_shrink(s, m);
-    u64 bytes = m->bytes;
+    u64 bytes = m->bytes, beside = tables(slot->wide, bytes);
     if (s->realm->closing) {
         release_slot(s->realm, slot);
     } else {
@@ -237,7 +255,7 @@ void memory_free(struct store *s, struct vm_memory *m)
         }
         put_slot(s->realm, slot);
     }
-    store_discharge(s, bytes, tables(bytes));
+    store_discharge(s, bytes, beside);
 }
 
 // Slots leave the pool while this works on them, so that the lock is not held for long.
@@ -263,7 +281,9 @@ s64 memory_grow(struct store *s, struct vm_memory *m, u64 pages)
 {
     if (pages > MAX_PAGES)
         return -1;
-    u64 delta = pages * WASM_PAGE, old = m->bytes, beside = tables(old + delta) - tables(old);
+    bool wide = ((struct memory_slot *)m)->wide;
+    u64 delta = pages * WASM_PAGE, old = m->bytes;
+    u64 beside = tables(wide, old + delta) - tables(wide, old);
     if (delta > m->max - old || !store_charge(s, delta, beside))
         return -1;
     if (plat_commit(m->base + old, delta)) {
@@ -303,9 +323,9 @@ void memories_free(struct store *s)
     for (struct memory_slot *p; (p = s->owned_memories);) {
         s->owned_memories = p->next;
         memory_shrink(s, &p->vm);
-        u64 bytes = p->vm.bytes;
+        u64 bytes = p->vm.bytes, beside = tables(p->wide, bytes);
         release_slot(s->realm, p);
-        store_discharge(s, bytes, tables(bytes));
+        store_discharge(s, bytes, beside);
     }
 }
 

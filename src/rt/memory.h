@@ -12,6 +12,7 @@ struct memory_slot {
     struct memory_slot *next;
     struct plat_image *image; // it begins with; NULL: none
     bool patched;             // memory_share: what it began with is not all there any more
+    bool wide;                // there is VM_MEMORY_FRONT before it
     u64 given;                // bytes of it that nobody pays for (memory_give)
     struct thread *thread;    // in front of it, in use or not; NULL: there has been none yet
 };
@@ -32,6 +33,10 @@ void memory_cut(struct store *s, struct vm_memory *m, u64 bytes, u64 given);
 // are taken again, which has to be before they are used. Looks up.
 void memory_give(struct store *s, struct vm_memory *m, u64 at, u64 bytes);
 bool memory_take(struct store *s, struct vm_memory *m, u64 bytes); // false: nobody pays
+static inline u64 memory_front(const struct memory_slot *m)
+{
+    return m->wide ? VM_MEMORY_FRONT : 0;
+}
 static inline u64 memory_given(const struct vm_memory *m)          // so many bytes
 {
     return ((const struct memory_slot *)m)->given;

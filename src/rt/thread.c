@@ -568,7 +568,8 @@ struct thread *thread_create_beside(struct instance *i, bool deep)
     size_t pays = first_charge(s->realm, true);
     if (!account_charge(s->account, ACCOUNT_KEPT, pays))
         return NULL;
-    if (!m->thread && (m->thread = settle(s->realm, m->vm.base - thread_room(s->realm))))
+    u8 *reservation = m->vm.base - memory_front(m) - thread_room(s->realm);
+    if (!m->thread && (m->thread = settle(s->realm, reservation)))
         m->thread->at_front = true;
     return suit(begin(m->thread, s, s->account, pays), deep);
 }

@@ -145,11 +145,12 @@ static enum trap memory_trap(const struct thread *t, const struct plat_fault *f)
     const struct vmctx *vm = (const struct vmctx *)(uintptr_t)*f->instance;
     // An access that begins in the reservation's last bytes ends behind it, and the processor may
     // name either page.
-    u64 reach = MEMORY_RESERVATION + sizeof(union vm_global);
-    if (f->address - (u64)(uintptr_t)vm->mem_base < reach)
+    u64 reach = VM_MEMORY_FRONT + MEMORY_RESERVATION + sizeof(union vm_global);
+    u64 address = f->address + VM_MEMORY_FRONT;
+    if (address - (u64)(uintptr_t)vm->mem_base < reach)
         return TRAP_MEMORY;
     for (u32 i = 1; i < vm->module->nmemories; i++)
-        if (f->address - (u64)(uintptr_t)vm_far(vm, i)->base < reach)
+        if (address - (u64)(uintptr_t)vm_far(vm, i)->base < reach)
             return TRAP_MEMORY;
     return TRAP_NONE;
 }

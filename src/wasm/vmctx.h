@@ -120,6 +120,8 @@ struct vm_far {
 // From base on, 4 GiB plus this much are reserved; what is not accessible faults. Compiled code may
 // use static offsets below the guard's size without a check.
 #define VM_MEMORY_GUARD (2ull << 30)
+// And this much in front of a memory with addresses of 64 bits.
+#define VM_MEMORY_FRONT (1ull << 20)
 
 // Objects: structs and arrays (rt/gc.c). A reference of the hierarchies of `any` and `extern` has
 // 32 bits, in a slot of 64 whose upper half is zero:

@@ -1197,7 +1197,16 @@ static u32 pointer(struct gen *g)
             return 0;
     }
     op1(g, OP_local_get, local);
-    return below(g, 64);
+    if (one_in(g, 2)) { // near it, so that what is known of one says something of the other
+        static const u64 far[] = {1,       8,          4096,       65536,         1 << 20,
+                                  1048577, 0x7ffeffff, 0x80000000, 0xffffffffull, 1ull << 63};
+        bool risk = risky(g);
+        constant(g, TYPE_I64, risk ? far[below(g, countof(far))] : below(g, 512));
+        op(g, risk && one_in(g, 2) ? OP_i64_sub : OP_i64_add);
+        if (one_in(g, 6))
+            op1(g, OP_local_tee, local);
+    }
+    return one_in(g, 2) ? 0 : below(g, 64);
 }
 
 // An address, and the offset that goes with it.

@@ -128,6 +128,87 @@ def operations():
                    lambda s, i, k, z, m=m, f=f: s.copy(s.memories[m], i, s.memories[f], k, z, "memory"), "memory copy")
 
 
+# Ways through code that accesses what is near two locals, P and Q, and changes them: an engine may know of one access
+# what the other has shown. BITS decides about branches.
+P, Q, BITS, COUNT, SUM = range(5)
+WALKS, WALK = 200, [I64, I64, I32, I32, I64]
+STEPS = [0, 0, 1, -1, 8, -8, 100, -100, 4096, -4096, PAGE, -PAGE, 1 << 20, -(1 << 20), -(1 << 20) - 1, (2 << 30) - PAGE,
+         (2 << 30) - 1, -(2 << 30), 1 << 32, 1 << 63]
+
+
+def get(local):
+    return b"\x20" + unsigned(local)
+
+
+def add(local, k):
+    return get(local) + b"\x42" + signed(k if k < 1 << 63 else k - (1 << 64)) + b"\x7c"
+
+
+def walk(dice, m, depth=3):
+    """Code, and the function that does the same to a state and locals."""
+    code, does = b"", []
+    for _ in range(dice.randrange(2, 7)):
+        how, local, k = dice.random(), dice.choice([P, P, Q]), dice.choice(STEPS)
+        if how < .6 or not depth:
+            o, size, keep = dice.choice([0, 0, 0, 1, 8, 65535]), dice.choice([1, 8]), dice.random() < .3
+            at = b"\x40" + unsigned(m) + unsigned(o)
+            code += get(SUM) + add(local, k) + (b"\x22" + unsigned(local) if keep else b"")
+            code += (b"\x31" if size == 1 else b"\x29") + at + b"\x7c\x21" + unsigned(SUM)
+
+            def access(s, v, local=local, k=k, o=o, size=size, keep=keep):
+                address = (v[local] + k) % 2**64
+                v[local] = address if keep else v[local]
+                v[SUM] = (v[SUM] + s.load(m, address + o, size)) % 2**64
+            does.append(access)
+        elif how < .75:
+            to = P + Q - local if dice.random() < .5 else local
+            narrow = dice.random() < .2
+            code += add(local, k) + (b"\xa7\xad" if narrow else b"") + b"\x21" + unsigned(to)
+
+            def change(_, v, local=local, k=k, to=to, narrow=narrow):
+                v[to] = (v[local] + k) % (2**32 if narrow else 2**64)
+            does.append(change)
+        elif how < .95:
+            bit, arms = 1 << dice.randrange(10), [walk(dice, m, depth - 1) for _ in range(2)]
+            test = get(BITS) + b"\x41" + signed(bit) + b"\x71"
+            block = dice.random() < .5  # that is left in the middle
+            code += (b"\x02\x40" + arms[0][0] + test + b"\x0d\0" + arms[1][0] if block else
+                     test + b"\x04\x40" + arms[0][0] + b"\x05" + arms[1][0]) + b"\x0b"
+
+            def branch(s, v, bit=bit, arms=arms, block=block):
+                if block or v[BITS] & bit:
+                    arms[0][1](s, v)
+                if not v[BITS] & bit:
+                    arms[1][1](s, v)
+            does.append(branch)
+        elif depth == 3:
+            inner, times = walk(dice, m, 2), dice.randrange(1, 4)
+            code += (b"\x41" + signed(times) + b"\x21" + unsigned(COUNT) + b"\x03\x40" + inner[0] + get(COUNT)
+                     + b"\x41\1\x6b\x22" + unsigned(COUNT) + b"\x0d\0\x0b")
+
+            def loop(s, v, inner=inner, times=times):
+                for _ in range(times):
+                    inner[1](s, v)
+            does.append(loop)
+
+    def all_of_it(s, v):
+        for each in does:
+            each(s, v)
+    return code, all_of_it
+
+
+def walks():
+    dice = random.Random(64)
+    for i in range(WALKS):
+        code, does = walk(dice, MEMORIES.index(I64, i % 2 * 2))
+
+        def meaning(s, *operands, does=does):
+            v = list(operands)
+            does(s, v)
+            return v[SUM]
+        yield WALK, [I64], [code + get(SUM)], meaning, "access"
+
+
 def section(number, content):
     return bytes([number]) + unsigned(len(content)) + content
 
@@ -191,7 +272,7 @@ def operands(dice, state, parameters, about):
 
 def script(path, seed, count):
     """Writes PATH, and the module that it names beside it."""
-    dice, state, known = random.Random(seed), State(), list(operations())
+    dice, state, known = random.Random(seed), State(), [*operations(), *walks()]
     path.with_suffix(".wasm").write_bytes(module(known))
     commands = [{"type": "module", "line": 1, "filename": path.with_suffix(".wasm").name}]
     for line in range(2, count + 2):
