@@ -428,8 +428,10 @@ static int start(struct connection *c, struct route *r, struct handler *h, nebul
         result = stays ? ask_resident(c, r, h, in, environment) : create(c, r, h, in, environment);
     c->over = stays ? h->out : h->process;
     c->over_signal = stays ? NEBULET_PEER_CLOSED : NEBULET_ENDED;
-    c->until =
-        stays ? sip_after(r->site->limits.wall_ns) : NEBULET_FOREVER; // its own limit sees to it
+    c->until = NEBULET_FOREVER; // its own limit sees to it
+    c->now = sip_now();
+    if (stays && r->site->limits.wall_ns < NEBULET_FOREVER - c->now)
+        c->until = c->now + r->site->limits.wall_ns;
     if (fits && result >= 0)
         return 0;
     nebulet_handle_close(in); // it may be the process's already
@@ -582,6 +584,8 @@ static bool take_output(struct connection *c, struct handler *h, uint64_t until)
     if (h->n == BUFFER && (!understand(c, h) || !pass_on(c, h)))
         return false;
     int64_t n = nebulet_stream_read(h->out, c->output + h->n, (uint32_t)(BUFFER - h->n), until);
+    if (n >= 0 || n == NEBULET_ERR_TIMED_OUT) // it does not end with this
+        c->now = sip_now();
     if (n == NEBULET_ERR_TIMED_OUT || n == NEBULET_ERR_SHOULD_WAIT) {
         bool something = h->headed && (h->n > h->body || !c->answered);
         return !something || n == NEBULET_ERR_SHOULD_WAIT || pass_on(c, h);
@@ -592,14 +596,9 @@ static bool take_output(struct connection *c, struct handler *h, uint64_t until)
 }
 
 // Its time is over, or that of all.
-static bool is_late_at(const struct connection *c, uint64_t now)
-{
-    return now >= c->until || now >= server.until;
-}
-
 static bool is_late(const struct connection *c)
 {
-    return is_late_at(c, sip_now());
+    return c->now >= c->until || c->now >= server.until;
 }
 
 // The rest of a body goes in while output comes out, whichever can; both may be waited for.
@@ -632,7 +631,9 @@ static bool pump(struct connection *c, struct handler *h)
             {n ? h->in : c->client->in,
              (n ? NEBULET_WRITABLE : NEBULET_READABLE) | NEBULET_PEER_CLOSED, 0}};
         uint64_t idle = sip_after(server.idle_ns);
-        if (nebulet_object_wait_many(wait, 2, idle < c->until ? idle : c->until) < 0)
+        int64_t seen = nebulet_object_wait_many(wait, 2, idle < c->until ? idle : c->until);
+        c->now = sip_now();
+        if (seen < 0)
             return false;
     }
     return true;
@@ -704,8 +705,8 @@ static void finish(struct connection *c, struct route *r, struct handler *h)
 static void answer(struct connection *c, struct route *r, struct handler *h)
 {
     bool going = pump(c, h);
-    for (uint64_t now; going && !h->ended && !is_late_at(c, now = sip_now());) {
-        going = take_output(c, h, now + PATIENCE_MS * SIP_MS);
+    while (going && !h->ended && !is_late(c)) {
+        going = take_output(c, h, c->now + PATIENCE_MS * SIP_MS);
         if (going && !h->ended && h->n)
             going = take_output(c, h, NEBULET_AT_ONCE);
     }

@@ -82,8 +82,9 @@ static void give_back(struct connection *c)
 
 // --- Reading
 
-// Until somebody says something. False: the connection is of no use any more.
-static bool wait_for_request(const struct client *client)
+// Until somebody says something; `now`, if it is not 0, is not long ago. False: the connection is
+// of no use any more.
+static bool wait_for_request(const struct client *client, uint64_t now)
 {
     struct nebulet_wait wait[] = {
         {client->in, NEBULET_READABLE | NEBULET_PEER_CLOSED, 0},
@@ -91,7 +92,9 @@ static bool wait_for_request(const struct client *client)
     };
     if (server.ending)
         return false;
-    int64_t n = nebulet_object_wait_many(wait, 2, sip_after(server.idle_ns));
+    uint64_t until = now && server.idle_ns < NEBULET_FOREVER - now ? now + server.idle_ns
+                                                                   : sip_after(server.idle_ns);
+    int64_t n = nebulet_object_wait_many(wait, 2, until);
     return n > 0 && wait[0].observed & (NEBULET_READABLE | NEBULET_PEER_CLOSED);
 }
 
@@ -109,7 +112,7 @@ static int read_head(struct connection *c)
 {
     struct request *q = &c->request;
     size_t seen = 0, size = 0;
-    uint64_t until = NEBULET_AT_ONCE;
+    uint64_t until = NEBULET_AT_ONCE; // mostly it is all there, and nobody looks at a clock
     int wrong = 0;
     memmove(c->buffer, c->rest, c->left);
     c->to = c->left;
@@ -164,8 +167,10 @@ static bool write_all(struct connection *c, const char *p, size_t n)
 {
     while (n) {
         int64_t put = nebulet_stream_write(c->client->out, p, (uint32_t)n, NEBULET_AT_ONCE);
-        if (put == NEBULET_ERR_SHOULD_WAIT && wait_to_write(c))
+        if (put == NEBULET_ERR_SHOULD_WAIT && wait_to_write(c)) {
+            c->now = sip_now();
             continue;
+        }
         if (put < 0) {
             c->keep = false;
             return false;
@@ -195,6 +200,7 @@ int body_read(struct connection *c, const char **bytes, uint64_t until)
             int64_t n = receive(c, c->body, BUFFER, until);
             if (n == NEBULET_ERR_SHOULD_WAIT)
                 return BODY_LATER;
+            c->now = sip_now();
             c->late = n == NEBULET_ERR_TIMED_OUT;
             if (n <= 0)
                 return broken(c);
@@ -311,21 +317,21 @@ static void add_number(struct head *h, uint64_t n)
 }
 
 // The time of day changes once a second; it is written out anew by whoever finds it old, and put in
-// place in one turn.
-static void add_date(struct head *h)
+// place in one turn. Whether it is old the other clock says, which has been looked at.
+static void add_date(struct connection *c)
 {
     enum { LENGTH = 37 };
-    static uint64_t second;
+    static uint64_t until;
     static char line[LENGTH + 1];
-    uint64_t now = (uint64_t)nebulet_clock_now(NEBULET_REALTIME) / SIP_SECOND;
-    if (now != second) {
+    if (c->now >= until) {
         char text[32], fresh[LENGTH + 1];
-        time_text(now, text);
+        uint64_t wall = (uint64_t)nebulet_clock_now(NEBULET_REALTIME), now = sip_now();
+        time_text(wall / SIP_SECOND, text);
         sip_format(fresh, sizeof fresh, "Date: %s\r\n", text);
         memcpy(line, fresh, sizeof line);
-        second = now;
+        until = now + SIP_SECOND - wall % SIP_SECOND;
     }
-    add(h, line, LENGTH);
+    add(&c->head, line, LENGTH);
 }
 
 void head_begin(struct connection *c, int status, struct text reason)
@@ -344,7 +350,7 @@ void head_begin(struct connection *c, int status, struct text reason)
         add(&c->head, reason.p, reason.n);
         add(&c->head, "\r\n", 2);
     }
-    add_date(&c->head);
+    add_date(c);
 }
 
 // As it is, if it is as we should write it.
@@ -495,7 +501,7 @@ static bool serve_one(struct connection *c)
     int wrong = read_head(c);
     if (wrong < 0)
         return false;
-    c->began = sip_now();
+    c->began = c->now = sip_now();
     c->site = site_take();
     if (wrong) {
         answer_plain(c, wrong, "");
@@ -528,7 +534,8 @@ static void linger(struct client *client)
 void connection_serve(struct client *client)
 {
     bool more = true, said = false;
-    while (more && wait_for_request(client)) {
+    uint64_t now = 0;
+    while (more && wait_for_request(client, now)) {
         struct connection *c = take(client);
         if (!c)
             break;
@@ -536,6 +543,7 @@ void connection_serve(struct client *client)
             more = serve_one(c);
         } while (more && c->left);
         said = c->answered;
+        now = c->now;
         give_back(c);
     }
     if (said && !more)

@@ -127,6 +127,7 @@ struct connection {
     char path[PATH_MAX_HERE]; // decoded
     size_t path_length;
     uint64_t began; // of the monotonic clock
+    uint64_t now;   // as it was seen last: whoever has waited looks again
     // The body
     char body[BUFFER];
     bool has_body; // there is more of it
