@@ -4,8 +4,8 @@
 //
 // A request is a message, a struct net_request, and the answer another one, a struct net_answer,
 // with handles. A client has one request at a time: the next one is looked at when the answer is
-// out, and after a hundred it is hung up on, as is one that says what cannot be. Each process may have
-// as much of what is bounded as it leaves (NO_RESOURCES).
+// out, and after a hundred it is hung up on, as is one that says what cannot be. Each process may
+// have as much of what is bounded as it leaves (NO_RESOURCES).
 //
 //   NET_LISTEN    a listener: a channel with a message for each connection, the peer's struct
 //                 nebulet_address and two streams, of which the first is read and the second
