@@ -150,6 +150,12 @@ COLOURS = r"""(module
   (data (i32.const 0) "\08\00\00\00\20\00\00\00")
   (data (i32.const 8) "\1b[2J\1b[12;40H\1b[1;33;44mG\c3\a4\e2\95\90\1b[0m\1b[23;1H")
   (func (export "_start") (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 100)))))"""
+SPOILS = r"""(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\08\00\00\00\24\00\00\00")
+  (data (i32.const 8) "\1b[2J\1b[4;5r\1b[5;1H\1b[?7l\1b[?25l\1b[31m\1b]0;")
+  (func (export "_start") (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 100)))))"""
 FLOODS = r"""(module
   (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 1)
@@ -172,7 +178,7 @@ def assembled(scratch, text):
 
 def files_of(scratch, lines=1, **changes):
     files = {name: (base.ROOT / path).read_bytes() for name, path in BUILT.items()}
-    programs = {"endless": boot.ENDLESS, "colours": COLOURS, "floods": FLOODS % lines, "traps": TRAPS}
+    programs = {"endless": boot.ENDLESS, "colours": COLOURS, "floods": FLOODS % lines, "traps": TRAPS, "spoils": SPOILS}
     files |= {f"{name}.wasm": assembled(scratch, text) for name, text in programs.items()}
     manifest = files["init.manifest"].decode()
     for old, new in changes.values():
@@ -239,6 +245,9 @@ def session(bench, engine, machine, by_cd):
             cells = pc.cells()[2 * (11 * COLUMNS + 39):][:6]
             if cells != b"G\x1e\x84\x1e\xcd\x1e":
                 raise base.Failed(f"other colours: {cells}")
+            # What a program has done to the terminal is over with it, and what it has begun to say.
+            pc.type("spoils\nhelp\n")
+            pc.until(r"^nebulet> help\nNAME \[WORD(.|\n)*^kill +NUMBER(.|\n)*^Ctrl-C ends .*\nnebulet>$")
             pc.keys("caps_lock")
             pc.type("ls")
             pc.keys("caps_lock", "ctrl-u")

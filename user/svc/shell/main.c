@@ -124,6 +124,10 @@ static void connect_keyboard(void)
 
 // --- Programs
 
+// Whatever it has left the terminal in, the middle of a sequence included: colours, a cursor, rows
+// that go on in the next one, all of them scrolling; the cursor stays where it is.
+#define USUAL "\33[0m\33[?25;7h\0337\33[r\0338"
+
 // What is being typed is shown once more behind what has come in between.
 static void look_at_job(struct job *j, bool has_ended)
 {
@@ -137,7 +141,7 @@ static void look_at_job(struct job *j, bool has_ended)
     show_fresh();
     if (ended) {
         front = NULL;
-        show("\33[0m\33[?25h", 10);
+        show(USUAL, sizeof USUAL - 1);
         prompt();
     } else {
         line_show(&line);
