@@ -275,7 +275,7 @@ build/user/%.wasm: $(wildcard user/*/*.[ch]) $(SDK_FILES)
 build/svc/%.wasm: $(wildcard user/svc/*.[ch] user/svc/*/*.[ch]) $(SDK_FILES)
 	@mkdir -p $(@D)
 	$(call say,GUEST $@)
-	$Q$(SIP_CC) -Wl,--strip-debug $(wildcard user/svc/*.c user/svc/$*/*.c) -o $@
+	$Q$(SIP_CC) -flto -Wl,--strip-debug $(wildcard user/svc/*.c user/svc/$*/*.c) -o $@
 
 # The service "net" with a host's sockets: what does not know where it runs is net's.
 NET_COMMON = $(patsubst %,user/svc/net/%.c,watch clients reach rules address options names dns)

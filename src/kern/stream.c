@@ -55,7 +55,8 @@ static u32 put(struct stream *r, const u8 *bytes, u32 size)
     u32 at = (r->from + r->count) % r->size, first = r->size - at;
     first = n < first ? n : first;
     memcpy(r->ring + at, bytes, first);
-    memcpy(r->ring, bytes + first, n - first);
+    if (unlikely(first < n))
+        memcpy(r->ring, bytes + first, n - first);
     r->count += n;
     return n;
 }
@@ -65,7 +66,8 @@ static u32 get(struct stream *r, u8 *bytes, u32 size)
     u32 n = size < r->count ? size : r->count, first = r->size - r->from;
     first = n < first ? n : first;
     memcpy(bytes, r->ring + r->from, first);
-    memcpy(bytes + first, r->ring, n - first);
+    if (unlikely(first < n))
+        memcpy(bytes + first, r->ring, n - first);
     r->from = (r->from + n) % r->size;
     r->count -= n;
     return n;

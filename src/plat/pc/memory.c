@@ -58,6 +58,15 @@ static void *move_up(u8 *d, const u8 *s, size_t n)
 {
     v16 last = *(const v16 *)(s + n - 16);
     size_t i = 0;
+    for (; i + 144 < n; i += 128) {
+        const v16 *from = (const v16 *)(s + i);
+        v16 *to = (v16 *)(d + i);
+        v16 a = from[0], b = from[1], e = from[2], f = from[3];
+        v16 g = from[4], h = from[5], k = from[6], l = from[7];
+        to[0] = a, to[1] = b, to[2] = e, to[3] = f;
+        to[4] = g, to[5] = h, to[6] = k, to[7] = l;
+        OPAQUE(i);
+    }
     for (; i + 80 < n; i += 64) {
         v16 a = *(const v16 *)(s + i), b = *(const v16 *)(s + i + 16);
         v16 e = *(const v16 *)(s + i + 32), f = *(const v16 *)(s + i + 48);

@@ -9,7 +9,9 @@
 // An interrupt costs more than a frame. So while frames come in numbers, more than one at a look or
 // one NEAR the other, the next interrupt is that of the AHEADth, and the driver looks by itself
 // when PAUSE is over; after TURNS looks that did not find two the next frame interrupts again. So
-// one that comes alone is never made to wait, and one behind others for PAUSE at most.
+// one that comes alone is never made to wait, and one behind others for PAUSE at most. Where
+// something was sent in between, the next may have come for that, and another only will when this
+// one is answered, too: that is no number of them.
 #include <string.h>
 
 #include "../ether.h"
@@ -30,6 +32,7 @@ static nebulet_handle lent; // the memory, for clients
 static nebulet_handle client = NEBULET_NO_HANDLE, wakes_us, wakes_client;
 static struct ether_side side;
 static bool has[ETHER_BUFFERS]; // the client has it
+static bool sent;               // something, since the last interrupt
 
 // --- The device
 
@@ -47,6 +50,7 @@ static void listen_with(uint32_t buffer)
 static void send(uint32_t buffer, uint32_t bytes)
 {
     memset(shared.buffers[buffer], 0, ETHER_HEAD);
+    sent = true;
     virtio_describe(&out, buffer - ETHER_IN, place(buffer), ETHER_HEAD + bytes, 0, 0);
     virtio_offer(&out, buffer - ETHER_IN);
 }
@@ -172,9 +176,10 @@ static void happened(const struct nebulet_wait *items, uint32_t count, uint32_t 
     if (items[INTERRUPT].observed & NEBULET_EVENT_SIGNALED) {
         uint64_t now = sip_now();
         virtio_acknowledge(&device);
-        if (now - interrupted < NEAR)
+        if (now - interrupted < NEAR && !sent)
             *turns = TURNS + 1;
         interrupted = now;
+        sent = false;
     }
     if (items[CLIENT_WAKES].observed & NEBULET_EVENT_SIGNALED)
         nebulet_event_rearm(wakes_us);

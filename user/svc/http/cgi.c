@@ -10,6 +10,7 @@
 // chunks.
 #include "http.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { PATIENCE_MS = 20, BODY_FIRST = NEBULET_STREAM_SIZE };
@@ -259,16 +260,16 @@ static bool make_environment(struct connection *c, const struct route *r, uint64
 // --- A handler
 
 struct handler {
-    nebulet_handle process;  // its own, or
-    nebulet_handle resident; // the route's, which outlives it
-    nebulet_handle in;       // its standard input, written; NEBULET_NO_HANDLE: it has all
-    nebulet_handle out;      // its standard output, read
-    size_t n;                // bytes in c->output
-    size_t body;             // of which the head took so many
-    bool plain;              // there is no head
-    bool headed;             // the head has been understood
-    bool ended;              // its output
-    const char *wrong;       // what was wrong with it
+    nebulet_handle process;    // its own, or
+    struct resident *resident; // the route's, which outlives it
+    nebulet_handle in;         // its standard input, written; NEBULET_NO_HANDLE: it has all
+    nebulet_handle out;        // its standard output, read
+    size_t n;                  // bytes in c->output
+    size_t body;               // of which the head took so many
+    bool plain;                // there is no head
+    bool headed;               // the head has been understood
+    bool ended;                // its output
+    const char *wrong;         // what was wrong with it
 };
 
 static void close_one(nebulet_handle *h)
@@ -344,45 +345,94 @@ static int64_t create(struct connection *c, const struct route *r, struct handle
 
 // --- A process that stays
 
-static bool is_over(nebulet_handle process)
+void resident_drop(struct resident *s)
 {
-    return process == NEBULET_NO_HANDLE ||
-           nebulet_object_wait_one(process, NEBULET_ENDED, NEBULET_AT_ONCE) > 0;
+    if (!s || --s->users)
+        return;
+    close_one(&s->process);
+    close_one(&s->channel);
+    free(s);
 }
 
-// One that dies is started again, but not all the time.
-static int64_t start_resident(struct route *r)
+static bool has_ended(nebulet_handle process)
+{
+    struct nebulet_info info;
+    return !nebulet_process_info(process, &info) && info.state != NEBULET_LIVES;
+}
+
+static int64_t begin_resident(const struct route *r, struct resident *s)
 {
     nebulet_handle ends[2];
     struct nebulet_options options = r->site->limits;
     options.cpu_ns = options.wall_ns = 0;
     sip_format(options.name, sizeof options.name, "%s", r->name);
-    if (sip_now() < r->not_before)
-        return NEBULET_ERR_UNAVAILABLE;
-    r->not_before = sip_after(100 * SIP_MS);
-    close_one(&r->process);
-    close_one(&r->channel);
     int64_t result = sip_channel(ends);
     if (result < 0)
         return result;
-    r->channel = ends[0];
-    int64_t process = nebulet_process_create(r->module, ends[1], &options, sizeof options, r->name,
-                                             (uint32_t)strlen(r->name) + 1);
-    if (process < 0) {
+    s->channel = ends[0];
+    result = nebulet_process_create(r->module, ends[1], &options, sizeof options, r->name,
+                                    (uint32_t)strlen(r->name) + 1);
+    if (result < 0) {
         sip_close(ends[1]);
-        return process;
+        return result;
     }
-    result = nebulet_process_environment((nebulet_handle)process, r->site->environment,
+    s->process = (nebulet_handle)result;
+    result = nebulet_process_environment(s->process, r->site->environment,
                                          (uint32_t)r->site->environment_size);
     if (result >= 0)
-        result = equip((nebulet_handle)process, 2,
-                       nebulet_handle_duplicate(r->log, NEBULET_SAME_RIGHTS));
-    if (result >= 0)
-        result = nebulet_process_start((nebulet_handle)process);
-    if (result < 0)
-        sip_close((nebulet_handle)process);
-    else
-        r->process = (nebulet_handle)process;
+        result = equip(s->process, 2, nebulet_handle_duplicate(r->log, NEBULET_SAME_RIGHTS));
+    return result < 0 ? result : nebulet_process_start(s->process);
+}
+
+// In the place of one that has died; but not all the time.
+static int64_t start_resident(struct route *r)
+{
+    if (sip_now() < r->not_before)
+        return NEBULET_ERR_UNAVAILABLE;
+    r->not_before = sip_after(100 * SIP_MS);
+    struct resident *s = malloc(sizeof *s);
+    if (!s)
+        return NEBULET_ERR_NO_MEMORY;
+    *s = (struct resident){1, NEBULET_NO_HANDLE, NEBULET_NO_HANDLE};
+    int64_t result = begin_resident(r, s);
+    if (result < 0) {
+        resident_drop(s);
+        return result;
+    }
+    struct resident *was = r->resident;
+    r->resident = s;
+    resident_drop(was);
+    return 0;
+}
+
+static int64_t tell(struct connection *c, struct resident *s, nebulet_handle given[2],
+                    size_t environment, uint64_t until)
+{
+    return nebulet_channel_send(s->channel, c->environment, (uint32_t)environment, given, 2, until);
+}
+
+// Whoever is there is told at once; only if that fails it is seen whether it lives.
+static int64_t tell_or_start(struct connection *c, struct route *r, struct handler *h,
+                             nebulet_handle given[2], size_t environment)
+{
+    int64_t result = NEBULET_ERR_PEER_CLOSED;
+    if ((h->resident = r->resident)) {
+        h->resident->users++;
+        result = tell(c, h->resident, given, environment, NEBULET_AT_ONCE);
+    }
+    if (result == NEBULET_ERR_PEER_CLOSED) {
+        sip_lock(&r->lock);
+        result = !r->resident || has_ended(r->resident->process) ? start_resident(r) : 0;
+        if (result >= 0) {
+            resident_drop(h->resident);
+            h->resident = r->resident;
+            h->resident->users++;
+        }
+        sip_unlock(&r->lock);
+        result = result < 0 ? result : NEBULET_ERR_SHOULD_WAIT;
+    }
+    if (result == NEBULET_ERR_SHOULD_WAIT)
+        result = tell(c, h->resident, given, environment, sip_after(server.idle_ns));
     return result;
 }
 
@@ -390,29 +440,16 @@ static int64_t start_resident(struct route *r)
 static int64_t ask_resident(struct connection *c, struct route *r, struct handler *h,
                             nebulet_handle in, size_t environment)
 {
-    nebulet_handle ends[2], given[2];
+    nebulet_handle ends[2];
     int64_t result = sip_stream(ends);
     if (result < 0)
         return result;
     h->out = ends[1];
-    given[0] = in;
-    given[1] = ends[0];
-    sip_lock(&r->lock);
-    result = is_over(r->process) ? start_resident(r) : 0;
-    int64_t copy = result < 0 ? result : nebulet_handle_duplicate(r->process, NEBULET_SAME_RIGHTS);
-    nebulet_handle channel = r->channel;
-    sip_unlock(&r->lock);
-    if (copy >= 0) {
-        h->resident = (nebulet_handle)copy;
-        copy = nebulet_channel_send(channel, c->environment, (uint32_t)environment, given, 2,
-                                    NEBULET_AT_ONCE);
-        if (copy == NEBULET_ERR_SHOULD_WAIT)
-            copy = nebulet_channel_send(channel, c->environment, (uint32_t)environment, given, 2,
-                                        sip_after(server.idle_ns));
-    }
-    if (copy < 0)
+    nebulet_handle given[2] = {in, ends[0]};
+    result = tell_or_start(c, r, h, given, environment);
+    if (result < 0)
         sip_close(ends[0]);
-    return copy;
+    return result;
 }
 
 // 0, or the status to answer with; `in` is used up.
@@ -645,12 +682,12 @@ static struct nebulet_exit how_it_ended(struct handler *h, bool kill)
     struct nebulet_exit exit = {NEBULET_KILLED, 0};
     close_one(&h->in);
     close_one(&h->out);
-    if (h->resident != NEBULET_NO_HANDLE) {
-        struct nebulet_info info;
+    if (h->resident) {
         exit.how = NEBULET_EXITED; // with this request
-        if (!nebulet_process_info(h->resident, &info) && info.state != NEBULET_LIVES)
-            sip_join(h->resident, &exit); // its streams may end a little before it has
-        close_one(&h->resident);
+        if (has_ended(h->resident->process))
+            sip_join(h->resident->process, &exit); // its streams may end a little before it has
+        resident_drop(h->resident);
+        h->resident = NULL;
         return exit;
     }
     if (h->process == NEBULET_NO_HANDLE)
@@ -732,10 +769,8 @@ static void answer(struct connection *c, struct route *r, struct handler *h)
 
 void cgi_answer(struct connection *c, struct route *r)
 {
-    struct handler h = {.process = NEBULET_NO_HANDLE,
-                        .resident = NEBULET_NO_HANDLE,
-                        .in = NEBULET_NO_HANDLE,
-                        .out = NEBULET_NO_HANDLE};
+    struct handler h = {
+        .process = NEBULET_NO_HANDLE, .in = NEBULET_NO_HANDLE, .out = NEBULET_NO_HANDLE};
     nebulet_handle in;
     h.plain = r->site->plain && r->kind == ROUTE_CGI;
     count(&r->requests, 1);

@@ -35,6 +35,14 @@ struct log_copier {
     const uint64_t *requests; // of the route, that have begun
 };
 
+// A process that gets requests, and the channel to it. It is there as long as anybody who has asked
+// it, even if there is another one in its place meanwhile.
+struct resident {
+    uint32_t users; // requests, and 1 while it has its place
+    nebulet_handle process, channel;
+};
+void resident_drop(struct resident *s); // by one user; NULL is fine
+
 struct site;
 struct route {
     struct route *next; // longest path first
@@ -49,10 +57,10 @@ struct route {
     nebulet_handle log; // its handlers' standard error, written
     struct log_copier copier;
     struct sip_thread copying;
-    // Of a ROUTE_STREAM: the process that gets all requests, and the channel to it.
+    // Of a ROUTE_STREAM: who gets all requests, and the lock of who starts the next one.
     struct sip_mutex lock;
-    nebulet_handle process, channel;
-    uint64_t not_before; // a further start
+    struct resident *resident; // NULL: nobody yet
+    uint64_t not_before;       // a further start
     uint64_t requests, failures;
 };
 

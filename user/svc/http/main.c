@@ -107,9 +107,7 @@ static void add_route(struct told *t, enum route_kind kind, const char *path)
                         .name = "",
                         .module = NEBULET_NO_HANDLE,
                         .log = NEBULET_NO_HANDLE,
-                        .copier.from = NEBULET_NO_HANDLE,
-                        .process = NEBULET_NO_HANDLE,
-                        .channel = NEBULET_NO_HANDLE};
+                        .copier.from = NEBULET_NO_HANDLE};
     while (*at && (*at)->length >= n)
         at = &(*at)->next;
     r->next = *at;
@@ -260,8 +258,7 @@ static void free_site(struct site *s)
 {
     for (struct route *r; (r = s->routes);) {
         s->routes = r->next;
-        close_one(&r->process);
-        close_one(&r->channel);
+        resident_drop(r->resident);
         close_one(&r->module);
         if (r->log != NEBULET_NO_HANDLE) {
             close_one(&r->log);
@@ -359,12 +356,13 @@ static bool end_residents(struct site *s)
 {
     bool over = true;
     for (struct route *r = s->routes; r; r = r->next) {
-        close_one(&r->channel);
-        if (r->process == NEBULET_NO_HANDLE)
+        if (!r->resident)
             continue;
+        nebulet_handle process = r->resident->process;
+        close_one(&r->resident->channel);
         if (sip_now() >= s->until)
-            nebulet_process_kill(r->process);
-        over &= nebulet_object_wait_one(r->process, NEBULET_ENDED, NEBULET_AT_ONCE) >= 0;
+            nebulet_process_kill(process);
+        over &= nebulet_object_wait_one(process, NEBULET_ENDED, NEBULET_AT_ONCE) >= 0;
     }
     return over;
 }

@@ -41,16 +41,19 @@ void watch_end(struct watch *w)
     w->place = 0;
 }
 
-// From the last to the first: who ends is replaced by the last, which has been asked already.
-static void call_ready(void)
+// So many are ready. From the last to the first: who ends is replaced by the last, which has been
+// asked already.
+static void call_ready(uint32_t ready)
 {
-    for (uint32_t i = count; --i > 0;) {
+    for (uint32_t i = count; ready && --i > 0;) {
         if (i >= count)
             continue;
         uint32_t signals = items[i].observed & items[i].signals;
+        if (!signals)
+            continue;
         items[i].observed = 0;
-        if (signals)
-            watches[i]->ready(watches[i], signals);
+        ready--;
+        watches[i]->ready(watches[i], signals);
     }
 }
 
@@ -58,8 +61,6 @@ void watch_wait(uint64_t deadline)
 {
     int64_t how = nebulet_object_wait_many(items + 1, count - 1, deadline);
     watch_now = sip_now();
-    if (how != NEBULET_ERR_TIMED_OUT && how != NEBULET_ERR_SHOULD_WAIT) {
-        sip_must(how, "net: waiting");
-        call_ready();
-    }
+    if (how != NEBULET_ERR_TIMED_OUT && how != NEBULET_ERR_SHOULD_WAIT)
+        call_ready((uint32_t)sip_must(how, "net: waiting"));
 }
