@@ -222,6 +222,7 @@ static inline void note_use(struct validator *v, u32 x, u32 flags)
 {
     v->uses.at[v->uses.count++] = x | v->depth_bits | flags; // room was made for all in a body
     v->webs.at[x].last = v->uses.count;
+    v->webs.at[x].weight += v->weight;
 }
 
 static inline void note_read(struct validator *v, u32 x)
@@ -527,6 +528,8 @@ static bool clear_bits(struct validator *v, u32 nparams)
 
 static bool start_webs(struct validator *v, u32 nparams)
 {
+    v->deepest = v->end - v->code < 1 << 21 ? USE_DEEPEST : 0;
+    v->weight = use_weight(0);
     if (!vec_reserve(&v->webs, v->nlocals))
         return false;
     memset(v->webs.at, 0, v->nlocals * sizeof *v->webs.at);
@@ -577,6 +580,7 @@ static void fill_body(const struct validator *v, const struct functype *t, struc
         .nbranches = v->branches.count,
         .uses = v->uses.at,
         .nuses = v->uses.count,
+        .webs = v->webs.at,
         .loops = v->loops.at,
         .nloops = v->loops.count,
         .tries = v->tries.at,
