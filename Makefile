@@ -60,9 +60,10 @@ TEXTS = $(wildcard /usr/share/common-licenses/*)
 GUEST_CC = $(CC) --target=wasm32-wasi -std=gnu11 -O2 -Wall -Wextra -Wno-deprecated --no-wasm-opt
 
 CORE_SRC = $(foreach d,$(CORE),$(wildcard src/$d/*.c src/$d/*.S)) $(wildcard $(CORE_MAIN))
-PC_SRC = $(wildcard src/plat/pc/*.c src/plat/pc/*.S) src/main/kernel.c
+KERNEL_MAIN = src/main/kernel.c src/main/words.c
+PC_SRC = $(wildcard src/plat/pc/*.c src/plat/pc/*.S) $(KERNEL_MAIN)
 STUB_SRC = $(wildcard src/plat/stub/*.c)
-HOST_SRC = $(filter-out $(CORE_MAIN) src/main/kernel.c,$(foreach d,$(HOST),$(wildcard src/$d/*.c src/$d/*.S)))
+HOST_SRC = $(filter-out $(CORE_MAIN) $(KERNEL_MAIN),$(foreach d,$(HOST),$(wildcard src/$d/*.c src/$d/*.S)))
 SRC = $(CORE_SRC) $(HOST_SRC)
 LIB_SRC = $(filter-out src/main/%,$(SRC)) $(wildcard $(CORE_MAIN))
 UNIT_SRC = $(wildcard test/unit/*.c)

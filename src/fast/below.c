@@ -26,10 +26,10 @@ void sums_join(struct fast *f, u32 found)
             f->below[i].is.value = 0;
 }
 
-void sums_loop(struct fast *f, const u32 *written)
+void sums_loop(struct fast *f, const u32 *weight)
 {
     for (u32 i = 0; i < countof(f->named); i++)
-        if (f->named[i].since && (!written || written[f->named[i].local]))
+        if (f->named[i].since && (!weight || (weight[f->named[i].local] & LOCAL_USE_WRITE)))
             f->named[i].since = NULL;
 }
 

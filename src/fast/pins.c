@@ -8,7 +8,8 @@
 // uses less; so a loop that is hot has all registers for itself, and one that is not leaves
 // everything in place. Where calls happen only callee-saved registers are used.
 //
-// Time: every use is looked at once per enclosing region, PIN_DEPTH + 1 times at most.
+// Time: every use is looked at once per enclosing loop, PIN_DEPTH times at most; the function's
+// sums are the validator's.
 #include "fast/state.h"
 
 enum {
@@ -28,29 +29,28 @@ struct candidates {
     u32 count;
 };
 
-// Adds up the weights of uses [start, end) into f->weight and returns how many locals were touched.
+// Adds up the weights of uses [start, end) into f->weight, where LOCAL_USE_WRITE says that there is
+// a write among them, and returns how many locals were touched.
 static u32 weigh(struct fast *f, u32 start, u32 end, u32 depth)
 {
-    static const u16 weights[] = {1, 8, 64, 512, 4096};
     // With more uses than that, which nobody writes, the sum might overflow.
-    u32 deepest = end - start < 1u << 20 ? 4 : 0;
+    u32 deepest = depth + (end - start < 1u << 19 ? USE_DEEPEST : 0);
     u32 n = 0, *touched = f->touched, *weight = f->weight;
-    enum { AT_ONCE = 1 << 16 };
-    for (const local_use *u = f->body->uses + start, *last = f->body->uses + end; u < last; u++) {
-        if (unlikely((u - f->body->uses) % AT_ONCE == 0))
+    enum { AT_ONCE = 1 << 14 };
+    for (const local_use *u = f->body->uses + start, *last = f->body->uses + end, *stop;
+         u < last;) {
+        stop = last - u > AT_ONCE ? u + AT_ONCE : last;
+        for (; u < stop; u++) {
+            u32 use = *u, local = use & 0xffff, at = use >> 16 & 0xff, w = weight[local];
+            touched[n] = local; // there is room for one more than can be
+            n += !w;
+            w += use_weight((at < deepest ? at : deepest) - depth);
+            weight[local] = w | (use & LOCAL_USE_WRITE);
+        }
+        if (unlikely(stop != last))
             fast_pause(f);
-        u32 local = *u & 0xffff, deeper = (*u >> 16 & 0xff) - depth;
-        touched[n] = local; // there is room for one more than can be
-        n += !weight[local];
-        weight[local] += weights[deeper < deepest ? deeper : deepest];
     }
     return n;
-}
-
-static void unweigh(struct fast *f, u32 touched)
-{
-    for (u32 i = 0; i < touched; i++)
-        f->weight[f->touched[i]] = 0;
 }
 
 static void insert(struct candidates *c, u32 local, u32 weight)
@@ -61,22 +61,17 @@ static void insert(struct candidates *c, u32 local, u32 weight)
     c->at[i] = (struct candidate){local, weight};
 }
 
-static void collect(struct fast *f, u32 touched, u32 minimum, struct candidates *c)
+static inline void consider(struct candidates *c, u32 local, u32 weight)
 {
-    c->count = 0;
-    for (u32 i = 0; i < touched; i++) {
-        u32 local = f->touched[i], w = f->weight[local];
-        if (w >= minimum && (c->count < PIN_MAX || w > c->at[PIN_MAX - 1].weight))
-            insert(c, local, w);
-    }
+    if (weight >= 2 && (c->count < PIN_MAX || weight > c->at[PIN_MAX - 1].weight))
+        insert(c, local, weight);
 }
 
-static bool is_pinned(const struct region *r, u32 local)
+// What the region in force pins is in its register, and `r` began as that region.
+static bool is_pinned(const struct fast *f, const struct region *r, u32 local)
 {
-    for (u32 m = r->pins; m; m &= m - 1)
-        if (r->local[__builtin_ctz(m)] == local)
-            return true;
-    return false;
+    u32 reg = f->local_reg[local];
+    return reg != NO_REG && (r->pins & BIT(reg)) && r->local[reg] == local;
 }
 
 // The cheapest register for one more pin among `legal`, or NO_REG: the preferred one, a
@@ -92,12 +87,17 @@ static u32 choose(const struct fast *f, const struct region *r, u32 legal, u32 p
     return NO_REG;
 }
 
+static u32 weight_of(const struct fast *f, u32 local)
+{
+    return f->weight[local] & ~LOCAL_USE_WRITE;
+}
+
 static u32 lightest(const struct fast *f, const struct region *r, u32 legal)
 {
     u32 best = NO_REG;
     for (u32 m = r->pins & legal; m; m &= m - 1) {
         u32 reg = (u32)__builtin_ctz(m);
-        if (best == NO_REG || f->weight[r->local[reg]] < f->weight[r->local[best]])
+        if (best == NO_REG || weight_of(f, r->local[reg]) < weight_of(f, r->local[best]))
             best = reg;
     }
     return best;
@@ -113,14 +113,14 @@ static void assign(struct fast *f, const struct candidates *c, u32 legal, struct
 {
     for (u32 i = 0; i < c->count; i++) {
         u32 local = c->at[i].local, weight = c->at[i].weight;
-        if (is_pinned(r, local))
+        if (is_pinned(f, r, local))
             continue;
         u32 class = class_of(f->local_type[local]) & legal;
         u32 now = f->local_reg[local];
         u32 reg = choose(f, r, class, now);
         if (reg == NO_REG) {
             reg = lightest(f, r, class);
-            if (reg == NO_REG || f->weight[r->local[reg]] + 2 >= weight)
+            if (reg == NO_REG || weight_of(f, r->local[reg]) + 2 >= weight)
                 continue;
         }
         if (BIT(reg) & CALLEE_SAVED & ~f->saved && weight < 3)
@@ -133,39 +133,40 @@ static void assign(struct fast *f, const struct candidates *c, u32 legal, struct
 
 void pins_function(struct fast *f)
 {
+    const struct web *webs = f->body->webs;
     struct region *r = &f->regions.at[0];
-    struct candidates c;
+    struct candidates c = {.count = 0};
     r->pins = 0;
     if (f->no_pins)
         return;
-    u32 touched = weigh(f, 0, f->body->nuses, 0);
     for (u32 i = 0; i < f->body->type->nparams; i++)
-        if (f->local_reg[i] != NO_REG && !f->weight[i])
+        if (f->local_reg[i] != NO_REG && !webs[i].weight)
             cache_remove(f, f->local_reg[i]); // never used: no need to keep it
-    collect(f, touched, 2, &c);
+    for (u32 i = 0; i < f->nlocals; i++)
+        consider(&c, i, webs[i].weight);
+    for (u32 i = 0; i < c.count; i++)
+        f->weight[c.at[i].local] = c.at[i].weight;
     assign(f, &c, f->body->calls ? PIN_CALLEE : PIN_CALLEE | PIN_CALLER, r);
-    unweigh(f, touched);
+    for (u32 i = 0; i < c.count; i++)
+        f->weight[c.at[i].local] = 0;
 }
 
 void pins_loop(struct fast *f, const struct loop_note *note, const struct region *outer,
                struct region *out, u32 *written)
 {
     *out = *outer;
-    struct candidates c;
+    struct candidates c = {.count = 0};
     u32 touched = weigh(f, note->uses_start, note->uses_end, f->loop_depth);
-    collect(f, touched, 2, &c);
+    for (u32 i = 0; i < touched; i++)
+        consider(&c, f->touched[i], weight_of(f, f->touched[i]));
     assign(f, &c, note->calls ? PIN_CALLEE : PIN_CALLEE | PIN_CALLER, out);
-    unweigh(f, touched);
-
-    for (u32 i = note->uses_start; i < note->uses_end; i++) // as many as there
-        if (f->body->uses[i] & LOCAL_USE_WRITE)
-            f->weight[f->body->uses[i] & 0xffff] = 1;
     *written = 0;
     for (u32 m = out->pins; m; m &= m - 1) {
         u32 r = (u32)__builtin_ctz(m);
-        *written |= f->weight[out->local[r]] ? BIT(r) : 0;
+        *written |= f->weight[out->local[r]] & LOCAL_USE_WRITE ? BIT(r) : 0;
     }
     if (unlikely(f->far))
         sums_loop(f, f->weight);
-    unweigh(f, touched);
+    for (u32 i = 0; i < touched; i++)
+        f->weight[f->touched[i]] = 0;
 }

@@ -32,10 +32,12 @@ struct cpu {
     u32 lanes;                  // how many these are
     struct process *handover;   // whom a message woke
     struct alarm *alarms;
-    u64 rang;       // when alarms were rung last
-    u64 armed;      // when the timer is to run out; UINT64_MAX: it is not armed
-    u64 tick_until; // in ticks: until then a tick comes for those who queue
-    u64 since;      // in ticks: charged up to here
+    const struct kthread *seen; // by the last tick, or to whom it has passed the turn
+    u64 turn;                   // ns of a thread while its siblings wait
+    u64 rang;                   // when alarms were rung last
+    u64 armed;                  // when the timer is to run out; UINT64_MAX: it is not armed
+    u64 tick_until;             // in ticks: until then a tick comes for those who queue
+    u64 since;                  // in ticks: charged up to here
 } __attribute__((aligned(128)));
 extern struct cpu sched_cpus[CPUS];
 
@@ -137,6 +139,8 @@ static inline void pace_catch_up(struct cpu *c, const struct kthread *self)
     if (contended(c, self) || c->alarms || plat_interrupts)
         pace_contend(c, self);
 }
+// A tick: does the thread keep its turn while its siblings wait?
+void pace_look_at_turns(struct cpu *c, struct kthread *t);
 void pace_ring(struct cpu *c, u64 now); // alarms
 void pace_alarm_earlier(struct cpu *c, u64 at);
 

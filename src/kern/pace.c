@@ -6,12 +6,13 @@
 // waits much is served at once, and nobody gets more than its share of a busy CPU.
 #include "kern/cpu.h"
 
-enum { RING_MAX = 2 };         // alarms of a CPU, before others get the lock
-#define POLL_NS 2000000ull     // between looks at I/O while every CPU is busy
-#define TICK_NS 20000ull       // between ticks, at least
-#define ALARM_NS 500000ull     // between those for alarms: a tick may cost more than it brings
-#define TURN_NS 250000ull      // of a thread while its siblings wait: they often need little
-#define HANDOVER_NS 1000000ull // until a process that nobody switched to may run elsewhere
+enum { RING_MAX = 2 };          // alarms of a CPU, before others get the lock
+#define POLL_NS 2000000ull      // between looks at I/O while every CPU is busy
+#define TICK_NS 20000ull        // between ticks, at least
+#define ALARM_NS 500000ull      // between those for alarms: a tick may cost more than it brings
+#define TURN_NS 250000ull       // of a thread while its siblings wait: they often need little
+#define TURN_MOST_NS 1000000ull // where they pass their turns on without being told to
+#define HANDOVER_NS 1000000ull  // until a process that nobody switched to may run elsewhere
 
 // From all the time there was; good to a few percent after a millisecond.
 SELDOM void pace_measure(u64 now)
@@ -29,6 +30,8 @@ SELDOM void pace_measure(u64 now)
 
 void pace_init(void)
 {
+    for (u32 i = 0; i < CPUS; i++)
+        sched_cpus[i].turn = TURN_NS;
     kern.now0 = plat_now();
     kern.ticks0 = cpu_ticks();
     kern.ns_per_tick = (1 << 20) * 2 / 5;
@@ -104,8 +107,8 @@ void pace_arm(struct cpu *c, const struct kthread *self, u64 now)
         ns = left_ns(p);
     if (ns > POLL_NS && kern.io_waiters && !kern.sleepers)
         ns = POLL_NS;
-    if (ns > TURN_NS && has_company(self))
-        ns = TURN_NS;
+    if (ns > c->turn && has_company(self))
+        ns = c->turn;
     if (c->handover && ns > HANDOVER_NS && kern.ncpus > 1)
         ns = HANDOVER_NS;
     if (unlikely(p->timed != NULL)) {
@@ -125,6 +128,23 @@ void pace_arm(struct cpu *c, const struct kthread *self, u64 now)
     c->tick_until = ns == UINT64_MAX ? 0 : cpu_ticks() + pace_ticks(ns);
     c->ticked = false;
     arm(c, at);
+}
+
+// Where threads wait for something all the time, ticks are in vain, and they may cost as much as
+// what the threads do. So they become rarer, until one finds the same thread as the one before.
+void pace_look_at_turns(struct cpu *c, struct kthread *t)
+{
+    bool keeps = t == c->seen;
+    c->seen = t;
+    if (!has_company(t))
+        return;
+    if (keeps) {
+        t->vm->poll = 1;
+        c->seen = t->next_turn;
+        c->turn = TURN_NS;
+    } else if (c->turn < TURN_MOST_NS) {
+        c->turn *= 2;
+    }
 }
 
 void pace_contend_slow(struct cpu *c, const struct kthread *self)

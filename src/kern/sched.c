@@ -308,8 +308,7 @@ static void preempt(struct vmctx *vm)
     if (unlikely(p->timed != NULL))
         budget_look(p->timed);
     kern_work_off(); // what alarms have begun, too: who runs next may not do it
-    if (has_company(t))
-        t->vm->poll = 1;
+    pace_look_at_turns(c, t);
     requeue_handover(c);
     if (!give_way(c, t))
         pace_arm(c, t, now);

@@ -4,7 +4,9 @@
 // The command line is words, separated by spaces. Words before `init=` set things up for the
 // program; those after it are its arguments, up to a word `--`, after which the next program
 // follows; with `++` instead, the next one runs at the same time. Settings but `env.` and `dir=`
-// hold for later programs, too.
+// hold for later programs, too. One given twice holds as given last; there may be several env. and
+// dir=. A word that is neither one of these nor one that loaders add by themselves (words.h) ends
+// the machine.
 //
 //   init=/app.wasm A B ...  run that file of the archive
 //   engine=NAME             fast or interp
@@ -14,8 +16,7 @@
 //                           (doc/files.md), once for all that run with it
 //   dir.ro=GUEST::PATH      the same, and nothing in it can be changed
 //   own=N                   the directories that follow are had by so many generations of
-//   processes,
-//                           the program the first; 0: by all, as without
+//                           processes, the program the first; 0: by all, as without
 //   dir=                    none at all
 //   name=NAME               its own name, argv[0], instead of the file's
 //   stdin=/PATH             standard input is that file
@@ -35,10 +36,13 @@
 //   daemon                  the next program is there for the others, and killed when they are over
 //   keep                    files that programs write are there for the next one
 //   wast=/PATH ...          run specification scripts instead of a program (main/script.h)
+//   tty=DIGITS              which of the standard streams are terminals
 //   console=multiplex       see plat/pc/console.h
 //   iommu                   devices reach only what their drivers were given; without an IOMMU that
 //                           can see to that, nothing runs
 //   words=/PATH             go on with the words in that file, each ended by a zero byte
+//
+// Where the archive is a module itself, that is what runs, whether or not there is an init=.
 //
 // What a program took must be back when it has ended: pages and heap are compared with before.
 #include "abi/folder.h"
@@ -50,17 +54,13 @@
 #include "kern/channel.h"
 #include "main/job.h"
 #include "main/script.h"
+#include "main/words.h"
 #include "plat/pc/console.h"
 #include "plat/pc/iommu.h"
 #include "plat/pc/pc.h"
 #include "plat/pc/x86.h"
 
 enum { CODE_OK, CODE_ERROR, CODE_USAGE, CODE_TRAP = JOB_TRAPPED };
-
-struct words {
-    char *at, *end;
-    bool zeros; // separated by zero bytes, not by spaces
-};
 
 struct dir {
     char *given; // GUEST::PATH, to be cut
@@ -76,7 +76,7 @@ struct launch {
     bool more; // another one is to run at the same time
     bool daemon;
     bool refuse_all;
-    u64 argc, refuse, stack;
+    u64 argc, refuse, stack, tick;
     u32 own;
     struct limits_of_process limits;
     VEC(const char *) args, env;
@@ -113,53 +113,52 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 
 // --- Words
 
-static char *next_word(struct words *w)
+__attribute__((noreturn)) static void stop(int code)
 {
-    while (!w->zeros && w->at < w->end && *w->at == ' ')
-        w->at++;
-    if (w->at >= w->end)
-        return NULL;
-    char *word = w->at;
-    while (w->at < w->end && *w->at && (w->zeros || *w->at != ' '))
-        w->at++;
-    if (w->at < w->end)
-        *w->at++ = 0;
-    return word;
+    console_ended((u8)code);
+    plat_exit(code);
 }
 
-static const char *after(const char *word, const char *prefix)
+__attribute__((noreturn)) static void wrong(const struct words *w, const char *word,
+                                            const char *why)
 {
-    while (*prefix && *word == *prefix)
-        word++, prefix++;
-    return *prefix ? NULL : word;
+    char text[1000];
+    words_wrong(w, word, why, text, sizeof text);
+    say("%s", text);
+    stop(CODE_USAGE);
 }
 
-static u64 number(const char *text)
-{
-    u64 n = 0;
-    for (; *text >= '0' && *text <= '9'; text++)
-        n = n * 10 + (u64)(*text - '0');
-    return n;
-}
-
-static const struct engine *engine_of(const char *name)
+static const struct engine *engine_of(const char *name) // NULL: there is none
 {
     static const struct engine *const engines[] = {&fast_engine, &interp_engine};
     for (u32 i = 0; i < countof(engines); i++)
         if (str_eq(name, engines[i]->name))
             return engines[i];
-    say("no engine %s", name);
-    return &fast_engine;
+    return NULL;
+}
+
+// The archive is a program itself, and no files.
+static bool is_module(void)
+{
+    return boot.archive_size >= 4 && !memcmp(boot.archive, "\0asm", 4);
 }
 
 static bool archive_file(const char *path, struct bundle_file *out)
 {
     while (*path == '/')
         path++;
-    enum fs_error e = bundle_find(boot.archive, boot.archive_size, path, out);
+    enum fs_error e = bundle_find(boot.archive, is_module() ? 0 : boot.archive_size, path, out);
+    if (e == E_INVAL)
+        say("the archive is neither a tar (ustar) nor a module, or damaged");
     if (e)
         say("%s: %s", path, fs_error_name(e));
     return !e;
+}
+
+static bool program_file(const char *path, struct bundle_file *out)
+{
+    *out = (struct bundle_file){boot.archive, boot.archive_size};
+    return is_module() || archive_file(path, out);
 }
 
 // The words of a file, copied, for they are cut into strings where they lie.
@@ -173,7 +172,7 @@ static bool read_words(const char *path, struct words *w)
         return false;
     memcpy(copy, e.bytes, e.size);
     copy[e.size] = 0;
-    *w = (struct words){copy, copy + e.size, true};
+    *w = (struct words){copy, copy + e.size, true, path, 0};
     return true;
 }
 
@@ -190,99 +189,87 @@ static void confine_devices(void)
     if (!why)
         return;
     say("iommu: %s", why);
-    console_ended(CODE_ERROR);
-    plat_exit(CODE_ERROR);
+    stop(CODE_ERROR);
 }
 
-static void flag(struct launch *l, const char *word)
+static const char *large(const char *value, u64 *out)
 {
-    if (str_eq(word, "-v"))
-        l->verbose = true;
-    else if (str_eq(word, "stats"))
-        l->stats = true;
-    else if (str_eq(word, "stats=json"))
-        l->json = true;
-    else if (str_eq(word, "more"))
-        l->more = true;
-    else if (str_eq(word, "keep"))
-        l->keep = true;
-    else if (str_eq(word, "daemon"))
-        l->daemon = true;
-    else if (str_eq(word, "console=multiplex"))
-        console_multiplex();
-    else if (str_eq(word, "iommu"))
-        confine_devices();
+    return word_number(value, out) ? NULL : "not a number";
 }
 
-static bool limit(struct limits_of_process *l, const char *word)
+static const char *small(const char *value, u32 *out)
 {
-    const struct {
-        const char *word;
-        u64 *large;
-        u32 *small;
-    } known[] = {{"memory=", &l->memory, NULL},       {"time=", &l->wall_ns, NULL},
-                 {"cpu=", &l->cpu_ns, NULL},          {"handles=", NULL, &l->handles},
-                 {"threads=", NULL, &l->threads},     {"messages=", NULL, &l->messages},
-                 {"processes=", NULL, &l->processes}, {"weight=", NULL, &l->weight},
-                 {"may=", NULL, &l->privileges}};
-    for (u32 i = 0; i < countof(known); i++) {
-        const char *v = after(word, known[i].word);
-        if (v && known[i].large)
-            *known[i].large = number(v);
-        else if (v)
-            *known[i].small = (u32)number(v);
-        if (v)
-            return true;
+    u64 n = 0;
+    const char *why = large(value, &n);
+    *out = (u32)n;
+    return n > UINT32_MAX ? "too large" : why;
+}
+
+// NULL, or what is wrong with it.
+static const char *set(struct launch *l, struct words *w, enum word word, const char *value)
+{
+    const char *why;
+    u64 n = 0;
+    switch (word) {
+    case WORD_engine:
+        l->engine = engine_of(value);
+        return l->engine ? NULL : "there are fast and interp";
+    case WORD_words: return read_words(value, w) ? NULL : "it cannot be read";
+    case WORD_env: vec_push(&l->env, value); break;
+    case WORD_dir:
+    case WORD_dir_ro:
+        l->no_dirs |= !*value;
+        if (*value)
+            vec_push(&l->dirs, ((struct dir){(char *)value, word == WORD_dir_ro, l->own}));
+        break;
+    case WORD_trace: trace_to(console_trace, l->trace = value); break;
+    case WORD_name: l->name = value; break;
+    case WORD_stdin: l->stdin_path = value; break;
+    case WORD_input: preload(value, false); break;
+    case WORD_input_all: preload(value, true); break;
+    case WORD_tty:
+        for (; *value >= '0' && *value < '0' + CONSOLE_STREAMS; value++)
+            console_terminal((u32)(*value - '0'));
+        break;
+    case WORD_argc: l->counted = true; return large(value, &l->argc);
+    case WORD_memory: return large(value, &l->limits.memory);
+    case WORD_time: return large(value, &l->limits.wall_ns);
+    case WORD_cpu: return large(value, &l->limits.cpu_ns);
+    case WORD_handles: return small(value, &l->limits.handles);
+    case WORD_threads: return small(value, &l->limits.threads);
+    case WORD_messages: return small(value, &l->limits.messages);
+    case WORD_processes: return small(value, &l->limits.processes);
+    case WORD_weight: return small(value, &l->limits.weight);
+    case WORD_may: return small(value, &l->limits.privileges);
+    case WORD_own: return small(value, &l->own);
+    case WORD_stack: return large(value, &l->stack);
+    case WORD_refuse:
+    case WORD_refuse_all: l->refuse_all = word == WORD_refuse_all; return large(value, &l->refuse);
+    case WORD_tick:
+        why = large(value, &n);
+        time_tick(n);
+        return why;
+    case WORD_verbose: l->verbose = true; break;
+    case WORD_stats: l->stats = true; break;
+    case WORD_stats_json: l->json = true; break;
+    case WORD_more: l->more = true; break;
+    case WORD_keep: l->keep = true; break;
+    case WORD_daemon: l->daemon = true; break;
+    case WORD_multiplex: console_multiplex(); break;
+    case WORD_iommu: confine_devices(); break;
+    case WORD_UNKNOWN: return "";
+    case WORD_OF_OTHERS: break;
+    case WORD_init:
+    case WORD_wast: l->init = value, l->wast = word == WORD_wast; break;
     }
-    return false;
+    return NULL;
 }
 
-// False when the word starts the program.
-static bool setting(struct launch *l, struct words *w, const char *word)
+// The machine announces its devices behind whatever it was given.
+static bool is_announcement(const char *word)
 {
-    const char *v;
-    if ((v = after(word, "engine=")))
-        l->engine = engine_of(v);
-    else if ((v = after(word, "env.")))
-        vec_push(&l->env, v);
-    else if ((v = after(word, "dir=")))
-        *v ? vec_push(&l->dirs, ((struct dir){(char *)v, false, l->own})) : (l->no_dirs = true);
-    else if ((v = after(word, "dir.ro=")))
-        vec_push(&l->dirs, ((struct dir){(char *)v, true, l->own}));
-    else if ((v = after(word, "own=")))
-        l->own = (u32)number(v);
-    else if ((v = after(word, "trace=")))
-        trace_to(console_trace, l->trace = v);
-    else if ((v = after(word, "name=")))
-        l->name = v;
-    else if ((v = after(word, "stdin=")))
-        l->stdin_path = v;
-    else if ((v = after(word, "input=")))
-        preload(v, false);
-    else if ((v = after(word, "input.all=")))
-        preload(v, true);
-    else if ((v = after(word, "tty=")))
-        for (; *v >= '0' && *v < '0' + CONSOLE_STREAMS; v++)
-            console_terminal((u32)(*v - '0'));
-    else if ((v = after(word, "argc=")))
-        l->argc = number(v), l->counted = true;
-    else if ((v = after(word, "refuse=")))
-        l->refuse = number(v), l->refuse_all = false;
-    else if ((v = after(word, "refuse.all=")))
-        l->refuse = number(v), l->refuse_all = true;
-    else if ((v = after(word, "stack=")))
-        l->stack = number(v);
-    else if (limit(&l->limits, word))
-        ; // it is set
-    else if ((v = after(word, "tick=")))
-        time_tick(number(v));
-    else if ((v = after(word, "words=")))
-        read_words(v, w);
-    else if ((v = after(word, "init=")) || (v = after(word, "wast=")))
-        return l->wast = word[0] == 'w', l->init = v, false;
-    else
-        flag(l, word); // others are for somebody else: boot loaders and machines add their own
-    return true;
+    static const char text[] = "virtio_mmio.device=";
+    return strlen(word) >= sizeof text && !memcmp(word, text, sizeof text - 1);
 }
 
 // The next program; false: there is none.
@@ -293,15 +280,23 @@ static bool next_launch(struct launch *l, struct words *w)
     l->args.count = l->env.count = l->dirs.count = 0;
     l->no_dirs = l->counted = l->more = l->daemon = false;
     l->own = 0;
-    while ((word = next_word(w)) && setting(l, w, word))
-        ;
-    if (!word)
+    while (!l->init && (word = words_next(w))) {
+        struct words here = *w; // it may be a file that they go on in
+        const char *value;
+        enum word what = word_find(word, &value);
+        const char *why = set(l, w, what, value);
+        if (why)
+            wrong(&here, word, what == WORD_UNKNOWN ? NULL : why);
+    }
+    if (!l->init)
         return false;
     for (u64 i = 0; !l->counted || i < l->argc; i++) {
-        if (!(word = next_word(w)) || (!l->counted && str_eq(word, "--")))
+        if (!(word = words_next(w)) || (!l->counted && str_eq(word, "--")))
             break;
         if (!l->counted && (l->more = str_eq(word, "++")))
             break;
+        if (!l->counted && is_announcement(word))
+            continue;
         if (!vec_push(&l->args, word))
             return false;
     }
@@ -334,7 +329,8 @@ static bool mount(void)
 {
     u64 limit = pages_free_count() * PLAT_PAGE / 2;
     enum fs_error e =
-        root ? E_SUCCESS : bundle_mount(boot.archive, boot.archive_size, limit, 1, &root);
+        root ? E_SUCCESS
+             : bundle_mount(boot.archive, is_module() ? 0 : boot.archive_size, limit, 1, &root);
     if (e)
         say("the archive: %s", fs_error_name(e));
     return !e;
@@ -482,7 +478,7 @@ static int load(struct program *p, struct launch *l)
 {
     struct error e = {0};
     *p = (struct program){.init = l->init};
-    if (!archive_file(l->init, &p->file))
+    if (!program_file(l->init, &p->file))
         return CODE_ERROR;
     p->job = (struct job){
         .name = base_name(l->init),
@@ -705,13 +701,15 @@ void kernel_main(void)
     if (!line || rt_init())
         pc_panic(NULL, "no memory");
     memcpy(line, boot.command_line, n + 1);
-    struct words w = {line, line + n, false};
+    struct words w = {line, line + n, false, NULL, 0};
     u32 count = 0;
-    for (; next_launch(&l, &w); count++) {
-        vec_reserve(&l.dirs, 1);
+    vec_reserve(&l.dirs, 1); // or the first program would seem to have left it behind
+    for (; next_launch(&l, &w); count++)
         run_next(&l, &w);
-    }
-    if (!count) {
+    if (!count && is_module()) {
+        l.init = "/app.wasm";
+        run_next(&l, &w);
+    } else if (!count) {
         say("nothing to run: the command line names no init=FILE");
         last_failure = CODE_USAGE;
     }

@@ -180,7 +180,7 @@ static const struct option table[] = {
     {"--gdb", NULL, OPTION_FLAG, FIELD(jit), FOR_RUN,
      "let GDB know its functions and frames: gdb --args nebulet run --gdb FILE"},
     {"--time", NULL, OPTION_FLAG, FIELD(time), FOR_VALIDATE | FOR_COMPILE,
-     "print how long it took, in nanoseconds, and sizes in bytes"},
+     "print what it took of the CPU, in nanoseconds, and sizes in bytes"},
     {"--repeat", "N", OPTION_COUNT, FIELD(repeat), FOR_VALIDATE | FOR_COMPILE,
      "do it N times, and print the best time"},
     {"--code", "FUNC", OPTION_MAYBE, FIELD(code), FOR_INSPECT,

@@ -222,6 +222,7 @@ static inline void note_use(struct validator *v, u32 x, u32 flags)
 {
     v->uses.at[v->uses.count++] = x | v->depth_bits | flags; // room was made for all in a body
     v->webs.at[x].last = v->uses.count;
+    v->webs.at[x].weight += v->weight;
 }
 
 static inline void note_read(struct validator *v, u32 x)
@@ -547,6 +548,8 @@ static bool start_body(struct validator *v, const struct functype *t, const u8 *
     v->memory = v->m->nmemories && !v->m->memories[0].wide;
     v->calls = false;
     u32 size = (u32)(v->end - code);
+    v->deepest = size < 1u << 21 ? USE_DEEPEST : 0;
+    v->weight = use_weight(0);
     v->straight = v->webs.count = 0;
     if (!clear_bits(v, t->nparams) || !vec_reserve(&v->inits, v->nlocals) ||
         ((v->want & WANT_USES) &&
@@ -577,6 +580,7 @@ static void fill_body(const struct validator *v, const struct functype *t, struc
         .nbranches = v->branches.count,
         .uses = v->uses.at,
         .nuses = v->uses.count,
+        .webs = v->webs.at,
         .loops = v->loops.at,
         .nloops = v->loops.count,
         .tries = v->tries.at,

@@ -36,6 +36,23 @@ typedef u32 local_use;
 #define LOCAL_USE_LAST_BUT_ZERO 0x20000000u // unless the local is in body.zero
 #define LOCAL_USE_DEPTH 0x00ff0000u
 
+// What a use counts where so many loops are around it, up to the deepest.
+enum { USE_DEEPEST = 4 };
+static inline u32 use_weight(u32 depth)
+{
+    return 1u << 3 * depth;
+}
+
+// A local, and its web in work: from a write to the end of the frame that the write lies in
+// directly, or to the next such write in this frame; a parameter is written when the function
+// begins. A write in a frame within belongs to the web, too.
+struct web {
+    u32 last;  // number + 1 of the latest use of the local, in a web or not
+    u32 level; // frames that were open at the write
+    local_use depth;
+    u32 weight; // of all uses so far, added up; of a body of more than 2 MB, how many
+};
+
 // A loop, in the order of the code. uses[uses_start, uses_end) lie within it, inner loops included.
 struct loop_note {
     u32 uses_start, uses_end;
@@ -91,6 +108,7 @@ struct body {
     u32 nbranches;
     const local_use *uses;
     u32 nuses;
+    const struct web *webs; // of each local, for its weight
     const struct loop_note *loops;
     u32 nloops;
     struct try_note *tries;

@@ -59,15 +59,6 @@ struct cursor {
     valtype *sp;
 };
 
-// From a write of a local to the end of the frame that the write lies in directly, or to the next
-// such write in this frame; a parameter is written when the function begins. A write in a frame
-// within belongs to the web, too.
-struct web {
-    u32 last;  // number + 1 of the latest use of the local, in a web or not
-    u32 level; // frames that were open at the write
-    local_use depth;
-};
-
 struct open_try {
     u32 frame, note;
 };
@@ -107,6 +98,7 @@ struct validator {
     VEC(struct web) webs; // of each local that is initialized
     u32 straight;         // uses before the latest instruction that may go elsewhere
     local_use depth_bits; // loop depth where local_use has it
+    u32 weight, deepest;  // of a use there; the loop depth that counts most
     u32 loop_depth;
     s32 loop; // note of the innermost loop
     VEC(struct loop_note) loops;

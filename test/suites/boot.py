@@ -104,6 +104,65 @@ def boot_grub(bench):
         raise base.Failed(f"exit code {result.code}\n{base.excerpt(result.out)}")
 
 
+# --- By hand: a command line of one's own, and the archive that a loader gives.
+def boot_by_hand(bench, line, archive, machine="microvm", flags=()):
+    """What the serial port says, and the kernel's exit code."""
+    with tempfile.NamedTemporaryFile(prefix="nebulet-archive-") as file:
+        file.write(archive)
+        file.flush()
+        done = base.run([*QEMU, *MACHINES[machine], "-m", "64", "-kernel", bench.program.parent / "nebulet.elf",
+                         "-initrd", file.name, "-append", line, *flags], limit=60)
+    return done.out.replace(b"\r\n", b"\n"), done.code >> 1 if done.code & 1 else None
+
+
+FIRECRACKER = "reboot=k panic=1 pci=off nomodules 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.nopnp i8042.dumbkbd"
+WORDS = [  # a name, the line, exit code, what is said
+    ("an unknown word", "memory=0 verbose init=/args.wasm", 2,
+     rb'^nebulet: word 2 of the command line, "verbose": unknown; there are init= dir= [^\n]* memory= '),
+    ("a typo", "memroy=0 init=/args.wasm", 2, rb'^nebulet: word 1 of the command line, "memroy=0": unknown'),
+    ("an unknown word for the second program", "init=/args.wasm ++ tik=1 init=/args.wasm", 2,
+     rb'^nebulet: word 3 of the command line, "tik=1": unknown'),
+    ("an unknown word in a file", "words=/words", 2, rb'^nebulet: word 2 of /words, "demon": unknown'),
+    ("no number", "memory=64M init=/args.wasm", 2, rb'^nebulet: word 1 of the command line, "memory=64M": not a number\n'),
+    ("no engine", "engine=opt init=/args.wasm", 2,
+     rb'^nebulet: word 1 of the command line, "engine=opt": there are fast and interp\n'),
+    ("a word twice", "time=1 time=0 name=a name=b init=/args.wasm", 0, rb"(?m)^argv\[0\] = <b>$"),
+    ("words of loaders", f"BOOT_IMAGE=x {FIRECRACKER} console=ttyS0 root=/dev/vda ro init=/args.wasm 7 virtio_mmio.device=4K@0xd0000000:5",
+     0, rb"^argc 2\nargv\[0\] = <args.wasm>\nargv\[1\] = <7>\n"),
+    ("words of loaders, at the end", f"init=/args.wasm 7 -- virtio_mmio.device=4K@0xd0000000:5 {FIRECRACKER}", 0, rb"^argc 2\nargv\[0\] = <args.wasm>\nargv\[1\] = <7>\n"),
+]
+
+
+def boot_words(bench, line, code, said):
+    files = {"args.wasm": (guest.BUILT / "args.wasm").read_bytes(), "words": b"more\0demon\0init=/args.wasm\0"}
+    out, found = boot_by_hand(bench, line, pack(files))
+    if found != code or not re.search(said, out):
+        raise base.Failed(f"exit code {found}\n{base.excerpt(out)}")
+
+
+def boot_module(bench, archive, line, code, said):
+    """-initrd is no tar."""
+    out, found = boot_by_hand(bench, line, archive)
+    if found != code or not re.search(said, out):
+        raise base.Failed(f"exit code {found}\n{base.excerpt(out)}")
+
+
+def modules(bench):
+    hello, args = ((guest.BUILT / f"{name}.wasm").read_bytes() for name in ("hello", "args"))
+    broken = rb"^nebulet: app.wasm: .* at offset 0x[0-9a-f]+: "
+    for name, archive, line, code, said in [
+            ("a module alone", hello, "", 0, rb"^Hello, world\n"),
+            ("a module alone, Firecracker's words", hello, FIRECRACKER, 0, rb"^Hello, world\n"),
+            ("a module alone, with arguments", args, "init=/args.wasm 7", 0, rb"^argc 2\nargv\[0\] = <args.wasm>\nargv\[1\] = <7>\n"),
+            ("a module alone, cut", hello[:len(hello) // 2], "", 1, broken),
+            ("a module alone, of its first bytes", hello[:4], "", 1, broken),
+            ("a module alone, broken", hello[:40] + b"\xff" * 40 + hello[80:], "", 1, broken),
+            ("neither a module nor a tar", b"#!/bin/sh\n" * 100, "init=/app.wasm", 1,
+             rb"^nebulet: the archive is neither a tar \(ustar\) nor a module, or damaged\n"),
+            ("a tar and no init=", pack({"hello.wasm": hello}), "", 2, rb"^nebulet: nothing to run: ")]:
+        yield base.Case(name, "", lambda a=(archive, line, code, said): boot_module(bench, *a))
+
+
 # --- Input that is not there yet when the program asks for it.
 def boot_slow_input(bench, *flags):
     """A few bytes while the program waits, then more at once than the kernel's ring holds."""
@@ -430,6 +489,9 @@ def boots(bench):
             yield base.Case(" ".join(["boots", machine, *flags]), "",
                             lambda f=flags, m=machine: boot_one(bench, *machine_option(m), *f))
     yield base.Case("boots from CD, by GRUB", "", lambda: boot_grub(bench))
+    for name, line, code, said in WORDS:
+        yield base.Case(f"by hand: {name}", "", lambda a=(line, code, said): boot_words(bench, *a))
+    yield from renamed("by hand", modules(bench))
     yield base.Case("messages that nobody takes", "", lambda: boot_unread(bench))
     yield base.Case("machine check", "", lambda: boot_machine_check(bench))
     for flags in (["--machine", "microvm"], ["--machine", "q35", "--cpus", "2"]):

@@ -136,6 +136,18 @@ static void check_path(struct text path)
     CHECK(n < 2 || strcmp(out + n - 2, "/."));
 }
 
+// Taken with whatever is behind it, it is what it is when its end is looked for first.
+static void check_taken(const char *p, size_t all, size_t n, int wrong, const struct request *r)
+{
+    static struct request t;
+    size_t used = 0;
+    bool taken = !head_take(p, all, &t, &used);
+    CHECK(taken == (n && !wrong));
+    if (taken)
+        CHECK(used == n && t.size == n && t.count == r->count && t.target.n == r->target.n &&
+              t.target.p - p == r->target.p - (r->method.p - (t.method.p - p)));
+}
+
 static void check_head(const struct bytes *b, bool *accepted)
 {
     static struct request r;
@@ -146,6 +158,7 @@ static void check_head(const struct bytes *b, bool *accepted)
     char *head = block(p, n);
     int wrong = n ? head_parse(head, n, &r) : 400;
     *accepted = !wrong;
+    check_taken(p, b->n, n, wrong, &r);
     if (!wrong) {
         CHECK(!(r.chunked && r.has_length) && r.count <= FIELDS_MAX);
         CHECK(is_token(r.method) && within(r.method, head, n) && within(r.target, head, n));

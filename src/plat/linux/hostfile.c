@@ -294,7 +294,7 @@ static ssize_t read_here(struct host_file *h, const struct vfs_iov *v, u32 n)
     switch (io_now(h)) {
     case IO_SOCKET: {
         struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
-        return recvmsg(h->fd, &m, MSG_DONTWAIT);
+        return n == 1 ? recv(h->fd, v->p, v->n, MSG_DONTWAIT) : recvmsg(h->fd, &m, MSG_DONTWAIT);
     }
     case IO_LOOK: return read_look(h, v, n);
     case IO_PLAIN:
@@ -346,7 +346,8 @@ static ssize_t write_here(struct host_file *h, const struct vfs_iov *v, u32 n)
     switch (io_now(h)) {
     case IO_SOCKET: {
         struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
-        return sendmsg(h->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+        int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+        return n == 1 ? send(h->fd, v->p, v->n, flags) : sendmsg(h->fd, &m, flags);
     }
     case IO_LOOK: return write_look(h, v, n);
     case IO_PLAIN:

@@ -100,55 +100,30 @@ void slot_give(struct connection *c)
 
 // --- The environment
 
-struct variables {
-    char *p;
-    size_t n, room;
-    bool full;
-};
-
-static inline void put(struct variables *v, const char *p, size_t n)
+// There is room for all that a head can make of it, so only what the site has is asked for that.
+static inline char *put(char *at, const char *p, size_t n)
 {
-    v->full |= n > v->room - v->n;
-    if (v->full)
-        return;
-    memcpy(v->p + v->n, p, n);
-    v->n += n;
+    copy_text(at, p, n);
+    return at + n;
 }
 
-// With a final 0. Mostly a few bytes, for which a call or a loop is dear.
-static void put_short(struct variables *v, const char *p, size_t n)
+// With a final 0. The name is a literal: copying it is a few moves.
+#define variable(at, name, p, n)                                                                   \
+    put_value((char *)memcpy(at, name "=", sizeof name) + sizeof name, p, n)
+static inline char *put_value(char *at, const char *p, size_t n)
 {
-    char *to = v->p + v->n;
-    v->full |= n >= v->room - v->n;
-    if (v->full)
-        return;
-    if (n >= 8) {
-        copy_text(to, p, n);
-    } else if (n >= 4) {
-        uint32_t first, last;
-        memcpy(&first, p, 4);
-        memcpy(&last, p + n - 4, 4);
-        memcpy(to, &first, 4);
-        memcpy(to + n - 4, &last, 4);
-    } else if (n) {
-        to[0] = p[0];
-        to[n / 2] = p[n / 2];
-        to[n - 1] = p[n - 1];
-    }
-    to[n] = 0;
-    v->n += n + 1;
+    at = put(at, p, n);
+    *at = 0;
+    return at + 1;
 }
 
-// The name is a literal: copying it is a few moves.
-#define variable(v, name, p, n) (put(v, name "=", sizeof name), put_short(v, p, n))
-
-static void variable_number(struct variables *v, uint64_t n)
+static char *put_number(char *at, uint64_t n)
 {
-    char text[20], *at = text + sizeof text;
+    char text[20], *from = text + sizeof text;
     do
-        *--at = (char)('0' + n % 10);
+        *--from = (char)('0' + n % 10);
     while ((n /= 10));
-    put_short(v, at, (size_t)(text + sizeof text - at));
+    return put_value(at, from, (size_t)(text + sizeof text - from));
 }
 
 // Not those that have a variable of their own or are the connection's; nor Proxy, which programs
@@ -183,40 +158,42 @@ static bool came_before(const struct request *q, uint32_t i)
 }
 
 // Where the target names a host, that is the one which was asked (RFC 9112, 3.2.2).
-static void put_field(struct variables *v, const struct request *q, uint32_t i)
+static char *put_field(char *at, const struct request *q, uint32_t i)
 {
     struct text name = q->fields[i].name;
     struct text value = text_is_nocase(name, "host") ? q->host : q->fields[i].value;
-    put(v, "HTTP_", 5);
-    v->full |= name.n > v->room - v->n;
-    if (v->full)
-        return;
+    memcpy(at, "HTTP_", 5);
+    at += 5;
     for (const char *p = name.p, *end = p + name.n; p < end; p++)
-        v->p[v->n++] = *p == '-' ? '_' : *p >= 'a' && *p <= 'z' ? (char)(*p & ~0x20) : *p;
-    put(v, "=", 1);
-    put(v, value.p, value.n);
+        *at++ = *p == '-' ? '_' : *p >= 'a' && *p <= 'z' ? (char)(*p & ~0x20) : *p;
+    *at++ = '=';
+    at = put(at, value.p, value.n);
     for (uint32_t k = i + 1; k < q->count; k++)
         if (same_name(q->fields[k].name, name)) {
-            put(v, text_is_nocase(name, "cookie") ? "; " : ", ", 2);
-            put(v, q->fields[k].value.p, q->fields[k].value.n);
+            *at++ = text_is_nocase(name, "cookie") ? ';' : ',';
+            *at++ = ' ';
+            at = put(at, q->fields[k].value.p, q->fields[k].value.n);
         }
-    put(v, "", 1);
+    *at = 0;
+    return at + 1;
 }
 
-static void put_server(struct variables *v, struct text host)
+static char *put_server(char *at, struct text host)
 {
     size_t n = host.n;
     while (n && host.p[n - 1] >= '0' && host.p[n - 1] <= '9')
         n--;
     bool port = n && n < host.n && host.p[n - 1] == ':';
-    variable(v, "SERVER_NAME", host.p ? host.p : "localhost", host.p ? (port ? n - 1 : host.n) : 9);
-    if (port)
-        variable(v, "SERVER_PORT", host.p + n, host.n - n);
+    if (host.p)
+        at = variable(at, "SERVER_NAME", host.p, port ? n - 1 : host.n);
     else
-        variable(v, "SERVER_PORT", "80", 2);
+        at = variable(at, "SERVER_NAME", "localhost", 9);
+    if (port)
+        return variable(at, "SERVER_PORT", host.p + n, host.n - n);
+    return variable(at, "SERVER_PORT", "80", 2);
 }
 
-void address_text(const struct nebulet_address *a, char out[48])
+static void address_text(const struct nebulet_address *a, char out[48])
 {
     const uint8_t *b = (const uint8_t *)a->bytes;
     if (a->family == 4) {
@@ -228,38 +205,55 @@ void address_text(const struct nebulet_address *a, char out[48])
         n += sip_format(out + n, 48 - n, i ? ":%x" : "%x", b[i] << 8 | b[i + 1]);
 }
 
-// length: NO_LENGTH, it is not known yet.
+void client_met(struct client *client)
+{
+    static const char address[] = "REMOTE_ADDR=", port[] = "REMOTE_PORT=";
+    char *at = client->remote;
+    memcpy(at, address, sizeof address);
+    client->address = at + sizeof address - 1;
+    address_text(&client->peer, at + sizeof address - 1);
+    at += strlen(at) + 1;
+    memcpy(at, port, sizeof port - 1);
+    at = put_number(at + sizeof port - 1, client->peer.port);
+    client->remote_size = (uint32_t)(at - client->remote);
+}
+
+// length: NO_LENGTH, it is not known yet. What is there of the head twice is the target and the
+// host; that a field becomes a variable adds a few bytes. False: it may not fit.
 static bool make_environment(struct connection *c, const struct route *r, uint64_t length,
                              size_t *size)
 {
-    struct variables v = {c->environment, 0, sizeof c->environment, false};
+    enum { OURS = 600, OF_A_FIELD = 4 };
+    static const char same[] = "GATEWAY_INTERFACE=CGI/1.1\0SERVER_SOFTWARE=nebulet\0"
+                               "SERVER_PROTOCOL=HTTP/1.1";
     const struct request *q = &c->request;
-    put(&v, r->site->environment, r->site->environment_size);
-    static const char same[] = "GATEWAY_INTERFACE=CGI/1.1\0SERVER_SOFTWARE=nebulet";
-    put(&v, same, sizeof same);
-    variable(&v, "SERVER_PROTOCOL", q->minor ? "HTTP/1.1" : "HTTP/1.0", 8);
-    put_server(&v, q->host);
-    variable(&v, "REQUEST_METHOD", q->method.p, q->method.n);
-    variable(&v, "REQUEST_URI", q->target.p, q->target.n);
-    variable(&v, "SCRIPT_NAME", r->path, r->length);
-    variable(&v, "PATH_INFO", c->path + r->length, c->path_length - r->length);
-    variable(&v, "QUERY_STRING", q->query.p ? q->query.p : "", q->query.n);
-    put(&v, "REMOTE_ADDR=", 12);
-    put_short(&v, c->client->address, strlen(c->client->address));
-    put(&v, "REMOTE_PORT=", 12);
-    variable_number(&v, c->client->peer.port);
-    struct text type = request_field(q, "content-type");
-    if (type.p)
-        variable(&v, "CONTENT_TYPE", type.p, type.n);
-    if (length != NO_LENGTH && (q->chunked || q->has_length)) {
-        put(&v, "CONTENT_LENGTH=", 15);
-        variable_number(&v, length);
-    }
+    const struct client *client = c->client;
+    size_t own = r->site->environment_size;
+    char *at = c->environment;
+    if (own > sizeof c->environment ||
+        q->size + q->target.n + q->host.n + OURS + q->count * OF_A_FIELD >
+            sizeof c->environment - own)
+        return false;
+    if (own)
+        memcpy(at, r->site->environment, own);
+    at = (char *)memcpy(at + own, same, sizeof same) + sizeof same;
+    at[-2] = (char)('0' + q->minor);
+    at = put_server(at, q->host);
+    at = variable(at, "REQUEST_METHOD", q->method.p, q->method.n);
+    at = variable(at, "REQUEST_URI", q->target.p, q->target.n);
+    at = variable(at, "SCRIPT_NAME", r->path, r->length);
+    at = variable(at, "PATH_INFO", c->path + r->length, c->path_length - r->length);
+    at = variable(at, "QUERY_STRING", q->query.p, q->query.n);
+    at = put(at, client->remote, client->remote_size);
+    if (q->type.p)
+        at = variable(at, "CONTENT_TYPE", q->type.p, q->type.n);
+    if (length != NO_LENGTH && (q->chunked || q->has_length))
+        at = put_number((char *)memcpy(at, "CONTENT_LENGTH=", 15) + 15, length);
     for (uint32_t i = 0; i < q->count; i++)
         if (is_passed_on(q->fields[i].name) && !came_before(q, i))
-            put_field(&v, q, i);
-    *size = v.n;
-    return !v.full;
+            at = put_field(at, q, i);
+    *size = (size_t)(at - c->environment);
+    return true;
 }
 
 // --- A handler
@@ -411,7 +405,10 @@ static int64_t ask_resident(struct connection *c, struct route *r, struct handle
     if (copy >= 0) {
         h->resident = (nebulet_handle)copy;
         copy = nebulet_channel_send(channel, c->environment, (uint32_t)environment, given, 2,
-                                    sip_after(server.idle_ns));
+                                    NEBULET_AT_ONCE);
+        if (copy == NEBULET_ERR_SHOULD_WAIT)
+            copy = nebulet_channel_send(channel, c->environment, (uint32_t)environment, given, 2,
+                                        sip_after(server.idle_ns));
     }
     if (copy < 0)
         sip_close(ends[0]);
@@ -528,7 +525,7 @@ static const char *take_lines(struct connection *c, size_t size, struct stated *
         s->any = true;
         s->located |= text_is_nocase(name, "location");
         if (!is_ours(name))
-            head_field(c, name, value);
+            head_line(c, line, name, value);
         else if (text_is_nocase(name, "status")) {
             if (s->stated || !take_status(value, &s->status, &s->reason))
                 return "its status is none";
@@ -703,11 +700,15 @@ static void finish(struct connection *c, struct route *r, struct handler *h)
     }
 }
 
+// It mostly ends its output where it has written it, so what follows the first of it is there.
 static void answer(struct connection *c, struct route *r, struct handler *h)
 {
     bool going = pump(c, h);
-    for (uint64_t now; going && !h->ended && !is_late_at(c, now = sip_now());)
+    for (uint64_t now; going && !h->ended && !is_late_at(c, now = sip_now());) {
         going = take_output(c, h, now + PATIENCE_MS * SIP_MS);
+        if (going && !h->ended && h->n)
+            going = take_output(c, h, NEBULET_AT_ONCE);
+    }
     bool late = !h->ended && is_late(c);
     if (going && h->ended && h->headed) {
         finish(c, r, h);

@@ -103,28 +103,40 @@ static int64_t receive(struct connection *c, char *to, size_t room, uint64_t unt
     return n;
 }
 
-// 0, with the head in c->buffer and its size; or the status to answer with, or -1: there is nobody
-// to answer.
-static int read_head(struct connection *c, size_t *size)
+// 0, with the head in c->buffer, understood; or the status to answer with, or -1: there is nobody
+// to answer. Mostly all of it has come already, and then its end need not be looked for.
+static int read_head(struct connection *c)
 {
-    size_t seen = 0;
-    uint64_t until = 0;
+    struct request *q = &c->request;
+    size_t seen = 0, size = 0;
+    uint64_t until = NEBULET_AT_ONCE;
+    int wrong = 0;
     memmove(c->buffer, c->rest, c->left);
     c->to = c->left;
-    while (!(*size = head_end(c->buffer, c->to, &seen))) {
-        until = until ? until : sip_after(server.idle_ns);
+    for (bool some = false;;) {
+        if (c->to && !some && !head_take(c->buffer, c->to, q, &size))
+            break;
+        some = c->to;
+        if ((size = head_end(c->buffer, c->to, &seen))) {
+            wrong = head_parse(c->buffer, size, q);
+            break;
+        }
         if (c->to == BUFFER)
             return memchr(c->buffer, '\n', BUFFER) ? 431 : 414;
         int64_t n = receive(c, c->buffer + c->to, BUFFER - c->to, until);
+        if (n == NEBULET_ERR_SHOULD_WAIT) {
+            until = sip_after(server.idle_ns);
+            continue;
+        }
         if (n == NEBULET_ERR_TIMED_OUT && c->to)
             return 408;
         if (n <= 0)
             return -1;
         c->to += (size_t)n;
     }
-    c->rest = c->buffer + *size;
-    c->left = c->to - *size;
-    return 0;
+    c->rest = c->buffer + size;
+    c->left = c->to - size;
+    return wrong;
 }
 
 // Until the client takes more. False: it does not, or the handler that we write for has no more
@@ -217,11 +229,14 @@ static void skip_body(struct connection *c)
 {
     enum { MOST = 65536 };
     const char *bytes;
-    uint64_t skipped = 0, until = sip_after(server.idle_ns);
-    if (c->has_body && (c->body_left > MOST || c->request.expects)) {
+    uint64_t skipped = 0;
+    if (!c->has_body)
+        return;
+    if (c->body_left > MOST || c->request.expects) {
         broken(c);
         return;
     }
+    uint64_t until = sip_after(server.idle_ns);
     for (int n; (n = body_read(c, &bytes, until)) > 0;)
         if ((skipped += (uint64_t)n) > MOST)
             broken(c);
@@ -330,6 +345,16 @@ void head_begin(struct connection *c, int status, struct text reason)
         add(&c->head, "\r\n", 2);
     }
     add_date(&c->head);
+}
+
+// As it is, if it is as we should write it.
+void head_line(struct connection *c, struct text line, struct text name, struct text value)
+{
+    const char *end = line.p + line.n;
+    if (value.p == line.p + name.n + 2 && name.p[name.n + 1] == ' ' && *end == '\r')
+        add(&c->head, line.p, line.n + 2);
+    else
+        head_field(c, name, value);
 }
 
 void head_field(struct connection *c, struct text name, struct text value)
@@ -461,20 +486,17 @@ static void respond(struct connection *c)
 static bool serve_one(struct connection *c)
 {
     struct request *q = &c->request;
-    size_t size;
     c->answered = c->silent = c->chunked = c->has_body = c->late = c->keep = false;
     c->status = 0;
     c->sent = c->body_read = c->body_left = 0;
     c->chunks = (struct chunks){0};
     memset(q, 0, offsetof(struct request, fields));
     q->minor = 1;
-    int wrong = read_head(c, &size);
+    int wrong = read_head(c);
     if (wrong < 0)
         return false;
     c->began = sip_now();
     c->site = site_take();
-    if (!wrong)
-        wrong = head_parse(c->buffer, size, q);
     if (wrong) {
         answer_plain(c, wrong, "");
     } else {

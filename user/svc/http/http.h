@@ -101,8 +101,10 @@ void counts_read(struct counts *out);
 struct client {
     nebulet_handle in, out;
     struct nebulet_address peer;
-    char address[48]; // its text
-    bool metrics;     // it came by the listener for these
+    const char *address;  // its text, in `remote`
+    char remote[80];      // what handlers have of it in their environment, the same each time
+    uint32_t remote_size; // with each variable's 0
+    bool metrics;         // it came by the listener for these
 };
 
 enum { HEAD_ROOM = HEAD_MAX + 1024 };
@@ -147,6 +149,7 @@ struct connection {
     char output[BUFFER];            // what it writes
 };
 
+void client_met(struct client *client); // with `peer`: fills in what follows from it
 // Serves it to its end.
 void connection_serve(struct client *client);
 
@@ -161,6 +164,8 @@ int body_read(struct connection *c, const char **bytes, uint64_t until);
 #define NO_LENGTH UINT64_MAX
 void head_begin(struct connection *c, int status, struct text reason); // reason.n 0: the usual
 void head_field(struct connection *c, struct text name, struct text value);
+// `line` has both, and its end behind it.
+void head_line(struct connection *c, struct text line, struct text name, struct text value);
 void head_format(struct connection *c, const char *format, ...) SIP_PRINTF(2, 3);
 // Sends it with the first n bytes of the body. NO_LENGTH: it goes on until answer_end. False: the
 // peer is gone.
@@ -183,7 +188,6 @@ void time_text(uint64_t seconds, char out[32]); // as HTTP has it: 29 characters
 bool time_parse(struct text t, uint64_t *seconds);
 
 // --- Log
-void address_text(const struct nebulet_address *a, char out[48]);
 void log_request(const struct connection *c);
 void log_error(const char *format, ...) SIP_PRINTF(1, 2);
 void log_end(uint64_t until); // the rest is out, or it is that late

@@ -448,7 +448,7 @@ static int32_t work(void *arg)
         sip_unlock(&p->turn);
         if (!more)
             break;
-        address_text(&client.peer, client.address);
+        client_met(&client);
         count(&counts.connections, 1);
         count(&counts.open, 1);
         connection_serve(&client);

@@ -39,16 +39,15 @@ static const uint8_t kinds[256] = {
     [128 ... 255] = VALUE,
 };
 
-static bool are_all(const char *text, size_t n, uint8_t kind)
+// How many there are of that kind, before the first that is not.
+static size_t count_of(const char *text, size_t n, uint8_t kind)
 {
-    const uint8_t *p = (const uint8_t *)text, *end = p + n;
-    for (; end - p >= 4; p += 4)
-        if (!(kinds[p[0]] & kinds[p[1]] & kinds[p[2]] & kinds[p[3]] & kind))
-            return false;
-    for (; p < end; p++)
-        if (!(kinds[*p] & kind))
-            return false;
-    return true;
+    const uint8_t *begin = (const uint8_t *)text, *p = begin, *end = p + n;
+    for (; end - p >= 4 && kinds[p[0]] & kinds[p[1]] & kinds[p[2]] & kinds[p[3]] & kind; p += 4)
+        ;
+    for (; p < end && kinds[*p] & kind; p++)
+        ;
+    return (size_t)(p - begin);
 }
 
 static bool is_tchar(unsigned char c)
@@ -56,14 +55,25 @@ static bool is_tchar(unsigned char c)
     return kinds[c] & TCHAR;
 }
 
-// The lowest bit that is set is that of the first byte that is c.
-static inline uint64_t matches(const char *p, char c)
+#define ONES 0x0101010101010101ull
+
+static inline uint64_t load(const char *p)
 {
-    const uint64_t ones = 0x0101010101010101;
     uint64_t x;
     memcpy(&x, p, 8);
-    x ^= ones * (uint8_t)c;
-    return (x - ones) & ~x & ones << 7;
+    return x;
+}
+
+// Of eight bytes: the lowest bit that is set is that of the first one that is below `least` (at
+// most 128), or is c.
+static inline uint64_t below(uint64_t x, uint8_t least)
+{
+    return (x - ONES * least) & ~x & ONES << 7;
+}
+
+static inline uint64_t matches(uint64_t x, char c)
+{
+    return below(x ^ ONES * (uint8_t)c, 1);
 }
 
 // The last eight may have been looked at in part, without finding it.
@@ -72,10 +82,10 @@ const char *find_byte(const char *p, size_t n, char c)
     const char *end = p + n;
     uint64_t x;
     for (; end - p >= 8; p += 8)
-        if ((x = matches(p, c)))
+        if ((x = matches(load(p), c)))
             return p + __builtin_ctzll(x) / 8;
     if (n >= 8)
-        return (x = matches(end - 8, c)) ? end - 8 + __builtin_ctzll(x) / 8 : NULL;
+        return (x = matches(load(end - 8), c)) ? end - 8 + __builtin_ctzll(x) / 8 : NULL;
     for (; p < end; p++)
         if (*p == c)
             return p;
@@ -95,20 +105,57 @@ static int hex_of(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+static inline uint64_t controls(uint64_t x)
+{
+    return below(x, ' ') | matches(x, 127);
+}
+
+// How many there are before the first control that is no tab.
+static size_t value_end(const char *text, size_t n)
+{
+    const char *p = text, *end = p + n;
+    while (p < end) {
+        uint64_t x = 0;
+        for (; end - p >= 8 && !(x = controls(load(p))); p += 8)
+            ;
+        if (x)
+            p += __builtin_ctzll(x) / 8;
+        else
+            p += count_of(p, (size_t)(end - p), VALUE);
+        if (p == end || *p != '\t')
+            break;
+        p++;
+    }
+    return (size_t)(p - text);
+}
+
 bool is_token(struct text t)
 {
-    return t.n && are_all(t.p, t.n, TCHAR);
+    return t.n && count_of(t.p, t.n, TCHAR) == t.n;
 }
 
 bool is_value(struct text t)
 {
-    return are_all(t.p, t.n, VALUE);
+    return value_end(t.p, t.n) == t.n;
 }
 
+// Four at a time, the last ones once more. In `s` are letters and what differs by that bit from
+// controls only, so nothing else passes for it.
 bool bytes_are_nocase(const char *p, const char *s, size_t n)
 {
+    enum { CASE = 0x20 };
+    for (size_t i = 0; n >= 4; i += 4) {
+        size_t at = i + 4 <= n ? i : n - 4;
+        uint32_t a, b;
+        memcpy(&a, p + at, 4);
+        memcpy(&b, s + at, 4);
+        if ((a ^ b) & ~(uint32_t)(CASE * ONES))
+            return false;
+        if (i + 4 >= n)
+            return true;
+    }
     for (size_t i = 0; i < n; i++)
-        if (lower(p[i]) != s[i])
+        if ((p[i] ^ s[i]) & ~CASE)
             return false;
     return true;
 }
@@ -170,13 +217,15 @@ static bool take_until(struct text *from, char end, struct text *out)
     return true;
 }
 
-// Without its CR LF. False: it ends otherwise, or has a CR elsewhere.
+// Without its CR LF. False: it ends otherwise, or has a control elsewhere but for tabs.
 static bool take_line(struct text *from, struct text *line)
 {
-    if (!take_until(from, '\r', line) || !from->n || *from->p != '\n')
+    size_t n = value_end(from->p, from->n);
+    *line = (struct text){from->p, n};
+    if (from->n - n < 2 || from->p[n] != '\r' || from->p[n + 1] != '\n')
         return false;
-    from->p++, from->n--;
-    return !find_byte(line->p, line->n, '\n');
+    from->p += n + 2, from->n -= n + 2;
+    return true;
 }
 
 static bool is_digit(char c)
@@ -184,23 +233,18 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-// Of a name, an address, or one of IPv6 in brackets.
-static bool is_host_char(char c, bool bracketed)
-{
-    if (bracketed)
-        return hex_of(c) >= 0 || c == ':' || c == '.';
-    return kinds[(uint8_t)c] & HOST;
-}
-
-// With a port or without.
+// A name, an address, or one of IPv6 in brackets; with a port or without.
 static bool is_host(struct text t)
 {
-    bool bracketed = t.n && *t.p == '[';
-    size_t i = bracketed;
-    while (i < t.n && is_host_char(t.p[i], bracketed))
-        i++;
-    if (bracketed && (i == t.n || t.p[i++] != ']'))
-        return false;
+    size_t i = 0;
+    if (t.n && *t.p == '[') {
+        for (i = 1; i < t.n && (hex_of(t.p[i]) >= 0 || t.p[i] == ':' || t.p[i] == '.'); i++)
+            ;
+        if (i == t.n || t.p[i++] != ']')
+            return false;
+    } else {
+        i = count_of(t.p, t.n, HOST);
+    }
     if (i < t.n && t.p[i] == ':')
         i++;
     else
@@ -216,7 +260,7 @@ static int take_target(struct request *r)
     static const char http[] = "http://";
     if (t.n > TARGET_MAX)
         return 414;
-    if (!are_all(t.p, t.n, TARGET))
+    if (count_of(t.p, t.n, TARGET) != t.n)
         return 400;
     if (t.n > sizeof http - 1 && text_is_nocase((struct text){t.p, sizeof http - 1}, http)) {
         t.p += sizeof http - 1, t.n -= sizeof http - 1;
@@ -304,6 +348,8 @@ static int take_meaning(const struct field *f, struct request *r, struct seen *s
         if (!text_is_nocase(f->value, "100-continue"))
             return 417;
         r->expects = r->minor > 0;
+    } else if (text_is_nocase(f->name, "content-type") && !r->type.p) {
+        r->type = f->value;
     }
     return 0;
 }
@@ -317,18 +363,16 @@ static int take_field(struct text line, struct request *r, struct seen *seen)
         !is_token(f->name)) // a folded line begins with a space
         return 400;
     f->value = trim(line);
-    if (!is_value(f->value))
-        return 400;
     r->count++;
     return take_meaning(f, r, seen);
 }
 
-int head_parse(const char *p, size_t n, struct request *r)
+int head_take(const char *p, size_t n, struct request *r, size_t *used)
 {
     struct text rest = {p, n}, line;
     struct seen seen = {0};
     memset(r, 0, offsetof(struct request, fields));
-    if (rest.n >= 2 && !memcmp(rest.p, "\r\n", 2)) // one empty line too many, behind a body
+    if (rest.n >= 2 && rest.p[0] == '\r' && rest.p[1] == '\n') // one too many, behind a body
         rest.p += 2, rest.n -= 2;
     if (!take_line(&rest, &line))
         return 400;
@@ -340,11 +384,17 @@ int head_parse(const char *p, size_t n, struct request *r)
             break;
         wrong = take_field(line, r, &seen);
     }
-    if (wrong)
-        return wrong;
-    if ((r->minor && !seen.host) || (seen.length && seen.encoding) || rest.n)
-        return 400;
-    return 0;
+    *used = r->size = n - rest.n;
+    if (!wrong && ((r->minor && !seen.host) || (seen.length && seen.encoding)))
+        wrong = 400;
+    return wrong;
+}
+
+int head_parse(const char *p, size_t n, struct request *r)
+{
+    size_t used;
+    int wrong = head_take(p, n, r, &used);
+    return wrong || used == n ? wrong : 400;
 }
 
 struct text request_field(const struct request *r, const char *name)
@@ -357,11 +407,26 @@ struct text request_field(const struct request *r, const char *name)
 
 // --- Paths
 
+// Most are decoded already: nothing is escaped, empty, or begins with a dot.
+static bool is_plain(struct text t)
+{
+    char before = 0;
+    for (const char *p = t.p, *end = p + t.n; p < end; before = *p++)
+        if (*p < '0' && (!*p || *p == '%' || (before == '/' && (*p == '.' || *p == '/'))))
+            return false;
+    return true;
+}
+
 int path_decode(struct text path, char *out, size_t room)
 {
     size_t n = 0;
     if (!path.n || *path.p != '/')
         return -1;
+    if (path.n < room && is_plain(path)) {
+        copy_text(out, path.p, path.n);
+        out[path.n] = 0;
+        return (int)path.n;
+    }
     for (size_t i = 0; i < path.n; i++) {
         char c = path.p[i];
         if (c == '%') {

@@ -30,9 +30,11 @@ struct request {
     struct text method, target; // as they stand there
     struct text path, query;    // of the target; the path is not decoded. query.p NULL: none
     struct text host;           // with its port; n 0: none (HTTP/1.0)
+    struct text type;           // of the body; p NULL: it is not said
     uint32_t minor;             // of HTTP/1.minor
     bool chunked, has_length, close, keep_alive, expects;
     uint64_t length;
+    size_t size; // of the head
     uint32_t count;
     struct field fields[FIELDS_MAX];
 };
@@ -42,10 +44,13 @@ struct request {
 size_t head_end(const char *p, size_t n, size_t *seen);
 // A whole head of n bytes. 0, or the status to answer with.
 int head_parse(const char *p, size_t n, struct request *r);
+// The same with whatever behind it; *used: where it ends. 0 is as good as head_end and head_parse;
+// anything else may be so because not all of it is there.
+int head_take(const char *p, size_t n, struct request *r, size_t *used);
 // The value of the first field of that name, in lower case; p NULL: none.
 struct text request_field(const struct request *r, const char *name);
 
-// Mostly with a literal, whose length is then no work at all.
+// Mostly with a literal, whose length is then no work at all. What is looked at has no controls.
 bool bytes_are_nocase(const char *p, const char *lower, size_t n);
 static inline bool text_is(struct text t, const char *s)
 {
@@ -55,18 +60,28 @@ static inline bool text_is_nocase(struct text t, const char *lower)
 {
     return t.n == __builtin_strlen(lower) && bytes_are_nocase(t.p, lower, t.n);
 }
-// As memcpy, for texts: mostly a few bytes, for which a call is dear.
+// As memcpy, for texts: mostly a few bytes, for which a call or a loop is dear.
 static inline void copy_text(char *to, const char *from, size_t n)
 {
-    uint64_t last;
-    if (n < 8 || n > 40) {
+    if (n > 40) {
         __builtin_memcpy(to, from, n);
-        return;
+    } else if (n >= 8) {
+        uint64_t last;
+        __builtin_memcpy(&last, from + n - 8, 8);
+        for (size_t i = 0; i + 8 < n; i += 8)
+            __builtin_memcpy(to + i, from + i, 8);
+        __builtin_memcpy(to + n - 8, &last, 8);
+    } else if (n >= 4) {
+        uint32_t first, last;
+        __builtin_memcpy(&first, from, 4);
+        __builtin_memcpy(&last, from + n - 4, 4);
+        __builtin_memcpy(to, &first, 4);
+        __builtin_memcpy(to + n - 4, &last, 4);
+    } else if (n) {
+        to[0] = from[0];
+        to[n / 2] = from[n / 2];
+        to[n - 1] = from[n - 1];
     }
-    __builtin_memcpy(&last, from + n - 8, 8);
-    for (size_t i = 0; i + 8 < n; i += 8)
-        __builtin_memcpy(to + i, from + i, 8);
-    __builtin_memcpy(to + n - 8, &last, 8);
 }
 // As memchr, eight bytes at a time.
 const char *find_byte(const char *p, size_t n, char c);
