@@ -29,7 +29,7 @@ void sums_join(struct fast *f, u32 found)
 void sums_loop(struct fast *f, const u32 *weight)
 {
     for (u32 i = 0; i < countof(f->named); i++)
-        if (f->named[i].since && (!weight || weight[f->named[i].local] & LOCAL_USE_WRITE))
+        if (f->named[i].since && (!weight || (weight[f->named[i].local] & LOCAL_USE_WRITE)))
             f->named[i].since = NULL;
 }
 

@@ -314,8 +314,10 @@ static inline u32 here(const struct fast *f)
 }
 
 // --- below.c
-void sums_join(struct fast *f, u32 found);            // forgets what has been found out since
-void sums_loop(struct fast *f, const u32 *weight);    // and of locals that a loop writes; NULL: all
+void sums_join(struct fast *f, u32 found); // forgets what has been found out since
+// At the head of a loop: of locals that it writes, by what f->weight says of its uses; NULL: of
+// all.
+void sums_loop(struct fast *f, const u32 *weight);
 void sum_name(struct fast *f, u32 local, struct sum); // a local has been set to it
 void sum_unname(struct fast *f, u32 local);           // what is in its register is something else
 struct sum sum_of(struct fast *f, const struct slot *s); // popped or not

@@ -64,14 +64,14 @@ static void split_body(const u8 *p, const u8 *end, struct body_text *out)
     const u8 *start = p;
     for (u32 groups = leb_u32(&p); groups; groups--) {
         leb_u32(&p);
-        p++;
+        p = type_skip(p);
     }
     out->locals = (struct instruction){start, (u32)(p - start)};
     while (p < end) {
         start = p;
         u32 op = *p++;
-        if (op >= 0xfc)
-            op = op << 8 | leb_u32(&p);
+        if (op >= 0xfb)
+            op = op_prefixed(op, leb_u32(&p));
         ops_skip(&p, op);
         struct instruction i = {start, (u32)(p - start)};
         if (!vec_push(&out->code, i))
@@ -134,17 +134,19 @@ static bool replace(struct reduction *r, struct body_text *b, u32 at, u32 count,
                     const struct instruction *with, u32 n)
 {
     u32 before = b->code.count, total = before - count + n;
-    struct instruction *old = b->code.at, *new = calloc(total + 1, sizeof *new);
+    struct instruction *old = b->code.at, *new = heap_alloc((total + 1) * sizeof *new);
+    if (!new)
+        abort();
     memcpy(new, old, at * sizeof *new);
     memcpy(new + at, with, n * sizeof *new);
     memcpy(new + at + n, old + at + count, (before - at - count) * sizeof *new);
     b->code.at = new;
     b->code.count = b->code.capacity = total;
     if (still_fails(r)) {
-        free(old);
+        heap_free(old);
         return true;
     }
-    free(new);
+    heap_free(new);
     b->code.at = old;
     b->code.count = b->code.capacity = before;
     return false;
@@ -188,8 +190,9 @@ static u32 matching_end(const struct body_text *b, u32 at)
     u32 depth = 0;
     for (u32 i = at; i < b->code.count; i++) {
         u8 op = *b->code.at[i].p;
-        depth += op == OP_block || op == OP_loop || op == OP_if;
-        if (op == OP_end && --depth == 0)
+        depth +=
+            op == OP_block || op == OP_loop || op == OP_if || op == OP_try || op == OP_try_table;
+        if ((op == OP_end || op == OP_delegate) && --depth == 0)
             return i;
     }
     return 0;
@@ -245,7 +248,7 @@ void reduce(struct bytes *module, bool (*fails)(const struct bytes *module))
     module->count = 0;
     put(module, r.candidate.at, r.candidate.count);
     for (u32 i = 0; i < r.nbodies; i++)
-        free(r.bodies[i].code.at);
+        vec_free(&r.bodies[i].code);
     free(r.bodies);
     vec_free(&r.candidate);
     vec_free(&r.original);

@@ -131,9 +131,10 @@ def operations():
 # Ways through code that accesses what is near two locals, P and Q, and changes them: an engine may know of one access
 # what the other has shown. BITS decides about branches.
 P, Q, BITS, COUNT, SUM = range(5)
-WALKS, WALK = 200, [I64, I64, I32, I32, I64]
-STEPS = [0, 0, 1, -1, 8, -8, 100, -100, 4096, -4096, PAGE, -PAGE, 1 << 20, -(1 << 20), -(1 << 20) - 1, (2 << 30) - PAGE,
-         (2 << 30) - 1, -(2 << 30), 1 << 32, 1 << 63]
+WALKS, WALK = 400, [I64, I64, I32, I32, I64]
+STEPS = [0, 0, 0, 1, -1, 8, -8, 100, -100, 4096, -4096, PAGE, -PAGE]
+LARGE = [1 << 20, -(1 << 20), -(1 << 20) - 1, -(1 << 20) - PAGE, (2 << 30) - PAGE, (2 << 30) - 1, -(2 << 30), 1 << 32,
+         6 << 30, 1 << 40, 1 << 63]
 
 
 def get(local):
@@ -148,8 +149,16 @@ def walk(dice, m, depth=3):
     """Code, and the function that does the same to a state and locals."""
     code, does = b"", []
     for _ in range(dice.randrange(2, 7)):
-        how, local, k = dice.random(), dice.choice([P, P, Q]), dice.choice(STEPS)
-        if how < .6 or not depth:
+        how, local, k = dice.random(), dice.choice([P, P, Q]), dice.choice(STEPS if dice.random() < .8 else LARGE)
+        if how < .1:
+            scale, at = dice.randrange(4), b"\x40" + unsigned(m) + b"\0"
+            code += (get(SUM) + get(BITS) + b"\xad\x42" + signed(scale) + b"\x86\x31" + at + b"\x7c\x21"
+                     + unsigned(SUM))
+
+            def element(s, v, scale=scale):
+                v[SUM] = (v[SUM] + s.load(m, v[BITS] << scale, 1)) % 2**64
+            does.append(element)
+        elif how < .55 or not depth:
             o, size, keep = dice.choice([0, 0, 0, 1, 8, 65535]), dice.choice([1, 8]), dice.random() < .3
             at = b"\x40" + unsigned(m) + unsigned(o)
             code += get(SUM) + add(local, k) + (b"\x22" + unsigned(local) if keep else b"")
@@ -162,13 +171,14 @@ def walk(dice, m, depth=3):
             does.append(access)
         elif how < .75:
             to = P + Q - local if dice.random() < .5 else local
+            k = dice.choice(LARGE) if dice.random() < .4 else k
             narrow = dice.random() < .2
             code += add(local, k) + (b"\xa7\xad" if narrow else b"") + b"\x21" + unsigned(to)
 
             def change(_, v, local=local, k=k, to=to, narrow=narrow):
                 v[to] = (v[local] + k) % (2**32 if narrow else 2**64)
             does.append(change)
-        elif how < .95:
+        elif how < .85:
             bit, arms = 1 << dice.randrange(10), [walk(dice, m, depth - 1) for _ in range(2)]
             test = get(BITS) + b"\x41" + signed(bit) + b"\x71"
             block = dice.random() < .5  # that is left in the middle
