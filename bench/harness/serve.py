@@ -178,11 +178,30 @@ def compile_all(folder, dirs):
     return dirs.build / "nebulet"
 
 
+def quickjs(folder, dirs):
+    """QuickJS from Debian's sources, and a handler with it, that begins anew or where it was left. False: it cannot
+    be had."""
+    source, out = build.ROOT / "build/src/quickjs", dirs.out / "quickjs"
+    if proc.run([build.ROOT / "check/source", "quickjs/sid"]).code:
+        build.say("no sources of quickjs: JavaScript is left out")
+        return False
+    (out / "include").mkdir(parents=True, exist_ok=True)
+    (out / "include/setjmp.h").touch()  # is included, and not used
+    flags = [build.CC, "--target=wasm32-wasi", "-Wno-deprecated", "-O2", "-w", "-D_GNU_SOURCE", "-DEMSCRIPTEN",
+             '-DCONFIG_VERSION=""', "-D_WASI_EMULATED_SIGNAL", f"-I{out / 'include'}", f"-I{source}"]
+    parts = [build.make(out / f"{part}.o", [*flags, "-c", source / f"{part}.c"], source / f"{part}.c")
+             for part in ("quickjs", "libregexp", "libunicode", "cutils", "dtoa")]
+    for name, more in ("script", []), ("scripted", ["-DONCE"]):
+        proc.check([*flags, "--no-wasm-opt", "-Wl,--strip-debug", "-Wl,-z,stack-size=1048576", *more,
+                    SOURCES / "quickjs.c", *parts, "-lwasi-emulated-signal", "-o", folder / f"{name}.wasm"])
+    return True
+
+
 def serve_command(nebulet):
     return [nebulet, "serve", "--listen", "127.0.0.1:0", "--log", "none"]
 
 
-def servers(folder, nebulet):
+def servers(folder, nebulet, javascript):
     """Name -> what makes it; those whose program is not here are left out."""
     ours = [*serve_command(nebulet), "--cpus", "1"]
     (folder / "files").mkdir()
@@ -198,6 +217,9 @@ def servers(folder, nebulet):
     found["nebulet, fresh process"] = lambda: announced([*ours, folder / "cgi.wasm"])
     found["nebulet, fresh process, 256 KiB to fill"] = lambda: announced([*ours, folder / "prepares.wasm"])
     found["nebulet, the same, filled once"] = lambda: announced([*ours, folder / "prepared.wasm"])
+    if javascript:
+        found["nebulet, JavaScript"] = lambda: announced([*ours, folder / "script.wasm"])
+        found["nebulet, JavaScript, begun once"] = lambda: announced([*ours, folder / "scripted.wasm"])
     found["nebulet, handler that stays"] = lambda: announced([*ours, "--stream", folder / "resident.wasm"])
     return found
 
@@ -223,7 +245,7 @@ def main(options):
     with tempfile.TemporaryDirectory(prefix="nebulet-serve-") as scratch:
         folder = Path(scratch)
         nebulet = compile_all(folder, options.dirs)
-        found = servers(folder, nebulet)
+        found = servers(folder, nebulet, quickjs(folder, options.dirs))
         for _ in range(options.reps):
             for name, server in found.items():
                 build.say(name)

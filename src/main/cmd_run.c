@@ -286,7 +286,7 @@ static bool listen_all(const struct options *o, struct listeners *l)
             return false;
     for (u32 i = 0; i < l->all.count; i++) {
         socket_print(&l->all.at[i].address, text);
-        complain("listening at tcp:%s", text);
+        complain("listening at %s:%s", l->all.at[i].datagrams ? "udp" : "tcp", text);
     }
     if (l->all.count)
         socket_many();

@@ -259,7 +259,14 @@ static bool open_listeners(struct serve *s)
     if (!o->listen.count && !s->worker && !listeners_add(&s->listeners, "tcp:127.0.0.1:8080"))
         return false;
     s->metrics = s->listeners.all.count;
-    return !o->metrics || listeners_add(&s->listeners, o->metrics);
+    if (o->metrics && !listeners_add(&s->listeners, o->metrics))
+        return false;
+    for (u32 i = 0; i < s->listeners.all.count; i++)
+        if (s->listeners.all.at[i].datagrams) {
+            complain("--listen udp: HTTP comes by connections");
+            return false;
+        }
+    return true;
 }
 
 static const char *word_of(const struct serve *s, u32 listener)

@@ -43,17 +43,19 @@ static bool add_inherited(struct listeners *l)
 
 bool listeners_add(struct listeners *l, const char *given)
 {
-    static const char tcp[] = "tcp:";
-    const char *text = strncmp(given, tcp, sizeof tcp - 1) ? given : given + sizeof tcp - 1;
-    struct listener x;
+    enum { PREFIX = 4 };
+    struct listener x = {.datagrams = !strncmp(given, "udp:", PREFIX)};
+    const char *text = x.datagrams || !strncmp(given, "tcp:", PREFIX) ? given + PREFIX : given;
     if (str_eq(text, "inherited"))
         return add_inherited(l);
     if (!socket_parse(text, &x.address)) {
         complain("--listen %s: not an address and a port", given);
-        hint("tcp:127.0.0.1:8080, tcp:[::1]:8080, or tcp::8080 for all addresses of this machine");
+        hint("tcp:127.0.0.1:8080, tcp:[::1]:8080, or tcp::8080 for all addresses of this machine; "
+             "udp: likewise");
         return false;
     }
-    enum fs_error e = socket_listen(&x.address, &x.file);
+    enum fs_error e =
+        x.datagrams ? socket_answers(&x.address, &x.file) : socket_listen(&x.address, &x.file);
     if (e) {
         complain("--listen %s: %s", given, fs_error_text(e));
         if (e == E_ADDRINUSE)

@@ -49,7 +49,8 @@ static const struct option table[] = {
     {"--inherit-env", NULL, OPTION_FLAG, FIELD(inherit_env),
      FOR_WORKER | FOR_SERVE | FOR_RUN | FOR_BOOT, "give the program all of your environment"},
     {"--listen", "ADDRESS", OPTION_LIST, FIELD(listen), FOR_RUN | FOR_SERVE,
-     "give the program a socket that listens at tcp:HOST:PORT, or `inherited`: systemd's"},
+     "give the program a socket that listens at tcp:HOST:PORT, one of datagrams at udp:HOST:PORT, "
+     "or those that are `inherited`: systemd's"},
     {"--allow-net", "RULE", OPTION_LIST, FIELD(allow_net), FOR_RUN | FOR_SERVE | FOR_BOOT,
      "let programs use the network (libsip): tcp:example.org:443, udp:10.0.0.0/8:53, "
      "listen:tcp:127.0.0.1:8080, dns:*.example.org; of each as many as wanted"},

@@ -46,7 +46,7 @@ class Server:
         while len(self.addresses) < listeners:
             line = self.process.stderr.readline()
             self.early += line
-            found = re.search(rb"(?:listening|serving).* at (?:tcp:|http://)(\S+:\d+)", line)
+            found = re.search(rb"(?:listening|serving).* at (?:tcp:|udp:|http://)(\S+:\d+)", line)
             if found:
                 self.addresses.append(address_of(found[1].decode()))
             elif not line:
@@ -140,6 +140,25 @@ def plain(bench, engine, more=(), descriptor=3):
         server.finish(0, out)
 
 
+def datagrams(bench, engine, host="127.0.0.1"):
+    """Each answer goes to whom the last one came from; a longer one is cut."""
+    with serving([bench.program, "run", "--engine", engine, "--listen", f"udp:{host}:0", build("answers")]) as server:
+        peers = [socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
+        at = server.addresses[0]
+        for round_ in range(4):
+            for i, peer in enumerate(peers):
+                peer.settimeout(LIMIT)
+                sent = b"peer %d round %d " % (i, round_) + b"x" * (50 * round_)
+                peer.sendto(sent, at)
+                got, came = peer.recvfrom(1000)
+                if got != sent[:100].upper() or came[:2] != at[:2]:
+                    raise base.Failed(f"{sent} was answered by {got} from {came}")
+        peers[0].sendto(b"", at)
+        server.finish(0, b"over\n")
+        for peer in peers:
+            peer.close()
+
+
 def with_folder(bench, engine):
     """Listeners come after folders, also where a program may have none of them."""
     with tempfile.TemporaryDirectory(prefix="nebulet-net-") as scratch:
@@ -177,9 +196,11 @@ def complains(bench, listen, message, env=None):
 def wrong(bench):
     taken = listen_here()
     complains(bench, "tcp:127.0.0.1:%d" % taken.getsockname()[1], b"address in use\nhint: ")
-    for text in ["127.0.0.1", "tcp:127.0.0.1:65536", "tcp:1.2.3:80", "tcp:[::1:80", "udp:127.0.0.1:80", "::1:80", "",
+    for text in ["127.0.0.1", "tcp:127.0.0.1:65536", "tcp:1.2.3:80", "tcp:[::1:80", "udp:127.0.0.1", "udp:udp:1", "::1:80", "",
                  "tcp:127.0.0.1:0x50", "tcp:127.0.0.1:", "tcp:" + "1" * 100 + ":80"]:
         complains(bench, text, b"not an address and a port\nhint: ")
+    got = bench.nebulet("serve", "--listen", "udp:127.0.0.1:0", build("plain"))
+    got.check(1, b"", b"nebulet: --listen udp: HTTP comes by connections\n")
     plain_env = {k: v for k, v in os.environ.items() if not k.startswith("LISTEN_")}
     for more in {}, {"LISTEN_FDS": "1"}, {"LISTEN_FDS": "1", "LISTEN_PID": "1"}:
         complains(bench, "inherited", b"nobody has opened sockets", {**plain_env, **more})
@@ -199,6 +220,8 @@ def cases(bench):
         yield base.Case("echo", engine, lambda e=engine: echo(bench, e))
         yield base.Case("echo, IPv6", engine, lambda e=engine: echo(bench, e, "[::1]", 3))
         yield base.Case("plain", engine, lambda e=engine: plain(bench, e))
+        yield base.Case("datagrams", engine, lambda e=engine: datagrams(bench, e))
+        yield base.Case("datagrams, IPv6", engine, lambda e=engine: datagrams(bench, e, "[::1]"))
         yield base.Case("behind folders", engine, lambda e=engine: with_folder(bench, e))
         yield base.Case("inherited", engine, lambda e=engine: inherited(bench, e))
     yield base.Case("wrong addresses", "", lambda: wrong(bench))

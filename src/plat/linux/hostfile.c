@@ -156,6 +156,7 @@ static void host_close(struct vfs_file *f)
     if (h->ours)
         close(h->fd);
     host_names_free(h->names);
+    heap_free(h->peer);
     heap_free(h);
 }
 
@@ -283,6 +284,20 @@ static ssize_t read_look(const struct host_file *h, const struct vfs_iov *v, u32
     return got;
 }
 
+static ssize_t receive(struct host_file *h, const struct vfs_iov *v, u32 n, int flags, int *seen)
+{
+    struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
+    if (h->peer) {
+        m.msg_name = h->peer->address;
+        m.msg_namelen = sizeof h->peer->address;
+    }
+    ssize_t got = recvmsg(h->fd, &m, MSG_DONTWAIT | flags);
+    if (got >= 0 && h->peer)
+        h->peer->size = m.msg_namelen;
+    *seen = m.msg_flags;
+    return got;
+}
+
 static ssize_t read_here(struct host_file *h, const struct vfs_iov *v, u32 n)
 {
     if (io_now(h) == IO_NOWAIT) {
@@ -293,8 +308,9 @@ static ssize_t read_here(struct host_file *h, const struct vfs_iov *v, u32 n)
     }
     switch (io_now(h)) {
     case IO_SOCKET: {
-        struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
-        return n == 1 ? recv(h->fd, v->p, v->n, MSG_DONTWAIT) : recvmsg(h->fd, &m, MSG_DONTWAIT);
+        int seen;
+        return n == 1 && !h->peer ? recv(h->fd, v->p, v->n, MSG_DONTWAIT)
+                                  : receive(h, v, n, 0, &seen);
     }
     case IO_LOOK: return read_look(h, v, n);
     case IO_PLAIN:
@@ -335,6 +351,16 @@ static ssize_t write_look(const struct host_file *h, const struct vfs_iov *v, u3
     return put;
 }
 
+static ssize_t transmit(const struct host_file *h, const struct vfs_iov *v, u32 n)
+{
+    struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
+    if (h->peer && h->peer->size) {
+        m.msg_name = h->peer->address;
+        m.msg_namelen = h->peer->size;
+    }
+    return sendmsg(h->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static ssize_t write_here(struct host_file *h, const struct vfs_iov *v, u32 n)
 {
     if (io_now(h) == IO_NOWAIT) {
@@ -344,11 +370,9 @@ static ssize_t write_here(struct host_file *h, const struct vfs_iov *v, u32 n)
         own_description(h);
     }
     switch (io_now(h)) {
-    case IO_SOCKET: {
-        struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
-        int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-        return n == 1 ? send(h->fd, v->p, v->n, flags) : sendmsg(h->fd, &m, flags);
-    }
+    case IO_SOCKET:
+        return n == 1 && !h->peer ? send(h->fd, v->p, v->n, MSG_DONTWAIT | MSG_NOSIGNAL)
+                                  : transmit(h, v, n);
     case IO_LOOK: return write_look(h, v, n);
     case IO_PLAIN:
     case IO_OWN:
@@ -576,17 +600,16 @@ enum fs_error hostfs_wait(struct vfs_poll *items, u32 n, u64 until)
 static enum fs_error host_recv(struct vfs_file *f, const struct vfs_iov *v, u32 n, u32 flags,
                                u64 *done, bool *truncated)
 {
-    struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
-    ssize_t got = recvmsg(host_file(f)->fd, &m, MSG_DONTWAIT | (flags & 1 ? MSG_PEEK : 0));
+    int seen;
+    ssize_t got = receive(host_file(f), v, n, flags & 1 ? MSG_PEEK : 0, &seen);
     *done = (u64)got;
-    *truncated = m.msg_flags & MSG_TRUNC;
+    *truncated = seen & MSG_TRUNC;
     return host_check(got);
 }
 
 static enum fs_error host_send(struct vfs_file *f, const struct vfs_iov *v, u32 n, u64 *done)
 {
-    struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = n};
-    ssize_t put = sendmsg(host_file(f)->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t put = transmit(host_file(f), v, n);
     *done = (u64)put;
     return host_check(put);
 }

@@ -6,6 +6,12 @@
 
 struct host_dir; // names read ahead; hostdir.c
 
+// Whom the last datagram came from. What is sent goes there.
+struct host_peer {
+    u32 size; // 0: there was none
+    u8 address[28];
+};
+
 // How data is moved without waiting.
 enum host_io {
     IO_PLAIN,  // a disk's: as it is
@@ -25,6 +31,7 @@ struct host_file {
     bool walk;    // paths below are resolved by host_where's walk, not by openat2
     bool process; // lies in /proc because the user gave a folder there
     struct host_dir *names;
+    struct host_peer *peer; // NULL: it has one, or nobody may be answered
 };
 
 extern const struct vfs_ops hostfs_ops;

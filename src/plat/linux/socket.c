@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/heap.h"
 #include "plat/linux/hostfile.h"
 
 union any_address {
@@ -196,6 +197,19 @@ enum fs_error socket_datagrams(struct socket_address *address, struct vfs_file *
     }
     enum fs_error e = host_error(errno);
     close(fd);
+    return e;
+}
+
+enum fs_error socket_answers(struct socket_address *address, struct vfs_file **out)
+{
+    _Static_assert(sizeof(union any_address) == sizeof(((struct host_peer *)0)->address),
+                   "all fit");
+    struct host_peer *peer = heap_zalloc(sizeof *peer);
+    enum fs_error e = peer ? socket_datagrams(address, out) : E_NOMEM;
+    if (e)
+        heap_free(peer);
+    else
+        host_file(*out)->peer = peer;
     return e;
 }
 

@@ -33,6 +33,8 @@ enum fs_error socket_connect(const struct socket_address *address, struct vfs_fi
 enum fs_error socket_connected(struct vfs_file *f);
 // A socket of datagrams. *address becomes what it is bound to.
 enum fs_error socket_datagrams(struct socket_address *address, struct vfs_file **out);
+// The same for who cannot say whom he writes to: whom the last one came from.
+enum fs_error socket_answers(struct socket_address *address, struct vfs_file **out);
 // The next datagram, up to `room` bytes: a longer one is thrown away, and so is one that says only
 // that another was not delivered. E_AGAIN: there is none. E_INTR: there may be more behind many of
 // those.
