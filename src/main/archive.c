@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "main/host.h"
+#include "main/source.h"
 
 enum { BLOCK = 512, NAME = 100, PREFIX = 155 };
 
@@ -150,6 +151,16 @@ static void put_file(struct archive *a, const char *name, const void *bytes, siz
 void archive_file(struct archive *a, const char *name, const void *bytes, size_t size)
 {
     put_file(a, name, bytes, size, (struct timespec){0});
+}
+
+void archive_module(struct archive *a, const char *name, const void *bytes, size_t size)
+{
+    u8 *copy = malloc(size + 1);
+    if (copy)
+        archive_file(a, name, copy, source_leave_out(copy, bytes, size));
+    else
+        fail(a, name, strerror(errno));
+    free(copy);
 }
 
 static void put_link(struct archive *a, const char *name, const FTSENT *e)

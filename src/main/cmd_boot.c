@@ -142,7 +142,7 @@ static bool archive_programs(struct archive *a, const struct operands *programs,
         struct file *f = &files[i];
         if (!file_read(programs[i].argv[0], f))
             return false;
-        archive_file(a, file_in_archive(name, sizeof name, &programs[i], i), f->bytes, f->size);
+        archive_module(a, file_in_archive(name, sizeof name, &programs[i], i), f->bytes, f->size);
     }
     return true;
 }
@@ -160,7 +160,7 @@ static bool add_network(struct words *w, const struct options *o, struct archive
         !machine_find("network.wasm", "build it with make userspace", path, sizeof path) ||
         !file_read(path, &n->file))
         return false;
-    archive_file(a, "network.wasm", n->file.bytes, n->file.size);
+    archive_module(a, "network.wasm", n->file.bytes, n->file.size);
     for (u32 i = 0; i < countof(free_of); i++)
         add(w, free_of[i], "", "");
     add(w, "daemon", "", "");

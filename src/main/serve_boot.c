@@ -37,7 +37,7 @@ static bool archive_programs(struct archive *a)
             !file_read(path, &f))
             return false;
         snprintf(name, sizeof name, "serve/%s", programs[i]);
-        archive_file(a, name, f.bytes, f.size);
+        archive_module(a, name, f.bytes, f.size);
         file_free(&f);
     }
     return true;
@@ -149,7 +149,7 @@ bool serve_boot_module(struct archive *a, u32 number, const struct file *f)
 {
     char name[32];
     snprintf(name, sizeof name, "serve/%u.wasm", number);
-    archive_file(a, name, f->bytes, f->size);
+    archive_module(a, name, f->bytes, f->size);
     return !a->failed;
 }
 

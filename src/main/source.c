@@ -30,6 +30,13 @@ struct source {
 
 // --- The sections
 
+static void *append(u8 *file, size_t *at, const void *bytes, size_t n)
+{
+    memcpy(file + *at, bytes, n);
+    *at += n;
+    return file + *at - n;
+}
+
 static bool number(const u8 **p, const u8 *end, u32 *out)
 {
     u64 v = 0;
@@ -53,17 +60,28 @@ static bool dwarf_part(const u8 *p, const u8 *end, struct part *out)
     return length > strlen(prefix) && !memcmp(p, prefix, strlen(prefix));
 }
 
+// The section at *p, which is moved behind it. False: it is cut off, or the end.
+static bool next_section(const u8 **p, const u8 *end, u8 *id, const u8 **content)
+{
+    u32 size;
+    const u8 *at = *p;
+    if (at >= end)
+        return false;
+    *id = *at++;
+    if (!number(&at, end, &size) || size > (size_t)(end - at))
+        return false;
+    *content = at;
+    *p = at + size;
+    return true;
+}
+
 static u32 find_parts(const struct module *m, struct part parts[SECTIONS_MOST])
 {
-    const u8 *p = m->bytes + 8, *end = m->bytes + m->size;
-    u32 n = 0, size;
-    while (p < end && n < SECTIONS_MOST) {
-        u8 id = *p++;
-        if (!number(&p, end, &size) || size > (size_t)(end - p))
-            break;
-        n += id == 0 && dwarf_part(p, p + size, &parts[n]);
-        p += size;
-    }
+    const u8 *p = m->bytes + 8, *end = m->bytes + m->size, *content;
+    u8 id;
+    u32 n = 0;
+    while (n < SECTIONS_MOST && next_section(&p, end, &id, &content))
+        n += id == 0 && dwarf_part(content, p, &parts[n]);
     return n;
 }
 
@@ -73,14 +91,32 @@ bool source_has(const struct module *m)
     return find_parts(m, parts);
 }
 
-// --- As ELF
-
-static void *append(u8 *file, size_t *at, const void *bytes, size_t n)
+// Where only custom sections follow; the end: something there is cut off, or this is no module.
+static const u8 *behind_all(const u8 *bytes, const u8 *end)
 {
-    memcpy(file + *at, bytes, n);
-    *at += n;
-    return file + *at - n;
+    const u8 *p = bytes + 8, *last = p, *content;
+    u8 id;
+    if (end - bytes < 8 || memcmp(bytes, "\0asm", 4))
+        return end;
+    while (next_section(&p, end, &id, &content))
+        last = id ? p : last;
+    return p == end ? last : end;
 }
+
+size_t source_leave_out(u8 *out, const u8 *bytes, size_t size)
+{
+    const u8 *end = bytes + size, *p = behind_all(bytes, end), *content;
+    size_t n = (size_t)(p - bytes);
+    struct part part;
+    u8 id;
+    memcpy(out, bytes, n);
+    for (const u8 *from = p; next_section(&p, end, &id, &content); from = p)
+        if (!dwarf_part(content, p, &part))
+            append(out, &n, from, (size_t)(p - from));
+    return n;
+}
+
+// --- As ELF
 
 // The names of sections come behind their contents; the first of each is empty. NULL: no memory.
 static u8 *elf_of(const struct part *parts, u32 n, size_t *size)

@@ -13,6 +13,10 @@ struct source;
 
 // Has the module DWARF?
 bool source_has(const struct module *m);
+// Copies a module without it, as far as it lies behind all that engines read, so that every offset
+// of that is the same; whatever else the bytes are, all of them. How many; `out` has room for
+// `size`.
+size_t source_leave_out(u8 *out, const u8 *bytes, size_t size);
 // NULL: the module has no DWARF, or none that can be read. The module must stay.
 struct source *source_open(const struct module *m);
 void source_close(struct source *s); // NULL is fine

@@ -8,6 +8,7 @@ src/main/kernel.c reads them, and their output is sorted by the marks of src/pla
 """
 import fcntl
 import io
+import pathlib
 import re
 import shutil
 import socket
@@ -17,7 +18,7 @@ import tempfile
 import threading
 import time
 
-from . import base, guest, kern, real, sdk, spec, stack, wasi
+from . import base, guest, kern, real, sdk, section, spec, stack, wasi
 
 QEMU = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-accel", "tcg", "-cpu", "max", "-serial", "stdio",
@@ -89,6 +90,24 @@ def boot_one(bench, *flags):
     wanted = flags[flags.index("--cpus") + 1] if "--cpus" in flags else "1"
     if f"{wanted} CPUs".encode() not in result.err:
         raise base.Failed(f"{wanted} CPUs are not all there\n{base.excerpt(result.err)}")
+
+
+def boot_debuggers_share(bench):
+    """DWARF stays out of a machine's memory, and whatever is wrong with a module is where it was."""
+    hello = (guest.BUILT / "hello.wasm").read_bytes()
+    dwarf = section.custom(b".debug_str", bytes(14 << 20))
+    with tempfile.TemporaryDirectory(prefix="nebulet-dwarf-") as scratch:
+        module = pathlib.Path(scratch, "app.wasm")
+        for bytes_ in (hello + dwarf, hello + dwarf + section.custom(b"other", b"") + dwarf):
+            module.write_bytes(bytes_)
+            bench.nebulet("boot", "--memory", "16M", module).check(0, b"Hello, world\n")
+        small = section.custom(b".debug_str", bytes(100))
+        for bytes_ in (hello[:8] + small + hello[8:-3], hello + small + hello[8:], hello + small + b"\0\xff\xff", hello[:7],
+                       hello + small[:-1], hello + section.custom(b"x", b"")[:-2] + small):
+            module.write_bytes(bytes_)
+            run, boot = (bench.nebulet(command, module) for command in ("run", "boot"))
+            if (run.code, run.err.replace(b"%s/" % scratch.encode(), b""), run.out) != (boot.code, boot.err, boot.out):
+                raise base.Failed(f"run: {run.code} {base.excerpt(run.err)}\nboot: {boot.code} {base.excerpt(boot.err)}")
 
 
 def boot_grub(bench):
@@ -492,6 +511,7 @@ def boots(bench):
     for name, line, code, said in WORDS:
         yield base.Case(f"by hand: {name}", "", lambda a=(line, code, said): boot_words(bench, *a))
     yield from renamed("by hand", modules(bench))
+    yield base.Case("what debuggers read stays out", "", lambda: boot_debuggers_share(bench))
     yield base.Case("messages that nobody takes", "", lambda: boot_unread(bench))
     yield base.Case("machine check", "", lambda: boot_machine_check(bench))
     for flags in (["--machine", "microvm"], ["--machine", "q35", "--cpus", "2"]):

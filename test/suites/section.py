@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The custom section nebulet.noswitch: puts one at the end of a module."""
+"""Custom sections of modules."""
 from . import base
 
 SECTION_CUSTOM, NAMES_OF_FUNCTIONS = 0, 1
@@ -49,13 +49,17 @@ def functions(module):
     return {}
 
 
+def custom(name, content):
+    content = leb(len(name)) + name + content
+    return bytes([SECTION_CUSTOM]) + leb(len(content)) + content
+
+
 def add_noswitch(wasm, names):
-    """Lists these functions of a file, which has names for them."""
+    """Puts a section nebulet.noswitch at the end of a file, with these functions, which it has names for."""
     module = wasm.read_bytes()
     known = functions(module)
     missing = [name for name in names if name not in known]
     if missing:
         raise base.Failed(f"{wasm.name} has no function {', '.join(missing)}")
-    title = b"nebulet.noswitch"
-    content = leb(len(title)) + title + leb(len(names)) + b"".join(leb(known[n]) for n in names)
-    wasm.write_bytes(module + bytes([SECTION_CUSTOM]) + leb(len(content)) + content)
+    content = leb(len(names)) + b"".join(leb(known[n]) for n in names)
+    wasm.write_bytes(module + custom(b"nebulet.noswitch", content))
