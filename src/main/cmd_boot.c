@@ -156,7 +156,7 @@ static bool add_network(struct words *w, const struct options *o, struct archive
     char path[4096];
     if (!o->allow_net.count)
         return true;
-    if (!network_args(n, o) ||
+    if (!network_args(n, o, MACHINE_NAMES) ||
         !machine_find("network.wasm", "build it with make userspace", path, sizeof path) ||
         !file_read(path, &n->file))
         return false;

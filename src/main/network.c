@@ -44,7 +44,7 @@ static bool add_own_servers(struct network *n)
     return true;
 }
 
-bool network_args(struct network *n, const struct options *o)
+bool network_args(struct network *n, const struct options *o, const char *usual)
 {
     for (u32 i = 0; i < o->allow_net.count; i++)
         if (!add(n, "--allow-net", o->allow_net.at[i]))
@@ -52,7 +52,9 @@ bool network_args(struct network *n, const struct options *o)
     for (u32 i = 0; i < o->dns.count; i++)
         if (!add(n, "--dns", o->dns.at[i]))
             return false;
-    return o->dns.count || add_own_servers(n);
+    if (o->dns.count)
+        return true;
+    return usual ? add(n, "--dns", usual) : add_own_servers(n);
 }
 
 static struct wasi *make_wasi(const struct network *n, bool check)
@@ -132,7 +134,7 @@ static int begin(struct network *n)
 static int load(struct network *n, const struct options *o)
 {
     char path[4096];
-    if (!network_args(n, o) ||
+    if (!network_args(n, o, NULL) ||
         !machine_find(SERVICE, "build it with make userspace", path, sizeof path) ||
         !file_read(path, &n->file))
         return EXIT_ERROR;

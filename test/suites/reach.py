@@ -334,6 +334,35 @@ def wrong_rules(bench, engine):
             raise base.Failed(f"--allow-net '{rule}': exit code {result.code}\n{base.excerpt(result.out + result.err)}")
 
 
+def host_names(bench, engine):
+    """A machine asks whom its host asks, although that one is reached from the host only (127.0.0.1). Where names are as
+    usual is known by a file and a port of the system, so this has a system of its own: mounts and a network."""
+    own = ["unshare", "-mn"]
+    if not shutil.which("unshare") or base.run([*own, "true"], limit=20).code:
+        raise base.Unavailable("unshare -mn is not allowed")
+    with tempfile.TemporaryDirectory(prefix="nebulet-names-") as folder:
+        open(f"{folder}/resolv.conf", "w").write("nameserver 127.0.0.1\n")
+        open(f"{folder}/names.py", "w").write(
+            f"import sys; sys.path.insert(0, {str(base.ROOT / 'test')!r})\n"
+            "import socket, subprocess, threading\nfrom suites import reach\n"
+            "s = reach.Servers('1.2.3.4')\nn = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nn.bind(('127.0.0.1', 53))\n"
+            "def serve():\n    while True:\n        s.on_dns(n, *n.recvfrom(4096))\n"
+            "threading.Thread(target=serve, daemon=True).start()\nsys.exit(subprocess.call(sys.argv[1:]))\n")
+        base.run([*own, "sh", "-c", f"ip link set lo up && mount --bind {folder}/resolv.conf /etc/resolv.conf && "
+                  f"exec python3 {folder}/names.py {bench.program} boot --engine {engine} --allow-net dns:good.test {build()} r good.test"],
+                 limit=LIMIT).check(0, b"r good.test: 1.2.3.4\n")
+
+
+WRONG_SERVERS = ["", "x", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4: 53", "1.2.3.4:53x", "1.2.3.4:65536", "[::1", "[::1]:x", "0.0.0.0"]
+
+
+def wrong_servers(bench, engine):
+    for server in WRONG_SERVERS:
+        result = base.run([bench.program, "run", "--engine", engine, "--allow-net", "dns:*", "--dns", server, build(), "f", "1"], limit=60)
+        if result.code != 2 or result.out.startswith(b"f"):
+            raise base.Failed(f"--dns '{server}': exit code {result.code}\n{base.excerpt(result.out + result.err)}")
+
+
 def by_dhcp(bench, engine, machine):
     """Address, gateway and name server are what QEMU says."""
     with servers_for("a machine") as s:
@@ -459,9 +488,11 @@ def cases(bench):
                 yield base.Case(f"{name}, {platform}", engine, lambda r=run, e=engine, p=platform: r(bench, e, p))
         yield base.Case("nothing is allowed", engine, lambda e=engine: nothing_is_allowed(bench, e))
         yield base.Case("rules that are none", engine, lambda e=engine: wrong_rules(bench, e))
+        yield base.Case("name servers that are none", engine, lambda e=engine: wrong_servers(bench, e))
         yield base.Case("examples", engine, lambda e=engine: examples(bench, e))
         yield base.Case("a server of datagrams", engine, lambda e=engine: udp_server(bench, e))
         if machine:
+            yield base.Case("names by the host's server", engine, lambda e=engine: host_names(bench, e))
             for kind in drv.BUSES:
                 yield base.Case(f"an address by DHCP, {kind}", engine, lambda e=engine, m=kind: by_dhcp(bench, e, m))
             yield base.Case("IPv6, by router advertisements", engine, lambda e=engine: by_ipv6(bench, e))

@@ -25,8 +25,10 @@ static bool add_server(const char *given)
     bool bracket = *text == '[' && colon[-1] == ']';
     if (bracket)
         colon[-1] = 0;
-    unsigned long port = strtoul(colon + 1, NULL, 10);
-    if (!sip_net_parse(text + bracket, &a) || !port || port > UINT16_MAX)
+    char *end;
+    unsigned long port = strtoul(colon + 1, &end, 10);
+    if (!sip_net_parse(text + bracket, &a) || colon[1] < '0' || colon[1] > '9' || *end || !port ||
+        port > UINT16_MAX)
         return false;
     a.port = (uint32_t)port;
     return names_server(&a);
