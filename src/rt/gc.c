@@ -40,6 +40,8 @@ enum {
     AT_ONCE = 1 << 12, // units
 };
 
+_Static_assert(PAGE_UNITS % 8 == 0, "a group that has a unit has the record that mark.c wants");
+
 static u32 count_of(u64 bytes)
 {
     return (u32)((bytes + GC_UNIT - 1) >> GC_SHIFT);
@@ -290,15 +292,15 @@ static void give_back(struct gc *gc, u32 most)
 
 // --- Cells
 
-// Where the first object with a bit begins, from `at` on; `end`: there is none before.
-static u32 next_live(const struct gc *gc, u32 at, u32 end)
+// Where the first object with a bit begins, from the cell at `at` on; `end`: there is none before.
+static u32 next_live(const struct gc *gc, u32 at, u32 end, u32 cell)
 {
-    u64 skip = ~0ull << at / 8 % 64;
+    u64 skip = ~0ull << at / 16 % 64;
     for (u32 word = at / GC_SPREAD; word < (end + GC_SPREAD - 1) / GC_SPREAD;
          word++, skip = ~0ull) {
-        u64 bits = gc->units[word / GC_WORDS].bits[gc->latest][word % GC_WORDS] & skip;
+        u64 bits = gc_bits(gc->units, gc->latest, word * GC_SPREAD)->live & skip;
         if (bits)
-            return word * GC_SPREAD + (u32)__builtin_ctzll(bits) * 8;
+            return gc_cell(at, word * GC_SPREAD + (u32)__builtin_ctzll(bits) * 16, cell);
     }
     return end;
 }
@@ -314,7 +316,7 @@ static bool use_gap(struct gc *gc, u32 span, u32 at)
 {
     u32 class = gc->units[span].kind, cell = vm_heap_cell(class), end = end_of_cells(gc, span);
     for (u32 live; at < end; at = live + cell) {
-        live = next_live(gc, at, end);
+        live = next_live(gc, at, end, cell);
         if (live > at) {
             gc->vm.runs[class] = (struct vm_run){at, live};
             gc->allocated += live - at;
@@ -460,7 +462,7 @@ static u32 live_cells(const struct gc *gc, u32 first)
     u32 n = 0;
     for (u32 i = first; i < first + gc->units[first].count; i++)
         for (u32 k = 0; k < GC_WORDS; k++)
-            n += (u32)__builtin_popcountll(gc->units[i].bits[gc->latest][k]);
+            n += (u32)__builtin_popcountll(gc->units[i].bits[gc->latest][k].live);
     return n;
 }
 
@@ -469,7 +471,7 @@ static bool keep_span(struct gc *gc, u32 first)
 {
     struct unit *u = &gc->units[first];
     if (u->kind == GC_LARGE) {
-        bool live = gc_bit(gc, gc->latest, start_of(first));
+        bool live = gc_bit(gc, start_of(first));
         gc->live += live ? (u64)u->count << GC_SHIFT : 0;
         return live;
     }

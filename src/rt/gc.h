@@ -35,9 +35,9 @@ struct gc_held {
 enum {
     GC_UNIT = 8192,
     GC_SHIFT = 13,
-    GC_WORDS = 16,   // of bits, of a unit,
-    GC_SPREAD = 512, // and the bytes that each stands for
-    GC_CARD = 128,
+    GC_WORDS = 8,         // of bits, of a unit,
+    GC_SPREAD = 1024,     // and the bytes that each stands for
+    GC_GROUP = 64,        // units
     GC_UNITS = 65535 * 8, // at most: no cell ends at 4 GiB
     GC_BINS = 20,
     GC_MARKS = GC_UNIT / 2 / sizeof(u32), // that may wait in unit 0, behind a page of zeros: what
@@ -55,10 +55,14 @@ struct unit {
     u32 first;
     u32 count;      // of the first: units of its span or run
     u32 next, prev; // of the first: in whatever list that is in; prev of free runs only
-    u32 next_grey;  // in the list of those that have
+    u32 next_grey;  // of a group (mark.c): some unit of the next one that has grey objects,
     u8 kind, state;
-    u64 grey;              // cards with objects that have a mark, and have yet to be looked into
-    u64 bits[2][GC_WORDS]; // a bit for every 8 bytes: an object that was reached begins there
+    u64 grey_units; // and those of its own that have
+    // A bit for every 16 bytes, of two collections: an object begins there that was reached, and
+    // one that was and has yet to be looked into.
+    struct gc_bits {
+        u64 live, grey;
+    } bits[2][GC_WORDS];
 };
 
 struct gc {
@@ -77,9 +81,21 @@ struct gc {
     VEC(struct module_record *) kept;
 };
 
-static inline bool gc_bit(const struct gc *gc, u32 which, u32 at)
+static inline struct gc_bits *gc_bits(struct unit *units, u32 which, u32 at)
 {
-    return gc->units[at >> GC_SHIFT].bits[which][at / GC_SPREAD % GC_WORDS] >> (at / 8 % 64) & 1;
+    return &units[at >> GC_SHIFT].bits[which][at / GC_SPREAD % GC_WORDS];
+}
+
+static inline bool gc_bit(const struct gc *gc, u32 at) // of the latest collection
+{
+    return gc_bits(gc->units, gc->latest, at)->live >> at / 16 % 64 & 1;
+}
+
+// A bit is the 16 bytes that an object begins in, of which there is one at most: where the first
+// cell is that begins no sooner, of those in a row from one on.
+static inline u32 gc_cell(u32 one, u32 at, u32 cell)
+{
+    return at <= one ? one : one + (at - one + cell - 1) / cell * cell;
 }
 
 // Sets the bits of all objects in use that are not the latest's, and the exceptions' `live`. How

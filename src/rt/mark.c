@@ -8,14 +8,17 @@
 // are until this is over, and who is stopped halfway has changed nothing. What an object has is
 // known by its type.
 //
-// An object that is found is marked and waits to be looked into: in a list of bounded length, and
-// when that is full, its card is grey. Of a grey card all objects that have marks are looked into
-// (again, maybe: they have GC_CARD bytes, or one of them has more). Each object is marked once and
-// makes a card grey once at most, so the whole takes time in proportion to what there is, however
-// the references go, and no memory but that list.
+// An object that is found is marked and waits to be looked into: in a list of bounded length, or,
+// when that is full, as a second bit beside its mark (it is grey). From then on all that is found
+// becomes grey, until there is less of it than the list holds: for objects in a list lie anywhere,
+// each on a page of its own, and those that are grey are taken in the order of their addresses,
+// unit by unit of a group, and the groups in the order in which they became grey, so that much may
+// become grey in one before its turn. A processor fetches that as quickly as if it went through the
+// heap from end to end. Each object is marked once and grey once at most, so the whole takes time
+// in proportion to what there is, however the references go, and no memory but the list.
 //
-// Objects lie anywhere, so what is taken out of the list is fetched some steps before it is looked
-// into.
+// What is taken out of the list is fetched some steps before it is looked into, and so is the bit
+// of what has been found: that is what is left to lie anywhere, in a hundredth of the memory.
 #include "arch/arch.h"
 #include "base/lookup.h"
 #include "rt/gc.h"
@@ -25,7 +28,7 @@
 enum {
     AT_ONCE = 1 << 14, // words, or objects
     AHEAD = 8,
-    SOON = 32,
+    SOON = 64,
 };
 
 struct marker {
@@ -34,9 +37,10 @@ struct marker {
     struct unit *units;
     const u8 *base;
     u32 *waiting;
-    u32 nwaiting, which; // bits are set
+    u32 nwaiting, room;
+    u32 which; // bits are set
     u32 soon[SOON], nsoon, last_soon;
-    u32 grey, last_grey; // units; the first is 0: there is none
+    u32 grey, last_grey; // units of the first group that has some, and the last; 0: there is none
     struct vm_exception *found;
     u64 words;
     u32 steps;
@@ -64,28 +68,40 @@ static void find_exception(struct marker *m, u64 ref)
     m->found = e;
 }
 
-static __attribute__((noinline)) void make_grey(struct marker *m, u32 at)
+// The record that has what there is to know of a unit's group, any of its first eight: those of one
+// in 64 would all lie in the same few sets of a cache.
+static inline struct unit *group_of(const struct marker *m, u32 unit)
 {
-    struct unit *u = &m->units[at >> GC_SHIFT];
-    if (!u->grey) {
-        u->next_grey = 0;
-        *(m->grey ? &m->units[m->last_grey].next_grey : &m->grey) = at >> GC_SHIFT;
-        m->last_grey = at >> GC_SHIFT;
+    u32 group = unit / GC_GROUP;
+    return &m->units[group * GC_GROUP + group % 8];
+}
+
+static inline void make_grey(struct marker *m, u32 at)
+{
+    u32 n = at >> GC_SHIFT;
+    struct unit *group = group_of(m, n);
+    if (!group->grey_units) {
+        group->next_grey = 0;
+        *(m->grey ? &group_of(m, m->last_grey)->next_grey : &m->grey) = n;
+        m->last_grey = n;
     }
-    u->grey |= 1ull << at % GC_UNIT / GC_CARD;
+    group->grey_units |= 1ull << n % GC_GROUP;
 }
 
 static inline void find_object(struct marker *m, u32 at)
 {
-    u64 *w = &m->units[at >> GC_SHIFT].bits[m->which][at / GC_SPREAD % GC_WORDS];
-    u64 bit = 1ull << at / 8 % 64;
-    if (*w & bit)
+    struct gc_bits *bits = gc_bits(m->units, m->which, at);
+    u64 bit = 1ull << at / 16 % 64;
+    if (bits->live & bit)
         return;
-    *w |= bit;
-    if (likely(m->nwaiting < GC_MARKS))
+    bits->live |= bit;
+    if (likely(m->nwaiting < m->room)) {
         m->waiting[m->nwaiting++] = at;
-    else
+    } else {
+        m->room = 0;
+        bits->grey |= bit;
         make_grey(m, at);
+    }
 }
 
 // Its bit is fetched now, and looked at some steps later.
@@ -93,7 +109,7 @@ static inline void find(struct marker *m, u32 ref)
 {
     if (!vm_is_object(ref))
         return;
-    __builtin_prefetch(&m->units[ref >> GC_SHIFT].bits[m->which][ref / GC_SPREAD % GC_WORDS], 1);
+    __builtin_prefetch(gc_bits(m->units, m->which, ref), 1);
     u32 *place = &m->soon[m->last_soon++ % SOON], before = *place;
     *place = ref;
     if (m->nsoon == SOON)
@@ -117,7 +133,7 @@ static bool is_allocated(const struct gc *gc, const struct unit *first, u32 at)
         if (at < run->end)
             return at < run->next;
     }
-    return gc_bit(gc, gc->latest, at);
+    return gc_bit(gc, at);
 }
 
 static bool is_object(const struct gc *gc, u64 word)
@@ -168,8 +184,16 @@ static void look_into_array(struct marker *m, const struct rt_type *t, const u8 
         look_at(m, (const u64 *)p, (const u64 *)p + length);
     for (u32 n = t->nrefs ? length : 0; n && !m->ended;) {
         u32 some = n < AT_ONCE ? n : AT_ONCE;
-        for (const u32 *end = p + some; p < end; p++)
-            find(m, *p);
+        const u32 *end = p + some;
+        for (u64 two; p + 1 < end; p += 2) {
+            memcpy(&two, p, sizeof two);
+            if (two) {
+                find(m, (u32)two);
+                find(m, (u32)(two >> 32));
+            }
+        }
+        if (p < end)
+            find(m, *p++);
         n -= some;
         step(m, some);
     }
@@ -207,22 +231,34 @@ static void look_into_waiting(struct marker *m)
     }
 }
 
-// Those of some grey cards wait again, from the unit that has been grey for the longest on.
+// Those of a unit wait again; the last one first, so that they are taken out upwards.
+static void take_unit(struct marker *m, u32 n)
+{
+    struct gc_bits *bits = m->units[n].bits[m->which];
+    u32 unit = m->units[n].first, first = unit << GC_SHIFT, kind = m->units[unit].kind;
+    u32 cell = kind == GC_LARGE ? GC_UNIT : vm_heap_cell(kind);
+    for (u32 k = GC_WORDS; k-- > 0;)
+        for (u64 *grey = &bits[k].grey; *grey;) {
+            u32 bit = 63 - (u32)__builtin_clzll(*grey);
+            *grey ^= 1ull << bit;
+            m->waiting[m->nwaiting++] =
+                gc_cell(first, (n << GC_SHIFT) + k * GC_SPREAD + bit * 16, cell);
+        }
+}
+
+// Those of some grey units, from the group that has been grey for the longest on.
 static void take_grey(struct marker *m)
 {
     while (m->grey && m->nwaiting < GC_MARKS / 2) {
-        u32 n = m->grey;
-        struct unit *u = &m->units[n];
-        for (; u->grey && m->nwaiting < GC_MARKS / 2; u->grey &= u->grey - 1) {
-            u32 at = (n << GC_SHIFT) + (u32)__builtin_ctzll(u->grey) * GC_CARD;
-            u64 bits = u->bits[m->which][at / GC_SPREAD % GC_WORDS] >> at % GC_SPREAD / 8;
-            for (u32 some = (u16)bits; some; some &= some - 1)
-                m->waiting[m->nwaiting++] = at + (u32)__builtin_ctz(some) * 8;
-        }
-        if (!u->grey)
-            m->grey = u->next_grey;
-        step(m, 1);
+        struct unit *group = group_of(m, m->grey);
+        u32 last = 63 - (u32)__builtin_clzll(group->grey_units);
+        group->grey_units ^= 1ull << last;
+        take_unit(m, m->grey / GC_GROUP * GC_GROUP + last);
+        if (!group->grey_units)
+            m->grey = group->next_grey;
+        step(m, 8);
     }
+    m->room = m->grey ? 0 : GC_MARKS;
 }
 
 // --- Where references begin
@@ -299,8 +335,8 @@ static void look_into_all(struct marker *m)
 // It ends before it is through.
 static void forget(struct marker *m)
 {
-    for (u32 n; (n = m->grey); m->units[n].grey = 0)
-        m->grey = m->units[n].next_grey;
+    for (; m->grey; m->nwaiting = 0)
+        take_grey(m);
     exceptions_forget(m->s);
 }
 
@@ -308,7 +344,7 @@ static void clear_bits(struct marker *m)
 {
     for (u32 i = 0; i < m->gc->count && !m->ended; i++) {
         memset(m->units[i].bits[m->which], 0, sizeof m->units[i].bits[0]);
-        step(m, 8);
+        step(m, 4);
     }
 }
 
@@ -322,6 +358,7 @@ bool mark(struct store *s, u64 *words)
         m.base = m.gc->vm.base;
         m.waiting = (u32 *)(m.gc->vm.base + GC_UNIT / 2);
         m.which = !m.gc->latest;
+        m.room = GC_MARKS;
         clear_bits(&m);
     }
     look_everywhere(&m, registers);

@@ -406,8 +406,81 @@ static void arrays(void)
     end(&w);
 }
 
+// Of every class, and large ones, more than fit the list; each has a reference, as its last, to what
+// nobody else has: so that a cell whose place is not found again would be missed.
+static void classes(void)
+{
+    enum { EACH = 2 * GC_MARKS, LENGTHS = 60 };
+    struct world w;
+    CHECK_IS(begin(&w, &interp_engine, NULL), true);
+    u64 bytes = 0, kept = 0;
+    for (u32 i = 0, length = 2; i < LENGTHS; i++, length += length < 32 ? 2 : length / 4) {
+        u32 n = length < 500 ? EACH : 20;
+        u64 all = new(&w, REFS, n);
+        w.words[0] = pair(&w, w.words[0], 0);
+        *field(&w, w.words[0], RIGHT) = (u32)(w.words[1] = all);
+        for (u32 k = 0; k < n; k++) {
+            u64 p = w.words[2] = new(&w, REFS, length);
+            *field(&w, p, OBJECT_HEADER + 4 * (length - 1)) = (u32)pair(&w, 0, 0);
+            *field(&w, w.words[1], OBJECT_HEADER + 4 * (u32)((u64)k * 1021 % n)) = (u32)p;
+        }
+        u64 one = takes(bytes_of(REFS, length)) + 24, list = takes(bytes_of(REFS, n)) + 24;
+        bytes += n * one + list;
+        for (u32 k = 0; k < n; k++)
+            if (k % 3)
+                *field(&w, w.words[1], OBJECT_HEADER + 4 * k) = 0;
+        kept += (n + 2) / 3 * one + list;
+        w.words[1] = w.words[2] = 0;
+        if (i % 8 == 0) {
+            CHECK_IS(gc_collect(w.s), true);
+            CHECK_IS(live(&w), kept);
+        }
+    }
+    CHECK_IS(gc_collect(w.s), true);
+    CHECK_IS(live(&w), kept);
+    CHECK_IS(bytes > kept, true);
+    end(&w);
+}
+
+static u32 looks, stop_at;
+static u32 count_looks(void)
+{
+    return ++looks >= stop_at ? TRAP_TIME : 0;
+}
+
+// Small ones with references to any: each is looked into once, though many of a unit become grey
+// one after the other. (A look comes after so many steps: one for an object and each reference.)
+static void once(void)
+{
+    struct world w;
+    CHECK_IS(begin(&w, &interp_engine, NULL), true);
+    state = 5;
+    u64 all = w.words[0] = new(&w, REFS, MANY);
+    for (u32 i = 0; i < MANY; i++)
+        *field(&w, all, OBJECT_HEADER + 4 * i) = (u32)pair(&w, 0, 0);
+    u32 *refs = field(&w, all, OBJECT_HEADER);
+    for (u32 i = 0; i < MANY; i++) {
+        *field(&w, refs[i], LEFT) = refs[random_below(MANY)];
+        *field(&w, refs[i], RIGHT) = refs[(i * 7919ull + 1) % MANY];
+    }
+    w.words[0] = refs[0];
+    looks = 0;
+    stop_at = UINT32_MAX;
+    u32 (*hook)(void) = look_up_hook;
+    look_up_hook = count_looks;
+    CHECK_IS(gc_collect(w.s), true);
+    look_up_hook = hook;
+    CHECK_IS(live(&w) > MANY * 24ull * 19 / 20, true);
+    CHECK_IS(looks << 14 < 4 * MANY, true);
+    end(&w);
+}
+
 static void overflow(void)
 {
+    about = "every class, grey";
+    classes();
+    about = "looked into once";
+    once();
     about = "chains";
     chains(false);
     chains(true);
@@ -601,12 +674,6 @@ static void out_of_memory(void)
 }
 
 // --- Stopped
-
-static u32 looks, stop_at;
-static u32 count_looks(void)
-{
-    return ++looks >= stop_at ? TRAP_TIME : 0;
-}
 
 static void stopped(void)
 {
