@@ -29,6 +29,8 @@ enum {
     AT_ONCE = 1 << 14, // words, or objects
     AHEAD = 8,
     SOON = 64,
+    LINE = 64, // bytes that are fetched at once
+    LINES = 4, // more than one, at most
 };
 
 struct marker {
@@ -36,7 +38,7 @@ struct marker {
     struct gc *gc; // NULL: there are no objects
     struct unit *units;
     const u8 *base;
-    u32 *waiting;
+    u32 *waiting; // and, in the lowest bits, how many lines more than one are fetched
     u32 nwaiting, room;
     u32 which; // bits are set
     u32 soon[SOON], nsoon, last_soon;
@@ -96,7 +98,7 @@ static inline void find_object(struct marker *m, u32 at)
         return;
     bits->live |= bit;
     if (likely(m->nwaiting < m->room)) {
-        m->waiting[m->nwaiting++] = at;
+        m->waiting[m->nwaiting++] = at + 1;
     } else {
         m->room = 0;
         bits->grey |= bit;
@@ -215,9 +217,11 @@ static void look_into_waiting(struct marker *m)
     u32 ahead[AHEAD], n = 0, first = 0;
     while (!m->ended) {
         for (; n < AHEAD && m->nwaiting; n++) {
-            u32 next = m->waiting[--m->nwaiting];
-            __builtin_prefetch(m->base + next);
-            __builtin_prefetch(m->base + next + 64);
+            u32 next = m->waiting[--m->nwaiting], more = next % 8;
+            const u8 *line = m->base + (next -= more);
+            __builtin_prefetch(line);
+            for (; more; more--)
+                __builtin_prefetch(line += LINE);
             ahead[(first + n) % AHEAD] = next;
         }
         if (n) {
@@ -240,9 +244,10 @@ static void take_unit(struct marker *m, u32 n)
     for (u32 k = GC_WORDS; k-- > 0;)
         for (u64 *grey = &bits[k].grey; *grey;) {
             u32 bit = 63 - (u32)__builtin_clzll(*grey);
+            u32 at = gc_cell(first, (n << GC_SHIFT) + k * GC_SPREAD + bit * 16, cell);
+            u32 more = (at % LINE + cell - 1) / LINE;
+            m->waiting[m->nwaiting++] = at + (more < LINES ? more : LINES);
             *grey ^= 1ull << bit;
-            m->waiting[m->nwaiting++] =
-                gc_cell(first, (n << GC_SHIFT) + k * GC_SPREAD + bit * 16, cell);
         }
 }
 
