@@ -406,8 +406,8 @@ static void arrays(void)
     end(&w);
 }
 
-// Of every class, and large ones, more than fit the list; each has a reference, as its last, to what
-// nobody else has: so that a cell whose place is not found again would be missed.
+// Of every class, and large ones, more than fit the list; each has a reference, as its last, to
+// what nobody else has: so that a cell whose place is not found again would be missed.
 static void classes(void)
 {
     enum { EACH = 2 * GC_MARKS, LENGTHS = 60 };
