@@ -349,7 +349,7 @@ static void clear_bits(struct marker *m)
 {
     for (u32 i = 0; i < m->gc->count && !m->ended; i++) {
         memset(m->units[i].bits[m->which], 0, sizeof m->units[i].bits[0]);
-        step(m, 4);
+        step(m, 8);
     }
 }
 
