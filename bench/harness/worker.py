@@ -24,32 +24,52 @@ class Client:
     """Of nats-server, in a few lines: publishes many at once, and counts what comes."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.settimeout(PATIENCE)
-        self.left = b""
-        self.socket.recv(65536)
-        self.socket.sendall(b'CONNECT {"verbose":false,"headers":true}\r\nSUB answers 1\r\n')
+        self.port = port
+        self.file = self.connect().makefile("rwb", 0)
+        self.say(b"SUB api 1\r\n")
+
+    def connect(self):
+        s = socket.create_connection(("127.0.0.1", self.port))
+        s.settimeout(PATIENCE)
+        s.recv(65536)
+        s.sendall(b'CONNECT {"verbose":false}\r\n')
+        return s
+
+    def say(self, data):
+        self.file.write(data)
 
     def requests(self, count):
         """So many of them, some under way at any time."""
-        message, answered, asked = b"PUB work answers 16\r\n0123456789abcdef\r\n", 0, 0
-        while answered < count:
-            more = min(count - asked, UNDER_WAY - (asked - answered))
-            if more >= UNDER_WAY // 4 or (more and asked + more == count):
-                self.socket.sendall(message * more)
-                asked += more
-            self.left += self.socket.recv(1 << 18)
-            whole = self.left.rfind(b"\r\n")
-            answered += self.left.count(b"cdef\r\n", 0, whole + 2)
-            self.left = self.left[whole + 2:] if self.left.endswith(b"cdef\r\n") else self.left[self.left.rfind(b"MSG "):]
+        message, end = b"PUB work answers 16\r\n0123456789abcdef\r\n", b"cdef\r\n"
+        answered, asked, left = 0, 0, b""
+        with self.connect() as s:
+            s.sendall(b"SUB answers 1\r\n")
+            while answered < count:
+                more = min(count - asked, UNDER_WAY - (asked - answered))
+                if more >= UNDER_WAY // 4 or asked + more == count:
+                    s.sendall(message * more)
+                    asked += more
+                got = s.recv(1 << 18)
+                if not got:
+                    raise proc.Failed("nats-server has closed the connection")
+                if b"PING\r\n" in got:
+                    s.sendall(b"PONG\r\n")
+                got = left + got
+                answered += got.count(end)
+                left = b"" if got.endswith(end) else got[1 - len(end):]
 
     def api(self, call, what=""):
         text = json.dumps(what).encode() if what else b""
-        self.socket.sendall(b"SUB api 2\r\nUNSUB 2 1\r\nPUB $JS.API.%s api %d\r\n%s\r\n" % (call.encode(), len(text), text))
-        got = b""
-        while b"\r\n" not in got or len(got) < got.index(b"\r\n") + 4 + int(got[:got.index(b"\r\n")].split()[-1]):
-            got += self.socket.recv(65536)
-        answer = json.loads(got.split(b"\r\n")[1])
+        self.say(b"PUB $JS.API.%s api %d\r\n%s\r\n" % (call.encode(), len(text), text))
+        while not (line := self.file.readline()).startswith(b"MSG "):
+            if line == b"PING\r\n":
+                self.say(b"PONG\r\n")
+            elif not line:
+                raise proc.Failed("nats-server has closed the connection")
+        size, text = int(line.split()[-1]) + 2, b""
+        while len(text) < size:
+            text += self.file.read(size - len(text))
+        answer = json.loads(text)
         if "error" in answer:
             raise proc.Failed(f"nats-server: {call}: {answer['error']}")
         return answer
@@ -67,7 +87,10 @@ class Client:
     def jobs(self, count):
         """So many, until each has its result and is acknowledged."""
         want = self.count("RESULTS") + count
-        self.socket.sendall(b"PUB jobs 16\r\n0123456789abcdef\r\n" * count)
+        with self.connect() as s:
+            s.sendall(b"PUB jobs 16\r\n0123456789abcdef\r\n" * count + b"PING\r\n")
+            while b"PONG\r\n" not in s.recv(65536):
+                pass
         end = time.monotonic() + PATIENCE
         while self.count("RESULTS") < want or self.count("JOBS"):
             if time.monotonic() > end:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The same worker natively, as one would write it with libnats: messages are answered in the process
-// itself. With a stream they are fetched 256 at a time, and acknowledged when their results are kept.
+// The same worker natively, as one would write it with libnats: messages are answered in the
+// process itself. With a stream they are fetched 256 at a time, and acknowledged when their results
+// are kept.
 //
 //   echo URL SUBJECT                      what comes on a subject is its answer
 //   echo URL STREAM CONSUMER RESULTS      what is in a stream is published to a subject

@@ -15,6 +15,8 @@
     X(natsOptions_SetName)                                                                         \
     X(natsOptions_SetMaxReconnect)                                                                 \
     X(natsOptions_SetReconnectWait)                                                                \
+    X(natsOptions_SetEventLoop)                                                                    \
+    X(natsOptions_SetSendAsap)                                                                     \
     X(natsOptions_SetUserCredentialsFromFiles)                                                     \
     X(natsOptions_SetSecure)                                                                       \
     X(natsOptions_LoadCATrustedCertificates)                                                       \
@@ -28,40 +30,37 @@
     X(natsConnection_GetConnectedUrl)                                                              \
     X(natsConnection_GetMaxPayload)                                                                \
     X(natsConnection_JetStream)                                                                    \
+    X(natsConnection_ProcessReadEvent)                                                             \
+    X(natsConnection_ProcessWriteEvent)                                                            \
+    X(natsConnection_Publish)                                                                      \
     X(natsConnection_PublishMsg)                                                                   \
+    X(natsConnection_PublishRequest)                                                               \
     X(natsConnection_QueueSubscribeSync)                                                           \
     X(natsConnection_RequestString)                                                                \
     X(natsConnection_Status)                                                                       \
-    X(natsMsg_Ack)                                                                                 \
+    X(natsConnection_SubscribeSync)                                                                \
+    X(natsInbox_Create)                                                                            \
+    X(natsInbox_Destroy)                                                                           \
     X(natsMsg_Create)                                                                              \
     X(natsMsg_Destroy)                                                                             \
     X(natsMsg_GetData)                                                                             \
     X(natsMsg_GetDataLength)                                                                       \
-    X(natsMsg_GetMetaData)                                                                         \
     X(natsMsg_GetReply)                                                                            \
     X(natsMsg_GetSubject)                                                                          \
-    X(natsMsg_NakWithDelay)                                                                        \
-    X(natsMsg_Term)                                                                                \
     X(natsMsgHeader_Add)                                                                           \
+    X(natsMsgHeader_Get)                                                                           \
     X(natsMsgHeader_Keys)                                                                          \
     X(natsMsgHeader_Set)                                                                           \
     X(natsMsgHeader_Values)                                                                        \
-    X(natsMsgList_Destroy)                                                                         \
-    X(natsSubscription_Destroy)                                                                    \
     X(natsSubscription_Drain)                                                                      \
-    X(natsSubscription_Fetch)                                                                      \
     X(natsSubscription_GetDropped)                                                                 \
     X(natsSubscription_IsValid)                                                                    \
     X(natsSubscription_NextMsg)                                                                    \
+    X(natsSubscription_SetPendingLimits)                                                           \
     X(jsConsumerConfig_Init)                                                                       \
     X(jsConsumerInfo_Destroy)                                                                      \
-    X(jsCtx_Destroy)                                                                               \
-    X(jsMsgMetaData_Destroy)                                                                       \
-    X(jsSubOptions_Init)                                                                           \
     X(js_AddConsumer)                                                                              \
-    X(js_GetConsumerInfo)                                                                          \
-    X(js_PublishMsg)                                                                               \
-    X(js_PullSubscribe)
+    X(js_GetConsumerInfo)
 
 struct nats {
 #define X(name) __typeof__(&name) name;

@@ -157,19 +157,6 @@ static status push(struct channel *to, struct connection *c, const void *bytes, 
     return s;
 }
 
-enum fs_error net_connection(int fd, struct channel *to)
-{
-    static const struct nebulet_address here = {.family = 4, .bytes = {127, 0, 0, 1}};
-    struct vfs_file *file;
-    struct connection *c;
-    enum fs_error e = socket_adopt(fd, &file);
-    if (!e)
-        e = connection_new(file, &c);
-    if (!e && push(to, c, &here, sizeof here))
-        e = E_NOMEM;
-    return e;
-}
-
 // --- Listeners
 
 static struct port *port_of(const struct channel *c)

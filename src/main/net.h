@@ -5,9 +5,6 @@
 #include "kern/channel.h"
 #include "plat/linux/socket.h"
 
-// A connection that is there already goes to who has the other end of `to`, as from a listener. Its
-// descriptor is taken over in any case. By a CPU of ours only (plat_cpu_start). E_NOMEM, ...
-enum fs_error net_connection(int fd, struct channel *to);
 // A message of it is the peer's struct nebulet_address and two handles: the stream that is read,
 // and the one that is written. The listener is referenced. E_NOMEM, ...
 enum fs_error net_listener(struct vfs_file *listener, struct channel **out);

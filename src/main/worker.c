@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Messages of NATS as requests of HTTP: see worker.h.
 //
-//   nats-server ══ libnats ── take ──> a slot ══ socket pair ══ user/svc/http ══> a process
+//   nats-server ══ libnats ── take ──> a slot ── streams ── user/svc/http ──> a process
 //                        <── publish, acknowledge ──┘
 //
-// As many slots are there as processes may run at once, a thread and a connection each, and a slot
-// has one message from its arrival until what has become of it is known to the server. So nothing
-// is taken that nobody works on: what waits, waits at the server. Slots without a message stand in
-// line; one of them fetches for all of them.
+// As many slots are there as processes may run at once, and a slot has one message from its arrival
+// until what has become of it is known to the server. So nothing is taken that nobody works on:
+// what waits, waits at the server.
+//
+// All of it is one loop on a CPU of its own, which libnats has as its event loop: it reads what the
+// server says, gives messages to slots, publishes what slots answer, and never waits for one of
+// them; what is published goes out once a turn. Whatever the server is asked for is answered by a
+// message as well: those of a stream come after requests for so many of them (pulls), and that a
+// result is kept comes to the inbox that was named with it.
+//
+//   a slot: idle ──give──> ASKED ──answer──> settled: idle
+//                                       └──> KEEPING, until a stream has said so ──> settled: idle
 //
 // A message of a stream is acknowledged when its result has been published, and a result has the
 // name of its message (Nats-Msg-Id): who does a message once more, for somebody died in between,
@@ -49,87 +57,85 @@ bool worker_close(struct worker *w)
 }
 #else
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fmt.h"
-#include "kern/channel.h"
-#include "kern/sched.h"
 #include "main/host.h"
-#include "main/net.h"
+#include "main/message.h"
+#include "main/slot.h"
 #include "plat/plat.h"
 
 enum {
     SLOTS = 64,
     SERVERS = 16,
-    HEAD = 17 << 10, // user/svc/http takes 16 KiB
-    ANSWER = 16 << 10,
-    ANSWER_KEPT = 1 << 20, // of a buffer that became larger than usual
     DELIVERIES = 5,
-    FETCH_MS = 1000,
-    PAUSE_MS = 100, // after an error
+    PULLS = 8, // under way at once
     STACK = 128 << 10,
+    INBOX = 64,
 };
-static const s64 second = 1000000000;
+static const u64 second = 1000000000, ms = 1000000;
+static const u64 pull_lasts = second, keeping_lasts = 5 * second, pause_lasts = 100 * ms;
 
-struct bytes {
-    char *p;
-    size_t n, room;
-};
+enum phase { IDLE, ASKED, KEEPING };
 
-// An answer as it comes: where its body begins, and what is known of its end.
-struct answer {
-    struct bytes raw;
-    int status;
-    bool headed, chunked, closes;
-    size_t body, end, at; // of the body; `at`: chunks are read so far
-    u64 left;             // of the body, or of the chunk with its line end
-};
-
-struct slot {
+struct work {
+    struct slot slot;
     struct worker *w;
-    u32 server;
-    int fd; // of its connection, or -1
-    bool wants;
-    sem_t connected;
-    struct answer answer;
-    char head[HEAD];
+    enum phase phase;
+    bool waits, asked_twice; // waits: for a connection that is free
+    bool buries;  // what a stream is to keep is no result, but a message that is given up
+    char why[64]; // it is
+    natsMsg *m;
+    struct info i;
+    size_t head_size;
+    u64 turn, until; // KEEPING: what names it, and when patience is over
+    char head[MESSAGE_HEAD];
+};
+
+struct pull {
+    u64 id, until;
+    u32 left;
 };
 
 struct worker {
     const struct nats *n;
     const struct options *o;
     natsConnection *connection;
-    natsSubscription *subscription;
-    jsCtx *js;
+    natsSubscription *subscription; // of a stream: to the inbox
+    bool of_stream;
     bool result_kept, dead_kept; // by a stream, which says so
-    u64 deliveries;
-    s64 retry;
+    u64 deliveries, retry;
     u32 servers;
     struct channel *to[SERVERS], *from[SERVERS];
     struct outside_channel more;
-    struct slot *slots;
-    u32 count;
-    // Guarded by lock
-    pthread_mutex_t lock;
-    pthread_cond_t turn, done;
-    natsMsgList batch;
-    int next;
-    u32 idle, active;
-    bool fetching, drained;
+    char inbox[INBOX];
+    size_t inbox_n;
+    // The loop's.
+    struct slots slots;
+    struct work *all, **free;
+    u32 count, idle, keeping;
+    natsMsg **backlog; // `count` at most: they came without having been asked for
+    u32 nbacklog;
+    struct pull pulls[PULLS];
+    u64 names, next_pull, next_look;
+    bool draining, drained, told, finished;
+    // The server's socket, and whether it is polled for writing, too.
+    int poll;
+    bool polls_writing;
     // The rest are atomics.
-    sem_t ask, wanted;
-    bool ending, over, draining, told, failed, left;
+    natsConnection *attached;
+    int fd;
+    sem_t ask, done, stopped;
+    bool runs, begun, ending, over, writes, anew, failed, left;
     int bell;
     u64 succeeded, again, gone, reconnects;
 };
@@ -138,7 +144,7 @@ struct worker {
 #define SET(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELEASE)
 #define COUNT(x) __atomic_fetch_add(&(x), 1, __ATOMIC_RELAXED)
 
-// A line of one write: slots do not mix theirs. What messages say is shown as text.
+// A line of one write: threads do not mix theirs. What messages say is shown as text.
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
     char line[1024] = "nebulet: ";
@@ -155,332 +161,9 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
         return; // nobody listens
 }
 
-static void pause_ms(u32 ms)
-{
-    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
-}
-
-// --- Connections
-
-static void close_slot(struct slot *s)
-{
-    if (s->fd >= 0)
-        close(s->fd);
-    s->fd = -1;
-}
-
-// On the CPU for it.
-static void connect_slot(struct slot *s)
-{
-    int pair[2];
-    enum fs_error e = E_SUCCESS;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-        say("a connection: %s", strerror(errno));
-    else if ((e = net_connection(pair[1], s->w->to[s->server])))
-        close(pair[0]), say("a connection: %s", fs_error_text(e));
-    else
-        s->fd = pair[0];
-    SET(s->wants, false);
-    sem_post(&s->connected);
-}
-
-static void connect_slots(void *worker)
-{
-    struct worker *w = worker;
-    while (!GET(w->over)) {
-        if (sem_wait(&w->wanted))
-            continue;
-        for (u32 i = 0; i < w->count; i++)
-            if (GET(w->slots[i].wants))
-                connect_slot(&w->slots[i]);
-    }
-}
-
-// The server ends connections that idle. False: there is none to be had.
-static bool has_connection(struct slot *s)
-{
-    struct pollfd p = {.fd = s->fd, .events = POLLIN};
-    if (s->fd >= 0 && !poll(&p, 1, 0))
-        return true;
-    close_slot(s);
-    if (GET(s->w->over))
-        return false;
-    SET(s->wants, true);
-    sem_post(&s->w->wanted);
-    while (sem_wait(&s->connected))
-        ;
-    return s->fd >= 0;
-}
-
-// --- Answers: what user/svc/http says, and no more than that.
-
-static bool bytes_room(struct bytes *b, size_t n)
-{
-    if (b->room - b->n >= n)
-        return true;
-    size_t room = 2 * b->room > b->n + n ? 2 * b->room : b->n + n;
-    char *p = realloc(b->p, room);
-    if (!p)
-        return false;
-    b->p = p;
-    b->room = room;
-    return true;
-}
-
-static const char *field_of(const char *head, size_t n, const char *name)
-{
-    const char *found = memmem(head, n, name, strlen(name));
-    return found ? found + strlen(name) : NULL;
-}
-
-static bool take_head(struct answer *a)
-{
-    const char *end = memmem(a->raw.p, a->raw.n, "\r\n\r\n", 4);
-    if (!end)
-        return true;
-    size_t n = (size_t)(end - a->raw.p) + 2;
-    const char *length = field_of(a->raw.p, n, "\r\nContent-Length: ");
-    if (n < 14 || memcmp(a->raw.p, "HTTP/1.1 ", 9))
-        return false;
-    a->headed = true;
-    a->status = atoi(a->raw.p + 9);
-    a->chunked = field_of(a->raw.p, n, "\r\nTransfer-Encoding: chunked\r\n") != NULL;
-    a->closes = field_of(a->raw.p, n, "\r\nConnection: close\r\n") != NULL;
-    a->left = length ? strtoull(length, NULL, 10) : 0;
-    a->body = a->at = a->end = n + 2;
-    return length || a->chunked || a->status == 204 || a->status == 304;
-}
-
-// Chunks become one body in place.
-static int take_chunks(struct answer *a)
-{
-    struct bytes *b = &a->raw;
-    while (a->at < b->n) {
-        if (!a->left) {
-            const char *line = b->p + a->at, *end = memmem(line, b->n - a->at, "\r\n", 2);
-            if (!end)
-                return 0;
-            u64 size = strtoull(line, NULL, 16);
-            if (!size)
-                return b->n - a->at < 5 ? 0 : 1;
-            a->at += (size_t)(end - line) + 2;
-            a->left = size + 2;
-        }
-        size_t n = b->n - a->at < a->left ? b->n - a->at : (size_t)a->left;
-        size_t data = a->left <= 2 ? 0 : n < a->left - 2 ? n : (size_t)a->left - 2;
-        memmove(b->p + a->end, b->p + a->at, data);
-        a->end += data;
-        a->at += n;
-        a->left -= n;
-    }
-    a->at = b->n = a->end;
-    return 0;
-}
-
-// 1: it is there; 0: there is more to come; -1: it is none.
-static int take_answer(struct answer *a)
-{
-    if (!a->headed && !take_head(a))
-        return -1;
-    if (!a->headed)
-        return 0;
-    if (a->chunked)
-        return take_chunks(a);
-    a->end = a->raw.n;
-    return a->end - a->body >= a->left;
-}
-
-// Sends, and receives until the answer is there: both at once, for neither may wait for the other.
-// 0: there was none, for the connection was over before it; -1: it ended within; -2: it is longer
-// than it may be.
-static int exchange(struct slot *s, struct iovec v[2], size_t most)
-{
-    struct answer *a = &s->answer;
-    struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
-    size_t left = v[0].iov_len + v[1].iov_len;
-    *a = (struct answer){.raw = {a->raw.p, 0, a->raw.room}};
-    for (;;) {
-        int here = left ? MSG_DONTWAIT : 0;
-        ssize_t n = left ? sendmsg(s->fd, &m, MSG_NOSIGNAL | here) : 0;
-        if (n < 0 && errno != EAGAIN && errno != EINTR && errno != EPIPE)
-            return 0;
-        for (int i = 0; n > 0 && i < 2; i++) {
-            size_t part = (size_t)n < v[i].iov_len ? (size_t)n : v[i].iov_len;
-            v[i] = (struct iovec){(char *)v[i].iov_base + part, v[i].iov_len - part};
-            n -= (ssize_t)part;
-            left -= part;
-        }
-        if (left) {
-            struct pollfd p = {.fd = s->fd, .events = POLLIN | POLLOUT};
-            if (poll(&p, 1, -1) < 0 || !(p.revents & ~POLLOUT))
-                continue;
-        }
-        if (!bytes_room(&a->raw, ANSWER))
-            return -1;
-        n = recv(s->fd, a->raw.p + a->raw.n, a->raw.room - a->raw.n, here);
-        if (n < 0 && (errno == EINTR || errno == EAGAIN))
-            continue;
-        if (n <= 0)
-            return a->raw.n ? -1 : 0;
-        a->raw.n += (size_t)n;
-        int done = take_answer(a);
-        if (done < 0)
-            return -1;
-        if (a->raw.n > HEAD + most + ANSWER || (a->headed && a->end - a->body > most))
-            return -2;
-        if (done) {
-            if (left || a->closes)
-                close_slot(s);
-            return a->status;
-        }
-    }
-}
-
-// --- Requests
-
-struct info {
-    const char *subject, *reply, *data;
-    int size;
-    jsMsgMetaData *meta; // NULL: it is in no stream
-    char id[512];        // of the message, where it is in one
-};
-
-static bool add(char *to, size_t *n, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(to + *n, HEAD - *n, format, args);
-    va_end(args);
-    if (length < 0 || (size_t)length >= HEAD - *n)
-        return false;
-    *n += (size_t)length;
-    return true;
-}
-
-// What is said of the message, and what HTTP has for itself, does not come from its headers.
-static bool is_ours(const char *name)
-{
-    static const char *const ours[] = {"host",
-                                       "content-length",
-                                       "transfer-encoding",
-                                       "connection",
-                                       "expect",
-                                       "upgrade",
-                                       "trailer",
-                                       "te",
-                                       "keep-alive",
-                                       "proxy",
-                                       "nats-subject",
-                                       "nats-reply",
-                                       "nats-stream",
-                                       "nats-sequence",
-                                       "nats-num-delivered",
-                                       "nebulet-error",
-                                       "content-encoding",
-                                       "date"};
-    for (u32 i = 0; i < countof(ours); i++)
-        if (!strcasecmp(name, ours[i]))
-            return true;
-    return false;
-}
-
-static bool is_field(const char *name, const char *value)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    if (!*name)
-        return false;
-    for (; *name; name++)
-        if (!(*name >= '0' && *name <= '9') && !((*name | 0x20) >= 'a' && (*name | 0x20) <= 'z') &&
-            !strchr(others, *name))
-            return false;
-    for (; *value; value++)
-        if (((unsigned char)*value < ' ' && *value != '\t') || *value == 0x7f)
-            return false;
-    return true;
-}
-
-// Each header of a message; false: fn said so.
-static bool each_header(const struct nats *n, natsMsg *m,
-                        bool (*fn)(void *to, const char *name, const char *value), void *to)
-{
-    const char **names = NULL, **values;
-    int count = 0, many;
-    bool done = true;
-    if (n->natsMsgHeader_Keys(m, &names, &count))
-        return true;
-    for (int i = 0; i < count && done; i++) {
-        if (is_ours(names[i]) || n->natsMsgHeader_Values(m, names[i], &values, &many))
-            continue;
-        for (int k = 0; k < many && done; k++)
-            done = fn(to, names[i], values[k]);
-        free((void *)values);
-    }
-    free((void *)names);
-    return done;
-}
-
-struct head {
-    char *p;
-    size_t n;
-};
-
-static bool add_header(void *to, const char *name, const char *value)
-{
-    struct head *h = to;
-    return !is_field(name, value) || add(h->p, &h->n, "%s: %s\r\n", name, value);
-}
-
-static bool add_path(struct head *h, const char *subject)
-{
-    bool fits = add(h->p, &h->n, "POST /");
-    for (; *subject && fits; subject++) {
-        unsigned char c = (unsigned char)*subject;
-        bool plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-                     c == '.' || c == '-' || c == '_';
-        fits = plain      ? add(h->p, &h->n, "%c", c)
-               : c == '/' ? add(h->p, &h->n, "_")
-                          : add(h->p, &h->n, "%%%02X", c);
-    }
-    return fits && add(h->p, &h->n, " HTTP/1.1\r\nHost: nats\r\n");
-}
-
-// False: there is more of it than fits.
-static bool make_head(struct slot *s, natsMsg *m, const struct info *i, size_t *n)
-{
-    struct head h = {s->head, 0};
-    bool fits = add_path(&h, i->subject) &&
-                add(h.p, &h.n, "Content-Length: %d\r\nNats-Subject: %s\r\n", i->size, i->subject);
-    if (i->meta)
-        fits = fits && add(h.p, &h.n,
-                           "Nats-Stream: %s\r\nNats-Sequence: %llu\r\nNats-Num-Delivered: %llu\r\n",
-                           i->meta->Stream, (unsigned long long)i->meta->Sequence.Stream,
-                           (unsigned long long)i->meta->NumDelivered);
-    else if (i->reply)
-        fits = fits && add(h.p, &h.n, "Nats-Reply: %s\r\n", i->reply);
-    fits = fits && each_header(s->w->n, m, add_header, &h) && add(h.p, &h.n, "\r\n");
-    *n = h.n;
-    return fits;
-}
-
 // --- What becomes of a message
 
 enum verdict { DONE, AGAIN_LATER, NEVER };
-
-// 0: nobody can say. Else a status of HTTP, or why there is none.
-static int ask(struct slot *s, natsMsg *m, const struct info *i)
-{
-    size_t n, most = (size_t)s->w->n->natsConnection_GetMaxPayload(s->w->connection);
-    if (!make_head(s, m, i, &n))
-        return 431;
-    int status = 0;
-    for (int once = 0; once < 2 && !status && has_connection(s); once++) {
-        struct iovec v[2] = {{s->head, n}, {(char *)i->data, (size_t)i->size}};
-        status = exchange(s, v, most);
-        if (status <= 0)
-            close_slot(s);
-    }
-    return status;
-}
 
 static enum verdict verdict_of(int status)
 {
@@ -496,7 +179,8 @@ static const char *reason_of(int status, char text[64])
     static const struct {
         int status;
         const char *text;
-    } known[] = {{0, "nobody could be asked"},
+    } known[] = {{-3, "there is no memory for it"},
+                 {0, "nobody could be asked"},
                  {-1, "its output broke off"},
                  {-2, "its output is longer than the server takes"},
                  {413, "the message is longer than --max-body"},
@@ -511,309 +195,527 @@ static const char *reason_of(int status, char text[64])
     return text;
 }
 
-struct copy {
-    const struct nats *n;
-    natsMsg *m;
-};
-
-static bool copy_header(void *to, const char *name, const char *value)
+static natsStatus publish(struct worker *w, const char *subject, const void *data, int size)
 {
-    struct copy *c = to;
-    c->n->natsMsgHeader_Add(c->m, name, value);
-    return true;
+    return w->n->natsConnection_Publish(w->connection, subject, data, size);
 }
 
-// Published, and kept where a stream keeps it.
-static natsStatus publish(struct worker *w, natsMsg *m, bool kept)
+// What is said of a message in a stream. It comes again when that is lost.
+static natsStatus answer_stream(struct work *x, const char *what)
 {
-    jsErrCode code;
-    return kept ? w->n->js_PublishMsg(NULL, w->js, m, NULL, &code)
-                : w->n->natsConnection_PublishMsg(w->connection, m);
+    return publish(x->w, x->i.reply, what, (int)strlen(what));
 }
 
-static natsStatus publish_result(struct slot *s, const struct info *i, const char *subject,
-                                 bool kept)
+// The slot is free when its connection is.
+static void let_go(struct work *x)
 {
-    struct worker *w = s->w;
-    const struct answer *a = &s->answer;
-    natsMsg *m;
-    natsStatus e =
-        w->n->natsMsg_Create(&m, subject, NULL, a->raw.p + a->body, (int)(a->end - a->body));
-    if (e)
-        return e;
-    if (*i->id)
-        w->n->natsMsgHeader_Set(m, "Nats-Msg-Id", i->id);
-    e = publish(w, m, kept);
-    w->n->natsMsg_Destroy(m);
+    struct worker *w = x->w;
+    w->n->natsMsg_Destroy(x->m);
+    x->m = NULL;
+    x->phase = IDLE;
+    if (slot_free(&x->slot))
+        w->free[w->idle++] = x;
+}
+
+static void try_again(struct work *x)
+{
+    struct worker *w = x->w;
+    char text[64];
+    u64 delay = w->retry, most = 60 * second;
+    for (u64 k = 1; k < x->i.deliveries && delay < most; k++)
+        delay *= 2;
+    delay = delay < most || delay == w->retry ? delay : most;
+    COUNT(w->again);
+    snprintf(text, sizeof text, "-NAK {\"delay\":%llu}", (unsigned long long)delay);
+    answer_stream(x, text);
+    let_go(x);
+}
+
+static void bury(struct work *x)
+{
+    const struct info *i = &x->i;
+    COUNT(x->w->gone);
+    if (i->of_stream) {
+        say("%s, message %llu of %.*s: given up after %llu deliveries: %s", i->subject,
+            (unsigned long long)i->number, i->stream_n, i->stream,
+            (unsigned long long)i->deliveries, x->why);
+        answer_stream(x, "+TERM");
+    }
+    let_go(x);
+}
+
+// Where a stream is to keep it: what it says then comes to the inbox by this name.
+static natsStatus new_message(struct work *x, natsMsg **m, const char *subject, bool kept,
+                              const char *data, size_t size)
+{
+    struct worker *w = x->w;
+    char reply[INBOX + 48];
+    snprintf(reply, sizeof reply, "%sr.%zu.%llu", w->inbox, (size_t)(x - w->all),
+             (unsigned long long)++x->turn);
+    natsStatus e = w->n->natsMsg_Create(m, subject, kept ? reply : NULL, data, (int)size);
+    if (!e && *x->i.id)
+        w->n->natsMsgHeader_Set(*m, "Nats-Msg-Id", x->i.id);
     return e;
 }
 
-// As services of NATS tell of errors.
-static void reply_error(struct worker *w, const struct info *i, int status, const char *why)
+static natsStatus publish_message(struct work *x, natsMsg *m, bool kept)
 {
+    struct worker *w = x->w;
+    natsStatus e = w->n->natsConnection_PublishMsg(w->connection, m);
+    w->n->natsMsg_Destroy(m);
+    if (!e && kept) {
+        x->phase = KEEPING;
+        x->until = plat_now() + keeping_lasts;
+        w->keeping++;
+    }
+    return e;
+}
+
+static natsStatus publish_dead(struct work *x)
+{
+    struct worker *w = x->w;
+    const struct info *i = &x->i;
+    natsMsg *m;
+    char text[300];
+    natsStatus e = new_message(x, &m, w->o->dead, w->dead_kept, i->data, (size_t)i->size);
+    if (e)
+        return e;
+    message_copy_headers(w->n, x->m, m);
+    w->n->natsMsgHeader_Set(m, "Nats-Subject", i->subject);
+    w->n->natsMsgHeader_Set(m, "Nebulet-Error", x->why);
+    if (i->of_stream) {
+        w->n->natsMsgHeader_Set(m, "Nats-Msg-Id", i->id); // and no sender's
+        snprintf(text, sizeof text, "%.*s", i->stream_n, i->stream);
+        w->n->natsMsgHeader_Set(m, "Nats-Stream", text);
+        snprintf(text, sizeof text, "%llu", (unsigned long long)i->number);
+        w->n->natsMsgHeader_Set(m, "Nats-Sequence", text);
+        snprintf(text, sizeof text, "%llu", (unsigned long long)i->deliveries);
+        w->n->natsMsgHeader_Set(m, "Nats-Num-Delivered", text);
+    }
+    return publish_message(x, m, w->dead_kept);
+}
+
+// It comes again when this could not be told to who wants it.
+static void not_buried(struct work *x, const char *why)
+{
+    say("--dead %s: %s", x->w->o->dead, why);
+    if (x->i.of_stream)
+        try_again(x);
+    else
+        bury(x);
+}
+
+static void give_up(struct work *x)
+{
+    struct worker *w = x->w;
+    natsStatus e = w->o->dead ? publish_dead(x) : NATS_OK;
+    if (e)
+        not_buried(x, w->n->natsStatus_GetText(e));
+    else if (x->phase != KEEPING)
+        bury(x);
+    else
+        x->buries = true;
+}
+
+// As services of NATS tell of errors.
+static void reply_error(struct work *x, int status)
+{
+    struct worker *w = x->w;
     char code[16];
     natsMsg *m;
-    if (!i->reply || i->meta || w->n->natsMsg_Create(&m, i->reply, NULL, NULL, 0))
+    if (!x->i.reply || x->i.of_stream || w->n->natsMsg_Create(&m, x->i.reply, NULL, NULL, 0))
         return;
     snprintf(code, sizeof code, "%d", status > 0 ? status : 500);
     w->n->natsMsgHeader_Set(m, "Nats-Service-Error-Code", code);
-    w->n->natsMsgHeader_Set(m, "Nats-Service-Error", why);
+    w->n->natsMsgHeader_Set(m, "Nats-Service-Error", x->why);
     w->n->natsConnection_PublishMsg(w->connection, m);
     w->n->natsMsg_Destroy(m);
 }
 
-static natsStatus publish_dead(struct worker *w, natsMsg *from, const struct info *i,
-                               const char *why)
+static void not_told(struct work *x, const char *why)
 {
-    struct copy c = {w->n, NULL};
-    char number[24];
-    natsStatus e = w->n->natsMsg_Create(&c.m, w->o->dead, NULL, i->data, i->size);
-    if (e)
-        return e;
-    each_header(w->n, from, copy_header, &c);
-    w->n->natsMsgHeader_Set(c.m, "Nats-Subject", i->subject);
-    w->n->natsMsgHeader_Set(c.m, "Nebulet-Error", why);
-    if (i->meta) {
-        snprintf(number, sizeof number, "%llu", (unsigned long long)i->meta->Sequence.Stream);
-        w->n->natsMsgHeader_Set(c.m, "Nats-Stream", i->meta->Stream);
-        w->n->natsMsgHeader_Set(c.m, "Nats-Sequence", number);
-        snprintf(number, sizeof number, "%llu", (unsigned long long)i->meta->NumDelivered);
-        w->n->natsMsgHeader_Set(c.m, "Nats-Num-Delivered", number);
-        w->n->natsMsgHeader_Set(c.m, "Nats-Msg-Id", i->id);
-    }
-    e = publish(w, c.m, w->dead_kept);
-    w->n->natsMsg_Destroy(c.m);
-    return e;
-}
-
-static void try_again(struct worker *w, natsMsg *m, const struct info *i)
-{
-    u64 times = i->meta->NumDelivered;
-    s64 delay = w->retry;
-    for (u64 k = 1; k < times && delay < 60 * second; k++)
-        delay *= 2;
-    delay = delay < 60 * second || delay == w->retry ? delay : 60 * second;
-    COUNT(w->again);
-    if (w->n->natsMsg_NakWithDelay(m, delay / 1000000, NULL))
-        return; // it comes again when nobody has acknowledged it in time
-}
-
-// It comes again when this could not be told to who wants it.
-static void give_up(struct worker *w, natsMsg *m, const struct info *i, const char *why)
-{
-    natsStatus e = w->o->dead ? publish_dead(w, m, i, why) : NATS_OK;
-    if (e)
-        say("--dead %s: %s", w->o->dead, w->n->natsStatus_GetText(e));
-    if (e && i->meta) {
-        try_again(w, m, i);
+    say("the result of %s: %s", x->i.subject, why);
+    if (x->i.of_stream) {
+        try_again(x);
         return;
     }
-    COUNT(w->gone);
-    if (!i->meta)
-        return;
-    say("%s, message %llu of %s: given up after %llu deliveries: %s", i->subject,
-        (unsigned long long)i->meta->Sequence.Stream, i->meta->Stream,
-        (unsigned long long)i->meta->NumDelivered, why);
-    w->n->natsMsg_Term(m, NULL);
+    snprintf(x->why, sizeof x->why, "its result could not be published");
+    reply_error(x, 500);
+    give_up(x);
 }
 
-static bool tell_result(struct slot *s, natsMsg *m, const struct info *i)
+static void done(struct work *x)
 {
-    struct worker *w = s->w;
+    natsStatus e = x->i.of_stream ? answer_stream(x, "+ACK") : NATS_OK;
+    if (e) {
+        not_told(x, x->w->n->natsStatus_GetText(e));
+        return;
+    }
+    COUNT(x->w->succeeded);
+    let_go(x);
+}
+
+static void tell_result(struct work *x)
+{
+    struct worker *w = x->w;
+    const struct answer *a = &x->slot.answer;
+    const char *data = a->raw.p + a->body;
+    size_t size = a->end - a->body;
     natsStatus e = NATS_OK;
-    if (w->o->result)
-        e = publish_result(s, i, w->o->result, w->result_kept);
-    if (!e && i->reply && !i->meta)
-        e = publish_result(s, i, i->reply, false);
-    if (!e && i->meta)
-        e = w->n->natsMsg_Ack(m, NULL);
+    natsMsg *m;
+    if (w->o->result && !(e = new_message(x, &m, w->o->result, w->result_kept, data, size)))
+        e = publish_message(x, m, w->result_kept);
+    if (!e && x->i.reply && !x->i.of_stream)
+        e = publish(w, x->i.reply, data, (int)size);
     if (e)
-        say("the result of %s: %s", i->subject, w->n->natsStatus_GetText(e));
-    return !e;
-}
-
-static void settle(struct slot *s, natsMsg *m, const struct info *i, int status)
-{
-    char text[64];
-    struct worker *w = s->w;
-    enum verdict v = verdict_of(status);
-    if (v == DONE && tell_result(s, m, i)) {
-        COUNT(w->succeeded);
-        return;
-    }
-    const char *why = v == DONE ? "its result could not be published" : reason_of(status, text);
-    if (i->meta && (v == DONE || (v == AGAIN_LATER && i->meta->NumDelivered < w->deliveries))) {
-        try_again(w, m, i);
-        return;
-    }
-    reply_error(w, i, status, why);
-    give_up(w, m, i, why);
-}
-
-static void work_on(struct slot *s, natsMsg *m)
-{
-    struct worker *w = s->w;
-    struct info i = {.subject = w->n->natsMsg_GetSubject(m),
-                     .reply = w->n->natsMsg_GetReply(m),
-                     .data = w->n->natsMsg_GetData(m),
-                     .size = w->n->natsMsg_GetDataLength(m)};
-    if (w->js && !w->n->natsMsg_GetMetaData(&i.meta, m))
-        snprintf(i.id, sizeof i.id, "%s.%s.%llu", i.meta->Stream, i.meta->Consumer,
-                 (unsigned long long)i.meta->Sequence.Stream);
-    if (i.meta && i.meta->NumDelivered > w->deliveries)
-        give_up(w, m, &i, "no worker has lived to say what became of it");
+        not_told(x, w->n->natsStatus_GetText(e));
+    else if (x->phase != KEEPING)
+        done(x);
     else
-        settle(s, m, &i, ask(s, m, &i));
-    if (i.meta)
-        w->n->jsMsgMetaData_Destroy(i.meta);
-    w->n->natsMsg_Destroy(m);
-    struct bytes *b = &s->answer.raw;
-    if (b->room > ANSWER_KEPT) {
-        free(b->p);
-        *b = (struct bytes){0};
+        x->buries = false;
+}
+
+static void settle(struct work *x, int status)
+{
+    enum verdict v = verdict_of(status);
+    char text[64];
+    if (v == DONE) {
+        tell_result(x);
+    } else if (v == AGAIN_LATER && x->i.of_stream && x->i.deliveries < x->w->deliveries) {
+        try_again(x);
+    } else {
+        snprintf(x->why, sizeof x->why, "%s", reason_of(status, text));
+        reply_error(x, status);
+        give_up(x);
     }
+}
+
+// What a stream says of what it was to keep: why not, or NULL.
+static void kept(struct work *x, const char *why)
+{
+    x->w->keeping--;
+    x->phase = ASKED;
+    if (x->buries && why)
+        not_buried(x, why);
+    else if (x->buries)
+        bury(x);
+    else if (why)
+        not_told(x, why);
+    else
+        done(x);
 }
 
 // --- Slots
 
-static bool fetch_from_stream(struct worker *w, int want)
+static void give(struct work *x)
 {
-    jsErrCode code = 0;
-    if (GET(w->ending))
-        return false;
-    natsStatus e = w->n->natsSubscription_Fetch(&w->batch, w->subscription, want, FETCH_MS, &code);
-    if (e && e != NATS_TIMEOUT) {
-        if (!GET(w->told) && !GET(w->ending))
-            say("stream %s: %s", w->o->jetstream, w->n->natsStatus_GetText(e));
-        SET(w->told, true);
-        pause_ms(PAUSE_MS);
-    } else {
-        SET(w->told, false);
-    }
-    return true;
+    struct worker *w = x->w;
+    struct iovec request[2] = {{x->head, x->head_size}, {(char *)x->i.data, (size_t)x->i.size}};
+    x->waits =
+        !slot_give(&x->slot, request, (size_t)w->n->natsConnection_GetMaxPayload(w->connection));
 }
 
+// There is an idle slot.
+static void start(struct worker *w, natsMsg *m)
+{
+    struct work *x = w->free[--w->idle];
+    x->m = m;
+    x->phase = ASKED;
+    x->asked_twice = false;
+    message_read(w->n, m, &x->i);
+    if (x->i.of_stream && x->i.deliveries > w->deliveries) {
+        snprintf(x->why, sizeof x->why, "no worker has lived to say what became of it");
+        give_up(x);
+    } else if (message_head(w->n, m, &x->i, x->head, &x->head_size)) {
+        give(x);
+    } else {
+        settle(x, 431);
+    }
+}
+
+static void hear_slots(struct worker *w)
+{
+    for (struct slot *s = slots_take(&w->slots), *next; s; s = next) {
+        struct work *x = container_of(s, struct work, slot);
+        next = s->next;
+        if (x->phase == IDLE) {
+            w->free[w->idle++] = x;
+        } else if (x->waits) {
+            give(x);
+        } else if (!s->status && !x->asked_twice) { // the connection was just ending
+            x->asked_twice = true;
+            give(x);
+        } else {
+            settle(x, s->status);
+        }
+    }
+}
+
+// --- Messages of a subject
+
 // At the end what the server has sent us is still answered.
-static bool fetch_from_subject(struct worker *w, int want)
+static void take_from_subject(struct worker *w)
 {
     bool ending = GET(w->ending);
+    natsStatus e = NATS_OK;
     if (ending && !w->draining) {
         w->draining = true;
         w->n->natsSubscription_Drain(w->subscription);
     }
-    s64 patience = ending ? PAUSE_MS : FETCH_MS;
-    natsStatus e = NATS_OK;
-    for (; w->batch.Count < want && !e; patience = 0) {
+    while (w->idle && !e) {
         natsMsg *m = NULL;
-        e = w->n->natsSubscription_NextMsg(&m, w->subscription, patience);
+        e = w->n->natsSubscription_NextMsg(&m, w->subscription, ending);
         if (!e)
-            w->batch.Msgs[w->batch.Count++] = m;
+            start(w, m);
     }
-    if (e && e != NATS_TIMEOUT && !ending)
-        pause_ms(PAUSE_MS);
-    return !ending || w->batch.Count ||
-           (e == NATS_TIMEOUT && w->n->natsSubscription_IsValid(w->subscription));
+    w->drained =
+        ending && e && (e != NATS_TIMEOUT || !w->n->natsSubscription_IsValid(w->subscription));
 }
 
-// With the lock, which is given back meanwhile.
-static void fetch(struct worker *w)
+// --- Messages of a stream
+
+static u32 asked_for(const struct worker *w)
 {
-    int want = (int)w->idle;
-    w->fetching = true;
-    pthread_mutex_unlock(&w->lock);
-    w->next = 0;
-    if (w->js)
-        w->n->natsMsgList_Destroy(&w->batch);
-    w->batch.Count = 0;
-    bool more = w->js ? fetch_from_stream(w, want) : fetch_from_subject(w, want);
-    pthread_mutex_lock(&w->lock);
-    w->fetching = false;
-    w->drained = !more;
-    // One is ours; who finds none fetches.
-    for (int i = 0; i < w->batch.Count; i++)
-        pthread_cond_signal(&w->turn);
-    if (!more)
-        pthread_cond_broadcast(&w->turn);
+    u32 n = 0;
+    for (u32 i = 0; i < PULLS; i++)
+        n += w->pulls[i].left;
+    return n;
 }
 
-// NULL: there are no more.
-static natsMsg *take(struct worker *w)
+// Of the oldest ones. The server may count otherwise, but the sum is the same.
+static void came(struct worker *w, u32 n)
 {
-    natsMsg *m = NULL;
-    pthread_mutex_lock(&w->lock);
-    w->idle++;
-    for (;;) {
-        if (!w->fetching && w->next < w->batch.Count) {
-            m = w->batch.Msgs[w->next];
-            w->batch.Msgs[w->next++] = NULL;
-            break;
-        }
-        if (w->drained)
-            break;
-        if (w->fetching)
-            pthread_cond_wait(&w->turn, &w->lock);
+    while (n) {
+        struct pull *first = NULL;
+        for (struct pull *p = w->pulls; p < w->pulls + PULLS; p++)
+            if (p->left && (!first || p->id < first->id))
+                first = p;
+        if (!first)
+            return;
+        u32 part = n < first->left ? n : first->left;
+        first->left -= part;
+        n -= part;
+    }
+}
+
+// As many as there are idle slots, but not a few while others are still to come.
+static void pull(struct worker *w, u64 now)
+{
+    u32 coming = asked_for(w) + w->nbacklog;
+    u32 want = coming < w->idle ? w->idle - coming : 0;
+    struct pull *p = w->pulls;
+    while (p < w->pulls + PULLS && p->left)
+        p++;
+    if (!want || (coming && want < (w->count + 3) / 4) || now < w->next_pull || GET(w->ending) ||
+        p == w->pulls + PULLS)
+        return;
+    char subject[600], reply[INBOX + 32], text[80];
+    *p = (struct pull){.id = ++w->names, .left = want, .until = now + 2 * pull_lasts};
+    snprintf(subject, sizeof subject, "$JS.API.CONSUMER.MSG.NEXT.%s.%s", w->o->jetstream,
+             w->o->durable);
+    snprintf(reply, sizeof reply, "%sp.%llu", w->inbox, (unsigned long long)p->id);
+    int n = snprintf(text, sizeof text, "{\"batch\":%u,\"expires\":%llu}", want,
+                     (unsigned long long)pull_lasts);
+    if (w->n->natsConnection_PublishRequest(w->connection, subject, reply, text, n)) {
+        p->left = 0;
+        w->next_pull = now + pause_lasts;
+    }
+}
+
+static const char *header_of(struct worker *w, natsMsg *m, const char *name)
+{
+    const char *value = NULL;
+    return w->n->natsMsgHeader_Get(m, name, &value) ? NULL : value;
+}
+
+// A pull is over, with some of it left.
+static void hear_pull(struct worker *w, natsMsg *m, const char *name)
+{
+    const char *status = header_of(w, m, "Status"),
+               *left = header_of(w, m, "Nats-Pending-Messages");
+    const char *why = header_of(w, m, "Description");
+    u64 id = strtoull(name, NULL, 10);
+    if (!status || !strcmp(status, "100"))
+        return;
+    for (struct pull *p = w->pulls; p < w->pulls + PULLS; p++) {
+        if (p->id != id)
+            continue;
+        u32 n = left ? (u32)strtoul(left, NULL, 10) : p->left, own = n < p->left ? n : p->left;
+        p->left -= own;
+        came(w, n - own);
+    }
+    if (!strcmp(status, "404") || !strcmp(status, "408")) {
+        w->told = false;
+        return;
+    }
+    if (!w->told && !GET(w->ending))
+        say("stream %s: %s", w->o->jetstream,
+            why                      ? why
+            : !strcmp(status, "503") ? "there is nobody who has it"
+                                     : status);
+    w->told = true;
+    w->next_pull = plat_now() + pause_lasts;
+}
+
+static void hear_kept(struct worker *w, natsMsg *m, const char *name)
+{
+    char *end;
+    u64 number = strtoull(name, &end, 10), turn = *end ? strtoull(end + 1, NULL, 10) : 0;
+    const char *data = w->n->natsMsg_GetData(m);
+    size_t n = (size_t)w->n->natsMsg_GetDataLength(m);
+    if (number >= w->count || w->all[number].phase != KEEPING || w->all[number].turn != turn)
+        return;
+    bool error = !n || memmem(data, n, "\"error\":", 8) || !memmem(data, n, "\"seq\":", 6);
+    const char *why = error && n ? "the stream does not take it" : "no stream has answered";
+    kept(&w->all[number], error ? why : NULL);
+}
+
+static void hear_message(struct worker *w, natsMsg *m)
+{
+    const char *subject = w->n->natsMsg_GetSubject(m), *reply = w->n->natsMsg_GetReply(m);
+    const char *name = subject + w->inbox_n;
+    if (message_is_acknowledged_by(reply)) {
+        came(w, 1);
+        w->told = false;
+        if (!GET(w->ending) && w->nbacklog < w->count)
+            w->backlog[w->nbacklog++] = m;
         else
-            fetch(w);
+            publish(w, reply, "-NAK", 4), w->n->natsMsg_Destroy(m); // somebody else gets it at once
+        return;
     }
-    w->idle--;
-    pthread_mutex_unlock(&w->lock);
-    return m;
+    if (!strncmp(subject, w->inbox, w->inbox_n) && !strncmp(name, "p.", 2))
+        hear_pull(w, m, name + 2);
+    else if (!strncmp(subject, w->inbox, w->inbox_n) && !strncmp(name, "r.", 2))
+        hear_kept(w, m, name + 2);
+    w->n->natsMsg_Destroy(m);
 }
 
-static void *run_slot(void *slot)
+// What has not been answered in time will not be.
+static void look_at_clock(struct worker *w, u64 now)
 {
-    struct slot *s = slot;
-    struct worker *w = s->w;
-    for (natsMsg *m; (m = take(w));)
-        work_on(s, m);
-    close_slot(s);
-    pthread_mutex_lock(&w->lock);
-    w->active--;
-    pthread_cond_signal(&w->done);
-    pthread_mutex_unlock(&w->lock);
+    w->next_look = now + pause_lasts;
+    for (struct pull *p = w->pulls; p < w->pulls + PULLS; p++)
+        if (p->until <= now)
+            p->left = 0;
+    for (u32 i = 0; i < w->count && w->keeping; i++)
+        if (w->all[i].phase == KEEPING && w->all[i].until <= now)
+            kept(&w->all[i], "no stream has answered");
+}
+
+static void take_from_stream(struct worker *w)
+{
+    u64 now = plat_now();
+    natsMsg *m;
+    u32 n = 0;
+    if (__atomic_exchange_n(&w->anew, false, __ATOMIC_SEQ_CST)) // that server knows of none
+        memset(w->pulls, 0, sizeof w->pulls);
+    while (!w->n->natsSubscription_NextMsg(&m, w->subscription, 0))
+        hear_message(w, m);
+    while (w->idle && n < w->nbacklog)
+        start(w, w->backlog[n++]);
+    w->nbacklog -= n;
+    memmove(w->backlog, w->backlog + n, w->nbacklog * sizeof *w->backlog);
+    if (now >= w->next_look)
+        look_at_clock(w, now);
+    pull(w, now);
+    w->drained = GET(w->ending) && !w->nbacklog && !asked_for(w);
+}
+
+// --- The loop
+
+// Which libnats may call with its lock, from any thread.
+static natsStatus on_attach(void **data, void *worker, natsConnection *c, natsSock fd)
+{
+    struct worker *w = worker;
+    struct epoll_event e = {.events = EPOLLIN, .data.u32 = 1};
+    *data = w;
+    SET(w->attached, c);
+    SET(w->fd, fd);
+    return epoll_ctl(w->poll, EPOLL_CTL_ADD, fd, &e) ? NATS_ERR : NATS_OK;
+}
+
+static natsStatus on_detach(void *worker)
+{
+    struct worker *w = worker;
+    epoll_ctl(w->poll, EPOLL_CTL_DEL, GET(w->fd), NULL);
+    return NATS_OK;
+}
+
+static natsStatus on_read(void *worker, bool begins)
+{
+    return begins ? NATS_OK : on_detach(worker);
+}
+
+static natsStatus on_write(void *worker, bool begins)
+{
+    struct worker *w = worker;
+    SET(w->writes, begins);
+    if (begins)
+        slots_wake(&w->slots);
+    return NATS_OK;
+}
+
+// All that was published in a turn goes out at once. What the socket does not take waits until it
+// does.
+static void write_out(struct worker *w)
+{
+    if (GET(w->writes) && GET(w->attached))
+        w->n->natsConnection_ProcessWriteEvent(GET(w->attached));
+    bool more = GET(w->writes);
+    if (more == w->polls_writing)
+        return;
+    w->polls_writing = more;
+    struct epoll_event e = {.events = EPOLLIN | (more ? EPOLLOUT : 0), .data.u32 = 1};
+    epoll_ctl(w->poll, EPOLL_CTL_MOD, GET(w->fd), &e);
+}
+
+static int patience(struct worker *w)
+{
+    int n = slots_rest(&w->slots);
+    return n >= 0 ? n : GET(w->ending) ? 20 : w->of_stream && GET(w->begun) ? 100 : -1;
+}
+
+static void wait(struct worker *w)
+{
+    struct epoll_event e[2];
+    int n = epoll_wait(w->poll, e, 2, patience(w));
+    slots_awake(&w->slots);
+    for (int i = 0; i < n; i++)
+        if (e[i].data.u32)
+            w->n->natsConnection_ProcessReadEvent(GET(w->attached));
+        else if (read(w->slots.bell, &(u64){0}, 8) < 0)
+            continue;
+}
+
+static void loop(void *worker)
+{
+    struct worker *w = worker;
+    while (!GET(w->over)) {
+        wait(w);
+        hear_slots(w);
+        w->of_stream ? take_from_stream(w) : take_from_subject(w);
+        if (w->drained && w->idle == w->count && !w->finished) {
+            w->finished = true;
+            sem_post(&w->done);
+        }
+        write_out(w);
+    }
+    sem_post(&w->stopped);
+}
+
+// Until there are CPUs of ours: what is asked at the beginning is answered by this.
+static void *pump(void *worker)
+{
+    struct worker *w = worker;
+    while (!GET(w->begun) && !GET(w->over)) {
+        wait(w);
+        write_out(w);
+    }
+    sem_post(&w->stopped);
     return NULL;
 }
 
 // --- The end
-
-static void *end_all(void *worker)
-{
-    struct worker *w = worker;
-    struct timespec until;
-    s64 grace = w->o->grace ? (s64)w->o->grace : 30 * second;
-    while (sem_wait(&w->ask))
-        ;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += grace / second;
-    until.tv_nsec += grace % second;
-    until.tv_sec += until.tv_nsec / second;
-    until.tv_nsec %= second;
-    pthread_mutex_lock(&w->lock);
-    while (w->active && pthread_cond_timedwait(&w->done, &w->lock, &until) != ETIMEDOUT)
-        ;
-    w->left = w->active != 0;
-    pthread_mutex_unlock(&w->lock);
-    if (w->left)
-        say("worker: the grace is over, and something is still worked on");
-    natsStatus e = w->n->natsConnection_FlushTimeout(w->connection, 5000);
-    if (e)
-        say("what was published last may be lost: %s", w->n->natsStatus_GetText(e));
-    SET(w->failed, w->left || e);
-    SET(w->over, true);
-    sem_post(&w->wanted);
-    if (write(w->bell, &(u64){1}, 8) < 0)
-        say("worker: %s", strerror(errno));
-    return NULL;
-}
-
-bool worker_over(struct worker *w)
-{
-    if (GET(w->over))
-        return true;
-    SET(w->ending, true);
-    sem_post(&w->ask);
-    return false;
-}
 
 static bool start_thread(void *(*run)(void *), void *argument)
 {
@@ -827,18 +729,64 @@ static bool start_thread(void *(*run)(void *), void *argument)
     return done;
 }
 
+static void *end_all(void *worker)
+{
+    struct worker *w = worker;
+    struct timespec until;
+    u64 grace = w->o->grace ? w->o->grace : 30 * second;
+    while (sem_wait(&w->ask))
+        ;
+    clock_gettime(CLOCK_REALTIME, &until);
+    grace += (u64)until.tv_nsec;
+    until.tv_sec += (time_t)(grace / second);
+    until.tv_nsec = (long)(grace % second);
+    while (sem_timedwait(&w->done, &until) && !(w->left = errno == ETIMEDOUT))
+        ;
+    if (w->left)
+        say("worker: the grace is over, and something is still worked on");
+    natsStatus e = w->n->natsConnection_FlushTimeout(w->connection, 5000);
+    if (e)
+        say("what was published last may be lost: %s", w->n->natsStatus_GetText(e));
+    SET(w->failed, w->left || e);
+    SET(w->over, true);
+    slots_wake(&w->slots);
+    if (write(w->bell, &(u64){1}, 8) < 0)
+        say("worker: %s", strerror(errno));
+    return NULL;
+}
+
+bool worker_over(struct worker *w)
+{
+    if (GET(w->over))
+        return true;
+    SET(w->ending, true);
+    sem_post(&w->ask);
+    slots_wake(&w->slots);
+    return false;
+}
+
+static void stop_loop(struct worker *w)
+{
+    slots_wake(&w->slots);
+    while (w->runs && sem_wait(&w->stopped))
+        ;
+    w->runs = false;
+}
+
 bool worker_begin(struct worker *w, int bell)
 {
     w->bell = bell;
-    w->active = w->count;
-    bool done = start_thread(end_all, w);
-    if (done && plat_cpu_start(WORKER_CPU, connect_slots, w)) {
-        complain("cannot start a thread");
-        done = false;
+    for (u32 i = 0; i < w->count; i++) {
+        w->all[i].w = w;
+        slot_init(&w->all[i].slot, &w->slots, w->to[i % w->servers]);
+        w->free[w->idle++] = &w->all[w->count - 1 - i];
     }
-    for (u32 i = 0; i < w->count && done; i++)
-        done = start_thread(run_slot, &w->slots[i]);
-    if (done)
+    SET(w->begun, true);
+    stop_loop(w);
+    w->runs = !plat_cpu_start(WORKER_CPU, loop, w);
+    if (!w->runs)
+        complain("cannot start a thread");
+    else if (start_thread(end_all, w))
         return true;
     w->left = true; // whatever has begun is still there
     SET(w->ending, true);
@@ -850,10 +798,12 @@ bool worker_close(struct worker *w)
 {
     if (!w)
         return true;
-    if (w->left) { // slots are still at it, and nothing may be taken from under them
+    if (w->left) { // something is still at it, and nothing may be taken from under it
         fflush(NULL);
         _exit(EXIT_ERROR);
     }
+    SET(w->over, true);
+    stop_loop(w);
     if (w->connection)
         w->n->natsConnection_Destroy(w->connection);
     return !w->failed;
@@ -905,8 +855,7 @@ bool worker_attach(struct worker *w, u32 number, u32 servers, struct channel **c
     w->more = (struct outside_channel){.pull = tell_more, .gone = more_gone};
     if (!number && channel_new_outside(&w->more, &c))
         return complain("out of memory"), false;
-    for (u32 i = 0; i < w->count; i++)
-        w->slots[i].server = i % servers;
+    w->servers = servers;
     object_ref(&w->to[number]->object);
     *connections = w->to[number];
     *more = c;
@@ -929,6 +878,8 @@ static void on_reconnect(natsConnection *c, void *worker)
     char url[256] = "";
     w->n->natsConnection_GetConnectedUrl(c, url, sizeof url);
     COUNT(w->reconnects);
+    SET(w->anew, true);
+    slots_wake(&w->slots);
     const char *at = strrchr(url, '@'); // before it stands who we are
     say("connected to NATS again: %s", at ? at + 1 : url);
 }
@@ -961,6 +912,9 @@ static bool set_options(struct worker *w, natsOptions *p)
            !failed(w, "NATS", n->natsOptions_SetName(p, "nebulet worker")) &&
            !failed(w, "NATS", n->natsOptions_SetMaxReconnect(p, -1)) &&
            !failed(w, "NATS", n->natsOptions_SetReconnectWait(p, 250)) &&
+           !failed(w, "NATS",
+                   n->natsOptions_SetEventLoop(p, w, on_attach, on_read, on_write, on_detach)) &&
+           !failed(w, "NATS", n->natsOptions_SetSendAsap(p, true)) && // there is no thread for it
            !failed(w, "NATS", n->natsOptions_SetDisconnectedCB(p, on_disconnect, w)) &&
            !failed(w, "NATS", n->natsOptions_SetReconnectedCB(p, on_reconnect, w)) &&
            !failed(w, "NATS", n->natsOptions_SetErrorHandler(p, on_error, w)) &&
@@ -974,10 +928,16 @@ static bool set_options(struct worker *w, natsOptions *p)
                     n->natsOptions_LoadCertificatesChain(p, o->tls_cert, o->tls_key)));
 }
 
+// The loop is there first: what is asked for here is answered by it.
 static bool connect_to(struct worker *w)
 {
     natsOptions *p;
-    if (failed(w, "NATS", w->n->natsOptions_Create(&p)))
+    struct epoll_event e = {.events = EPOLLIN};
+    w->poll = epoll_create1(EPOLL_CLOEXEC);
+    w->slots.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (w->poll < 0 || w->slots.bell < 0 || epoll_ctl(w->poll, EPOLL_CTL_ADD, w->slots.bell, &e))
+        return complain("worker: %s", strerror(errno)), false;
+    if (!(w->runs = start_thread(pump, w)) || failed(w, "NATS", w->n->natsOptions_Create(&p)))
         return false;
     bool done = set_options(w, p) && !failed(w, "no connection to NATS",
                                              w->n->natsConnection_Connect(&w->connection, p));
@@ -1005,7 +965,7 @@ static bool is_kept(struct worker *w, const char *subject)
 
 // There is none yet: it waits for as long as a process may take, and gives nothing up, which is
 // ours to do, so that it is told.
-static bool make_consumer(struct worker *w)
+static bool make_consumer(struct worker *w, jsCtx *js)
 {
     const struct options *o = w->o;
     jsConsumerConfig c;
@@ -1013,57 +973,79 @@ static bool make_consumer(struct worker *w)
     w->n->jsConsumerConfig_Init(&c);
     c.Durable = o->durable;
     c.AckPolicy = js_AckExplicit;
-    c.AckWait = (s64)(o->max_time ? o->max_time : 30 * (u64)second) + 30 * second;
+    c.AckWait = (s64)((o->max_time ? o->max_time : 30 * second) + 30 * second);
     c.MaxAckPending = 65536;
     c.FilterSubject = o->subject;
-    return !failed(w, "--durable",
-                   w->n->js_AddConsumer(NULL, w->js, o->jetstream, &c, NULL, &code));
+    return !failed(w, "--durable", w->n->js_AddConsumer(NULL, js, o->jetstream, &c, NULL, &code));
 }
 
 static void look_at_consumer(struct worker *w, const jsConsumerConfig *c)
 {
-    s64 time = (s64)(w->o->max_time ? w->o->max_time : 30 * (u64)second);
+    s64 time = (s64)(w->o->max_time ? w->o->max_time : 30 * second);
     if (c->MaxDeliver > 0 && (u64)c->MaxDeliver < w->deliveries)
         w->deliveries = (u64)c->MaxDeliver; // else the last one would be told to nobody
     if (c->AckWait && c->AckWait < time)
         say("--durable %s: messages come again after %lld s, when others may still work on them "
             "(--max-time %lld)",
-            w->o->durable, (long long)(c->AckWait / second), (long long)(time / second));
+            w->o->durable, (long long)(c->AckWait / (s64)second), (long long)(time / (s64)second));
 }
 
-static bool open_stream(struct worker *w)
+static bool suits(struct worker *w, const jsConsumerConfig *c)
+{
+    const struct options *o = w->o;
+    if (c->DeliverSubject)
+        say("--durable %s: messages are pushed by that consumer, and workers pull them",
+            o->durable);
+    else if (o->subject && c->FilterSubject && strcmp(o->subject, c->FilterSubject))
+        say("--durable %s: that consumer is for %s, not %s", o->durable, c->FilterSubject,
+            o->subject);
+    else
+        return true;
+    return false;
+}
+
+static bool find_consumer(struct worker *w)
 {
     const struct options *o = w->o;
     jsErrCode code = 0;
     jsConsumerInfo *c = NULL;
-    jsSubOptions so;
-    if (failed(w, "JetStream", w->n->natsConnection_JetStream(&w->js, w->connection, NULL)))
+    jsCtx *js;
+    if (failed(w, "JetStream", w->n->natsConnection_JetStream(&js, w->connection, NULL)))
         return false;
-    natsStatus e = w->n->js_GetConsumerInfo(&c, w->js, o->jetstream, o->durable, NULL, &code);
+    natsStatus e = w->n->js_GetConsumerInfo(&c, js, o->jetstream, o->durable, NULL, &code);
     if (e == NATS_NOT_FOUND && code != 10059) { // there is a stream
-        if (!make_consumer(w))
+        if (!make_consumer(w, js))
             return false;
-        e = w->n->js_GetConsumerInfo(&c, w->js, o->jetstream, o->durable, NULL, &code);
+        e = w->n->js_GetConsumerInfo(&c, js, o->jetstream, o->durable, NULL, &code);
     }
     if (e)
         return !failed(w, "--jetstream", e);
+    bool fits = suits(w, c->Config);
     look_at_consumer(w, c->Config);
     w->n->jsConsumerInfo_Destroy(c);
-    w->result_kept = is_kept(w, o->result);
-    w->dead_kept = is_kept(w, o->dead);
-    w->n->jsSubOptions_Init(&so);
-    so.Stream = o->jetstream;
-    so.Consumer = o->durable;
-    return !failed(
-        w, "--jetstream",
-        w->n->js_PullSubscribe(&w->subscription, w->js, o->subject, o->durable, NULL, &so, &code));
+    return fits;
+}
+
+static bool open_stream(struct worker *w)
+{
+    char subject[INBOX + 2];
+    natsInbox *inbox;
+    w->of_stream = true;
+    if (!find_consumer(w) || failed(w, "NATS", w->n->natsInbox_Create(&inbox)))
+        return false;
+    w->inbox_n = (size_t)snprintf(w->inbox, sizeof w->inbox, "%s.", (const char *)inbox);
+    w->n->natsInbox_Destroy(inbox);
+    w->result_kept = is_kept(w, w->o->result);
+    w->dead_kept = is_kept(w, w->o->dead);
+    snprintf(subject, sizeof subject, "%s>", w->inbox);
+    return !failed(w, "--jetstream",
+                   w->n->natsConnection_SubscribeSync(&w->subscription, w->connection, subject)) &&
+           !failed(w, "--jetstream",
+                   w->n->natsSubscription_SetPendingLimits(w->subscription, -1, -1));
 }
 
 static bool open_subject(struct worker *w)
 {
-    w->batch.Msgs = calloc(w->count, sizeof *w->batch.Msgs);
-    if (!w->batch.Msgs)
-        return complain("out of memory"), false;
     return !failed(w, "--subject",
                    w->n->natsConnection_QueueSubscribeSync(
                        &w->subscription, w->connection, w->o->subject,
@@ -1074,14 +1056,10 @@ static bool open_subject(struct worker *w)
 static bool make_slots(struct worker *w)
 {
     w->count = w->o->max_processes ? (u32)w->o->max_processes : SLOTS;
-    if (!(w->slots = calloc(w->count, sizeof *w->slots)))
-        return complain("out of memory"), false;
-    for (u32 i = 0; i < w->count; i++) {
-        w->slots[i].w = w;
-        w->slots[i].fd = -1;
-        sem_init(&w->slots[i].connected, 0, 0);
-    }
-    return true;
+    w->all = calloc(w->count, sizeof *w->all);
+    w->free = calloc(w->count, sizeof *w->free);
+    w->backlog = calloc(w->count, sizeof *w->backlog);
+    return (w->all && w->free && w->backlog) || (complain("out of memory"), false);
 }
 
 bool worker_open(const struct options *o, struct worker **out)
@@ -1094,12 +1072,10 @@ bool worker_open(const struct options *o, struct worker **out)
     w->n = n;
     w->o = o;
     w->deliveries = o->deliveries ? o->deliveries : DELIVERIES;
-    w->retry = o->retry ? (s64)o->retry : second;
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->turn, NULL);
-    pthread_cond_init(&w->done, NULL);
+    w->retry = o->retry ? o->retry : second;
     sem_init(&w->ask, 0, 0);
-    sem_init(&w->wanted, 0, 0);
+    sem_init(&w->done, 0, 0);
+    sem_init(&w->stopped, 0, 0);
     return make_slots(w) && connect_to(w) && (o->jetstream ? open_stream(w) : open_subject(w));
 }
 #endif

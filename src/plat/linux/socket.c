@@ -144,15 +144,6 @@ enum fs_error socket_inherit(int fd, struct socket_address *address, struct vfs_
     return host_file_new(fd, 0, NULL, out);
 }
 
-enum fs_error socket_adopt(int fd, struct vfs_file **out)
-{
-    if (!fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
-        return host_file_new(fd, 0, NULL, out);
-    enum fs_error e = host_error(errno);
-    close(fd);
-    return e;
-}
-
 enum fs_error socket_accept(struct vfs_file *listener, struct socket_address *peer,
                             struct vfs_file **out)
 {

@@ -24,8 +24,6 @@ enum fs_error socket_listen(struct socket_address *address, struct vfs_file **ou
 // Of a descriptor that this process was started with: a stream socket that listens, which is then
 // ours to close. E_NOTSOCK, E_INVAL.
 enum fs_error socket_inherit(int fd, struct socket_address *address, struct vfs_file **out);
-// Of a socket that is ours and is connected; the descriptor is taken over in any case.
-enum fs_error socket_adopt(int fd, struct vfs_file **out);
 // A connection of a listener, and who it is from. E_AGAIN, E_MFILE, ...
 enum fs_error socket_accept(struct vfs_file *listener, struct socket_address *peer,
                             struct vfs_file **out);
