@@ -45,7 +45,7 @@ static void read_reply(struct info *i)
              i->consumer, (unsigned long long)i->number);
 }
 
-void message_read(const struct nats *n, natsMsg *m, struct info *out)
+void message_read(const struct nats *n, natsMsg *m, bool of_stream, struct info *out)
 {
     out->subject = n->natsMsg_GetSubject(m);
     out->reply = n->natsMsg_GetReply(m);
@@ -53,7 +53,7 @@ void message_read(const struct nats *n, natsMsg *m, struct info *out)
     out->size = n->natsMsg_GetDataLength(m);
     out->of_stream = false;
     *out->id = 0;
-    if (message_is_acknowledged_by(out->reply))
+    if (of_stream) // else anybody may have made that subject
         read_reply(out);
 }
 

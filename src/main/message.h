@@ -21,7 +21,8 @@ struct info {
 
 // Whether a subject acknowledges a message of a stream.
 bool message_is_acknowledged_by(const char *reply);
-void message_read(const struct nats *n, natsMsg *m, struct info *out);
+// `of_stream`: it was asked for, and is acknowledged so.
+void message_read(const struct nats *n, natsMsg *m, bool of_stream, struct info *out);
 // False: there is more of it than fits.
 bool message_head(const struct nats *n, natsMsg *m, const struct info *i, char head[MESSAGE_HEAD],
                   size_t *size);

@@ -81,9 +81,13 @@ enum {
     PULLS = 8, // under way at once
     STACK = 128 << 10,
     INBOX = 64,
+    MUCH = 8,
+    DROPPED = 256,
+    DROPPED_BYTES = 1 << 20,
 };
 static const u64 second = 1000000000, ms = 1000000;
-static const u64 pull_lasts = second, keeping_lasts = 5 * second, pause_lasts = 100 * ms;
+static const u64 pull_lasts = second, keeping_lasts = 5 * second, pause_lasts = 100 * ms,
+                 turn_lasts = ms / 4;
 
 enum phase { IDLE, ASKED, KEEPING };
 
@@ -125,8 +129,11 @@ struct worker {
     u32 count, idle, keeping;
     natsMsg **backlog; // `count` at most: they came without having been asked for
     u32 nbacklog;
+    natsMsg *dropped[DROPPED];
+    u32 ndropped;
+    u64 dropped_bytes;
     struct pull pulls[PULLS];
-    u64 names, next_pull, next_look;
+    u64 names, next_pull, next_look, turned;
     bool draining, drained, told, finished;
     // The server's socket, and whether it is polled for writing, too.
     int poll;
@@ -200,6 +207,23 @@ static natsStatus publish(struct worker *w, const char *subject, const void *dat
     return w->n->natsConnection_Publish(w->connection, subject, data, size);
 }
 
+// libnats leaves it to a thread of its own to free messages, which is woken for one, and busy with
+// many: so they are given to it many at a time.
+static void drop_all(struct worker *w)
+{
+    while (w->ndropped)
+        w->n->natsMsg_Destroy(w->dropped[--w->ndropped]);
+    w->dropped_bytes = 0;
+}
+
+static void drop(struct worker *w, natsMsg *m)
+{
+    w->dropped_bytes += (u64)w->n->natsMsg_GetDataLength(m);
+    w->dropped[w->ndropped++] = m;
+    if (w->ndropped == DROPPED || w->dropped_bytes > DROPPED_BYTES)
+        drop_all(w);
+}
+
 // What is said of a message in a stream. It comes again when that is lost.
 static natsStatus answer_stream(struct work *x, const char *what)
 {
@@ -210,7 +234,7 @@ static natsStatus answer_stream(struct work *x, const char *what)
 static void let_go(struct work *x)
 {
     struct worker *w = x->w;
-    w->n->natsMsg_Destroy(x->m);
+    drop(w, x->m);
     x->m = NULL;
     x->phase = IDLE;
     if (slot_free(&x->slot))
@@ -262,7 +286,7 @@ static natsStatus publish_message(struct work *x, natsMsg *m, bool kept)
 {
     struct worker *w = x->w;
     natsStatus e = w->n->natsConnection_PublishMsg(w->connection, m);
-    w->n->natsMsg_Destroy(m);
+    drop(w, m);
     if (!e && kept) {
         x->phase = KEEPING;
         x->until = plat_now() + keeping_lasts;
@@ -329,7 +353,7 @@ static void reply_error(struct work *x, int status)
     w->n->natsMsgHeader_Set(m, "Nats-Service-Error-Code", code);
     w->n->natsMsgHeader_Set(m, "Nats-Service-Error", x->why);
     w->n->natsConnection_PublishMsg(w->connection, m);
-    w->n->natsMsg_Destroy(m);
+    drop(w, m);
 }
 
 static void not_told(struct work *x, const char *why)
@@ -422,7 +446,7 @@ static void start(struct worker *w, natsMsg *m)
     x->m = m;
     x->phase = ASKED;
     x->asked_twice = false;
-    message_read(w->n, m, &x->i);
+    message_read(w->n, m, w->of_stream, &x->i);
     if (x->i.of_stream && x->i.deliveries > w->deliveries) {
         snprintf(x->why, sizeof x->why, "no worker has lived to say what became of it");
         give_up(x);
@@ -580,14 +604,14 @@ static void hear_message(struct worker *w, natsMsg *m)
         if (!GET(w->ending) && w->nbacklog < w->count)
             w->backlog[w->nbacklog++] = m;
         else
-            publish(w, reply, "-NAK", 4), w->n->natsMsg_Destroy(m); // somebody else gets it at once
+            publish(w, reply, "-NAK", 4), drop(w, m); // somebody else gets it at once
         return;
     }
     if (!strncmp(subject, w->inbox, w->inbox_n) && !strncmp(name, "p.", 2))
         hear_pull(w, m, name + 2);
     else if (!strncmp(subject, w->inbox, w->inbox_n) && !strncmp(name, "r.", 2))
         hear_kept(w, m, name + 2);
-    w->n->natsMsg_Destroy(m);
+    drop(w, m);
 }
 
 // What has not been answered in time will not be.
@@ -687,10 +711,20 @@ static void wait(struct worker *w)
             continue;
 }
 
+// Where much is under way, more is done in a turn when there are fewer of them.
+static void pause_between(struct worker *w)
+{
+    u64 now = plat_now(), next = w->turned + turn_lasts;
+    if (now < next && w->count - w->idle >= MUCH)
+        nanosleep(&(struct timespec){.tv_nsec = (long)(next - now)}, NULL);
+    w->turned = plat_now();
+}
+
 static void loop(void *worker)
 {
     struct worker *w = worker;
     while (!GET(w->over)) {
+        pause_between(w);
         wait(w);
         hear_slots(w);
         w->of_stream ? take_from_stream(w) : take_from_subject(w);
@@ -959,7 +993,7 @@ static bool is_kept(struct worker *w, const char *subject)
     const char *data = w->n->natsMsg_GetData(m);
     size_t n = (size_t)w->n->natsMsg_GetDataLength(m);
     bool kept = memmem(data, n, "\"streams\":[\"", 12) != NULL;
-    w->n->natsMsg_Destroy(m);
+    drop(w, m);
     return kept;
 }
 

@@ -4,6 +4,8 @@
 The server is Debian's nats-server, one for each case, in a folder of its own. What the tests say to it is said by
 a client of a few lines. Waits are for what must come; nothing depends on how long something takes.
 """
+import base64
+import binascii
 import contextlib
 import json
 import os
@@ -12,6 +14,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -37,13 +40,19 @@ def build(name="handler"):
 class Client:
     """Says PUB, SUB and the like, and hears messages: (subject, headers, data)."""
 
-    def __init__(self, port, **login):
+    def __init__(self, port, tls=None, sign=None, **login):
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.settimeout(LIMIT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.file = self.socket.makefile("rb")
         self.count = 0
-        self.file.readline()
+        info = b""
+        while not info.endswith(b"\n"):
+            info += self.socket.recv(1)
+        if tls:
+            self.socket = ssl.create_default_context(cafile=tls).wrap_socket(self.socket, server_hostname="localhost")
+        self.file = self.socket.makefile("rb")
+        if sign:
+            login = sign(json.loads(info[5:])["nonce"])
         options = {"verbose": False, "pedantic": False, "headers": True, "no_responders": True, **login}
         self.say(b"CONNECT " + json.dumps(options).encode() + b"\r\nPING\r\n")
         expect("nats-server", self.file.readline(), b"PONG\r\n")
@@ -119,7 +128,8 @@ class Nats:
         with socket.create_server(("127.0.0.1", 0)) as s:
             self.port = s.getsockname()[1]
         self.url = f"nats://127.0.0.1:{self.port}"
-        self.command = ["nats-server", "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(folder), *options]
+        stream = [] if "-c" in options else ["-js", "-sd", str(folder)]
+        self.command = ["nats-server", "-a", "127.0.0.1", "-p", str(self.port), *stream, *options]
         self.start()
 
     def start(self):
@@ -406,9 +416,169 @@ def logins(bench, engine):
             server.url = server.url.replace("nats://127.0.0.1", "tls://localhost")
             got = bench.nebulet("worker", "--nats", server.url, "--subject", "up", build())
             expect("a stranger", (got.code, b"no connection to NATS" in got.err), (1, True))
-            with worker(bench, engine, server, "--subject", "up", "--tls-ca", f"{folder}/cert") as work:
+            with worker(bench, engine, server, "--subject", "up", "--tls-ca", f"{folder}/cert") as work, \
+                    Client(server.port, tls=f"{folder}/cert") as client:
                 expect("connected", metrics(work)["nebulet_nats_connected"], 1)
+                big = os.urandom(900000)  # many records of TLS
+                for _ in range(3):
+                    expect("an echo", client.request("up", big), ({}, big))
+                expect("headers", client.request("up", b"exit")[0].get(ERROR), "500")
                 end(work)
+
+
+class Key:
+    """An NKey of NATS: a key of Ed25519, with what it is for. https://docs.nats.io: nkeys, jwt."""
+    KINDS = {"operator": 14, "account": 0, "user": 20}
+
+    def __init__(self, folder, kind):
+        self.kind, self.seed = kind, os.urandom(32)
+        self.file = pathlib.Path(folder, f"key{id(self)}")
+        self.file.write_bytes(bytes.fromhex("302e020100300506032b657004220420") + self.seed)
+        public = base.run(["openssl", "pkey", "-inform", "DER", "-in", self.file, "-pubout", "-outform", "DER"], limit=60)
+        public.check()
+        self.name = self.text(bytes([self.KINDS[kind] << 3]) + public.out[-32:])
+
+    @staticmethod
+    def text(data):
+        return base64.b32encode(data + binascii.crc_hqx(data, 0).to_bytes(2, "little")).decode().rstrip("=")
+
+    def secret(self):
+        kind = self.KINDS[self.kind] << 3
+        return self.text(bytes([18 << 3 | kind >> 5, (kind & 31) << 3]) + self.seed)
+
+    def sign(self, data):
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(data)
+            f.flush()
+            done = base.run(["openssl", "pkeyutl", "-sign", "-rawin", "-keyform", "DER", "-inkey", self.file, "-in", f.name],
+                            limit=60)
+        done.check()
+        return base64.urlsafe_b64encode(done.out).rstrip(b"=").decode()
+
+    def vouch(self, key, **what):
+        """A JWT that says what another key may do."""
+        limits = {"subs": -1, "data": -1, "payload": -1}
+        if key.kind == "account":
+            what["limits"] = {**limits, "imports": -1, "exports": -1, "wildcards": True, "conn": -1, "leaf": -1}
+        elif key.kind == "user":
+            what.update(limits)
+        claims = {"jti": key.name, "iat": int(time.time()), "iss": self.name, "sub": key.name, "name": key.kind,
+                  "nats": {"type": key.kind, "version": 2, **what}}
+        parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+                 for part in ({"typ": "JWT", "alg": "ed25519-nkey"}, claims)]
+        return ".".join([*parts, self.sign(".".join(parts).encode())])
+
+
+def credentials(path, jwt, key):
+    path.write_text(f"-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n"
+                    f"-----BEGIN USER NKEY SEED-----\n{key.secret()}\n------END USER NKEY SEED------\n")
+    return path
+
+
+def creds(bench, engine):
+    """--creds: an operator that vouches for an account, which vouches for users."""
+    with tempfile.TemporaryDirectory() as text:
+        folder = pathlib.Path(text)
+        operator, account, user, stranger = (Key(folder, kind) for kind in ("operator", "account", "user", "account"))
+        jwt = account.vouch(user)
+        good = credentials(folder / "good", jwt, user)
+        bad = credentials(folder / "bad", stranger.vouch(user), user)
+        stolen = credentials(folder / "stolen", jwt, Key(folder, "user"))  # without the key that it is for
+        (folder / "config").write_text(f'operator: {operator.vouch(operator)}\nresolver: MEMORY\n'
+                                       f'resolver_preload: {{ {account.name}: {operator.vouch(account)} }}\n')
+        with nats("-c", str(folder / "config")) as server:
+            for wrong in (bad, stolen):
+                got = bench.nebulet("worker", "--nats", server.url, "--subject", "up", "--creds", wrong, build())
+                expect(wrong.name, (got.code, b"uthoriz" in got.err), (1, True))
+            with worker(bench, engine, server, "--subject", "up", "--creds", good) as work, \
+                    Client(server.port, sign=lambda nonce: {"jwt": jwt, "sig": user.sign(nonce.encode())}) as client:
+                expect("an echo", client.request("up", b"hello"), ({}, b"hello"))
+                server.kill()
+                serve.wait_for("lost", lambda: not metrics(work)["nebulet_nats_connected"])
+                server.start()  # who comes back is asked again
+                serve.wait_for("again", lambda: metrics(work)["nebulet_nats_connected"])
+                told = end(work)
+                expect("said", user.secret().encode() in told.err, False)
+
+
+def one_slot(bench, engine):
+    """Whatever became of a message, the next one has the same slot: of answers that did not wait for all of it, that broke
+    off, that were too long; and of replies that look as if they were of a stream."""
+    with nats() as server, worker(bench, engine, server, "--subject", "up", "--max-processes", "1", "--max-cpu", "1",
+                                  "--max-body", "1M", "--log", "none") as work, Client(server.port) as client:
+        big = bytes(500000)
+        for turn in range(3):
+            for word, status in (("exit", "500"), ("trap", "500"), ("half", "500"), ("loop", "504"), ("flood", "500")):
+                expect(word, client.request("up", word.encode() + big)[0].get(ERROR), status)
+                expect(f"after {word}", client.request("up", b"%d" % turn), ({}, b"%d" % turn))
+            expect("large", client.request("up", bytes(1048570))[1] == bytes(1048570), True)
+        client.subscribe("$JS.ACK.>")
+        client.publish("up", b"forged", "$JS.ACK.S.C.9.1.1.1.1")
+        expect("forged", client.next(), ("$JS.ACK.S.C.9.1.1.1.1", {}, b"forged"))
+        end(work)
+
+
+def stalled(bench, engine):
+    """nats-server stands still: the worker says how it is all the while, and goes on when the server does."""
+    with nats() as server, worker(bench, engine, server, "--subject", "up", "--log", "none") as work, \
+            Client(server.port) as client:
+        client.subscribe("answers")
+        for turn in range(3):
+            for i in range(200):
+                client.publish("up", b"%d" % i, "answers")
+            server.process.send_signal(signal.SIGSTOP)
+            for _ in range(20):
+                expect("connected", metrics(work)["nebulet_nats_connected"], 1)
+            server.process.send_signal(signal.SIGCONT)
+            got = sorted(int(client.next()[2]) for _ in range(200))
+            expect("all", got == list(range(200)), True)
+        end(work)
+
+
+def full(bench, engine):
+    """A stream that takes no more results: none is lost, and all are there when it does."""
+    with nats() as server, Client(server.port) as client:
+        client.stream("JOBS", "jobs", retention="workqueue")
+        client.stream("RESULTS", "results", max_msgs=5, discard="new")
+        for i in range(20):
+            client.publish("jobs", b"%d" % i)
+        with worker(bench, engine, server, "--jetstream", "JOBS", "--durable", "w", "--result", "results", "--retry", "0.05",
+                    "--deliveries", "3", "--log", "none") as work:
+            serve.wait_for("again", lambda: metrics(work)['nebulet_messages_total{result="again"}'] > 60)
+            expect("kept", (client.messages("RESULTS"), client.messages("JOBS")), (5, 15))
+            client.api("STREAM.UPDATE.RESULTS", {"name": "RESULTS", "subjects": ["results"], "storage": "file"})
+            serve.wait_for("all", lambda: client.messages("RESULTS") == 20 and not client.messages("JOBS"))
+            counted = metrics(work)
+            expect("given up", counted['nebulet_messages_total{result="given_up"}'], 0)
+            told = end(work)
+            expect("told", b"the result of jobs: the stream does not take it" in told.err, True)
+
+
+def no_consumer(bench, engine):
+    """One that goes is missed, and taken up when it is there again; one of another kind is not taken."""
+    module = build()
+    config = {"durable_name": "w", "ack_policy": "explicit", "max_ack_pending": 20000}
+    with nats() as server, Client(server.port) as client:
+        client.stream("JOBS", "jobs.>")
+        client.stream("RESULTS", "results")
+        client.api("CONSUMER.DURABLE.CREATE.JOBS.pushed", {"stream_name": "JOBS", "config": {
+            **config, "durable_name": "pushed", "deliver_subject": "x"}})
+        client.api("CONSUMER.DURABLE.CREATE.JOBS.other", {"stream_name": "JOBS", "config": {
+            **config, "durable_name": "other", "filter_subject": "jobs.other"}})
+        for durable, text in (("pushed", b"messages are pushed"), ("other", b"is for jobs.other, not jobs.mine")):
+            got = bench.nebulet("worker", "--nats", server.url, "--jetstream", "JOBS", "--durable", durable, "--subject",
+                                "jobs.mine", module)
+            got.check(1, b"")
+            expect(durable, text in got.err, True)
+        with worker(bench, engine, server, "--jetstream", "JOBS", "--durable", "w", "--result", "results") as work:
+            client.publish("jobs.a", b"a")
+            serve.wait_for("first", lambda: client.messages("RESULTS") == 1)
+            client.api("CONSUMER.DELETE.JOBS.w")
+            client.publish("jobs.b", b"b")
+            serve.wait_for("missed", lambda: b"nebulet: stream JOBS: " in work.told())
+            client.api("CONSUMER.DURABLE.CREATE.JOBS.w", {"stream_name": "JOBS", "config": {**config, "deliver_policy": "last"}})
+            serve.wait_for("second", lambda: client.messages("RESULTS") == 2)
+            end(work)
 
 
 def usage(bench):
@@ -447,6 +617,7 @@ def cases(bench):
     if not shutil.which("nats-server") or not shutil.which("openssl"):
         raise base.Unavailable("no nats-server or openssl: check/install test")
     for engine in bench.engines:
-        for case in (requests, hostile, killed, poison, comes_back, bounded, ends, resident, reloads, servers, logins):
+        for case in (requests, hostile, killed, poison, comes_back, bounded, ends, resident, reloads, servers, logins,
+                     creds, one_slot, stalled, full, no_consumer):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))
