@@ -16,6 +16,7 @@
 //
 //   a slot: idle ──give──> ASKED ──answer──> settled: idle
 //                                       └──> KEEPING, until a stream has said so ──> settled: idle
+//                                             └──> HELD, if it does not, and KEEPING again
 //
 // A message of a stream is acknowledged when its result has been published, and a result has the
 // name of its message (Nats-Msg-Id): who does a message once more, for somebody died in between,
@@ -89,19 +90,19 @@ static const u64 second = 1000000000, ms = 1000000;
 static const u64 pull_lasts = second, keeping_lasts = 5 * second, pause_lasts = 100 * ms,
                  turn_lasts = ms / 4;
 
-enum phase { IDLE, ASKED, KEEPING };
+enum phase { IDLE, ASKED, KEEPING, HELD };
 
 struct work {
     struct slot slot;
     struct worker *w;
     enum phase phase;
-    bool waits, asked_twice; // waits: for a connection that is free
+    bool waits, asked_twice, complained; // waits: for a connection that is free
     bool buries;  // what a stream is to keep is no result, but a message that is given up
     char why[64]; // it is
     natsMsg *m;
     struct info i;
     size_t head_size;
-    u64 turn, until; // KEEPING: what names it, and when patience is over
+    u64 turn, until; // KEEPING: what names it, and when patience is over, as that of HELD is
     char head[MESSAGE_HEAD];
 };
 
@@ -126,7 +127,7 @@ struct worker {
     // The loop's.
     struct slots slots;
     struct work *all, **free;
-    u32 count, idle, keeping;
+    u32 count, idle, waiting;
     natsMsg **backlog; // `count` at most: they came without having been asked for
     u32 nbacklog;
     natsMsg *dropped[DROPPED];
@@ -282,16 +283,20 @@ static natsStatus new_message(struct work *x, natsMsg **m, const char *subject, 
     return e;
 }
 
+static void wait_with(struct work *x, enum phase phase, u64 patience)
+{
+    x->w->waiting++;
+    x->phase = phase;
+    x->until = plat_now() + patience;
+}
+
 static natsStatus publish_message(struct work *x, natsMsg *m, bool kept)
 {
     struct worker *w = x->w;
     natsStatus e = w->n->natsConnection_PublishMsg(w->connection, m);
     drop(w, m);
-    if (!e && kept) {
-        x->phase = KEEPING;
-        x->until = plat_now() + keeping_lasts;
-        w->keeping++;
-    }
+    if (!e && kept)
+        wait_with(x, KEEPING, keeping_lasts);
     return e;
 }
 
@@ -356,11 +361,15 @@ static void reply_error(struct work *x, int status)
     drop(w, m);
 }
 
+// Of a stream it is held, and told again later: the work is done, and whoever takes no results now
+// is not helped by more of them.
 static void not_told(struct work *x, const char *why)
 {
-    say("the result of %s: %s", x->i.subject, why);
+    if (!x->complained)
+        say("the result of %s: %s", x->i.subject, why);
+    x->complained = true;
     if (x->i.of_stream) {
-        try_again(x);
+        wait_with(x, HELD, x->w->retry);
         return;
     }
     snprintf(x->why, sizeof x->why, "its result could not be published");
@@ -395,8 +404,6 @@ static void tell_result(struct work *x)
         not_told(x, w->n->natsStatus_GetText(e));
     else if (x->phase != KEEPING)
         done(x);
-    else
-        x->buries = false;
 }
 
 static void settle(struct work *x, int status)
@@ -414,11 +421,16 @@ static void settle(struct work *x, int status)
     }
 }
 
+static void hold_no_longer(struct work *x)
+{
+    x->w->waiting--;
+    x->phase = ASKED;
+}
+
 // What a stream says of what it was to keep: why not, or NULL.
 static void kept(struct work *x, const char *why)
 {
-    x->w->keeping--;
-    x->phase = ASKED;
+    hold_no_longer(x);
     if (x->buries && why)
         not_buried(x, why);
     else if (x->buries)
@@ -427,6 +439,18 @@ static void kept(struct work *x, const char *why)
         not_told(x, why);
     else
         done(x);
+}
+
+// Nobody else is to have it meanwhile; at the end, somebody else is.
+static void tell_again(struct work *x)
+{
+    hold_no_longer(x);
+    if (GET(x->w->ending)) {
+        try_again(x);
+        return;
+    }
+    answer_stream(x, "+WPI");
+    tell_result(x);
 }
 
 // --- Slots
@@ -445,7 +469,7 @@ static void start(struct worker *w, natsMsg *m)
     struct work *x = w->free[--w->idle];
     x->m = m;
     x->phase = ASKED;
-    x->asked_twice = false;
+    x->asked_twice = x->complained = x->buries = false;
     message_read(w->n, m, w->of_stream, &x->i);
     if (x->i.of_stream && x->i.deliveries > w->deliveries) {
         snprintf(x->why, sizeof x->why, "no worker has lived to say what became of it");
@@ -589,9 +613,16 @@ static void hear_kept(struct worker *w, natsMsg *m, const char *name)
     size_t n = (size_t)w->n->natsMsg_GetDataLength(m);
     if (number >= w->count || w->all[number].phase != KEEPING || w->all[number].turn != turn)
         return;
-    bool error = !n || memmem(data, n, "\"error\":", 8) || !memmem(data, n, "\"seq\":", 6);
-    const char *why = error && n ? "the stream does not take it" : "no stream has answered";
-    kept(&w->all[number], error ? why : NULL);
+    struct work *x = &w->all[number];
+    if (n && !memmem(data, n, "\"error\":", 8) && memmem(data, n, "\"seq\":", 6)) {
+        kept(x, NULL);
+    } else if (memmem(data, n, "\"err_code\":10054", 16) && !x->buries) { // and never will
+        hold_no_longer(x);
+        snprintf(x->why, sizeof x->why, "its output is longer than the stream takes");
+        give_up(x);
+    } else {
+        kept(x, n ? "the stream does not take it" : "no stream has answered");
+    }
 }
 
 static void hear_message(struct worker *w, natsMsg *m)
@@ -621,9 +652,11 @@ static void look_at_clock(struct worker *w, u64 now)
     for (struct pull *p = w->pulls; p < w->pulls + PULLS; p++)
         if (p->until <= now)
             p->left = 0;
-    for (u32 i = 0; i < w->count && w->keeping; i++)
-        if (w->all[i].phase == KEEPING && w->all[i].until <= now)
-            kept(&w->all[i], "no stream has answered");
+    for (struct work *x = w->all; x < w->all + w->count && w->waiting; x++)
+        if (x->phase == KEEPING && x->until <= now)
+            kept(x, "no stream has answered");
+        else if (x->phase == HELD && (x->until <= now || GET(w->ending)))
+            tell_again(x);
 }
 
 static void take_from_stream(struct worker *w)
