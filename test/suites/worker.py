@@ -211,7 +211,7 @@ def requests(bench, engine):
 
 def hostile(bench, engine):
     """Messages that loop, flood and are too large, while others are answered."""
-    with nats() as server, worker(bench, engine, server, "--subject", "up", "--max-cpu", "0.5", "--max-body", "100K",
+    with nats() as server, worker(bench, engine, server, "--subject", "up", "--max-cpu", "5", "--max-body", "100K",
                                   "--log", "none") as work, Client(server.port) as client, Client(server.port) as other:
         for inbox, data in (("loop", b"loop"), ("flood", b"flood"), ("large", bytes(200000))):
             client.subscribe(inbox)
@@ -504,10 +504,10 @@ def creds(bench, engine):
 def one_slot(bench, engine):
     """Whatever became of a message, the next one has the same slot: of answers that did not wait for all of it, that broke
     off, and that were too long."""
-    with nats() as server, worker(bench, engine, server, "--subject", "up", "--max-processes", "1", "--max-cpu", "1",
+    with nats() as server, worker(bench, engine, server, "--subject", "up", "--max-processes", "1", "--max-cpu", "4",
                                   "--max-body", "1M", "--log", "none") as work, Client(server.port) as client:
         big = bytes(500000)
-        for turn in range(3):
+        for turn in range(2):
             for word, status in (("exit", "500"), ("trap", "500"), ("loop", "504"), ("flood", "500")):
                 expect(word, client.request("up", word.encode() + big)[0].get(ERROR), status)
                 expect(f"after {word}", client.request("up", b"%d" % turn), ({}, b"%d" % turn))
