@@ -37,7 +37,7 @@ static inline u64 memory_front(const struct memory_slot *m)
 {
     return m->wide ? VM_MEMORY_FRONT : 0;
 }
-static inline u64 memory_given(const struct vm_memory *m)          // so many bytes
+static inline u64 memory_given(const struct vm_memory *m) // so many bytes
 {
     return ((const struct memory_slot *)m)->given;
 }
