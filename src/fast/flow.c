@@ -190,7 +190,9 @@ static void loop_begin(struct fast *f, struct ctl *c)
     f->dirty |= written;
     c->header = here(f);
     f->zf_at = NULL;
-    if (f->polling) { // in traces it is the loop's first instruction, on all engines
+    for (u32 i = c->height; i < f->sp; i++)
+        f->slots[i].bits = 0; // of the parameter that it is entered with, and not of others
+    if (f->polling) {         // in traces it is the loop's first instruction, on all engines
         f->op = f->pc;
         locate_note(f, f->op);
         flow_poll(f);
