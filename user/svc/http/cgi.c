@@ -685,7 +685,7 @@ static struct nebulet_exit how_it_ended(struct handler *h, bool kill)
     if (h->resident) {
         exit.how = NEBULET_EXITED; // with this request
         if (has_ended(h->resident->process))
-            sip_join(h->resident->process, &exit); // its streams may end a little before it has
+            nebulet_process_wait(h->resident->process, NEBULET_FOREVER, &exit); // streams end first
         resident_drop(h->resident);
         h->resident = NULL;
         return exit;
