@@ -22,6 +22,7 @@ SOURCES = base.ROOT / "test/drv"
 BUILT = base.ROOT / "build/test-drv"
 CONFINED = "pci,iommu_platform=on,disable-legacy=on"
 BUSES = {"microvm": "device", "q35": "pci", "iommu": CONFINED}  # how QEMU's devices of virtio end
+PINS = {"q35": "pci,vectors=0", "iommu": f"{CONFINED},vectors=0"}  # without messages: their interrupts are pins'
 # Where the device is told by who writes, not later
 EXACT_BUSES = {"microvm": "device", "q35": "pci,ioeventfd=off", "iommu": f"{CONFINED},ioeventfd=off"}
 MODERN = ["-global", "virtio-mmio.force-legacy=false"]
@@ -132,9 +133,9 @@ LIVES = 12  # of each driver in `make test`; 200 are 10 s
 DRIVERS = ["virtio-net", "virtio-blk", "virtio-rng"]
 
 
-def killed(bench, engine, machine, cpus=1, lives=LIVES):
+def killed(bench, engine, machine, cpus=1, lives=LIVES, buses=BUSES):
     """Every driver killed every 50 ms, and started again, while it is used."""
-    bus = BUSES[machine]
+    bus = buses[machine]
     with tempfile.NamedTemporaryFile(prefix="nebulet-disk-") as disk:
         disk.truncate(1 << 20)
         alone(bench, engine, "killed", [
@@ -144,17 +145,46 @@ def killed(bench, engine, machine, cpus=1, lives=LIVES):
             {f"{name}.wasm": driver(name) for name in DRIVERS}, [str(lives), *DRIVERS], machine=machine)
 
 
-def restarts(bench, engine, machine):
+def restarts(bench, engine, machine, buses=BUSES):
     """A driver that traps, ends or hangs is started again by init."""
     manifest = service_of("virtio-rng").replace("daemon", "restart on-failure 100 1ms\n    daemon")
     out = run_init(bench, engine, manifest + CLIENT.format(name="restarts"),
                    {"driver.wasm": build("mortal"), "restarts.wasm": build("restarts")},
-                   ["-device", f"virtio-rng-{BUSES[machine]}"], machine=machine, quiet=False)
+                   ["-device", f"virtio-rng-{buses[machine]}"], machine=machine, quiet=False)
     for how in (b"trap: unreachable", b"exit code 3", b"killed by its watchdog"):
         if len(re.findall(rb"init: driver: %s.*starts again" % how, out)) != 3:
             raise base.Failed(f"not three times: {how.decode()}\n{base.excerpt(out)}")
     if b"\nrestarts\n" not in out:
         raise base.Failed(base.excerpt(out))
+
+
+# --- Pins: devices in places 4 and 8 share one.
+SILENT = """
+service silent
+    file /silent.wasm
+    device virtio-rng
+    may print serve
+    {}
+"""
+
+
+def beside_silent(bench, machine, silent):
+    """Nanoseconds, which are instructions, of a driver and its client beside one that does not acknowledge."""
+    manifest = silent + service_of("virtio-rng").replace("daemon", "needs silent\n    daemon" if silent else "daemon")
+    devices = [word for place in (4, 8) for word in ("-device", f"virtio-rng-{PINS[machine]},addr={place}")]
+    out = run_init(bench, "fast", manifest + CLIENT.format(name="random"), {
+        "silent.wasm": build("silent"), "driver.wasm": driver("virtio-rng"), "random.wasm": build("random")},
+        [*devices, *EXACT], words=["stats"], machine=machine, quiet=False)
+    if b"\nrandom\n" not in out:
+        raise base.Failed(base.excerpt(out))
+    return cpu_time(out, b"driver") + cpu_time(out, b"client")
+
+
+def silent(bench, machine, how):
+    """One that does not acknowledge, or ends with its line up, costs another one at the same pin nothing."""
+    alone_takes, beside = beside_silent(bench, machine, ""), beside_silent(bench, machine, SILENT.format(how))
+    if beside > alone_takes * 1.1:
+        raise base.Failed(f"{beside} instructions, {alone_takes} alone")
 
 
 # --- Frames: QEMU's network is two sockets of ours, on which a message is a frame.
@@ -788,6 +818,18 @@ def cases(bench):
         for machine in BUSES:
             yield base.Case(f"a driver traps, ends, hangs, {machine}", engine,
                             lambda e=engine, m=machine: restarts(bench, e, m))
+        for machine in PINS:
+            yield base.Case(f"by pins: every driver killed every 50 ms, {machine}, 2 CPUs", engine,
+                            lambda e=engine, m=machine: killed(bench, e, m, 2, buses=PINS))
+            yield base.Case(f"by a pin: a driver traps, ends, hangs, {machine}", engine,
+                            lambda e=engine, m=machine: restarts(bench, e, m, PINS))
+            yield base.Case(f"by a pin: random bytes, {machine}", engine, lambda e=engine, m=machine: random_bytes(
+                bench, e, m, ["-device", f"virtio-rng-{PINS[m]}"]))
+            yield base.Case(f"by a pin: frames go back, {machine}", engine,
+                            lambda e=engine, m=machine: echo(bench, e, m, f"virtio-net-{PINS[m]}"))
+        yield base.Case("by pins: random calls on devices, 2 CPUs", engine, lambda e=engine: alone(
+            bench, e, "hostile", ["-device", f"virtio-rng-{PINS['q35']},addr=4", "-device",
+                                  f"virtio-net-{PINS['q35']},addr=8", "-smp", "2"], machine="q35"))
         yield base.Case("random calls on devices", engine, lambda e=engine: alone(
             bench, e, "hostile", ["-device", "virtio-rng-device", "-device", "virtio-net-device"]))
         yield base.Case("random calls on devices, 2 CPUs", engine, lambda e=engine: alone(
@@ -816,6 +858,10 @@ def cases(bench):
     if "fast" in bench.engines:
         yield base.Case("drivers die, connections go on", "fast", lambda: drivers_die(bench))
         yield base.Case("driver, net and http die", "fast", lambda: all_die(bench))
+    for machine in PINS if "fast" in bench.engines else ():
+        for name, how in (("never acknowledges", "daemon"), ("ends with its line up", "args end\n    restart never")):
+            yield base.Case(f"by a pin: a driver {name}, {machine}", "fast",
+                            lambda m=machine, h=how: silent(bench, m, h))
     for machine in BUSES if "fast" in bench.engines else ():
         for name, measure in COSTS:
             yield base.Case(f"what {name} cost{'s' * name.startswith('a')}, {machine}", "fast",

@@ -33,6 +33,7 @@ enum { PCI_QUEUE_INTERRUPT = 26, PCI_QUEUE_NOTIFY = 30 };
 enum {
     PCI_FIRST_CAPABILITY = 0x34,
     CAPABILITY_VENDOR = 9,
+    CAPABILITY_MESSAGES = 17,
     CAPABILITIES_MAX = 48,
     CONFIGURATION = 6
 };
@@ -125,11 +126,12 @@ static uint32_t configuration(const struct virtio *v, uint32_t offset, uint32_t 
 // 4.1.4: capabilities say in which BARs the structures are. The list may be a circle.
 static void find_parts(struct virtio *v)
 {
-    struct virtio_part *const parts[] = {NULL, &v->common, &v->notify, NULL, &v->config};
+    struct virtio_part *const parts[] = {NULL, &v->common, &v->notify, &v->isr, &v->config};
     uint32_t at = configuration(v, PCI_FIRST_CAPABILITY, 1) & ~3u;
     for (uint32_t i = 0; at && i < CAPABILITIES_MAX; i++) {
-        uint32_t kind = configuration(v, at + 3, 1);
-        if (configuration(v, at, 1) == CAPABILITY_VENDOR && kind < 5 && parts[kind]) {
+        uint32_t kind = configuration(v, at + 3, 1), what = configuration(v, at, 1);
+        v->messages |= what == CAPABILITY_MESSAGES;
+        if (what == CAPABILITY_VENDOR && kind < 5 && parts[kind]) {
             *parts[kind] =
                 (struct virtio_part){configuration(v, at + 4, 1), configuration(v, at + 8, 4)};
             if (kind == 2)
@@ -306,7 +308,8 @@ void virtio_queue(struct virtio *v, struct virtio_queue *q, uint32_t number, uin
     put_address(v, AVAILABLE, physical + available);
     put_address(v, USED, physical + used);
     if (v->pci) {
-        put_at(v, &v->common, PCI_QUEUE_INTERRUPT, 2, 0);
+        if (v->messages)
+            put_at(v, &v->common, PCI_QUEUE_INTERRUPT, 2, 0);
         q->notify_at = get_at(v, &v->common, PCI_QUEUE_NOTIFY, 2) * v->notify_multiplier;
     } else {
         q->notify_at = MMIO_NOTIFY;
@@ -380,8 +383,10 @@ bool virtio_arm(struct virtio_queue *q, uint32_t n)
 
 void virtio_acknowledge(struct virtio *v)
 {
-    if (!v->pci) // there it is a message
+    if (!v->pci)
         put_at(v, &v->common, MMIO_ACKNOWLEDGE, 4, get_at(v, &v->common, MMIO_ISR, 4));
+    else if (!v->messages)
+        get_at(v, &v->isr, 0, 1);
     sip_must(nebulet_interrupt_ack(v->interrupt), "virtio: interrupt_ack");
 }
 

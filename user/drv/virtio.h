@@ -19,10 +19,10 @@ struct virtio {
     nebulet_handle device, interrupt;
     volatile uint8_t *registers; // of range `mapped`, in this memory; NULL: by calls
     uint32_t mapped, mapped_bytes;
-    bool pci;
+    bool pci, messages; // its interrupts are those: there is nothing to be told in its registers
     struct virtio_part {
         uint32_t range, offset;
-    } common, notify, config; // where these registers are
+    } common, notify, isr, config; // where these registers are
     uint32_t notify_multiplier;
     uint64_t features; // that both have
 };

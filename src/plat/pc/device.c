@@ -7,6 +7,9 @@
 //
 // An interrupt line is a vector. One that stays up is masked when it comes, before the CPU's
 // controller is told that it is over, and comes again when its driver is ready. All go to CPU 0.
+//
+// Pins of PCI share inputs, and these one vector. It is the device that is kept from calling until
+// its driver is ready, so that a driver that never is does not keep others' interrupts away.
 #include "plat/pc/device.h"
 #include "base/fmt.h"
 #include "plat/pc/console.h"
@@ -326,12 +329,62 @@ static volatile u32 *message(const struct found *d, u32 n)
     return (volatile u32 *)d->msix + MSIX_WORDS * n;
 }
 
+static bool by_pin(const struct found *d)
+{
+    return d->about.bus == BUS_PCI && !d->msix;
+}
+
+// --- Pins. One that nobody looks after would keep this CPU busy, and none is missed by mistake
+// (firmware's device behind a bridge): after VAIN interrupts in a row from none of ours, they are
+// all masked until a driver is ready.
+static struct {
+    u32 lock;
+    u32 inputs; // that are led here, a bit each
+    u32 vain;
+    bool masked;
+} pins;
+enum { VAIN = 100, VAIN_AGAIN = 8 };
+
+// So many have come in a row.
+static void expect_pins(u32 vain)
+{
+    u64 flags = interrupts_save();
+    spin_lock(&pins.lock);
+    bool mask = vain >= VAIN;
+    for (u32 left = mask != pins.masked ? pins.inputs : 0; left; left &= left - 1)
+        apic_mask((u32)__builtin_ctz(left), ROUTE_LEVEL | VECTOR_PIN | (mask ? ROUTE_MASKED : 0));
+    pins.vain = vain;
+    pins.masked = mask;
+    spin_unlock(&pins.lock);
+    interrupts_restore(flags);
+}
+
+static void quiet_pin(const struct found *d, bool on)
+{
+    pci_quiet(d, on);
+    if (!on && pins.vain > VAIN - VAIN_AGAIN)
+        expect_pins(VAIN - VAIN_AGAIN);
+}
+
+static void lead_pin(const struct found *d)
+{
+    cpu_gate(VECTOR_PIN);
+    if (!(pins.inputs >> d->inputs[0] & 1))
+        apic_route(d->inputs[0], ROUTE_LEVEL | VECTOR_PIN);
+    pins.inputs |= 1u << d->inputs[0];
+    quiet_pin(d, false);
+}
+
+// --- All
+
 // What has come while it was quiet comes then, but an edge, which is not kept quiet.
 static void quiet(u32 line, bool on)
 {
     const struct found *d = of(line);
     if (d->msix)
         message(d, lines[line].n)[MSIX_MASK] = on;
+    else if (by_pin(d))
+        quiet_pin(d, on);
     else
         apic_mask(d->inputs[lines[line].n],
                   d->how | (VECTOR_DEVICE + line) | (on ? ROUTE_MASKED : 0));
@@ -339,6 +392,10 @@ static void quiet(u32 line, bool on)
 
 static void lead(const struct found *d, u32 n, u32 vector)
 {
+    if (by_pin(d)) {
+        lead_pin(d);
+        return;
+    }
     cpu_gate(vector);
     if (d->msix) {
         volatile u32 *m = message(d, n);
@@ -366,8 +423,9 @@ static bool in_use(u32 device, u32 n)
 {
     const struct found *d = &devices[device];
     for (u32 i = 0; i < PLAT_INTERRUPTS; i++)
-        if (lines[i].used && (d->msix ? lines[i].device == device && lines[i].n == n
-                                      : !of(i)->msix && of(i)->inputs[lines[i].n] == d->inputs[n]))
+        if (lines[i].used &&
+            (d->about.bus == BUS_PCI ? lines[i].device == device && lines[i].n == n
+                                     : !of(i)->msix && of(i)->inputs[lines[i].n] == d->inputs[n]))
             return true;
     return false;
 }
@@ -419,6 +477,21 @@ void device_interrupt(u32 line)
     if (stays_up(of(line)))
         quiet(line, true);
     __atomic_or_fetch(&plat_interrupts, 1ull << line, __ATOMIC_RELEASE);
+}
+
+// Whoever of them calls.
+void device_pins(void)
+{
+    u64 came = 0;
+    for (u32 i = 0; i < PLAT_INTERRUPTS; i++) {
+        if (!__atomic_load_n(&lines[i].used, __ATOMIC_ACQUIRE) || !by_pin(of(i)) ||
+            !pci_calls(of(i)))
+            continue;
+        pci_quiet(of(i), true);
+        came |= 1ull << i;
+    }
+    __atomic_or_fetch(&plat_interrupts, came, __ATOMIC_RELEASE);
+    expect_pins(came ? 0 : pins.vain + 1);
 }
 
 static const struct plat_devices pc_devices = {

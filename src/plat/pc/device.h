@@ -29,6 +29,8 @@ void pci_scan(void);
 u32 pci_read(u32 where, u32 offset);
 void pci_reach(const struct found *d); // it may reach memory
 void pci_stop(const struct found *d);
+void pci_quiet(const struct found *d, bool on); // its pin
+bool pci_calls(const struct found *d);          // by its pin, which is not quiet
 
 // --- legacy.c
 void legacy_find(void);

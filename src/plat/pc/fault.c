@@ -92,6 +92,8 @@ void fault_interrupt(struct frame *f)
         device_interrupt((u32)(f->vector - VECTOR_DEVICE));
     else if (f->vector == VECTOR_BULK)
         bulk_acknowledge(); // before the line is looked at again
+    else if (f->vector == VECTOR_PIN)
+        device_pins(), device = true;
     else if (f->vector == VECTOR_IOMMU)
         iommu_interrupt();
     apic_end();

@@ -197,6 +197,7 @@ enum vector {
     VECTOR_IOMMU = 61,
     VECTOR_BULK,     // one that is an edge's, too, would lose its level
     VECTOR_SPURIOUS, // its low four bits must be set on old CPUs
+    VECTOR_PIN,
     VECTORS,
 };
 
@@ -229,6 +230,7 @@ bool apic_is_wide(void);            // its numbers may be of 32 bits
 #define MESSAGE_ADDRESS 0xfee00000u // + the CPU's number << 12: who writes there interrupts it
 enum { SERIAL_INPUT = 4 };
 void device_interrupt(u32 line);
+void device_pins(void);
 
 void time_init(void);
 void time_settle(void);  // waits until every CPU can tell the time

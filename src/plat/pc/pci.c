@@ -4,41 +4,55 @@
 //
 // Configuration space is ours alone, for what is in there moves registers over others' and lets a
 // device reach memory: drivers may read it. Interrupts are messages (MSI-X), whose table is ours,
-// too, with the whole range that it lies in; who writes there could send any interrupt.
+// too, with the whole range that it lies in; who writes there could send any interrupt. A device
+// without them has the pin INTx: which input of the machine that leads to, firmware has left in its
+// configuration, where it has led the chipset's PIRQs, too.
 #include "plat/pc/device.h"
 #include "plat/pc/iommu.h"
 #include "plat/pc/x86.h"
 
 enum { SELECT = 0xcf8, DATA = 0xcfc, SLOTS = 32, FUNCTIONS = 8 };
 enum { ID, COMMAND = 4, HEADER = 12, BARS = 16, SUBSYSTEM = 0x2c, CAPABILITIES = 0x34 };
-enum { COMMAND_PORTS = 1, COMMAND_MEMORY = 2, COMMAND_MASTER = 4, COMMAND_NO_INTX = 1 << 10 };
+enum { COMMAND_MEMORY = 2, COMMAND_MASTER = 4, COMMAND_NO_INTX = 1 << 10, STATUS_INTX = 1 << 19 };
+enum {
+    PIN = 0x3c,
+    PIN_INPUTS = 1 << 5 | 1 << 9 | 1 << 10 | 1 << 11
+}; // not of the PC's own devices
 enum { CAP_VENDOR = 9, CAP_MSIX = 0x11, CAPS_MAX = 48, MSIX_ON = 1u << 31 };
 enum { VIRTIO_VENDOR = 0x1af4, TRANSITIONAL = 0x1000, MODERN = 0x1040, MODERN_END = 0x1080 };
 enum { VIRTIO_COMMON = 1, VIRTIO_NOTIFY, COMMON_STATUS = 20, COMMON_SIZE = 56 };
 
 static u32 lock;
+static bool pins; // a device has one that leads somewhere
 
-static u32 access(u32 where, u32 offset, const u32 *value)
+// Gives what was there, of which `keep` stays. Interrupts come here, too.
+static u32 access(u32 where, u32 offset, u32 keep, u32 value)
 {
-    u32 now = 0;
+    u64 flags = interrupts_save();
     spin_lock(&lock);
     out32(SELECT, 1u << 31 | where << 8 | (offset & 0xfc));
-    if (value)
-        out32(DATA, *value);
-    else
-        now = in32(DATA);
+    u32 was = in32(DATA);
+    if (~keep)
+        out32(DATA, (was & keep) | value);
     spin_unlock(&lock);
-    return now;
+    interrupts_restore(flags);
+    return was;
 }
 
 u32 pci_read(u32 where, u32 offset)
 {
-    return access(where, offset, NULL);
+    return access(where, offset, UINT32_MAX, 0);
 }
 
 static void put(u32 where, u32 offset, u32 value)
 {
-    access(where, offset, &value);
+    access(where, offset, 0, value);
+}
+
+// Status, in the upper half, has bits that a one clears.
+static void command(u32 where, u32 clear, u32 set)
+{
+    access(where, COMMAND, 0xffff & ~clear, set);
 }
 
 // Gives the range's size, which the device tells when it is asked for an address of ones.
@@ -111,6 +125,17 @@ static void read_capabilities(u32 where, struct found *f)
     }
 }
 
+static void use_pin(struct found *f)
+{
+    u32 said = pci_read(f->pci, PIN), input = said & 255;
+    if (!(said & 0xff00) || input >= apic_inputs() || !(PIN_INPUTS >> input & 1))
+        return;
+    f->inputs[0] = (u8)input;
+    f->how = ROUTE_LEVEL;
+    f->about.interrupts = 1;
+    pins = true;
+}
+
 // Its registers and messages are on from now on, whoever owns it: that its ranges come and go while
 // another CPU runs, QEMU before 8.1 does not survive. Without COMMAND_MASTER it can do nothing.
 static void open_up(const struct found *f)
@@ -150,6 +175,8 @@ static void add(u32 where, u32 id)
     d->ranges[6] = (struct plat_range){.base = where, .size = 256, .kind = RANGE_CONFIG};
     if (!f.status)
         return;
+    if (!f.msix)
+        use_pin(&f);
     open_up(&f);
     if (is_confined(&f))
         devices[device_count++] = f;
@@ -157,7 +184,14 @@ static void add(u32 where, u32 id)
         devices_left_out++;
 }
 
-void pci_scan(void)
+// Nobody would look after one that others leave up.
+static void hush(u32 where, u32 id)
+{
+    (void)id;
+    command(where, 0, COMMAND_NO_INTX);
+}
+
+static void each(void (*look)(u32 where, u32 id))
 {
     for (u32 slot = 0; slot < SLOTS; slot++) {
         u32 functions = 1;
@@ -167,17 +201,35 @@ void pci_scan(void)
                 continue;
             if (!i && pci_read(where, HEADER) >> 23 & 1)
                 functions = FUNCTIONS;
-            add(where, id);
+            look(where, id);
         }
     }
 }
 
+void pci_scan(void)
+{
+    each(add);
+    if (pins)
+        each(hush);
+}
+
 void pci_reach(const struct found *d)
 {
-    put(d->pci, COMMAND, COMMAND_NO_INTX | COMMAND_MEMORY | COMMAND_MASTER);
+    command(d->pci, 0, COMMAND_MASTER);
 }
 
 void pci_stop(const struct found *d)
 {
-    put(d->pci, COMMAND, COMMAND_NO_INTX | COMMAND_MEMORY);
+    command(d->pci, COMMAND_MASTER, COMMAND_NO_INTX);
+}
+
+void pci_quiet(const struct found *d, bool on)
+{
+    command(d->pci, COMMAND_NO_INTX, on ? COMMAND_NO_INTX : 0);
+}
+
+bool pci_calls(const struct found *d)
+{
+    u32 now = pci_read(d->pci, COMMAND);
+    return now & STATUS_INTX && !(now & COMMAND_NO_INTX);
 }

@@ -11,7 +11,7 @@
 // are saved, and what the hook changes among them comes back.
 #include "plat/pc/layout.h"
 
-#define VECTORS 64
+#define VECTORS 65
 #define PAGE 14
 #define FIRST_INTERRUPT 32
 #define FRAME_ERROR 80 // before the last six registers are saved
