@@ -3,17 +3,12 @@
 // starts again; and sends the driver what no keyboard would. Prints what is typed, a line for each
 // key that goes down, and ends with Escape. Its argument: the set of scan codes that the driver is
 // to use.
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "../../user/drv/keyboard.h"
-#include <sip.h>
+#include "owner.h"
 
 enum { INJECT = 0xd2, INPUT_FULL = 2, GARBAGE = 3000 };
 
-static nebulet_handle device, module, process, keys;
+static nebulet_handle keys;
 static const char *args[3] = {"ps2"};
 static uint64_t seed = 88172645463325252;
 
@@ -25,47 +20,15 @@ static uint32_t next(void)
     return (uint32_t)(seed >> 16);
 }
 
-static void find_device(void)
-{
-    struct nebulet_device about;
-    uint32_t i = 0;
-    while (sip_must(nebulet_device_list(i, &about), "a keyboard's controller") >= 0 &&
-           (about.bus != NEBULET_PC || about.id != NEBULET_PC_PS2))
-        i++;
-    device = (nebulet_handle)sip_must(nebulet_device_open(i), "device_open");
-}
-
-static void compile(void)
-{
-    enum { MAX = 1 << 20 };
-    char *bytes = malloc(MAX), message[100];
-    int fd = open("/ps2.wasm", O_RDONLY);
-    ssize_t n = read(fd, bytes, MAX);
-    close(fd);
-    module =
-        (nebulet_handle)sip_must(sip_compile(bytes, (size_t)n, message, sizeof message), "ps2");
-    free(bytes);
-}
-
 static void start(void)
 {
-    nebulet_handle ends[2], given;
-    given =
-        (nebulet_handle)sip_must(nebulet_handle_duplicate(device, NEBULET_SAME_RIGHTS), "device");
-    sip_must(sip_channel(ends), "channel");
-    sip_must(sip_send_handle(ends[0], "ps2", 3, given), "device");
-    sip_close(ends[0]);
-    process = (nebulet_handle)sip_must(sip_start(module, args, NULL, ends[1]), "ps2");
+    owner_start(args);
     keys = (nebulet_handle)sip_must(sip_connect("keyboard"), "keyboard");
 }
 
 static void restart(void)
 {
-    struct nebulet_exit how;
-    nebulet_process_kill(process);
-    sip_must(sip_join(process, &how), "ps2");
-    if (how.how != NEBULET_KILLED)
-        sip_panic("the driver has ended by itself, by %u with %u", how.how, how.code);
+    owner_kill();
     sip_close(keys);
     start();
 }
@@ -113,8 +76,8 @@ int main(int argc, char **argv)
 {
     struct key_event e;
     args[1] = argc > 1 ? argv[1] : NULL;
-    find_device();
-    compile();
+    owner_find(NEBULET_PC_PS2);
+    owner_compile("/ps2.wasm");
     start();
     sip_printf("ready\n");
     while (next_key(&e, NEBULET_FOREVER)) {

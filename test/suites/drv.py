@@ -39,7 +39,7 @@ def build(name):
     BUILT.mkdir(parents=True, exist_ok=True)
     source, wasm = SOURCES / f"{name}.c", BUILT / f"{name}.wasm"
     ring = base.ROOT / "user/drv/virtio.c"
-    newest = max(p.stat().st_mtime for p in [source, ring, ring.with_suffix(".h"),
+    newest = max(p.stat().st_mtime for p in [source, ring, ring.with_suffix(".h"), *SOURCES.glob("*.h"),
                                              *(base.ROOT / "build/sdk/lib").iterdir(),
                                              *(base.ROOT / "build/sdk/include/nebulet").iterdir()])
     if not wasm.exists() or wasm.stat().st_mtime < newest:

@@ -3,6 +3,7 @@
 memory. Of the suite drv."""
 import contextlib
 import json
+import random
 import re
 import shutil
 import socket
@@ -304,6 +305,96 @@ def keys(bench, build, engine, machine, codes):
         raise base.Failed(f"exit code {code}\n{typed}\n{wanted}\n{base.excerpt(serial)}")
 
 
+def pointer(bench, build, engine, machine):
+    """A mouse beside the keyboard, while its driver dies."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-screen-") as scratch:
+        files = {"pointer.wasm": build("pointer"), "ps2.wasm": (base.ROOT / "build/drv/ps2.wasm").read_bytes()}
+        with open(f"{scratch}/archive.tar", "wb") as archive:
+            archive.write(boot.pack(files))
+        with Pc(scratch, ["-kernel", str(bench.program.parent / "nebulet.elf"), "-initrd", archive.name, "-append",
+                          f"engine={engine} may=63 init=/pointer.wasm"], machine, vga=False) as pc:
+            wanted = b""
+
+            def until(text):
+                nonlocal wanted
+                wanted += text
+                end = time.monotonic() + LIMIT
+                while wanted not in pc.serial.replace(b"\r", b""):
+                    if time.monotonic() > end or pc.machine.poll() is not None:
+                        raise base.Failed(base.difference("serial line", wanted, pc.serial))
+                    time.sleep(0.02)
+
+            pc.connect()
+            for life in range(4):
+                until(b"ready\n")
+                if life:
+                    pc.monitor("mouse_button 0")
+                    until(b"mouse 0: 0 0 0\n")
+                pc.monitor("mouse_move 5 -3")
+                until(b"mouse 0: 5 -3 0\n")
+                pc.monitor("mouse_move -100 127")
+                until(b"mouse 0: -100 127 0\n")
+                pc.monitor("sendkey a 20")
+                until(b"key 4\n")
+                pc.monitor("mouse_move 0 0 1")
+                until(b"mouse 0: 0 0 -1\nmouse 0: 0 0 0\n")  # QEMU turns a wheel as it presses a button
+                pc.monitor("mouse_button 1")
+                until(b"mouse 1: 0 0 0\n")
+                pc.monitor("mouse_move 1 1")
+                until(b"mouse 1: 1 1 0\n")
+                pc.monitor("mouse_button 0")
+                until(b"mouse 0: 0 0 0\n")
+                pc.monitor("mouse_button 2")
+                until(b"mouse 2: 0 0 0\n")
+            until(b"ready\n")
+            pc.monitor("mouse_button 6")
+            until(b"mouse 6: 0 0 0\nready\npointer\n")
+            code, serial = pc.end()
+    if code != 1:
+        raise base.Failed(f"exit code {code}\n{base.excerpt(serial)}")
+
+
+def port(bench, build, engine, machine):
+    """The second serial port, whose other end is a socket: bytes come back turned over, all of them, and go on with
+    the next life of the driver."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-port-") as scratch:
+        files = {"port.wasm": build("port"), "serial.wasm": (base.ROOT / "build/drv/serial.wasm").read_bytes()}
+        with open(f"{scratch}/archive.tar", "wb") as archive:
+            archive.write(boot.pack(files))
+        with Pc(scratch, ["-kernel", str(bench.program.parent / "nebulet.elf"), "-initrd", archive.name, "-append",
+                          f"engine={engine} may=63 init=/port.wasm", "-chardev",
+                          f"socket,id=second,path={scratch}/second,server=on,wait=on", "-serial", "chardev:second"],
+                machine, vga=False) as pc, socket.socket(socket.AF_UNIX) as line:
+            while line.connect_ex(f"{scratch}/second"):
+                time.sleep(0.05)
+            line.settimeout(LIMIT)
+
+            def until(what):
+                got = b""
+                while not got.endswith(what):
+                    piece = line.recv(1 if len(what) < 100 else len(what) - len(got))
+                    if not piece:
+                        raise base.Failed(f"hung up after {base.excerpt(got)}\n{base.excerpt(pc.serial)}")
+                    got += piece
+                    if len(what) >= 100 and not what.startswith(got):
+                        raise base.Failed("other bytes have come back")
+
+            chance = random.Random(1)
+            for size in (1, 17, 6000):
+                until(b"ready\n")
+                sent = chance.randbytes(size)
+                sender = threading.Thread(target=line.sendall, args=(sent,), daemon=True)
+                sender.start()
+                until(bytes(255 - byte for byte in sent))
+                sender.join()
+                line.sendall(b"x" * 300 + b"kill\n")
+            until(b"ready\n")
+            line.sendall(b"\nend\n")
+            code, serial = pc.end()
+    if code != 1 or b"port\n" not in serial.replace(b"\r", b""):
+        raise base.Failed(f"exit code {code}\n{base.excerpt(serial)}")
+
+
 def cases(bench, alone, build):
     for engine in bench.engines:
         for machine, by_cd in (("q35", False), ("pc", True)):
@@ -314,6 +405,11 @@ def cases(bench, alone, build):
         for machine, codes in (("q35", 1), ("pc", 2)):
             yield base.Case(f"a keyboard, its driver dies, {machine}, set {codes}", engine,
                             lambda e=engine, m=machine, c=codes: keys(bench, build, e, m, c))
+        for machine in ("q35", "pc"):
+            yield base.Case(f"a mouse, its driver dies, {machine}", engine,
+                            lambda e=engine, m=machine: pointer(bench, build, e, m))
+            yield base.Case(f"a second serial port, its driver dies, {machine}", engine,
+                            lambda e=engine, m=machine: port(bench, build, e, m))
         yield base.Case("what a PC has without a bus, q35", engine, lambda e=engine: alone(
             bench, e, "legacy", ["-vga", "std", "-serial", "null"], args=["ps2", "vga", "rtc", "serial"], machine="q35"))
         yield base.Case("what a PC has without a bus, microvm", engine, lambda e=engine: alone(

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// ps2 [1|2]: the service "keyboard" (keyboard.h), of a keyboard on the controller that PCs have for
-// it (8042). The keyboard sends scan codes of set 2; by default the controller is asked to make set
-// 1 of them, and set 2 is what is expected when it does not, or that is the argument.
+// ps2 [1|2]: the service "keyboard" (keyboard.h), of keyboard and mouse on the controller that PCs
+// have for them (8042). The keyboard sends scan codes of set 2; by default the controller is asked
+// to make set 1 of them, and set 2 is what is expected when it does not, or that is the argument.
 //
-// The interrupt is an edge, and comes for each byte that can be read when there was none: so all
-// there is is read, always after the interrupt was acknowledged. A controller that never has enough
-// is left alone for a moment. Bytes of a mouse are thrown away.
+// An interrupt is an edge, and comes for each byte that can be read when there was none: so all
+// there is is read, whosever it is, always after the interrupt was acknowledged. A controller that
+// never has enough is left alone for a moment. The mouse has an interrupt of its own, for which a
+// thread waits; both threads read, one at a time.
 #include <string.h>
 #include <sip.h>
 
+#include "mouse.h"
 #include "scancode.h"
 
 enum { DATA, COMMAND }; // ranges of the device, a port each
@@ -17,6 +19,8 @@ enum {
     READ_CONFIG = 0x20,
     WRITE_CONFIG = 0x60,
     MOUSE_OFF = 0xa7,
+    MOUSE_ON = 0xa8,
+    TO_MOUSE = 0xd4, // the next byte is
     KEYBOARD_OFF = 0xad,
     KEYBOARD_ON = 0xae
 };
@@ -32,14 +36,23 @@ enum {
     CODE_SET = 0xf0,
     DEFAULTS = 0xf6,
     BEGIN = 0xf4,
+    RATE = 0xf3,
+    IDENTITY = 0xf2,
+    HAS_WHEEL = 3,
     ACKNOWLEDGED = 0xfa,
     AGAIN = 0xfe
 };
-enum { AT_ONCE = 64, CLIENTS = 16, PATIENCE_MS = 500 };
+enum { AT_ONCE = 64, CLIENTS = 16, PATIENCE_MS = 500, MOUSE_PATIENCE_MS = 50 };
 
-static nebulet_handle device, interrupt;
+static nebulet_handle device, interrupt, mouse_interrupt;
+static struct sip_mutex reading;
 static struct scancodes codes;
-static nebulet_handle clients[CLIENTS]; // channels of those who listen
+static struct mouse mouse; // its size 0: there is none
+static uint8_t buttons;    // of it that are down
+static struct listener {
+    nebulet_handle channel;
+    bool mouse; // that is what it listens to
+} clients[CLIENTS];
 static uint32_t client_count;
 
 static uint32_t in(uint32_t range)
@@ -61,13 +74,14 @@ static bool out(uint32_t range, uint32_t value)
 
 // --- Setting up, when no interrupt is on yet
 
-// The next byte, or UINT32_MAX.
-static uint32_t wait_for_byte(void)
+// The next byte of the mouse, or of the keyboard and the controller; or UINT32_MAX.
+static uint32_t wait_for(bool of_mouse)
 {
-    for (uint32_t ms = 0; ms < PATIENCE_MS; ms++) {
+    uint32_t patience = of_mouse ? MOUSE_PATIENCE_MS : PATIENCE_MS;
+    for (uint32_t ms = 0; ms < patience; ms++) {
         uint32_t status = in(COMMAND);
         uint32_t byte = status & STATUS_OUTPUT ? in(DATA) : UINT32_MAX;
-        if (status & STATUS_OUTPUT && !(status & STATUS_MOUSE))
+        if (status & STATUS_OUTPUT && !(status & STATUS_MOUSE) == !of_mouse)
             return byte;
         if (!(status & STATUS_OUTPUT))
             sip_sleep(SIP_MS);
@@ -88,7 +102,7 @@ static bool tell(uint32_t byte)
         if (!out(DATA, byte))
             return false;
         for (uint32_t i = 0; i < AT_ONCE; i++) {
-            uint32_t answer = wait_for_byte();
+            uint32_t answer = wait_for(false);
             if (answer == ACKNOWLEDGED || answer == UINT32_MAX)
                 return answer == ACKNOWLEDGED;
             if (answer == AGAIN)
@@ -100,7 +114,34 @@ static bool tell(uint32_t byte)
 
 static uint32_t configuration(void)
 {
-    return out(COMMAND, READ_CONFIG) ? wait_for_byte() : UINT32_MAX;
+    return out(COMMAND, READ_CONFIG) ? wait_for(false) : UINT32_MAX;
+}
+
+// What it has sent before comes before its answer.
+static bool tell_mouse(uint32_t byte)
+{
+    uint32_t answer = UINT32_MAX;
+    if (out(COMMAND, TO_MOUSE) && out(DATA, byte))
+        for (uint32_t i = 0; i < AT_ONCE && (answer = wait_for(true)) != UINT32_MAX; i++)
+            if (answer == ACKNOWLEDGED)
+                return true;
+    return false;
+}
+
+// Rates in a row are how a mouse is asked for its wheel. One that is not there does not answer, and
+// is not waited for long.
+static void find_mouse(void)
+{
+    static const uint8_t rates[] = {200, 100, 80};
+    if (!out(COMMAND, MOUSE_ON) || !tell_mouse(DEFAULTS))
+        return;
+    flush(); // what looked like an answer was none
+    for (uint32_t i = 0; i < sizeof rates; i++)
+        if (!tell_mouse(RATE) || !tell_mouse(rates[i]))
+            return;
+    uint32_t size = tell_mouse(IDENTITY) && wait_for(true) == HAS_WHEEL ? 4 : 3;
+    if (tell_mouse(BEGIN))
+        mouse.size = (uint8_t)size;
 }
 
 static void set_up(uint32_t set)
@@ -120,10 +161,13 @@ static void set_up(uint32_t set)
     if (tell(CODE_SET))
         tell(2);
     tell(BEGIN);
+    find_mouse();
+    if (!mouse.size)
+        out(COMMAND, MOUSE_OFF);
     config = configuration();
     codes.set = config != UINT32_MAX && config & CONFIG_SET_1 ? 1 : 2;
     if (config == UINT32_MAX || !out(COMMAND, WRITE_CONFIG) ||
-        !out(DATA, config | CONFIG_INTERRUPT))
+        !out(DATA, config | CONFIG_INTERRUPT | (mouse.size ? CONFIG_MOUSE_INTERRUPT : 0)))
         sip_panic("ps2: the controller does not answer");
 }
 
@@ -157,10 +201,11 @@ static void show_lights(void)
 
 // --- Serving
 
-static void tell_all(const struct key_event *e)
+static void tell_all(bool of_mouse, const void *event, uint32_t size)
 {
     for (uint32_t i = 0; i < client_count; i++)
-        nebulet_channel_send(clients[i], e, sizeof *e, NULL, 0, NEBULET_AT_ONCE);
+        if (clients[i].mouse == of_mouse)
+            nebulet_channel_send(clients[i].channel, event, size, NULL, 0, NEBULET_AT_ONCE);
 }
 
 static void take(uint8_t byte)
@@ -168,28 +213,59 @@ static void take(uint8_t byte)
     struct key_event e;
     if (is_acknowledgement(byte) || !scancode_take(&codes, byte, &e))
         return;
-    tell_all(&e);
+    tell_all(false, &e, sizeof e);
     show_lights();
+}
+
+static void take_from_mouse(uint8_t byte)
+{
+    struct mouse_event e;
+    if (!mouse.size || !mouse_take(&mouse, byte, sip_now(), &e))
+        return;
+    buttons = e.buttons;
+    tell_all(true, &e, sizeof e);
+}
+
+// False: there may be more.
+static bool read_all(void)
+{
+    uint32_t n = 0, status;
+    sip_lock(&reading);
+    for (; n < AT_ONCE && (status = in(COMMAND)) & STATUS_OUTPUT; n++)
+        status &STATUS_MOUSE ? take_from_mouse((uint8_t)in(DATA)) : take((uint8_t)in(DATA));
+    sip_unlock(&reading);
+    return n < AT_ONCE;
 }
 
 static void look(struct sip_service *s, bool signaled)
 {
-    uint32_t n = 0, status;
     if (signaled)
         sip_must(nebulet_interrupt_ack(interrupt), "ps2: interrupt_ack");
-    for (; n < AT_ONCE && (status = in(COMMAND)) & STATUS_OUTPUT; n++) {
-        uint8_t byte = (uint8_t)in(DATA);
-        if (!(status & STATUS_MOUSE))
-            take(byte);
+    s->until = read_all() ? NEBULET_FOREVER : sip_after(5 * SIP_MS);
+}
+
+static int32_t look_at_mouse(void *nothing)
+{
+    for (;;) {
+        sip_must(sip_wait(mouse_interrupt, NEBULET_EVENT_SIGNALED), "ps2: the mouse");
+        sip_must(nebulet_interrupt_ack(mouse_interrupt), "ps2: interrupt_ack");
+        while (!read_all())
+            sip_sleep(5 * SIP_MS);
     }
-    s->until = n == AT_ONCE ? sip_after(5 * SIP_MS) : NEBULET_FOREVER;
+    return nothing != NULL;
 }
 
 static enum sip_verdict request(struct sip_service *s, struct sip_client *client,
                                 const struct sip_request *r)
 {
-    (void)s, (void)client, (void)r;
-    return SIP_HANG_UP; // there is nothing to ask
+    (void)s;
+    for (uint32_t i = 0; i < client_count && r->size == 1 && r->bytes[0] == KEYBOARD_MOUSE; i++)
+        if (clients[i].channel == client->channel && mouse.size) {
+            struct mouse_event now = {.buttons = buttons};
+            clients[i].mouse = true;
+            return sip_answer(client, &now, sizeof now) < 0 ? SIP_HANG_UP : SIP_GO_ON;
+        }
+    return SIP_HANG_UP;
 }
 
 // One more than there may be hears nothing.
@@ -197,14 +273,14 @@ static void connected(struct sip_service *s, struct sip_client *client)
 {
     (void)s;
     if (client_count < CLIENTS)
-        clients[client_count++] = client->channel;
+        clients[client_count++] = (struct listener){.channel = client->channel};
 }
 
 static void gone(struct sip_service *s, struct sip_client *client)
 {
     (void)s;
     for (uint32_t i = 0; i < client_count; i++)
-        if (clients[i] == client->channel)
+        if (clients[i].channel == client->channel)
             clients[i] = clients[--client_count];
 }
 
@@ -220,7 +296,12 @@ int main(int argc, char **argv)
     if (argc > 2 || (argc > 1 && !second && strcmp(argv[1], "1")))
         sip_panic("usage: ps2 [1|2]");
     interrupt = (nebulet_handle)sip_must(nebulet_interrupt_create(device, 0), "ps2: its interrupt");
+    mouse_interrupt =
+        (nebulet_handle)sip_must(nebulet_interrupt_create(device, 1), "ps2: the mouse's interrupt");
     set_up(second ? 2 : 1);
+    struct sip_thread thread;
+    if (mouse.size)
+        sip_must(sip_thread_start(&thread, look_at_mouse, NULL, 16384), "ps2: a thread");
     struct sip_service service = {.request = request,
                                   .connected = connected,
                                   .gone = gone,
