@@ -110,16 +110,25 @@ def boot_debuggers_share(bench):
                 raise base.Failed(f"run: {run.code} {base.excerpt(run.err)}\nboot: {boot.code} {base.excerpt(boot.err)}")
 
 
-def boot_grub(bench):
-    """From a CD, by GRUB."""
+OVMF = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd"]
+
+
+def boot_grub(bench, by_efi=False):
+    """From a CD, by GRUB, which the BIOS has started, or EFI."""
     if not shutil.which("grub-mkrescue"):
         raise base.Skipped("no grub-mkrescue")
+    firmware, flags = [f for f in OVMF if pathlib.Path(f).exists()], []
+    if by_efi and not (firmware and pathlib.Path("/usr/lib/grub/x86_64-efi").exists()):
+        raise base.Skipped("no OVMF, or no grub-efi-amd64-bin")
+    if by_efi:
+        flags = ["-drive", f"if=pflash,format=raw,readonly=on,file={firmware[0]}", "-vga", "std"]
     with tempfile.TemporaryDirectory(prefix="nebulet-iso-") as scratch:
         iso = f"{scratch}/nebulet.iso"
         base.run([base.ROOT / "test/make_iso", bench.program.parent / "nebulet.elf", iso,
                   guest.BUILT / "hello.wasm"], limit=120).check()
-        result = base.run([*QEMU, *MACHINES["q35"], "-m", "64", "-cdrom", iso], limit=60)
-    if b"Hello, world\n" not in result.out or result.code != 1:
+        result = base.run([*QEMU, *MACHINES["q35"], "-m", "128" if by_efi else "64", "-cdrom", iso, *flags],
+                          limit=300 if by_efi else 60)
+    if b"Hello, world\n" not in result.out.replace(b"\r", b"") or result.code != 1:
         raise base.Failed(f"exit code {result.code}\n{base.excerpt(result.out)}")
 
 
@@ -508,6 +517,7 @@ def boots(bench):
             yield base.Case(" ".join(["boots", machine, *flags]), "",
                             lambda f=flags, m=machine: boot_one(bench, *machine_option(m), *f))
     yield base.Case("boots from CD, by GRUB", "", lambda: boot_grub(bench))
+    yield base.Case("boots from CD, by EFI", "", lambda: boot_grub(bench, True))
     for name, line, code, said in WORDS:
         yield base.Case(f"by hand: {name}", "", lambda a=(line, code, said): boot_words(bench, *a))
     yield from renamed("by hand", modules(bench))
