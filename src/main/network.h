@@ -13,8 +13,8 @@ struct network {
 };
 
 // What the service is told in options, for other ways of starting it: "--allow-net", RULE, ... and
-// whom to ask for names where nobody is named: `usual`, or NULL, those of this system. False: out of
-// memory, after a message.
+// whom to ask for names where nobody is named: `usual`, or NULL, those of this system. False: out
+// of memory, after a message.
 bool network_args(struct network *n, const struct options *o, const char *usual);
 // After jobs_init, and before any program is linked: finds out whether rules and addresses are well
 // formed, and then begins the service, which ends when nobody else is left. Without --allow-net
