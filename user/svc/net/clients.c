@@ -64,7 +64,7 @@ static void listen(struct client *c)
     own->family = own->family ? own->family : 4;
     a.result = rules_listen(RULE_TCP, own);
     if (!a.result)
-        a.result = listen_begin(own, c->who, &theirs);
+        a.result = listen_begin(own, &theirs);
     client_answer(c, &a, &theirs, theirs != NEBULET_NO_HANDLE);
 }
 
@@ -90,13 +90,10 @@ static void begin(struct client *c)
     }
 }
 
-// Places of a process; `busy`: where it waits for an answer.
+// Nobody's, where there is one client only, who listens.
 static uint32_t places_of(uint32_t who, bool busy)
 {
-    uint32_t n = 0;
-    for (struct client *c = clients; c < clients + CLIENTS; c++)
-        n += c->used && c->who == who && (!busy || c->busy);
-    return n;
+    return reach_places ? reach_places(clients, CLIENTS, who, busy) : 0;
 }
 
 static void client_ready(struct watch *w, uint32_t signals)
@@ -139,7 +136,7 @@ static struct client *place_for_one(void)
             return c;
     for (struct client *c = clients; c < clients + CLIENTS; c++) {
         uint32_t most = silent ? places_of(silent->who, false) : 0, own = places_of(c->who, false);
-        if (!c->busy && (own > most || (own == most && c->since < silent->since)))
+        if (!c->busy && (!silent || own > most || (own == most && c->since < silent->since)))
             silent = c;
     }
     if (silent)

@@ -23,7 +23,6 @@ struct listener {
     struct watch watch;
     nebulet_handle channel;
     struct tcp_pcb *pcb; // NULL: it is free
-    uint32_t who;
 };
 
 struct connection {
@@ -31,10 +30,12 @@ struct connection {
     nebulet_handle to, from; // NO_HANDLE: that direction has ended
     struct tcp_pcb *pcb;     // NULL: it is gone
     struct pbuf *unread;
-    bool peer_done;          // it has ended its direction
-    struct dial *dial;       // that it is for, until there is a connection; else NULL
-    uint32_t who;            // has asked for it; 0: nobody, it came
-    struct connection *next; // free one
+    bool peer_done;    // it has ended its direction
+    struct dial *dial; // that it is for, until there is a connection; else NULL
+    union {
+        uint32_t who;            // has asked for it; 0: nobody, it came
+        struct connection *next; // free one, while it is free
+    };
 };
 
 static struct listener listeners[LISTENERS];
@@ -285,28 +286,16 @@ static void listener_gone(struct watch *w, uint32_t signals)
     l->pcb = NULL;
 }
 
-// One that is free, and who may have it.
-static struct listener *listener_for(uint32_t who)
-{
-    struct listener *free = NULL;
-    uint32_t own = 0, left = 0;
-    for (struct listener *l = listeners; l < listeners + LISTENERS; l++) {
-        if (!l->pcb)
-            free = l, left++;
-        else
-            own += l->who == who;
-    }
-    return own < left ? free : NULL;
-}
-
-int32_t listen_begin(struct nebulet_address *own, uint32_t who, nebulet_handle *theirs)
+int32_t listen_begin(struct nebulet_address *own, nebulet_handle *theirs)
 {
     nebulet_handle ends[2];
-    struct listener *l = listener_for(who);
+    struct listener *l = listeners;
     ip_addr_t at;
+    while (l < listeners + LISTENERS && l->pcb)
+        l++;
     if (!stack_address(own, &at))
         return NEBULET_ERR_NOT_SUPPORTED;
-    struct tcp_pcb *pcb = l ? tcp_new() : NULL, *listening = NULL;
+    struct tcp_pcb *pcb = l < listeners + LISTENERS ? tcp_new() : NULL, *listening = NULL;
     if (!pcb)
         return NEBULET_ERR_NO_RESOURCES;
     if (tcp_bind(pcb, &at, (u16_t)own->port) == ERR_OK)
@@ -320,8 +309,7 @@ int32_t listen_begin(struct nebulet_address *own, uint32_t who, nebulet_handle *
         tcp_close(listening);
         return (int32_t)result;
     }
-    *l = (struct listener){
-        .watch = {.ready = listener_gone}, .channel = ends[0], .pcb = listening, .who = who};
+    *l = (struct listener){.watch = {.ready = listener_gone}, .channel = ends[0], .pcb = listening};
     tcp_arg(listening, l);
     tcp_accept(listening, on_accept);
     watch_for(&l->watch, l->channel, NEBULET_PEER_CLOSED);

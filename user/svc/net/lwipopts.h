@@ -64,7 +64,7 @@
 #define LWIP_HOOK_TCP_ISN(local, local_port, remote, remote_port) net_random()
 
 #define MEMP_NUM_TCP_PCB (NET_CONNECTIONS + 2 * NET_BACKLOG)
-#define MEMP_NUM_TCP_PCB_LISTEN 32
+#define MEMP_NUM_TCP_PCB_LISTEN 16
 #define MEMP_NUM_TCP_SEG (NET_CONNECTIONS * (TCP_SND_QUEUELEN + TCP_OOSEQ_MAX_PBUFS))
 #define MEMP_NUM_UDP_PCB 136 // of 64 clients each two at most, and ours
 #define MEMP_NUM_PBUF 64

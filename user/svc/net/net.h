@@ -126,7 +126,7 @@ int32_t dial_begin(struct dial *d,
                    const struct nebulet_address *to); // 0, and `done` is called later
 void dial_end(struct dial *d);
 // *own as in dgram_open.
-int32_t listen_begin(struct nebulet_address *own, uint32_t who, nebulet_handle *theirs);
+int32_t listen_begin(struct nebulet_address *own, nebulet_handle *theirs);
 bool all_is_out(void); // of what programs have written
 bool have_ipv6(void);
 
@@ -136,7 +136,8 @@ struct client {
     struct watch watch;
     nebulet_handle channel;
     bool used, busy, flushes; // busy: it waits for an answer; flushes: to NET_FLUSH
-    uint32_t who, answers;    // which process it is, and what it got on this channel
+    uint8_t answers;          // that it got on this channel
+    uint32_t who;             // which process it is
     uint64_t since;           // it was last heard of
     uint64_t deadline;        // when all of it is overdue
     struct net_request asks;  // while it is busy
@@ -158,3 +159,5 @@ void client_fail(struct client *c, int32_t result);
 PERHAPS void reach_begin(struct client *c);
 PERHAPS void reach_end(struct client *c);
 PERHAPS void reach_late(struct client *c, uint64_t now);
+// How many of n places a process has; `busy`: where it waits for an answer.
+PERHAPS uint32_t reach_places(const struct client *c, uint32_t n, uint32_t who, bool busy);

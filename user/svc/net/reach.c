@@ -291,3 +291,11 @@ void reach_late(struct client *c, uint64_t now)
     reach_end(c);
     client_fail(c, NEBULET_ERR_TIMED_OUT);
 }
+
+uint32_t reach_places(const struct client *c, uint32_t n, uint32_t who, bool busy)
+{
+    uint32_t found = 0;
+    for (const struct client *end = c + n; c < end; c++)
+        found += c->used && c->who == who && (!busy || c->busy);
+    return found;
+}
