@@ -14,7 +14,7 @@ struct listeners {
     VEC(struct listener) all;
 };
 
-// Adds what one --listen names: tcp:ADDRESS:PORT, udp:ADDRESS:PORT, or `inherited`: those that systemd has opened
-// (LISTEN_PID, LISTEN_FDS). False after a message.
+// Adds what one --listen names: tcp:ADDRESS:PORT, udp:ADDRESS:PORT, or `inherited`: those that
+// systemd has opened (LISTEN_PID, LISTEN_FDS). False after a message.
 bool listeners_add(struct listeners *l, const char *given);
 void listeners_free(struct listeners *l);
