@@ -528,6 +528,8 @@ static bool clear_bits(struct validator *v, u32 nparams)
 
 static bool start_webs(struct validator *v, u32 nparams)
 {
+    v->deepest = v->end - v->code < 1 << 21 ? USE_DEEPEST : 0;
+    v->weight = use_weight(0);
     if (!vec_reserve(&v->webs, v->nlocals))
         return false;
     memset(v->webs.at, 0, v->nlocals * sizeof *v->webs.at);
@@ -548,8 +550,6 @@ static bool start_body(struct validator *v, const struct functype *t, const u8 *
     v->memory = v->m->nmemories && !v->m->memories[0].wide;
     v->calls = false;
     u32 size = (u32)(v->end - code);
-    v->deepest = size < 1u << 21 ? USE_DEEPEST : 0;
-    v->weight = use_weight(0);
     v->straight = v->webs.count = 0;
     if (!clear_bits(v, t->nparams) || !vec_reserve(&v->inits, v->nlocals) ||
         ((v->want & WANT_USES) &&
