@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,7 +35,8 @@ enum {
     VECTORS = 3,
     SLOTS = 1000,
     CHUNK = 1000,       // seeds of one child
-    CHUNK_SECONDS = 60, // it should be a few; then something hangs
+    CHUNK_SECONDS = 60, // of the CPU; it should be a few: then something hangs
+    PATIENCE = 20,      // so many times as long it may wait for it
     TRACE = 32,
     FAILURES = 20, // then it stops
 };
@@ -703,7 +705,8 @@ static void run_children(const struct options *o)
         fflush(stdout);
         pid_t child = fork();
         if (child == 0) {
-            alarm(CHUNK_SECONDS);
+            setrlimit(RLIMIT_CPU, &(struct rlimit){CHUNK_SECONDS, CHUNK_SECONDS});
+            alarm(CHUNK_SECONDS * PATIENCE);
             run_seeds(o, stop);
             fflush(stdout);
             _exit(0);
