@@ -77,7 +77,7 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $1")
 
 soak abi-fuzz: SHELL = bash
-.PHONY: all userspace run chroot iso test unit model check bench fuzz soak abi-fuzz asan expand stage install uninstall deb image clean help
+.PHONY: all release userspace run chroot iso test unit model check bench fuzz soak abi-fuzz asan expand stage install uninstall deb image clean help
 .DELETE_ON_ERROR:
 all: build/nebulet build/nebulet.elf build/drv/virtio-9p.wasm ## build/nebulet, the kernel, and its driver for folders (the default)
 
@@ -115,6 +115,27 @@ $1/soak/%: test/soak/%.c $1/libnebulet.a
 endef
 $(eval $(call variant,build,,-Wl,--icf=safe))
 $(eval $(call variant,build/asan,$(SANITIZE)))
+
+# --- The program that is installed: what compiles is built by a profile of what it does with the guests, and as a
+# whole. Tests run the other one: the code that both make is the same.
+TUNED = $(patsubst src/%,%,$(basename $(foreach d,fast wasm target/x64,$(wildcard src/$d/*.c))))
+UNTUNED_OBJ = $(filter-out $(TUNED:%=build/obj/%.o),$(patsubst src/%,build/obj/%.o,$(basename $(SRC))))
+PROFILE = build/profile/compile
+# Where each branch goes is counted, not what values there are.
+COUNTED = -mllvm -disable-vp
+# $1 its folder, $2 its flags, $3 what they need.
+define tuned
+$1/%.o: src/%.c Makefile $3 | $(TOOLS)
+	@mkdir -p $$(@D)
+	$$(call say,CC $$@)
+	$Q$(CC) $(CFLAGS) $(FREESTANDING) -g0 $2 -c $$< -o $$@
+$1/nebulet: $(TUNED:%=$1/%.o) $(UNTUNED_OBJ)
+	$$(call say,LD $$@)
+	$Q$(CC) $(LDFLAGS) -Wl,--icf=safe $(filter-out $(COUNTED),$2) $$^ $(SOURCE_LIBS) $(LDLIBS) -o $$@
+-include $(TUNED:%=$1/%.d)
+endef
+$(eval $(call tuned,build/profile,-fprofile-generate $(COUNTED)))
+$(eval $(call tuned,build/release,-flto -fprofile-use=$(PROFILE) $(COUNTED),$(PROFILE)))
 
 # --- The kernel: the same core once more, and the PC as its platform.
 # Functions whose code is the same become one: none asks whether another is itself.
@@ -328,6 +349,14 @@ build/drv/%.wasm: $(wildcard user/drv/*.[ch] user/drv/*/*.[ch]) $(SDK_FILES)
 	$(call say,GUEST $@)
 	$Q$(SIP_CC) -matomics -Wl,--strip-debug $(wildcard user/drv/*.c user/drv/$*/*.c) -o $@
 
+$(PROFILE): build/profile/nebulet $(GUESTS)
+	@rm -f build/profile/*.profraw
+	$(call say,PROFILE $@)
+	$Qfor m in $(GUESTS); do [ ! -f $$m ] || LLVM_PROFILE_FILE=build/profile/%m.profraw $< compile $$m || exit 1; done
+	$Qllvm-profdata-22 merge -o $@ build/profile/*.profraw
+
+release: build/release/nebulet ## build/release/nebulet, which compiles quicker: the program as it is installed
+
 userspace: $(SDK_FILES) $(GUESTS) ## libsip, user/* and the examples of sdk/, below build/
 	@check/install sdk || true
 	@for language in $(EXAMPLES); do \
@@ -366,7 +395,7 @@ build/nebulet.iso: build/nebulet.elf build/pc.tar test/make_iso
 
 unit: $(UNIT) $(TEST_KERNELS) build/test/kernel/probe.elf ## the unit tests and the kernels that are tests, built
 
-test: all unit build/image/nebulet build/fuzz/differ build/fuzz/plain build/model/model $(firstword $(MODEL_MUTANTS)) ## all tests; ends with N passed, N failed
+test: all release unit build/image/nebulet build/fuzz/differ build/fuzz/plain build/model/model $(firstword $(MODEL_MUTANTS)) ## all tests; ends with N passed, N failed
 	@check/install test
 	test/run
 
@@ -389,7 +418,7 @@ check: build/nebulet build/stub $(SDK_FILES) build/svc/disk.wasm build/svc/netwo
 	$(SIP_CC) -Werror -fsyntax-only $(EMBEDS) -I$(LITTLEFS) $(filter-out user/svc/net/% $(if $(wildcard build/svc/net.wasm),,user/svc/network/%) $(if $(wildcard $(LITTLEFS)/lfs2.h),,user/svc/fs/% user/svc/disk/%),$(wildcard user/*/*.c user/drv/*/*.c user/svc/*/*.c)) $(wildcard sdk/examples/*/*.c test/sdk/*.c)
 	[ ! -d $(LWIP) ] || $(SIP_CC) -matomics -Werror -fsyntax-only -Iuser/svc/net -isystem $(LWIP)/include -DLWIP_IPV6=1 -DLWIP_DNS=1 $(wildcard user/svc/net/*.c)
 
-bench: all ## speed, side by side with other engines
+bench: all release ## speed, side by side with other engines
 	@check/install bench
 	bench/run
 
@@ -455,7 +484,7 @@ expand: ## F=src/wasm/types.c: what the .def tables of a file expand to
 # What is installed, as a tree; the rest is copying, taking away, or packing it.
 STAGE = build/stage
 STAGED_DOC = README.md DESIGN.md CHANGELOG.md LICENSE $(wildcard doc/*.md) doc/logo.svg doc/nebulet.gdb
-stage: all $(GUESTS) $(SDK_FILES)
+stage: all release $(GUESTS) $(SDK_FILES)
 	@check/stage $(STAGE) $(OBJCOPY) "$(GUESTS)" "$(STAGED_DOC)"
 
 install: stage ## into PREFIX=/usr/local

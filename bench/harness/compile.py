@@ -54,9 +54,16 @@ def inputs(dirs, quick):
     return [*real, big, nested]
 
 
+def program(dirs):
+    """The program as it is installed, if `make release` has built that of today."""
+    plain, release = dirs.build / "nebulet", dirs.build / "release/nebulet"
+    made = [p.stat().st_mtime if p.exists() else 0 for p in (plain, release)]
+    return release if made[1] > made[0] else plain
+
+
 def compilers(dirs):
     """{name: (command without the module, what it needs)}"""
-    nebulet, node = dirs.build / "nebulet", dirs.node()
+    nebulet, node = program(dirs), dirs.node()
     script = build.BENCH / "compile.mjs"
     return {
         "validate": ([nebulet, "validate", "--time"], nebulet),
@@ -121,6 +128,7 @@ def main(options):
     able = {name: command for name, (command, needs) in known.items() if needs.exists()}
     notes = [f"{name}: not there ({needs})" for name, (_, needs) in known.items()
              if name not in able]
+    notes.append(f"validate, fast: {program(dirs).relative_to(dirs.build)}")
     proc.pin()
     if "liftoff" in able:
         notes.append(idle_note(helper, dirs))

@@ -104,6 +104,13 @@ def run_example(bench, engine, language):
         0, EXPECTED.format(NAMES[language]).encode(), b"")
 
 
+def same_size(program, wasm):
+    """What is installed is built in another way than what the tests run, and makes the same code."""
+    sizes = [base.run([p, "compile", "--time", wasm]).out.split()[-1] for p in (program, ROOT / "build/nebulet")]
+    if sizes[0] != sizes[1]:
+        raise base.Failed(f"{wasm}: bytes of machine code, installed and in the tests: {sizes}")
+
+
 def installed(bench):
     """The example in C, outside the tree, with nothing but what was installed."""
     if not shutil.which("pkg-config"):
@@ -122,6 +129,7 @@ def installed(bench):
         for wasm in made:
             bench.nebulet("run", wasm).check(0, EXPECTED.format("C").encode(), b"")
             base.run([prefix / "bin/nebulet", wasm]).check(0, EXPECTED.format("C").encode(), b"")
+            same_size(prefix / "bin/nebulet", wasm)
         if shutil.which("man"):
             base.run(["man", "--warnings", "-l", prefix / "share/man/man1/nebulet.1"]).check(0, None, b"")
         (prefix / "share/mine").write_text("")
