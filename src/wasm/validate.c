@@ -550,8 +550,6 @@ static bool start_body(struct validator *v, const struct functype *t, const u8 *
     v->memory = v->m->nmemories && !v->m->memories[0].wide;
     v->calls = false;
     u32 size = (u32)(v->end - code);
-    v->deepest = size < 1u << 21 ? USE_DEEPEST : 0;
-    v->weight = use_weight(0);
     v->straight = v->webs.count = 0;
     if (!clear_bits(v, t->nparams) || !vec_reserve(&v->inits, v->nlocals) ||
         ((v->want & WANT_USES) &&
