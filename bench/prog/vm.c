@@ -3,6 +3,8 @@
  * vm: a small register machine interpreted by one loop and one big switch, as script languages and
  * emulators do it: fetch, decode, an indirect jump that is hard to predict, register file and
  * memory in arrays. It runs a bytecode program that sorts, sieves, and computes a checksum.
+ *
+ * With BENCH_TAILS each operation is a function that goes on to the next one's by a tail call.
  */
 #include "bench.h"
 
@@ -39,6 +41,92 @@ enum { CELLS = 4096, DEPTH = 64 };
 
 static u32 cells[CELLS];
 
+/* What an instruction does to the registers, and which jumps are taken. */
+#define WORK(op)                                                                                   \
+    op(SET, reg[i->a] = (u32)i->imm);                                                              \
+    op(MOVE, reg[i->a] = reg[i->b]);                                                               \
+    op(ADD, reg[i->a] = reg[i->b] + reg[i->c]);                                                    \
+    op(SUB, reg[i->a] = reg[i->b] - reg[i->c]);                                                    \
+    op(MUL, reg[i->a] = reg[i->b] * reg[i->c]);                                                    \
+    op(AND, reg[i->a] = reg[i->b] & reg[i->c]);                                                    \
+    op(XOR, reg[i->a] = reg[i->b] ^ reg[i->c]);                                                    \
+    op(SHL, reg[i->a] = reg[i->b] << (i->imm & 31));                                               \
+    op(SHR, reg[i->a] = reg[i->b] >> (i->imm & 31));                                               \
+    op(ADDI, reg[i->a] = reg[i->b] + (u32)i->imm);                                                 \
+    op(LOAD, reg[i->a] = cells[(reg[i->b] + (u32)i->imm) % CELLS]);                                \
+    op(STORE, cells[(reg[i->b] + (u32)i->imm) % CELLS] = reg[i->a])
+#define JUMPS(op)                                                                                  \
+    op(JUMP, 1);                                                                                   \
+    op(JLT, reg[i->a] < reg[i->b]);                                                                \
+    op(JGE, reg[i->a] >= reg[i->b]);                                                               \
+    op(JEQ, reg[i->a] == reg[i->b]);                                                               \
+    op(JNE, reg[i->a] != reg[i->b])
+
+#ifdef BENCH_TAILS
+
+/* A function for each, which goes on to the next by a tail call. `i` is its instruction. */
+typedef u64 handler(const struct code *i, const struct code *program, u32 *reg, u32 *sp, u64 count);
+static handler *const handlers[];
+static u32 stack[DEPTH];
+
+#define HANDLER(name)                                                                              \
+    static u64 do_##name(const struct code *i, const struct code *program, u32 *reg, u32 *sp,      \
+                         u64 count)
+#define NEXT(next)                                                                                 \
+    __attribute__((musttail)) return handlers[(next)->op](next, program, reg, sp, count + 1)
+#define WORKER(name, work)                                                                         \
+    HANDLER(name)                                                                                  \
+    {                                                                                              \
+        work;                                                                                      \
+        NEXT(i + 1);                                                                               \
+    }
+#define JUMPER(name, taken)                                                                        \
+    HANDLER(name)                                                                                  \
+    {                                                                                              \
+        if (taken)                                                                                 \
+            NEXT(program + i->imm);                                                                \
+        NEXT(i + 1);                                                                               \
+    }
+
+WORK(WORKER);
+JUMPS(JUMPER);
+
+HANDLER(CALL)
+{
+    if (sp == stack + DEPTH)
+        bench_fail("vm: stack");
+    *sp++ = (u32)(i - program) + 1;
+    NEXT(program + i->imm);
+}
+
+HANDLER(RET)
+{
+    (void)i;
+    sp--;
+    NEXT(program + *sp);
+}
+
+HANDLER(HALT)
+{
+    (void)i, (void)program, (void)reg, (void)sp;
+    return count;
+}
+
+static handler *const handlers[] = {
+    do_HALT, do_SET,  do_MOVE,  do_ADD,  do_SUB, do_MUL, do_AND, do_XOR, do_SHL,  do_SHR,
+    do_ADDI, do_LOAD, do_STORE, do_JUMP, do_JLT, do_JGE, do_JEQ, do_JNE, do_CALL, do_RET,
+};
+
+static u32 run(const struct code *program, u32 argument, u64 *steps)
+{
+    u32 reg[16] = {argument};
+
+    *steps += handlers[program->op](program, program, reg, stack, 0);
+    return reg[0];
+}
+
+#else
+
 static u32 run(const struct code *program, u32 argument, u64 *steps)
 {
     u32 reg[16] = {argument};
@@ -49,25 +137,14 @@ static u32 run(const struct code *program, u32 argument, u64 *steps)
     for (;; count++) {
         const struct code *i = &program[pc++];
 
+#define WORKER(name, work)                                                                         \
+    case OP_##name: work; break
+#define JUMPER(name, taken)                                                                        \
+    case OP_##name: pc = (taken) ? (u32)i->imm : pc; break
         switch ((enum op)i->op) {
+            WORK(WORKER);
+            JUMPS(JUMPER);
         case OP_HALT: *steps += count; return reg[0];
-        case OP_SET: reg[i->a] = (u32)i->imm; break;
-        case OP_MOVE: reg[i->a] = reg[i->b]; break;
-        case OP_ADD: reg[i->a] = reg[i->b] + reg[i->c]; break;
-        case OP_SUB: reg[i->a] = reg[i->b] - reg[i->c]; break;
-        case OP_MUL: reg[i->a] = reg[i->b] * reg[i->c]; break;
-        case OP_AND: reg[i->a] = reg[i->b] & reg[i->c]; break;
-        case OP_XOR: reg[i->a] = reg[i->b] ^ reg[i->c]; break;
-        case OP_SHL: reg[i->a] = reg[i->b] << (i->imm & 31); break;
-        case OP_SHR: reg[i->a] = reg[i->b] >> (i->imm & 31); break;
-        case OP_ADDI: reg[i->a] = reg[i->b] + (u32)i->imm; break;
-        case OP_LOAD: reg[i->a] = cells[(reg[i->b] + (u32)i->imm) % CELLS]; break;
-        case OP_STORE: cells[(reg[i->b] + (u32)i->imm) % CELLS] = reg[i->a]; break;
-        case OP_JUMP: pc = (u32)i->imm; break;
-        case OP_JLT: pc = reg[i->a] < reg[i->b] ? (u32)i->imm : pc; break;
-        case OP_JGE: pc = reg[i->a] >= reg[i->b] ? (u32)i->imm : pc; break;
-        case OP_JEQ: pc = reg[i->a] == reg[i->b] ? (u32)i->imm : pc; break;
-        case OP_JNE: pc = reg[i->a] != reg[i->b] ? (u32)i->imm : pc; break;
         case OP_CALL:
             if (sp == DEPTH)
                 bench_fail("vm: stack");
@@ -78,6 +155,8 @@ static u32 run(const struct code *program, u32 argument, u64 *steps)
         }
     }
 }
+
+#endif
 
 /*
  * r0 argument and result, r1 count of cells. Fill the cells with random numbers, sort them by

@@ -444,10 +444,10 @@ static void place_tails(struct fast *f, u32 frame)
             continue;
         }
         x64_mem(&f->a, I_CMP, true, INSTANCE, x64_at(R11, offsetof(struct vm_func, vm)));
-        u8 *same = x64_jcc8(&f->a, CC_E);
-        call_entry(f, true, ENTRY_TAIL);
-        x64_bind8(&f->a, same);
+        u8 *other = x64_jcc8(&f->a, CC_NE);
         x64_mem(&f->a, 0xff << 16, false, 4, x64_at(R11, offsetof(struct vm_func, code)));
+        x64_bind8(&f->a, other);
+        call_entry(f, true, ENTRY_TAIL);
     }
 }
 
