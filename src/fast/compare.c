@@ -169,8 +169,10 @@ void select_op(struct fast *f)
     u32 cc = pop_condition(f);
     enum ty t = f->slots[f->sp - 1].type;
     bool known = f->zf_at == f->a.p;
+    u32 before = f->busy;
     u32 b = pop_reg(f), a = pop_reg(f);
     select_flags(f, t, cc, a, b);
-    if (known && f->slots[f->sp - 1].reg != f->zf_reg)
+    bool loaded = (f->busy & ~before) & BIT(f->zf_reg); // an operand, perhaps
+    if (known && !loaded && f->slots[f->sp - 1].reg != f->zf_reg)
         f->zf_at = f->a.p; // the same condition may decide again
 }

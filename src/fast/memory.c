@@ -113,7 +113,9 @@ static void load_and(struct fast *f, enum ty t, u32 insn, struct x64_operand m)
         move_reg(f, t, dst, a);
         x64_mem(&f->a, insn, ty_wide(t), dst, m);
     }
-    if (!ty_fp(t) && insn != I_IMUL)
+    if (insn == I_IMUL)
+        f->zf_at = NULL;
+    else if (!ty_fp(t))
         flags_of(f, dst, ty_wide(t));
     result_end(f, t, dst);
 }
@@ -202,6 +204,8 @@ static void load_at(struct fast *f, const struct load *l, struct x64_operand m)
 {
     if (ty_fp(l->type) || !load_compare(f, l, m))
         load_from(f, l, m);
+    else if (f->zf_at != f->a.p)
+        f->zf_at = NULL; // of what came before: the comparison has its own flags
 }
 
 void load(struct fast *f, u32 op)

@@ -181,6 +181,8 @@ void refs_materialize(struct fast *f, u32 local)
             continue;
         }
         u32 r = (u32)__builtin_ctz(free);
+        if (r == f->zf_reg)
+            f->zf_at = NULL; // that was of what it held before
         slot_to_reg(f, index, r);
         s->kind = SLOT_REG;
         s->reg = (u8)r;

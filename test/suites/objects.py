@@ -629,7 +629,23 @@ def groups():
     return script
 
 
-SCRIPTS = [fields, sizes, casts, kinds, constants, live, instances, groups]
+def flags():
+    """A reference comes to where another value was, of which the flags say that it is not zero."""
+    script = Script("flags")
+    m = Module(struct_of(field(I32), field(I32)))
+    null = op("ref.null", heap(("type", 0)))
+    read = m.func(None, [ref(("type", 0)), I64], [I32], get(0), get(1), i64(0x1234), op("i64.and"), op("drop"), null,
+                  op("local.set", 0), op("struct.get", 0, 1), get(1), op("drop"))
+    m.func("null", [I64], [I32], null, get(0), op("call", read))
+    m.func("other", [I64], [I32], i32(7), i32(8), op("struct.new", 0), get(0), op("call", read))
+    script.module(m)
+    for n in (0, 4):
+        script.traps("null", [value("i64", n)], "null structure reference")
+        script.returns("other", [value("i64", n)], int32(8))
+    return script
+
+
+SCRIPTS = [fields, sizes, casts, kinds, constants, live, instances, groups, flags]
 
 
 def write(folder):

@@ -1,0 +1,23 @@
+;; The flags told of a register that nobody had any more. A copy of a local's old value went there, with moves alone,
+;; and what the flags said was taken for true of that.
+(module
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\01\00\00\00\02\00\00\00")
+  (func $set (param $x i32) (param $a i32) (result i32)
+    (local.get $x)
+    (drop (i32.and (local.get $a) (i32.const 0x1234)))
+    (local.set $x (i32.const 5))
+    (if (result i32) (then (i32.const 1)) (else (i32.const 2)))
+    (i32.add (local.get $x))
+    (i32.add (local.get $a)))
+  (func $load (param $x i32) (param $a i32) (result i32)
+    (local.get $x)
+    (drop (i32.and (local.get $a) (i32.const 0x1234)))
+    (local.set $x (i32.load (local.get $a)))
+    (if (result i32) (then (i32.const 1)) (else (i32.const 2)))
+    (i32.add (local.get $x))
+    (i32.add (local.get $a)))
+  (func (export "f0") (result i32)
+    (i32.mul (call $set (i32.const 0) (i32.const 4)) (call $set (i32.const 7) (i32.const 0))))
+  (func (export "f1") (result i32)
+    (i32.mul (call $load (i32.const 0) (i32.const 4)) (call $load (i32.const 7) (i32.const 0)))))
