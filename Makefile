@@ -334,7 +334,7 @@ LWIP_SRC = $(addprefix $(LWIP)/,$(addprefix core/,def.c inet_chksum.c init.c ip.
 LWIP_SRC_6 = $(addprefix $(LWIP)/core/ipv6/,ethip6.c icmp6.c inet6.c ip6.c ip6_addr.c mld6.c nd6.c)
 NET_SRC = $(filter-out %/ports.c,$(wildcard user/svc/net/*.c))
 # For who only listens, by IPv4: a machine that serves is compiled at each start.
-NET_LISTENS = $(patsubst %,user/svc/net/%.c,main link listen watch clients ports)
+NET_LISTENS = $(patsubst %,user/svc/net/%.c,main checksum link listen watch clients ports)
 build/svc/net.wasm build/svc/net-listen.wasm: $(wildcard user/svc/net/*.[ch] user/svc/net/arch/*.h user/drv/ether.h) $(SDK_FILES) check/source
 	@mkdir -p $(@D) build/src
 	$(call say,GUEST $@)

@@ -230,7 +230,7 @@ static const char *set(struct launch *l, struct words *w, enum word word, const 
     case WORD_tty:
         for (; *value >= '0' && *value < '0' + CONSOLE_STREAMS; value++)
             console_terminal((u32)(*value - '0'));
-        break;
+        return *value ? "not digits of streams" : NULL;
     case WORD_argc: l->counted = true; return large(value, &l->argc);
     case WORD_memory: return large(value, &l->limits.memory);
     case WORD_time: return large(value, &l->limits.wall_ns);

@@ -28,10 +28,10 @@ static bool find(const char *list, const char *word, const char **value, u32 *pl
 {
     for (*place = 0; *list; ++*place) {
         const char *p = word;
-        for (; *list != ' ' && *list == *p; list++)
+        for (; *list != ' ' && *list != '*' && *list == *p; list++)
             p++;
         *value = p;
-        if (*list == ' ' && (!*p || list[-1] == '=' || list[-1] == '.'))
+        if (*list == '*' || (*list == ' ' && (!*p || list[-1] == '=' || list[-1] == '.')))
             return true;
         while (*list++ != ' ')
             ;

@@ -46,12 +46,14 @@
     W(tick, "tick=")
 
 // The others': GRUB's and Limine's, Firecracker's and its relatives', and what people add to those.
-// `virtio_mmio.device=` does mean something, to plat/pc/device.c.
+// Any word that begins with what is before a '*' is one: we have a `console=`, too, and what is
+// almost that is not Linux's. `virtio_mmio.device=` does mean something, to plat/pc/device.c.
 #define WORDS_OF_OTHERS                                                                            \
-    "BOOT_IMAGE= initrd= root= rootfstype= rootflags= ro rw quiet splash debug nomodule "          \
-    "nomodules noapic noacpi acpi= pci= reboot= panic= panic_print= loglevel= console= "           \
-    "earlyprintk earlyprintk= earlycon earlycon= swiotlb= tsc= clocksource= no-kvmapf "            \
-    "random.trust_cpu= 8250. i8042. virtio_mmio. "
+    "BOOT_IMAGE= initrd= root= rootfstype= rootflags= ro rw quiet splash debug "                   \
+    "nomodule nomodules noapic noacpi acpi= pci= reboot= panic= panic_print= loglevel= "           \
+    "console=tty* console=hvc* console=uart* console=null earlyprintk earlyprintk= "               \
+    "earlycon earlycon= swiotlb= tsc= clocksource= no-kvmapf random.trust_cpu= 8250. "             \
+    "i8042. virtio_mmio. "
 
 enum word {
 #define WORD(name, text) WORD_##name,

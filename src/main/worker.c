@@ -85,6 +85,7 @@ enum {
     MUCH = 8,
     DROPPED = 256,
     DROPPED_BYTES = 1 << 20,
+    PAYLOAD_MAX = 64 << 20, // no server of NATS takes more
 };
 static const u64 second = 1000000000, ms = 1000000;
 static const u64 pull_lasts = second, keeping_lasts = 5 * second, pause_lasts = 100 * ms,
@@ -324,11 +325,11 @@ static natsStatus publish_dead(struct work *x)
     return publish_message(x, m, w->dead_kept);
 }
 
-// It comes again when this could not be told to who wants it.
-static void not_buried(struct work *x, const char *why)
+// It comes again when this could not be told to who wants it, unless it never can be.
+static void not_buried(struct work *x, const char *why, bool ever)
 {
     say("--dead %s: %s", x->w->o->dead, why);
-    if (x->i.of_stream)
+    if (x->i.of_stream && ever)
         try_again(x);
     else
         bury(x);
@@ -339,7 +340,7 @@ static void give_up(struct work *x)
     struct worker *w = x->w;
     natsStatus e = w->o->dead ? publish_dead(x) : NATS_OK;
     if (e)
-        not_buried(x, w->n->natsStatus_GetText(e));
+        not_buried(x, w->n->natsStatus_GetText(e), e != NATS_MAX_PAYLOAD);
     else if (x->phase != KEEPING)
         bury(x);
     else
@@ -361,6 +362,13 @@ static void reply_error(struct work *x, int status)
     drop(w, m);
 }
 
+static void give_up_result(struct work *x, const char *why)
+{
+    snprintf(x->why, sizeof x->why, "%s", why);
+    reply_error(x, 500);
+    give_up(x);
+}
+
 // Of a stream it is held, and told again later: the work is done, and whoever takes no results now
 // is not helped by more of them.
 static void not_told(struct work *x, const char *why)
@@ -368,13 +376,10 @@ static void not_told(struct work *x, const char *why)
     if (!x->complained)
         say("the result of %s: %s", x->i.subject, why);
     x->complained = true;
-    if (x->i.of_stream) {
+    if (x->i.of_stream)
         wait_with(x, HELD, x->w->retry);
-        return;
-    }
-    snprintf(x->why, sizeof x->why, "its result could not be published");
-    reply_error(x, 500);
-    give_up(x);
+    else
+        give_up_result(x, "its result could not be published");
 }
 
 static void done(struct work *x)
@@ -396,11 +401,14 @@ static void tell_result(struct work *x)
     size_t size = a->end - a->body;
     natsStatus e = NATS_OK;
     natsMsg *m;
+    char text[64];
     if (w->o->result && !(e = new_message(x, &m, w->o->result, w->result_kept, data, size)))
         e = publish_message(x, m, w->result_kept);
     if (!e && x->i.reply && !x->i.of_stream)
         e = publish(w, x->i.reply, data, (int)size);
-    if (e)
+    if (e == NATS_MAX_PAYLOAD) // with its header; and never will be shorter
+        give_up_result(x, reason_of(-2, text));
+    else if (e)
         not_told(x, w->n->natsStatus_GetText(e));
     else if (x->phase != KEEPING)
         done(x);
@@ -432,7 +440,7 @@ static void kept(struct work *x, const char *why)
 {
     hold_no_longer(x);
     if (x->buries && why)
-        not_buried(x, why);
+        not_buried(x, why, true);
     else if (x->buries)
         bury(x);
     else if (why)
@@ -459,8 +467,8 @@ static void give(struct work *x)
 {
     struct worker *w = x->w;
     struct iovec request[2] = {{x->head, x->head_size}, {(char *)x->i.data, (size_t)x->i.size}};
-    x->waits =
-        !slot_give(&x->slot, request, (size_t)w->n->natsConnection_GetMaxPayload(w->connection));
+    u64 most = (u64)w->n->natsConnection_GetMaxPayload(w->connection); // as the server says
+    x->waits = !slot_give(&x->slot, request, most < PAYLOAD_MAX ? most : PAYLOAD_MAX);
 }
 
 // There is an idle slot.
@@ -616,10 +624,10 @@ static void hear_kept(struct worker *w, natsMsg *m, const char *name)
     struct work *x = &w->all[number];
     if (n && !memmem(data, n, "\"error\":", 8) && memmem(data, n, "\"seq\":", 6)) {
         kept(x, NULL);
-    } else if (memmem(data, n, "\"err_code\":10054", 16) && !x->buries) { // and never will
+    } else if (memmem(data, n, "\"err_code\":10054", 16)) { // it is too long, and always will be
         hold_no_longer(x);
-        snprintf(x->why, sizeof x->why, "its output is longer than the stream takes");
-        give_up(x);
+        x->buries ? not_buried(x, "it is longer than the stream takes", false)
+                  : give_up_result(x, "its output is longer than the stream takes");
     } else {
         kept(x, n ? "the stream does not take it" : "no stream has answered");
     }

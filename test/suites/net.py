@@ -16,15 +16,16 @@ from . import base, guest
 
 SOURCES = base.ROOT / "test/net"
 BUILT = base.ROOT / "build/test-net"
+CHECKSUM = base.ROOT / "user/svc/net/checksum.c"
 LIMIT = 240
 
 
-def build(name):
+def build(name, *flags, of=()):
     source, wasm = SOURCES / f"{name}.c", BUILT / f"{name}.wasm"
     BUILT.mkdir(parents=True, exist_ok=True)
-    if not wasm.exists() or wasm.stat().st_mtime < source.stat().st_mtime:
+    if not wasm.exists() or wasm.stat().st_mtime < max(s.stat().st_mtime for s in [source, *of]):
         part = BUILT / f"{name}.{threading.get_ident()}.part"
-        base.run([*guest.CLANG, source, "-o", part], limit=120).check()
+        base.run([*guest.CLANG, *flags, source, "-o", part], limit=120).check()
         part.rename(wasm)
     return wasm
 
@@ -215,6 +216,12 @@ def not_ours(bench):
         raise base.Failed(base.excerpt(got.err))
 
 
+def checksum(bench, engine):
+    """Of the service "net", as it is compiled there (user/svc/net/checksum.c)."""
+    got = bench.nebulet("run", "--engine", engine, build("checksum", "-msimd128", of=[CHECKSUM]))
+    got.check(0, b"20672 compared, 0 differ\n")
+
+
 def cases(bench):
     for engine in bench.engines:
         yield base.Case("echo", engine, lambda e=engine: echo(bench, e))
@@ -223,6 +230,7 @@ def cases(bench):
         yield base.Case("datagrams", engine, lambda e=engine: datagrams(bench, e))
         yield base.Case("datagrams, IPv6", engine, lambda e=engine: datagrams(bench, e, "[::1]"))
         yield base.Case("behind folders", engine, lambda e=engine: with_folder(bench, e))
+        yield base.Case("checksum", engine, lambda e=engine: checksum(bench, e))
         yield base.Case("inherited", engine, lambda e=engine: inherited(bench, e))
     yield base.Case("wrong addresses", "", lambda: wrong(bench))
     yield base.Case("descriptors that are none", "", lambda: not_ours(bench))

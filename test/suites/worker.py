@@ -568,6 +568,25 @@ def full(bench, engine):
         expect("not lost", client.messages("JOBS"), 1)
 
 
+def too_long_with_its_name(bench, engine):
+    """A result that the server would take without the header that it has, and a copy that it would not: both are given up,
+    and whoever comes next has their slot."""
+    with nats() as server, Client(server.port) as client:
+        client.stream("JOBS", "jobs", retention="workqueue")
+        client.subscribe("out")
+        client.publish("jobs", bytes(1048576 - 10))
+        client.publish("jobs", b"next")
+        with worker(bench, engine, server, "--jetstream", "JOBS", "--durable", "w", "--result", "out", "--dead", "dead",
+                    "--max-processes", "1", "--max-body", "2M", "--retry", "0.05") as work:
+            expect("the next one", client.next()[2], b"next")
+            serve.wait_for("none left", lambda: not client.messages("JOBS"))
+            expect("given up", metrics(work)['nebulet_messages_total{result="given_up"}'], 1)
+            expect("again", metrics(work)['nebulet_messages_total{result="again"}'], 0)
+            told = end(work)
+            for text in (b"given up after 1 deliveries: its output is longer than the server takes\n", b"nebulet: --dead dead: "):
+                expect(text, told.err.count(text), 1)
+
+
 def no_consumer(bench, engine):
     """One that goes is missed, and taken up when it is there again; one of another kind is not taken."""
     module = build()
@@ -632,6 +651,6 @@ def cases(bench):
         raise base.Unavailable("no nats-server or openssl: check/install test")
     for engine in bench.engines:
         for case in (requests, hostile, killed, poison, comes_back, bounded, ends, resident, reloads, servers, logins,
-                     creds, one_slot, stalled, full, no_consumer):
+                     creds, one_slot, stalled, full, too_long_with_its_name, no_consumer):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))

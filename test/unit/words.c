@@ -39,9 +39,16 @@ static void check_around(const char *word, enum word what)
 {
     char text[80];
     size_t n = strlen(word);
-    check(word, what, "");
-    if (what == WORD_multiplex) // what is almost that is Linux's console=
+    if (word[n - 1] == '*') {
+        snprintf(text, sizeof text, "%.*s", (int)n - 1, word);
+        check(text, what, "");
+        snprintf(text, sizeof text, "%.*sS0,115200", (int)n - 1, word);
+        check(text, what, "S0,115200");
+        snprintf(text, sizeof text, "%.*s", (int)n - 2, word);
+        check(text, WORD_UNKNOWN, NULL);
         return;
+    }
+    check(word, what, "");
     snprintf(text, sizeof text, "%s/a=b.c d", word);
     check(text, has_value(word) ? what : WORD_UNKNOWN, has_value(word) ? "/a=b.c d" : NULL);
     snprintf(text, sizeof text, "%.*s~", (int)n - 1, word);
@@ -75,6 +82,11 @@ static void check_line(void)
         {"BOOT_IMAGE=(hd0)/boot/nebulet", WORD_OF_OTHERS},
         {"console=ttyS0,115200", WORD_OF_OTHERS},
         {"console=multiplex", WORD_multiplex},
+        {"console=multiplx", WORD_UNKNOWN}, // and nothing of Linux's
+        {"console=multiplexed", WORD_UNKNOWN},
+        {"console=", WORD_UNKNOWN},
+        {"console=hvc0", WORD_OF_OTHERS},
+        {"console=null", WORD_OF_OTHERS},
         {"reboot=k", WORD_OF_OTHERS},
         {"8250.nr_uarts=0", WORD_OF_OTHERS},
         {"i8042.noaux", WORD_OF_OTHERS},

@@ -279,9 +279,11 @@ static void connected(struct sip_service *s, struct sip_client *client)
 static void gone(struct sip_service *s, struct sip_client *client)
 {
     (void)s;
+    sip_lock(&reading); // who is telling all would pass over the last one
     for (uint32_t i = 0; i < client_count; i++)
         if (clients[i].channel == client->channel)
             clients[i] = clients[--client_count];
+    sip_unlock(&reading);
 }
 
 int main(int argc, char **argv)

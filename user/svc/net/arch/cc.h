@@ -3,6 +3,8 @@
 #pragma once
 #include <sip.h>
 
+#include "../checksum.h"
+
 #define LWIP_PLATFORM_DIAG(x)
 #define LWIP_PLATFORM_ASSERT(x) sip_panic("net: lwIP: %s", x)
 #define LWIP_RAND() net_random()
@@ -17,4 +19,3 @@
 #define lwip_htonl(x) ((u32_t)__builtin_bswap32((u32_t)(x)))
 
 unsigned net_random(void);
-unsigned short net_checksum(const void *bytes, int size);
