@@ -240,8 +240,9 @@ def killed(bench, engine):
         works = [stack.enter_context(worker(bench, engine, server, "--jetstream", "JOBS", "--durable", "w", "--result",
                                             "results.all", "--log", "none", "--max-time", "5")) for _ in range(3)]
         for i in range(count):
+            if i == count // 3:
+                serve.wait_for("the first results", lambda: client.messages("RESULTS") > 0)
             client.publish("jobs.x", b"%d" % i)
-        serve.wait_for("a third", lambda: client.messages("RESULTS") > count // 3)
         works[1].kill()
         expect("in the midst", client.messages("RESULTS") < count, True)
         serve.wait_for("all", lambda: client.messages("RESULTS") >= count and not client.messages("JOBS"))
