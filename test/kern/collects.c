@@ -6,10 +6,11 @@
 //
 //     (type $cell (struct (field (mut i32)) (field (mut (ref null $cell)))))
 //     (type $garbage (array (mut i64)))
-//     (func $list (param $n i32) (result (ref null $cell))  n cells of n .. 1, and 240 bytes of
-//     garbage with each) (func $sum (param $l (ref null $cell)) (result i32)) (func $thread (param
-//     $n i32) (result i32)  a list, 20 lists of 2,000 that are dropped; traps
-//                                                if the first one's sum is not n(n + 1)/2; n)
+//     (func $list (param $n i32) (result (ref null $cell)))  cells of n .. 1, with each 240 bytes
+//                                                            of garbage
+//     (func $sum (param $l (ref null $cell)) (result i32))
+//     (func $thread (param $n i32) (result i32))  a list of n, and 20 of 2,000 that are dropped; n,
+//                                                 or a trap if the first one's sum is wrong
 //
 // and `threads` starts three of these by element 0 and joins them, `for_ever` has a list of 100,000
 // and drops one after the other.

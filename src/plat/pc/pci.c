@@ -14,10 +14,8 @@
 enum { SELECT = 0xcf8, DATA = 0xcfc, SLOTS = 32, FUNCTIONS = 8 };
 enum { ID, COMMAND = 4, HEADER = 12, BARS = 16, SUBSYSTEM = 0x2c, CAPABILITIES = 0x34 };
 enum { COMMAND_MEMORY = 2, COMMAND_MASTER = 4, COMMAND_NO_INTX = 1 << 10, STATUS_INTX = 1 << 19 };
-enum {
-    PIN = 0x3c,
-    PIN_INPUTS = 1 << 5 | 1 << 9 | 1 << 10 | 1 << 11
-}; // not of the PC's own devices
+// What a pin may lead to: the others are inputs of the PC's own devices.
+enum { PIN = 0x3c, PIN_INPUTS = 1 << 5 | 1 << 9 | 1 << 10 | 1 << 11 };
 enum { CAP_VENDOR = 9, CAP_MSIX = 0x11, CAPS_MAX = 48, MSIX_ON = 1u << 31 };
 enum { VIRTIO_VENDOR = 0x1af4, TRANSITIONAL = 0x1000, MODERN = 0x1040, MODERN_END = 0x1080 };
 enum { VIRTIO_COMMON = 1, VIRTIO_NOTIFY, COMMON_STATUS = 20, COMMON_SIZE = 56 };
