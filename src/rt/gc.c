@@ -128,9 +128,11 @@ static u32 take_run(struct gc *gc, u32 kind, u32 count, bool all)
 
 // --- More units, and fewer
 
+// With all of the first eight of a group that has any: marking keeps the group's own in one of
+// them.
 static u64 records(u32 units)
 {
-    return ALIGN_UP((u64)units * sizeof(struct unit), PLAT_PAGE);
+    return ALIGN_UP(ALIGN_UP((u64)units, 8) * sizeof(struct unit), PLAT_PAGE);
 }
 
 static u64 reservation(void)
