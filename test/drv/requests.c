@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A client of HTTP on a wire of its own, for counting: one connection, requests one after the
-// other, as many as its argument says. What it does itself is little and always the same, so it
-// makes frames of TCP by hand; the answer's acknowledgement goes with the next request. On a clock
-// that counts instructions it prints how many went by from the first request to the last answer.
+// A client of HTTP on a wire of its own, for counting: `requests COUNT CONNECTIONS` asks that often,
+// on each of its connections one request after the other. What it does itself is little and always
+// the same, so it makes frames of TCP by hand; an answer's acknowledgement goes with the next
+// request. On a clock that counts instructions it prints how many went by from the first request to
+// the last answer.
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,14 @@ static struct virtio device;
 static struct virtio_queue in, out;
 static struct virtio_memory memory;
 static uint8_t my_mac[6], their_mac[6];
-static uint32_t sent, next, expected, port = 40000; // numbers of TCP
+static uint32_t sent; // frames
+
+enum { CONNECTIONS = 32, FIRST_PORT = 40000 };
+static struct connection {
+    uint32_t port;
+    uint32_t next, expected; // numbers of TCP
+    uint32_t got;            // bytes of the answer that it waits for
+} connections[CONNECTIONS];
 
 // --- Frames
 
@@ -106,7 +114,7 @@ static void send_arp(uint32_t op)
     send(ARP);
 }
 
-static void send_tcp(uint32_t flags, const char *data, uint32_t bytes)
+static void send_tcp(struct connection *c, uint32_t flags, const char *data, uint32_t bytes)
 {
     uint8_t *ip = begin(0x0800), *tcp = ip + IP;
     ip[0] = 0x45;
@@ -116,22 +124,23 @@ static void send_tcp(uint32_t flags, const char *data, uint32_t bytes)
     memcpy(ip + 12, mine, 4);
     memcpy(ip + 16, theirs, 4);
     put16(ip + 10, folded(sum(ip, IP, 0)));
-    put16(tcp, port);
+    put16(tcp, c->port);
     put16(tcp + 2, PORT);
-    put32(tcp + 4, next);
-    put32(tcp + 8, expected);
+    put32(tcp + 4, c->next);
+    put32(tcp + 8, c->expected);
     tcp[12] = (uint8_t)((flags & SYN ? TCP + bytes : TCP) << 2); // options, and not data
     tcp[13] = (uint8_t)flags;
     put16(tcp + 14, 65535);
     memcpy(tcp + TCP, data, bytes);
     put16(tcp + 16, folded(sum(ip + 12, 8 + TCP + bytes, 6 + TCP + bytes)));
     send(IP + TCP + bytes);
-    next += flags & (SYN | FIN) ? 1 : bytes;
+    c->next += flags & (SYN | FIN) ? 1 : bytes;
 }
 
 // --- What comes
 
 struct segment {
+    struct connection *of;
     uint32_t flags, number, bytes;
     const uint8_t *data;
 };
@@ -146,10 +155,14 @@ static bool parse(const uint8_t *frame, uint32_t bytes, struct segment *s)
             send_arp(2);
         return false;
     }
-    if (type != 0x0800 || bytes < FRAMES || ip[9] != 6 || get16(tcp + 2) != port)
+    if (type != 0x0800 || bytes < FRAMES || ip[9] != 6)
         return false;
+    struct connection *of = connections;
+    while (of->port != get16(tcp + 2))
+        if (++of == connections + CONNECTIONS)
+            return false;
     uint32_t head = (tcp[12] >> 4) * 4u;
-    *s = (struct segment){tcp[13], get32(tcp + 4), get16(ip + 2) - IP - head, tcp + head};
+    *s = (struct segment){of, tcp[13], get32(tcp + 4), get16(ip + 2) - IP - head, tcp + head};
     return true;
 }
 
@@ -198,54 +211,80 @@ static uint32_t length_of(const struct segment *s)
     sip_panic("requests: the answer has no length");
 }
 
-static void ask(void)
+static void ask(struct connection *c)
+{
+    c->got = 0;
+    send_tcp(c, PSH | ACK, request, sizeof request - 1);
+}
+
+// The connection of which the answer is complete now.
+static struct connection *answered(void)
 {
     static uint32_t length;
-    uint32_t got = 0;
-    send_tcp(PSH | ACK, request, sizeof request - 1);
-    do {
+    for (;;) {
         struct segment s = wait_for(ACK);
+        struct connection *c = s.of;
         if (!s.bytes)
             continue;
-        if (s.number != expected || (!got && memcmp(s.data, "HTTP/1.1 200 OK\r\n", 17)))
+        if (s.number != c->expected || (!c->got && memcmp(s.data, "HTTP/1.1 200 OK\r\n", 17)))
             sip_panic("requests: this is no answer: %.60s", (const char *)s.data);
         if (!length)
             length = length_of(&s);
-        got += s.bytes;
-        expected += s.bytes;
-    } while (got < length);
-    if (got != length)
-        sip_panic("requests: %u bytes, not %u", got, length);
+        c->got += s.bytes;
+        c->expected += s.bytes;
+        if (c->got > length)
+            sip_panic("requests: %u bytes, not %u", c->got, length);
+        if (c->got == length)
+            return c;
+    }
+}
+
+// So many requests, all connections busy.
+static void ask_all(uint32_t requests, uint32_t at_once)
+{
+    uint32_t asked = 0;
+    for (; asked < at_once && asked < requests; asked++)
+        ask(&connections[asked]);
+    for (uint32_t done = 0; done < requests; done++) {
+        struct connection *c = answered();
+        if (asked < requests) {
+            ask(c);
+            asked++;
+        }
+    }
 }
 
 // Until somebody listens.
-static void connect(void)
+static void connect(struct connection *c)
 {
+    static uint32_t port = FIRST_PORT;
     struct segment s = {0};
-    memset(their_mac, 255, sizeof their_mac);
     for (uint64_t until = sip_after(LIMIT);;) {
         if (sip_now() > until)
             sip_panic("requests: nobody listens");
         send_arp(1);
         receive(&s);
-        next = 1000;
-        expected = 0;
-        port++;
-        send_tcp(SYN, "\2\4\5\xb4", 4); // segments of 1,460 bytes, as everybody says
+        *c = (struct connection){.port = port++, .next = 1000};
+        send_tcp(c, SYN, "\2\4\5\xb4", 4); // segments of 1,460 bytes, as everybody says
         receive(&s);
-        if (s.flags == (SYN | ACK))
+        if (s.of == c && s.flags == (SYN | ACK))
             break;
         sip_sleep(20 * SIP_MS);
     }
-    expected = s.number + 1;
+    c->expected = s.number + 1;
+    send_tcp(c, ACK, "", 0);
 }
 
 int main(int argc, char **argv)
 {
     uint32_t requests = argc > 1 ? (uint32_t)atoi(argv[1]) : 1;
+    uint32_t at_once = argc > 2 ? (uint32_t)atoi(argv[2]) : 1;
+    if (at_once < 1 || at_once > CONNECTIONS)
+        sip_panic("requests: 1 to %u connections", CONNECTIONS);
     virtio_open(&device, VIRTIO_NET, 1ull << 5);
     for (uint32_t i = 0; i < sizeof my_mac; i++)
         my_mac[i] = (uint8_t)virtio_config(&device, i, 1);
+    memset(their_mac, 255, sizeof their_mac);
     virtio_memory(&device, &memory, window, sizeof window);
     virtio_queue(&device, &in, 0, QUEUE, &memory, 0);
     virtio_queue(&device, &out, 1, QUEUE, &memory, RINGS / 2);
@@ -253,13 +292,13 @@ int main(int argc, char **argv)
     for (uint32_t i = 0; i < QUEUE; i++)
         listen_with(i);
     virtio_arm(&out, QUEUE);
-    connect();
+    connect(&connections[0]);
     sip_printf("requests: connected at %llu\n", (unsigned long long)sip_now());
-    for (uint32_t i = 0; i < FIRST; i++) // code is compiled, pools are filled
-        ask();
+    for (uint32_t i = 1; i < at_once; i++)
+        connect(&connections[i]);
+    ask_all(FIRST * at_once, at_once); // code is compiled, pools are filled
     uint64_t began = sip_now();
-    for (uint32_t i = 0; i < requests; i++)
-        ask();
+    ask_all(requests, at_once);
     sip_printf("requests: %llu for %u\n", (unsigned long long)(sip_now() - began), requests);
     return 0;
 }

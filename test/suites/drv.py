@@ -716,7 +716,7 @@ service serve
 service client
     file /requests.wasm
     device virtio-net
-    args {requests}
+    args {requests} {at_once}
     may print
     needs serve
 """
@@ -741,12 +741,12 @@ def handler(name):
     return wasm.read_bytes()
 
 
-def requests(bench, machine, kind, name, count):
+def requests(bench, machine, kind, name, count, at_once=1):
     """Instructions: of so many requests, of the client and the others each, and until it was connected."""
     told = f"port 8000\nlisten 10.0.2.15:8000\nmodule /handler.wasm\n{kind} /\nname handler\nlog none\n"
     devices = [word for n in "ab" for word in (
         "-device", f"virtio-net-{EXACT_BUSES[machine]},netdev={n},tx=timer,x-txtimer=1")]
-    out = run_init(bench, "fast", service_of("virtio-net") + SERVE.format(requests=count), {
+    out = run_init(bench, "fast", service_of("virtio-net") + SERVE.format(requests=count, at_once=at_once), {
         "driver.wasm": driver("virtio-net"), "net.wasm": net("net-listen"), "serve.wasm": service("serve"),
         "serve/http.wasm": service("http"), "told": told.encode(), "handler.wasm": handler(name),
         "requests.wasm": build("requests")}, [*NETWORK, *devices, *EXACT],
