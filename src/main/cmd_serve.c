@@ -707,7 +707,7 @@ static bool has_inherited(const struct options *o)
     return false;
 }
 
-enum { BOOT_LISTENERS = 16, SERVERS_MAX = 16 }; // of user/svc/net and http
+enum { BOOT_LISTENERS = 16, BOOT_RULES = 63, SERVERS_MAX = 16 }; // of user/svc/net and http
 
 static bool sensible(const struct options *o)
 {
@@ -723,8 +723,8 @@ static bool sensible(const struct options *o)
         complain("--disk: disks are of machines: with --boot; here there is --dir");
     else if (o->boot && o->listen.count + !!o->metrics > BOOT_LISTENERS)
         complain("--boot: a machine listens at %d addresses at most", BOOT_LISTENERS);
-    else if (o->boot && o->allow_net.count)
-        complain("--boot: there is no --allow-net in a machine that serves");
+    else if (o->boot && o->allow_net.count > BOOT_RULES)
+        complain("--boot: --allow-net: %d rules at most", BOOT_RULES);
     else if (o->boot && o->servers > 1)
         complain("--boot: there is one server");
     else if (o->servers > SERVERS_MAX)
@@ -741,7 +741,8 @@ static bool sensible(const struct options *o)
 
 int cmd_serve(struct options *o)
 {
-    return sensible(o) ? serve(o, NULL) : EXIT_USAGE;
+    int code = !sensible(o) ? EXIT_USAGE : o->boot ? network_check(o) : EXIT_OK;
+    return code ? code : serve(o, NULL);
 }
 
 int serve(const struct options *o, struct worker *w)
@@ -763,7 +764,7 @@ int serve(const struct options *o, struct worker *w)
         return complain_setup();
     jobs_print(out, err);
     struct network network = {0};
-    int code = network_begin(&network, o);
+    int code = o->boot ? EXIT_OK : network_begin(&network, o);
     if (!code)
         code = serve_all(&s);
     if (network.job.process)

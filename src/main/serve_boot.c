@@ -17,30 +17,58 @@
 #include "main/folder.h"
 #include "main/host.h"
 #include "main/machine.h"
+#include "main/network.h"
 #include "main/serve.h"
 #include "main/tracing.h"
 
 enum { TO_SERVE = 2, TO_HTTP }; // generations of processes: init, serve, http
 
-// What the machine has beside what is served.
-static const char *const programs[] = {"init.wasm", "virtio-net.wasm", "net-listen.wasm",
-                                       "http.wasm", "serve.wasm"};
+// What the machine has beside what is served. Who only listens needs less of net.
+static const struct program {
+    const char *file, *name;
+    bool reaches, listens; // where handlers may reach others, where they may not
+} programs[] = {{"init.wasm", "serve/init.wasm", true, true},
+                {"virtio-net.wasm", "serve/virtio-net.wasm", true, true},
+                {"net.wasm", "serve/net.wasm", true, false},
+                {"net-listen.wasm", "serve/net.wasm", false, true},
+                {"http.wasm", "serve/http.wasm", true, true},
+                {"serve.wasm", "serve/serve.wasm", true, true}};
 
 static volatile int input = -1; // -1: the machine has been asked to end
 
-static bool archive_programs(struct archive *a)
+static bool archive_programs(const struct serve *s, struct archive *a)
 {
-    char path[4096], name[64];
+    char path[4096];
     struct file f;
-    for (u32 i = 0; i < countof(programs); i++) {
-        if (!machine_find(programs[i], "build it with make userspace", path, sizeof path) ||
+    for (const struct program *p = programs; p < programs + countof(programs); p++) {
+        if (!(s->o->allow_net.count ? p->reaches : p->listens))
+            continue;
+        if (!machine_find(p->file, "build it with make userspace", path, sizeof path) ||
             !file_read(path, &f))
             return false;
-        snprintf(name, sizeof name, "serve/%s", programs[i]);
-        archive_module(a, name, f.bytes, f.size);
+        archive_module(a, p->name, f.bytes, f.size);
         file_free(&f);
     }
     return true;
+}
+
+// What net is told of where may be listened, and of whom handlers may reach. False after a message.
+static bool print_rules(const struct serve *s, FILE *to)
+{
+    u32 count = s->listeners.all.count;
+    struct network n = {0};
+    bool all = true;
+    if (s->o->allow_net.count) {
+        all = network_args(&n, s->o, MACHINE_NAMES);
+        fprintf(to, " --allow-net listen:tcp:*:%u-%u", SERVE_PORT, SERVE_PORT + count - 1);
+        for (u32 i = 0; i < n.args.count; i++)
+            fprintf(to, " %s", n.args.at[i]);
+        network_free(&n);
+    } else {
+        for (u32 i = 0; i < count; i++)
+            fprintf(to, " --listen %u", SERVE_PORT + i);
+    }
+    return all;
 }
 
 // Services of init.
@@ -51,20 +79,18 @@ static bool archive_manifest(const struct serve *s, struct archive *a)
     FILE *to = open_memstream(&text, &size);
     if (!to)
         return false;
-    fprintf(to,
-            "service ethernet\nfile /serve/virtio-net.wasm\ndevice virtio-net\n"
-            "may serve print\nrestart always 1000000 5ms\ndaemon\n"
-            "service net\nfile /serve/net-listen.wasm\nmay serve connect print\nneeds ethernet\n"
-            "restart always 1000000 5ms\ndaemon\n"
-            "args --address " MACHINE_ADDRESS "/24 --gateway " MACHINE_GATEWAY);
-    for (u32 i = 0; i < s->listeners.all.count; i++)
-        fprintf(to, " --listen %u", SERVE_PORT + i);
+    fprintf(to, "service ethernet\nfile /serve/virtio-net.wasm\ndevice virtio-net\n"
+                "may serve print\nrestart always 1000000 5ms\ndaemon\n"
+                "service net\nfile /serve/net.wasm\nmay serve connect print\nneeds ethernet\n"
+                "restart always 1000000 5ms\ndaemon\n"
+                "args --address " MACHINE_ADDRESS "/24 --gateway " MACHINE_GATEWAY);
+    bool all = print_rules(s, to);
     fprintf(to, "\nservice serve\nfile /serve/serve.wasm\n"
                 "may spawn connect print files\nneeds net\n");
     fclose(to);
     archive_file(a, "serve/manifest", text, size);
     free(text);
-    return true;
+    return all;
 }
 
 // What the kernel is to do (main/kernel.c).
@@ -101,7 +127,7 @@ static char *network(struct serve *s)
     FILE *to = open_memstream(&text, &size);
     if (!to)
         return NULL;
-    fprintf(to, "user,id=net,restrict=on");
+    fprintf(to, s->o->allow_net.count ? "user,id=net" : "user,id=net,restrict=on");
     for (u32 i = 0; i < s->listeners.all.count; i++) {
         const struct socket_address *a = &s->listeners.all.at[i].address;
         socket_print(a, where);
@@ -161,7 +187,7 @@ int serve_boot(struct serve *s)
     int code = machine_options(s->o, &m) ? EXIT_ERROR : EXIT_USAGE;
     archive_file(a, "serve/told", s->told.text.at, s->told.text.count);
     folders_archive(&s->shared, a);
-    if (code == EXIT_ERROR && archive_programs(a) && machine_archive_folders(&s->shared, a) &&
+    if (code == EXIT_ERROR && archive_programs(s, a) && machine_archive_folders(&s->shared, a) &&
         archive_manifest(s, a) && archive_words(s, a) && archive_finish(a) && (net = network(s)) &&
         take_input()) {
         m.network = net;

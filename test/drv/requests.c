@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A client of HTTP on a wire of its own, for counting: `requests COUNT CONNECTIONS` asks that often,
-// on each of its connections one request after the other. What it does itself is little and always
-// the same, so it makes frames of TCP by hand; an answer's acknowledgement goes with the next
-// request. On a clock that counts instructions it prints how many went by from the first request to
-// the last answer.
+// A client of HTTP on a wire of its own, for counting: `requests COUNT CONNECTIONS` asks that
+// often, on each of its connections one request after the other. What it does itself is little and
+// always the same, so it makes frames of TCP by hand; an answer's acknowledgement goes with the
+// next request. On a clock that counts instructions it prints how many went by from the first
+// request to the last answer.
 #include <stdlib.h>
 #include <string.h>
 

@@ -328,9 +328,9 @@ WRONG = ["", "tcp", "tcp:", "tcp:1.2.3.4", "tcp:1.2.3.4:", "tcp:1.2.3.4:65536", 
 
 
 def wrong_rules(bench, engine):
-    for rule in WRONG:
-        result = base.run([bench.program, "run", "--engine", engine, "--allow-net", rule, build(), "f", "1"], limit=60)
-        if result.code != 2 or result.out.startswith(b"f") or b"hint: " not in result.out + result.err:
+    for command, rule in [("run", rule) for rule in WRONG] + [("boot", WRONG[1])]:
+        result = base.run([bench.program, command, "--engine", engine, "--allow-net", rule, build(), "f", "1"], limit=60)
+        if result.code != 2 or result.out.startswith(b"f") or b"hint: " not in result.err:
             raise base.Failed(f"--allow-net '{rule}': exit code {result.code}\n{base.excerpt(result.out + result.err)}")
 
 

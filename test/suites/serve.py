@@ -975,24 +975,33 @@ def long_logs(bench, engine):
                                                    "body", "us", "agent"}, 200))
 
 
+def reach_others(server, host, s, at_8000="access denied"):
+    """What rules allow, and nobody else; some that want all of the service's time leave others what they want."""
+    with Client(server) as client:
+        for path, said in ((f"c/good.test/{s.echo}", "hello\n"), (f"c/{host}/{s.echo}", "access denied"),
+                           (f"c/good.test/{s.reset}", "access denied"), (f"c/chain.test/{s.echo}", "access denied"),
+                           (f"c/2130706433/{s.echo}", "invalid argument"), ("l/127.0.0.1/0", "access denied"),
+                           ("l/0.0.0.0/8000", at_8000)):
+            expect(path, client.get(f"/{path}").body, said.encode() + b"\n")
+        greedy = [Client(server) for _ in range(4)]
+        for other in greedy:
+            other.send(b"GET /b/silent.test HTTP/1.1\r\nHost: test\r\n\r\n")
+        for _ in range(20):
+            expect("meanwhile", client.get(f"/c/good.test/{s.echo}").body, b"hello\n\n")
+        for other in greedy:
+            expect("refused", other.answer().body, b"no resources\n")
+            other.__exit__()
+
+
+def rules_for(host, s):
+    return [w for rule in (f"tcp:good.test@{host}:{s.echo}", "dns:*.test") for w in ("--allow-net", rule)]
+
+
 def reaches(bench, engine):
-    """Handlers reach what rules allow, and nobody else; some that want all of the service's time leave others what they want."""
+    """Handlers reach others."""
     with reach.servers_for("Linux") as s:
-        rules = [f"tcp:good.test@127.0.0.1:{s.echo}", "dns:*.test"]
-        with serve(bench, engine, "--dns", f"127.0.0.1:{s.dns}", *(w for r in rules for w in ("--allow-net", r)),
-                   build("reaches", SIP)) as server, Client(server) as client:
-            for path, said in ((f"c/good.test/{s.echo}", "hello\n"), (f"c/127.0.0.1/{s.echo}", "access denied"),
-                               (f"c/good.test/{s.reset}", "access denied"), (f"c/chain.test/{s.echo}", "access denied"),
-                               (f"c/2130706433/{s.echo}", "invalid argument"), (f"l/127.0.0.1/0", "access denied")):
-                expect(path, client.get(f"/{path}").body, said.encode() + b"\n")
-            greedy = [Client(server) for _ in range(4)]
-            for other in greedy:
-                other.send(b"GET /b/silent.test HTTP/1.1\r\nHost: test\r\n\r\n")
-            for _ in range(20):
-                expect("meanwhile", client.get(f"/c/good.test/{s.echo}").body, b"hello\n\n")
-            for other in greedy:
-                expect("refused", other.answer().body, b"no resources\n")
-                other.__exit__()
+        with serve(bench, engine, "--dns", f"127.0.0.1:{s.dns}", *rules_for("127.0.0.1", s), build("reaches", SIP)) as server:
+            reach_others(server, "127.0.0.1", s)
     with serve(bench, engine, build("reaches", SIP)) as server, Client(server) as client:
         expect("without rules", client.get(f"/c/127.0.0.1/{s.echo}").body, b"access denied\n")
 
@@ -1173,6 +1182,16 @@ def in_machine(bench, engine):
                 raise base.Failed(f"stderr does not say {text!r}:\n{base.excerpt(told.err, 60)}")
 
 
+def machine_reaches(bench, engine):
+    """Handlers in a machine reach others, this system among them; not without rules."""
+    with reach.servers_for("a machine") as s:
+        with machine(bench, engine, "--memory", "32M", "--dns", f"10.0.2.2:{s.dns}", *rules_for("10.0.2.2", s),
+                     build("reaches", SIP)) as server:
+            reach_others(server, "10.0.2.2", s, "already owned")  # where the server itself listens
+    with machine(bench, engine, build("reaches", SIP)) as server, Client(server) as client:
+        expect("without rules", client.get(f"/c/10.0.2.2/{s.echo}").body, b"access denied\n")
+
+
 def machine_with_folders(bench, engine):
     """Handlers have the folders that are given, and no others; what they write is on the host, and on the disk."""
     scratch, root = folder()
@@ -1217,6 +1236,8 @@ def usage(bench):
                              (["--servers", "17", module], 2, b"16 at most"),
                              (["--boot", "--listen", "inherited", module], 2, b"cannot be given to a machine"),
                              (["--boot", "--memory", "1M", module], 2, b"at least 16M"),
+                             (["--boot", "--allow-net", "tcp:x", module], 2, b"tcp:x"),
+                             (["--boot", *["--allow-net", "dns:x"] * 64, module], 2, b"63 rules at most"),
                              (["--boot", *["--listen", "127.0.0.1:0"] * 17, module], 2, b"16 addresses at most"),
                              (["--listen", "1.2.3.4.5:80", module], 1, b"not an address"),
                              (["--max-body", "x", module], 2, b"--max-body"),
@@ -1236,6 +1257,6 @@ def cases(bench):
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
                      slow, slots, drips, timeouts, reloads, ends, pool, stuck_reload, files, kept, routes, with_dir, resident, metrics, servers,
                      started, logs, long_logs, log_of_several, nobody_reads, early_hangup, reaches, handlers_errors, curl, wrk,
-                     load, browser, in_machine, machine_with_folders):
+                     load, browser, in_machine, machine_reaches, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))

@@ -38,6 +38,7 @@ static size_t told_size, said_size;
 static nebulet_handle net = NEBULET_NO_HANDLE, http_module, control;
 static volatile bool ending;
 static uint64_t lives;
+static uint32_t privileges = NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES; // http's
 
 // --- Files
 
@@ -135,8 +136,11 @@ static void take_line(char *line)
         lives = strtoull(line + 6, NULL, 10);
     else if (!strncmp(line, "say ", 4))
         keep(said, sizeof said, &said_size, line + 4, strlen(line + 4));
-    else
+    else {
+        if (!strncmp(line, "network ", 8)) // which only it can give to handlers
+            privileges |= NEBULET_MAY_CONNECT;
         keep(told, sizeof told, &told_size, line, strlen(line));
+    }
 }
 
 // --- http
@@ -160,10 +164,7 @@ static void send_all(nebulet_handle channel)
 static nebulet_handle start(void)
 {
     static const char *const args[] = {"http", NULL};
-    struct nebulet_options options = {.privileges =
-                                          NEBULET_MAY_SPAWN | NEBULET_MAY_PRINT | NEBULET_MAY_FILES,
-                                      .cpu_ns = lives,
-                                      .name = "http"};
+    struct nebulet_options options = {.privileges = privileges, .cpu_ns = lives, .name = "http"};
     nebulet_handle ends[2];
     sip_must(sip_channel(ends), "serve: a channel");
     send_all(ends[0]);

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 _Static_assert(NEBULET_SOCKET_DATAGRAM == NET_DATAGRAM, "what comes fits");
 enum { HOST = 0, DIALS = 64, AT_ONCE = 64 };
@@ -189,10 +190,14 @@ void dgram_close(struct udp *u)
 
 static void usage(const char *what, const char *value)
 {
-    sip_printf("nebulet: %s %s: not understood\n"
-               "hint: tcp:example.org:443, udp:10.0.0.0/8:53, listen:tcp:127.0.0.1:8080, "
-               "dns:*.example.org (doc/net.md)\n",
-               what, value);
+    char text[1000];
+    size_t n =
+        sip_format(text, sizeof text,
+                   "nebulet: %.20s %.700s: not understood\n"
+                   "hint: tcp:example.org:443, udp:10.0.0.0/8:53, listen:tcp:127.0.0.1:8080, "
+                   "dns:*.example.org (doc/net.md)\n",
+                   what, value);
+    write(STDERR_FILENO, text, n);
     exit(2);
 }
 
