@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT
+"""Chains of two instructions, of which the second has what the first one made: what a compiler knows of a value (bits
+that are zero, flags, a constant, an address that is a sum) it knows from one instruction for the next, and it must not
+know it for longer than it is so.
+
+A chain is chosen by chance: an instruction, how its value goes on (`LINKS`: on the stack, by a local, from one of two
+ways that meet, round a loop, over a call), another one, and what the end is for (`SINKS`: a condition, an address, all
+of its bits). Operands and constants are at the edges of their types. The differ (test/fuzz/differ.c) runs the functions
+on all engines, which must agree. An address reads from a memory of 4 GiB: a bit above them is out of bounds.
+"""
+import random
+import struct
+
+from . import pressure
+from .pressure import TYPES, get, opcode, put, section, signed, unsigned, vector
+
+NUMBERS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16, 24, 31, 32, 33, 63, 64, 100, 127, 128, 255, 256, 1000, 0x7fff, 0x8000, 0xffff,
+           0x10000, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0x7fffffffffffffff, -1, -2, -4, -8, -128, -32768, -2**31, -2**63]
+REALS = [0.0, -0.0, 1.0, -1.5, 0.5, 2.0, 3e9, -3e9, 1e19, 1e-40, 1e300, float("inf"), float("nan")]
+WORDS = 32  # where operands come from, in memory
+LETTERS = "ilfdv"
+FIRST = 1 + 3  # behind the parameter: round, condition, sum
+ROUNDS, CONDITION, SUM = 1, 2, 3
+# Of each type: two operands, a link, a spare.
+LOCAL = {(t, n): FIRST + LETTERS.index(t) * 4 + n for t in LETTERS for n in range(4)}
+LINK, SPARE = 2, 3
+DIVISIONS = {f"i{bits}.{what}" for bits in (32, 64) for what in ("div_s", "div_u", "rem_s", "rem_u")}
+
+
+def wrapped(n, bits):
+    n &= (1 << bits) - 1
+    return n - (1 << bits) if n >> (bits - 1) else n
+
+
+def constant(rng, t, least=None):
+    n = rng.choice([0, 1, -1, 31, 32] if rng.random() < 0.4 else NUMBERS)
+    n = 3 if n == least else n
+    if t == "i":
+        return b"\x41" + signed(wrapped(n, 32) or (least == 0))
+    if t == "l":
+        return b"\x42" + signed(wrapped(n, 64))
+    if t == "f":
+        value = rng.choice(REALS)
+        return b"\x43" + struct.pack("<f", value if abs(value) < 1e38 else float("inf"))
+    if t == "d":
+        return b"\x44" + struct.pack("<d", rng.choice(REALS))
+    return b"\xfd\x0c" + struct.pack("<QQ", n & 2**64 - 1, rng.choice(NUMBERS) & 2**64 - 1)
+
+
+def operand(rng, t):
+    """Of no chain: a local that is in a register or not, or a constant."""
+    return constant(rng, t) if rng.random() < 0.4 else get(LOCAL[t, rng.randrange(2)])
+
+
+class Rows:
+    def __init__(self):
+        self.all, self.to, self.of = [], {}, {}
+        for text, number, immediate, params, results, far in pressure.rows():
+            if far or len(results) != 1 or not params or (text not in DIVISIONS and "trunc_f" in text and "sat" not in text):
+                continue
+            self.all.append((text, opcode(number) + immediate, params, results))
+        for row in self.all:
+            for t in set(row[2]):
+                self.of.setdefault(t, []).append(row)
+            self.to.setdefault(row[3], []).append(row)
+        pairs = [(t, a, b) for t in LETTERS for a in self.to[t] for b in self.of[t]]
+        self.scalars = [(t, a, b) for t, a, b in pairs if "v" not in a[2] + a[3] + b[2] + b[3]]
+        self.vectors = [(t, a, b) for t, a, b in pairs if "v" in a[2] + a[3] + b[2] + b[3]]
+
+    def apply(self, rng, row, given=None):
+        """The row's code, with the code `given` as one of its operands."""
+        text, code, params, _ = row
+        places = [i for i, t in enumerate(params) if given and t == given[0]]
+        place = rng.choice(places) if places and rng.random() < 0.3 else places[0] if places else None
+        out = b""
+        for i, t in enumerate(params):
+            if i == place:
+                out += given[1]
+            elif text in DIVISIONS and i:
+                out += constant(rng, t, 0)
+            else:
+                out += operand(rng, t)
+        return out + code
+
+
+# --- How a value goes from one instruction to the next: of a type, the codes of two that make it, and of one that uses
+# it. What they leave is what the use does.
+
+def direct(_rng, _t, one, _other, use):
+    return use(one)
+
+
+def by_local(_rng, t, one, _other, use):
+    return one + put(LOCAL[t, LINK]) + use(get(LOCAL[t, LINK]))
+
+
+def by_tee(_rng, t, one, _other, use):
+    return one + b"\x22" + unsigned(LOCAL[t, LINK]) + b"\x1a" + use(get(LOCAL[t, LINK]))
+
+
+def by_if(_rng, t, one, other, use):
+    code = get(CONDITION) + b"\x04" + bytes([TYPES[t]]) + one + b"\x05" + other + b"\x0b"
+    return use(code)
+
+
+def by_if_local(_rng, t, one, other, use):
+    code = one + put(LOCAL[t, LINK]) + get(CONDITION) + b"\x04\x40" + other + put(LOCAL[t, LINK]) + b"\x0b"
+    return code + use(get(LOCAL[t, LINK]))
+
+
+def by_br_if(_rng, t, one, other, use):
+    code = b"\x02" + bytes([TYPES[t]]) + one + get(CONDITION) + b"\x0d\0\x1a" + other + b"\x0b"
+    return use(code)
+
+
+def by_select(_rng, t, one, other, use):
+    return use(one + other + get(CONDITION) + b"\x1c\1" + bytes([TYPES[t]]))
+
+
+def overwritten(_rng, t, one, other, use):
+    """The older value is on the stack while its local has another."""
+    code = one + put(LOCAL[t, LINK]) + get(LOCAL[t, LINK]) + other + put(LOCAL[t, LINK])
+    return use(code)
+
+
+def over_call(_rng, _t, one, _other, use):
+    return use(one + b"\x42\0\x10\0\x1a")
+
+
+def by_loop(_rng, t, one, other, use):
+    """What the first round has is not what the next one has."""
+    turn = LOCAL["i", SPARE]
+    code = b"\x41\0" + put(turn) + one + put(LOCAL[t, LINK]) + b"\x03\x40" + use(get(LOCAL[t, LINK])) + kept(use.result)
+    code += other + put(LOCAL[t, LINK])
+    return code + get(turn) + b"\x41\1\x6a\x22" + unsigned(turn) + b"\x41\3\x49\x0d\0\x0b" + get(LOCAL[use.result, SPARE])
+
+
+def by_loop_parameter(_rng, t, one, other, use):
+    turn = LOCAL["i", SPARE]
+    code = b"\x41\0" + put(turn) + one + b"\x03" + unsigned(TYPE_OF[t]) + put(LOCAL[t, LINK]) + use(get(LOCAL[t, LINK]))
+    code += kept(use.result) + other
+    code += get(turn) + b"\x41\1\x6a\x22" + unsigned(turn) + b"\x41\3\x49\x0d\0\x1a\x0b"
+    return code + get(LOCAL[use.result, SPARE])
+
+
+def kept(t):
+    return put(LOCAL[t, SPARE]) if t != "i" else b"\xad" + get(SUM) + b"\x42\x1f\x7e\x7c" + put(SUM)
+
+
+LINKS = [direct, direct, by_local, by_tee, by_if, by_if_local, by_br_if, by_select, overwritten, over_call, by_loop,
+         by_loop_parameter]
+TYPE_OF = {t: 1 + i for i, t in enumerate(LETTERS)}  # (param t)
+
+# --- What the end is for: code that makes an i64 of it.
+SINKS = {
+    "i": [b"\xad", b"\xac", b"\x45\xad", b"\x04\x7e\x42\3\x05\x42\5\x0b", b"\x31\0\0", b"\x41\0\x47\xad", b"\x41\1\x71\xad",
+          b"\x31\0\x08", b"\xc0\xad", b"\x41\x10\x76\xad"],
+    "l": [b"", b"\xa7\xad", b"\xa7\x31\0\0", b"\x50\xad", b"\xa7\x04\x7e\x42\3\x05\x42\5\x0b", b"\x42\0\x52\x04\x7e\x42\3\x05\x42\5\x0b",
+          b"\x42\x20\x88\xa7\xad"],
+    "f": [b"\xbc\xad", b"\x43\0\0\0\0\x5d\x04\x7e\x42\3\x05\x42\5\x0b", b"\xbb\xbd"],
+    "d": [b"\xbd", b"\x44" + bytes(8) + b"\x64\x04\x7e\x42\3\x05\x42\5\x0b", b"\xb6\xbc\xad"],
+    "v": [b"\xfd\x1d\0", b"\xfd\x1d\1", b"\xfd\x53\xad"],
+}
+
+
+class Use:
+    """The second instruction."""
+
+    def __init__(self, rng, rows, row, t):
+        self.rng, self.rows, self.row, self.t, self.result = rng, rows, row, t, row[3]
+
+    def __call__(self, code):
+        return self.rows.apply(self.rng, self.row, (self.t, code))
+
+
+def function(rng, rows, pair):
+    t, first, second = pair
+    one, other = rows.apply(rng, first), rows.apply(rng, rng.choice(rows.to[t]))
+    if rng.random() < 0.3:
+        other = constant(rng, t)
+    if rng.random() < 0.3:
+        one, other = other, one
+    use = Use(rng, rows, second, t)
+    code = b"\x03\x40"  # a round for each of some words
+    for n, shift in ((0, 0), (1, 5)):
+        code += get(0) + b"\x42" + signed(shift) + b"\x88" + get(ROUNDS) + b"\xad\x42" + signed(8 + 24 * n) + b"\x7e\x7c"
+        code += b"\x42" + signed(8 * WORDS - 8) + b"\x83\xa7\x29\3\0" + put(LOCAL["l", n])
+        code += get(LOCAL["l", n]) + b"\xa7" + put(LOCAL["i", n]) + get(LOCAL["i", n]) + b"\xbe" + put(LOCAL["f", n])
+        code += get(LOCAL["l", n]) + b"\xb9" + put(LOCAL["d", n]) + get(LOCAL["l", n]) + b"\xfd\x12" + put(LOCAL["v", n])
+    code += get(LOCAL["l", 0]) + b"\x42\3\x83\x50" + put(CONDITION)
+    code += rng.choice(LINKS)(rng, t, one, other, use) + rng.choice(SINKS[use.result]) + get(SUM) + b"\x42\x1f\x7e\x7c" + put(SUM)
+    code += get(ROUNDS) + b"\x41\1\x6a\x22" + unsigned(ROUNDS) + b"\x41\x08\x49\x0d\0\x0b" + get(SUM)
+    groups = [b"\2\x7f", b"\1\x7e"] + [b"\4" + bytes([TYPES[t]]) for t in LETTERS]
+    body = vector(groups) + code + b"\x0b"
+    return unsigned(len(body)) + body
+
+
+def module(seed, count):
+    rng, rows = random.Random(seed), Rows()
+    pairs = [rng.choice(rows.scalars if rng.random() < 0.8 else rows.vectors) for _ in range(count)]
+    names = [f"{seed} {i}".encode() for i in range(count)]
+    words = b"".join(struct.pack("<Q", rng.choice(NUMBERS) & 2**64 - 1) for _ in range(WORDS))
+    same = b"\x20\0\x0b"
+    return b"\0asm\1\0\0\0" + b"".join([
+        section(1, [b"\x60\1\x7e\1\x7e", *(b"\x60\1" + bytes([TYPES[t]]) + b"\0" for t in LETTERS)]),
+        section(3, [b"\0"] * (count + 1)), section(5, [b"\0" + unsigned(65536)]),
+        section(7, [unsigned(len(n)) + n + b"\0" + unsigned(i + 1) for i, n in enumerate(names)]),
+        section(10, [unsigned(4) + b"\0" + same, *(function(rng, rows, pair) for pair in pairs)]),
+        section(11, [b"\0\x41\0\x0b" + unsigned(len(words)) + words])])
