@@ -645,7 +645,22 @@ def flags():
     return script
 
 
-SCRIPTS = [fields, sizes, casts, kinds, constants, live, instances, groups, flags]
+def tails():
+    """A tail call through a table, of a type that may have subtypes, calls the runtime: what is in registers elsewhere
+    in the function must be there still."""
+    script = Script("tails")
+    m = Module(sub(func_of([], [I32])))
+    m.tables.append(typ(FUNC) + b"\0" + u(1))
+    hot = [get(1), i32(3), op("i32.mul"), op("local.set", 2)] * 4
+    leave = [get(0), op("if", b"\x40"), i32(0), op("return_call_indirect", 0, 0), END]
+    m.func("stays", [I32, I32], [I32], *hot, *leave, get(2), get(2), op("i32.add"), locals=[I32])
+    script.module(m)
+    script.returns("stays", [int32(0), int32(5)], int32(30))
+    script.traps("stays", [int32(1), int32(5)], "uninitialized element")
+    return script
+
+
+SCRIPTS = [fields, sizes, casts, kinds, constants, live, instances, groups, flags, tails]
 
 
 def write(folder):
