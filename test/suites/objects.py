@@ -660,7 +660,22 @@ def tails():
     return script
 
 
-SCRIPTS = [fields, sizes, casts, kinds, constants, live, instances, groups, flags, tails]
+def rethrows():
+    """A frame that is large by nothing but the references that are kept to be thrown again, one after the other."""
+    script = Script("rethrows")
+    m = Module()
+    m.tags.append(b"\0" + u(m.type(func_of([], []))))
+    again = op("try", b"\x40"), get(0), op("if", b"\x40"), op("throw", 0), END, op("catch_all"), op("rethrow", 0), END
+    many = m.func(None, [I32], [I32], *again * 5000, i32(7))
+    m.func("none", [], [I32], i32(0), op("call", many))
+    m.func("one", [], [I32], op("try", typ(I32)), i32(1), op("call", many), op("catch", 0), i32(8), END)
+    script.module(m)
+    script.returns("none", [], int32(7))
+    script.returns("one", [], int32(8))
+    return script
+
+
+SCRIPTS = [fields, sizes, casts, kinds, constants, live, instances, groups, flags, tails, rethrows]
 
 
 def write(folder):
