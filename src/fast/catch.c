@@ -75,7 +75,7 @@ void flow_rethrow(struct fast *f, u32 depth)
 {
     const struct ctl *c = ctl_at(f, depth);
     u32 r = reg_alloc(f, GPR_MASK);
-    load_mem(f, T64, r, x64_at(RSP, (s32)((c->hidden - 1) * 8)));
+    load_frame(f, T64, r, c->hidden);
     push_reg(f, T64, r);
     flow_throw_ref(f);
 }
@@ -144,8 +144,8 @@ void flow_catch(struct fast *f, bool all)
     f->reachable = true;
     joined(f, c->found);
     if (h->keeps) {
-        c->hidden = c->hidden ? c->hidden : ++f->nhomes;
-        store_mem(f, T64, RAX, x64_at(RSP, (s32)((c->hidden - 1) * 8)));
+        c->hidden = hidden_cell(f, h->hidden);
+        store_frame(f, T64, c->hidden, RAX);
     }
     receive(f, h);
 }

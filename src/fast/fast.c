@@ -21,10 +21,16 @@ enum {
     CODE_FREE = 65536,
 };
 
+// That a function may have in its frame.
+static u64 cells_of(const struct body *b)
+{
+    return (u64)b->nlocals + b->max_stack + 1 + b->hidden;
+}
+
 // The arrays by local, cleared, in one block that is kept from body to body.
 static bool arrays(struct fast *f, const struct body *b)
 {
-    u64 n = b->nlocals, cells = n + b->max_stack + 1;
+    u64 n = b->nlocals, cells = cells_of(b);
     u64 words = (n + 7) / 8 * 2 + (n * 3 + 1 + cells + 1) / 2 + 4;
     if (words > INT32_MAX)
         return false;
@@ -92,7 +98,7 @@ static bool push_function_label(struct fast *f)
 // Room for the longest prologue (call.c): pushes and a subtraction, and for large frames a check.
 static u32 prologue_space(const struct body *b)
 {
-    u64 frame = ((u64)b->nlocals + b->max_stack + 1) * (b->simd ? 16 : 8);
+    u64 frame = cells_of(b) * (b->simd ? 16 : 8);
     return frame > FRAME_UNCHECKED ? 48 : 16;
 }
 

@@ -207,7 +207,7 @@ static void multiply_const(struct fast *f, enum ty t, u32 a, u64 imm)
     bool wide = ty_wide(t);
     u32 dst = result_begin(f, t, a);
     u64 value = wide ? imm : (u32)imm;
-    if (value && !(value & (value - 1))) {
+    if (value > 1 && !(value & (value - 1))) { // by 1 it may have to wrap
         move_reg(f, t, dst, a);
         x64_shift_imm(&f->a, SH_SHL, wide, dst, (u32)__builtin_ctzll(value));
     } else if (value == 3 || value == 5 || value == 9) {
@@ -355,8 +355,10 @@ static bool narrows(const struct fast *f, u32 op)
 {
     if (*f->pc != OP_i32_wrap_i64)
         return false;
-    if (op == OP_i32_shl)
-        return f->slots[f->sp - 1].kind == SLOT_CONST && (f->slots[f->sp - 1].imm & 63) < 32;
+    if (op == OP_i32_shl) { // by 0 there is no code that could wrap
+        const struct slot *count = &f->slots[f->sp - 1];
+        return count->kind == SLOT_CONST && (count->imm & 63) - 1 < 31;
+    }
     return op >= OP_i32_add && op <= OP_i32_xor && (op <= OP_i32_mul || op >= OP_i32_and);
 }
 

@@ -92,7 +92,7 @@ struct ctl {
     u32 stamp, jump;  // of the latest br_table that has it, and the entry for it
     u32 handler;      // TRY, CATCH: the next one + 1; 0: none
     u32 note;         // TRY: of body->tries
-    u32 hidden;       // CATCH: frame cell + 1 of the reference for rethrow
+    u32 hidden;       // CATCH: frame cell of the reference for rethrow
     u32 found;        // f->found when it was entered
 };
 
@@ -206,7 +206,7 @@ struct fast {
     u8 *local_reg;  // [nlocals]: register that caches it, or NO_REG
     u8 *local_type; // enum ty
     u32 *ref_head;  // [nlocals]: newest slot + 1 that refers to it
-    u32 *home;      // [nlocals + max_stack]: frame cell + 1, 0 while it has none
+    u32 *home;      // [nlocals + max_stack + 1 + hidden]: frame cell + 1, 0 while it has none
     u32 *weight;    // [nlocals]: scratch of pins.c, all zero between uses
     u32 *touched;   // [nlocals + 1]: the same
     u32 nlocals;
@@ -455,6 +455,12 @@ static inline void store_frame(struct fast *f, enum ty t, u32 cell_index, u32 sr
 static inline u32 stack_cell(const struct fast *f, u32 slot_index)
 {
     return f->nlocals + slot_index;
+}
+
+// Of the reference that a catch keeps; `hidden` as the validator has numbered it.
+static inline u32 hidden_cell(const struct fast *f, u32 hidden)
+{
+    return hidden + f->body->max_stack + 1;
 }
 
 // cold.c: insn reg, [constant], of as many bytes as the instruction reads. Not in code out of line.

@@ -146,7 +146,7 @@ struct worker {
     sem_t ask, done, stopped;
     bool runs, begun, ending, over, writes, anew, failed, left;
     int bell;
-    u64 succeeded, again, gone, reconnects;
+    u64 succeeded, again, gone, held, reconnects; // held: results that nobody has taken so far
 };
 
 #define GET(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
@@ -239,6 +239,8 @@ static void let_go(struct work *x)
     drop(w, x->m);
     x->m = NULL;
     x->phase = IDLE;
+    if (x->complained && x->i.of_stream)
+        __atomic_fetch_sub(&w->held, 1, __ATOMIC_RELAXED);
     if (slot_free(&x->slot))
         w->free[w->idle++] = x;
 }
@@ -375,6 +377,8 @@ static void not_told(struct work *x, const char *why)
 {
     if (!x->complained)
         say("the result of %s: %s", x->i.subject, why);
+    if (!x->complained && x->i.of_stream)
+        COUNT(x->w->held);
     x->complained = true;
     if (x->i.of_stream)
         wait_with(x, HELD, x->w->retry);
@@ -893,21 +897,23 @@ static status tell_more(struct channel *c)
     s64 dropped = 0;
     bool connected = w->n->natsConnection_Status(w->connection) == NATS_CONN_STATUS_CONNECTED;
     w->n->natsSubscription_GetDropped(w->subscription, (int64_t *)&dropped);
-    int n =
-        snprintf(text, sizeof text,
-                 "%c# TYPE nebulet_messages_total counter\n"
-                 "nebulet_messages_total{result=\"done\"} %llu\n"
-                 "nebulet_messages_total{result=\"again\"} %llu\n"
-                 "nebulet_messages_total{result=\"given_up\"} %llu\n"
-                 "# TYPE nebulet_messages_dropped_total counter\n"
-                 "nebulet_messages_dropped_total %lld\n"
-                 "# TYPE nebulet_nats_connected gauge\n"
-                 "nebulet_nats_connected %d\n"
-                 "# TYPE nebulet_nats_reconnects_total counter\n"
-                 "nebulet_nats_reconnects_total %llu\n",
-                 connected && !GET(w->ending) ? '1' : '0', (unsigned long long)GET(w->succeeded),
-                 (unsigned long long)GET(w->again), (unsigned long long)GET(w->gone),
-                 (long long)dropped, connected, (unsigned long long)GET(w->reconnects));
+    int n = snprintf(text, sizeof text,
+                     "%c# TYPE nebulet_messages_total counter\n"
+                     "nebulet_messages_total{result=\"done\"} %llu\n"
+                     "nebulet_messages_total{result=\"again\"} %llu\n"
+                     "nebulet_messages_total{result=\"given_up\"} %llu\n"
+                     "# TYPE nebulet_messages_held gauge\n"
+                     "nebulet_messages_held %llu\n"
+                     "# TYPE nebulet_messages_dropped_total counter\n"
+                     "nebulet_messages_dropped_total %lld\n"
+                     "# TYPE nebulet_nats_connected gauge\n"
+                     "nebulet_nats_connected %d\n"
+                     "# TYPE nebulet_nats_reconnects_total counter\n"
+                     "nebulet_nats_reconnects_total %llu\n",
+                     connected && !GET(w->ending) ? '1' : '0',
+                     (unsigned long long)GET(w->succeeded), (unsigned long long)GET(w->again),
+                     (unsigned long long)GET(w->gone), (unsigned long long)GET(w->held),
+                     (long long)dropped, connected, (unsigned long long)GET(w->reconnects));
     kern_acquire();
     status s = channel_push(c, (const u8 *)text, (u32)n, NULL, 0);
     kern_release();

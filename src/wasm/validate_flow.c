@@ -441,6 +441,8 @@ struct cursor op_call_indirect(struct validator *v, struct cursor c, bool tail)
         return fail(v, ERR_INVALID, "type mismatch: call_indirect needs a table of funcref");
     const struct functype *t = func_type(v, type);
     c.sp = t ? pop(v, c.sp, index) : NULL;
+    if (c.sp && t->open)
+        note_call(v); // of the runtime, which finds the function, by a jump, too
     return c.sp ? call_type(v, c, t, tail) : failed;
 }
 

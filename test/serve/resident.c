@@ -50,6 +50,11 @@ int main(void)
             __builtin_trap();
         } else if (!strcmp(path, "/trap")) {
             __builtin_trap();
+        } else if (!strcmp(path, "/deaf")) { // and alive
+            sip_close(0);
+            write_text(streams[1], "Content-Type: text/plain\n\nno more\n");
+            sip_close(streams[1]);
+            sip_sleep(NEBULET_FOREVER);
         } else if (strcmp(path, "/nothing")) {
             sip_format(line, sizeof line, "Content-Type: text/plain\n\n%u %s %s\n", count, path,
                        getenv("SECRET") ? getenv("SECRET") : "-");

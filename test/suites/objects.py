@@ -645,7 +645,37 @@ def flags():
     return script
 
 
-SCRIPTS = [fields, sizes, casts, kinds, constants, live, instances, groups, flags]
+def tails():
+    """A tail call through a table, of a type that may have subtypes, calls the runtime: what is in registers elsewhere
+    in the function must be there still."""
+    script = Script("tails")
+    m = Module(sub(func_of([], [I32])))
+    m.tables.append(typ(FUNC) + b"\0" + u(1))
+    hot = [get(1), i32(3), op("i32.mul"), op("local.set", 2)] * 4
+    leave = [get(0), op("if", b"\x40"), i32(0), op("return_call_indirect", 0, 0), END]
+    m.func("stays", [I32, I32], [I32], *hot, *leave, get(2), get(2), op("i32.add"), locals=[I32])
+    script.module(m)
+    script.returns("stays", [int32(0), int32(5)], int32(30))
+    script.traps("stays", [int32(1), int32(5)], "uninitialized element")
+    return script
+
+
+def rethrows():
+    """A frame that is large by nothing but the references that are kept to be thrown again, one after the other."""
+    script = Script("rethrows")
+    m = Module()
+    m.tags.append(b"\0" + u(m.type(func_of([], []))))
+    again = op("try", b"\x40"), get(0), op("if", b"\x40"), op("throw", 0), END, op("catch_all"), op("rethrow", 0), END
+    many = m.func(None, [I32], [I32], *again * 5000, i32(7))
+    m.func("none", [], [I32], i32(0), op("call", many))
+    m.func("one", [], [I32], op("try", typ(I32)), i32(1), op("call", many), op("catch", 0), i32(8), END)
+    script.module(m)
+    script.returns("none", [], int32(7))
+    script.returns("one", [], int32(8))
+    return script
+
+
+SCRIPTS = [fields, sizes, casts, kinds, constants, live, instances, groups, flags, tails, rethrows]
 
 
 def write(folder):

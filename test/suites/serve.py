@@ -780,6 +780,17 @@ def resident(bench, engine):
                 expect("a fresh one", answer.body, b"1 /again s\n")
 
 
+def deaf(bench, engine):
+    """One that closes its channel and lives is not asked again: it is ended, and there is another in its place."""
+    with serve(bench, engine, "--metrics", "127.0.0.1:0", "--stream", build("resident", SIP), listeners=2) as server, \
+            Client(server) as client, Client(server, 1) as watcher:
+        for n in range(1, 4):
+            expect("its last word", client.get("/deaf").body, b"no more\n")
+            wait_for("a fresh one", lambda: client.get("/again").status == 200)  # not all the time
+            wait_for("its end", lambda: server.written(server.err).count(b"ended, for it takes no more requests") == n)
+        expect("health", watcher.get("/health").status, 200)
+
+
 def metrics(bench, engine):
     with handler(bench, engine, "--metrics", "127.0.0.1:0", listeners=2) as server:
         with Client(server) as client, Client(server, 1) as watcher:
@@ -1255,7 +1266,7 @@ def cases(bench):
         raise base.Unavailable(broken)
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
-                     slow, slots, drips, timeouts, reloads, ends, pool, stuck_reload, files, kept, routes, with_dir, resident, metrics, servers,
+                     slow, slots, drips, timeouts, reloads, ends, pool, stuck_reload, files, kept, routes, with_dir, resident, deaf, metrics, servers,
                      started, logs, long_logs, log_of_several, nobody_reads, early_hangup, reaches, handlers_errors, curl, wrk,
                      load, browser, in_machine, machine_reaches, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))

@@ -546,6 +546,7 @@ def full(bench, engine):
             done = 'nebulet_messages_total{result="%s"}'
             serve.wait_for("full", lambda: metrics(work)[done % "done"] == 5 and metrics(work)["nebulet_requests_total"] >= 20)
             expect("kept", (client.messages("RESULTS"), client.messages("JOBS")), (5, 15))
+            serve.wait_for("held", lambda: metrics(work)["nebulet_messages_held"] == 15)
             client.api("STREAM.UPDATE.RESULTS", {"name": "RESULTS", "subjects": ["results"], "storage": "file",
                                                  "max_msg_size": 1000})
             serve.wait_for("all", lambda: client.messages("RESULTS") == 20 and not client.messages("JOBS"))
@@ -553,6 +554,7 @@ def full(bench, engine):
             serve.wait_for("given up", lambda: metrics(work)[done % "given_up"] == 1)
             serve.wait_for("none left", lambda: not client.messages("JOBS"))
             expect("again", metrics(work)[done % "again"], 0)
+            expect("held", metrics(work)["nebulet_messages_held"], 0)
             told = end(work)
             expect("told", b"the result of jobs: the stream does not take it" in told.err, True)
             expect("too long", b"its output is longer than the stream takes" in told.err, True)

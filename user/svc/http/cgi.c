@@ -345,19 +345,23 @@ static int64_t create(struct connection *c, const struct route *r, struct handle
 
 // --- A process that stays
 
-void resident_drop(struct resident *s)
-{
-    if (!s || --s->users)
-        return;
-    close_one(&s->process);
-    close_one(&s->channel);
-    free(s);
-}
-
 static bool has_ended(nebulet_handle process)
 {
     struct nebulet_info info;
     return !nebulet_process_info(process, &info) && info.state != NEBULET_LIVES;
+}
+
+void resident_drop(struct resident *s)
+{
+    if (!s || --s->users)
+        return;
+    if (s->deaf && !has_ended(s->process)) {
+        log_error("%s: ended, for it takes no more requests", s->name);
+        nebulet_process_kill(s->process);
+    }
+    close_one(&s->process);
+    close_one(&s->channel);
+    free(s);
 }
 
 static int64_t begin_resident(const struct route *r, struct resident *s)
@@ -384,7 +388,7 @@ static int64_t begin_resident(const struct route *r, struct resident *s)
     return result < 0 ? result : nebulet_process_start(s->process);
 }
 
-// In the place of one that has died; but not all the time.
+// In the place of one that has died, or hears nothing any more; but not all the time.
 static int64_t start_resident(struct route *r)
 {
     if (sip_now() < r->not_before)
@@ -393,7 +397,7 @@ static int64_t start_resident(struct route *r)
     struct resident *s = malloc(sizeof *s);
     if (!s)
         return NEBULET_ERR_NO_MEMORY;
-    *s = (struct resident){1, NEBULET_NO_HANDLE, NEBULET_NO_HANDLE};
+    *s = (struct resident){1, NEBULET_NO_HANDLE, NEBULET_NO_HANDLE, r->name, false};
     int64_t result = begin_resident(r, s);
     if (result < 0) {
         resident_drop(s);
@@ -401,6 +405,8 @@ static int64_t start_resident(struct route *r)
     }
     struct resident *was = r->resident;
     r->resident = s;
+    if (was)
+        was->deaf = !has_ended(was->process);
     resident_drop(was);
     return 0;
 }
@@ -411,7 +417,8 @@ static int64_t tell(struct connection *c, struct resident *s, nebulet_handle giv
     return nebulet_channel_send(s->channel, c->environment, (uint32_t)environment, given, 2, until);
 }
 
-// Whoever is there is told at once; only if that fails it is seen whether it lives.
+// Whoever is there is told at once; only if that fails it is seen whether it lives. One that has
+// closed its channel hears nothing, whether it does or not.
 static int64_t tell_or_start(struct connection *c, struct route *r, struct handler *h,
                              nebulet_handle given[2], size_t environment)
 {
@@ -422,7 +429,8 @@ static int64_t tell_or_start(struct connection *c, struct route *r, struct handl
     }
     if (result == NEBULET_ERR_PEER_CLOSED) {
         sip_lock(&r->lock);
-        result = !r->resident || has_ended(r->resident->process) ? start_resident(r) : 0;
+        struct resident *now = r->resident;
+        result = !now || now == h->resident || has_ended(now->process) ? start_resident(r) : 0;
         if (result >= 0) {
             resident_drop(h->resident);
             h->resident = r->resident;

@@ -40,6 +40,8 @@ struct log_copier {
 struct resident {
     uint32_t users; // requests, and 1 while it has its place
     nebulet_handle process, channel;
+    const char *name;
+    bool deaf; // it lived when it took no more requests: it ends with those that it has
 };
 void resident_drop(struct resident *s); // by one user; NULL is fine
 
