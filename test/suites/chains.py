@@ -123,6 +123,10 @@ def overwritten(_rng, t, one, other, use):
     return use(code)
 
 
+def apart(_rng, t, one, other, use):
+    return one + put(LOCAL[t, LINK]) + other + put(LOCAL[t, SPARE]) + use(get(LOCAL[t, LINK]))
+
+
 def over_call(_rng, _t, one, _other, use):
     return use(one + b"\x42\0\x10\0\x1a")
 
@@ -143,19 +147,39 @@ def by_loop_parameter(_rng, t, one, other, use):
     return code + get(LOCAL[use.result, SPARE])
 
 
+def by_br_table(_rng, t, one, other, use):
+    block = b"\x02" + bytes([TYPES[t]])
+    return use(block + block + one + get(CONDITION) + b"\x0e\1\0\1\x0b\x1a" + other + b"\x0b")
+
+
+def by_condition(_rng, t, one, other, use):
+    """The value itself says whether there will be another."""
+    link = LOCAL[t, LINK]
+    code = one + b"\x22" + unsigned(link) + TO_BOOL[t] + b"\x04\x40" + other + put(link) + b"\x0b"
+    return code + use(get(link))
+
+
+def by_catch(_rng, t, one, other, use):
+    link = LOCAL[t, LINK]
+    code = one + put(link) + b"\x02\x40\x1f\x40\1\2\0" + other + put(link) + get(CONDITION) + b"\x04\x40\x08\0\x0b\x0b\x0b"
+    return code + use(get(link))
+
+
 def kept(t):
     return put(LOCAL[t, SPARE]) if t != "i" else b"\xad" + get(SUM) + b"\x42\x1f\x7e\x7c" + put(SUM)
 
 
-LINKS = [direct, direct, by_local, by_tee, by_if, by_if_local, by_br_if, by_select, overwritten, over_call, by_loop,
-         by_loop_parameter]
+LINKS = [direct, direct, by_local, by_tee, by_if, by_if_local, by_br_if, by_select, overwritten, apart, over_call, by_loop,
+         by_loop_parameter, by_br_table, by_condition, by_catch]
+TO_BOOL = {"i": b"", "l": b"\x50", "f": b"\x43\0\0\0\0\x5e", "d": b"\x44" + bytes(8) + b"\x61", "v": b"\xfd\x53"}
 TYPE_OF = {t: 1 + i for i, t in enumerate(LETTERS)}  # (param t)
 
-# --- What the end is for: code that makes an i64 of it.
+# --- What the end is for: code that makes an i64 of it. READ is the address's.
+READ = b"READ"
 SINKS = {
-    "i": [b"\xad", b"\xac", b"\x45\xad", b"\x04\x7e\x42\3\x05\x42\5\x0b", b"\x31\0\0", b"\x41\0\x47\xad", b"\x41\1\x71\xad",
-          b"\x31\0\x08", b"\xc0\xad", b"\x41\x10\x76\xad"],
-    "l": [b"", b"\xa7\xad", b"\xa7\x31\0\0", b"\x50\xad", b"\xa7\x04\x7e\x42\3\x05\x42\5\x0b", b"\x42\0\x52\x04\x7e\x42\3\x05\x42\5\x0b",
+    "i": [b"\xad", b"\xac", b"\x45\xad", b"\x04\x7e\x42\3\x05\x42\5\x0b", READ, b"\x41\0\x47\xad", b"\x41\1\x71\xad",
+          b"\x41\4\x6a" + READ, b"\xc0\xad", b"\x41\x10\x76\xad"],
+    "l": [b"", b"\xa7\xad", b"\xa7" + READ, b"\x50\xad", b"\xa7\x04\x7e\x42\3\x05\x42\5\x0b", b"\x42\0\x52\x04\x7e\x42\3\x05\x42\5\x0b",
           b"\x42\x20\x88\xa7\xad"],
     "f": [b"\xbc\xad", b"\x43\0\0\0\0\x5d\x04\x7e\x42\3\x05\x42\5\x0b", b"\xbb\xbd"],
     "d": [b"\xbd", b"\x44" + bytes(8) + b"\x64\x04\x7e\x42\3\x05\x42\5\x0b", b"\xb6\xbc\xad"],
@@ -164,16 +188,22 @@ SINKS = {
 
 
 class Use:
-    """The second instruction."""
+    """The second instruction, and sometimes a third."""
 
     def __init__(self, rng, rows, row, t):
-        self.rng, self.rows, self.row, self.t, self.result = rng, rows, row, t, row[3]
+        self.rng, self.rows, self.rows_of, self.t, self.result = rng, rows, [row], t, row[3]
+        if rng.random() < 0.4:
+            self.rows_of.append(rng.choice(rows.of[self.result]))
+            self.result = self.rows_of[-1][3]
 
     def __call__(self, code):
-        return self.rows.apply(self.rng, self.row, (self.t, code))
+        t = self.t
+        for row in self.rows_of:
+            code, t = self.rows.apply(self.rng, row, (t, code)), row[3]
+        return code
 
 
-def function(rng, rows, pair):
+def function(rng, rows, pair, far):
     t, first, second = pair
     one, other = rows.apply(rng, first), rows.apply(rng, rng.choice(rows.to[t]))
     if rng.random() < 0.3:
@@ -184,11 +214,20 @@ def function(rng, rows, pair):
     code = b"\x03\x40"  # a round for each of some words
     for n, shift in ((0, 0), (1, 5)):
         code += get(0) + b"\x42" + signed(shift) + b"\x88" + get(ROUNDS) + b"\xad\x42" + signed(8 + 24 * n) + b"\x7e\x7c"
-        code += b"\x42" + signed(8 * WORDS - 8) + b"\x83\xa7\x29\3\0" + put(LOCAL["l", n])
+        code += b"\x42" + signed(8 * WORDS - 8) + b"\x83" + (b"" if far else b"\xa7") + b"\x29\3\0" + put(LOCAL["l", n])
         code += get(LOCAL["l", n]) + b"\xa7" + put(LOCAL["i", n]) + get(LOCAL["i", n]) + b"\xbe" + put(LOCAL["f", n])
         code += get(LOCAL["l", n]) + b"\xb9" + put(LOCAL["d", n]) + get(LOCAL["l", n]) + b"\xfd\x12" + put(LOCAL["v", n])
+    sink = rng.choice(SINKS[use.result])
+    if rng.random() < 0.3:  # for two things
+        both = LOCAL[use.result, 1]
+        sink = b"\x22" + unsigned(both) + sink + get(both) + rng.choice(SINKS[use.result]) + b"\x7c"
+    if far and use.result == "l" and rng.random() < 0.5:
+        sink = b"\x42" + signed(rng.choice([0xff, 0xfff8, 0x7fffffff, 0xffffffff])) + b"\x83" + (
+            b"\x42" + signed(rng.choice([1, 8, -1, 0x10000, 0xffffffff])) + b"\x7c" if rng.random() < 0.5 else b"") + b"\x31\0" + unsigned(
+            rng.choice([0, 1, 0xfff, 0x100000, 0xffffffff, 0x100000000]))
+    sink = sink.replace(READ, (b"\xad" if far else b"") + b"\x31\0" + unsigned(rng.choice([0, 0, 1, 8, 0x1000, 0x7fffffff])))
     code += get(LOCAL["l", 0]) + b"\x42\3\x83\x50" + put(CONDITION)
-    code += rng.choice(LINKS)(rng, t, one, other, use) + rng.choice(SINKS[use.result]) + get(SUM) + b"\x42\x1f\x7e\x7c" + put(SUM)
+    code += rng.choice(LINKS)(rng, t, one, other, use) + sink + get(SUM) + b"\x42\x1f\x7e\x7c" + put(SUM)
     code += get(ROUNDS) + b"\x41\1\x6a\x22" + unsigned(ROUNDS) + b"\x41\x08\x49\x0d\0\x0b" + get(SUM)
     groups = [b"\2\x7f", b"\1\x7e"] + [b"\4" + bytes([TYPES[t]]) for t in LETTERS]
     body = vector(groups) + code + b"\x0b"
@@ -196,14 +235,16 @@ def function(rng, rows, pair):
 
 
 def module(seed, count):
+    """Every other one has a memory with addresses of 64 bits."""
+    far = seed % 2 == 1
     rng, rows = random.Random(seed), Rows()
     pairs = [rng.choice(rows.scalars if rng.random() < 0.8 else rows.vectors) for _ in range(count)]
     names = [f"{seed} {i}".encode() for i in range(count)]
     words = b"".join(struct.pack("<Q", rng.choice(NUMBERS) & 2**64 - 1) for _ in range(WORDS))
     same = b"\x20\0\x0b"
     return b"\0asm\1\0\0\0" + b"".join([
-        section(1, [b"\x60\1\x7e\1\x7e", *(b"\x60\1" + bytes([TYPES[t]]) + b"\0" for t in LETTERS)]),
-        section(3, [b"\0"] * (count + 1)), section(5, [b"\0" + unsigned(65536)]),
+        section(1, [b"\x60\1\x7e\1\x7e", *(b"\x60\1" + bytes([TYPES[t]]) + b"\0" for t in LETTERS), b"\x60\0\0"]),
+        section(3, [b"\0"] * (count + 1)), section(5, [bytes([4 if far else 0]) + unsigned(65536)]), section(13, [b"\0\6"]),
         section(7, [unsigned(len(n)) + n + b"\0" + unsigned(i + 1) for i, n in enumerate(names)]),
-        section(10, [unsigned(4) + b"\0" + same, *(function(rng, rows, pair) for pair in pairs)]),
-        section(11, [b"\0\x41\0\x0b" + unsigned(len(words)) + words])])
+        section(10, [unsigned(4) + b"\0" + same, *(function(rng, rows, pair, far) for pair in pairs)]),
+        section(11, [b"\0" + (b"\x42" if far else b"\x41") + b"\0\x0b" + unsigned(len(words)) + words])])

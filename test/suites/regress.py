@@ -7,13 +7,13 @@ how exported functions are called. There are no expected results, the engines mu
 import re
 import shutil
 
-from . import base, edges, pressure
+from . import base, chains, edges, pressure
 
 SOURCES = base.ROOT / "test/fuzz/regress"
 DIFFER = base.ROOT / "build/fuzz/differ"
 PLAIN = base.ROOT / "build/fuzz/plain"  # the same for a CPU without AVX
 BUILT = base.ROOT / "build/fuzz/regress"
-EDGES = 4000
+EDGES, CHAINS = 4000, 2000
 
 
 def vectors_on_an_edge():
@@ -77,10 +77,23 @@ def every_row(program):
     wasm = BUILT / f"every_row_{program.name}.wasm"
     content, functions = pressure.module()
     wasm.write_bytes(content)
+    agree(program, wasm, functions)
+
+
+def agree(program, wasm, functions):
+    """All engines, on so many functions."""
     result = base.run([program, wasm])
     said = re.search(rb"(\d+) calls, .* 0 cut short, .* 0 failed$", result.out)
     if result.code != 0 or not said or int(said[1]) < 3 * functions:
         raise base.Failed(base.excerpt(result.out + result.err))
+
+
+def chained(seed):
+    """Two or three instructions, of which one has what another has made, in all ways that a value can go."""
+    wasm = BUILT / f"chains{seed}.wasm"
+    wasm.write_bytes(chains.module(seed, CHAINS))
+    for program in (DIFFER, PLAIN):
+        agree(program, wasm, CHAINS)
 
 
 def at_edges(bench, seed):
@@ -100,6 +113,8 @@ def cases(bench):
         yield base.Case(source.stem, "", lambda s=source: run_regression(s))
     for program in (DIFFER, PLAIN):
         yield base.Case(f"every row without a free register, {program.name}", "", lambda p=program: every_row(p))
+    for seed in range(1, 9):
+        yield base.Case(f"chains of instructions {seed}", "", lambda s=seed: chained(s))
     for seed in range(1, 5):
         yield base.Case(f"edges of tables and memories, {seed}", "", lambda s=seed: at_edges(bench, s))
     for name in GENERATED:
