@@ -19,11 +19,14 @@ NUMBERS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16, 24, 31, 32, 33, 63, 64, 100, 1
 REALS = [0.0, -0.0, 1.0, -1.5, 0.5, 2.0, 3e9, -3e9, 1e19, 1e-40, 1e300, float("inf"), float("nan")]
 WORDS = 32  # where operands come from, in memory
 LETTERS = "ilfdv"
+LOAD = {"i": b"\x28", "l": b"\x29", "f": b"\x2a", "d": b"\x2b", "v": b"\xfd\0"}
 FIRST = 1 + 3  # behind the parameter: round, condition, sum
 ROUNDS, CONDITION, SUM = 1, 2, 3
 # Of each type: two operands, a link, a spare.
 LOCAL = {(t, n): FIRST + LETTERS.index(t) * 4 + n for t in LETTERS for n in range(4)}
 LINK, SPARE = 2, 3
+# What depends on the memory's addresses: an i32 as one of them, and a byte that is read there.
+WIDER, READ = b"WIDER", b"READ"
 DIVISIONS = {f"i{bits}.{what}" for bits in (32, 64) for what in ("div_s", "div_u", "rem_s", "rem_u")}
 
 
@@ -48,14 +51,29 @@ def constant(rng, t, least=None):
 
 
 def operand(rng, t):
-    """Of no chain: a local that is in a register or not, or a constant."""
-    return constant(rng, t) if rng.random() < 0.4 else get(LOCAL[t, rng.randrange(2)])
+    """Of no chain: a local, a constant, or what is in memory."""
+    chance = rng.random()
+    if chance < 0.1:
+        return place(rng) + LOAD[t] + b"\0" + unsigned(rng.randrange(8))
+    return constant(rng, t) if chance < 0.45 else get(LOCAL[t, rng.randrange(2)])
+
+
+def place(rng):
+    """An address of words."""
+    if rng.random() < 0.3:
+        return b"\x41" + signed(8 * rng.randrange(WORDS)) + WIDER
+    return get(LOCAL["i", rng.randrange(2)]) + b"\x41" + signed(8 * WORDS - 8) + b"\x71" + WIDER
 
 
 class Rows:
     def __init__(self):
-        self.all, self.to, self.of = [], {}, {}
+        self.all, self.to, self.of, self.loads = [], {}, {}, set()
         for text, number, immediate, params, results, far in pressure.rows():
+            if far and len(params) == 1 and len(results) == 1 and number >> 8 != 0xfe:
+                row = text, opcode(number) + immediate, params, results
+                self.to.setdefault(results, []).append(row)
+                self.loads.add(text)
+                continue
             if far or len(results) != 1 or not params or (text not in DIVISIONS and "trunc_f" in text and "sat" not in text):
                 continue
             self.all.append((text, opcode(number) + immediate, params, results))
@@ -67,15 +85,17 @@ class Rows:
         self.scalars = [(t, a, b) for t, a, b in pairs if "v" not in a[2] + a[3] + b[2] + b[3]]
         self.vectors = [(t, a, b) for t, a, b in pairs if "v" in a[2] + a[3] + b[2] + b[3]]
 
-    def apply(self, rng, row, given=None):
-        """The row's code, with the code `given` as one of its operands."""
+    def apply(self, rng, row, given=None, on_stack=False):
+        """The row's code, with the code `given` as one of its operands, as the first one if it is on the stack already."""
         text, code, params, _ = row
         places = [i for i, t in enumerate(params) if given and t == given[0]]
-        place = rng.choice(places) if places and rng.random() < 0.3 else places[0] if places else None
+        at = rng.choice(places) if places and rng.random() < 0.3 and not on_stack else places[0] if places else None
         out = b""
         for i, t in enumerate(params):
-            if i == place:
+            if i == at:
                 out += given[1]
+            elif text in self.loads:
+                out += place(rng)
             elif text in DIVISIONS and i:
                 out += constant(rng, t, 0)
             else:
@@ -147,6 +167,16 @@ def by_loop_parameter(_rng, t, one, other, use):
     return code + get(LOCAL[use.result, SPARE])
 
 
+def by_parameter(_rng, t, one, other, use):
+    """The same, which is used where it is."""
+    turn = LOCAL["i", SPARE]
+    if not use.firsts:
+        return use(one)
+    code = b"\x41\0" + put(turn) + one + b"\x03" + unsigned(TYPE_OF[t]) + use(b"") + kept(use.result) + other
+    code += get(turn) + b"\x41\1\x6a\x22" + unsigned(turn) + b"\x41\3\x49\x0d\0\x1a\x0b"
+    return code + get(LOCAL[use.result, SPARE])
+
+
 def by_br_table(_rng, t, one, other, use):
     block = b"\x02" + bytes([TYPES[t]])
     return use(block + block + one + get(CONDITION) + b"\x0e\1\0\1\x0b\x1a" + other + b"\x0b")
@@ -170,15 +200,15 @@ def kept(t):
 
 
 LINKS = [direct, direct, by_local, by_tee, by_if, by_if_local, by_br_if, by_select, overwritten, apart, over_call, by_loop,
-         by_loop_parameter, by_br_table, by_condition, by_catch]
+         by_loop_parameter, by_parameter, by_br_table, by_condition, by_catch]
 TO_BOOL = {"i": b"", "l": b"\x50", "f": b"\x43\0\0\0\0\x5e", "d": b"\x44" + bytes(8) + b"\x61", "v": b"\xfd\x53"}
 TYPE_OF = {t: 1 + i for i, t in enumerate(LETTERS)}  # (param t)
 
-# --- What the end is for: code that makes an i64 of it. READ is the address's.
-READ = b"READ"
+# --- What the end is for: code that makes an i64 of it.
+SELECTS = put(LOCAL["i", 1]) + get(LOCAL["l", 0]) + get(LOCAL["l", 1]) + get(LOCAL["i", 1]) + b"\x1b"
 SINKS = {
     "i": [b"\xad", b"\xac", b"\x45\xad", b"\x04\x7e\x42\3\x05\x42\5\x0b", READ, b"\x41\0\x47\xad", b"\x41\1\x71\xad",
-          b"\x41\4\x6a" + READ, b"\xc0\xad", b"\x41\x10\x76\xad"],
+          b"\x41\4\x6a" + READ, b"\xc0\xad", SELECTS, b"\x41\x10\x76\xad"],
     "l": [b"", b"\xa7\xad", b"\xa7" + READ, b"\x50\xad", b"\xa7\x04\x7e\x42\3\x05\x42\5\x0b", b"\x42\0\x52\x04\x7e\x42\3\x05\x42\5\x0b",
           b"\x42\x20\x88\xa7\xad"],
     "f": [b"\xbc\xad", b"\x43\0\0\0\0\x5d\x04\x7e\x42\3\x05\x42\5\x0b", b"\xbb\xbd"],
@@ -195,11 +225,13 @@ class Use:
         if rng.random() < 0.4:
             self.rows_of.append(rng.choice(rows.of[self.result]))
             self.result = self.rows_of[-1][3]
+        types = [t] + [row[3] for row in self.rows_of]
+        self.firsts = all(row[2][0] == t for row, t in zip(self.rows_of, types))  # what goes on is a first operand
 
     def __call__(self, code):
-        t = self.t
+        t, on_stack = self.t, not code
         for row in self.rows_of:
-            code, t = self.rows.apply(self.rng, row, (t, code)), row[3]
+            code, t = self.rows.apply(self.rng, row, (t, code), on_stack), row[3]
         return code
 
 
@@ -225,10 +257,11 @@ def function(rng, rows, pair, far):
         sink = b"\x42" + signed(rng.choice([0xff, 0xfff8, 0x7fffffff, 0xffffffff])) + b"\x83" + (
             b"\x42" + signed(rng.choice([1, 8, -1, 0x10000, 0xffffffff])) + b"\x7c" if rng.random() < 0.5 else b"") + b"\x31\0" + unsigned(
             rng.choice([0, 1, 0xfff, 0x100000, 0xffffffff, 0x100000000]))
-    sink = sink.replace(READ, (b"\xad" if far else b"") + b"\x31\0" + unsigned(rng.choice([0, 0, 1, 8, 0x1000, 0x7fffffff])))
     code += get(LOCAL["l", 0]) + b"\x42\3\x83\x50" + put(CONDITION)
     code += rng.choice(LINKS)(rng, t, one, other, use) + sink + get(SUM) + b"\x42\x1f\x7e\x7c" + put(SUM)
     code += get(ROUNDS) + b"\x41\1\x6a\x22" + unsigned(ROUNDS) + b"\x41\x08\x49\x0d\0\x0b" + get(SUM)
+    code = code.replace(READ, WIDER + b"\x31\0" + unsigned(rng.choice([0, 0, 1, 8, 0x1000, 0x7fffffff])))
+    code = code.replace(WIDER, b"\xad" if far else b"")
     groups = [b"\2\x7f", b"\1\x7e"] + [b"\4" + bytes([TYPES[t]]) for t in LETTERS]
     body = vector(groups) + code + b"\x0b"
     return unsigned(len(body)) + body
