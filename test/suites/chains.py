@@ -27,6 +27,8 @@ LOCAL = {(t, n): FIRST + LETTERS.index(t) * 4 + n for t in LETTERS for n in rang
 LINK, SPARE = 2, 3
 # What depends on the memory's addresses: an i32 as one of them, and a byte that is read there.
 WIDER, READ = b"WIDER", b"READ"
+# What compilers know most of: these come more often.
+TELLING = {"and", "shl", "shr_u", "eqz", "wrap_i64", "extend_i32_u", "select", "load8_u", "load16_u", "ne", "lt_u"}
 DIVISIONS = {f"i{bits}.{what}" for bits in (32, 64) for what in ("div_s", "div_u", "rem_s", "rem_u")}
 
 
@@ -53,7 +55,7 @@ def constant(rng, t, least=None):
 def operand(rng, t):
     """Of no chain: a local, a constant, or what is in memory."""
     chance = rng.random()
-    if chance < 0.1:
+    if chance < 0.15:
         return place(rng) + LOAD[t] + b"\0" + unsigned(rng.randrange(8))
     return constant(rng, t) if chance < 0.45 else get(LOCAL[t, rng.randrange(2)])
 
@@ -65,22 +67,27 @@ def place(rng):
     return get(LOCAL["i", rng.randrange(2)]) + b"\x41" + signed(8 * WORDS - 8) + b"\x71" + WIDER
 
 
+def often(text):
+    return 4 if text.split(".")[1] in TELLING else 1
+
+
 class Rows:
     def __init__(self):
         self.all, self.to, self.of, self.loads = [], {}, {}, set()
         for text, number, immediate, params, results, far in pressure.rows():
             if far and len(params) == 1 and len(results) == 1 and number >> 8 != 0xfe:
                 row = text, opcode(number) + immediate, params, results
-                self.to.setdefault(results, []).append(row)
+                self.to.setdefault(results, []).extend([row] * often(text))
                 self.loads.add(text)
                 continue
             if far or len(results) != 1 or not params or (text not in DIVISIONS and "trunc_f" in text and "sat" not in text):
                 continue
             self.all.append((text, opcode(number) + immediate, params, results))
+        self.all += [(f"{t}.select", b"\x1b" if t != "v" else b"\x1c\1\x7b", t + t + "i", t) for t in LETTERS]
         for row in self.all:
             for t in set(row[2]):
-                self.of.setdefault(t, []).append(row)
-            self.to.setdefault(row[3], []).append(row)
+                self.of.setdefault(t, []).extend([row] * often(row[0]))
+            self.to.setdefault(row[3], []).extend([row] * often(row[0]))
         pairs = [(t, a, b) for t in LETTERS for a in self.to[t] for b in self.of[t]]
         self.scalars = [(t, a, b) for t, a, b in pairs if "v" not in a[2] + a[3] + b[2] + b[3]]
         self.vectors = [(t, a, b) for t, a, b in pairs if "v" in a[2] + a[3] + b[2] + b[3]]
@@ -147,6 +154,24 @@ def apart(_rng, t, one, other, use):
     return one + put(LOCAL[t, LINK]) + other + put(LOCAL[t, SPARE]) + use(get(LOCAL[t, LINK]))
 
 
+def waiting(_rng, t, one, other, use):
+    """On the stack, while there is something else."""
+    return one + other + put(LOCAL[t, SPARE]) + use(b"") if use.firsts else use(one)
+
+
+def old(_rng, t, one, other, use):
+    """A local's older value is on the stack."""
+    code = get(LOCAL[t, 0]) + one + b"\x1a" + other + put(LOCAL[t, 0])
+    return code + use(b"") if use.firsts else use(one)
+
+
+def followed(_rng, t, one, other, use):
+    """The value is used after something that decides by what it makes itself."""
+    link = LOCAL[t, LINK]
+    code = one + put(link) + other + TO_BOOL[t] + b"\x04\x40" + get(SUM) + b"\x42\1\x7c" + put(SUM) + b"\x0b"
+    return code + use(get(link))
+
+
 def over_call(_rng, _t, one, _other, use):
     return use(one + b"\x42\0\x10\0\x1a")
 
@@ -199,7 +224,7 @@ def kept(t):
     return put(LOCAL[t, SPARE]) if t != "i" else b"\xad" + get(SUM) + b"\x42\x1f\x7e\x7c" + put(SUM)
 
 
-LINKS = [direct, direct, by_local, by_tee, by_if, by_if_local, by_br_if, by_select, overwritten, apart, over_call, by_loop,
+LINKS = [direct, direct, by_local, by_tee, by_if, by_if_local, by_br_if, by_select, overwritten, apart, waiting, old, followed, over_call, by_loop,
          by_loop_parameter, by_parameter, by_br_table, by_condition, by_catch]
 TO_BOOL = {"i": b"", "l": b"\x50", "f": b"\x43\0\0\0\0\x5e", "d": b"\x44" + bytes(8) + b"\x61", "v": b"\xfd\x53"}
 TYPE_OF = {t: 1 + i for i, t in enumerate(LETTERS)}  # (param t)
@@ -207,7 +232,7 @@ TYPE_OF = {t: 1 + i for i, t in enumerate(LETTERS)}  # (param t)
 # --- What the end is for: code that makes an i64 of it.
 SELECTS = put(LOCAL["i", 1]) + get(LOCAL["l", 0]) + get(LOCAL["l", 1]) + get(LOCAL["i", 1]) + b"\x1b"
 SINKS = {
-    "i": [b"\xad", b"\xac", b"\x45\xad", b"\x04\x7e\x42\3\x05\x42\5\x0b", READ, b"\x41\0\x47\xad", b"\x41\1\x71\xad",
+    "i": [b"\xad", b"\x04\x7e\x42\3\x05\x42\5\x0b", READ, b"\xac", b"\x45\xad", b"\x04\x7e\x42\3\x05\x42\5\x0b", READ, b"\x41\0\x47\xad", b"\x41\1\x71\xad",
           b"\x41\4\x6a" + READ, b"\xc0\xad", SELECTS, b"\x41\x10\x76\xad"],
     "l": [b"", b"\xa7\xad", b"\xa7" + READ, b"\x50\xad", b"\xa7\x04\x7e\x42\3\x05\x42\5\x0b", b"\x42\0\x52\x04\x7e\x42\3\x05\x42\5\x0b",
           b"\x42\x20\x88\xa7\xad"],
