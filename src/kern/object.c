@@ -34,14 +34,15 @@ static void bury_one(void)
     }
 }
 
-// Whom it is not for goes on waiting.
+// Whom it is not for goes on waiting, and who does not wait stays in line: he may be getting in
+// line for others still, and would not be told of the next signal.
 static void wake_called(void)
 {
     enum { AT_ONCE = 16 };
     for (u32 i = 0; i < AT_ONCE && !link_alone(&called); i++) {
         struct waiter *w = container_of(called.next, struct waiter, link);
         link_remove(&w->link);
-        if (w->signals & w->object->signals)
+        if (w->thread->status == THREAD_WAITS && w->signals & w->object->signals)
             sched_wake(w->thread, OK);
         else
             link_add(&w->object->waiters, &w->link);

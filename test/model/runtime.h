@@ -7,7 +7,7 @@
 #include "model.h"
 #include "rt/rt.h"
 
-enum { GUEST_MEMORY = 640, FURTHER = 4 };
+enum { GUEST_MEMORY = 1024, FURTHER = 4 };
 
 typedef u32 guest_fn(struct vmctx *vm, u32 arg);
 // What a module of the model is made of: its bytes.

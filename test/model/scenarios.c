@@ -1000,6 +1000,41 @@ static void wait_many(void)
     scenario_begin(q);
 }
 
+// More than may be joined under the lock at once, and the one that is signaled twice.
+PROGRAM(waits_for_pulse)
+{
+    enum { ITEMS = 66 };
+    struct nebulet_wait items[ITEMS];
+    for (u32 i = 0; i < ITEMS; i++)
+        items[i] = (struct nebulet_wait){.handle = 0, .signals = i < 2 ? 1u << 24 : 1u << 25};
+    memcpy(guest_bytes(vm, 200), items, sizeof items);
+    EXPECT(CALL(object_wait_many, 200, ITEMS, FOREVER) == 2);
+    done[0]++;
+    return 0;
+}
+
+PROGRAM(pulses)
+{
+    EXPECT(CALL(object_signal, 0, 0, 1u << 24) == 0);
+    EXPECT(CALL(object_signal, 0, 1u << 24, 0) == 0);
+    EXPECT(CALL(object_signal, 0, 0, 1u << 24) == 0);
+    done[0]++;
+    return 0;
+}
+
+static void wait_pulse(void)
+{
+    struct process *p = scenario_process(&waits_for_pulse, NULL);
+    struct process *q = scenario_process(&pulses, NULL);
+    struct event *e = event_new();
+    EXPECT(e);
+    object_ref(&e->object);
+    scenario_give(p, &e->object);
+    scenario_give(q, &e->object);
+    scenario_begin(p);
+    scenario_begin(q);
+}
+
 // --- A life from its beginning to its end, which its parent sees
 
 PROGRAM(answers_once)
