@@ -14,6 +14,8 @@
 #include "rt/thread.h"
 #include "arch/arch.h"
 #include "base/lookup.h"
+#include "rt/code.h"
+#include "rt/instance.h"
 #include "target/x64/abi.h"
 
 enum {
@@ -64,41 +66,17 @@ struct walk {
 
 // --- pc -> function
 
-// With the realm's lock, which keeps one that nobody uses any more from going. False: it is about
-// to.
-static bool take_if_used(struct module_record *m)
-{
-    u32 n = __atomic_load_n(&m->users, __ATOMIC_RELAXED);
-    while (n && !__atomic_compare_exchange_n(&m->users, &n, n + 1, true, __ATOMIC_RELAXED,
-                                             __ATOMIC_RELAXED))
-        ;
-    return n;
-}
-
-// The frames of a thread keep their modules alive, so one that is found stays. The list may be
-// long: while others have the lock, the place in it is kept by a use of the module there.
+// Of the thread's own store, whose instances keep their modules. What lies on a stack may be
+// anything that a guest has put there: also an address in the code of others, which may go at any
+// look.
 static struct module_record *module_at(const struct store *s, const u8 *pc)
 {
     enum { AT_ONCE = 500 };
-    spinlock *lock = &s->realm->lock;
-    struct module_record *kept = NULL;
-    spin_acquire(lock);
-    struct module_record *m = s->realm->modules;
-    for (u32 looked = 1; m && !module_chunk_at(m, pc); looked++) {
-        m = m->next;
-        if (!m || looked < AT_ONCE || !take_if_used(m))
-            continue;
-        looked = 0;
-        spin_release(lock);
-        if (kept)
-            module_unused(kept);
-        kept = m;
-        spin_acquire(lock);
-    }
-    spin_release(lock);
-    if (kept)
-        module_unused(kept);
-    return m;
+    const struct instance *in = code_contains(pc) ? s->instances : NULL;
+    for (u32 n = 1; in && !module_chunk_at(in->module, pc); n++, in = in->next)
+        if (n % AT_ONCE == 0)
+            look_up();
+    return in ? in->module : NULL;
 }
 
 static struct module_record *func_at(const struct store *s, const u8 *pc, u32 *func)

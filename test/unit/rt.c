@@ -406,6 +406,32 @@ static void toy_recursion(void)
     store_free(s);
 }
 
+// Words on a thread's stack are anything. Those that lead into a module of others, which may go
+// while somebody looks, are no return addresses.
+static void toy_words_of_others(void)
+{
+    enum { WORDS = 64 };
+    struct store *s = store_create(&toy_engine), *other = store_share(s, NULL, NULL);
+    struct thread *t = thread_create(s);
+    struct bytes b = toy_module();
+    struct instance *i = make(s, &b), *j = make(other, &b);
+    u64 r, *words = (u64 *)(void *)t - 8 * WORDS;
+    CHECK_IS(call(t, func(i, "a"), 1, 2, &r), OK);
+    CHECK_IS(call(thread_create(other), func(j, "a"), 1, 2, &r), OK);
+    for (u32 k = 0; k < 2; k++) {
+        const struct compiled *c = &(k ? i : j)->module->pub.compiled;
+        for (u32 n = 0; n < WORDS; n++)
+            words[n] = (u64)(uintptr_t)(c->run + c->funcs[0].entry + 1);
+        t->trapped = (struct trapped){
+            .sp = (u8 *)words, .entry_sp = (u8 *)(words + WORDS), t->vm.link, .fresh = true};
+        t->vm.last_sp = NULL;
+        struct trace_frame f[8];
+        CHECK(k ? thread_trace(t, f, 8) > 0 : thread_trace(t, f, 8) == 0);
+    }
+    store_free(other);
+    store_free(s);
+}
+
 // The import cell of one instance is made to call back into itself: the link stack must end it.
 static void toy_link_overflow(void)
 {
@@ -1091,6 +1117,7 @@ int main(void)
     toy_links();
     toy_recursion();
     toy_link_overflow();
+    toy_words_of_others();
     const struct engine *engines[] = {&interp_engine, &fast_engine};
     for (size_t i = 0; i < countof(engines); i++) {
         hosts(engines[i]);
