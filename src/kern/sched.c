@@ -217,6 +217,11 @@ void sched_kick(struct process *p)
         plat_cpu_kick(p->home->id);
 }
 
+bool sched_runs(const struct process *p)
+{
+    return cpu_of(p) != NULL;
+}
+
 void sched_work_waits(void)
 {
     struct cpu *c = sched_cpu();

@@ -41,9 +41,10 @@ struct vm_thread *sched_hand(struct kthread *me, struct kthread *t);
 struct kthread *sched_handed_over(struct kthread *me);
 // Who has handed over finds what belongs to it, should it have been resumed by others (`then`).
 void sched_arrived(struct kthread *me);
-void sched_begin(struct kthread *t); // a fresh one
-void sched_kick(struct process *p);  // its threads look up, if one of them runs
-void sched_work_waits(void);         // kern_work is to go on soon
+void sched_begin(struct kthread *t);      // a fresh one
+void sched_kick(struct process *p);       // its threads look up, if one of them runs
+bool sched_runs(const struct process *p); // on some CPU
+void sched_work_waits(void);              // kern_work is to go on soon
 // Others run first: threads of the process, then processes.
 void sched_pass(void);
 void sched_add(struct process *p); // to the list of all

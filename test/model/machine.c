@@ -469,6 +469,8 @@ bool model_alive(const void *p, size_t n, bool write, const void *pc)
 void model_access(const void *p, size_t n, bool write, const void *pc)
 {
     bool in_heap = model_alive(p, n, write, pc);
+    if (in_heap)
+        model_access_memory(p, pc);
     if (model_in_tick)
         return;
     if (in_heap)

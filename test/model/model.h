@@ -83,6 +83,9 @@ u32 model_look_up(void);
 void model_interrupt(void); // a tick or a kick has come to this CPU
 // Fails if this is a place in a thread's stack that nobody uses any more.
 void model_access_stack(const u8 *p, const void *pc);
+// Fails if this is memory of a process that runs on another CPU: it may change what is mapped
+// there.
+void model_access_memory(const u8 *p, const void *pc);
 
 // --- invariants.c
 

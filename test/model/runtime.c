@@ -398,6 +398,17 @@ void thread_free(struct thread *t)
     heap_free(t);
 }
 
+void model_access_memory(const u8 *p, const void *pc)
+{
+    for (u32 c = 0; c < MODEL_CPUS; c++) {
+        const struct vmctx *vm = c == model_cpu() ? NULL : cpus[c].vm;
+        if (!vm || !vm->mem || (size_t)(p - vm->mem->base) >= vm->mem->bytes)
+            continue;
+        model_note(pc, "accesses it here");
+        model_fail("memory of a process is accessed that runs on CPU %u", c);
+    }
+}
+
 // What lies below a stack's pointer has been left; who runs on it is below that anyway.
 void model_access_stack(const u8 *p, const void *pc)
 {
