@@ -76,6 +76,7 @@ static struct memory_slot *take_slot(struct realm *s, bool wide, u64 bytes,
     if (slot) {
         *found = slot->next;
         s->nfree_slots--;
+        s->leaving_images += slot->image && !suits(slot, bytes, image);
     }
     spin_release(&s->lock);
     return slot ? slot : new_slot(s, wide);
@@ -86,6 +87,15 @@ static void unmap_image(struct memory_slot *slot)
     if (slot->image)
         plat_image_unmap(slot->image, slot->vm.base);
     slot->image = NULL;
+}
+
+// One that has just been taken. Whoever frees the image waits for that.
+static void drop_image(struct realm *r, struct memory_slot *slot)
+{
+    if (!slot->image)
+        return;
+    unmap_image(slot);
+    __atomic_sub_fetch(&r->leaving_images, 1, __ATOMIC_RELEASE);
 }
 
 static void put_slot(struct realm *s, struct memory_slot *slot)
@@ -152,7 +162,7 @@ status memory_create(struct store *s, const struct limits *limits, struct plat_i
         return ERR_NO_MEMORY;
     struct memory_slot *slot = take_slot(s->realm, limits->wide, bytes, image);
     if (slot && !suits(slot, bytes, image))
-        unmap_image(slot);
+        drop_image(s->realm, slot);
     if (!slot || fit(&slot->vm, bytes)) {
         if (slot)
             put_slot(s->realm, slot);
@@ -275,6 +285,8 @@ void memories_forget(struct realm *r, struct plat_image *image)
             break;
         unmap_image(slot);
     }
+    while (image && __atomic_load_n(&r->leaving_images, __ATOMIC_ACQUIRE))
+        __builtin_ia32_pause(); // nobody looks up before it is unmapped
 }
 
 s64 memory_grow(struct store *s, struct vm_memory *m, u64 pages)

@@ -196,7 +196,8 @@ struct realm {
     struct thunk_space *thunks;
     struct memory_slot *free_slots; // the pool
     u32 nfree_slots;
-    u8 *no_memory; // the base of instances without one; reserved at first use
+    u32 leaving_images; // slots that have left the pool with an image that they will not begin with
+    u8 *no_memory;      // the base of instances without one; reserved at first use
     struct thread *free_threads, *leaving_threads;
     u32 nfree_threads, nleaving_threads;
 };
