@@ -87,9 +87,9 @@ def random_bytes(bench, engine, machine, devices):
         raise base.Failed(base.excerpt(out))
 
 
-def alone(bench, engine, name, devices, files=None, args=(), machine="microvm", limit=200):
+def alone(bench, engine, name, devices, files=None, args=(), machine="microvm", limit=200, words=()):
     """A program that owns devices itself."""
-    words = [f"engine={engine}", "may=63", f"init=/{name}.wasm", *args, "--"]
+    words = [f"engine={engine}", "may=63", *words, f"init=/{name}.wasm", *args, "--"]
     found, rest = boot.run_many(bench, words, dict(files or {}, **{f"{name}.wasm": build(name)}),
                                 machine=machine, limit=limit, flags=[*MODERN, *devices])
     if len(found) != 1:
