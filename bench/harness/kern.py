@@ -161,6 +161,22 @@ def operations(options, files):
     return {"operations": results, "peers": other}
 
 
+# --- A ring
+
+RING_MIB = 1000
+
+
+def ring(options):
+    """Bytes that one process writes and another reads, copied in and out, on two CPUs."""
+    build.say("  a ring between two processes")
+    amount = max(10, int(RING_MIB * options.scale))
+    rates = [(amount << 20) / on_linux(options, ["ring", amount], 2)["ring"] for _ in range(options.reps)]
+    table.show("A ring in a memory object, between two processes", ["what", "", "goal"], [
+        ["nebulet run --cpus 2: GB a second", table.number(statistics.median(rates), 2), "1"],
+        ["the same, most", table.number(max(rates), 2), ""]])
+    return rates
+
+
 # --- Memory, and how many there can be
 
 def status_of(pid):
@@ -293,6 +309,7 @@ def main(options):
         build.say("kern: no nebulet.elf: run make first")
         return {}, []
     data = operations(options, files)
+    data["ring"] = ring(options)
     data["memory"] = memory(options, files)
     data["compute"] = compute(options, files)
     return data, [] if data["compute"]["same_code"] else ["compute code polls"]

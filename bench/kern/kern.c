@@ -11,7 +11,9 @@
  *     kern herd N          N processes that all live at the same time, and answer a message
  *     kern idle N          the same; it goes on when there is input
  *     kern map N           N windows of 64 KiB on a memory object, one after the other, and undone
- *     kern work N P IDLE   P processes run through a loop of N at the same time, IDLE others wait
+ *     kern ring N          N MiB through a ring in a memory object, from one process to another,
+ * copied in and out kern work N P IDLE   P processes run through a loop of N at the same time, IDLE
+ * others wait
  *
  *     kern pinned WORDS... does that in a process of its own, on the first CPU
  *
@@ -42,6 +44,8 @@ CALL(channel_recv)(uint32_t channel, void *bytes, uint32_t size, uint32_t *handl
 CALL(channel_call)(uint32_t channel, const void *bytes, uint32_t size, void *answer, uint32_t room,
                    uint64_t deadline);
 CALL(handle_close)(uint32_t handle);
+CALL(object_wait_one)(uint32_t object, uint32_t signals, uint64_t deadline);
+CALL(handle_duplicate)(uint32_t handle, uint32_t rights);
 CALL(null_channel)(uint32_t channel);
 CALL(thread_yield)(void);
 CALL(thread_spawn)(uint32_t function, uint32_t arg, uint32_t stack);
@@ -255,6 +259,81 @@ static void maps(uint32_t n)
     report("map", now() - begin);
 }
 
+/* --- A ring: free-running indices, each written by one side. */
+
+enum { RING = 1 << 18, PIECE = 1 << 14 };
+static _Alignas(4096) struct {
+    _Alignas(64) volatile uint32_t in;
+    _Alignas(64) volatile uint32_t out;
+    _Alignas(4096) char bytes[RING];
+} ring;
+static char piece[PIECE];
+
+static void copied(void)
+{
+    __asm__ volatile("" : : : "memory");
+}
+
+/* Until an index is another one; who has looked often rests, for the other side may want the CPU.
+ */
+static void ring_wait(const volatile uint32_t *index, uint32_t is, uint32_t channel)
+{
+    enum { LOOKS = 2000, REST = 50000 };
+    for (uint32_t i = 0; *index == is; i++)
+        if (i > LOOKS)
+            nebulet_object_wait_one(channel, NEBULET_PEER_CLOSED, now() + REST);
+}
+
+static void ring_map(uint32_t memory)
+{
+    check(nebulet_memory_map(memory, (uint32_t)(uintptr_t)&ring, 0, sizeof ring), "memory_map");
+}
+
+/* In the other process: its channel brings the ring, and takes how much has come. */
+static void ring_read(void)
+{
+    uint32_t memory, n, first;
+    struct nebulet_message got;
+    check(nebulet_channel_recv(0, &n, sizeof n, &memory, 1, &got, NEBULET_FOREVER), "channel_recv");
+    ring_map(memory);
+    for (uint32_t i = 0; i < n; i++, ring.out += PIECE) {
+        ring_wait(&ring.in, ring.out, 0);
+        copied();
+        memcpy(piece, ring.bytes + ring.out % RING, PIECE);
+        copied();
+        memcpy(&first, piece, sizeof first);
+        check(first == i ? 0 : -1, "what comes out of the ring");
+    }
+    send(0, &n, sizeof n);
+}
+
+static void ring_write(uint32_t megabytes)
+{
+    static const char words[] = "kern\0reader";
+    struct nebulet_options options = {.privileges = NEBULET_MAY_ALL, .name = "reader"};
+    uint32_t n = megabytes * ((1 << 20) / PIECE), ends[2], done;
+    uint32_t memory = (uint32_t)check(nebulet_memory_create(sizeof ring), "memory_create");
+    uint32_t copy = (uint32_t)check(nebulet_handle_duplicate(memory, NEBULET_SAME_RIGHTS), "ring");
+    ring_map(memory);
+    check(nebulet_channel_create(ends), "channel_create");
+    check(nebulet_channel_send(ends[0], &n, sizeof n, &copy, 1, NEBULET_FOREVER), "channel_send");
+    uint32_t reader = (uint32_t)check(nebulet_process_create(load("kern"), ends[1], &options,
+                                                             sizeof options, words, sizeof words),
+                                      "process_create");
+    check(nebulet_process_start(reader), "process_start");
+    uint64_t begin = now();
+    for (uint32_t i = 0; i < n; i++, ring.in += PIECE) {
+        ring_wait(&ring.out, ring.in - RING, ends[0]);
+        memcpy(piece, &i, sizeof i);
+        copied();
+        memcpy(ring.bytes + ring.in % RING, piece, PIECE);
+        copied();
+    }
+    receive(ends[0], &done, sizeof done);
+    report("ring", now() - begin);
+    finish(reader, ends[0]);
+}
+
 static void herd(uint32_t n, int wait)
 {
     uint32_t module = load("echo");
@@ -349,6 +428,10 @@ int main(int argc, char **argv)
         processes(n[0]);
     else if (!strcmp(what, "map"))
         maps(n[0]);
+    else if (!strcmp(what, "ring"))
+        ring_write(n[0]);
+    else if (!strcmp(what, "reader"))
+        ring_read();
     else if (!strcmp(what, "idle") || !strcmp(what, "herd"))
         herd(n[0], what[0] == 'i');
     else if (!strcmp(what, "work"))

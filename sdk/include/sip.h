@@ -175,9 +175,13 @@ struct sip_service {
     void (*look)(struct sip_service *service, bool signaled);
     nebulet_handle object;
     uint64_t until;
+    void *loop; // sip_serve's own
 };
 // Offers the name and serves until a handler says SIP_STOP (result 0), or an error.
 int64_t sip_serve(const char *name, struct sip_service *service);
+// In look only: those who have connected by now are clients, as they else are after the next wait.
+// Who hands on what came to all who listen does this after it has read it, and misses nobody.
+void sip_take_clients(struct sip_service *service);
 // An error is of no interest to most handlers: the client goes when they return.
 int64_t sip_answer(struct sip_client *client, const void *bytes, size_t size);
 // A channel to the service of that name; waits until there is one.

@@ -51,7 +51,7 @@ static void hang_up(struct loop *l, uint32_t i)
     l->clients[i] = l->clients[l->count];
 }
 
-// A client that there is no room for is turned away: its channel closes.
+// A client that there is no room for is turned away: its channel closes. Result: 1, if one came.
 static int64_t accept_client(struct loop *l)
 {
     nebulet_handle channel = NEBULET_NO_HANDLE;
@@ -63,7 +63,14 @@ static int64_t accept_client(struct loop *l)
         sip_close(channel);
     else if (l->service->connected)
         l->service->connected(l->service, &l->clients[l->count - 1]);
-    return 0;
+    return 1;
+}
+
+void sip_take_clients(struct sip_service *service)
+{
+    enum { AT_ONCE = 64 };
+    for (uint32_t i = 0; i < AT_ONCE && accept_client(service->loop) > 0; i++)
+        ;
 }
 
 static enum sip_verdict handle_request(struct loop *l, struct sip_client *client)
@@ -92,10 +99,9 @@ static bool happened(const struct nebulet_wait *item)
 
 static void look(struct loop *l)
 {
-    struct nebulet_wait *item = &l->items[1];
-    l->service->look(l->service, happened(item));
-    *item = (struct nebulet_wait){.handle = l->service->object,
-                                  .signals = NEBULET_EVENT_SIGNALED | NEBULET_PEER_CLOSED};
+    l->service->look(l->service, happened(&l->items[1]));
+    l->items[1] = (struct nebulet_wait){.handle = l->service->object,
+                                        .signals = NEBULET_EVENT_SIGNALED | NEBULET_PEER_CLOSED};
 }
 
 // From the last to the first, for a client that goes is replaced by the last.
@@ -141,6 +147,7 @@ int64_t sip_serve(const char *name, struct sip_service *service)
     if (listen < 0)
         return listen;
     struct loop l = {.service = service, .bytes = malloc(NEBULET_MESSAGE_MAX)};
+    service->loop = &l;
     int64_t result = run(&l, (nebulet_handle)listen);
     sip_close((nebulet_handle)listen);
     free(l.bytes);

@@ -93,6 +93,7 @@ void sched_cpu_entry(void *cpu); // the loop of a further CPU
 
 // --- pace.c
 #define PACE_SLICE_NS 8000000ull // two of them, and a piece of work, are less than 20 ms
+#define PACE_TURN_NS 250000ull   // of a thread while its siblings wait: they often need little
 void pace_init(void);
 void pace_measure(u64 now); // the counter's rate, anew
 static inline void pace_charge(struct cpu *c, struct process *p)
@@ -153,6 +154,7 @@ struct process *queue_swap(struct cpu *c, struct process *p);
 bool queue_steal(struct cpu *to); // takes over one that waits for another CPU
 void queue_leave(struct cpu *c, const struct process *p); // charged up to now, it gives up the CPU
 struct process *queue_pick(struct cpu *c); // who is next here, from wherever; NULL: nobody
+struct cpu *queue_add_cpu(void);           // one more, that nobody has told of it yet
 struct cpu *queue_start_cpu(void);         // one more; NULL: there is none
 void queue_notify(struct cpu *c);          // it has got something to do
 // The process whose thread `t` is comes to this CPU.

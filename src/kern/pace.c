@@ -10,7 +10,6 @@ enum { RING_MAX = 2 };          // alarms of a CPU, before others get the lock
 #define POLL_NS 2000000ull      // between looks at I/O while every CPU is busy
 #define TICK_NS 20000ull        // between ticks, at least
 #define ALARM_NS 500000ull      // between those for alarms: a tick may cost more than it brings
-#define TURN_NS 250000ull       // of a thread while its siblings wait: they often need little
 #define TURN_MOST_NS 1000000ull // where they pass their turns on without being told to
 #define HANDOVER_NS 1000000ull  // until a process that nobody switched to may run elsewhere
 
@@ -30,8 +29,6 @@ SELDOM void pace_measure(u64 now)
 
 void pace_init(void)
 {
-    for (u32 i = 0; i < CPUS; i++)
-        sched_cpus[i].turn = TURN_NS;
     kern.now0 = plat_now();
     kern.ticks0 = cpu_ticks();
     kern.ns_per_tick = (1 << 20) * 2 / 5;
@@ -141,7 +138,7 @@ void pace_look_at_turns(struct cpu *c, struct kthread *t)
     if (keeps) {
         t->vm->poll = 1;
         c->seen = t->next_turn;
-        c->turn = TURN_NS;
+        c->turn = PACE_TURN_NS;
     } else if (c->turn < TURN_MOST_NS) {
         c->turn *= 2;
     }

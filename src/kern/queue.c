@@ -83,17 +83,29 @@ static bool is_idle(const struct cpu *c)
     return c->started && !c->process && !c->first;
 }
 
+// What of it is not zero: nothing of those that never start is touched.
+struct cpu *queue_add_cpu(void)
+{
+    struct cpu *c = &sched_cpus[kern.started];
+    c->id = kern.started++;
+    c->rt = thread_cpu(c->id);
+    c->last = &c->first;
+    c->armed = UINT64_MAX;
+    c->turn = PACE_TURN_NS;
+    c->started = true;
+    return c;
+}
+
 struct cpu *queue_start_cpu(void)
 {
     if (kern.started >= kern.ncpus || !kern.looping)
         return NULL;
-    struct cpu *c = &sched_cpus[kern.started];
+    struct cpu *c = queue_add_cpu();
     if (plat_cpu_start(c->id, sched_cpu_entry, c)) {
-        kern.ncpus = kern.started; // there are no more
+        c->started = false;
+        kern.ncpus = --kern.started; // there are no more
         return NULL;
     }
-    kern.started++;
-    c->started = true;
     return c;
 }
 

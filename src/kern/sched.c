@@ -512,11 +512,7 @@ SELDOM status kern_init(const struct engine *engine, u32 ncpus, const struct ker
     kern.hooks = hooks;
     kern.ncpus = ncpus < CPUS ? ncpus : CPUS;
     if (!kern.started) {
-        for (u32 i = 0; i < CPUS; i++)
-            sched_cpus[i] = (struct cpu){
-                .id = i, .rt = thread_cpu(i), .last = &sched_cpus[i].first, .armed = UINT64_MAX};
-        kern.started = 1;
-        sched_cpus[0].started = true;
+        queue_add_cpu();
         pace_init();
         services_init();
     }

@@ -95,7 +95,7 @@ status plat_code_open(const struct plat_code *w, size_t offset, size_t size);
 // --- CPUs
 u32 plat_cpu_count(void);
 u32 plat_cpu_id(void);
-status plat_cpu_start(u32 cpu, void (*entry)(void *), void *argument);
+status plat_cpu_start(u32 cpu, void (*entry)(void *), void *argument); // after plat_on_fault
 void plat_cpu_kick(u32 cpu); // makes it look up from wasm code or from waiting
 
 // --- Time

@@ -72,6 +72,29 @@ static void garbage(void)
     sip_printf("garbage: %s\n", seen > GARBAGE / 20 ? "many keys" : "few keys");
 }
 
+// Who has connected hears of the key that comes then, also when others connected just before.
+static void all_hear(void)
+{
+    enum { MANY = 8 };
+    nebulet_handle usual = keys, others[MANY];
+    bool second = args[1] && args[1][0] == '2';
+    struct key_event e;
+    for (uint32_t i = 0; i < MANY; i++)
+        others[i] = (nebulet_handle)sip_must(sip_connect("keyboard"), "keyboard");
+    inject(second ? 0x1c : 0x1e);
+    if (second)
+        inject(0xf0);
+    inject(second ? 0x1c : 0x9e);
+    for (uint32_t i = 0; i <= MANY; i++) {
+        keys = i < MANY ? others[i] : usual;
+        for (uint8_t down = 2; down-- > 0;)
+            if (!next_key(&e, sip_after(20 * SIP_SECOND)) || e.key != 4 || e.down != down)
+                sip_panic("one of those who have just connected has missed a key");
+        if (i < MANY)
+            sip_close(keys);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct key_event e;
@@ -79,6 +102,7 @@ int main(int argc, char **argv)
     owner_find(NEBULET_PC_PS2);
     owner_compile("/ps2.wasm");
     start();
+    all_hear();
     sip_printf("ready\n");
     while (next_key(&e, NEBULET_FOREVER)) {
         if (!e.down) {

@@ -67,6 +67,14 @@ static uint32_t of_bcd(uint32_t n)
 
 static void rtc(void)
 {
+    enum { YEAR = 9 };
+    uint32_t year = clock(YEAR);
+    out(0, 1, 0x99); // the time of day is not its driver's to set
+    int64_t time = nebulet_clock_now(NEBULET_REALTIME);
+    out(0, 0, YEAR);
+    out(0, 1, year);
+    if (time > (int64_t)(4070908800 * SIP_SECOND)) // 2099
+        sip_panic("rtc: its driver makes the time");
     REFUSED(nebulet_device_write(device, 0, 0, 1, 0x80)); // NMI
     REFUSED(nebulet_device_write(device, 0, 0, 1, 14));   // firmware's
     nebulet_handle interrupt =

@@ -87,9 +87,9 @@ def random_bytes(bench, engine, machine, devices):
         raise base.Failed(base.excerpt(out))
 
 
-def alone(bench, engine, name, devices, files=None, args=(), machine="microvm", limit=200):
+def alone(bench, engine, name, devices, files=None, args=(), machine="microvm", limit=200, words=()):
     """A program that owns devices itself."""
-    words = [f"engine={engine}", "may=63", f"init=/{name}.wasm", *args, "--"]
+    words = [f"engine={engine}", "may=63", *words, f"init=/{name}.wasm", *args, "--"]
     found, rest = boot.run_many(bench, words, dict(files or {}, **{f"{name}.wasm": build(name)}),
                                 machine=machine, limit=limit, flags=[*MODERN, *devices])
     if len(found) != 1:
@@ -129,7 +129,7 @@ def confined(bench, engine, kind, cpus=1):
 
 
 AIMS = 19  # of test/drv/confined.c, but interrupts
-LIVES = 12  # of each driver in `make test`; 200 are 10 s
+LIVES = int(os.environ.get("NEBULET_LIVES", 12))  # of each driver; 200 are 10 s
 DRIVERS = ["virtio-net", "virtio-blk", "virtio-rng"]
 
 
@@ -142,7 +142,7 @@ def killed(bench, engine, machine, cpus=1, lives=LIVES, buses=BUSES):
             "-netdev", "user,id=n,restrict=on", "-device", f"virtio-net-{bus},netdev=n",
             "-drive", f"file={disk.name},format=raw,if=none,id=d,cache=writeback",
             "-device", f"virtio-blk-{bus},drive=d", "-device", f"virtio-rng-{bus}", "-smp", str(cpus)],
-            {f"{name}.wasm": driver(name) for name in DRIVERS}, [str(lives), *DRIVERS], machine=machine)
+            {f"{name}.wasm": driver(name) for name in DRIVERS}, [str(lives), *DRIVERS], machine=machine, limit=200 + 3 * lives)
 
 
 def restarts(bench, engine, machine, buses=BUSES):

@@ -363,43 +363,56 @@ def pointer(bench, build, engine, machine):
         raise base.Failed(f"exit code {code}\n{base.excerpt(serial)}")
 
 
-def port(bench, build, engine, machine):
-    """The second serial port, whose other end is a socket: bytes come back turned over, all of them, and go on with
-    the next life of the driver."""
+@contextlib.contextmanager
+def second_port(bench, build, engine, machine, args=""):
+    """A machine with test/drv/port.c, and the other end of its port, a socket."""
     with tempfile.TemporaryDirectory(prefix="nebulet-port-") as scratch:
         files = {"port.wasm": build("port"), "serial.wasm": (base.ROOT / "build/drv/serial.wasm").read_bytes()}
         with open(f"{scratch}/archive.tar", "wb") as archive:
             archive.write(boot.pack(files))
         with Pc(scratch, ["-kernel", str(bench.program.parent / "nebulet.elf"), "-initrd", archive.name, "-append",
-                          f"engine={engine} may=63 init=/port.wasm", "-chardev",
+                          f"engine={engine} may=63 init=/port.wasm{args}", "-chardev",
                           f"socket,id=second,path={scratch}/second,server=on,wait=on", "-serial", "chardev:second"],
                 machine, vga=False) as pc, socket.socket(socket.AF_UNIX) as line:
             while line.connect_ex(f"{scratch}/second"):
                 time.sleep(0.05)
             line.settimeout(LIMIT)
+            yield pc, line
 
-            def until(what):
-                got = b""
-                while not got.endswith(what):
-                    piece = line.recv(1 if len(what) < 100 else len(what) - len(got))
-                    if not piece:
-                        raise base.Failed(f"hung up after {base.excerpt(got)}\n{base.excerpt(pc.serial)}")
-                    got += piece
-                    if len(what) >= 100 and not what.startswith(got):
-                        raise base.Failed("other bytes have come back")
 
-            chance = random.Random(1)
-            for size in (1, 17, 6000):
-                until(b"ready\n")
-                sent = chance.randbytes(size)
-                sender = threading.Thread(target=line.sendall, args=(sent,), daemon=True)
-                sender.start()
-                until(bytes(255 - byte for byte in sent))
-                sender.join()
-                line.sendall(b"x" * 300 + b"kill\n")
+def full_port(bench, build, engine, machine):
+    """Nobody reads at the other end of the port, so it takes no byte any more: who sends is hung up on."""
+    with second_port(bench, build, engine, machine, " full") as (pc, _):
+        code, serial = pc.end()
+    if code != 1 or b"hung up\nhung up\nport\n" not in serial.replace(b"\r", b""):
+        raise base.Failed(f"exit code {code}\n{base.excerpt(serial)}")
+
+
+def port(bench, build, engine, machine):
+    """Bytes come back turned over, all of them, and go on with the next life of the driver."""
+    with second_port(bench, build, engine, machine) as (pc, line):
+        def until(what):
+            got = b""
+            while not got.endswith(what):
+                piece = line.recv(1 if len(what) < 100 else len(what) - len(got))
+                if not piece:
+                    raise base.Failed(f"hung up after {base.excerpt(got)}\n{base.excerpt(pc.serial)}")
+                got += piece
+                if len(what) >= 100 and not what.startswith(got):
+                    raise base.Failed("other bytes have come back")
+
+        chance = random.Random(1)
+        for size in (1, 17, 6000):
             until(b"ready\n")
-            line.sendall(b"\nend\n")
-            code, serial = pc.end()
+            sent = chance.randbytes(size)
+            sender = threading.Thread(target=line.sendall, args=(sent,), daemon=True)
+            sender.start()
+            until(bytes(255 - byte for byte in sent))
+            sender.join()
+            line.sendall(b"x" * 300 + b"kill\n")
+        until(b"ready\n")
+        line.sendall(b"\nend\n")
+        code, serial = pc.end()
     if code != 1 or b"port\n" not in serial.replace(b"\r", b""):
         raise base.Failed(f"exit code {code}\n{base.excerpt(serial)}")
 
@@ -419,7 +432,9 @@ def cases(bench, alone, build):
                             lambda e=engine, m=machine: pointer(bench, build, e, m))
             yield base.Case(f"a second serial port, its driver dies, {machine}", engine,
                             lambda e=engine, m=machine: port(bench, build, e, m))
+        yield base.Case("a second serial port that takes nothing", engine, lambda e=engine: full_port(bench, build, e, "q35"))
         yield base.Case("what a PC has without a bus, q35", engine, lambda e=engine: alone(
-            bench, e, "legacy", ["-vga", "std", "-serial", "null"], args=["ps2", "vga", "rtc", "serial"], machine="q35"))
+            bench, e, "legacy", ["-vga", "std", "-serial", "null"], args=["ps2", "vga", "rtc", "serial"], machine="q35",
+            words=["dir="]))  # no files, whose times would be looked at before
         yield base.Case("what a PC has without a bus, microvm", engine, lambda e=engine: alone(
             bench, e, "legacy", [], args=["rtc"], machine="microvm"))

@@ -2,7 +2,7 @@
 // Unit test of devices announced on the kernel's command line (plat/pc/device.c), by words that are
 // hostile: numbers of any size, forms that are almost right, bytes by chance. Whatever they say, a
 // device that is found lies where devices may, away from RAM and from the others, with an input
-// that there is; what is right is found.
+// that there is; what is right is found. And of who may have an interrupt's input.
 #include "plat/pc/device.c"
 
 #include <stdio.h>
@@ -131,6 +131,36 @@ static void add_word(void)
     add(below(16) ? " " : "");
 }
 
+// --- Lines: what leads to an input keeps all others from it, whichever came first; but pins of PCI
+// share theirs, and messages have none.
+static bool both(const struct found *a, u32 n, const struct found *b, u32 k)
+{
+    devices[0] = *a, devices[1] = *b;
+    lines[7] = (__typeof__(lines[7])){.used = true, .device = 1, .n = k};
+    bool busy = in_use(0, n);
+    lines[7].used = false;
+    return !busy && !in_use(0, n);
+}
+
+static void look_at_lines(void)
+{
+    const struct found at_10 = {.about.bus = BUS_VIRTIO_MMIO, .inputs = {10}},
+                       at_11 = {.about.bus = BUS_VIRTIO_MMIO, .inputs = {11}},
+                       old = {.about.bus = BUS_PC, .inputs = {1, 10}},
+                       pin = {.about.bus = BUS_PCI, .inputs = {10}},
+                       messages = {.about.bus = BUS_PCI, .inputs = {10}, .msix = 1};
+    CHECK(!both(&at_10, 0, &pin, 0) && !both(&pin, 0, &at_10, 0));
+    CHECK(!both(&old, 1, &pin, 0) && !both(&pin, 0, &old, 1));
+    CHECK(!both(&at_10, 0, &old, 1) && !both(&old, 1, &at_10, 0));
+    CHECK(both(&old, 0, &pin, 0) && both(&pin, 0, &old, 0));
+    CHECK(both(&at_11, 0, &pin, 0) && both(&pin, 0, &at_11, 0) && both(&pin, 0, &pin, 0));
+    CHECK(both(&messages, 5, &at_10, 0) && both(&at_10, 0, &messages, 5));
+    CHECK(both(&messages, 1000, &old, 1) && both(&messages, 0, &messages, 0));
+    lines[7].used = true; // of the second one; and by what is in lines[7] now
+    CHECK(in_use(1, 0) && !in_use(1, 1) && !in_use(0, 0));
+    lines[7].used = false;
+}
+
 int main(void)
 {
     // The place of the devices is that of AddressSanitizer's own.
@@ -160,6 +190,7 @@ int main(void)
         most = device_count > most ? device_count : most;
     }
     CHECK(most > 2);
+    look_at_lines();
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }

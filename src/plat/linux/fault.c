@@ -7,6 +7,7 @@
 // from before us (a sanitizer's, or the default with its core dump) sees the same fault again.
 #define _GNU_SOURCE
 #include "arch/arch.h"
+#include "base/assert.h"
 #include "base/fmt.h"
 #include "plat/linux/linux.h"
 #include <pthread.h>
@@ -134,6 +135,7 @@ static void free_signal_stack(void *p)
 
 bool linux_thread_signals(void)
 {
+    assert(fault_hook);
     void *p = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return false;

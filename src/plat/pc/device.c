@@ -418,14 +418,18 @@ void device_lead(const struct found *d, u32 vector)
     lead(d, 0, vector);
 }
 
-// An input of the machine, or a message, leads to one line at a time.
+// An input of the machine, or a message, leads to one line at a time; pins of PCI share theirs.
+static bool same(const struct found *a, u32 n, const struct found *b, u32 k)
+{
+    if (a->msix || b->msix || (by_pin(a) && by_pin(b)))
+        return a == b && n == k;
+    return a->inputs[n] == b->inputs[k];
+}
+
 static bool in_use(u32 device, u32 n)
 {
-    const struct found *d = &devices[device];
     for (u32 i = 0; i < PLAT_INTERRUPTS; i++)
-        if (lines[i].used &&
-            (d->about.bus == BUS_PCI ? lines[i].device == device && lines[i].n == n
-                                     : !of(i)->msix && of(i)->inputs[lines[i].n] == d->inputs[n]))
+        if (lines[i].used && same(&devices[device], n, of(i), lines[i].n))
             return true;
     return false;
 }

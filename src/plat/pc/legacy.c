@@ -34,8 +34,11 @@ static bool has_vga(void)
 
 enum { RTC_VALID = 13, RTC_REGISTERS };
 
+// What the kernel wants of it is read now: its driver may set another time, or never leave the
+// registers alone.
 static bool has_rtc(void)
 {
+    plat_wall_clock();
     return !(indexed(RTC_INDEX, RTC_VALID) & 0x7f);
 }
 

@@ -236,7 +236,13 @@ void time_init(void);
 void time_settle(void);  // waits until every CPU can tell the time
 void time_ran_out(void); // the timer's interrupt is here
 void time_tick(u64 ns);  // for tests: interrupts that often, for nothing; 0: none
-void time_stress(void);
+extern u64 time_ticks;   // what that has set
+void time_stress_now(void);
+static inline void time_stress(void)
+{
+    if (unlikely(time_ticks))
+        time_stress_now();
+}
 void time_wake_one(void); // from an interrupt that brought work: a CPU that waits, if this does not
 u64 rtc_read(void);       // ns since 1970
 

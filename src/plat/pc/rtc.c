@@ -34,14 +34,16 @@ static u64 days(u32 year, u32 month, u32 day)
     return year * 365ull + year / 4 - year / 100 + year / 400 + of_year - 719468;
 }
 
-// Read until two readings agree: the clock may be about to change.
+// Read until two readings agree: the clock may be about to change. One that is broken never does.
 u64 rtc_read(void)
 {
+    enum { READINGS = 100 };
     struct date a, b = read_date();
+    u32 n = 1;
     do {
         a = b;
         b = read_date();
-    } while (memcmp(&a, &b, sizeof a));
+    } while (memcmp(&a, &b, sizeof a) && ++n < READINGS);
     u8 mode = read_cmos(STATUS_B);
     bool binary = mode & 4, pm = !(mode & 2) && a.hour & 0x80;
     u32 hour = number(a.hour & 0x7f, binary);

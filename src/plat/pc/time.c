@@ -17,7 +17,6 @@ static struct {
     u64 rate;      // ns a tick of the counter, << SHIFT; 0: not known yet
     u64 wall;      // real time at time 0; 0: not read yet
     bool deadline; // the timer can compare with the counter
-    u64 tick;      // time_tick
 } time;
 
 static u64 waiting; // CPUs in plat_wait, a bit each
@@ -153,18 +152,19 @@ void time_ran_out(void)
         c->timer_at = UINT64_MAX;
 }
 
-void time_stress(void)
+u64 time_ticks;
+
+void time_stress_now(void)
 {
-    struct cpu *c = this_cpu();
-    u64 next = time.tick ? plat_now() + time.tick : UINT64_MAX;
-    if (next < c->timer_at)
+    u64 next = plat_now() + time_ticks;
+    if (next < this_cpu()->timer_at)
         arm(next);
 }
 
 void time_tick(u64 ns)
 {
     time_settle();
-    time.tick = ns;
+    time_ticks = ns;
     interrupts_off();
     time_stress();
     interrupts_on();

@@ -5,8 +5,8 @@
 //
 // An interrupt is an edge, and comes for each byte that can be read when there was none: so all
 // there is is read, whosever it is, always after the interrupt was acknowledged. A controller that
-// never has enough is left alone for a moment. The mouse has an interrupt of its own, for which a
-// thread waits; both threads read, one at a time.
+// never has enough is left alone for a moment. Keyboard and mouse have an interrupt each, and a
+// thread that waits for it and wakes the one that serves.
 #include <string.h>
 #include <sip.h>
 
@@ -44,8 +44,7 @@ enum {
 };
 enum { AT_ONCE = 64, CLIENTS = 16, PATIENCE_MS = 500, MOUSE_PATIENCE_MS = 50 };
 
-static nebulet_handle device, interrupt, mouse_interrupt;
-static struct sip_mutex reading;
+static nebulet_handle device, interrupts[2], woken;
 static struct scancodes codes;
 static struct mouse mouse; // its size 0: there is none
 static uint8_t buttons;    // of it that are down
@@ -226,33 +225,40 @@ static void take_from_mouse(uint8_t byte)
     tell_all(true, &e, sizeof e);
 }
 
-// False: there may be more.
-static bool read_all(void)
+// False: there may be more. Who connected before a byte could be read hears of it.
+static bool read_all(struct sip_service *s)
 {
+    struct {
+        uint8_t byte;
+        bool of_mouse;
+    } got[AT_ONCE];
     uint32_t n = 0, status;
-    sip_lock(&reading);
-    for (; n < AT_ONCE && (status = in(COMMAND)) & STATUS_OUTPUT; n++)
-        status &STATUS_MOUSE ? take_from_mouse((uint8_t)in(DATA)) : take((uint8_t)in(DATA));
-    sip_unlock(&reading);
+    for (; n < AT_ONCE && (status = in(COMMAND)) & STATUS_OUTPUT; n++) {
+        got[n].of_mouse = status & STATUS_MOUSE;
+        got[n].byte = (uint8_t)in(DATA);
+    }
+    if (n)
+        sip_take_clients(s);
+    for (uint32_t i = 0; i < n; i++)
+        got[i].of_mouse ? take_from_mouse(got[i].byte) : take(got[i].byte);
     return n < AT_ONCE;
 }
 
 static void look(struct sip_service *s, bool signaled)
 {
     if (signaled)
-        sip_must(nebulet_interrupt_ack(interrupt), "ps2: interrupt_ack");
-    s->until = read_all() ? NEBULET_FOREVER : sip_after(5 * SIP_MS);
+        sip_must(nebulet_object_signal(woken, NEBULET_EVENT_SIGNALED, 0), "ps2: its event");
+    s->until = read_all(s) ? NEBULET_FOREVER : sip_after(5 * SIP_MS);
 }
 
-static int32_t look_at_mouse(void *nothing)
+static int32_t watch(void *interrupt)
 {
+    nebulet_handle i = *(nebulet_handle *)interrupt;
     for (;;) {
-        sip_must(sip_wait(mouse_interrupt, NEBULET_EVENT_SIGNALED), "ps2: the mouse");
-        sip_must(nebulet_interrupt_ack(mouse_interrupt), "ps2: interrupt_ack");
-        while (!read_all())
-            sip_sleep(5 * SIP_MS);
+        sip_must(sip_wait(i, NEBULET_EVENT_SIGNALED), "ps2: an interrupt");
+        sip_must(nebulet_interrupt_ack(i), "ps2: interrupt_ack");
+        sip_must(sip_signal(woken), "ps2: its event");
     }
-    return nothing != NULL;
 }
 
 static enum sip_verdict request(struct sip_service *s, struct sip_client *client,
@@ -279,11 +285,9 @@ static void connected(struct sip_service *s, struct sip_client *client)
 static void gone(struct sip_service *s, struct sip_client *client)
 {
     (void)s;
-    sip_lock(&reading); // who is telling all would pass over the last one
     for (uint32_t i = 0; i < client_count; i++)
         if (clients[i].channel == client->channel)
             clients[i] = clients[--client_count];
-    sip_unlock(&reading);
 }
 
 int main(int argc, char **argv)
@@ -297,17 +301,15 @@ int main(int argc, char **argv)
     bool second = argc > 1 && !strcmp(argv[1], "2");
     if (argc > 2 || (argc > 1 && !second && strcmp(argv[1], "1")))
         sip_panic("usage: ps2 [1|2]");
-    interrupt = (nebulet_handle)sip_must(nebulet_interrupt_create(device, 0), "ps2: its interrupt");
-    mouse_interrupt =
-        (nebulet_handle)sip_must(nebulet_interrupt_create(device, 1), "ps2: the mouse's interrupt");
+    woken = (nebulet_handle)sip_must(nebulet_event_create(), "ps2: an event");
+    for (uint32_t i = 0; i < 2; i++)
+        interrupts[i] =
+            (nebulet_handle)sip_must(nebulet_interrupt_create(device, i), "ps2: its interrupts");
     set_up(second ? 2 : 1);
-    struct sip_thread thread;
-    if (mouse.size)
-        sip_must(sip_thread_start(&thread, look_at_mouse, NULL, 16384), "ps2: a thread");
-    struct sip_service service = {.request = request,
-                                  .connected = connected,
-                                  .gone = gone,
-                                  .look = look,
-                                  .object = interrupt};
+    struct sip_thread threads[2];
+    for (uint32_t i = 0; i < 1 + (mouse.size > 0); i++)
+        sip_must(sip_thread_start(&threads[i], watch, &interrupts[i], 4096), "ps2: a thread");
+    struct sip_service service = {
+        .request = request, .connected = connected, .gone = gone, .look = look, .object = woken};
     return sip_serve("keyboard", &service) < 0;
 }
