@@ -108,7 +108,7 @@ OUT_OF_LINE static void alu_any(struct fast *f, enum ty t, const struct alu *op)
     struct slot sb = pop(f);
     struct x64_operand m;
     u32 b = NO_REG;
-    if (!in_frame(f, &sb, &m))
+    if (regs_free(f, GPR_MASK) || !in_frame(f, &sb, &m))
         b = value_reg(f, &sb);
     struct slot sa = pop(f);
     if (op->commutes && sa.kind == SLOT_CONST && b != NO_REG && fits_s32(t, sa.imm)) {
@@ -163,12 +163,13 @@ OUT_OF_LINE static void alu(struct fast *f, enum ty t, const struct alu *op)
         alu_imm(f, t, op, pop_reg(f), imm);
 }
 
-// With a constant, popped both. Of a number of bits that an instruction moves, that one; if only
-// whether it is zero matters, a test.
-static void and_imm(struct fast *f, enum ty t, u32 a, u32 imm)
+// With a constant, which has been popped. Of a number of bits that an instruction moves, that one,
+// from the frame, too; if only whether it is zero matters, a test.
+static void and_imm(struct fast *f, enum ty t, u32 imm)
 {
     bool wide = ty_wide(t);
     if (wide ? *f->pc == OP_i64_eqz : flags_wanted(f->pc)) {
+        u32 a = pop_reg(f);
         if (imm <= 0xff)
             x64_test_imm8(&f->a, a, imm);
         else
@@ -178,8 +179,14 @@ static void and_imm(struct fast *f, enum ty t, u32 a, u32 imm)
     }
     u32 insn = imm == 0xff ? I_MOVZX8 : imm == 0xffff ? I_MOVZX16 : I_MOV_LOAD;
     bool moves = imm == UINT32_MAX || insn != I_MOV_LOAD;
+    struct slot s = pop(f);
+    struct x64_operand m;
+    bool cell = moves && in_frame(f, &s, &m);
+    u32 a = cell ? NO_REG : value_reg(f, &s);
     u32 sp = f->sp, dst = result_begin(f, t, moves ? unless_free(f, t, a) : a);
-    if (imm == UINT32_MAX || (dst != a && moves)) {
+    if (cell) {
+        x64_mem(&f->a, insn, false, dst, m);
+    } else if (imm == UINT32_MAX || (dst != a && moves)) {
         x64_reg(&f->a, insn, false, dst, a);
     } else {
         move_reg(f, T32, dst, a);
@@ -199,7 +206,7 @@ OUT_OF_LINE static void and(struct fast *f, enum ty t, const struct alu *op)
         return;
     }
     f->sp--;
-    and_imm(f, t, pop_reg(f), (u32)imm);
+    and_imm(f, t, (u32)imm);
 }
 
 static void multiply_const(struct fast *f, enum ty t, u32 a, u64 imm)

@@ -134,6 +134,22 @@ static void load_from(struct fast *f, const struct load *l, struct x64_operand m
     result_end(f, l->type, dst);
     if (l->insn == I_MOVZX8 || l->insn == I_MOVZX16)
         result_bits(f, sp, l->insn == I_MOVZX8 ? 8 : 16);
+    else if (l->insn == I_MOV_LOAD && l->type == T64 && !l->wide)
+        result_bits(f, sp, 32);
+}
+
+// The load, and the i64.extend_i32_u that comes next, if it does.
+static const struct load *load_of(struct fast *f, u32 op)
+{
+    static const u8 extended[] = {[OP_i32_load - OP_i32_load] = OP_i64_load32_u,
+                                  [OP_i32_load8_u - OP_i32_load] = OP_i64_load8_u,
+                                  [OP_i32_load16_u - OP_i32_load] = OP_i64_load16_u};
+    u32 n = op - OP_i32_load;
+    if (*f->pc == OP_i64_extend_i32_u && n < sizeof extended && extended[n]) {
+        f->pc++;
+        n = extended[n] - OP_i32_load;
+    }
+    return &loads[n];
 }
 
 // --- Loads that only decide: the value is compared where it lies, or bits of it are tested, and
@@ -213,7 +229,7 @@ void load(struct fast *f, u32 op)
     struct memarg at = leb_memarg(&f->pc);
     const u8 *before = f->a.p;
     struct slot s = pop(f);
-    load_at(f, &loads[op - OP_i32_load], address(f, &s, at));
+    load_at(f, load_of(f, op), address(f, &s, at));
     flags_kept(f, before);
 }
 
@@ -234,8 +250,7 @@ bool load_scaled(struct fast *f, u32 index, u32 scale, u32 bits)
         x64_imm(&f->a, G1_CMP, false, index, (s32)(UINT32_MAX >> scale));
         trap_if(f, CC_A, TRAP_MEMORY);
     }
-    load_at(f, &loads[*op - OP_i32_load],
-            (struct x64_operand){MEMORY, (u8)index, (u8)scale, (s32)at.offset});
+    load_at(f, load_of(f, *op), (struct x64_operand){MEMORY, (u8)index, (u8)scale, (s32)at.offset});
     return true;
 }
 

@@ -16,10 +16,6 @@ enum {
     PIN_MAX = 24, // candidates kept, both classes together
 };
 
-// Left for temporaries: rax rcx rdx rsi and xmm0-xmm3, at least.
-#define PIN_CALLEE CALLEE_SAVED
-#define PIN_CALLER (BIT(RDI) | BIT(R8) | BIT(R9) | BIT(R10) | 0x7ff00000u)
-
 struct candidate {
     u32 local, weight;
 };

@@ -44,7 +44,7 @@ u32 value_load(struct fast *f, const struct slot *s)
     case SLOT_CONST: const_to_reg(f, t, r, s->imm); break;
     case SLOT_LOCAL:
         load_frame(f, f->local_type[s->local], r, s->local);
-        if (!s->last)
+        if (!s->last && !crowded(f, class_of(t)))
             cache_put(f, r, s->local, false);
         break;
     case SLOT_MEM:

@@ -71,7 +71,7 @@ u32 result_begin(struct fast *f, enum ty t, u32 a)
 }
 
 // An operand that instructions can read where it is, in the frame: a spilled slot, or a local that
-// is not cached when registers are short.
+// is not cached when registers are short, or others are used more.
 bool in_frame(struct fast *f, const struct slot *s, struct x64_operand *m)
 {
     if (s->kind == SLOT_MEM) {
@@ -82,7 +82,8 @@ bool in_frame(struct fast *f, const struct slot *s, struct x64_operand *m)
         return false;
     if (s->type != f->local_type[s->local])
         return false; // the upper half is not there
-    if (!s->last && regs_free(f, class_of(s->type)))
+    u32 class = class_of(s->type);
+    if (!s->last && regs_free(f, class) && !crowded(f, class))
         return false;
     *m = frame_at(f, s->local);
     return true;

@@ -18,11 +18,12 @@ enum kind {
     SAME_AS,   // a == (a insn b), by the comparison in `extra`: a <= b as a == min(a, b)
     NOT_SAME,  // a != (a insn b)
     UNARY,
-    ROUND,     // unary, with `extra` as the immediate
+    ROUND, // unary, with `extra` as the immediate
+    WIDEN, // the lower half's lanes, of 1 << (extra & 3) bytes, to twice that; signed: extra & 4
+    WIDEN_HIGH,
     COMPARE,   // of floats, `extra` as the predicate
     COMPARE_B, // the same, operands exchanged
     SHIFT,     // by a scalar; extra: log2 of the lanes' bytes
-    HIGH,      // unary, of the upper half
     PRODUCT,   // insn of both operands' halves, each widened by `extra`
     PRODUCT_HIGH,
 };
@@ -61,11 +62,11 @@ static const struct row {
     ROW(shape##_sub_sat_s, BINARY, PSUBS##B, 0)                                                    \
     ROW(shape##_sub_sat_u, BINARY, PSUBUS##B, 0)                                                   \
     ROW(shape##_avgr_u, BINARY, PAVG##B, 0)
-#define WIDER(shape, half, FROM)                                                                   \
-    ROW(shape##_extend_low_##half##_s, UNARY, PMOVSX##FROM, 0)                                     \
-    ROW(shape##_extend_low_##half##_u, UNARY, PMOVZX##FROM, 0)                                     \
-    ROW(shape##_extend_high_##half##_s, HIGH, PMOVSX##FROM, 0)                                     \
-    ROW(shape##_extend_high_##half##_u, HIGH, PMOVZX##FROM, 0)
+#define WIDER(shape, half, FROM, log2)                                                             \
+    ROW(shape##_extend_low_##half##_s, WIDEN, PMOVSX##FROM, 4 | log2)                              \
+    ROW(shape##_extend_low_##half##_u, WIDEN, PMOVZX##FROM, log2)                                  \
+    ROW(shape##_extend_high_##half##_s, WIDEN_HIGH, PMOVSX##FROM, 4 | log2)                        \
+    ROW(shape##_extend_high_##half##_u, WIDEN_HIGH, PMOVZX##FROM, log2)
 #define FLOATING(shape, P)                                                                         \
     ROW(shape##_add, BINARY, ADD##P, 0)                                                            \
     ROW(shape##_sub, BINARY, SUB##P, 0)                                                            \
@@ -86,7 +87,7 @@ static const struct row {
     ROW(shape##_ge, COMPARE_B, CMP##P, 2)
     INTEGER(i8x16, B) INTEGER(i16x8, W) INTEGER(i32x4, D) INTEGER(i64x2, Q) NARROWER(
         i8x16, B) NARROWER(i16x8, W) NARROWER(i32x4, D) SATURATED(i8x16, B) SATURATED(i16x8, W)
-        WIDER(i16x8, i8x16, BW) WIDER(i32x4, i16x8, WD) WIDER(i64x2, i32x4, DQ) FLOATING(
+        WIDER(i16x8, i8x16, BW, 0) WIDER(i32x4, i16x8, WD, 1) WIDER(i64x2, i32x4, DQ, 2) FLOATING(
             f32x4, PS) FLOATING(f64x2, PD) ROW(i64x2_le_s, NEITHER, PCMPGTQ, 0)
             ROW(i64x2_ge_s, NEITHER_B, PCMPGTQ, 0) ROW(v128_and, BINARY, PAND, 0) ROW(
                 v128_andnot, SWAPPED, PANDN, 0) ROW(v128_or, BINARY, POR, 0)
@@ -125,7 +126,7 @@ static void v3(struct fast *f, u32 insn, u32 dst, u32 a, u32 b)
 // dst = a insn b, imm
 static void v3_imm(struct fast *f, u32 insn, u32 dst, u32 a, u32 b, u32 imm)
 {
-    u32 to = dst == b && a != b ? SCRATCH_XMM : dst;
+    u32 to = dst == b && a != b && !has_avx(f) ? SCRATCH_XMM : dst;
     x64_reg(&f->a, with_first(f, insn, to, a), false, to, b);
     x64_byte(&f->a, imm);
     move_reg(f, TV128, dst, to);
@@ -272,11 +273,11 @@ static void with_two(struct fast *f, const struct row *row)
     }
     u32 t = temporary(f);
     v3(f, row->insn, t, a, b);
-    if (row->kind == SAME_AS || row->kind == NOT_SAME)
+    if (row->kind == NOT_SAME)
         v2(f, extras[row->extra], t, a);
     u32 dst = begin(f, t);
     if (row->kind == SAME_AS)
-        move_reg(f, TV128, dst, t);
+        v3(f, extras[row->extra], dst, t, a);
     else
         invert(f, dst, t, SCRATCH_XMM);
     end(f, dst);
@@ -284,14 +285,55 @@ static void with_two(struct fast *f, const struct row *row)
 
 static void unary(struct fast *f, const struct row *row)
 {
-    u32 a = pop_reg(f), dst = begin(f, unless_free(f, TV128, a)), from = a;
-    if (row->kind == HIGH) {
-        v2_imm(f, I_PSHUFD, dst, a, 0xee);
-        from = dst;
-    }
-    v2(f, row->insn, dst, from);
+    u32 a = pop_reg(f), dst = begin(f, unless_free(f, TV128, a));
+    v2(f, row->insn, dst, a);
     if (row->kind == ROUND)
         x64_byte(&f->a, row->extra);
+    end(f, dst);
+}
+
+// The row of the instruction at *p, which is stepped over; NULL: it has none.
+static const struct row *row_at(const u8 **p)
+{
+    if (*(*p)++ != 0xfd)
+        return NULL;
+    u32 n = simd_strict(leb_u32(p));
+    return n < SIMD_RELAXED && rows[n].insn ? &rows[n] : NULL;
+}
+
+// What makes lanes wider, and all that comes next and makes them wider still: together one
+// instruction, of so many bytes of the operand.
+struct widening {
+    u32 insn, at, bytes;
+};
+
+static struct widening widening(const struct row *row, const u8 **pc)
+{
+    static const u32 insns[2][3][3] = {
+        {{I_PMOVZXBW, I_PMOVZXBD, I_PMOVZXBQ}, {I_PMOVZXWD, I_PMOVZXWQ}, {I_PMOVZXDQ}},
+        {{I_PMOVSXBW, I_PMOVSXBD, I_PMOVSXBQ}, {I_PMOVSXWD, I_PMOVSXWQ}, {I_PMOVSXDQ}}};
+    struct widening w = {.bytes = 16};
+    u32 first = row->extra;
+    for (u32 n = 0;; n++) {
+        w.bytes /= 2;
+        w.at += row->kind == WIDEN_HIGH ? w.bytes : 0;
+        w.insn = insns[first >> 2][first & 3][n];
+        const u8 *p = *pc;
+        row = row_at(&p);
+        if (!row || row->extra != first + n + 1 ||
+            !(row->kind == WIDEN || (row->kind == WIDEN_HIGH && w.bytes > 4)))
+            return w;
+        *pc = p;
+    }
+}
+
+static void widen(struct fast *f, const struct row *row)
+{
+    struct widening w = widening(row, &f->pc);
+    u32 a = pop_reg(f), dst = begin(f, unless_free(f, TV128, a));
+    if (w.at)
+        v2_imm(f, I_PSHUFD, dst, a, w.at == 8 ? 0xee : w.at / 4 * 0x55);
+    v2(f, w.insn, dst, w.at ? dst : a);
     end(f, dst);
 }
 
@@ -349,6 +391,45 @@ static struct x64_operand memarg(struct fast *f)
 static void load_with(struct fast *f, u32 insn)
 {
     struct x64_operand m = memarg(f);
+    u32 dst = begin(f, NO_REG);
+    x64_mem(&f->a, insn, false, dst, m);
+    end(f, dst);
+}
+
+// With what comes next, if that takes the vector as its second operand: it need not be aligned.
+static void load_vector(struct fast *f)
+{
+    struct x64_operand m = memarg(f);
+    const u8 *p = f->pc;
+    const struct row *row = has_avx(f) && m.index != SCRATCH ? row_at(&p) : NULL;
+    bool compares = row && row->kind == COMPARE;
+    u32 a = NO_REG, insn = I_MOVUPS_LOAD;
+    if (compares || (row && row->kind == BINARY)) {
+        f->pc = p;
+        a = pop_reg(f);
+        insn = x64_three(row->insn, a);
+    }
+    u32 dst = begin(f, a);
+    x64_mem(&f->a, insn, false, dst, m);
+    if (compares)
+        x64_byte(&f->a, row->extra);
+    end(f, dst);
+}
+
+// The lowest 1 << log2 bytes; with what makes their lanes wider, if that takes all of them.
+static void load_low(struct fast *f, u32 log2)
+{
+    struct x64_operand m = memarg(f);
+    u32 insn = log2 == 2 ? I_MOVSS_LOAD : I_MOVSD_LOAD;
+    const u8 *p = f->pc;
+    const struct row *row = row_at(&p);
+    if (row && row->kind == WIDEN) {
+        struct widening w = widening(row, &p);
+        if (!w.at && w.bytes == 1u << log2) {
+            insn = w.insn;
+            f->pc = p;
+        }
+    }
     u32 dst = begin(f, NO_REG);
     x64_mem(&f->a, insn, false, dst, m);
     end(f, dst);
@@ -546,9 +627,8 @@ static u32 interleaved(const u8 *bytes)
     return 0;
 }
 
-// Bytes of a by a mask, into t, and those of b: both are zero where the other is not. The register
-// of the latter.
-static u32 shuffle_any(struct fast *f, u32 t, u32 a, u32 b, const u8 *bytes)
+// dst = bytes of a and b, by a mask each: both are zero where the other is not.
+static void shuffle_any(struct fast *f, u32 a, u32 b, const u8 *bytes)
 {
     union v128 of_a, of_b;
     for (u32 i = 0; i < 16; i++) {
@@ -556,16 +636,21 @@ static u32 shuffle_any(struct fast *f, u32 t, u32 a, u32 b, const u8 *bytes)
         of_b.b[i] = bytes[i] < 16 ? 0x80 : bytes[i] & 15;
     }
     if (has_avx(f)) {
-        vector_operand(f, x64_three(I_PSHUFB, a), t, &of_a);
+        u32 dst = begin(f, a);
         vector_operand(f, x64_three(I_PSHUFB, b), SCRATCH_XMM, &of_b);
-        return SCRATCH_XMM;
+        vector_operand(f, x64_three(I_PSHUFB, a), dst, &of_a);
+        v3(f, I_POR, dst, dst, SCRATCH_XMM);
+        end(f, dst);
+        return;
     }
-    u32 u = temporary(f);
+    u32 t = temporary(f), u = temporary(f);
     vector_to_reg(f, SCRATCH_XMM, &of_a);
     v3(f, I_PSHUFB, t, a, SCRATCH_XMM);
     vector_to_reg(f, SCRATCH_XMM, &of_b);
     v3(f, I_PSHUFB, u, b, SCRATCH_XMM);
-    return u;
+    u32 dst = begin(f, t);
+    v3(f, I_POR, dst, t, u);
+    end(f, dst);
 }
 
 static void shuffle_one(struct fast *f, u32 a, const u8 *bytes)
@@ -604,25 +689,37 @@ static u32 blended(const u8 *bytes)
     return mask;
 }
 
-// t = bytes of a and b, by one instruction; false if there is none for this order of operands.
-static bool shuffle_two(struct fast *f, u32 t, u32 a, u32 b, const u8 *bytes)
+// Bytes of a and b by one instruction; false if there is none for this order of operands.
+static bool shuffle_two(struct fast *f, u32 a, u32 b, const u8 *bytes)
 {
     u8 lanes[16];
-    u32 insn = interleaved(bytes), mask = blended(bytes);
+    u32 insn = interleaved(bytes), mask = blended(bytes), imm = UINT32_MAX; // there is none
     bool in_a_row = true;
     for (u32 i = 0; i < 16; i++)
         in_a_row &= bytes[i] == bytes[0] + i;
-    if (insn)
-        v3(f, insn, t, a, b);
-    else if (mask != UINT32_MAX)
-        v3_imm(f, I_PBLENDW, t, a, b, mask);
-    else if (in_a_row)
-        v3_imm(f, I_PALIGNR, t, b, a, bytes[0]);
-    else if (as_lanes(bytes, 2, lanes) && (lanes[0] | lanes[1]) < 4 && (lanes[2] & lanes[3] & 4))
-        v3_imm(f, I_SHUFPS, t, a, b,
-               (u32)(lanes[0] | lanes[1] << 2 | (lanes[2] & 3) << 4 | (lanes[3] & 3) << 6));
-    else
+    if (insn) {
+    } else if (mask <= 0xff) {
+        insn = I_PBLENDW;
+        imm = mask;
+    } else if (in_a_row) { // of b and a
+        insn = I_PALIGNR;
+        imm = bytes[0];
+        u32 first = b;
+        b = a;
+        a = first;
+    } else if (as_lanes(bytes, 2, lanes) && (lanes[0] | lanes[1]) < 4 &&
+               (lanes[2] & lanes[3] & 4)) {
+        insn = I_SHUFPS;
+        imm = (u32)(lanes[0] | lanes[1] << 2 | (lanes[2] & 3) << 4 | (lanes[3] & 3) << 6);
+    } else {
         return false;
+    }
+    u32 dst = begin(f, a);
+    if (imm == UINT32_MAX)
+        v3(f, insn, dst, a, b);
+    else
+        v3_imm(f, insn, dst, a, b, imm);
+    end(f, dst);
     return true;
 }
 
@@ -641,22 +738,23 @@ static void shuffle(struct fast *f)
         for (u32 i = 0; i < 16; i++)
             bytes[i] &= 15;
         shuffle_one(f, all ? b : a, bytes);
-        return;
+    } else if (!shuffle_two(f, a, b, bytes) && !shuffle_two(f, b, a, swapped)) {
+        shuffle_any(f, a, b, bytes);
     }
-    u32 t = temporary(f), dst;
-    if (shuffle_two(f, t, a, b, bytes) || shuffle_two(f, t, b, a, swapped)) {
-        dst = begin(f, t);
-        move_reg(f, TV128, dst, t);
-    } else {
-        u32 rest = shuffle_any(f, t, a, b, bytes);
-        dst = begin(f, t);
-        v3(f, I_POR, dst, t, rest);
-    }
-    end(f, dst);
 }
 
 static void swizzle(struct fast *f)
 {
+    union v128 mask;
+    if (has_avx(f) && constant(f, &f->slots[f->sp - 1], &mask)) {
+        for (u32 i = 0; i < 16; i++)
+            mask.b[i] = mask.b[i] < 16 ? mask.b[i] : 0x80;
+        f->sp--;
+        u32 a = pop_reg(f), dst = begin(f, a);
+        vector_operand(f, x64_three(I_PSHUFB, a), dst, &mask);
+        end(f, dst);
+        return;
+    }
     u32 b = pop_reg(f), a = pop_reg(f), t = temporary(f);
     v3_const(f, I_PADDUSB, t, b, 0x7070707070707070); // from 16 on the top bit gets set
     u32 dst = begin(f, a);
@@ -1061,15 +1159,15 @@ static void dot(struct fast *f, bool sum)
 static void other(struct fast *f, u32 op)
 {
     switch (op) {
-    case OP_v128_load: load_with(f, I_MOVUPS_LOAD); break;
+    case OP_v128_load: load_vector(f); break;
     case OP_v128_load8x8_s: load_with(f, I_PMOVSXBW); break;
     case OP_v128_load8x8_u: load_with(f, I_PMOVZXBW); break;
     case OP_v128_load16x4_s: load_with(f, I_PMOVSXWD); break;
     case OP_v128_load16x4_u: load_with(f, I_PMOVZXWD); break;
     case OP_v128_load32x2_s: load_with(f, I_PMOVSXDQ); break;
     case OP_v128_load32x2_u: load_with(f, I_PMOVZXDQ); break;
-    case OP_v128_load32_zero: load_with(f, I_MOVSS_LOAD); break;
-    case OP_v128_load64_zero: load_with(f, I_MOVSD_LOAD); break;
+    case OP_v128_load32_zero: load_low(f, 2); break;
+    case OP_v128_load64_zero: load_low(f, 3); break;
     case OP_v128_load8_splat ... OP_v128_load64_splat:
         load_splat(f, op - OP_v128_load8_splat);
         break;
@@ -1174,8 +1272,9 @@ void simd(struct fast *f)
     switch ((enum kind)row->kind) {
     case BINARY: binary(f, row->insn); break;
     case UNARY:
-    case ROUND:
-    case HIGH: unary(f, row); break;
+    case ROUND: unary(f, row); break;
+    case WIDEN:
+    case WIDEN_HIGH: widen(f, row); break;
     case SHIFT: shift(f, row->insn, 8u << row->extra); break;
     case PRODUCT:
     case PRODUCT_HIGH: product(f, row); break;

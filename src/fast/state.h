@@ -292,6 +292,10 @@ enum {
     (BIT(RAX) | BIT(RCX) | BIT(RDX) | BIT(RSI) | BIT(RDI) | BIT(R8) | BIT(R9) | BIT(R10) |         \
      0x7fff0000u)
 
+// What regions may pin. Left for temporaries: rax rcx rdx rsi and xmm0-xmm3, at least.
+#define PIN_CALLEE CALLEE_SAVED
+#define PIN_CALLER (BIT(RDI) | BIT(R8) | BIT(R9) | BIT(R10) | 0x7ff00000u)
+
 static inline enum ty ty_of(valtype type)
 {
     switch (type) {
@@ -525,6 +529,12 @@ static inline void cache_remove(struct fast *f, u32 r)
 static inline bool pinned(const struct fast *f, u32 r)
 {
     return f->regions.at[f->region].pins & BIT(r);
+}
+
+// All that the region may pin of a class it does: another local has fewer uses than those.
+static inline bool crowded(const struct fast *f, u32 class)
+{
+    return !((PIN_CALLEE | PIN_CALLER) & class & ~f->regions.at[f->region].pins);
 }
 
 // --- Slots

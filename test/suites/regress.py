@@ -7,7 +7,7 @@ how exported functions are called. There are no expected results, the engines mu
 import re
 import shutil
 
-from . import base, chains, edges, pressure
+from . import base, chains, edges, pressure, several
 
 SOURCES = base.ROOT / "test/fuzz/regress"
 DIFFER = base.ROOT / "build/fuzz/differ"
@@ -49,7 +49,7 @@ def long_code():
 
 
 GENERATED = {"vectors_on_an_edge": vectors_on_an_edge, "vector_results": vector_results,
-             "long_code": long_code}
+             "long_code": long_code, "several_vectors": several.vectors, "several_integers": several.integers}
 
 
 def run_generated(name):
