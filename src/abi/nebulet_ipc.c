@@ -188,39 +188,138 @@ s64 call_object_wait_one(struct vmctx *vm, struct process *p, const struct call_
     return result;
 }
 
-// --- Many at once
+// --- Several at once
 
-static struct nebulet_wait item_at(const u8 *items, u32 i)
+static u8 *item_at(u8 *items, u32 i)
 {
-    struct nebulet_wait item;
-    memcpy(&item, items + i * sizeof item, sizeof item);
-    return item;
+    return items + i * sizeof(struct nebulet_wait);
 }
 
-// Fills the waiters in; one may be wrong.
-static inline status find(const struct process *p, const u8 *items, u32 i, struct waiter *w,
+static inline void observe(u8 *item, u32 signals)
+{
+    store_u32(item + offsetof(struct nebulet_wait, observed), signals);
+}
+
+// What an item says; it may be wrong.
+static inline status find(const struct process *p, const u8 *item, struct waiter *w,
                           struct kthread *self)
 {
-    struct nebulet_wait item = item_at(items, i);
-    const struct handle *h = handle_find(&p->handles, item.handle);
-    if (!h)
+    nebulet_handle number = load_u32(item + offsetof(struct nebulet_wait, handle));
+    const struct handle *h = handle_find(&p->handles, number);
+    if (unlikely(!h))
         return ERR_BAD_HANDLE;
-    if (!(h->rights & NEBULET_READ))
+    if (unlikely(!(h->rights & NEBULET_READ)))
         return ERR_ACCESS_DENIED;
     w->object = h->object;
-    w->signals = item.signals;
+    w->signals = load_u32(item + offsetof(struct nebulet_wait, signals));
     w->thread = self;
     return OK;
 }
 
-static status find_all(const struct process *p, const u8 *items, u32 n, struct waiter *w,
-                       struct kthread *self)
+static void join(struct waiter *w)
 {
-    status s = OK;
-    for (u32 i = 0; i < n && !s; i++)
-        s = find(p, items, i, &w[i], self);
-    return s;
+    link_add(&w->object->waiters, &w->link);
 }
+
+static void leave(struct waiter *w)
+{
+    link_drop(&w->link);
+}
+
+static inline bool look(struct waiter *w)
+{
+    w->observed = w->object->signals;
+    return w->observed & w->signals;
+}
+
+// Of all at the same time.
+static inline u32 signaled(struct waiter *w, u32 n)
+{
+    u32 count = 0;
+    for (struct waiter *end = w + n; w < end; w++)
+        count += look(w);
+    return count;
+}
+
+// The objects themselves may be gone.
+static void tell(const struct process *p, u8 *items, const struct waiter *w, u32 n)
+{
+    for (u32 i = 0; i < n; i++) {
+        const struct handle *h = handle_find(&p->handles, load_u32(item_at(items, i)));
+        u32 closed = h && h->object == w[i].object ? 0 : NEBULET_HANDLE_CLOSED;
+        observe(item_at(items, i), w[i].observed | closed);
+    }
+}
+
+// Those that have joined leave, and the items tell what is seen of all at the same time.
+static inline u32 leave_all(struct waiter *w, const struct waiter *end, u8 *item)
+{
+    u32 count = 0;
+    for (; w < end; w++, item += sizeof(struct nebulet_wait)) {
+        u32 signals = w->object->signals;
+        leave(w);
+        observe(item, w->observed = signals);
+        count += (signals & w->signals) != 0;
+    }
+    return count;
+}
+
+// It was woken for nothing.
+SELDOM static status wait_again(struct waiter *w, const struct waiter *end, u64 deadline)
+{
+    for (; w < end; w++)
+        join(w);
+    return sched_wait(deadline);
+}
+
+// A few are found, looked at and joined in one walk, for mostly nothing has happened yet. `alone`:
+// no other thread of the process closes a handle meanwhile, so its table keeps the objects.
+enum { FEW = 8 };
+static inline __attribute__((always_inline)) s64 wait_few(const struct process *p, u8 *items, u32 n,
+                                                          u64 deadline, struct kthread *self,
+                                                          bool alone)
+{
+    struct waiter few[FEW], *w = few, *end = few + n;
+    status s = OK, wrong = OK;
+    u32 count = 0;
+    kern_acquire();
+    for (const u8 *item = items; w < end; w++, item += sizeof(struct nebulet_wait)) {
+        if (unlikely((wrong = find(p, item, w, self))))
+            break;
+        if (!alone)
+            object_ref(w->object);
+        join(w);
+        count += (w->object->signals & w->signals) != 0;
+    }
+    if (likely(!count) && likely(!wrong))
+        s = sched_wait(deadline);
+    while (unlikely(!(count = leave_all(few, w, items))) && !wrong && !s)
+        s = wait_again(few, w, deadline);
+    for (struct waiter *x = few; x < w && !alone; x++)
+        object_unref(x->object);
+    if (alone)
+        kern_release();
+    else
+        kern_release_slowly();
+    if (unlikely(wrong))
+        return wrong;
+    if (!alone)
+        tell(p, items, few, n);
+    return count ? (s64)count : s;
+}
+
+static s64 wait_alone(const struct process *p, u8 *items, u32 n, u64 deadline, struct kthread *self)
+{
+    return wait_few(p, items, n, deadline, self, true);
+}
+
+static s64 wait_with_siblings(const struct process *p, u8 *items, u32 n, u64 deadline,
+                              struct kthread *self)
+{
+    return wait_few(p, items, n, deadline, self, false);
+}
+
+// --- Many
 
 // Lets others have the lock after every few.
 enum { AT_ONCE = 64 };
@@ -247,28 +346,7 @@ static void let_go(struct waiter *w)
     object_unref(w->object);
 }
 
-static void join(struct waiter *w)
-{
-    link_add(&w->object->waiters, &w->link);
-}
-
-static void leave(struct waiter *w)
-{
-    link_drop(&w->link);
-}
-
-// Of all at the same time.
-static inline u32 signaled(struct waiter *w, u32 n)
-{
-    u32 count = 0;
-    for (u32 i = 0; i < n; i++) {
-        w[i].observed = w[i].object->signals;
-        count += (w[i].observed & w[i].signals) != 0;
-    }
-    return count;
-}
-
-static inline __attribute__((always_inline)) s64 wait_all(struct waiter *w, u32 n, u64 deadline)
+static s64 wait_all(struct waiter *w, u32 n, u64 deadline)
 {
     status s = OK;
     u32 count;
@@ -281,46 +359,14 @@ static inline __attribute__((always_inline)) s64 wait_all(struct waiter *w, u32 
     return count ? (s64)count : s;
 }
 
-static void observe(u8 *items, u32 i, u32 signals)
+static s64 wait_many(const struct process *p, u8 *items, u32 n, u64 deadline, struct kthread *self)
 {
-    store_u32(items + i * sizeof(struct nebulet_wait) + offsetof(struct nebulet_wait, observed),
-              signals);
-}
-
-// A few, of a process with no other thread: nobody closes a handle meanwhile, so its table keeps
-// the objects.
-enum { FEW = 8 };
-static s64 wait_alone(const struct process *p, u8 *items, u32 n, u64 deadline, struct kthread *self)
-{
-    struct waiter w[FEW];
-    s64 result = find_all(p, items, n, w, self);
-    if (result)
-        return result;
-    kern_acquire();
-    result = wait_all(w, n, deadline);
-    kern_release();
-    for (u32 i = 0; i < n; i++)
-        observe(items, i, w[i].observed);
-    return result;
-}
-
-// The objects themselves may be gone.
-static void tell(const struct process *p, u8 *items, const struct waiter *w, u32 n)
-{
-    for (u32 i = 0; i < n; i++) {
-        const struct handle *h = handle_find(&p->handles, item_at(items, i).handle);
-        u32 closed = h && h->object == w[i].object ? 0 : NEBULET_HANDLE_CLOSED;
-        observe(items, i, w[i].observed | closed);
-    }
-}
-
-static s64 wait_with_references(const struct process *p, u8 *items, u32 n, u64 deadline,
-                                struct kthread *self)
-{
-    struct waiter few[FEW], *w = few;
-    if (n > countof(few) && !(w = heap_array(n, sizeof *w)))
+    struct waiter *w = heap_array(n, sizeof *w);
+    if (!w)
         return ERR_NO_MEMORY;
-    s64 result = find_all(p, items, n, w, self);
+    s64 result = OK;
+    for (u32 i = 0; i < n && !result; i++)
+        result = find(p, item_at(items, i), &w[i], self);
     if (!result) {
         kern_acquire();
         each(w, n, hold);
@@ -329,8 +375,7 @@ static s64 wait_with_references(const struct process *p, u8 *items, u32 n, u64 d
         kern_release_slowly();
         tell(p, items, w, n);
     }
-    if (w != few)
-        heap_free(w);
+    heap_free(w);
     return result;
 }
 
@@ -339,10 +384,12 @@ s64 call_object_wait_many(struct vmctx *vm, struct process *p,
 {
     u32 n = a->items_count;
     struct kthread *self = vm->thread->user;
-    if (n > NEBULET_WAIT_MAX)
+    if (unlikely(n > NEBULET_WAIT_MAX))
         return ERR_INVALID_ARG;
-    return n <= FEW && p->nthreads == 1 ? wait_alone(p, a->items, n, a->deadline, self)
-                                        : wait_with_references(p, a->items, n, a->deadline, self);
+    if (unlikely(n > FEW))
+        return wait_many(p, a->items, n, a->deadline, self);
+    return p->nthreads == 1 ? wait_alone(p, a->items, n, a->deadline, self)
+                            : wait_with_siblings(p, a->items, n, a->deadline, self);
 }
 
 // --- Services
