@@ -153,16 +153,17 @@ SELDOM s64 call_process_environment(struct vmctx *vm, struct process *p,
                                     const struct call_process_environment *a)
 {
     (void)vm, (void)p;
-    struct wasi_strings *old, *fresh;
+    char *bytes = NULL;
     if (a->variables_size && a->variables[a->variables_size - 1])
         return ERR_INVALID_ARG;
-    fresh = wasi_strings_new(a->variables, a->variables_size);
-    if (!fresh)
-        return ERR_NO_MEMORY;
-    kern_acquire();
-    status s = equippable(a->process);
-    old = s ? fresh : wasi_set_environment(a->process->wasi, fresh);
-    kern_release();
-    wasi_strings_free(old);
+    status s = ERR_NO_MEMORY;
+    if (wasi_texts_copy(a->variables, a->variables_size, &bytes)) {
+        kern_acquire();
+        s = equippable(a->process);
+        if (!s)
+            bytes = wasi_set_environment(a->process->wasi, bytes, a->variables_size);
+        kern_release();
+    }
+    heap_free(bytes);
     return s;
 }

@@ -43,12 +43,11 @@ struct wasi *wasi_child(const struct wasi *parent, const u8 *args, u32 size, boo
 status wasi_add_folder(struct wasi *w, struct vfs_file *dir, char *name);
 // A standard stream (0, 1, 2), or an environment, in the place of the one that it has, of a process
 // that does not run yet: gives that one back, for the caller to drop. NULL: there is no stream.
-struct wasi_strings;
 struct vfs_file *wasi_set_stream(struct wasi *w, u32 number, struct vfs_file *file);
-struct wasi_strings *wasi_set_environment(struct wasi *w, struct wasi_strings *env);
-// Texts, each with a final 0; copied. NULL: no memory, or the caller is to end.
-struct wasi_strings *wasi_strings_new(const u8 *texts, u32 size);
-void wasi_strings_free(struct wasi_strings *s);
+char *wasi_set_environment(struct wasi *w, char *bytes, u32 size);
+// Texts, each with a final 0, copied into a block of the heap, or NULL for none. False: no memory,
+// or the caller is to end; what is in *out is to be freed all the same.
+bool wasi_texts_copy(const u8 *texts, u32 size, char **out);
 // Takes standard streams and directories away, before it is used.
 void wasi_withhold(struct wasi *w, bool streams, bool files);
 // Has it nothing open but standard streams and directories that it was given?

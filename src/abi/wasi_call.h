@@ -43,11 +43,13 @@ struct wasi_fd {
     u32 polled[2];         // places among a poll's items, to read and to write, if it is there
 };
 
-// Strings one behind the other, each with its final 0.
+// Strings one behind the other, each with its final 0. They are counted when somebody asks.
+#define WASI_UNCOUNTED UINT32_MAX
 struct wasi_strings {
     char *bytes;
     u32 count, size;
 };
+bool wasi_count(struct wasi_strings *s); // false: the caller is to end
 
 struct wasi {
     VEC(struct wasi_fd) fds;

@@ -17,21 +17,43 @@ static u32 zeros(const u8 *p, u32 n)
     return count;
 }
 
+bool wasi_texts_copy(const u8 *texts, u32 size, char **out)
+{
+    char *bytes = size ? heap_alloc(size) : NULL;
+    if (size && !bytes)
+        return false;
+    bool ends = look_up_copy(bytes, texts, size);
+    if (size)
+        bytes[size - 1] = 0; // it was, but others may have written there since
+    *out = bytes;
+    return !ends;
+}
+
+static struct wasi_strings uncounted(char *bytes, u32 size)
+{
+    return (struct wasi_strings){bytes, size ? WASI_UNCOUNTED : 0, size};
+}
+
 static bool set_args(struct wasi_strings *to, const u8 *args, u32 size)
 {
+    bool copied = wasi_texts_copy(args, size, &to->bytes);
+    *to = uncounted(to->bytes, size);
+    return copied;
+}
+
+bool wasi_count(struct wasi_strings *s)
+{
     enum { AT_ONCE = 64 << 10 };
-    if (!(to->bytes = heap_alloc(size + 1ull)))
-        return false;
-    bool ends = look_up_copy(to->bytes, args, size);
-    if (size)
-        to->bytes[size - 1] = 0; // it was, but others may have written there since
-    to->size = size;
-    for (u64 i = 0; i < size && !ends; i += AT_ONCE) {
-        to->count +=
-            zeros((const u8 *)to->bytes + i, size - i < AT_ONCE ? (u32)(size - i) : AT_ONCE);
-        ends = size - i > AT_ONCE && look_up();
+    u32 count = 0;
+    for (u64 i = 0; s->count == WASI_UNCOUNTED && i < s->size; i += AT_ONCE) {
+        if (i && look_up())
+            return false;
+        count +=
+            zeros((const u8 *)s->bytes + i, s->size - i < AT_ONCE ? (u32)(s->size - i) : AT_ONCE);
     }
-    return !ends;
+    if (s->count == WASI_UNCOUNTED)
+        s->count = count;
+    return true;
 }
 
 static bool copy_strings(struct wasi_strings *to, const struct wasi_strings *from)
@@ -101,28 +123,11 @@ struct vfs_file *wasi_set_stream(struct wasi *w, u32 number, struct vfs_file *fi
     return old;
 }
 
-struct wasi_strings *wasi_set_environment(struct wasi *w, struct wasi_strings *env)
+char *wasi_set_environment(struct wasi *w, char *bytes, u32 size)
 {
-    struct wasi_strings old = w->env;
-    w->env = *env;
-    *env = old;
-    return env;
-}
-
-struct wasi_strings *wasi_strings_new(const u8 *texts, u32 size)
-{
-    struct wasi_strings *s = heap_zalloc(sizeof *s);
-    if (s && set_args(s, texts, size))
-        return s;
-    wasi_strings_free(s);
-    return NULL;
-}
-
-void wasi_strings_free(struct wasi_strings *s)
-{
-    if (s)
-        heap_free(s->bytes);
-    heap_free(s);
+    char *old = w->env.bytes;
+    w->env = uncounted(bytes, size);
+    return old;
 }
 
 void wasi_withhold(struct wasi *w, bool streams, bool files)

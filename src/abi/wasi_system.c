@@ -7,10 +7,11 @@
 enum clock { CLOCK_REAL, CLOCK_MONOTONIC, CLOCK_PROCESS, CLOCK_THREAD };
 
 // Addresses at `pointers`, the strings at `bytes`.
-static enum fs_error put_strings(struct call *c, const struct wasi_strings *s, u32 pointers,
-                                 u32 bytes)
+static enum fs_error put_strings(struct call *c, struct wasi_strings *s, u32 pointers, u32 bytes)
 {
     enum { AT_ONCE = 64 << 10 };
+    if (!wasi_count(s))
+        return E_INTR;
     u8 *p = guest(c, pointers, s->count * 4ull), *to = guest(c, bytes, s->size);
     if (!p || !to)
         return E_FAULT;
@@ -26,6 +27,15 @@ static enum fs_error put_strings(struct call *c, const struct wasi_strings *s, u
     return look_up_copy(to, s->bytes, s->size) ? E_INTR : E_SUCCESS;
 }
 
+static enum fs_error put_sizes(struct call *c, struct wasi_strings *s, u32 count, u32 size)
+{
+    if (!wasi_count(s))
+        return E_INTR;
+    put_u32(c, count, s->count);
+    put_u32(c, size, s->size);
+    return E_SUCCESS;
+}
+
 enum fs_error wasi_args_get(struct call *c, struct args_args_get *a)
 {
     return put_strings(c, &c->wasi->args, a->argv, a->argv_buf);
@@ -33,9 +43,7 @@ enum fs_error wasi_args_get(struct call *c, struct args_args_get *a)
 
 enum fs_error wasi_args_sizes_get(struct call *c, struct args_args_sizes_get *a)
 {
-    put_u32(c, a->argc, c->wasi->args.count);
-    put_u32(c, a->argv_buf_size, c->wasi->args.size);
-    return E_SUCCESS;
+    return put_sizes(c, &c->wasi->args, a->argc, a->argv_buf_size);
 }
 
 enum fs_error wasi_environ_get(struct call *c, struct args_environ_get *a)
@@ -45,9 +53,7 @@ enum fs_error wasi_environ_get(struct call *c, struct args_environ_get *a)
 
 enum fs_error wasi_environ_sizes_get(struct call *c, struct args_environ_sizes_get *a)
 {
-    put_u32(c, a->count, c->wasi->env.count);
-    put_u32(c, a->environ_buf_size, c->wasi->env.size);
-    return E_SUCCESS;
+    return put_sizes(c, &c->wasi->env, a->count, a->environ_buf_size);
 }
 
 // All clocks of the platform count nanoseconds. A process has one thread at a time to spend time
