@@ -26,12 +26,12 @@ static struct account *payer(void)
     return heap_who_runs ? heap_who_runs() : NULL;
 }
 
-static void *charge(struct block *b, struct account *to)
+static inline void *charge(struct block *b, size_t size, struct account *to)
 {
-    if (!b)
+    if (unlikely(!b))
         return NULL;
     b->payer = to;
-    b->charged = to ? raw_size(b) : 0;
+    b->charged = size > raw_paid && to ? raw_size(b) : 0;
     if (!b->charged || account_charge(to, ACCOUNT_KEPT, b->charged))
         return b->bytes;
     raw_free(b);
@@ -46,12 +46,12 @@ static bool with_header(size_t size, size_t *out)
 void *heap_alloc(size_t size)
 {
     struct account *to = payer();
-    return with_header(size, &size) ? charge(raw_alloc(size, to), to) : NULL;
+    return with_header(size, &size) ? charge(raw_alloc(size, to), size, to) : NULL;
 }
 
-static void *zalloc(size_t size, struct account *to)
+static inline void *zalloc(size_t size, struct account *to)
 {
-    return with_header(size, &size) ? charge(raw_zalloc(size, to), to) : NULL;
+    return with_header(size, &size) ? charge(raw_zalloc(size, to), size, to) : NULL;
 }
 
 void *heap_zalloc(size_t size)
@@ -104,7 +104,7 @@ static void copy(u8 *to, const u8 *from, size_t size)
 static void *move(struct block *b, size_t size)
 {
     size_t room = raw_room(b);
-    u8 *to = charge(raw_alloc(size, b->payer), b->payer);
+    u8 *to = charge(raw_alloc(size, b->payer), size, b->payer);
     if (!to)
         return NULL;
     copy(to, b->bytes, (room < size ? room : size) - sizeof *b);

@@ -38,6 +38,7 @@ static inline void *heap_array(size_t count, size_t size)
 // takes, page tables included and whatever was asked for, but none if it lies in a page that has
 // been charged (slab.h).
 void *raw_alloc(size_t size, struct account *payer);
+extern const size_t raw_paid; // up to this size they do lie in such pages, whatever else does
 void *raw_zalloc(size_t size, struct account *payer);
 void raw_free(void *block);
 size_t raw_size(const void *block);

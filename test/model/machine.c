@@ -381,6 +381,8 @@ static void *take(size_t size, const void *pc)
     return b + 1;
 }
 
+const size_t raw_paid;
+
 void *raw_alloc(size_t size, struct account *payer)
 {
     (void)payer;

@@ -28,6 +28,8 @@ enum {
 };
 #define ARENA (64ull << 30)
 
+const size_t raw_paid = PLAIN ? 0 : SLAB_MAX;
+
 static struct {
     u8 *base;
     struct note {

@@ -16,6 +16,8 @@
 enum { RUN_PAGES = 16 };
 #define RUN_MAX (RUN_PAGES * PLAT_PAGE)
 
+const size_t raw_paid = SLAB_MAX;
+
 static u64 used; // bytes, but of small blocks
 static u32 lock;
 
@@ -152,7 +154,8 @@ void raw_free(void *p)
     else
         empty = slab_free(p);
     spin_unlock(&lock);
-    slab_drop(empty);
+    if (unlikely(empty != NULL))
+        slab_drop(empty);
 }
 
 size_t raw_room(const void *p)

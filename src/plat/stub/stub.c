@@ -8,6 +8,8 @@
 #include "base/lock.h"
 #include "plat/plat.h"
 
+const size_t raw_paid;
+
 void *raw_alloc(size_t size, struct account *payer)
 {
     (void)payer;
