@@ -595,7 +595,8 @@ static void trim(struct thread *t, u32 others)
     u8 *record = (u8 *)((uintptr_t)t & ~(uintptr_t)(PLAT_PAGE - 1));
     bool whole = stays_whole(others), warm = others < POOL_WARM;
     bool more = t->vm.link_end != thread_links(t) + LINKS_FIRST || t->low == t->vm.stack_limit;
-    bool step = t->at_front && warm && plat_costs.zero && t->low < low && low - t->low < STEP;
+    bool step = t->at_front && warm && (plat_costs.zero || others < DEEP_MAX) && t->low < low &&
+                low - t->low < STEP;
     if (t->low < low && !step) {
         plat_decommit(t->low, (size_t)(low - t->low));
         t->low = low;
