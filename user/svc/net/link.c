@@ -22,6 +22,7 @@ static nebulet_handle channel = NEBULET_NO_HANDLE, wakes_us;
 static struct watch on_channel, on_event;
 
 static uint32_t free_out[ETHER_OUT], free_count;
+static bool sends; // a frame waits to be told of
 
 static struct place {
     struct pbuf_custom pbuf;
@@ -78,6 +79,7 @@ static err_t send(struct netif *netif, struct pbuf *p)
         bytes = 60;
     }
     ether_put(&side, buffer, bytes);
+    sends = true;
     return ERR_OK;
 }
 
@@ -170,9 +172,13 @@ bool link_look(void)
     return n != 0;
 }
 
+// Buffers of frames that came go back with the next one that is sent, or when they are a part of
+// all: to wake the driver costs more than a frame.
 bool link_rest(void)
 {
-    ether_tell(&side);
+    if (sends || side.put - side.told >= ETHER_IN / 4)
+        ether_tell(&side);
+    sends = false;
     return ether_arm(&side);
 }
 
