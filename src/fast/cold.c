@@ -136,14 +136,27 @@ static void place_tables(struct fast *f)
     while (here(f) & 3)
         x64_byte(&f->a, 0xcc);
     for (u32 i = 0; i < f->tables.count; i++) {
-        const struct jump_table *t = &f->tables.at[i];
-        u32 base = here(f);
+        struct jump_table *t = &f->tables.at[i];
+        t->at = here(f);
         x64_patch(f->start + t->site, f->a.p);
         for (u32 k = 0; k < t->count && fast_room(f, 4); k++) {
             u32 e = f->jumps.at[t->first + k];
             u32 target = e & JUMP_COLD ? f->colds.at[e & ~JUMP_COLD].final : f->labels.at[e];
-            x64_u32(&f->a, target - base);
+            x64_u32(&f->a, target - t->at);
         }
+    }
+}
+
+static void place_copies(struct fast *f)
+{
+    enum { AT_ONCE = 1 << 15 };
+    for (u32 i = 0; i < f->copies.count; i++) {
+        if (i % AT_ONCE == AT_ONCE - 1)
+            fast_pause(f);
+        const struct jump_copy *c = &f->copies.at[i];
+        const struct jump_table *t = &f->tables.at[c->table];
+        x64_patch(f->start + t->site + c->further, f->start + t->at);
+        x64_patch(f->start + t->jcc + c->further, f->start + f->labels.at[t->beyond]);
     }
 }
 
@@ -170,6 +183,7 @@ void cold_place(struct fast *f)
     place_calls(f);
     place_traps(f);
     place_tables(f);
+    place_copies(f);
     if (f->constants.count)
         place_constants(f);
     if (f->throws.count)

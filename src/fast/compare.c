@@ -124,7 +124,8 @@ void compare_float(struct fast *f, enum ty t, u32 op)
     push_condition(f, cc[which]);
 }
 
-static void select_flags(struct fast *f, enum ty t, u32 cc, u32 a, u32 b)
+// Returns the register of the result.
+static u32 select_flags(struct fast *f, enum ty t, u32 cc, u32 a, u32 b)
 {
     struct assembler *s = &f->a;
     u32 dst;
@@ -132,9 +133,15 @@ static void select_flags(struct fast *f, enum ty t, u32 cc, u32 a, u32 b)
         bool wide = ty_wide(t);
         // With b in place, move a over it if the condition holds; or the other way round. Two
         // flags: start from the one that both moves replace.
-        bool from_b = cc == CC_FNE || (cc != CC_FEQ && (owned(f, b) || !owned(f, a)));
+        bool from_b = cc == CC_FNE || (cc != CC_FEQ && (may_take(f, t, b) || !may_take(f, t, a)));
+        dst = result_begin(f, t, from_b ? b : a);
+        if (cc < CC_FEQ && (dst == a || dst == b))
+            from_b = dst == b;
         u32 keep = from_b ? b : a, other = from_b ? a : b;
-        dst = owned(f, keep) ? keep : reg_alloc(f, GPR_MASK);
+        if (dst == other && dst != keep) {
+            move_reg(f, t, SCRATCH, other);
+            other = SCRATCH;
+        }
         move_reg(f, t, dst, keep);
         if (cc >= CC_FEQ) {
             x64_cmov(s, CC_NE, wide, dst, other);
@@ -143,7 +150,11 @@ static void select_flags(struct fast *f, enum ty t, u32 cc, u32 a, u32 b)
             x64_cmov(s, (enum x64_cc)(from_b ? cc : cc ^ 1), wide, dst, other);
         }
     } else {
-        dst = owned(f, a) ? a : reg_alloc(f, XMM_MASK);
+        dst = result_begin(f, t, a);
+        if (dst == b && a != b) {
+            move_reg(f, t, SCRATCH_XMM, b);
+            b = SCRATCH_XMM;
+        }
         move_reg(f, t, dst, a);
         u8 *keep = NULL, *take = NULL;
         if (cc == CC_FNE) {
@@ -161,7 +172,8 @@ static void select_flags(struct fast *f, enum ty t, u32 cc, u32 a, u32 b)
         if (keep)
             x64_bind8(s, keep);
     }
-    push_reg(f, t, dst);
+    result_end(f, t, dst);
+    return dst;
 }
 
 void select_op(struct fast *f)
@@ -171,8 +183,8 @@ void select_op(struct fast *f)
     bool known = f->zf_at == f->a.p;
     u32 before = f->busy;
     u32 b = pop_reg(f), a = pop_reg(f);
-    select_flags(f, t, cc, a, b);
+    u32 dst = select_flags(f, t, cc, a, b);
     bool loaded = (f->busy & ~before) & BIT(f->zf_reg); // an operand, perhaps
-    if (known && !loaded && f->slots[f->sp - 1].reg != f->zf_reg)
+    if (known && f->zf_at && !loaded && dst != f->zf_reg)
         f->zf_at = f->a.p; // the same condition may decide again
 }

@@ -70,10 +70,11 @@ static void reset(struct fast *f)
     f->states.count = f->free_state = 0;
     f->cold.count = f->colds.count = f->traps.count = f->calls.count = f->labels.count = 0;
     f->tails.count = 0;
-    f->jumps.count = f->tables.count = f->incoming.count = f->polls.count = 0;
+    f->jumps.count = f->tables.count = f->copies.count = f->incoming.count = f->polls.count = 0;
     f->vectors.count = f->constants.count = f->constant_sites.count = 0;
     f->throws.count = f->handlers.count = f->try = f->trying = 0;
     f->loop = f->loop_depth = f->stamp = f->rotor = f->spent = 0;
+    f->line.ctl = 0;
     f->reachable = true;
 }
 
@@ -226,6 +227,7 @@ static void release(struct fast *f)
     vec_free(&f->labels);
     vec_free(&f->jumps);
     vec_free(&f->tables);
+    vec_free(&f->copies);
     vec_free(&f->incoming);
     vec_free(&f->polls);
     vec_free(&f->vectors);

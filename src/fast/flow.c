@@ -167,6 +167,13 @@ struct ctl *ctl_push(struct fast *f, enum ctl_kind kind)
     return c;
 }
 
+// Changes with all that refers to a place in the code, but for loads.
+static u32 marks(const struct fast *f)
+{
+    return f->traps.count + f->calls.count + f->colds.count + f->polls.count +
+           f->constant_sites.count + f->tables.count + f->incoming.count;
+}
+
 static void loop_begin(struct fast *f, struct ctl *c)
 {
     const struct loop_note *note = &f->body->loops[f->loop++];
@@ -190,6 +197,9 @@ static void loop_begin(struct fast *f, struct ctl *c)
     f->dirty |= written;
     c->header = here(f);
     f->zf_at = NULL;
+    f->line.ctl = f->ctls.count;
+    f->line.pc = f->pc;
+    f->line.marks = marks(f);
     for (u32 i = c->height; i < f->sp; i++)
         f->slots[i].bits = 0; // of the parameter that it is entered with, and not of others
     if (f->polling) {         // in traces it is the loop's first instruction, on all engines
@@ -358,12 +368,65 @@ bool flow_end(struct fast *f)
     return true;
 }
 
+// --- The loop of an interpreter goes on with the next operation at many places. Where the code
+// from its header to the jump through a table is a few instructions in a line, these are put there
+// instead of a jump to the header: that is one jump less, and the processor predicts each of them
+// from what its own operation was followed by.
+enum { LINE_BODY = 2048, LINE_CODE = 72 };
+
+static bool in_line(u32 op)
+{
+    return op == OP_block || (op >= OP_local_get && op <= OP_global_set) ||
+           (op >= OP_i32_load && op <= OP_i64_load32_u) || op == OP_i32_const ||
+           op == OP_i64_const || (op >= OP_i32_add && op <= OP_i32_mul) ||
+           (op >= OP_i32_and && op <= OP_i32_rotr) || (op >= OP_i64_add && op <= OP_i64_mul) ||
+           (op >= OP_i64_and && op <= OP_i64_rotr) || op == OP_i32_wrap_i64 ||
+           op == OP_i64_extend_i32_s || op == OP_i64_extend_i32_u;
+}
+
+// Of the br_table that begins now.
+static struct ctl *line_start(struct fast *f)
+{
+    const u8 *p = f->line.pc;
+    if (!f->line.ctl || f->line.ctl > f->ctls.count || f->op - p > LINE_BODY ||
+        f->line.marks != marks(f))
+        return NULL;
+    while (p < f->op) {
+        u32 op = *p++;
+        if (!in_line(op) || (op == OP_block && *p != 0x40))
+            return NULL;
+        ops_skip(&p, op);
+    }
+    struct ctl *c = &f->ctls.at[f->line.ctl - 1];
+    return c->kind == CTL_LOOP && !c->arity && c->region == f->region ? c : NULL;
+}
+
+// In place of a jump to the header.
+static void dispatch(struct fast *f, const struct ctl *c)
+{
+    const struct jump_table *t = &f->tables.at[c->dispatch - 1];
+    struct jump_copy copy = {c->dispatch - 1, here(f) - t->start};
+    if (!vec_push(&f->copies, copy))
+        f->oom = true;
+    for (u32 i = t->where_start; i < t->where_end; i++) {
+        struct where w = f->wheres.at[i];
+        w.code += copy.further;
+        if (!vec_push(&f->wheres, w))
+            f->oom = true;
+    }
+    memcpy(f->a.p, f->start + t->start, t->end - t->start);
+    f->a.p += t->end - t->start;
+}
+
 // --- Branches
 void flow_br(struct fast *f, u32 depth)
 {
     struct ctl *c = ctl_at(f, depth);
     conform(f, c);
-    jump_to(f, c);
+    if (c->dispatch)
+        dispatch(f, c);
+    else
+        jump_to(f, c);
     if (c->region != f->region)
         region_assume(f, region_of(f, f->region));
     f->reachable = false;
@@ -453,12 +516,19 @@ static u32 table_edge(struct fast *f, struct ctl *c)
 }
 
 // The jump of an index beyond the table. It is better predicted than the entry that it would have.
-static void table_beyond(struct fast *f, struct ctl *c)
+static void table_beyond(struct fast *f, struct ctl *c, struct jump_table *t)
 {
-    if (c->jump & JUMP_COLD)
+    if (c->jump & JUMP_COLD) {
         f->colds.at[c->jump & ~JUMP_COLD].site = (u32)(x64_jcc(&f->a, CC_AE) - f->start);
+        return;
+    }
+    u8 *rel32 = x64_jcc(&f->a, CC_AE);
+    t->jcc = (u32)(rel32 - f->start);
+    t->beyond = label_id(f, c);
+    if (c->kind == CTL_LOOP)
+        x64_patch(rel32, f->start + c->header);
     else
-        jcc_to(f, c, CC_AE);
+        chain_add(f, c, rel32);
 }
 
 void flow_br_table(struct fast *f)
@@ -468,6 +538,7 @@ void flow_br_table(struct fast *f)
         f->oom = true;
         return;
     }
+    struct ctl *line = line_start(f);
     u32 index = pop_reg(f);
     dirty_store(f, region_of(f, f->region)->pins);
     const u8 *last = f->pc;
@@ -484,7 +555,7 @@ void flow_br_table(struct fast *f)
     u32 base = reg_alloc(f, GPR_MASK);
 
     struct jump_table *t = &f->tables.at[f->tables.count++];
-    *t = (struct jump_table){0, f->jumps.count, n};
+    *t = (struct jump_table){.first = f->jumps.count, .count = n};
     struct ctl *beyond = NULL;
     f->stamp++;
     for (u32 i = 0; i <= n; i++) {
@@ -502,11 +573,19 @@ void flow_br_table(struct fast *f)
     if (f->stopped)
         return; // an entry may not be there
     x64_imm(&f->a, G1_CMP, false, index, (s32)n);
-    table_beyond(f, beyond);
+    table_beyond(f, beyond, t);
     t->site = (u32)(x64_rip(&f->a, I_LEA, true, base) - f->start); // the table's address
     x64_mem(&f->a, I_MOVSXD, true, SCRATCH, (struct x64_operand){(u8)base, (u8)index, 2, 0});
     x64_reg(&f->a, I_ADD, true, SCRATCH, base);
     x64_jmp_reg(&f->a, SCRATCH);
+    if (line && t->jcc && here(f) - line->header <= LINE_CODE) {
+        t->start = line->header;
+        t->end = here(f);
+        t->where_start = t->where_end = f->wheres.count;
+        while (t->where_start && f->wheres.at[t->where_start - 1].code >= t->start)
+            t->where_start--;
+        line->dispatch = f->tables.count;
+    }
 }
 
 // Does it end what is skipped, at the same level?

@@ -100,6 +100,13 @@ void region_assume(struct fast *f, const struct region *r)
         cache_put(f, (u32)__builtin_ctz(m), r->local[__builtin_ctz(m)], false);
 }
 
+void pins_assume(struct fast *f)
+{
+    const struct region *r = region_of(f, f->region);
+    if (in_place(f, r) != r->pins)
+        region_assume(f, r);
+}
+
 void region_enter(struct fast *f, u32 region)
 {
     const struct region *r = region_of(f, region);

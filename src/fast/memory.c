@@ -198,11 +198,16 @@ static bool load_compare(struct fast *f, const struct load *l, struct x64_operan
             return false;
         cc = condition_of(*p);
     } else {
-        if (byte || *p - least > OP_i32_ge_u - OP_i32_eq || f->slots[f->sp - 1].kind == SLOT_CONST)
+        const struct slot *a = &f->slots[f->sp - 1];
+        if (*p - least > OP_i32_ge_u - OP_i32_eq || a->kind == SLOT_CONST)
             return false;
+        cc = condition_of(*p);
+        if (byte && (l->insn != I_MOVZX8 || a->kind != SLOT_REG || !a->bits || a->bits > 8 ||
+                     !byte_compare(l, 0, &cc)))
+            return false; // both have been extended from 8 bits
         f->pc = p + 1;
-        x64_mem(&f->a, I_CMP, l->wide, pop_reg(f), m);
-        push_condition(f, condition_of(*p));
+        x64_mem(&f->a, byte ? I_CMP8 : I_CMP, l->wide, pop_reg(f), m);
+        push_condition(f, cc);
         return true;
     }
     if (byte ? !byte_compare(l, imm, &cc) : !fits_s32(t, (u64)imm))

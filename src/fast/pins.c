@@ -142,7 +142,7 @@ void pins_function(struct fast *f)
         consider(&c, i, webs[i].weight);
     for (u32 i = 0; i < c.count; i++)
         f->weight[c.at[i].local] = c.at[i].weight;
-    assign(f, &c, f->body->calls ? PIN_CALLEE : PIN_CALLEE | PIN_CALLER, r);
+    assign(f, &c, f->body->keeps ? PIN_CALLEE : PIN_CALLEE | PIN_CALLER, r);
     for (u32 i = 0; i < c.count; i++)
         f->weight[c.at[i].local] = 0;
 }

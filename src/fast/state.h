@@ -86,6 +86,7 @@ struct ctl {
     u32 chain;      // forward branches: offset of the latest rel32 + 1, which holds the one before
     u32 else_site;  // IF: rel32 of the jump when the condition is false
     u32 header;     // LOOP: code offset
+    u32 dispatch;   // LOOP: table + 1 whose jump the header comes to in a straight line
     u32 region;     // in force at the label
     u32 outer_region; // LOOP: of the code after its end
     u32 label;        // id + 1 in labels, when something out of line refers to it
@@ -139,6 +140,13 @@ struct tail {
 struct jump_table {
     u32 site; // disp32 of the lea that loads its address
     u32 first, count;
+    u32 jcc, beyond; // rel32 of the jump for an index beyond it, and the label that it goes to
+    u32 start, end;  // of code that is put at the loop's back edges, too, with both in it; or 0
+    u32 where_start, where_end; // in f->wheres, of that code
+    u32 at;                     // where it lies
+};
+struct jump_copy { // of that code, so much further on
+    u32 table, further;
 };
 #define JUMP_COLD 0x80000000u // an entry is an index into colds, not a label
 
@@ -224,6 +232,7 @@ struct fast {
     VEC(u32) labels; // label id -> code offset
     VEC(u32) jumps;  // jump table entries
     VEC(struct jump_table) tables;
+    VEC(struct jump_copy) copies;
     VEC(union v128) vectors; // constants on the operand stack
     VEC(u64) constants;      // floating-point ones and halves of vectors, read where they lie
     VEC(struct constant_site) constant_sites;
@@ -237,6 +246,10 @@ struct fast {
     const struct body *body;
     u32 func; // index
     u32 loop; // number of the next loop in the body
+    struct {  // the latest loop: its number in ctls, + 1, its first instruction, and what there was
+        u32 ctl, marks;
+        const u8 *pc;
+    } line;
     u32 loop_depth;
     u32 stamp;
     bool reachable;
@@ -619,9 +632,10 @@ u32 ref_to_frame(struct fast *f);
 void flow_br_flags(struct fast *f, u32 depth, u32 cc);
 bool flow_br_if(struct fast *f, u32 depth); // false: a br that follows has been compiled, too
 void flow_br_table(struct fast *f);
-void flow_poll(struct fast *f); // should another thread run? Keeps all registers
-void flow_skip(struct fast *f); // to the else, catch or end that closes the innermost open block;
-                                // nothing runs in between
+void pins_assume(struct fast *f); // in code that nothing reaches
+void flow_poll(struct fast *f);   // should another thread run? Keeps all registers
+void flow_skip(struct fast *f);   // to the else, catch or end that closes the innermost open block;
+                                  // nothing runs in between
 void trap_if(struct fast *f, u32 cc, enum trap trap);
 u32 pop_condition(struct fast *f); // the flags are set; returns the condition
 

@@ -19,12 +19,26 @@ static void set(struct fast *f, u32 local, bool tee)
             refs_materialize(f, local);
         u32 r = now != NO_REG ? now : reg_alloc(f, class_of(t));
         f->busy |= BIT(r);
-        const_to_reg(f, t, r, s.imm);
+        if (!s.imm && !ty_fp(t) && !f->zf_at) // the flags tell of nothing
+            x64_reg(&f->a, I_XOR, false, r, r);
+        else
+            const_to_reg(f, t, r, s.imm);
         cache_put(f, r, local, true);
         if (tee && ty_fp(t))
             push_local(f, local, false);
         else if (tee)
             push_const(f, t, s.imm);
+        return;
+    }
+    bool pin = now != NO_REG && pinned(f, now);
+    if (pin && s.last && s.kind == SLOT_LOCAL && f->local_reg[s.local] == NO_REG) { // no way round
+        if (f->ref_head[local])
+            refs_materialize(f, local);
+        load_frame(f, f->local_type[s.local], now, s.local);
+        f->busy |= BIT(now);
+        f->dirty |= BIT(now);
+        if (tee)
+            push_local(f, local, false);
         return;
     }
     u32 v = value_reg(f, &s);
@@ -54,6 +68,8 @@ void local_set(struct fast *f, u32 local, bool tee)
 {
     const u8 *before = f->a.p;
     f->use++;
+    if (f->zf_at != before)
+        f->zf_at = NULL;
     set(f, local, tee);
     flags_kept(f, before);
 }

@@ -7,6 +7,7 @@ static void unreachable(struct fast *f)
 {
     x64_trap(&f->a, TRAP_UNREACHABLE);
     f->reachable = false;
+    pins_assume(f); // a call that does not come back may have been in the way of them
 }
 
 // --- Skipping dead code

@@ -548,7 +548,7 @@ static bool start_body(struct validator *v, const struct functype *t, const u8 *
     v->max_depth = v->loop_depth = v->depth_bits = 0;
     v->loop = NONE;
     v->memory = v->m->nmemories && !v->m->memories[0].wide;
-    v->calls = false;
+    v->calls = v->keeps = false;
     u32 size = (u32)(v->end - code);
     v->straight = v->webs.count = 0;
     if (!clear_bits(v, t->nparams) || !vec_reserve(&v->inits, v->nlocals) ||
@@ -573,6 +573,7 @@ static void fill_body(const struct validator *v, const struct functype *t, struc
         .max_depth = v->max_depth,
         .quiet = quiet_at_end(v),
         .calls = v->calls,
+        .keeps = v->keeps,
         .simd = v->simd,
         .far = v->far,
         .zero = v->zero,

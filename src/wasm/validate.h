@@ -57,7 +57,7 @@ struct web {
 struct loop_note {
     u32 uses_start, uses_end;
     bool calls; // contains call, call_indirect, memory.grow or a bulk or table instruction that
-                // calls the runtime
+                // calls the runtime, and comes back: not a call in front of `unreachable`
     bool inner; // contains a loop
 };
 
@@ -100,7 +100,8 @@ struct body {
     u32 max_stack;   // cells of the operand stack at its highest; v128 takes one cell here
     u32 max_depth;   // nesting of blocks at its deepest, the function's own included: at least 1
     u32 quiet;       // bytes of code that may run without a call, or a branch back, in between
-    bool calls;      // as in loop_note, for the whole body
+    bool calls;      // there is a call, or such an instruction
+    bool keeps;      // one that comes back: calls of loop_note, for the whole body
     bool simd;       // uses v128 anywhere, types of locals included
     bool far;        // accesses memory by more than an i32 and an offset of five bytes
     const u64 *zero; // bit i set: local i (not a parameter) may be read before it is written

@@ -127,7 +127,7 @@ void locals_forget(struct validator *v, u32 inits)
 
 void note_call(struct validator *v)
 {
-    v->calls = true;
+    v->calls = v->keeps = true;
     if (v->loop != NONE)
         v->loops.at[v->loop].calls = true;
 }
@@ -412,7 +412,9 @@ static struct cursor call_type(struct validator *v, struct cursor c, const struc
 {
     if (tail)
         return tail_call_type(v, c, t);
-    note_call(v);
+    v->calls = true;
+    if (c.p == v->end || *c.p != OP_unreachable) // else it does not come back
+        note_call(v);
     v->quiet = quiet_since(v, v->pc);
     v->called = v->pc;
     if (unlikely(v->open.count))

@@ -85,7 +85,7 @@ struct validator {
     const struct module *counted; // whose locals are in total_locals
     u64 total_locals;
     bool memory; // there is a memory 0, and its addresses are i32
-    bool calls, simd, far;
+    bool calls, keeps, simd, far;
     const u8 *called; // the latest call, or the start
     u32 quiet;        // as in struct body, up to there
     VEC(valtype) locals;
