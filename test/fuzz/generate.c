@@ -2172,19 +2172,49 @@ static void set_or_drop(struct gen *g, u32 local)
         op1(g, OP_local_set, local);
 }
 
-// Something that sets the flags, or takes the register that they were of.
-static void disturb(struct gen *g)
+static void from_memory(struct gen *g)
+{
+    constant(g, address_type(g, 0), 4 * below(g, 64));
+    op(g, OP_i32_load);
+    memarg(g, 0, 0, 0);
+}
+
+static void simple_or(struct gen *g, u32 local)
+{
+    if (local != UINT32_MAX && one_in(g, 2))
+        op1(g, OP_local_get, local);
+    else
+        simple(g);
+}
+
+// Something that sets the flags, or takes the register that they were of, as little as it can be.
+static void disturb(struct gen *g, u32 looked_at)
 {
     u32 local = one_in(g, 4) ? UINT32_MAX : local_of(g, TYPE_I32);
-    switch (below(g, 5)) {
+    switch (below(g, 7)) {
     case 0: simple_operation(g), op(g, OP_drop); break;
     case 1: simple_operation(g), set_or_drop(g, local); break;
     case 2:
-        simple(g), simple(g), simple_condition(g);
+    case 3:
+        simple_or(g, looked_at), simple_or(g, looked_at);
+        if (one_in(g, 2)) {
+            from_memory(g);
+            if (one_in(g, 2))
+                i32_const(g, below(g, 8)), op(g, OP_i32_and);
+            else
+                op(g, OP_i32_eqz);
+        } else {
+            simple_condition(g);
+        }
         op(g, OP_select);
         set_or_drop(g, local);
         break;
-    case 3: simple_condition(g), set_or_drop(g, local); break;
+    case 4:
+        simple_or(g, looked_at), from_memory(g);
+        op(g, OP_i32_mul);
+        set_or_drop(g, local);
+        break;
+    case 5: simple_condition(g), set_or_drop(g, local); break;
     default: simple(g), set_or_drop(g, local); break;
     }
 }
@@ -2199,7 +2229,7 @@ static void flags_live_on(struct gen *g)
     else if (waits)
         (one_in(g, 2) ? simple_operation : simple_condition)(g);
     for (u32 n = below(g, 4); n; n--)
-        disturb(g);
+        disturb(g, local);
     if (!waits && local != UINT32_MAX)
         op1(g, OP_local_get, local);
     else if (!waits)
@@ -2290,7 +2320,7 @@ static void bits_of_parameters(struct gen *g)
         if (other)
             put_away(g, other);
         if (one_in(g, 4))
-            disturb(g);
+            disturb(g, UINT32_MAX);
         tell_bits(g, bits, shift);
         if (n == edges)
             break;
