@@ -16,8 +16,8 @@
 // thread that allocates, so nobody of the same process runs meanwhile. What is free and not soon
 // wanted is given back: at the end of the memory, and within it, where it is large enough.
 //
-// All of it is charged as memories are: the units' records, with the bits, are a reservation
-// beside, and what waits to be looked into is in unit 0.
+// All of it is charged as memories are: the records of groups of units, with the bits, are a
+// reservation beside, and what waits to be looked into is in unit 0.
 #include "rt/gc.h"
 #include "base/assert.h"
 #include "base/lookup.h"
@@ -40,8 +40,6 @@ enum {
     AT_ONCE = 1 << 12, // units
 };
 
-_Static_assert(PAGE_UNITS % 8 == 0, "a group that has a unit has the record that mark.c wants");
-
 static u32 count_of(u64 bytes)
 {
     return (u32)((bytes + GC_UNIT - 1) >> GC_SHIFT);
@@ -63,7 +61,9 @@ static u32 *bin_of(struct gc *gc, u32 kind, u32 count)
 static void clear(struct gc *gc, u32 first, u32 count)
 {
     for (u32 i = first; i < first + count; i++) {
-        gc->units[i] = (struct unit){0};
+        *gc_unit(gc, i) = (struct unit){0};
+        for (u32 which = 0; which < 2; which++)
+            memset(gc_live(gc->groups, which, start_of(i)), 0, GC_WORDS * sizeof(u64));
         if (i % AT_ONCE == AT_ONCE - 1)
             look_up();
     }
@@ -72,31 +72,31 @@ static void clear(struct gc *gc, u32 first, u32 count)
 static void note(struct gc *gc, u32 first, u32 count, u32 kind)
 {
     for (u32 i = first; i < first + count; i++) {
-        gc->units[i].first = first;
-        gc->units[i].kind = (u8)kind;
+        gc_unit(gc, i)->first = first;
+        gc_unit(gc, i)->kind = (u8)kind;
         if (i % AT_ONCE == AT_ONCE - 1)
             look_up();
     }
-    gc->units[first].count = count;
+    gc_unit(gc, first)->count = count;
 }
 
 // Of units that are of the kind.
 static void list_run(struct gc *gc, u32 first, u32 count, u32 kind)
 {
     u32 *bin = bin_of(gc, kind, count);
-    gc->units[first].first = gc->units[first + count - 1].first = first;
-    gc->units[first].count = count;
-    gc->units[first].prev = 0;
-    gc->units[first].next = *bin;
-    gc->units[*bin].prev = first; // 0 is no run, and has no use for it
+    gc_unit(gc, first)->first = gc_unit(gc, first + count - 1)->first = first;
+    gc_unit(gc, first)->count = count;
+    gc_unit(gc, first)->prev = 0;
+    gc_unit(gc, first)->next = *bin;
+    gc_unit(gc, *bin)->prev = first; // 0 is no run, and has no use for it
     *bin = first;
 }
 
 static void delist_run(struct gc *gc, u32 first)
 {
-    struct unit *u = &gc->units[first];
-    *(u->prev ? &gc->units[u->prev].next : bin_of(gc, u->kind, u->count)) = u->next;
-    gc->units[u->next].prev = u->prev;
+    struct unit *u = gc_unit(gc, first);
+    *(u->prev ? &gc_unit(gc, u->prev)->next : bin_of(gc, u->kind, u->count)) = u->next;
+    gc_unit(gc, u->next)->prev = u->prev;
 }
 
 // So many units or more; 0: not found. `all`: there is none.
@@ -105,8 +105,8 @@ static u32 find_run(struct gc *gc, u32 kind, u32 count, bool all)
     u32 *end = gc->bins[kind == GC_GIVEN] + GC_BINS;
     for (u32 *bin = bin_of(gc, kind, count); bin < end; bin++) {
         u32 seen = 0;
-        for (u32 at = *bin; at && (all || seen < LOOK_AT); at = gc->units[at].next) {
-            if (gc->units[at].count >= count)
+        for (u32 at = *bin; at && (all || seen < LOOK_AT); at = gc_unit(gc, at)->next) {
+            if (gc_unit(gc, at)->count >= count)
                 return at;
             if (++seen % AT_ONCE == 0)
                 look_up();
@@ -117,7 +117,7 @@ static u32 find_run(struct gc *gc, u32 kind, u32 count, bool all)
 
 static u32 take_run(struct gc *gc, u32 kind, u32 count, bool all)
 {
-    u32 first = find_run(gc, kind, count, all), had = gc->units[first].count;
+    u32 first = find_run(gc, kind, count, all), had = gc_unit(gc, first)->count;
     if (!first || (kind == GC_GIVEN && !memory_take(gc->store, gc->memory, (u64)count << GC_SHIFT)))
         return 0;
     delist_run(gc, first);
@@ -128,11 +128,9 @@ static u32 take_run(struct gc *gc, u32 kind, u32 count, bool all)
 
 // --- More units, and fewer
 
-// With all of the first eight of a group that has any: marking keeps the group's own in one of
-// them.
 static u64 records(u32 units)
 {
-    return ALIGN_UP(ALIGN_UP((u64)units, 8) * sizeof(struct unit), PLAT_PAGE);
+    return ALIGN_UP(units, (u32)GC_GROUP) / GC_GROUP * sizeof(struct gc_group);
 }
 
 static u64 reservation(void)
@@ -147,19 +145,19 @@ static bool commit_records(struct gc *gc, u32 units, bool large)
     if (bytes <= old)
         return true;
     if (large) {
-        bytes = ALIGN_UP((uintptr_t)gc->units + bytes, PLAT_LARGE_PAGE) - (uintptr_t)gc->units;
+        bytes = ALIGN_UP((uintptr_t)gc->groups + bytes, PLAT_LARGE_PAGE) - (uintptr_t)gc->groups;
         if (bytes > reservation()) // which may end in the middle of one
             bytes = reservation();
     }
     u64 tables = plat_tables(0, bytes) - plat_tables(0, old);
     if (!store_charge(gc->store, bytes - old, tables))
         return false;
-    if (plat_commit((u8 *)gc->units + old, bytes - old)) {
+    if (plat_commit((u8 *)gc->groups + old, bytes - old)) {
         store_discharge(gc->store, bytes - old, tables);
         return false;
     }
     if (large)
-        plat_prefer_large((u8 *)gc->units + old, bytes - old);
+        plat_prefer_large((u8 *)gc->groups + old, bytes - old);
     gc->accessible = bytes;
     return true;
 }
@@ -175,7 +173,7 @@ static void drop_records(struct gc *gc, u64 bytes)
     enum { PIECE = 4 << 20 };
     for (u64 old; (old = gc->accessible) > bytes; look_up()) {
         u64 n = old - bytes < PIECE ? old - bytes : PIECE;
-        plat_decommit((u8 *)gc->units + old - n, n);
+        plat_decommit((u8 *)gc->groups + old - n, n);
         gc->accessible = old - n;
         store_discharge(gc->store, n, plat_tables(0, old) - plat_tables(0, old - n));
     }
@@ -184,7 +182,7 @@ static void drop_records(struct gc *gc, u64 bytes)
 // The free run at the end, of that kind; 0: there is none.
 static u32 last_run(const struct gc *gc, u32 kind)
 {
-    const struct unit *u = &gc->units[gc->count - 1];
+    const struct unit *u = gc_unit(gc, gc->count - 1);
     return u->kind == kind ? u->first : 0;
 }
 
@@ -194,7 +192,7 @@ static bool grow_by(struct gc *gc, u32 units)
     if (units > GC_UNITS - count || !have_records(gc, count + units) ||
         memory_grow(gc->store, gc->memory, units / PAGE_UNITS) < 0)
         return false;
-    if (count >= LARGE)
+    if (count + units >= LARGE)
         plat_prefer_large(gc->vm.base + start_of(count), (u64)units << GC_SHIFT);
     gc->count = count + units;
     if (first)
@@ -215,13 +213,14 @@ static u32 generous(const struct gc *gc, u32 least)
     if (gc->count < LARGE)
         return more;
     u64 end = (uintptr_t)gc->vm.base + start_of(gc->count) + ((u64)more << GC_SHIFT);
-    return more + (u32)((ALIGN_UP(end, PLAT_LARGE_PAGE) - end) >> GC_SHIFT);
+    u32 rest = (u32)((ALIGN_UP(end, PLAT_LARGE_PAGE) - end) >> GC_SHIFT);
+    return more + rest / PAGE_UNITS * PAGE_UNITS; // the base may lie anywhere
 }
 
 // So that there is a run of so many at the end.
 static bool grow(struct gc *gc, u32 count)
 {
-    u32 last = last_run(gc, GC_FREE), have = last ? gc->units[last].count : 0;
+    u32 last = last_run(gc, GC_FREE), have = last ? gc_unit(gc, last)->count : 0;
     u32 least = ALIGN_UP(count - have, (u32)PAGE_UNITS), more = generous(gc, least);
     return (more > least && grow_by(gc, more)) || grow_by(gc, least);
 }
@@ -244,7 +243,7 @@ static u32 take_units(struct gc *gc, u32 count)
 static u32 cut(struct gc *gc, u32 most)
 {
     for (u32 last; (last = last_run(gc, GC_GIVEN)) || (most && (last = last_run(gc, GC_FREE)));) {
-        struct unit *u = &gc->units[last];
+        struct unit *u = gc_unit(gc, last);
         bool given = u->kind == GC_GIVEN;
         u32 n = given || u->count < most ? u->count : most;
         u32 count = ALIGN_UP(gc->count - n, (u32)PAGE_UNITS);
@@ -265,7 +264,7 @@ static u32 cut(struct gc *gc, u32 most)
 // Whole pages of a run, from its end. How many units.
 static u32 give(struct gc *gc, u32 run, u32 most)
 {
-    u32 end = run + gc->units[run].count, to = end / PAGE_UNITS * PAGE_UNITS;
+    u32 end = run + gc_unit(gc, run)->count, to = end / PAGE_UNITS * PAGE_UNITS;
     u32 from = ALIGN_UP(run, (u32)PAGE_UNITS);
     if (from >= to)
         return 0;
@@ -286,7 +285,8 @@ static void give_back(struct gc *gc, u32 most)
     most = cut(gc, most) / PAGE_UNITS * PAGE_UNITS;
     for (u32 b = GC_BINS; most && 1u << --b >= PAGE_UNITS;)
         for (u32 next, run = gc->bins[0][b]; most && run; run = next) {
-            next = gc->units[run].next; // what is left of this one is before it, or in a lower bin
+            next =
+                gc_unit(gc, run)->next; // what is left of this one is before it, or in a lower bin
             most -= give(gc, run, most);
             look_up();
         }
@@ -300,7 +300,7 @@ static u32 next_live(const struct gc *gc, u32 at, u32 end, u32 cell)
     u64 skip = ~0ull << at / 16 % 64;
     for (u32 word = at / GC_SPREAD; word < (end + GC_SPREAD - 1) / GC_SPREAD;
          word++, skip = ~0ull) {
-        u64 bits = gc_bits(gc->units, gc->latest, word * GC_SPREAD)->live & skip;
+        u64 bits = *gc_live(gc->groups, gc->latest, word * GC_SPREAD) & skip;
         if (bits)
             return gc_cell(at, word * GC_SPREAD + (u32)__builtin_ctzll(bits) * 16, cell);
     }
@@ -309,14 +309,14 @@ static u32 next_live(const struct gc *gc, u32 at, u32 end, u32 cell)
 
 static u32 end_of_cells(const struct gc *gc, u32 span)
 {
-    u32 bytes = gc->units[span].count << GC_SHIFT, cell = vm_heap_cell(gc->units[span].kind);
+    u32 bytes = gc_unit(gc, span)->count << GC_SHIFT, cell = vm_heap_cell(gc_unit(gc, span)->kind);
     return start_of(span) + bytes / cell * cell;
 }
 
 // The next gap of the span, from `at` on, becomes the class's run.
 static bool use_gap(struct gc *gc, u32 span, u32 at)
 {
-    u32 class = gc->units[span].kind, cell = vm_heap_cell(class), end = end_of_cells(gc, span);
+    u32 class = gc_unit(gc, span)->kind, cell = vm_heap_cell(class), end = end_of_cells(gc, span);
     for (u32 live; at < end; at = live + cell) {
         live = next_live(gc, at, end, cell);
         if (live > at) {
@@ -331,7 +331,7 @@ static bool use_gap(struct gc *gc, u32 span, u32 at)
 static bool use_span(struct gc *gc, u32 class, u32 span)
 {
     gc->current[class] = span;
-    gc->units[span].state = GC_CURRENT;
+    gc_unit(gc, span)->state = GC_CURRENT;
     gc->vm.runs[class] = (struct vm_run){start_of(span), start_of(span)};
     return use_gap(gc, span, start_of(span));
 }
@@ -343,12 +343,12 @@ static bool use_list(struct gc *gc, u32 *list, u32 class)
         if (*current && use_gap(gc, *current, gc->vm.runs[class].end))
             return true;
         if (*current)
-            gc->units[*current].state = GC_FULL;
+            gc_unit(gc, *current)->state = GC_FULL;
         *current = 0;
         gc->vm.runs[class] = (struct vm_run){0, 0};
         if (*list) {
             u32 span = *list;
-            *list = gc->units[span].next;
+            *list = gc_unit(gc, span)->next;
             if (use_span(gc, class, span))
                 return true;
         }
@@ -426,7 +426,7 @@ static u32 take_large(struct gc *gc, u64 bytes)
         return 0;
     note(gc, first, count, GC_LARGE);
     gc->allocated += (u64)count << GC_SHIFT;
-    gc->units[first].state = GC_FULL;
+    gc_unit(gc, first)->state = GC_FULL;
     if (zero(gc->vm.base + start_of(first), bytes))
         return start_of(first);
     free_units(gc, first, count);
@@ -462,16 +462,18 @@ u64 rt_object_new(struct vmctx *vm, u32 id, u64 bytes, u32 length)
 static u32 live_cells(const struct gc *gc, u32 first)
 {
     u32 n = 0;
-    for (u32 i = first; i < first + gc->units[first].count; i++)
+    for (u32 i = first; i < first + gc_unit(gc, first)->count; i++) {
+        const u64 *live = gc_live(gc->groups, gc->latest, start_of(i));
         for (u32 k = 0; k < GC_WORDS; k++)
-            n += (u32)__builtin_popcountll(gc->units[i].bits[gc->latest][k].live);
+            n += (u32)__builtin_popcountll(live[k]);
+    }
     return n;
 }
 
 // False: there is nothing in it.
 static bool keep_span(struct gc *gc, u32 first)
 {
-    struct unit *u = &gc->units[first];
+    struct unit *u = gc_unit(gc, first);
     if (u->kind == GC_LARGE) {
         bool live = gc_bit(gc, start_of(first));
         gc->live += live ? (u64)u->count << GC_SHIFT : 0;
@@ -496,7 +498,7 @@ static u32 sort_spans(struct gc *gc)
 {
     u32 kind = GC_OWN, from = gc->count, to = from, steps = 0, unused = 0; // a free run, so far
     for (u32 at = gc->count; at > 1;) {
-        u32 first = gc->units[at - 1].first, is = gc->units[first].kind, count = at - first;
+        u32 first = gc_unit(gc, at - 1)->first, is = gc_unit(gc, first)->kind, count = at - first;
         if (is <= GC_LARGE) {
             is = keep_span(gc, first) ? GC_OWN : GC_FREE;
             if (is == GC_FREE)
@@ -559,7 +561,7 @@ static bool set_up(struct gc *gc)
     struct limits pages = {.min = 1, .max = GC_UNITS / PAGE_UNITS};
     gc->enough = LEAST;
     gc->most = UINT64_MAX;
-    if (!gc->units || !have_records(gc, PAGE_UNITS) ||
+    if (!gc->groups || !have_records(gc, PAGE_UNITS) ||
         memory_create(gc->store, &pages, NULL, &gc->memory))
         return false;
     gc->vm.base = gc->memory->base;
@@ -579,7 +581,7 @@ bool gc_begin(struct store *s)
     if (!gc)
         return false;
     gc->store = s;
-    gc->units = plat_reserve(reservation());
+    gc->groups = plat_reserve(reservation());
     if (!set_up(gc)) {
         gc_end(s);
         return false;
@@ -611,9 +613,9 @@ void gc_end(struct store *s)
     if (given)
         memory_cut(s, gc->memory, 0, given);
     memory_free(s, gc->memory);
-    if (gc->units) {
+    if (gc->groups) {
         drop_records(gc, 0);
-        plat_release(gc->units, reservation());
+        plat_release(gc->groups, reservation());
     }
     for (u32 i = 0; i < gc->kept.count; i++)
         module_unused(gc->kept.at[i]);

@@ -42,6 +42,7 @@ enum {
     GC_BINS = 20,
     GC_MARKS = GC_UNIT / 2 / sizeof(u32), // that may wait in unit 0, behind a page of zeros: what
                                           // null leads to is an object of no type
+    GC_RECORDS = 128,
 };
 
 // What a unit belongs to: a span of objects, of that class, or of one large one; or a run of free
@@ -55,23 +56,33 @@ struct unit {
     u32 first;
     u32 count;      // of the first: units of its span or run
     u32 next, prev; // of the first: in whatever list that is in; prev of free runs only
-    u32 next_grey;  // of a group (mark.c): some unit of the next one that has grey objects,
     u8 kind, state;
-    u64 grey_units; // and those of its own that have
-    // A bit for every 16 bytes, of two collections: an object begins there that was reached, and
-    // one that was and has yet to be looked into.
-    struct gc_bits {
-        u64 live, grey;
-    } bits[2][GC_WORDS];
 };
+
+// Units in a row, and a bit for every 16 bytes of theirs. Those of all that are of a kind lie on as
+// few pages as there can be: that is where marking goes back and forth.
+struct gc_group {
+    struct unit units[GC_GROUP];
+    // What marking keeps of groups (mark.c), of so many from here on: those of the first group are
+    // of groups 0 to 127, and so on, on pages of their own, too.
+    struct gc_grey {
+        u64 units; // that have grey objects
+        u32 next;  // the next group that has
+    } grey[GC_RECORDS];
+    // An object begins there that was reached, of two collections; and of those that the one that
+    // is going on has reached, which have been looked into, or wait for it in the list.
+    _Alignas(4096) u64 live[2][GC_GROUP * GC_WORDS];
+    u64 black[GC_GROUP * GC_WORDS];
+};
+_Static_assert(sizeof(struct gc_group) == 4 * 4096, "pages");
 
 struct gc {
     struct vm_heap vm; // first
     struct store *store;
     struct vm_memory *memory;
-    struct unit *units;           // a reservation
+    struct gc_group *groups;      // a reservation
     u32 count;                    // of units that the memory has
-    u64 accessible;               // bytes of the units' records
+    u64 accessible;               // bytes of the groups' records
     u32 latest;                   // which bits are the latest collection's
     u32 current[VM_HEAP_CLASSES]; // the span that the class's run is in; 0: there is none
     u32 sweepable[VM_HEAP_CLASSES], dense[VM_HEAP_CLASSES]; // spans with room; with little of it
@@ -81,14 +92,19 @@ struct gc {
     VEC(struct module_record *) kept;
 };
 
-static inline struct gc_bits *gc_bits(struct unit *units, u32 which, u32 at)
+static inline struct unit *gc_unit(const struct gc *gc, u32 n)
 {
-    return &units[at >> GC_SHIFT].bits[which][at / GC_SPREAD % GC_WORDS];
+    return &gc->groups[n / GC_GROUP].units[n % GC_GROUP];
+}
+
+static inline u64 *gc_live(struct gc_group *groups, u32 which, u32 at)
+{
+    return &groups[(at >> GC_SHIFT) / GC_GROUP].live[which][at / GC_SPREAD % (GC_GROUP * GC_WORDS)];
 }
 
 static inline bool gc_bit(const struct gc *gc, u32 at) // of the latest collection
 {
-    return gc_bits(gc->units, gc->latest, at)->live >> at / 16 % 64 & 1;
+    return *gc_live(gc->groups, gc->latest, at) >> at / 16 % 64 & 1;
 }
 
 // A bit is the 16 bytes that an object begins in, of which there is one at most: where the first

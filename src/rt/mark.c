@@ -9,16 +9,19 @@
 // known by its type.
 //
 // An object that is found is marked and waits to be looked into: in a list of bounded length, or,
-// when that is full, as a second bit beside its mark (it is grey). From then on all that is found
-// becomes grey, until there is less of it than the list holds: for objects in a list lie anywhere,
-// each on a page of its own, and those that are grey are taken in the order of their addresses,
-// unit by unit of a group, and the groups in the order in which they became grey, so that much may
-// become grey in one before its turn. A processor fetches that as quickly as if it went through the
-// heap from end to end. Each object is marked once and grey once at most, so the whole takes time
-// in proportion to what there is, however the references go, and no memory but the list.
+// when that is full, by the lack of a second bit beside its mark (it is not black, it is grey).
+// From then on all that is found becomes grey, until there is less of it than the list holds: for
+// objects in a list lie anywhere, each on a page of its own, and those that are grey are taken in
+// the order of their addresses, unit by unit of a group, and the groups in the order in which they
+// became grey, so that much may become grey in one before its turn. A processor fetches that as
+// quickly as if it went through the heap from end to end. Each object is marked once and grey once
+// at most, so the whole takes time in proportion to what there is, however the references go, and
+// no memory but the list. Black bits are written where objects are taken, in order, and not before
+// the list is full for the first time: what is found costs one bit, somewhere.
 //
-// What is taken out of the list is fetched some steps before it is looked into, and so is the bit
-// of what has been found: that is what is left to lie anywhere, in a hundredth of the memory.
+// What is taken is fetched some steps before it is looked into, and so is the bit of what has been
+// found, which is looked at when there are some more: that is what is left to lie anywhere, in a
+// hundredth of the memory.
 #include "arch/arch.h"
 #include "base/lookup.h"
 #include "rt/gc.h"
@@ -29,20 +32,25 @@ enum {
     AT_ONCE = 1 << 14, // words, or objects
     AHEAD = 8,
     SOON = 64,
-    LINE = 64, // bytes that are fetched at once
-    LINES = 4, // more than one, at most
+    PIECE = 32, // of an array
+    LINE = 64,  // bytes that are fetched at once
+    LINES = 4,  // more than one, at most
 };
+#define NONE UINT32_MAX
 
 struct marker {
     struct store *s;
     struct gc *gc; // NULL: there are no objects
-    struct unit *units;
+    struct gc_group *groups;
     const u8 *base;
-    u32 *waiting; // and, in the lowest bits, how many lines more than one are fetched
+    u32 *waiting;
     u32 nwaiting, room;
-    u32 which; // bits are set
-    u32 soon[SOON], nsoon, last_soon;
-    u32 grey, last_grey; // units of the first group that has some, and the last; 0: there is none
+    u32 which;       // bits are set
+    u8 *live;        // those of the first group
+    bool overflowed; // so black bits are kept
+    u32 nsoon, soon[SOON + PIECE];
+    u32 ngrey;           // objects
+    u32 grey, last_grey; // the first group that has some, and the last; NONE: there is none
     struct vm_exception *found;
     u64 words;
     u32 steps;
@@ -70,60 +78,96 @@ static void find_exception(struct marker *m, u64 ref)
     m->found = e;
 }
 
-// The record that has what there is to know of a unit's group, any of its first eight: those of one
-// in 64 would all lie in the same few sets of a cache.
-static inline struct unit *group_of(const struct marker *m, u32 unit)
+static inline struct gc_grey *grey_of(const struct marker *m, u32 group)
 {
-    u32 group = unit / GC_GROUP;
-    return &m->units[group * GC_GROUP + group % 8];
+    return &m->groups[group / GC_RECORDS].grey[group % GC_RECORDS];
 }
 
 static inline void make_grey(struct marker *m, u32 at)
 {
-    u32 n = at >> GC_SHIFT;
-    struct unit *group = group_of(m, n);
-    if (!group->grey_units) {
-        group->next_grey = 0;
-        *(m->grey ? &group_of(m, m->last_grey)->next_grey : &m->grey) = n;
-        m->last_grey = n;
+    u32 unit = at >> GC_SHIFT, group = unit / GC_GROUP;
+    struct gc_grey *grey = grey_of(m, group);
+    if (!grey->units) {
+        grey->next = NONE;
+        *(m->grey != NONE ? &grey_of(m, m->last_grey)->next : &m->grey) = group;
+        m->last_grey = group;
     }
-    group->grey_units |= 1ull << n % GC_GROUP;
+    grey->units |= 1ull << unit % GC_GROUP;
+    m->ngrey++;
+}
+
+// The list is full for the first time: all that has been found is in it, or has been looked into.
+static void overflow(struct marker *m)
+{
+    m->overflowed = true;
+    for (u32 i = 0; i * GC_GROUP < m->gc->count; i++) {
+        memcpy(m->groups[i].black, m->groups[i].live[m->which], sizeof m->groups[i].black);
+        step(m, 256);
+    }
+}
+
+// gc_live in fewer instructions.
+static inline u64 *live_of(u8 *all, u32 at)
+{
+    u32 group = (at >> GC_SHIFT) / GC_GROUP, word = at / GC_SPREAD % (GC_GROUP * GC_WORDS);
+    return (u64 *)(all + group * sizeof(struct gc_group)) + word;
+}
+
+static void wait(struct marker *m, u32 at)
+{
+    u32 unit = at >> GC_SHIFT;
+    __builtin_prefetch(m->base + at);
+    m->waiting[m->nwaiting++] = at;
+    if (m->overflowed)
+        m->groups[unit / GC_GROUP].black[at / GC_SPREAD % (GC_GROUP * GC_WORDS)] |= 1ull
+                                                                                    << at / 16 % 64;
 }
 
 static inline void find_object(struct marker *m, u32 at)
 {
-    struct gc_bits *bits = gc_bits(m->units, m->which, at);
-    u64 bit = 1ull << at / 16 % 64;
-    if (bits->live & bit)
+    u64 *live = live_of(m->live, at), bit = 1ull << at / 16 % 64;
+    if (*live & bit)
         return;
-    bits->live |= bit;
-    if (likely(m->nwaiting < m->room)) {
-        m->waiting[m->nwaiting++] = at + 1;
+    if (m->nwaiting < m->room) {
+        wait(m, at);
     } else {
+        if (unlikely(!m->overflowed))
+            overflow(m);
         m->room = 0;
-        bits->grey |= bit;
+        make_grey(m, at);
+    }
+    *live |= bit;
+}
+
+static __attribute__((noinline)) void find_soon(struct marker *m)
+{
+    u32 n = m->nsoon, i = 0;
+    for (m->nsoon = 0; i < n && m->room; i++)
+        find_object(m, m->soon[i]);
+    for (u8 *all = m->live; i < n; i++) { // that, when nothing waits in the list
+        u32 at = m->soon[i];
+        u64 *live = live_of(all, at), bit = 1ull << at / 16 % 64;
+        if (*live & bit)
+            continue;
+        *live |= bit;
         make_grey(m, at);
     }
 }
 
-// Its bit is fetched now, and looked at some steps later.
+// Its bit is fetched now, and looked at when there are some more.
 static inline void find(struct marker *m, u32 ref)
 {
     if (!vm_is_object(ref))
         return;
-    __builtin_prefetch(gc_bits(m->units, m->which, ref), 1);
-    u32 *place = &m->soon[m->last_soon++ % SOON], before = *place;
-    *place = ref;
-    if (m->nsoon == SOON)
-        find_object(m, before);
-    else
-        m->nsoon++;
+    __builtin_prefetch(live_of(m->live, ref), 1);
+    m->soon[m->nsoon++] = ref;
 }
 
-static void find_soon(struct marker *m)
+// There is room for so many.
+static inline void have_room(struct marker *m)
 {
-    for (; m->nsoon; m->nsoon--)
-        find_object(m, m->soon[(m->last_soon - m->nsoon) % SOON]);
+    if (m->nsoon > SOON)
+        find_soon(m);
 }
 
 static bool is_allocated(const struct gc *gc, const struct unit *first, u32 at)
@@ -142,9 +186,9 @@ static bool is_object(const struct gc *gc, u64 word)
 {
     if (word & 7 || word >= (u64)gc->count << GC_SHIFT)
         return false;
-    u32 at = (u32)word, n = gc->units[at >> GC_SHIFT].first;
-    const struct unit *first = &gc->units[n];
-    if (gc->units[at >> GC_SHIFT].kind > GC_LARGE)
+    u32 at = (u32)word, n = gc_unit(gc, at >> GC_SHIFT)->first;
+    const struct unit *first = gc_unit(gc, n);
+    if (gc_unit(gc, at >> GC_SHIFT)->kind > GC_LARGE)
         return false;
     u32 offset = at - (n << GC_SHIFT), cell = vm_heap_cell(first->kind);
     if (first->kind == GC_LARGE)
@@ -168,38 +212,64 @@ __attribute__((no_sanitize("address"))) static void look_at(void *context, const
 
 // --- What they have. Exact, and still nothing is followed that is out of place.
 
-static void look_into_struct(struct marker *m, const struct rt_type *t, const u8 *object)
+static __attribute__((noinline)) void look_into_struct(struct marker *m, const struct rt_type *t,
+                                                       const u8 *object)
 {
     const u32 *places = t->places;
-    for (u32 i = 0; i < t->nrefs; i++)
-        find(m, *(const u32 *)(object + places[i]));
+    for (u32 i = 0, n = t->nrefs; i < n;) {
+        have_room(m);
+        for (u32 end = n - i > PIECE ? i + PIECE : n; i < end; i++)
+            find(m, *(const u32 *)(object + places[i]));
+    }
     for (u32 i = t->nrefs; i < t->nrefs + t->nexnrefs; i++)
         look_at(m, (const u64 *)(object + places[i]), (const u64 *)(object + places[i]) + 1);
     step(m, 1 + t->nrefs);
 }
 
-static void look_into_array(struct marker *m, const struct rt_type *t, const u8 *object)
+static inline void find_two(struct marker *m, const u32 *p)
 {
-    u32 length = ((const u32 *)object)[1];
-    const u32 *p = (const u32 *)(object + OBJECT_HEADER);
-    if (t->nexnrefs)
-        look_at(m, (const u64 *)p, (const u64 *)p + length);
-    for (u32 n = t->nrefs ? length : 0; n && !m->ended;) {
-        u32 some = n < AT_ONCE ? n : AT_ONCE;
-        const u32 *end = p + some;
-        for (u64 two; p + 1 < end; p += 2) {
-            memcpy(&two, p, sizeof two);
-            if (two) {
-                find(m, (u32)two);
-                find(m, (u32)(two >> 32));
-            }
-        }
-        if (p < end)
-            find(m, *p++);
-        n -= some;
-        step(m, some);
+    u64 two;
+    memcpy(&two, p, sizeof two);
+    if (two) {
+        find(m, (u32)two);
+        find(m, (u32)(two >> 32));
     }
-    step(m, 1);
+}
+
+static inline bool any(const u32 *p) // of eight
+{
+    u64 two[4];
+    memcpy(two, p, sizeof two);
+    return two[0] | two[1] | two[2] | two[3];
+}
+
+static inline __attribute__((always_inline)) void look_into_piece(struct marker *m, const u32 *p,
+                                                                  u32 n)
+{
+    have_room(m);
+    for (; n >= 8; n -= 8, p += 8)
+        if (any(p))
+            find_two(m, p), find_two(m, p + 2), find_two(m, p + 4), find_two(m, p + 6);
+    for (; n >= 2; n -= 2, p += 2)
+        find_two(m, p);
+    if (n)
+        find(m, *p);
+}
+
+static inline void look_into_array(struct marker *m, const struct rt_type *t, const u8 *object)
+{
+    u32 length = t->nrefs ? ((const u32 *)object)[1] : 0;
+    const u32 *p = (const u32 *)(object + OBJECT_HEADER);
+    if (unlikely(t->nexnrefs))
+        look_at(m, (const u64 *)p, (const u64 *)p + ((const u32 *)object)[1]);
+    step(m, 1 + length % PIECE);
+    for (; length >= PIECE; length -= PIECE, p += PIECE) {
+        if (m->ended)
+            return;
+        look_into_piece(m, p, PIECE);
+        step(m, PIECE);
+    }
+    look_into_piece(m, p, length);
 }
 
 static inline void look_into(struct marker *m, u32 at)
@@ -212,58 +282,79 @@ static inline void look_into(struct marker *m, u32 at)
         look_into_array(m, t, object);
 }
 
+// What has been found lately has been fetched.
 static void look_into_waiting(struct marker *m)
 {
-    u32 ahead[AHEAD], n = 0, first = 0;
     while (!m->ended) {
-        for (; n < AHEAD && m->nwaiting; n++) {
-            u32 next = m->waiting[--m->nwaiting], more = next % 8;
-            const u8 *line = m->base + (next -= more);
-            __builtin_prefetch(line);
-            for (; more; more--)
-                __builtin_prefetch(line += LINE);
-            ahead[(first + n) % AHEAD] = next;
-        }
-        if (n) {
-            n--;
-            look_into(m, ahead[first++ % AHEAD]);
-        } else if (m->nsoon) {
+        if (!m->nwaiting)
             find_soon(m);
-        } else {
+        if (!m->nwaiting)
             return;
-        }
+        look_into(m, m->waiting[--m->nwaiting] & ~7u);
     }
 }
 
-// Those of a unit wait again; the last one first, so that they are taken out upwards.
+// The grey objects of a unit wait; in the lowest bits, how many lines more than one are fetched.
 static void take_unit(struct marker *m, u32 n)
 {
-    struct gc_bits *bits = m->units[n].bits[m->which];
-    u32 unit = m->units[n].first, first = unit << GC_SHIFT, kind = m->units[unit].kind;
-    u32 cell = kind == GC_LARGE ? GC_UNIT : vm_heap_cell(kind);
-    for (u32 k = GC_WORDS; k-- > 0;)
-        for (u64 *grey = &bits[k].grey; *grey;) {
-            u32 bit = 63 - (u32)__builtin_clzll(*grey);
-            u32 at = gc_cell(first, (n << GC_SHIFT) + k * GC_SPREAD + bit * 16, cell);
-            u32 more = (at % LINE + cell - 1) / LINE;
-            m->waiting[m->nwaiting++] = at + (more < LINES ? more : LINES);
-            *grey ^= 1ull << bit;
+    u32 span = gc_unit(m->gc, n)->first, first = span << GC_SHIFT,
+        kind = gc_unit(m->gc, span)->kind;
+    u32 cell = kind == GC_LARGE ? GC_UNIT : vm_heap_cell(kind), count = m->nwaiting;
+    u32 more = cell < LINES * LINE ? (cell + LINE - 9) / LINE : LINES, *waiting = m->waiting;
+    u64 *live = gc_live(m->groups, m->which, n << GC_SHIFT), inverse = (1ull << 40) / cell + 1;
+    u64 *black = &m->groups[n / GC_GROUP].black[n % GC_GROUP * GC_WORDS];
+    for (u32 k = 0, beyond = ((n - span) << GC_SHIFT) + cell - 1; k < GC_WORDS;
+         k++, beyond += GC_SPREAD) {
+        u64 grey = live[k] & ~black[k];
+        black[k] = live[k];
+        for (; grey; grey &= grey - 1) { // gc_cell without a division
+            u64 end = beyond + (u32)__builtin_ctzll(grey) * 16;
+            waiting[count++] = first + (u32)(end * inverse >> 40) * cell + more;
         }
+    }
+    m->ngrey -= count - m->nwaiting;
+    m->nwaiting = count;
 }
 
-// Those of some grey units, from the group that has been grey for the longest on.
+static inline void fetch(const struct marker *m, u32 at)
+{
+    const u8 *line = m->base + (at & ~7u);
+    __builtin_prefetch(line);
+    for (u32 more = at % 8; more; more--)
+        __builtin_prefetch(line += LINE);
+}
+
+// All that wait, which are grey ones in the order of their addresses; what is found meanwhile
+// becomes grey, too.
+static void look_into_grey(struct marker *m)
+{
+    for (u32 i = 0; i < AHEAD && i < m->nwaiting; i++)
+        fetch(m, m->waiting[i]);
+    for (u32 i = 0; i < m->nwaiting && !m->ended; i++) {
+        if (i + AHEAD < m->nwaiting)
+            fetch(m, m->waiting[i + AHEAD]);
+        look_into(m, m->waiting[i] & ~7u);
+    }
+    m->nwaiting = 0;
+    find_soon(m);
+}
+
+// Those of the groups that have been grey for the longest; when few are left, all others wait in
+// the list.
 static void take_grey(struct marker *m)
 {
-    while (m->grey && m->nwaiting < GC_MARKS / 2) {
-        struct unit *group = group_of(m, m->grey);
-        u32 last = 63 - (u32)__builtin_clzll(group->grey_units);
-        group->grey_units ^= 1ull << last;
-        take_unit(m, m->grey / GC_GROUP * GC_GROUP + last);
-        if (!group->grey_units)
-            m->grey = group->next_grey;
+    bool few = m->ngrey <= GC_MARKS / 2;
+    while (m->grey != NONE && !m->ended && m->nwaiting <= GC_MARKS / 2) {
+        u32 group = m->grey;
+        struct gc_grey *grey = grey_of(m, group);
+        take_unit(m, group * GC_GROUP + (u32)__builtin_ctzll(grey->units));
+        if (!(grey->units &= grey->units - 1))
+            m->grey = grey->next;
         step(m, 8);
     }
-    m->room = m->grey ? 0 : GC_MARKS;
+    if (!few)
+        look_into_grey(m);
+    m->room = few ? GC_MARKS : 0;
 }
 
 // --- Where references begin
@@ -329,7 +420,7 @@ static void look_into_all(struct marker *m)
         if (e) {
             m->found = e->next;
             look_at(m, e->cells, e->cells + e->ncells);
-        } else if (m->grey) {
+        } else if (m->grey != NONE) {
             take_grey(m);
         } else {
             return;
@@ -340,29 +431,30 @@ static void look_into_all(struct marker *m)
 // It ends before it is through.
 static void forget(struct marker *m)
 {
-    for (; m->grey; m->nwaiting = 0)
-        take_grey(m);
+    for (; m->grey != NONE; m->grey = grey_of(m, m->grey)->next)
+        grey_of(m, m->grey)->units = 0;
     exceptions_forget(m->s);
 }
 
 static void clear_bits(struct marker *m)
 {
-    for (u32 i = 0; i < m->gc->count && !m->ended; i++) {
-        memset(m->units[i].bits[m->which], 0, sizeof m->units[i].bits[0]);
-        step(m, 4);
+    for (u32 i = 0; i * GC_GROUP < m->gc->count && !m->ended; i++) {
+        memset(m->groups[i].live[m->which], 0, sizeof m->groups[i].live[0]);
+        step(m, 256);
     }
 }
 
 bool mark(struct store *s, u64 *words)
 {
-    struct marker m = {.s = s, .gc = s->gc};
+    struct marker m = {.s = s, .gc = s->gc, .grey = NONE};
     u64 registers[ARCH_KEPT];
     arch_kept(registers); // of compiled code, which C keeps: here or on the stack above
     if (m.gc) {
-        m.units = m.gc->units;
+        m.groups = m.gc->groups;
         m.base = m.gc->vm.base;
         m.waiting = (u32 *)(m.gc->vm.base + GC_UNIT / 2);
         m.which = !m.gc->latest;
+        m.live = (u8 *)m.groups->live[m.which];
         m.room = GC_MARKS;
         clear_bits(&m);
     }

@@ -31,7 +31,8 @@ enum {
     NHOST = 3, // functions that the host gives, the first ones
     MAX_OBJECTS = 10,
     MAX_FIELDS_USED = 8,
-    REF = 0x80,      // or'ed with the number of a type of objects: a reference to one, or null
+    REF = 0x80,      // or'ed with the number of a type, of objects or functions, below MAX_REF: a
+    MAX_REF = 64,    // reference to one, or null
     ARRAY_LEAST = 8, // elements of all arrays
 };
 
@@ -84,6 +85,7 @@ struct gen {
     u32 nglobals, fuel;
     u32 pages, max_pages;
     bool shared, threads, simd, tails;
+    bool typed;               // references to functions of a type
     bool beyond;              // wide arithmetic, which V8 does not have
     bool wide, far, far_wide; // addresses of 64 bits; a second memory, and its addresses
     u32 table_size, ntables;
@@ -112,6 +114,8 @@ struct gen {
 static void expr(struct gen *g, u8 type);
 static void leaf(struct gen *g, u8 type);
 static void stmt(struct gen *g);
+static bool has_typed(const struct gen *g, u32 func);
+static void call_reference(struct gen *g, u32 func, u32 code);
 static void settle(struct gen *g, const struct types *have, const struct types *want);
 
 // --- Choices
@@ -266,6 +270,18 @@ static u8 number(struct gen *g)
     return numbers[weighted(g, weights, 4)];
 }
 
+// Of one of the types of functions that there are.
+static u8 typed_function(struct gen *g)
+{
+    u32 n = g->ntypes + g->nobjects < MAX_REF ? g->ntypes : MAX_REF - g->nobjects;
+    return (u8)(REF | (g->nobjects + below(g, n)));
+}
+
+static bool is_typed_function(const struct gen *g, u8 type)
+{
+    return type & REF && (type & ~REF) >= (int)g->nobjects;
+}
+
 static u8 any_type(struct gen *g)
 {
     if (g->simd && one_in(g, 3))
@@ -274,6 +290,8 @@ static u8 any_type(struct gen *g)
         return TYPE_EXNREF;
     if (g->nobjects && one_in(g, 5))
         return object_type(g);
+    if (g->typed && g->ntypes && one_in(g, 10))
+        return typed_function(g);
     return one_in(g, 24) ? one_in(g, 3) ? TYPE_EXTERNREF : TYPE_FUNCREF : number(g);
 }
 
@@ -1031,6 +1049,10 @@ static bool tail_call(struct gen *g)
             !types_equal(&s->results, &g->types[g->f->type].results))
             continue;
         bool through = func > 1 && one_in(g, 3);
+        if (has_typed(g, func) && one_in(g, 3)) {
+            call_reference(g, func, OP_return_call_ref);
+            return true;
+        }
         values(g, &s->params);
         if (through)
             i32_const(g, risky(g) ? below(g, 40) : func);
@@ -1140,11 +1162,69 @@ static void call_through_table(struct gen *g, u32 func)
     op2(g, OP_call_indirect, g->nobjects + g->funcs[func].type, 0);
 }
 
+// A function of that type, or null: one that does not call any that calls, where this does not.
+static void some_function(struct gen *g, u8 type)
+{
+    u32 start = below(g, g->nfuncs), least = g->f->leaf ? NHOST : g->nfuncs;
+    for (u32 i = 0; i < g->nfuncs; i++) {
+        u32 func = (start + i) % g->nfuncs;
+        if (g->nobjects + g->funcs[func].type == (type & ~(u32)REF) && func < least) {
+            op1(g, OP_ref_func, func);
+            return;
+        }
+    }
+    some_const(g, type);
+}
+
+// One that is not null, mostly; `to`: it is of that function, if nothing has been written over it.
+static void function_there(struct gen *g, u8 type, u32 to)
+{
+    struct types one = {1, {type}};
+    switch (below(g, risky(g) ? 4 : 3)) {
+    case 0: op1(g, OP_ref_func, to); break;
+    case 1: // or that, where there is none
+        block_open(g, OP_block, &none, &one);
+        expr(g, type);
+        op1(g, OP_br_on_non_null, 0);
+        op1(g, OP_ref_func, to);
+        block_close(g);
+        break;
+    case 2: // the other way around
+        block_open(g, OP_block, &none, &one);
+        block_open(g, OP_block, &none, &none);
+        expr(g, type);
+        op1(g, OP_br_on_null, 0);
+        op1(g, OP_br, 1);
+        block_close(g);
+        op1(g, OP_ref_func, to);
+        block_close(g);
+        break;
+    default: expr(g, type); break;
+    }
+    if (one_in(g, 3))
+        op(g, OP_ref_as_non_null);
+}
+
+static bool has_typed(const struct gen *g, u32 func)
+{
+    return g->typed && g->nobjects + g->funcs[func].type < MAX_REF;
+}
+
+static void call_reference(struct gen *g, u32 func, u32 code)
+{
+    u32 type = g->nobjects + g->funcs[func].type;
+    values(g, &type_of(g, func)->params);
+    function_there(g, (u8)(REF | type), func);
+    op1(g, code, type);
+}
+
 static bool call(struct gen *g, u32 func)
 {
     if (g->f->leaf && func >= NHOST)
         return false; // those of the host are fine
-    if (func > 1 && one_in(g, 3))
+    if (has_typed(g, func) && one_in(g, 3))
+        call_reference(g, func, OP_call_ref);
+    else if (func > 1 && one_in(g, 3))
         call_through_table(g, func);
     else
         call_direct(g, func);
@@ -1791,6 +1871,18 @@ static void object_number(struct gen *g, u8 type)
 static void reference(struct gen *g, u8 type)
 {
     bool func = type == TYPE_FUNCREF;
+    u32 own = local_of(g, type);
+    if (is_typed_function(g, type)) {
+        if (own != UINT32_MAX && one_in(g, 2))
+            op1(g, OP_local_get, own);
+        else
+            some_function(g, type);
+        return;
+    }
+    if (func && g->typed && one_in(g, 4)) {
+        expr(g, typed_function(g));
+        return;
+    }
     if (type != TYPE_FUNCREF && type != TYPE_EXTERNREF && type != TYPE_EXNREF) {
         object(g, type);
         return;
@@ -2019,6 +2111,231 @@ static void old_and_new(struct gen *g, u8 type)
     operate(g, &(struct operation){(u16)code, type, type, type, false});
 }
 
+// --- What is known of values, and for how long
+
+// A number of 32 bits that is in a register, in the frame or in memory, or a constant.
+static void simple(struct gen *g)
+{
+    u32 local = local_of(g, TYPE_I32);
+    switch (below(g, 5)) {
+    case 0: some_const(g, TYPE_I32); break;
+    case 1:
+        if (!g->wide) {
+            if (local != UINT32_MAX && one_in(g, 2)) {
+                op1(g, OP_local_get, local);
+                i32_const(g, 0x3ffc);
+                op(g, OP_i32_and);
+            } else {
+                i32_const(g, 4 * below(g, 64));
+            }
+            op(g, OP_i32_load);
+            memarg(g, 0, 0, 0);
+            break;
+        }
+        // fallthrough
+    default:
+        if (local != UINT32_MAX)
+            op1(g, OP_local_get, local);
+        else
+            some_const(g, TYPE_I32);
+    }
+}
+
+static void simple_operation(struct gen *g)
+{
+    static const u8 codes[] = {OP_i32_and, OP_i32_and, OP_i32_xor, OP_i32_or,   OP_i32_add,
+                               OP_i32_sub, OP_i32_mul, OP_i32_shl, OP_i32_shr_u};
+    simple(g), simple(g);
+    op(g, codes[below(g, countof(codes))]);
+}
+
+// A condition, in as few instructions as there may be.
+static void simple_condition(struct gen *g)
+{
+    static const u8 codes[] = {OP_i32_eq,   OP_i32_ne,   OP_i32_lt_s,
+                               OP_i32_lt_u, OP_i32_ge_s, OP_i32_gt_u};
+    if (one_in(g, 3))
+        simple(g);
+    else
+        simple_operation(g);
+    if (one_in(g, 4))
+        simple(g), op(g, codes[below(g, countof(codes))]);
+    else if (one_in(g, 2))
+        op(g, OP_i32_eqz);
+}
+
+static void set_or_drop(struct gen *g, u32 local)
+{
+    if (local == UINT32_MAX)
+        op(g, OP_drop);
+    else
+        op1(g, OP_local_set, local);
+}
+
+static void from_memory(struct gen *g)
+{
+    constant(g, address_type(g, 0), 4 * below(g, 64));
+    op(g, OP_i32_load);
+    memarg(g, 0, 0, 0);
+}
+
+static void simple_or(struct gen *g, u32 local)
+{
+    if (local != UINT32_MAX && one_in(g, 2))
+        op1(g, OP_local_get, local);
+    else
+        simple(g);
+}
+
+// Something that sets the flags, or takes the register that they were of, as little as it can be.
+static void disturb(struct gen *g, u32 looked_at)
+{
+    u32 local = one_in(g, 4) ? UINT32_MAX : local_of(g, TYPE_I32);
+    switch (below(g, 7)) {
+    case 0: simple_operation(g), op(g, OP_drop); break;
+    case 1: simple_operation(g), set_or_drop(g, local); break;
+    case 2:
+    case 3:
+        simple_or(g, looked_at), simple_or(g, looked_at);
+        if (one_in(g, 2)) {
+            from_memory(g);
+            if (one_in(g, 2))
+                i32_const(g, below(g, 8)), op(g, OP_i32_and);
+            else
+                op(g, OP_i32_eqz);
+        } else {
+            simple_condition(g);
+        }
+        op(g, OP_select);
+        set_or_drop(g, local);
+        break;
+    case 4:
+        simple_or(g, looked_at), from_memory(g);
+        op(g, OP_i32_mul);
+        set_or_drop(g, local);
+        break;
+    case 5: simple_condition(g), set_or_drop(g, local); break;
+    default: simple(g), set_or_drop(g, local); break;
+    }
+}
+
+// A condition that waits on the stack, or in a local, while others are looked at and locals change.
+static void flags_live_on(struct gen *g)
+{
+    u32 local = local_of(g, TYPE_I32), depth;
+    bool waits = one_in(g, 2);
+    if (waits && one_in(g, 3) && local != UINT32_MAX)
+        op1(g, OP_local_get, local);
+    else if (waits)
+        (one_in(g, 2) ? simple_operation : simple_condition)(g);
+    for (u32 n = below(g, 4); n; n--)
+        disturb(g, local);
+    if (!waits && local != UINT32_MAX)
+        op1(g, OP_local_get, local);
+    else if (!waits)
+        simple_condition(g);
+    if (one_in(g, 4))
+        op(g, OP_i32_eqz);
+    switch (below(g, 4)) {
+    case 0:
+        depth = pick_label(g);
+        if (depth != UINT32_MAX && !label_types(g, depth)->n) {
+            op1(g, OP_br_if, depth);
+            break;
+        }
+        // fallthrough
+    case 1:
+    case 2: {
+        struct types one = {1, {TYPE_I32}};
+        block_open(g, OP_if, &none, &one);
+        simple(g);
+        op(g, OP_else);
+        simple_operation(g);
+        block_close(g);
+        put_away(g, TYPE_I32);
+        break;
+    }
+    default:
+        put_away(g, TYPE_I32);
+        if (local != UINT32_MAX) {
+            op1(g, OP_local_get, local);
+            op(g, OP_i32_eqz);
+            put_away(g, TYPE_I32);
+        }
+    }
+}
+
+// Of which all bits but some are zeros, as code would know it.
+static void few_bits(struct gen *g, u32 bits)
+{
+    u32 mask = (1u << bits) - 1;
+    switch (below(g, 4)) {
+    case 0: i32_const(g, (u32)draw64(g) & mask); break;
+    case 1: simple(g), i32_const(g, 32 - bits), op(g, OP_i32_shr_u); break;
+    case 2: simple_condition(g), op(g, OP_i32_eqz); break;
+    default: simple(g), i32_const(g, mask), op(g, OP_i32_and); break;
+    }
+}
+
+// Takes a value, and does what is less work if it has so few bits; mostly it becomes an address,
+// and those beyond are shifted out.
+static void tell_bits(struct gen *g, u32 bits, u32 shift)
+{
+    switch (below(g, 6)) {
+    case 0: i32_const(g, (1u << bits) - 1), op(g, OP_i32_and); break;
+    case 1:
+        op(g, one_in(g, 2) ? OP_i64_extend_i32_s : OP_i64_extend_i32_u);
+        put_away(g, TYPE_I64);
+        return;
+    case 2: i32_const(g, 1u << bits), op(g, one_in(g, 2) ? OP_i32_lt_u : OP_i32_lt_s); break;
+    default:
+        i32_const(g, shift), op(g, OP_i32_shl);
+        if (one_in(g, 3))
+            i32_const(g, below(g, 64)), op(g, OP_i32_add);
+        if (g->wide)
+            break;
+        op(g, one_in(g, 2) ? OP_i32_load : OP_i32_load8_u);
+        memarg(g, 0, 0, below(g, 64));
+    }
+    put_away(g, TYPE_I32);
+}
+
+// A loop whose parameter has few bits at first, and others later, from one place or two.
+static void bits_of_parameters(struct gen *g)
+{
+    u32 rounds = counter(g), bits = 1 + below(g, 7), shift = 1 + below(g, 8),
+        edges = 1 + below(g, 2);
+    struct types params = {1, {TYPE_I32}};
+    u8 other = one_in(g, 3) ? number(g) : 0;
+    if (rounds == UINT32_MAX || !may_open(g))
+        return;
+    if (other)
+        types_push(&params, other);
+    i32_const(g, 2 + below(g, 3)), op1(g, OP_local_set, rounds);
+    few_bits(g, bits);
+    if (other)
+        expr(g, other);
+    block_open(g, OP_loop, &params, &none);
+    for (u32 n = 0; n <= edges; n++) {
+        if (other)
+            put_away(g, other);
+        if (one_in(g, 4))
+            disturb(g, UINT32_MAX);
+        tell_bits(g, bits, shift);
+        if (n == edges)
+            break;
+        few_bits(g, bits);
+        if (!one_in(g, 4))
+            i32_const(g, UINT32_MAX << (32 - shift)), op(g, OP_i32_or);
+        if (other)
+            leaf(g, other);
+        count_down(g, rounds);
+        i32_const(g, 0), op(g, OP_i32_gt_s);
+        op1(g, OP_br_if, 0);
+    }
+    block_close(g);
+}
+
 static void wide_vectors(struct gen *g)
 {
     static const u16 fold[] = {OP_i32x4_add,     OP_i8x16_sub, OP_v128_xor,   OP_v128_andnot,
@@ -2131,7 +2448,7 @@ static void block_statement(struct gen *g)
 
 static void stmt(struct gen *g)
 {
-    static const u8 weights[] = {30, 10, 7, 18, 8, 5, 3, 3, 2, 5, 1};
+    static const u8 weights[] = {30, 10, 7, 18, 8, 5, 3, 3, 2, 5, 1, 8, 4};
     if (g->budget <= 0)
         return;
     g->depth++;
@@ -2159,6 +2476,8 @@ static void stmt(struct gen *g)
         if (g->form != FORM_NONE)
             throw_in_if(g);
         break;
+    case 11: flags_live_on(g); break;
+    case 12: bits_of_parameters(g); break;
     default:
         if (!g->wide && one_in(g, 2))
             wait_or_notify(g);
@@ -2676,6 +2995,7 @@ void generate(struct choices *c, u32 flags, struct bytes *out)
     g->far = newer && one_in(g, 3);
     g->far_wide = one_in(g, 2);
     g->tails = newer && one_in(g, 2);
+    g->typed = newer && one_in(g, 2);
     g->beyond = !(flags & GENERATE_NANS_CANONICAL);
     g->shared = !g->wide && one_in(g, 6);
     g->threads = one_in(g, 3) && !(flags & GENERATE_PEER);

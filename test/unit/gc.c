@@ -589,6 +589,52 @@ static void sizes(void)
     end(&w);
 }
 
+// --- Where it lies
+
+// Before anything of it is accessible.
+static void move(struct memory_slot *slot, s64 off)
+{
+    plat_decommit(slot->vm.base, slot->vm.bytes);
+    slot->vm.bytes = 0;
+    slot->vm.base += off;
+}
+
+// Units come in whole pages of a memory, wherever its base is: a large heap ends where a large page
+// does only as far as that goes. And all that marking keeps of the first units of a group is there
+// when there are no others: so one page after the other, with an object in the last one.
+static void any_base(void)
+{
+    about = "a base in the middle of a large page";
+    for (u32 pages = 0; pages < 3; pages++) {
+        struct world w;
+        s64 off = pages * 3ll * PLAT_PAGE;
+        CHECK_IS(begin(&w, &interp_engine, NULL), true);
+        gc_end(w.s);
+        struct memory_slot *slot = w.s->realm->free_slots;
+        move(slot, off);
+        CHECK_IS(gc_begin(w.s), true);
+        struct gc *gc = w.s->gc;
+        CHECK_IS((u64)(uintptr_t)gc->vm.base, (u64)(uintptr_t)slot->vm.base);
+        for (u32 count = gc->count; count < 3000;) {
+            w.words[0] = pair(&w, w.words[0], 0);
+            if (gc->count == count)
+                continue;
+            count = gc->count;
+            CHECK_IS((u64)count * GC_UNIT, gc->memory->bytes);
+            if (count < 600 || count > 2000)
+                CHECK_IS(gc_collect(w.s), true);
+        }
+        u64 n = 0;
+        for (u64 p = w.words[0]; p; p = *field(&w, p, LEFT))
+            n++;
+        CHECK_IS(gc_collect(w.s), true);
+        CHECK_IS(live(&w), n * 24);
+        gc_end(w.s);
+        move(slot, -off);
+        end(&w);
+    }
+}
+
 // --- Who pays
 
 static void limit(void)
@@ -1055,6 +1101,7 @@ int main(int argc, char **argv)
     gaps();
     dense();
     sizes();
+    any_base();
     limit();
     out_of_memory();
     stopped();
