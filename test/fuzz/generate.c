@@ -2996,7 +2996,7 @@ void generate(struct choices *c, u32 flags, struct bytes *out)
     g->far_wide = one_in(g, 2);
     g->tails = newer && one_in(g, 2);
     g->typed = newer && one_in(g, 2);
-    g->beyond = !(flags & GENERATE_NANS_CANONICAL);
+    g->beyond = !(flags & (GENERATE_NANS_CANONICAL | GENERATE_PEER));
     g->shared = !g->wide && one_in(g, 6);
     g->threads = one_in(g, 3) && !(flags & GENERATE_PEER);
     g->simd = one_in(g, 2);

@@ -7,13 +7,13 @@ how exported functions are called. There are no expected results, the engines mu
 import re
 import shutil
 
-from . import base, chains, edges, pressure, several
+from . import base, chains, dispatch, edges, pressure, several
 
 SOURCES = base.ROOT / "test/fuzz/regress"
 DIFFER = base.ROOT / "build/fuzz/differ"
 PLAIN = base.ROOT / "build/fuzz/plain"  # the same for a CPU without AVX
 BUILT = base.ROOT / "build/fuzz/regress"
-EDGES, CHAINS = 4000, 2000
+EDGES, CHAINS, LOOPS = 4000, 2000, 500
 
 
 def vectors_on_an_edge():
@@ -88,12 +88,12 @@ def agree(program, wasm, functions):
         raise base.Failed(base.excerpt(result.out + result.err))
 
 
-def chained(seed):
-    """Two or three instructions, of which one has what another has made, in all ways that a value can go."""
-    wasm = BUILT / f"chains{seed}.wasm"
-    wasm.write_bytes(chains.module(seed, CHAINS))
+def made(maker, seed, functions):
+    """A module of so many functions that `maker` makes by chance, on all engines."""
+    wasm = BUILT / f"{maker.__name__.rpartition('.')[2]}{seed}.wasm"
+    wasm.write_bytes(maker.module(seed, functions))
     for program in (DIFFER, PLAIN):
-        agree(program, wasm, CHAINS)
+        agree(program, wasm, functions)
 
 
 def at_edges(bench, seed):
@@ -114,7 +114,8 @@ def cases(bench):
     for program in (DIFFER, PLAIN):
         yield base.Case(f"every row without a free register, {program.name}", "", lambda p=program: every_row(p))
     for seed in range(1, 9):
-        yield base.Case(f"chains of instructions {seed}", "", lambda s=seed: chained(s))
+        yield base.Case(f"chains of instructions {seed}", "", lambda s=seed: made(chains, s, CHAINS))
+        yield base.Case(f"interpreters' loops {seed}", "", lambda s=seed: made(dispatch, s, LOOPS))
     for seed in range(1, 5):
         yield base.Case(f"edges of tables and memories, {seed}", "", lambda s=seed: at_edges(bench, s))
     for name in GENERATED:

@@ -489,16 +489,27 @@ static u32 offset_of(const struct object *o, u32 func, const u8 *pc)
     return offset;
 }
 
-// Some places in the function's code, in ascending order: within the body so are the offsets.
+// One that goes back to a loop's beginning may have that once more.
+static bool has_table(const struct object *o, const struct func *in, const u8 *starts)
+{
+    for (u32 at = in->start; at < in->end; at++)
+        if (starts[at] && o->m->bytes[at] == OP_br_table)
+            return true;
+    return false;
+}
+
+// Some places in the function's code, in ascending order: within the body so are the offsets, but
+// for code that is there several times.
 static void offsets_of(const struct object *o, u32 func, const u8 *starts, u32 samples)
 {
     const struct func_code *f = &o->c.funcs[func - o->m->nimported_funcs];
     const struct func *in = &o->m->funcs[func];
     u32 before = 0, wrong = 0;
+    bool again = has_table(o, in, starts);
     for (u32 i = 0; i < samples; i++) {
         u32 at = f->body + (u32)((u64)(f->end - f->body) * i / samples);
         u32 offset = offset_of(o, func, o->memory + at);
-        bool ordered = at >= f->epilogue || offset >= before;
+        bool ordered = again || at >= f->epilogue || offset >= before;
         if (offset < in->start || offset >= in->end || !starts[offset] || !ordered)
             wrong++;
         before = offset;
