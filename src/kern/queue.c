@@ -84,16 +84,28 @@ static bool is_idle(const struct cpu *c)
 }
 
 // What of it is not zero: nothing of those that never start is touched.
-struct cpu *queue_add_cpu(void)
+static struct cpu *set_up(u32 id)
 {
-    struct cpu *c = &sched_cpus[kern.started];
-    c->id = kern.started++;
-    c->rt = thread_cpu(c->id);
+    struct cpu *c = &sched_cpus[id];
+    c->id = id;
+    c->rt = thread_cpu(id);
     c->last = &c->first;
     c->armed = UINT64_MAX;
     c->turn = PACE_TURN_NS;
+    return c;
+}
+
+struct cpu *queue_add_cpu(void)
+{
+    struct cpu *c = set_up(kern.started++);
     c->started = true;
     return c;
+}
+
+void sched_visit(void)
+{
+    assert(plat_cpu_id() >= kern.ncpus);
+    set_up(plat_cpu_id());
 }
 
 struct cpu *queue_start_cpu(void)

@@ -45,6 +45,9 @@ void sched_begin(struct kthread *t);      // a fresh one
 void sched_kick(struct process *p);       // its threads look up, if one of them runs
 bool sched_runs(const struct process *p); // on some CPU
 void sched_work_waits(void);              // kern_work is to go on soon
+// On a CPU that the platform has started for somebody else, who sends and wakes there: it runs no
+// process. Before anything else.
+void sched_visit(void);
 // Others run first: threads of the process, then processes.
 void sched_pass(void);
 void sched_add(struct process *p); // to the list of all

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "abi/wait_files.h"
+#include "kern/sched.h"
 #include "main/archive.h"
 #include "main/folder.h"
 #include "main/guest.h"
@@ -613,6 +614,7 @@ static void reload(struct serve *s)
 // Who asks several times while one is under way gets one more: it begins after all of them.
 static void reload_when_wanted(void *serve)
 {
+    sched_visit();
     while (!ending) {
         if (sem_wait(&wanted))
             continue;

@@ -70,6 +70,7 @@ bool worker_close(struct worker *w)
 #include <unistd.h>
 
 #include "base/fmt.h"
+#include "kern/sched.h"
 #include "main/host.h"
 #include "main/message.h"
 #include "main/slot.h"
@@ -768,6 +769,7 @@ static void pause_between(struct worker *w)
 static void loop(void *worker)
 {
     struct worker *w = worker;
+    sched_visit();
     while (!GET(w->over)) {
         pause_between(w);
         wait(w);
