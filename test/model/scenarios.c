@@ -1000,6 +1000,20 @@ static void wait_many(void)
     scenario_begin(q);
 }
 
+// Two processes with an event, which is handle 0 of both.
+static void share_event(const struct program *first, const struct program *second)
+{
+    struct process *p = scenario_process(first, NULL);
+    struct process *q = scenario_process(second, NULL);
+    struct event *e = event_new();
+    EXPECT(e);
+    object_ref(&e->object);
+    scenario_give(p, &e->object);
+    scenario_give(q, &e->object);
+    scenario_begin(p);
+    scenario_begin(q);
+}
+
 // More than may be joined under the lock at once, and the one that is signaled twice.
 PROGRAM(waits_for_pulse)
 {
@@ -1024,15 +1038,7 @@ PROGRAM(pulses)
 
 static void wait_pulse(void)
 {
-    struct process *p = scenario_process(&waits_for_pulse, NULL);
-    struct process *q = scenario_process(&pulses, NULL);
-    struct event *e = event_new();
-    EXPECT(e);
-    object_ref(&e->object);
-    scenario_give(p, &e->object);
-    scenario_give(q, &e->object);
-    scenario_begin(p);
-    scenario_begin(q);
+    share_event(&waits_for_pulse, &pulses);
 }
 
 // --- A life from its beginning to its end, which its parent sees
@@ -1150,15 +1156,7 @@ PROGRAM(signals_event)
 
 static void event_wakes(void)
 {
-    struct process *p = scenario_process(&waits_event, NULL);
-    struct process *q = scenario_process(&signals_event, NULL);
-    struct event *e = event_new();
-    EXPECT(e);
-    object_ref(&e->object);
-    scenario_give(p, &e->object);
-    scenario_give(q, &e->object);
-    scenario_begin(p);
-    scenario_begin(q);
+    share_event(&waits_event, &signals_event);
 }
 
 #define SCENARIO(name, cpus, begin, check, what) {#name, what, cpus, begin, check, false},

@@ -457,17 +457,21 @@ def drips(bench, engine):
             again(lambda: expect("another", client.get("/a").status, 200))
 
 
+def reload(server, line=b"http: reloaded\n", times=1):
+    """Until it has said so."""
+    before = server.written(server.err).count(line)
+
+    def told():
+        if server.process.poll() is not None:
+            raise base.Failed("it ended")
+        return server.written(server.err).count(line) >= before + times
+    server.process.send_signal(signal.SIGHUP)
+    wait_for("reload", told)
+
+
 def reloads(bench, engine):
     """SIGHUP: new requests get what is there now, also on connections that were there; what was begun ends as it
     began; what is broken changes nothing; and nothing is left of what was."""
-    def reload(server, line=b"http: reloaded\n"):
-        before = server.written(server.err).count(line)
-        server.process.send_signal(signal.SIGHUP)
-        while server.written(server.err).count(line) == before:
-            if server.process.poll() is not None:
-                raise base.Failed("it ended")
-            threading.Event().wait(0.01)
-
     def memory(server):
         return int(re.search(r"RssAnon:\s*(\d+)", pathlib.Path(f"/proc/{server.process.pid}/status").read_text())[1])
 
@@ -814,9 +818,7 @@ def started(bench, engine):
     with serve(bench, engine, module) as server, Client(server) as client:
         for i in range(20):
             expect("an answer", client.get(f"/{i}").body, b"same 1 0.5 entry 999 /%d\n" % i)
-        server.process.send_signal(signal.SIGHUP)
-        while b"http: reloaded\n" not in server.written(server.err):
-            threading.Event().wait(0.01)
+        reload(server)
         expect("anew", client.get("/again").body, b"same 1 0.5 entry 999 /again\n")
         server.process.send_signal(signal.SIGTERM)
         expect("how often it was started", (server.early + server.finish(0).err).count(b"started\n"), 2)
@@ -848,9 +850,7 @@ def servers(bench, engine):
             counts.append(clients[-1].get("/stays/a").body)
             if len(counts) == 3000:
                 raise base.Failed("one server has accepted all")
-        server.process.send_signal(signal.SIGHUP)
-        while server.written(server.err).count(b"http: reloaded\n") < 3:
-            threading.Event().wait(0.01)
+        reload(server, times=3)
         for client in clients[:60]:
             expect("an answer", client.get("/plain").body, b"plain\n")
         with Client(server, 1) as watcher:
