@@ -49,8 +49,8 @@ static void push(struct cpu *c, struct process *p, bool front)
 {
     struct lane *l = share_lane(p->share, c->id);
     bool listed = l->first, runs = lane_runs(l);
-    bool late = l->slice <= 0 && !lane_has_waited(l);
-    if (l->slice <= 0 && !runs)
+    bool late = l->slice <= 0 && lane_others_want(l) && !lane_has_waited(l);
+    if (l->slice <= 0 && !(runs && late))
         lane_refill(l);
     p->next_queued = front ? l->first : NULL;
     *(front ? &l->first : l->last) = p;

@@ -264,8 +264,8 @@ static bool give_way(struct cpu *c, struct kthread *t)
     bool urgent = is_urgent(c);
     if (!c->first && p->slice <= 0)
         pace_refill(p);
-    if (p->lane->slice <= 0 && (!c->first || (c->first == p->lane && c->lanes == 1)))
-        lane_refill(p->lane); // no other share waits
+    if (p->lane->slice <= 0 && !lane_others_want(p->lane))
+        lane_refill(p->lane);
     if (!urgent && pace_left(p) > 0)
         return false;
     p->stats.preemptions++;

@@ -88,14 +88,13 @@ bool lane_has_waited(const struct lane *l)
     return !lane_runs(l) && (s64)(cpu_ticks() - l->left) > kern.slice * (s64)(l->cpu->lanes + 1);
 }
 
-// --- Alarms
-
-// Does another share want the CPU?
-static bool others_want(const struct lane *l)
+bool lane_others_want(const struct lane *l)
 {
     const struct cpu *c = l->cpu;
     return (c->process && !lane_runs(l)) || (c->first && (c->first != l || l->next));
 }
+
+// --- Alarms
 
 static void on_due(struct alarm *a);
 
@@ -122,7 +121,7 @@ SELDOM static void on_due(struct alarm *a)
     struct lane *l = container_of(a, struct lane, due);
     struct cpu *c = l->cpu;
     u64 now = plat_now(), start = cpu_ticks();
-    l->late = l->slice <= 0 && others_want(l) && !lane_has_waited(l);
+    l->late = l->slice <= 0 && lane_others_want(l) && !lane_has_waited(l);
     if (l->late) {
         alarm_set(a, NULL, now + PACE_SLICE_NS);
         return;
