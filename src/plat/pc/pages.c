@@ -4,9 +4,10 @@
 // Blocks are of 2^0 to 2^9 pages and aligned to their size. A free block lies in the list of its
 // order, with the links in itself, and its first page's note says so; a block that is freed merges
 // with its neighbour as long as that is a free block of the same size. Since no block is larger
-// than a chunk of 2 MiB, merging never looks beyond one: so chunks enter the lists only when they
-// are needed, in order, and until then nothing of a chunk is touched, neither pages nor notes. That
-// keeps booting short and memory that nobody needs untouched.
+// than a chunk of 2 MiB, merging never looks beyond one: so chunks are begun only when they are
+// needed, in order, and until then no note of a chunk is touched. Blocks are cut from the begun
+// one's front while the lists have none; what nobody has had yet is in no list, and not touched
+// either. That keeps booting short and memory that nobody needs untouched.
 //
 // Pages can be promised before anybody has them (vm.c), and what is promised is not there for
 // others: taking a page and keeping the count are one step.
@@ -27,11 +28,13 @@ enum { NOTE_NONE, NOTE_FREE = 0x80 }; // + order
 static struct {
     struct block *lists[ORDERS];
     u32 orders;                      // bit n: lists[n] is not empty
-    struct range ranges[RANGES_MAX]; // that no chunk was taken from yet
+    struct range ranges[RANGES_MAX]; // of which nothing has been begun
     u32 nranges;
-    u8 *notes;        // by page number
-    u64 free;         // pages in lists and ranges
-    u64 first, least; // of those: when the machine began, and at least
+    struct range fresh; // begun: within one chunk
+    u8 *notes;          // by page number
+    u64 noted;          // up to where they are valid
+    u64 free;           // pages in lists, ranges and fresh
+    u64 first, least;   // of those: when the machine began, and at least
     u64 promised;
     u32 lock;
 } pages;
@@ -113,54 +116,80 @@ static u32 order_at(u64 page, u64 count)
     return aligned < fits ? aligned : fits;
 }
 
+// Merged with its neighbours.
+static void put_merged(u64 page, u32 order)
+{
+    while (order < ORDERS - 1) {
+        u64 buddy = page ^ (PLAT_PAGE << order);
+        if (*page_note(buddy) != NOTE_FREE + order)
+            break;
+        take(buddy, order);
+        page &= ~(PLAT_PAGE << order);
+        order++;
+    }
+    put(page, order);
+}
+
 static void put_run(u64 from, u64 to)
 {
     while (from < to) {
         u32 order = order_at(from, (to - from) / PLAT_PAGE);
-        put(from, order);
+        put_merged(from, order);
         from += PLAT_PAGE << order;
     }
 }
 
-static void drop_empty_ranges(void)
-{
-    u32 kept = 0;
-    for (u32 i = 0; i < pages.nranges; i++)
-        if (pages.ranges[i].from < pages.ranges[i].to)
-            pages.ranges[kept++] = pages.ranges[i];
-    pages.nranges = kept;
-}
-
-// Takes the next chunk from the ranges, with all that there is of it. What is no memory, or was
-// never free, keeps an empty note, and so nothing merges with it.
-static bool add_chunk(void)
+// Begins the next range, or as much of it as is in one chunk. What is no memory, or was never free,
+// keeps an empty note, and so nothing merges with it.
+static bool begin(void)
 {
     if (!pages.nranges)
         return false;
-    u64 chunk = pages.ranges[0].from & ~(CHUNK - 1), end = chunk + CHUNK;
-    for (u32 i = 0; i < CHUNK_PAGES / 8; i++)
-        store_u64(page_note(chunk) + 8 * i, 0);
-    for (u32 i = 0; i < pages.nranges && pages.ranges[i].from < end; i++) {
-        struct range *r = &pages.ranges[i];
-        u64 to = r->to < end ? r->to : end;
-        put_run(r->from, to);
-        r->from = to;
-    }
-    drop_empty_ranges();
+    struct range *r = &pages.ranges[0];
+    u64 chunk = r->from & ~(CHUNK - 1), end = chunk + CHUNK;
+    for (; pages.noted < end; pages.noted = end)
+        for (u32 i = 0; i < CHUNK_PAGES / 8; i++)
+            store_u64(page_note(chunk) + 8 * i, 0);
+    pages.fresh = (struct range){r->from, r->to < end ? r->to : end};
+    r->from = pages.fresh.to;
+    if (r->from == r->to)
+        for (pages.nranges--; r < pages.ranges + pages.nranges; r++)
+            *r = r[1];
     return true;
 }
 
-static u64 alloc_locked(u32 order)
+// Of what nobody has had yet; before it, what does not lie where such a block may. 0: there is none
+// that large, but in the lists maybe, where what was left is now.
+static u64 cut(u32 order)
 {
-    while (!(pages.orders >> order))
-        if (!add_chunk())
-            return 0;
+    struct range *r = &pages.fresh;
+    u64 size = PLAT_PAGE << order, page = ALIGN_UP(r->from, size), to = page + size;
+    bool fits = to <= r->to;
+    put_run(r->from, fits ? page : r->to);
+    r->from = fits ? to : r->to;
+    return fits ? page : 0;
+}
+
+static u64 alloc_listed(u32 order)
+{
     u32 have = order + (u32)__builtin_ctz(pages.orders >> order);
     u64 page = (u64)pages.lists[have];
     take(page, have);
     while (have > order) {
         have--;
         put(page + (PLAT_PAGE << have), have);
+    }
+    return page;
+}
+
+static u64 alloc_locked(u32 order)
+{
+    u64 page = 0;
+    while (!page) {
+        if (pages.orders >> order)
+            page = alloc_listed(order);
+        else if (!(page = cut(order)) && !(pages.orders >> order) && !begin())
+            return 0;
     }
     pages.free -= 1ull << order;
     if (pages.free < pages.least)
@@ -235,15 +264,7 @@ u64 page_claim(void)
 static void free_locked(u64 page, u32 order)
 {
     pages.free += 1ull << order;
-    while (order < ORDERS - 1) {
-        u64 buddy = page ^ (PLAT_PAGE << order);
-        if (*page_note(buddy) != NOTE_FREE + order)
-            break;
-        take(buddy, order);
-        page &= ~(PLAT_PAGE << order);
-        order++;
-    }
-    put(page, order);
+    put_merged(page, order);
 }
 
 void page_unclaim(u64 page)
