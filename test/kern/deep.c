@@ -3,7 +3,7 @@
 // registers are as they were, and it can be ended.
 #include "nebulet.h"
 
-enum { ROUNDS = 4000000, ROUNDS_EXACT = 250000, ENDLESS = 0, NONE_AT_ALL = 1, RUN_MS = 30 };
+enum { ROUNDS = 4000000, TRIED = 50000, ENDLESS = 0, NONE_AT_ALL = 1, RUN_MS = 30, LASTS_MS = 300 };
 
 __attribute__((noinline)) static u32 computes(u32 rounds)
 {
@@ -64,20 +64,27 @@ static bool fits(u32 depth)
     return e.how == NEBULET_EXITED;
 }
 
+// As many as are computed in LASTS_MS, which is long enough to be interrupted a thousand times.
+static u32 rounds_here(void)
+{
+    u64 start = now(), took;
+    computes(TRIED);
+    took = now() - start + 1;
+    u64 rounds = LASTS_MS * MS / took * TRIED;
+    return rounds < TRIED ? TRIED : rounds > ROUNDS ? ROUNDS : (u32)rounds;
+}
+
 int main(int argc, char **argv)
 {
     own_name = argv[0];
     if (argc > 1 && !strcmp(argv[1], "wakes"))
         wakes();
-    u32 rounds = ROUNDS;
-    if (argc > 1 && !strcmp(argv[1], "exact")) { // each instruction is counted, and takes long
-        rounds = ROUNDS_EXACT;
-    } else if (argc > 1) {
+    if (argc > 1) {
         char *rest;
         u32 depth = (u32)strtoul(argv[1], &rest, 10);
         return down(depth, (u32)strtoul(rest, NULL, 10)) & 127;
     }
-    u32 least = 1000, most = 4000000; // fits; does not
+    u32 rounds = rounds_here(), least = 1000, most = 4000000; // fits; does not
     while (most - least > 1) {
         u32 middle = least + (most - least) / 2;
         *(fits(middle) ? &least : &most) = middle;

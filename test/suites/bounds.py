@@ -23,7 +23,7 @@ LONGEST = 20000  # instructions that a lock may be held
 KEPT = 2000000  # that C may have a CPU without looking whether others want it
 SOURCES = base.ROOT / "test/bounds"
 ARGUMENTS = {"soak": ["300", "1"], "fuzz": ["run", "20000", "1"], "registers": ["exact"],
-             "watchdog": ["exact"], "preempt": ["exact"], "deep": ["exact"]}
+             "watchdog": ["exact"], "preempt": ["exact"]}
 THREAD_ENDS = {"fast": "4400", "interp": "7200"}  # instructions that the end of one of a thousand may take
 BESIDE = {"fair": ["notify.wat"]}  # what a program starts
 INPUT = {"parking": bytes(range(65, 105))}
