@@ -125,8 +125,9 @@ void *memset(void *dst, int c, size_t n)
     if (n >= 16) {
         v16 v = {word, word};
         u8 *last = d + n - 16;
-        for (; d + 112 < last; d += 128) {
+        for (const u8 *most = last - 112; d < most;) {
             SET(d, 0), SET(d, 32), SET(d, 64), SET(d, 96);
+            d += 128;
             OPAQUE(d);
         }
         if (d + 48 < last) {
