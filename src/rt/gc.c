@@ -217,10 +217,13 @@ static u32 generous(const struct gc *gc, u32 least)
     return more + rest / PAGE_UNITS * PAGE_UNITS; // the base may lie anywhere
 }
 
-// So that there is a run of so many at the end.
+// So that there is a run of so many at the end, which may be there already, behind many others in
+// its bin.
 static bool grow(struct gc *gc, u32 count)
 {
     u32 last = last_run(gc, GC_FREE), have = last ? gc_unit(gc, last)->count : 0;
+    if (have >= count)
+        return true;
     u32 least = ALIGN_UP(count - have, (u32)PAGE_UNITS), more = generous(gc, least);
     return (more > least && grow_by(gc, more)) || grow_by(gc, least);
 }

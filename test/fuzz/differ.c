@@ -141,11 +141,22 @@ static void spawn(struct vmctx *vm, u64 *slots)
     w->notes = mix(w->notes, (u32)slots[0]);
 }
 
+static u64 call_ends; // and should its timer run out while no thread runs, so to speak, again
+static void others_run(struct vmctx *vm)
+{
+    u64 now = plat_now();
+    if (now > call_ends) {
+        call_ends = now + SECOND / 50;
+        plat_timer(now + SECOND / 1000);
+    }
+    vm->thread = NULL;
+}
+
 // Nobody wakes anybody; others run, though, at each poll, and leave no register as it was.
 static s64 wait_in_vain(struct vmctx *vm, u64 address, s64 timeout_ns)
 {
     (void)address, (void)timeout_ns;
-    vm->thread = NULL;
+    others_run(vm);
     return 2;
 }
 
@@ -159,7 +170,7 @@ static void poll_again(struct vmctx *vm)
 {
     vm->poll = 1;
     vm->scratch = UINT64_MAX;
-    vm->thread = NULL;
+    others_run(vm);
     __asm__ volatile("" ::: "rbx", "r12", "r13", "r14", "r15");
     __asm__ volatile("pcmpeqd %%xmm0, %%xmm0; movaps %%xmm0, %%xmm1; movaps %%xmm0, %%xmm2;"
                      "movaps %%xmm0, %%xmm3; movaps %%xmm0, %%xmm4; movaps %%xmm0, %%xmm5;"
@@ -395,7 +406,8 @@ static void call_on(struct call *c, u32 which)
     refuel(s);
     instance_vm(s->instance)->poll = 1;
     memcpy(c->slots[which], c->args, sizeof c->args[0] * c->type->nparams);
-    thread_deadline(s->thread, plat_now() + time_limit);
+    call_ends = plat_now() + time_limit;
+    thread_deadline(s->thread, call_ends);
     c->result[which] = thread_call(s->thread, x.func, c->slots[which]);
     thread_deadline(s->thread, UINT64_MAX);
     c->frames[which] = 0;

@@ -683,6 +683,40 @@ static void limit(void)
 }
 
 // With every amount of memory there may be, something else is the first that is not there.
+// There is a large run at the end, behind more runs that are too small than are looked at, and no
+// memory for another record of units behind it.
+static void run_at_the_end(void)
+{
+    enum { UNITS = 448, RUNS = 70, FOUR = 28672, FIVE = 40000, SEVEN = 57000, LARGE = 18 };
+    u64 most[ACCOUNT_KINDS] = {[ACCOUNT_MEMORY] = 64 << 20};
+    struct account *payer = account_new(NULL, most, sizeof *payer);
+    struct world w;
+    about = "a run at the end";
+    CHECK_IS(begin(&w, &interp_engine, payer), true);
+    w.held.count = 0; // but for what is kept
+    u64 *kept = calloc(LARGE + RUNS, sizeof *kept);
+    struct gc_held held = {NULL, kept, LARGE + RUNS};
+    w.s->held = &held;
+    for (u32 i = 0; i < LARGE; i++)
+        kept[i] = new(&w, BYTES, FIVE);
+    for (u32 i = 0; i < RUNS; i++) {
+        w.s->gc->allocated = 0; // so that nothing is collected yet
+        new(&w, BYTES, FOUR);
+        kept[LARGE + i] = new(&w, BYTES, 7168);
+    }
+    struct gc *gc = w.s->gc;
+    CHECK_IS(gc->count, UNITS);
+    CHECK_IS(gc->accessible, UNITS / GC_GROUP * sizeof(struct gc_group));
+    payer->of[ACCOUNT_MEMORY].most = payer->of[ACCOUNT_MEMORY].used;
+    CHECK_IS(gc_collect(w.s), true);
+    CHECK_IS(gc_unit(gc, UNITS - 7)->kind == GC_FREE && gc_unit(gc, UNITS - 7)->count == 7, true);
+    CHECK_IS(new(&w, BYTES, SEVEN), (u64)(UNITS - 7) * GC_UNIT);
+    CHECK_IS(gc->count, UNITS);
+    end(&w);
+    free(kept);
+    account_unref(payer);
+}
+
 static void out_of_memory(void)
 {
     about = "no memory";
@@ -1103,6 +1137,7 @@ int main(int argc, char **argv)
     sizes();
     any_base();
     limit();
+    run_at_the_end();
     out_of_memory();
     stopped();
     words();
