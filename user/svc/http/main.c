@@ -237,6 +237,11 @@ static void start_route(struct told *t, struct route *r)
         r->folder = find_folder(t, r->name);
         return;
     }
+    r->options = t->site->limits;
+    sip_format(r->options.name, sizeof r->options.name, "%s", r->name);
+    r->name_size = (uint32_t)strlen(r->name) + 1;
+    if (r->kind == ROUTE_STREAM) // it stays
+        r->options.cpu_ns = r->options.wall_ns = 0;
     r->slots.most = t->site->handlers;
     r->slots.queue = t->site->queue;
     r->slots.last = &r->slots.first;
@@ -403,6 +408,7 @@ static bool take_client(struct port *p, struct client *client)
     client->in = handles[0];
     client->out = handles[1];
     client->metrics = p->metrics;
+    client->closed = false;
     return true;
 }
 
@@ -435,7 +441,7 @@ static void leave_another(struct port *p)
 static int32_t work(void *arg)
 {
     struct port *p = arg;
-    struct client client;
+    struct client client = {0};
     for (bool more = true; more;) {
         sip_lock(&p->turn);
         leave_another(p);
@@ -450,7 +456,6 @@ static int32_t work(void *arg)
         count(&counts.connections, 1);
         count(&counts.open, 1);
         connection_serve(&client);
-        count(&counts.open, -1);
         sip_lock(&p->lock);
         p->idle++;
         sip_unlock(&p->lock);
@@ -540,6 +545,7 @@ int main(void)
     for (uint32_t i = 0; i < port_count; i++)
         start_port(&ports[i]);
     serve();
+    connections_hush();
     wait_for_connections(server.until);
     bool left = open_connections();
     end_handlers();
