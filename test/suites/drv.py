@@ -684,14 +684,14 @@ def deaths(bench, driver_lives=LONG, net_lives=LONG, http_lives=0, count=600):
 
 def drivers_die(bench):
     """Connections go on."""
-    drivers, nets, lost = deaths(bench, driver_lives="1600us")
+    drivers, nets, lost = deaths(bench, driver_lives="1300us")
     if drivers < 2 or nets > 1 or lost:
         raise base.Failed(f"{drivers} drivers, {nets} nets, {lost} requests lost")
 
 
 def all_die(bench):
     """Every request is answered, some by another try."""
-    drivers, nets, lost = deaths(bench, "1600us", "9ms", 12000000)
+    drivers, nets, lost = deaths(bench, "1300us", "9ms", 9000000)
     if drivers < 2 or nets < 2 or not lost:
         raise base.Failed(f"{drivers} drivers, {nets} nets, {lost} requests lost")
 
@@ -720,8 +720,8 @@ service client
     may print
     needs serve
 """
-REQUEST_RUNS, LIMIT_FRESH, LIMIT_STAYS = (100, 500), 29700, 20200
-REQUEST_PARTS = {"driver": 3800, "net": 6350, "http": 8000, "handler": 1950}  # of the latter, with calls that each makes
+REQUEST_RUNS, LIMIT_FRESH, LIMIT_STAYS = (100, 500), 28050, 18700
+REQUEST_PARTS = {"driver": 3200, "net": 6350, "http": 7100, "handler": 1950}  # of the latter, with calls that each makes
 
 
 def service(name):

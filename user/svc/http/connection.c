@@ -123,6 +123,13 @@ static size_t wait_for_request(struct client *client, uint64_t now, char *to, ui
     return (size_t)n;
 }
 
+static void client_gone(struct client *client)
+{
+    count(&counts.open, -1);
+    if (client->peers)
+        --*client->peers;
+}
+
 // Who has something to read goes on by itself. Any call may end our turn, and then one that we look
 // at may leave.
 void connections_hush(void)
@@ -138,7 +145,7 @@ void connections_hush(void)
             idle_leave(client);
             sip_close(client->in);
             sip_close(client->out);
-            count(&counts.open, -1);
+            client_gone(client);
         }
         client = idle;
     }
@@ -621,5 +628,5 @@ void connection_serve(struct client *client)
     sip_close(client->in);
     if (client->out != NEBULET_NO_HANDLE)
         sip_close(client->out);
-    count(&counts.open, -1);
+    client_gone(client);
 }

@@ -119,6 +119,7 @@ struct client {
     uint32_t remote_size; // with each variable's 0
     bool metrics;         // it came by the listener for these
     bool closed;          // while it idled, by who ends
+    uint32_t *peers;      // connections of its peer; NULL: these are not counted
 };
 
 enum { HEAD_ROOM = HEAD_MAX + 1024, FIRST = 2048, FRONT = 512 };

@@ -386,6 +386,32 @@ static void free_old(void)
 
 // --- Connections
 
+// Connections by peer, where so many peers have one place that one of many is not told from others
+// that share it; which these are is chance. Of IPv6 a peer has a /64. Who is on this machine stands
+// for others, as a proxy does, and is not counted.
+enum { PEERS = 1024 };
+static uint32_t peers[PEERS];
+static uint64_t peers_chance;
+
+static uint32_t *peer_place(const struct nebulet_address *a)
+{
+    static const char self[16] = {[15] = 1};
+    uint64_t x = 0;
+    memcpy(&x, a->bytes, a->family == 4 ? 4 : 8);
+    if (a->family == 4 ? a->bytes[0] == 127 : !memcmp(a->bytes, self, sizeof self))
+        return NULL;
+    x = (x ^ peers_chance) * 0x9e3779b97f4a7c15;
+    x = (x ^ x >> 32) * 0x9e3779b97f4a7c15;
+    return &peers[x >> 54];
+}
+
+// The last eighth is for peers that have less than is left: so nobody can take all.
+static bool may_have_one_more(const struct port *p, const struct client *client)
+{
+    uint32_t left = p->most - (p->threads - p->idle);
+    return !client->peers || left > p->most / 8 || *client->peers < left;
+}
+
 // Until one comes. False: none will.
 static bool take_client(struct port *p, struct client *client)
 {
@@ -399,8 +425,15 @@ static bool take_client(struct port *p, struct client *client)
                 sip_close(handles[i]);
             return false;
         }
-        if (n == sizeof client->peer && got.handles == 2)
-            break;
+        if (n == sizeof client->peer && got.handles == 2) {
+            client->peers = peer_place(&client->peer);
+            if (may_have_one_more(p, client))
+                break;
+            count(&counts.refused, 1);
+            sip_close(handles[0]);
+            sip_close(handles[1]);
+            continue;
+        }
         if (n != NEBULET_ERR_NO_RESOURCES && n != NEBULET_ERR_NO_MEMORY)
             sip_panic("http: a listener: %s", sip_error_text(n));
         sip_sleep(10 * SIP_MS); // descriptors or memory are short: others end
@@ -409,6 +442,8 @@ static bool take_client(struct port *p, struct client *client)
     client->out = handles[1];
     client->metrics = p->metrics;
     client->closed = false;
+    if (client->peers)
+        ++*client->peers;
     return true;
 }
 
@@ -542,6 +577,7 @@ int main(void)
     if (!(sites.served = receive_site()))
         return 1;
     start_log();
+    nebulet_cprng_fill(&peers_chance, sizeof peers_chance);
     for (uint32_t i = 0; i < port_count; i++)
         start_port(&ports[i]);
     serve();
