@@ -253,9 +253,9 @@ static void attend(struct connection *c)
 
 // --- Listeners
 
-// Of what comes, all but the last eighth of the places is for whoever it comes to and from; those
-// are for who has less than is left, the process that listens and the peer. Of IPv6 a peer has a
-// /64.
+// Of what comes, the last eighth of the places is for peers that have less than is left, and the
+// last sixteenth for processes of which that is so: nobody can take all of it from others. Of IPv6
+// a peer has a /64.
 static bool may_come(uint32_t who, const ip_addr_t *peer)
 {
     uint32_t process = 0, peers = 0, left = 0;
@@ -265,7 +265,8 @@ static bool may_come(uint32_t who, const ip_addr_t *peer)
         peers += c->pcb && IP_GET_TYPE(&c->pcb->remote_ip) == IP_GET_TYPE(peer) &&
                  !memcmp(&c->pcb->remote_ip, peer, IP_IS_V6(peer) ? 8 : 4);
     }
-    return left > NET_CONNECTIONS / 8 || (process < left && peers < left);
+    return (left > NET_CONNECTIONS / 8 || peers < left) &&
+           (left > NET_CONNECTIONS / 16 || process < left);
 }
 
 static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
