@@ -39,8 +39,15 @@ void sip_printf(const char *format, ...) SIP_PRINTF(1, 2);
 
 // Prints the text and ends the program with exit code 1.
 __attribute__((noreturn)) void sip_panic(const char *format, ...) SIP_PRINTF(1, 2);
-// The result, when it is not negative. Otherwise ends the program: "WHAT: peer closed".
-int64_t sip_must(int64_t result, const char *what);
+// Ends the program: "WHAT: peer closed".
+__attribute__((noreturn)) void sip_fail(int64_t result, const char *what);
+// The result, when it is not negative. Otherwise sip_fail.
+static inline int64_t sip_must(int64_t result, const char *what)
+{
+    if (result < 0)
+        sip_fail(result, what);
+    return result;
+}
 
 // --- Time: ns of the monotonic clock
 

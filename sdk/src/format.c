@@ -225,9 +225,7 @@ void sip_panic(const char *format, ...)
     nebulet_exit(1);
 }
 
-int64_t sip_must(int64_t result, const char *what)
+void sip_fail(int64_t result, const char *what)
 {
-    if (result < 0)
-        sip_panic("%s: %s", what, sip_error_text(result));
-    return result;
+    sip_panic("%s: %s", what, sip_error_text(result));
 }

@@ -812,6 +812,15 @@ def metrics(bench, engine):
             expect("not there", watcher.get("/plain").status, 404)
 
 
+def peers(bench, engine):
+    """Of one peer's connections, more than seven eighths of all are refused; others get what is left. Who is on this machine is
+    not counted."""
+    got = bench.nebulet("run", "--engine", engine, "--dir", f"{base.ROOT}/build/svc::/http", build("peers", SIP))
+    got.check(0, b"IPv4: 14 of 16, another 1 0, one more 1, a third 1\n"
+                 b"IPv6: 14 of 16, another 1 0, one more 1, a third 1\n"
+                 b"this machine: 16 of 16\n")
+
+
 def started(bench, engine):
     """A module that exports wizer.initialize is run once, and requests begin there, each with that memory as it was."""
     module = build("started")
@@ -1267,7 +1276,7 @@ def cases(bench):
     for engine in bench.engines:
         for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
                      slow, slots, drips, timeouts, reloads, ends, pool, stuck_reload, files, kept, routes, with_dir, resident, deaf, metrics, servers,
-                     started, logs, long_logs, log_of_several, nobody_reads, early_hangup, reaches, handlers_errors, curl, wrk,
+                     peers, started, logs, long_logs, log_of_several, nobody_reads, early_hangup, reaches, handlers_errors, curl, wrk,
                      load, browser, in_machine, machine_reaches, machine_with_folders):
             yield base.Case(case.__name__, engine, lambda c=case, e=engine: c(bench, e))
     yield base.Case("usage", "", lambda: usage(bench))

@@ -261,11 +261,10 @@ void sip_panic(const char *format, ...)
     longjmp(end, 1);
 }
 
-int64_t sip_must(int64_t result, const char *what)
+void sip_fail(int64_t result, const char *what)
 {
-    if (result < 0)
-        sip_panic("%s", what);
-    return result;
+    (void)result;
+    sip_panic("%s", what);
 }
 
 int64_t sip_recv_handle(nebulet_handle channel, void *bytes, size_t room, nebulet_handle *handle)

@@ -28,7 +28,7 @@ static const struct {
     [QUEUE_MOST] = {0x34, 24, 2},   [QUEUE_SIZE] = {0x38, 24, 2}, [QUEUE_READY] = {0x44, 28, 2},
     [DESCRIPTORS] = {0x80, 32, 4},  [AVAILABLE] = {0x90, 40, 4},  [USED] = {0xa0, 48, 4},
 };
-enum { MMIO_NOTIFY = 0x50, MMIO_ISR = 0x60, MMIO_ACKNOWLEDGE = 0x64, MMIO_CONFIG = 0x100 };
+enum { MMIO_NOTIFY = 0x50, MMIO_ACKNOWLEDGE = 0x64, MMIO_CONFIG = 0x100, MMIO_REASONS = 3 };
 enum { PCI_QUEUE_INTERRUPT = 26, PCI_QUEUE_NOTIFY = 30 };
 enum {
     PCI_FIRST_CAPABILITY = 0x34,
@@ -359,7 +359,7 @@ static uint16_t done(const struct virtio_queue *q)
     return n;
 }
 
-bool virtio_take(struct virtio_queue *q, uint32_t *first, uint32_t *bytes)
+bool virtio_take_one(struct virtio_queue *q, uint32_t *first, uint32_t *bytes)
 {
     if (done(q) == q->taken)
         return false;
@@ -376,15 +376,15 @@ bool virtio_take(struct virtio_queue *q, uint32_t *first, uint32_t *bytes)
 
 bool virtio_arm(struct virtio_queue *q, uint32_t n)
 {
-    *q->used_event = (uint16_t)(q->taken + n - 1);
+    virtio_want(q, n);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return (uint16_t)(done(q) - q->taken) < n;
 }
 
 void virtio_acknowledge(struct virtio *v)
 {
-    if (!v->pci)
-        put_at(v, &v->common, MMIO_ACKNOWLEDGE, 4, get_at(v, &v->common, MMIO_ISR, 4));
+    if (!v->pci) // whatever it was for
+        put_at(v, &v->common, MMIO_ACKNOWLEDGE, 4, MMIO_REASONS);
     else if (!v->messages)
         get_at(v, &v->isr, 0, 1);
     sip_must(nebulet_interrupt_ack(v->interrupt), "virtio: interrupt_ack");

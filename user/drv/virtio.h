@@ -76,9 +76,18 @@ void virtio_offer(struct virtio_queue *q, uint32_t first); // a chain, which is 
 void virtio_kick(struct virtio_queue *q);                  // tells it of those, if it wants to know
 // A chain that the device is done with; false: none. *bytes: what it has written, at most what it
 // could, which the driver must know.
-bool virtio_take(struct virtio_queue *q, uint32_t *first, uint32_t *bytes);
-// From now on an interrupt comes with the nth chain from here that is done. False: it is done
-// already, look again.
+bool virtio_take_one(struct virtio_queue *q, uint32_t *first, uint32_t *bytes);
+static inline bool virtio_take(struct virtio_queue *q, uint32_t *first, uint32_t *bytes)
+{
+    return *(volatile uint16_t *)(q->used + 2) != q->taken && virtio_take_one(q, first, bytes);
+}
+// From the next virtio_arm on, of whichever queue, an interrupt comes with the nth chain from here
+// that is done.
+static inline void virtio_want(struct virtio_queue *q, uint32_t n)
+{
+    *q->used_event = (uint16_t)(q->taken + n - 1);
+}
+// The same from now on. False: it is done already, look again.
 bool virtio_arm(struct virtio_queue *q, uint32_t n);
 // After the interrupt has come, or at any time: what it was for is looked for next.
 void virtio_acknowledge(struct virtio *v);

@@ -4,7 +4,7 @@
 // Queues are in memory that is the driver's alone, buffers in memory that is the client's, too: the
 // device goes where the driver says, so a client can spoil frames, and nothing else. Buffers below
 // ETHER_IN are the device's to write to or the client's to read; the others the client's to write
-// or the device's to send. What a client had when it goes is taken back.
+// or the device's to send. What a client had that has gone is taken back when another comes.
 //
 // An interrupt costs more than a frame. So while frames come in numbers, more than one at a look or
 // one NEAR the other, the next interrupt is that of the AHEADth, and the driver looks by itself
@@ -19,7 +19,7 @@
 
 enum { FEATURE_MAC = 5, QUEUES = 8192 };
 enum { AHEAD = 16, TURNS = 2, PAUSE = 100 * SIP_US, NEAR = 25 * SIP_US };
-enum { INTERRUPT, CLIENT_WAKES, NEW_CLIENT, CLIENT_GOES, ITEMS };
+enum { INTERRUPT, CLIENT_WAKES, NEW_CLIENT, ITEMS };
 
 static _Alignas(4096) uint8_t queues[QUEUES];
 static _Alignas(4096) struct ether_memory shared;
@@ -146,18 +146,23 @@ static uint32_t look(void)
         take_from_client();
     uint32_t frames = take_from_device();
     virtio_kick(&out);
-    virtio_kick(&in);
+    if ((uint16_t)(in.kicked - in.taken) < ETHER_IN / 2) // the device has no more
+        virtio_kick(&in);
     if (client != NEBULET_NO_HANDLE)
         ether_tell(&side);
     return frames;
 }
 
+// That the last one has gone is seen when another comes: nobody else wants what it has.
 static void new_client(nebulet_handle service)
 {
     nebulet_handle channel = NEBULET_NO_HANDLE;
     int64_t how = nebulet_channel_recv(service, NULL, 0, &channel, 1, NULL, NEBULET_AT_ONCE);
     if (how < 0 && how != NEBULET_ERR_SHOULD_WAIT)
         sip_must(how, "virtio-net: clients");
+    if (channel != NEBULET_NO_HANDLE && client != NEBULET_NO_HANDLE &&
+        nebulet_object_wait_one(client, NEBULET_PEER_CLOSED, NEBULET_AT_ONCE) >= 0)
+        detach();
     if (channel != NEBULET_NO_HANDLE && client != NEBULET_NO_HANDLE)
         sip_close(channel);
     else if (channel != NEBULET_NO_HANDLE)
@@ -166,11 +171,11 @@ static void new_client(nebulet_handle service)
 
 static bool arm(uint32_t ahead)
 {
-    virtio_arm(&out, ETHER_OUT / 2); // the client may wait for buffers
+    virtio_want(&out, ETHER_OUT / 2); // the client may wait for buffers
     return virtio_arm(&in, ahead) && (client == NEBULET_NO_HANDLE || ether_arm(&side));
 }
 
-static void happened(const struct nebulet_wait *items, uint32_t count, uint32_t *turns)
+static void happened(const struct nebulet_wait items[ITEMS], uint32_t *turns)
 {
     static uint64_t interrupted;
     if (items[INTERRUPT].observed & NEBULET_EVENT_SIGNALED) {
@@ -183,8 +188,6 @@ static void happened(const struct nebulet_wait *items, uint32_t count, uint32_t 
     }
     if (items[CLIENT_WAKES].observed & NEBULET_EVENT_SIGNALED)
         nebulet_event_rearm(wakes_us);
-    if (count == ITEMS && items[CLIENT_GOES].observed & NEBULET_PEER_CLOSED)
-        detach();
     if (items[NEW_CLIENT].observed & NEBULET_READABLE)
         new_client(items[NEW_CLIENT].handle);
 }
@@ -200,15 +203,13 @@ static void rest(nebulet_handle service, uint32_t got)
         [INTERRUPT] = {.handle = device.interrupt, .signals = NEBULET_EVENT_SIGNALED},
         [CLIENT_WAKES] = {.handle = wakes_us, .signals = NEBULET_EVENT_SIGNALED},
         [NEW_CLIENT] = {.handle = service, .signals = NEBULET_READABLE},
-        [CLIENT_GOES] = {.handle = client, .signals = NEBULET_PEER_CLOSED},
     };
-    uint32_t count = client == NEBULET_NO_HANDLE ? ITEMS - 1 : ITEMS;
     int64_t how =
-        nebulet_object_wait_many(items, count, turns ? sip_after(PAUSE) : NEBULET_FOREVER);
+        nebulet_object_wait_many(items, ITEMS, turns ? sip_after(PAUSE) : NEBULET_FOREVER);
     if (how == NEBULET_ERR_TIMED_OUT)
         return;
     sip_must(how, "virtio-net: waiting");
-    happened(items, count, &turns);
+    happened(items, &turns);
 }
 
 // --- Beginning

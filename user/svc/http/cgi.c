@@ -63,11 +63,15 @@ static bool stand_in_line(struct slots *s)
 }
 
 // A turn ends in a loop or a call, and there is none: so this needs no lock.
-static bool slots_take(struct slots *s)
+static bool slots_take(struct connection *c, struct slots *s)
 {
-    bool free = s->used < s->most;
-    s->used += free;
-    return free || stand_in_line(s);
+    bool given = s->used < s->most;
+    s->used += given;
+    if (!given) {
+        given = stand_in_line(s);
+        c->now = sip_now();
+    }
+    return given;
 }
 
 static void slots_give(struct slots *s)
@@ -101,10 +105,16 @@ void slot_give(struct connection *c)
 
 // --- The environment
 
-// There is room for all that a head can make of it, so only what the site has is asked for that.
+// There is room for all that a head can make of it and BEYOND, so only what the site has is asked
+// for that. Most is short, and then so many bytes are moved as are two words, whatever follows it:
+// all that is copied from lies before the end of a connection, or is a constant.
+enum { BEYOND = 16 };
 static inline char *put(char *at, const char *p, size_t n)
 {
-    copy_text(at, p, n);
+    if (n <= BEYOND)
+        memcpy(at, p, BEYOND);
+    else
+        copy_text(at, p, n);
     return at + n;
 }
 
@@ -129,15 +139,27 @@ static char *put_number(char *at, uint64_t n)
 
 // Not those that have a variable of their own or are the connection's; nor Proxy, which programs
 // take for something else; nor names with an underscore, which would look like others.
-static bool is_passed_on(struct text name)
+static bool is_passed_on(const struct field *f)
 {
-    if (text_is_nocase(name, "content-type") || text_is_nocase(name, "content-length") ||
-        text_is_nocase(name, "connection") || text_is_nocase(name, "keep-alive") ||
-        text_is_nocase(name, "transfer-encoding") || text_is_nocase(name, "proxy") ||
-        text_is_nocase(name, "expect") || text_is_nocase(name, "te") ||
-        text_is_nocase(name, "upgrade"))
-        return false;
-    return !find_byte(name.p, name.n, '_');
+    switch (f->known) {
+    case FIELD_CONNECTION:
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_CONTENT_TYPE:
+    case FIELD_EXPECT:
+    case FIELD_KEEP_ALIVE:
+    case FIELD_PROXY:
+    case FIELD_TE:
+    case FIELD_TRANSFER_ENCODING:
+    case FIELD_UPGRADE: return false;
+    case FIELD_HOST: return true;
+    case FIELD_COOKIE:
+    case FIELD_DATE:
+    case FIELD_LOCATION:
+    case FIELD_OTHER:
+    case FIELD_STATUS:
+    case FIELD_TRAILER: break;
+    }
+    return !find_byte(f->name.p, f->name.n, '_');
 }
 
 static bool same_name(struct text a, struct text b)
@@ -158,20 +180,34 @@ static bool came_before(const struct request *q, uint32_t i)
     return false;
 }
 
+// Eight characters of a name, which are ASCII, as a variable has them.
+static inline void put_upper(char *at, const char *p)
+{
+    const uint64_t ones = 0x0101010101010101, high = ones << 7;
+    uint64_t x;
+    memcpy(&x, p, 8);
+    uint64_t is_lower = (x + ones * (0x80 - 'a')) & ~(x + ones * (0x7f - 'z')) & high;
+    uint64_t is_dash = ~((x ^ ones * '-') + ones * 0x7f) & high;
+    x ^= is_lower >> 2 | (is_dash >> 7) * ('-' ^ '_');
+    memcpy(at, &x, 8);
+}
+
 // Where the target names a host, that is the one which was asked (RFC 9112, 3.2.2).
 static char *put_field(char *at, const struct request *q, uint32_t i)
 {
     struct text name = q->fields[i].name;
-    struct text value = text_is_nocase(name, "host") ? q->host : q->fields[i].value;
+    bool host = q->fields[i].known == FIELD_HOST; // of which there is one
+    struct text value = host ? q->host : q->fields[i].value;
     memcpy(at, "HTTP_", 5);
     at += 5;
-    for (const char *p = name.p, *end = p + name.n; p < end; p++)
-        *at++ = *p == '-' ? '_' : *p >= 'a' && *p <= 'z' ? (char)(*p & ~0x20) : *p;
+    for (size_t done = 0; done < name.n; done += 8)
+        put_upper(at + done, name.p + done);
+    at += name.n;
     *at++ = '=';
     at = put(at, value.p, value.n);
-    for (uint32_t k = i + 1; k < q->count; k++)
+    for (uint32_t k = host ? q->count : i + 1; k < q->count; k++)
         if (same_name(q->fields[k].name, name)) {
-            *at++ = text_is_nocase(name, "cookie") ? ';' : ',';
+            *at++ = q->fields[i].known == FIELD_COOKIE ? ';' : ',';
             *at++ = ' ';
             at = put(at, q->fields[k].value.p, q->fields[k].value.n);
         }
@@ -224,7 +260,7 @@ void client_met(struct client *client)
 static bool make_environment(struct connection *c, const struct route *r, uint64_t length,
                              size_t *size)
 {
-    enum { OURS = 600, OF_A_FIELD = 4 };
+    enum { OURS = 600 + BEYOND, OF_A_FIELD = 4 };
     static const char same[] = "GATEWAY_INTERFACE=CGI/1.1\0SERVER_SOFTWARE=nebulet\0"
                                "SERVER_PROTOCOL=HTTP/1.1";
     const struct request *q = &c->request;
@@ -251,7 +287,7 @@ static bool make_environment(struct connection *c, const struct route *r, uint64
     if (length != NO_LENGTH && (q->chunked || q->has_length))
         at = put_number((char *)memcpy(at, "CONTENT_LENGTH=", 15) + 15, length);
     for (uint32_t i = 0; i < q->count; i++)
-        if (is_passed_on(q->fields[i].name) && !came_before(q, i))
+        if (is_passed_on(&q->fields[i]) && !came_before(q, i))
             at = put_field(at, q, i);
     *size = (size_t)(at - c->environment);
     return true;
@@ -322,10 +358,8 @@ static int64_t create(struct connection *c, const struct route *r, struct handle
                       nebulet_handle in, size_t environment)
 {
     nebulet_handle ends[2];
-    struct nebulet_options options = r->site->limits;
-    strncpy(options.name, r->name, sizeof options.name - 1);
-    int64_t process = nebulet_process_create(r->module, NEBULET_NO_HANDLE, &options, sizeof options,
-                                             r->name, (uint32_t)strlen(r->name) + 1);
+    int64_t process = nebulet_process_create(r->module, NEBULET_NO_HANDLE, &r->options,
+                                             sizeof r->options, r->name, r->name_size);
     if (process < 0)
         return process;
     h->process = (nebulet_handle)process;
@@ -367,15 +401,12 @@ void resident_drop(struct resident *s)
 static int64_t begin_resident(const struct route *r, struct resident *s)
 {
     nebulet_handle ends[2];
-    struct nebulet_options options = r->site->limits;
-    options.cpu_ns = options.wall_ns = 0;
-    sip_format(options.name, sizeof options.name, "%s", r->name);
     int64_t result = sip_channel(ends);
     if (result < 0)
         return result;
     s->channel = ends[0];
-    result = nebulet_process_create(r->module, ends[1], &options, sizeof options, r->name,
-                                    (uint32_t)strlen(r->name) + 1);
+    result = nebulet_process_create(r->module, ends[1], &r->options, sizeof r->options, r->name,
+                                    r->name_size);
     if (result < 0) {
         sip_close(ends[1]);
         return result;
@@ -439,8 +470,10 @@ static int64_t tell_or_start(struct connection *c, struct route *r, struct handl
         sip_unlock(&r->lock);
         result = result < 0 ? result : NEBULET_ERR_SHOULD_WAIT;
     }
-    if (result == NEBULET_ERR_SHOULD_WAIT)
+    if (result == NEBULET_ERR_SHOULD_WAIT) {
         result = tell(c, h->resident, given, environment, sip_after(server.idle_ns));
+        c->now = sip_now();
+    }
     return result;
 }
 
@@ -474,7 +507,6 @@ static int start(struct connection *c, struct route *r, struct handler *h, nebul
     c->over = stays ? h->out : h->process;
     c->over_signal = stays ? NEBULET_PEER_CLOSED : NEBULET_ENDED;
     c->until = NEBULET_FOREVER; // its own limit sees to it
-    c->now = sip_now();
     if (stays && r->site->limits.wall_ns < NEBULET_FOREVER - c->now)
         c->until = c->now + r->site->limits.wall_ns;
     if (fits && result >= 0)
@@ -487,47 +519,6 @@ static int start(struct connection *c, struct route *r, struct handler *h, nebul
 }
 
 // --- What it writes
-
-static struct text line_of(const char *p, size_t n, size_t *used)
-{
-    const char *end = find_byte(p, n, '\n');
-    if (!end) {
-        *used = 0;
-        return (struct text){p, 0};
-    }
-    *used = (size_t)(end - p) + 1;
-    size_t length = (size_t)(end - p);
-    if (length && p[length - 1] == '\r')
-        length--;
-    return (struct text){p, length};
-}
-
-// Lines up to an empty one, which end with LF or CR LF. 0: it is not all there.
-static size_t find_end(const char *p, size_t n)
-{
-    size_t at = 0, used;
-    while (at < n) {
-        struct text line = line_of(p + at, n - at, &used);
-        if (!used)
-            return 0;
-        at += used;
-        if (!line.n)
-            return at;
-    }
-    return 0;
-}
-
-static bool split(struct text line, struct text *name, struct text *value)
-{
-    const char *colon = find_byte(line.p, line.n, ':');
-    if (!colon)
-        return false;
-    *name = (struct text){line.p, (size_t)(colon - line.p)};
-    *value = (struct text){colon + 1, line.n - name->n - 1};
-    while (value->n && (*value->p == ' ' || *value->p == '\t'))
-        value->p++, value->n--;
-    return is_token(*name) && is_value(*value);
-}
 
 // "404 Not Found"; the reason may be left out.
 static bool take_status(struct text value, int *status, struct text *reason)
@@ -542,58 +533,84 @@ static bool take_status(struct text value, int *status, struct text *reason)
 }
 
 // What says how the answer is cut is ours to say.
-static bool is_ours(struct text name)
+static bool is_ours(enum known known)
 {
-    return text_is_nocase(name, "status") || text_is_nocase(name, "content-length") ||
-           text_is_nocase(name, "transfer-encoding") || text_is_nocase(name, "connection") ||
-           text_is_nocase(name, "keep-alive") || text_is_nocase(name, "upgrade") ||
-           text_is_nocase(name, "trailer") || text_is_nocase(name, "date");
+    switch (known) {
+    case FIELD_CONNECTION:
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_DATE:
+    case FIELD_KEEP_ALIVE:
+    case FIELD_STATUS:
+    case FIELD_TRAILER:
+    case FIELD_TRANSFER_ENCODING:
+    case FIELD_UPGRADE: return true;
+    case FIELD_CONTENT_TYPE:
+    case FIELD_COOKIE:
+    case FIELD_EXPECT:
+    case FIELD_HOST:
+    case FIELD_LOCATION:
+    case FIELD_OTHER:
+    case FIELD_PROXY:
+    case FIELD_TE: break;
+    }
+    return false;
 }
 
 struct stated {
     int status;
     struct text reason;
     bool stated, located, any;
+    size_t size; // of the head; 0: it is not all there
 };
 
-// Goes through the lines, and passes them on under a status that was stated before. NULL, or what
-// is wrong with one.
-static const char *take_lines(struct connection *c, size_t size, struct stated *s)
+// How long the end of a line is that is at p, LF or CR LF; 0: there is none.
+static size_t line_end(const char *p, size_t n)
 {
-    struct text name, value;
-    size_t used;
+    if (n && *p == '\n')
+        return 1;
+    return n > 1 && *p == '\r' && p[1] == '\n' ? 2 : 0;
+}
+
+// Goes through the lines, up to an empty one, and passes them on under a status that was stated
+// before. NULL, or what is wrong with one.
+static const char *take_lines(struct connection *c, size_t n, struct stated *s)
+{
+    struct field f;
+    const char *p = c->output, *end = p + n;
+    s->size = 0;
     head_begin(c, s->status, s->reason);
-    for (size_t at = 0; at < size; at += used) {
-        struct text line = line_of(c->output + at, size - at, &used);
-        if (!line.n)
-            break;
-        if (!split(line, &name, &value))
-            return "a line of its head is none";
+    for (size_t ends; !(ends = line_end(p, (size_t)(end - p)));) {
+        size_t length = field_take(p, (size_t)(end - p), &f);
+        ends = line_end(p + length, (size_t)(end - p) - length);
+        if (!length || !ends)
+            return find_byte(p, (size_t)(end - p), '\n') ? "a line of its head is none" : NULL;
         s->any = true;
-        s->located |= text_is_nocase(name, "location");
-        if (!is_ours(name))
-            head_line(c, line, name, value);
-        else if (text_is_nocase(name, "status")) {
-            if (s->stated || !take_status(value, &s->status, &s->reason))
+        s->located |= f.known == FIELD_LOCATION;
+        if (!is_ours(f.known))
+            head_line(c, (struct text){p, length}, f.name, f.value);
+        else if (f.known == FIELD_STATUS) {
+            if (s->stated || !take_status(f.value, &s->status, &s->reason))
                 return "its status is none";
             s->stated = true;
         }
+        p += length + ends;
     }
+    s->size = (size_t)(p - c->output) + line_end(p, (size_t)(end - p));
     return s->any ? NULL : "its head is empty";
 }
 
-static const char *take_head(struct connection *c, struct handler *h, size_t size)
+static const char *take_head(struct connection *c, struct handler *h)
 {
     struct stated s = {.status = 200};
-    const char *wrong = take_lines(c, size, &s);
-    if (wrong)
+    const char *wrong = take_lines(c, h->n, &s);
+    if (wrong || !s.size)
         return wrong;
     if (s.stated || s.located) { // now that it is known what comes first
         s.status = s.stated ? s.status : 302;
         s.stated = false;
-        take_lines(c, size, &s);
+        take_lines(c, h->n, &s);
     }
-    h->body = size;
+    h->body = s.size;
     h->headed = true;
     return NULL;
 }
@@ -606,11 +623,9 @@ static bool understand(struct connection *c, struct handler *h)
         head_begin(c, 200, (struct text){NULL, 0});
         return h->headed = true;
     }
-    size_t size = find_end(c->output, h->n);
-    if (!size && (h->ended || h->n == BUFFER))
+    h->wrong = take_head(c, h);
+    if (!h->wrong && !h->headed && (h->ended || h->n == BUFFER))
         h->wrong = h->n ? "its head does not end" : "it wrote nothing";
-    else if (size)
-        h->wrong = take_head(c, h, size);
     return !h->wrong;
 }
 
@@ -783,7 +798,7 @@ void cgi_answer(struct connection *c, struct route *r)
     h.plain = r->site->plain && r->kind == ROUTE_CGI;
     count(&r->requests, 1);
     int status = begin_body(c, &h, &in);
-    if (!status && !slots_take(&r->slots)) {
+    if (!status && !slots_take(c, &r->slots)) {
         sip_close(in);
         status = 503;
     } else if (!status) {

@@ -56,7 +56,6 @@ static struct connection *take(struct client *client)
         return NULL;
     }
     c->client = client;
-    c->left = 0;
     c->slot = NULL;
     return c;
 }
@@ -82,20 +81,74 @@ static void give_back(struct connection *c)
 
 // --- Reading
 
-// Until somebody says something; `now`, if it is not 0, is not long ago. False: the connection is
-// of no use any more.
-static bool wait_for_request(const struct client *client, uint64_t now)
+// Connections that nobody says anything on, so that they can be ended.
+static struct client *idle;
+
+// A turn ends in a loop or a call, and there is none in these.
+static void idle_enter(struct client *client)
 {
-    struct nebulet_wait wait[] = {
-        {client->in, NEBULET_READABLE | NEBULET_PEER_CLOSED, 0},
-        {0, (uint32_t)NEBULET_USER | NEBULET_PEER_CLOSED, 0}, // the order to end
-    };
-    if (server.ending)
-        return false;
+    client->next = idle;
+    client->at = &idle;
+    if (idle)
+        idle->at = &client->next;
+    idle = client;
+}
+
+static void idle_leave(struct client *client)
+{
+    *client->at = client->next;
+    if (client->next)
+        client->next->at = client->at;
+    client->at = NULL;
+}
+
+// Until somebody says something, which is read; `now`, if it is not 0, is not long ago. 0: the
+// connection is of no use any more. Whoever is taken from the list meanwhile has been closed.
+static size_t wait_for_request(struct client *client, uint64_t now, char *to, uint32_t room)
+{
     uint64_t until = now && server.idle_ns < NEBULET_FOREVER - now ? now + server.idle_ns
                                                                    : sip_after(server.idle_ns);
-    int64_t n = nebulet_object_wait_many(wait, 2, until);
-    return n > 0 && wait[0].observed & (NEBULET_READABLE | NEBULET_PEER_CLOSED);
+    if (server.ending)
+        return 0;
+    idle_enter(client);
+    int64_t n = nebulet_stream_read(client->in, to, room, until);
+    if (!client->at) {
+        client->closed = true;
+        return 0;
+    }
+    idle_leave(client);
+    if (n <= 0)
+        return 0;
+    count(&counts.bytes_in, n);
+    return (size_t)n;
+}
+
+static void client_gone(struct client *client)
+{
+    count(&counts.open, -1);
+    if (client->peers)
+        --*client->peers;
+}
+
+// Who has something to read goes on by itself. Any call may end our turn, and then one that we look
+// at may leave.
+void connections_hush(void)
+{
+    for (struct client *client = idle; client;) {
+        bool heard = nebulet_object_wait_one(client->in, NEBULET_READABLE | NEBULET_PEER_CLOSED,
+                                             NEBULET_AT_ONCE) >= 0;
+        if (client->at && heard) {
+            client = client->next;
+            continue;
+        }
+        if (client->at) {
+            idle_leave(client);
+            sip_close(client->in);
+            sip_close(client->out);
+            client_gone(client);
+        }
+        client = idle;
+    }
 }
 
 static int64_t receive(struct connection *c, char *to, size_t room, uint64_t until)
@@ -114,7 +167,8 @@ static int read_head(struct connection *c)
     size_t seen = 0, size = 0;
     uint64_t until = NEBULET_AT_ONCE; // mostly it is all there, and nobody looks at a clock
     int wrong = 0;
-    memmove(c->buffer, c->rest, c->left);
+    if (c->rest != c->buffer)
+        memmove(c->buffer, c->rest, c->left);
     c->to = c->left;
     for (bool some = false;;) {
         if (c->to && !some && !head_take(c->buffer, c->to, q, &size))
@@ -310,9 +364,12 @@ void head_format(struct connection *c, const char *format, ...)
 static void add_number(struct head *h, uint64_t n)
 {
     char text[20], *at = text + sizeof text;
-    do
+    for (; n > UINT32_MAX; n /= 10)
         *--at = (char)('0' + n % 10);
-    while ((n /= 10));
+    uint32_t rest = (uint32_t)n;
+    do
+        *--at = (char)('0' + rest % 10);
+    while ((rest /= 10));
     add(h, at, (size_t)(text + sizeof text - at));
 }
 
@@ -356,11 +413,13 @@ void head_begin(struct connection *c, int status, struct text reason)
 // As it is, if it is as we should write it.
 void head_line(struct connection *c, struct text line, struct text name, struct text value)
 {
-    const char *end = line.p + line.n;
-    if (value.p == line.p + name.n + 2 && name.p[name.n + 1] == ' ' && *end == '\r')
-        add(&c->head, line.p, line.n + 2);
-    else
+    if (value.p == line.p + name.n + 2 && name.p[name.n + 1] == ' ' &&
+        value.p + value.n == line.p + line.n) {
+        add(&c->head, line.p, line.n);
+        add(&c->head, "\r\n", 2);
+    } else {
         head_field(c, name, value);
+    }
 }
 
 void head_field(struct connection *c, struct text name, struct text value)
@@ -374,6 +433,12 @@ void head_field(struct connection *c, struct text name, struct text value)
 static bool may_have_body(int status)
 {
     return status >= 200 && status != 204 && status != 304;
+}
+
+static bool in_output(const struct connection *c, const void *bytes)
+{
+    const char *p = bytes;
+    return c->head.n <= FRONT && p >= c->output && p < c->output + BUFFER;
 }
 
 bool answer_begin(struct connection *c, uint64_t length, const void *bytes, size_t n)
@@ -406,6 +471,12 @@ bool answer_begin(struct connection *c, uint64_t length, const void *bytes, size
     }
     if (c->silent)
         return write_all(c, h->bytes, h->n);
+    if (!c->chunked && n && in_output(c, bytes)) { // there is room for it in front
+        char *from = (char *)c + ((const char *)bytes - (const char *)c) - h->n;
+        copy_text(from, h->bytes, h->n);
+        c->sent += n;
+        return write_all(c, from, h->n + n);
+    }
     if (!c->chunked && n && n <= sizeof h->bytes - h->n) {
         add(h, bytes, n);
         c->sent += n;
@@ -533,12 +604,16 @@ static void linger(struct client *client)
 
 void connection_serve(struct client *client)
 {
+    char first[FIRST];
     bool more = true, said = false;
     uint64_t now = 0;
-    while (more && wait_for_request(client, now)) {
+    for (size_t n; more && (n = wait_for_request(client, now, first, sizeof first));) {
         struct connection *c = take(client);
         if (!c)
             break;
+        copy_text(c->buffer, first, n);
+        c->rest = c->buffer;
+        c->left = n;
         do {
             more = serve_one(c);
         } while (more && c->left);
@@ -546,9 +621,12 @@ void connection_serve(struct client *client)
         now = c->now;
         give_back(c);
     }
+    if (client->closed)
+        return;
     if (said && !more)
         linger(client);
     sip_close(client->in);
     if (client->out != NEBULET_NO_HANDLE)
         sip_close(client->out);
+    client_gone(client);
 }

@@ -53,6 +53,8 @@ struct route {
     size_t length;
     enum route_kind kind;
     const char *name; // the module's, or the folder's
+    uint32_t name_size;
+    struct nebulet_options options; // of a process
     nebulet_handle module;
     int folder; // descriptor
     struct slots slots;
@@ -109,15 +111,18 @@ void counts_read(struct counts *out);
 
 // A connection that nobody says anything on: all that it takes.
 struct client {
+    struct client *next, **at; // of the idle; at NULL: it is none
     nebulet_handle in, out;
     struct nebulet_address peer;
     const char *address;  // its text, in `remote`
     char remote[80];      // what handlers have of it in their environment, the same each time
     uint32_t remote_size; // with each variable's 0
     bool metrics;         // it came by the listener for these
+    bool closed;          // while it idled, by who ends
+    uint32_t *peers;      // connections of its peer; NULL: these are not counted
 };
 
-enum { HEAD_ROOM = HEAD_MAX + 1024 };
+enum { HEAD_ROOM = HEAD_MAX + 1024, FIRST = 2048, FRONT = 512 };
 struct head {
     char bytes[HEAD_ROOM];
     size_t n;
@@ -157,12 +162,14 @@ struct connection {
     uint32_t over_signal;
     uint64_t until;
     char environment[2 * HEAD_MAX]; // of a handler
+    char front[FRONT];              // for the head of an answer that lies in
     char output[BUFFER];            // what it writes
 };
 
 void client_met(struct client *client); // with `peer`: fills in what follows from it
 // Serves it to its end.
 void connection_serve(struct client *client);
+void connections_hush(void); // closes those that idle
 
 // --- The body of a request: some bytes of it, as they come, good until the next call; 0 at its
 // end, -1 when it is broken, too long, or nobody sends it in time; BODY_LATER: that would be to

@@ -237,6 +237,11 @@ static void start_route(struct told *t, struct route *r)
         r->folder = find_folder(t, r->name);
         return;
     }
+    r->options = t->site->limits;
+    sip_format(r->options.name, sizeof r->options.name, "%s", r->name);
+    r->name_size = (uint32_t)strlen(r->name) + 1;
+    if (r->kind == ROUTE_STREAM) // it stays
+        r->options.cpu_ns = r->options.wall_ns = 0;
     r->slots.most = t->site->handlers;
     r->slots.queue = t->site->queue;
     r->slots.last = &r->slots.first;
@@ -381,6 +386,32 @@ static void free_old(void)
 
 // --- Connections
 
+// Connections by peer, where so many peers have one place that one of many is not told from others
+// that share it; which these are is chance. Of IPv6 a peer has a /64. Who is on this machine stands
+// for others, as a proxy does, and is not counted.
+enum { PEERS = 1024 };
+static uint32_t peers[PEERS];
+static uint64_t peers_chance;
+
+static uint32_t *peer_place(const struct nebulet_address *a)
+{
+    static const char self[16] = {[15] = 1};
+    uint64_t x = 0;
+    memcpy(&x, a->bytes, a->family == 4 ? 4 : 8);
+    if (a->family == 4 ? a->bytes[0] == 127 : !memcmp(a->bytes, self, sizeof self))
+        return NULL;
+    x = (x ^ peers_chance) * 0x9e3779b97f4a7c15;
+    x = (x ^ x >> 32) * 0x9e3779b97f4a7c15;
+    return &peers[x >> 54];
+}
+
+// The last eighth is for peers that have less than is left: so nobody can take all.
+static bool may_have_one_more(const struct port *p, const struct client *client)
+{
+    uint32_t left = p->most - (p->threads - p->idle);
+    return !client->peers || left > p->most / 8 || *client->peers < left;
+}
+
 // Until one comes. False: none will.
 static bool take_client(struct port *p, struct client *client)
 {
@@ -394,8 +425,15 @@ static bool take_client(struct port *p, struct client *client)
                 sip_close(handles[i]);
             return false;
         }
-        if (n == sizeof client->peer && got.handles == 2)
-            break;
+        if (n == sizeof client->peer && got.handles == 2) {
+            client->peers = peer_place(&client->peer);
+            if (may_have_one_more(p, client))
+                break;
+            count(&counts.refused, 1);
+            sip_close(handles[0]);
+            sip_close(handles[1]);
+            continue;
+        }
         if (n != NEBULET_ERR_NO_RESOURCES && n != NEBULET_ERR_NO_MEMORY)
             sip_panic("http: a listener: %s", sip_error_text(n));
         sip_sleep(10 * SIP_MS); // descriptors or memory are short: others end
@@ -403,6 +441,9 @@ static bool take_client(struct port *p, struct client *client)
     client->in = handles[0];
     client->out = handles[1];
     client->metrics = p->metrics;
+    client->closed = false;
+    if (client->peers)
+        ++*client->peers;
     return true;
 }
 
@@ -435,7 +476,7 @@ static void leave_another(struct port *p)
 static int32_t work(void *arg)
 {
     struct port *p = arg;
-    struct client client;
+    struct client client = {0};
     for (bool more = true; more;) {
         sip_lock(&p->turn);
         leave_another(p);
@@ -450,7 +491,6 @@ static int32_t work(void *arg)
         count(&counts.connections, 1);
         count(&counts.open, 1);
         connection_serve(&client);
-        count(&counts.open, -1);
         sip_lock(&p->lock);
         p->idle++;
         sip_unlock(&p->lock);
@@ -537,9 +577,11 @@ int main(void)
     if (!(sites.served = receive_site()))
         return 1;
     start_log();
+    nebulet_cprng_fill(&peers_chance, sizeof peers_chance);
     for (uint32_t i = 0; i < port_count; i++)
         start_port(&ports[i]);
     serve();
+    connections_hush();
     wait_for_connections(server.until);
     bool left = open_connections();
     end_handlers();

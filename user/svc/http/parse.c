@@ -7,35 +7,38 @@
 // --- Characters
 
 // Loops end turns (sip.h), so each round of one is dear: four bytes are looked at in one.
-enum { TCHAR = 1, VALUE = 2, TARGET = 4, HOST = 8 }; // HOST: of a name or an address (RFC 3986)
+// NAME: of a host's name or address (RFC 3986). PLAIN: of a target, but no slash and no escape.
+enum { TCHAR = 1, VALUE = 2, TARGET = 4, NAME = 8, PLAIN = 16, PART = TARGET | PLAIN };
 static const uint8_t kinds[256] = {
     ['\t'] = VALUE,
     [' '] = VALUE,
-    ['!'] = TCHAR | VALUE | TARGET | HOST,
-    ['"'] = VALUE | TARGET,
+    ['!'] = TCHAR | VALUE | PART | NAME,
+    ['"'] = VALUE | PART,
     ['#'] = TCHAR | VALUE,
-    ['$' ... '\''] = TCHAR | VALUE | TARGET | HOST,
-    ['(' ... ')'] = VALUE | TARGET | HOST,
-    ['*' ... '+'] = TCHAR | VALUE | TARGET | HOST,
-    [','] = VALUE | TARGET | HOST,
-    ['-' ... '.'] = TCHAR | VALUE | TARGET | HOST,
+    ['$'] = TCHAR | VALUE | PART | NAME,
+    ['%'] = TCHAR | VALUE | TARGET | NAME,
+    ['&' ... '\''] = TCHAR | VALUE | PART | NAME,
+    ['(' ... ')'] = VALUE | PART | NAME,
+    ['*' ... '+'] = TCHAR | VALUE | PART | NAME,
+    [','] = VALUE | PART | NAME,
+    ['-' ... '.'] = TCHAR | VALUE | PART | NAME,
     ['/'] = VALUE | TARGET,
-    ['0' ... '9'] = TCHAR | VALUE | TARGET | HOST,
-    [':'] = VALUE | TARGET,
-    [';'] = VALUE | TARGET | HOST,
-    ['<'] = VALUE | TARGET,
-    ['='] = VALUE | TARGET | HOST,
-    ['>' ... '@'] = VALUE | TARGET,
-    ['A' ... 'Z'] = TCHAR | VALUE | TARGET | HOST,
-    ['[' ... ']'] = VALUE | TARGET,
-    ['^'] = TCHAR | VALUE | TARGET,
-    ['_'] = TCHAR | VALUE | TARGET | HOST,
-    ['`'] = TCHAR | VALUE | TARGET,
-    ['a' ... 'z'] = TCHAR | VALUE | TARGET | HOST,
-    ['{'] = VALUE | TARGET,
-    ['|'] = TCHAR | VALUE | TARGET,
-    ['}'] = VALUE | TARGET,
-    ['~'] = TCHAR | VALUE | TARGET | HOST,
+    ['0' ... '9'] = TCHAR | VALUE | PART | NAME,
+    [':'] = VALUE | PART,
+    [';'] = VALUE | PART | NAME,
+    ['<'] = VALUE | PART,
+    ['='] = VALUE | PART | NAME,
+    ['>' ... '@'] = VALUE | PART,
+    ['A' ... 'Z'] = TCHAR | VALUE | PART | NAME,
+    ['[' ... ']'] = VALUE | PART,
+    ['^'] = TCHAR | VALUE | PART,
+    ['_'] = TCHAR | VALUE | PART | NAME,
+    ['`'] = TCHAR | VALUE | PART,
+    ['a' ... 'z'] = TCHAR | VALUE | PART | NAME,
+    ['{'] = VALUE | PART,
+    ['|'] = TCHAR | VALUE | PART,
+    ['}'] = VALUE | PART,
+    ['~'] = TCHAR | VALUE | PART | NAME,
     [128 ... 255] = VALUE,
 };
 
@@ -129,16 +132,6 @@ static size_t value_end(const char *text, size_t n)
     return (size_t)(p - text);
 }
 
-bool is_token(struct text t)
-{
-    return t.n && count_of(t.p, t.n, TCHAR) == t.n;
-}
-
-bool is_value(struct text t)
-{
-    return value_end(t.p, t.n) == t.n;
-}
-
 // Four at a time, the last ones once more. In `s` are letters and what differs by that bit from
 // controls only, so nothing else passes for it.
 bool bytes_are_nocase(const char *p, const char *s, size_t n)
@@ -217,17 +210,6 @@ static bool take_until(struct text *from, char end, struct text *out)
     return true;
 }
 
-// Without its CR LF. False: it ends otherwise, or has a control elsewhere but for tabs.
-static bool take_line(struct text *from, struct text *line)
-{
-    size_t n = value_end(from->p, from->n);
-    *line = (struct text){from->p, n};
-    if (from->n - n < 2 || from->p[n] != '\r' || from->p[n + 1] != '\n')
-        return false;
-    from->p += n + 2, from->n -= n + 2;
-    return true;
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -243,7 +225,7 @@ static bool is_host(struct text t)
         if (i == t.n || t.p[i++] != ']')
             return false;
     } else {
-        i = count_of(t.p, t.n, HOST);
+        i = count_of(t.p, t.n, NAME);
     }
     if (i < t.n && t.p[i] == ':')
         i++;
@@ -260,8 +242,6 @@ static int take_target(struct request *r)
     static const char http[] = "http://";
     if (t.n > TARGET_MAX)
         return 414;
-    if (count_of(t.p, t.n, TARGET) != t.n)
-        return 400;
     if (t.n > sizeof http - 1 && text_is_nocase((struct text){t.p, sizeof http - 1}, http)) {
         t.p += sizeof http - 1, t.n -= sizeof http - 1;
         size_t n = 0;
@@ -285,22 +265,33 @@ static int take_target(struct request *r)
     return 0;
 }
 
-static int take_version(struct text t, struct request *r)
+static int take_version(const char *p, struct request *r)
 {
     static const char http[] = "HTTP/";
-    if (t.n != 8 || memcmp(t.p, http, 5) || t.p[6] != '.' || t.p[5] < '0' || t.p[5] > '9' ||
-        t.p[7] < '0' || t.p[7] > '9')
+    if (memcmp(p, http, 5) || p[6] != '.' || !is_digit(p[5]) || !is_digit(p[7]))
         return 400;
-    r->minor = t.p[7] != '0';
-    return t.p[5] == '1' ? 0 : 505;
+    r->minor = p[7] != '0';
+    return p[5] == '1' ? 0 : 505;
 }
 
-static int take_first_line(struct text line, struct request *r)
+static int take_first_line(struct text *rest, struct request *r)
 {
-    if (!take_until(&line, ' ', &r->method) || !is_token(r->method) || r->method.n > 32 ||
-        !take_until(&line, ' ', &r->target))
+    enum { VERSION = sizeof "HTTP/1.1" - 1, END = 2 };
+    const char *p = rest->p, *end = p + rest->n;
+    size_t n = count_of(p, rest->n, TCHAR);
+    r->method = (struct text){p, n};
+    p += n;
+    if (!n || n > METHOD_MAX || p == end || *p++ != ' ')
         return 400;
-    int wrong = take_version(line, r);
+    n = count_of(p, (size_t)(end - p), TARGET);
+    r->target = (struct text){p, n};
+    p += n;
+    if (end - p < 1 + VERSION + END || *p != ' ' || p[1 + VERSION] != '\r' ||
+        p[2 + VERSION] != '\n')
+        return n > TARGET_MAX ? 414 : 400;
+    rest->p = p + 1 + VERSION + END;
+    rest->n = (size_t)(end - rest->p);
+    int wrong = take_version(p + 1, r);
     return wrong ? wrong : take_target(r);
 }
 
@@ -318,6 +309,48 @@ static void take_options(struct text value, struct request *r)
     }
 }
 
+// By its length, for most are none of these.
+static enum known known_name(struct text t)
+{
+#define IS(name, known) text_is_nocase(t, name) ? known
+    switch (t.n) {
+    case 2: return IS("te", FIELD_TE) : FIELD_OTHER;
+    case 4: return IS("host", FIELD_HOST) : IS("date", FIELD_DATE) : FIELD_OTHER;
+    case 5: return IS("proxy", FIELD_PROXY) : FIELD_OTHER;
+    case 6:
+        return IS("cookie", FIELD_COOKIE)
+            : IS("status", FIELD_STATUS) : IS("expect", FIELD_EXPECT) : FIELD_OTHER;
+    case 7: return IS("upgrade", FIELD_UPGRADE) : IS("trailer", FIELD_TRAILER) : FIELD_OTHER;
+    case 8: return IS("location", FIELD_LOCATION) : FIELD_OTHER;
+    case 10:
+        return IS("connection", FIELD_CONNECTION)
+            : IS("keep-alive", FIELD_KEEP_ALIVE) : FIELD_OTHER;
+    case 12: return IS("content-type", FIELD_CONTENT_TYPE) : FIELD_OTHER;
+    case 14: return IS("content-length", FIELD_CONTENT_LENGTH) : FIELD_OTHER;
+    case 17: return IS("transfer-encoding", FIELD_TRANSFER_ENCODING) : FIELD_OTHER;
+    default: return FIELD_OTHER;
+    }
+#undef IS
+}
+
+size_t field_take(const char *p, size_t n, struct field *f)
+{
+    size_t at = count_of(p, n, TCHAR);
+    f->name = (struct text){p, at};
+    if (!at || at == n || p[at] != ':') // a folded line begins with a space
+        return 0;
+    for (at++; at < n && (p[at] == ' ' || p[at] == '\t'); at++)
+        ;
+    size_t length = value_end(p + at, n - at), end = at + length;
+    if (end == n)
+        return 0;
+    while (length && (p[at + length - 1] == ' ' || p[at + length - 1] == '\t'))
+        length--;
+    f->value = (struct text){p + at, length};
+    f->known = known_name(f->name);
+    return end;
+}
+
 struct seen {
     bool host, length, encoding;
 };
@@ -325,64 +358,64 @@ struct seen {
 // What a field says of the message itself.
 static int take_meaning(const struct field *f, struct request *r, struct seen *seen)
 {
-    if (text_is_nocase(f->name, "content-length")) {
+    if (f->known == FIELD_OTHER)
+        return 0;
+    if (f->known == FIELD_CONTENT_LENGTH) {
         if (seen->length || !text_number(f->value, &r->length))
             return 400;
         seen->length = r->has_length = true;
-    } else if (text_is_nocase(f->name, "transfer-encoding")) {
+    } else if (f->known == FIELD_TRANSFER_ENCODING) {
         if (seen->encoding || !r->minor)
             return 400;
         seen->encoding = true;
         if (!text_is_nocase(f->value, "chunked"))
             return 501;
         r->chunked = true;
-    } else if (text_is_nocase(f->name, "host")) {
+    } else if (f->known == FIELD_HOST) {
         if (seen->host || !is_host(f->value))
             return 400;
         seen->host = true;
         if (!r->host.p)
             r->host = f->value;
-    } else if (text_is_nocase(f->name, "connection")) {
+    } else if (f->known == FIELD_CONNECTION) {
         take_options(f->value, r);
-    } else if (text_is_nocase(f->name, "expect")) {
+    } else if (f->known == FIELD_EXPECT) {
         if (!text_is_nocase(f->value, "100-continue"))
             return 417;
         r->expects = r->minor > 0;
-    } else if (text_is_nocase(f->name, "content-type") && !r->type.p) {
+    } else if (f->known == FIELD_CONTENT_TYPE && !r->type.p) {
         r->type = f->value;
     }
     return 0;
 }
 
-static int take_field(struct text line, struct request *r, struct seen *seen)
+static int take_field(struct text *rest, struct request *r, struct seen *seen)
 {
     if (r->count == FIELDS_MAX)
         return 431;
     struct field *f = &r->fields[r->count];
-    if (!take_until(&line, ':', &f->name) ||
-        !is_token(f->name)) // a folded line begins with a space
+    size_t n = field_take(rest->p, rest->n, f);
+    if (!n || rest->n - n < 2 || rest->p[n] != '\r' || rest->p[n + 1] != '\n')
         return 400;
-    f->value = trim(line);
+    rest->p += n + 2, rest->n -= n + 2;
     r->count++;
     return take_meaning(f, r, seen);
 }
 
 int head_take(const char *p, size_t n, struct request *r, size_t *used)
 {
-    struct text rest = {p, n}, line;
+    struct text rest = {p, n};
     struct seen seen = {0};
     memset(r, 0, offsetof(struct request, fields));
     if (rest.n >= 2 && rest.p[0] == '\r' && rest.p[1] == '\n') // one too many, behind a body
         rest.p += 2, rest.n -= 2;
-    if (!take_line(&rest, &line))
-        return 400;
-    int wrong = take_first_line(line, r);
+    int wrong = take_first_line(&rest, r);
     while (!wrong) {
-        if (!take_line(&rest, &line))
-            return 400;
-        if (!line.n)
+        if (rest.n >= 2 && rest.p[0] == '\r' && rest.p[1] == '\n') {
+            rest.p += 2, rest.n -= 2;
             break;
-        wrong = take_field(line, r, &seen);
+        }
+        wrong = take_field(&rest, r, &seen);
     }
     *used = r->size = n - rest.n;
     if (!wrong && ((r->minor && !seen.host) || (seen.length && seen.encoding)))
@@ -410,10 +443,13 @@ struct text request_field(const struct request *r, const char *name)
 // Most are decoded already: nothing is escaped, empty, or begins with a dot.
 static bool is_plain(struct text t)
 {
-    char before = 0;
-    for (const char *p = t.p, *end = p + t.n; p < end; before = *p++)
-        if (*p < '0' && (!*p || *p == '%' || (before == '/' && (*p == '.' || *p == '/'))))
+    for (size_t i = 1; i < t.n; i++) {
+        if (t.p[i] == '.' || t.p[i] == '/')
             return false;
+        i += count_of(t.p + i, t.n - i, PLAIN);
+        if (i < t.n && t.p[i] != '/')
+            return false;
+    }
     return true;
 }
 

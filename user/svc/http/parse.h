@@ -13,8 +13,9 @@
 enum {
     HEAD_MAX = 16384,  // bytes of a head, else 431
     TARGET_MAX = 8000, // bytes of a target, else 414
-    FIELDS_MAX = 100,  // lines of a head, else 431
-    EXTRA_MAX = 8192,  // bytes of extensions and trailers of a body in chunks
+    METHOD_MAX = 32,
+    FIELDS_MAX = 100, // lines of a head, else 431
+    EXTRA_MAX = 8192, // bytes of extensions and trailers of a body in chunks
 };
 
 struct text {
@@ -22,8 +23,29 @@ struct text {
     size_t n;
 };
 
+// Names of fields of which something is known; all others are FIELD_OTHER.
+enum known {
+    FIELD_OTHER,
+    FIELD_CONNECTION,
+    FIELD_CONTENT_LENGTH,
+    FIELD_CONTENT_TYPE,
+    FIELD_COOKIE,
+    FIELD_DATE,
+    FIELD_EXPECT,
+    FIELD_HOST,
+    FIELD_KEEP_ALIVE,
+    FIELD_LOCATION,
+    FIELD_PROXY,
+    FIELD_STATUS,
+    FIELD_TE,
+    FIELD_TRAILER,
+    FIELD_TRANSFER_ENCODING,
+    FIELD_UPGRADE,
+};
+
 struct field {
     struct text name, value;
+    enum known known;
 };
 
 struct request {
@@ -49,6 +71,11 @@ int head_parse(const char *p, size_t n, struct request *r);
 int head_take(const char *p, size_t n, struct request *r, size_t *used);
 // The value of the first field of that name, in lower case; p NULL: none.
 struct text request_field(const struct request *r, const char *name);
+
+// A line of a head at p, of n bytes at most: its name, which is followed by a colon, and its value,
+// without blanks around it. Behind the value comes the line's end, which is not looked at. How many
+// bytes there are before that; 0: it is no such line, or does not end there.
+size_t field_take(const char *p, size_t n, struct field *f);
 
 // Mostly with a literal, whose length is then no work at all. What is looked at has no controls.
 bool bytes_are_nocase(const char *p, const char *lower, size_t n);
@@ -85,8 +112,6 @@ static inline void copy_text(char *to, const char *from, size_t n)
 }
 // As memchr, eight bytes at a time.
 const char *find_byte(const char *p, size_t n, char c);
-bool is_token(struct text t);
-bool is_value(struct text t); // of a field: no controls but tabs
 // A path with its escapes decoded and without dots, of at most n bytes with a final 0: how long, or
 // -1: it is none, or leads out of the root.
 int path_decode(struct text path, char *out, size_t room);

@@ -64,7 +64,7 @@ static void listen(struct client *c)
     own->family = own->family ? own->family : 4;
     a.result = rules_listen(RULE_TCP, own);
     if (!a.result)
-        a.result = listen_begin(own, &theirs);
+        a.result = listen_begin(own, c->who, &theirs);
     client_answer(c, &a, &theirs, theirs != NEBULET_NO_HANDLE);
 }
 

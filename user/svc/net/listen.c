@@ -23,6 +23,7 @@ struct listener {
     struct watch watch;
     nebulet_handle channel;
     struct tcp_pcb *pcb; // NULL: it is free
+    uint32_t who;        // which process listens
 };
 
 struct connection {
@@ -33,7 +34,7 @@ struct connection {
     bool peer_done;    // it has ended its direction
     struct dial *dial; // that it is for, until there is a connection; else NULL
     union {
-        uint32_t who;            // has asked for it; 0: nobody, it came
+        uint32_t who;            // has asked for it, or listens
         struct connection *next; // free one, while it is free
     };
 };
@@ -252,6 +253,22 @@ static void attend(struct connection *c)
 
 // --- Listeners
 
+// Of what comes, the last eighth of the places is for peers that have less than is left, and the
+// last sixteenth for processes of which that is so: nobody can take all of it from others. Of IPv6
+// a peer has a /64.
+static bool may_come(uint32_t who, const ip_addr_t *peer)
+{
+    uint32_t process = 0, peers = 0, left = 0;
+    for (struct connection *c = connections; c < connections + NET_CONNECTIONS; c++) {
+        left += !c->pcb;
+        process += c->pcb && c->who == who;
+        peers += c->pcb && IP_GET_TYPE(&c->pcb->remote_ip) == IP_GET_TYPE(peer) &&
+                 !memcmp(&c->pcb->remote_ip, peer, IP_IS_V6(peer) ? 8 : 4);
+    }
+    return (left > NET_CONNECTIONS / 8 || peers < left) &&
+           (left > NET_CONNECTIONS / 16 || process < left);
+}
+
 static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
 {
     struct listener *l = arg;
@@ -260,10 +277,10 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
     struct nebulet_address peer;
     if (error != ERR_OK || !pcb)
         return ERR_VAL;
-    if (!c || !set_up(c, pcb, theirs))
+    if (!may_come(l->who, &pcb->remote_ip) || !c || !set_up(c, pcb, theirs))
         return ERR_MEM; // lwIP aborts it
     free_connections = c->next;
-    c->who = 0;
+    c->who = l->who;
     stack_peer(&pcb->remote_ip, pcb->remote_port, &peer);
     attend(c);
     if (nebulet_channel_send(l->channel, (uint8_t *)&peer, sizeof peer, theirs, 2,
@@ -286,7 +303,7 @@ static void listener_gone(struct watch *w, uint32_t signals)
     l->pcb = NULL;
 }
 
-int32_t listen_begin(struct nebulet_address *own, nebulet_handle *theirs)
+int32_t listen_begin(struct nebulet_address *own, uint32_t who, nebulet_handle *theirs)
 {
     nebulet_handle ends[2];
     struct listener *l = listeners;
@@ -309,7 +326,8 @@ int32_t listen_begin(struct nebulet_address *own, nebulet_handle *theirs)
         tcp_close(listening);
         return (int32_t)result;
     }
-    *l = (struct listener){.watch = {.ready = listener_gone}, .channel = ends[0], .pcb = listening};
+    *l = (struct listener){
+        .watch = {.ready = listener_gone}, .channel = ends[0], .pcb = listening, .who = who};
     tcp_arg(listening, l);
     tcp_accept(listening, on_accept);
     watch_for(&l->watch, l->channel, NEBULET_PEER_CLOSED);

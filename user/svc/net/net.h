@@ -125,8 +125,8 @@ struct dial {
 int32_t dial_begin(struct dial *d,
                    const struct nebulet_address *to); // 0, and `done` is called later
 void dial_end(struct dial *d);
-// *own as in dgram_open.
-int32_t listen_begin(struct nebulet_address *own, nebulet_handle *theirs);
+// *own as in dgram_open. What comes is that process's.
+int32_t listen_begin(struct nebulet_address *own, uint32_t who, nebulet_handle *theirs);
 bool all_is_out(void); // of what programs have written
 bool have_ipv6(void);
 

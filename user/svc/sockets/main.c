@@ -89,8 +89,9 @@ static int32_t ask(uint32_t op, struct nebulet_address *address, nebulet_handle 
     return NEBULET_ERR_NO_RESOURCES;
 }
 
-int32_t listen_begin(struct nebulet_address *own, nebulet_handle *theirs)
+int32_t listen_begin(struct nebulet_address *own, uint32_t who, nebulet_handle *theirs)
 {
+    (void)who; // what comes goes straight to it
     return ask(NEBULET_SOCKET_LISTEN, own, theirs);
 }
 
