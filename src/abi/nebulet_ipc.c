@@ -308,11 +308,12 @@ static s64 wait_few(const struct process *p, u8 *items, u32 n, u64 deadline, str
     struct waiter few[FEW], *w = few, *end = few + n;
     status s = OK, wrong = OK;
     u32 count = 0;
+    bool alone = p->nthreads == 1; // nobody closes a handle meanwhile
     kern_acquire();
     for (const u8 *item = items; w < end; w++, item += sizeof(struct nebulet_wait)) {
         if (unlikely((wrong = find(p, item, w, self))))
             break;
-        object_ref(w->object); // a sibling may close its handle meanwhile
+        object_ref(w->object);
         join(w);
         count += (w->object->signals & w->signals) != 0;
     }
@@ -325,7 +326,7 @@ static s64 wait_few(const struct process *p, u8 *items, u32 n, u64 deadline, str
     kern_release_slowly();
     if (unlikely(wrong))
         return wrong;
-    if (p->nthreads != 1)
+    if (!alone)
         tell(p, items, few, n);
     return count ? (s64)count : s;
 }
