@@ -964,6 +964,46 @@ static void stream_closes(void)
     stream_between(&writes, &reads_and_closes);
 }
 
+// One reads, beside a sibling that runs, or whose time is over as something comes.
+THREAD(reads_a_word)
+{
+    s64 n = CALL(stream_read, 0, 160, 4, arg ? AFTER_US(arg) : FOREVER);
+    EXPECT(n == 4 || n == ERR_PEER_CLOSED || (arg && n == ERR_TIMED_OUT));
+    done[1] += n == 4;
+    return 0;
+}
+
+static u32 reads_beside_runs(struct vmctx *vm, u32 arg)
+{
+    (void)arg;
+    u64 a = spawn(vm, 0, 0), b = spawn(vm, 0, 30);
+    EXPECT(CALL(thread_yield, 0) == 0);
+    guest_point();
+    EXPECT(CALL(thread_join, a, FOREVER) == 0);
+    EXPECT(CALL(thread_join, b, FOREVER) == 0);
+    done[0]++;
+    return 0;
+}
+static const struct program reads_beside = {reads_beside_runs, {reads_a_word}};
+
+PROGRAM(writes_a_word)
+{
+    EXPECT(CALL(stream_write, 0, 160, 4, FOREVER) == 4);
+    EXPECT(CALL(handle_close, 0) == 0);
+    done[0]++;
+    return 0;
+}
+
+static void stream_beside(void)
+{
+    stream_between(&writes_a_word, &reads_beside);
+}
+
+static void beside_done(void)
+{
+    EXPECT(done[0] == 2 && done[1] == 1);
+}
+
 // --- Waits for several objects
 
 PROGRAM(waits_many)
