@@ -51,8 +51,8 @@ static inline struct lane *share_lane(struct share *s, u32 cpu)
     return &s->lanes[cpu];
 }
 
-void lane_refill(struct lane *l);     // its next turn
-bool lane_runs(const struct lane *l); // one of its processes has the CPU
+void lane_refill(struct lane *l);            // its next turn
+bool lane_runs(const struct lane *l);        // one of its processes has the CPU
 bool lane_others_want(const struct lane *l); // a process of another share has the CPU, or waits
 // Whether it has waited so long since its turn was used up that all who wait had theirs.
 bool lane_has_waited(const struct lane *l);
