@@ -691,7 +691,7 @@ def drivers_die(bench):
 
 def all_die(bench):
     """Every request is answered, some by another try."""
-    drivers, nets, lost = deaths(bench, "1600us", "9ms", 12000000)
+    drivers, nets, lost = deaths(bench, "1600us", "8600us", 12000000)
     if drivers < 2 or nets < 2 or not lost:
         raise base.Failed(f"{drivers} drivers, {nets} nets, {lost} requests lost")
 
