@@ -15,6 +15,7 @@
 #include "kern/sched.h"
 #include "kern/service.h"
 #include "kern/stream.h"
+#include "kern/waitset.h"
 #include "wasm/runtime.h"
 
 typedef struct process object_process;
@@ -22,6 +23,7 @@ typedef struct kthread object_thread;
 typedef struct channel object_channel;
 typedef struct stream object_stream;
 typedef struct event object_event;
+typedef struct waitset object_waitset;
 typedef struct timer object_timer;
 typedef struct module_object object_module;
 typedef struct memory_object object_memory;

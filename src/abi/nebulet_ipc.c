@@ -188,6 +188,35 @@ s64 call_object_wait_one(struct vmctx *vm, struct process *p, const struct call_
     return result;
 }
 
+// --- Sets of waits
+
+SELDOM s64 call_waitset_create(struct vmctx *vm, struct process *p,
+                               const struct call_waitset_create *a)
+{
+    (void)vm, (void)a;
+    struct waitset *s = waitset_new();
+    return s ? call_give(p, &s->object, HANDLE_ALL_RIGHTS) : ERR_NO_MEMORY;
+}
+
+SELDOM s64 call_waitset_put(struct vmctx *vm, struct process *p, const struct call_waitset_put *a)
+{
+    (void)vm;
+    if (a->handle == NEBULET_NO_HANDLE)
+        return waitset_put(a->waitset, a->place, NULL, 0);
+    const struct handle *h = handle_find(&p->handles, a->handle);
+    if (!h)
+        return ERR_BAD_HANDLE;
+    if (!(h->rights & NEBULET_READ))
+        return ERR_ACCESS_DENIED;
+    return waitset_put(a->waitset, a->place, h->object, a->signals);
+}
+
+s64 call_waitset_wait(struct vmctx *vm, struct process *p, const struct call_waitset_wait *a)
+{
+    (void)vm, (void)p;
+    return waitset_wait(a->waitset, a->ready, a->ready_count, a->deadline);
+}
+
 // --- Several at once
 
 static u8 *item_at(u8 *items, u32 i)
@@ -272,22 +301,19 @@ SELDOM static status wait_again(struct waiter *w, const struct waiter *end, u64 
     return sched_wait(deadline);
 }
 
-// A few are found, looked at and joined in one walk, for mostly nothing has happened yet. `alone`:
-// no other thread of the process closes a handle meanwhile, so its table keeps the objects.
+// A few are found, looked at and joined in one walk, for mostly nothing has happened yet.
 enum { FEW = 8 };
-static inline __attribute__((always_inline)) s64 wait_few(const struct process *p, u8 *items, u32 n,
-                                                          u64 deadline, struct kthread *self,
-                                                          bool alone)
+static s64 wait_few(const struct process *p, u8 *items, u32 n, u64 deadline, struct kthread *self)
 {
     struct waiter few[FEW], *w = few, *end = few + n;
     status s = OK, wrong = OK;
     u32 count = 0;
+    bool alone = p->nthreads == 1; // nobody closes a handle meanwhile
     kern_acquire();
     for (const u8 *item = items; w < end; w++, item += sizeof(struct nebulet_wait)) {
         if (unlikely((wrong = find(p, item, w, self))))
             break;
-        if (!alone)
-            object_ref(w->object);
+        object_ref(w->object);
         join(w);
         count += (w->object->signals & w->signals) != 0;
     }
@@ -295,28 +321,14 @@ static inline __attribute__((always_inline)) s64 wait_few(const struct process *
         s = sched_wait(deadline);
     while (unlikely(!(count = leave_all(few, w, items))) && !wrong && !s)
         s = wait_again(few, w, deadline);
-    for (struct waiter *x = few; x < w && !alone; x++)
+    for (struct waiter *x = few; x < w; x++)
         object_unref(x->object);
-    if (alone)
-        kern_release();
-    else
-        kern_release_slowly();
+    kern_release_slowly();
     if (unlikely(wrong))
         return wrong;
     if (!alone)
         tell(p, items, few, n);
     return count ? (s64)count : s;
-}
-
-static s64 wait_alone(const struct process *p, u8 *items, u32 n, u64 deadline, struct kthread *self)
-{
-    return wait_few(p, items, n, deadline, self, true);
-}
-
-static s64 wait_with_siblings(const struct process *p, u8 *items, u32 n, u64 deadline,
-                              struct kthread *self)
-{
-    return wait_few(p, items, n, deadline, self, false);
 }
 
 // --- Many
@@ -388,8 +400,7 @@ s64 call_object_wait_many(struct vmctx *vm, struct process *p,
         return ERR_INVALID_ARG;
     if (unlikely(n > FEW))
         return wait_many(p, a->items, n, a->deadline, self);
-    return p->nthreads == 1 ? wait_alone(p, a->items, n, a->deadline, self)
-                            : wait_with_siblings(p, a->items, n, a->deadline, self);
+    return wait_few(p, a->items, n, a->deadline, self);
 }
 
 // --- Services

@@ -36,7 +36,7 @@ enum nebulet_limit {
     NEBULET_MESSAGE_HANDLES = 64, // handles in a message
     NEBULET_QUEUE_MAX = 1000,     // messages in a channel
     NEBULET_STREAM_SIZE = 65536,  // bytes in a stream
-    NEBULET_WAIT_MAX = 1024,      // items of object_wait_many
+    NEBULET_WAIT_MAX = 1024,      // items of object_wait_many, places of a set
     NEBULET_MAPPINGS_MAX = 64,    // of memory objects, in a process
     NEBULET_NAME_MAX = 63,        // bytes of a name of a process or service
     NEBULET_DMA_MAX = 2097152,    // bytes of memory for a device, in one piece
@@ -118,6 +118,12 @@ struct nebulet_wait {
     uint32_t observed; // out
 };
 
+// waitset_wait
+struct nebulet_ready {
+    uint32_t place;    // in the set
+    uint32_t observed; // all signals of the object
+};
+
 // device_list, device_info
 enum nebulet_bus { NEBULET_VIRTIO_MMIO = 1, NEBULET_PCI, NEBULET_PC };
 enum nebulet_pc { NEBULET_PC_PS2 = 1, NEBULET_PC_VGA, NEBULET_PC_RTC, NEBULET_PC_SERIAL };
@@ -147,5 +153,6 @@ _Static_assert(sizeof(struct nebulet_exit) == 8, "ABI");
 _Static_assert(sizeof(struct nebulet_info) == 80, "ABI");
 _Static_assert(sizeof(struct nebulet_message) == 8, "ABI");
 _Static_assert(sizeof(struct nebulet_wait) == 12, "ABI");
+_Static_assert(sizeof(struct nebulet_ready) == 8, "ABI");
 _Static_assert(sizeof(struct nebulet_device) == 80, "ABI");
 _Static_assert(sizeof(struct nebulet_address) == 28, "ABI");

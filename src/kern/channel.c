@@ -374,20 +374,12 @@ SELDOM static status send_kept(struct kthread *me, struct channel *c, const u8 *
     return s;
 }
 
-// While its process runs elsewhere a sibling may be changing what is mapped there, and pages that
-// one CPU takes away must not be written to by another (plat_shared_map).
-static inline bool lies_still(const struct kthread *me, const struct kthread *t)
-{
-    const struct process *p = t->process;
-    return likely(!p->ring) || p == me->process || !sched_runs(p);
-}
-
 OFTEN bool channel_send_at_once(struct kthread *me, struct channel *c, const u8 *bytes, u32 size)
 {
     kern_acquire();
     struct channel *to = c->peer;
     struct kthread *t = likely(to) && likely(!to->first) ? first_receiver(to) : NULL;
-    bool fits = likely(t) && likely(size <= t->inbox.room) && lies_still(me, t);
+    bool fits = likely(t) && likely(size <= t->inbox.room) && sched_lies_still(me, t);
     if (fits) {
         me->process->stats.sent++;
         deliver(to, t, bytes, size);

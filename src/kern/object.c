@@ -5,6 +5,7 @@
 #include "kern/channel.h"
 #include "kern/process.h"
 #include "kern/sched.h"
+#include "kern/waitset.h"
 #include "wasm/runtime.h"
 
 bool kern_work;
@@ -34,18 +35,32 @@ static void bury_one(void)
     }
 }
 
-// Whom it is not for goes on waiting, and who does not wait stays in line: he may be getting in
-// line for others still, and would not be told of the next signal.
+// He is to have the signal, for which he is in line no more. False: who does not wait stays there:
+// he may be getting in line for others still, and would not be told of the next signal.
+static bool wake(struct waiter *w)
+{
+    if (!w->thread) {
+        member_signaled(w);
+        return false;
+    }
+    if (w->thread->status != THREAD_WAITS)
+        return false;
+    sched_wake(w->thread, OK);
+    return true;
+}
+
+// Whom it is not for goes on waiting.
 static void wake_called(void)
 {
     enum { AT_ONCE = 16 };
     for (u32 i = 0; i < AT_ONCE && !link_alone(&called); i++) {
         struct waiter *w = container_of(called.next, struct waiter, link);
+        struct object *o = w->object;
         link_remove(&w->link);
-        if (w->thread->status == THREAD_WAITS && w->signals & w->object->signals)
-            sched_wake(w->thread, OK);
-        else
-            link_add(&w->object->waiters, &w->link);
+        if (unlikely(!o->refs)) // before it is buried
+            member_orphaned(w);
+        else if (!(w->signals & o->signals) || !wake(w))
+            link_add(&o->waiters, &w->link);
     }
 }
 
@@ -149,6 +164,18 @@ status search_reaches(struct object *from, const struct object *to)
 
 // --- Signals
 
+// Those who wait for it are seen to when the lock is given back.
+static void call_all(struct object *o)
+{
+    struct link *all = &o->waiters, *first = all->next;
+    first->last = called.last;
+    called.last->next = first;
+    called.last = all->last;
+    called.last->next = &called;
+    link_init(all);
+    kern_work = true;
+}
+
 void object_set(struct object *o, u32 signals)
 {
     struct link *all = &o->waiters, *first = all->next;
@@ -158,14 +185,18 @@ void object_set(struct object *o, u32 signals)
     if (first->next == all) {
         struct waiter *w = container_of(first, struct waiter, link);
         if (w->signals & o->signals)
-            sched_wake(w->thread, OK);
+            wake(w);
         return;
     }
-    first->last = called.last;
-    called.last->next = first;
-    called.last = all->last;
-    called.last->next = &called;
-    link_init(all);
+    call_all(o);
+}
+
+void object_dies(struct object *o)
+{
+    if (unlikely(!link_alone(&o->waiters)))
+        call_all(o);
+    o->next = kern_dead;
+    kern_dead = o;
     kern_work = true;
 }
 

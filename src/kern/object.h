@@ -63,17 +63,17 @@ struct object {
     u32 refs;
     u32 signals;
     union {
-        struct link waiters; // each of them holds a reference
+        struct link waiters; // each of them holds a reference, or is a member of a set (waitset.h)
         struct object *next; // that is dead, too
     };
 };
 
-// A thread that waits for signals of an object; lies on its stack.
+// A thread that waits for signals of an object, on whose stack this lies; or a set does.
 struct waiter {
     struct link link;
     struct object *object;
     u32 signals, observed;
-    struct kthread *thread;
+    struct kthread *thread; // NULL: a set (struct member)
 };
 
 // What may be much is done later, a little at a time: whoever gives the kernel lock back does it,
@@ -116,14 +116,11 @@ static inline void object_ref(struct object *o)
 }
 // With the last reference the object goes, but not before the lock is given back: what it refers to
 // may be a long chain, and nothing here recurses.
+void object_dies(struct object *o);
 static inline void object_unref(struct object *o)
 {
-    if (--o->refs)
-        return;
-    assert(link_alone(&o->waiters));
-    o->next = kern_dead;
-    kern_dead = o;
-    kern_work = true;
+    if (!--o->refs)
+        object_dies(o);
 }
 void object_release(struct object *o); // takes the lock itself
 

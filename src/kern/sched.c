@@ -79,11 +79,10 @@ static struct kthread *swap_with_first(struct cpu *c, struct process *p)
     return next;
 }
 
-// Leaves a thread that has stopped. Returns when it is to go on, on whichever CPU.
-static void switch_from(struct cpu *c, struct kthread *t)
+// Leaves a thread for the one that is next; NULL: for the CPU's loop. Returns when it is to go on,
+// on whichever CPU.
+static void leave_for(struct cpu *c, struct kthread *t, struct kthread *next)
 {
-    turn_keep_own(t);
-    struct kthread *next = choose(c, t->process);
     if (next && next->status != THREAD_FRESH) {
         if (unlikely(!c->tick_until) && (contended(c, next) || next->process->timed || kern_work))
             pace_contend(c, next);
@@ -97,6 +96,13 @@ static void switch_from(struct cpu *c, struct kthread *t)
         thread_leave(t->rt, t->vm);
     }
     turn_show_own(t);
+}
+
+// One that has stopped.
+static void switch_from(struct cpu *c, struct kthread *t)
+{
+    turn_keep_own(t);
+    leave_for(c, t, choose(c, t->process));
 }
 
 // Most who wait are woken long before their deadline, and wait again with a later one. So an alarm
@@ -274,9 +280,7 @@ static bool give_way(struct cpu *c, struct kthread *t)
         return true;
     }
     turn_keep_own(t);
-    c->next = swap_with_first(c, p);
-    thread_leave(t->rt, t->vm);
-    turn_show_own(t);
+    leave_for(c, t, swap_with_first(c, p));
     return true;
 }
 

@@ -44,7 +44,15 @@ void sched_arrived(struct kthread *me);
 void sched_begin(struct kthread *t);      // a fresh one
 void sched_kick(struct process *p);       // its threads look up, if one of them runs
 bool sched_runs(const struct process *p); // on some CPU
-void sched_work_waits(void);              // kern_work is to go on soon
+// Whether `me` may write to memory of a thread that waits. While its process runs elsewhere a
+// sibling may be changing what is mapped there, and pages that one CPU takes away must not be
+// written to by another (plat_shared_map).
+static inline bool sched_lies_still(const struct kthread *me, const struct kthread *t)
+{
+    const struct process *p = t->process;
+    return likely(!p->ring) || p == me->process || !sched_runs(p);
+}
+void sched_work_waits(void); // kern_work is to go on soon
 // On a CPU that the platform has started for somebody else, who sends and wakes there: it runs no
 // process. Before anything else.
 void sched_visit(void);

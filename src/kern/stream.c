@@ -94,16 +94,42 @@ static status make_room(struct stream *r, u32 more)
     return OK;
 }
 
-static status write_ready(struct stream *s, u32 size, u64 deadline)
+static status write_ready(struct stream *s, u64 deadline)
 {
     s64 seen = OK;
     while (s->peer && s->peer->count == NEBULET_STREAM_SIZE && seen >= 0)
         seen = object_wait(&s->object, NEBULET_WRITABLE | NEBULET_PEER_CLOSED, deadline);
     if (!s->peer)
         return ERR_PEER_CLOSED;
-    if (s->peer->count == NEBULET_STREAM_SIZE)
-        return (status)seen;
-    return make_room(s->peer, size);
+    return s->peer->count == NEBULET_STREAM_SIZE ? (status)seen : OK;
+}
+
+// To who waits to read, if its memory lies still: how much.
+static u32 give(struct stream *r, const u8 *bytes, u32 size)
+{
+    struct taker *t = r->taker;
+    if (!t || t->thread->status != THREAD_WAITS || !sched_lies_still(sched_self(), t->thread))
+        return 0;
+    t->got = size < t->room ? size : t->room;
+    memmove(t->bytes, bytes, t->got);
+    r->taker = NULL;
+    sched_wake(t->thread, OK);
+    return t->got;
+}
+
+// To the ring.
+static s64 keep(struct stream *s, const u8 *bytes, u32 size)
+{
+    struct stream *r = s->peer;
+    status why = make_room(r, size);
+    if (why)
+        return why;
+    u32 n = put(r, bytes, size);
+    if (r->count == NEBULET_STREAM_SIZE)
+        object_clear(&s->object, NEBULET_WRITABLE);
+    if (r->count)
+        object_set(&r->object, NEBULET_READABLE);
+    return n;
 }
 
 enum { AT_ONCE = 16 << 10 }; // bytes that are copied with the lock held
@@ -112,28 +138,45 @@ static s64 write_some(struct stream *s, u8 *bytes, u32 size, u64 deadline)
 {
     kern_acquire();
     object_ref(&s->object); // our handle may be closed meanwhile
-    s64 result = write_ready(s, size, deadline);
+    s64 result = write_ready(s, deadline);
     if (!result) {
-        result = put(s->peer, bytes, size);
-        if (s->peer->count == NEBULET_STREAM_SIZE)
-            object_clear(&s->object, NEBULET_WRITABLE);
-        if (s->peer->count)
-            object_set(&s->peer->object, NEBULET_READABLE);
+        u32 given = give(s->peer, bytes, size);
+        s64 kept = given == size ? 0 : keep(s, bytes + given, size - given);
+        result = kept > 0 ? given + kept : given ? given : kept;
     }
     object_unref(&s->object);
     kern_release();
     return result;
 }
 
+// There is nothing. Who is given something is woken without a signal.
+static status wait_to_read(struct stream *s, struct taker *me, u64 deadline)
+{
+    struct waiter w;
+    if (!s->taker && me->room)
+        s->taker = me;
+    waiter_add(&w, &s->object, NEBULET_READABLE | NEBULET_PEER_CLOSED, me->thread);
+    status why = sched_wait(deadline);
+    waiter_remove(&w);
+    if (s->taker == me)
+        s->taker = NULL;
+    return why;
+}
+
 static s64 read_some(struct stream *s, u8 *bytes, u32 size, u64 deadline)
 {
-    s64 seen = OK;
+    status seen = OK;
+    struct taker me = {.bytes = bytes, .room = size};
     kern_acquire();
     object_ref(&s->object); // our handle may be closed meanwhile
-    while (!s->count && s->peer && seen >= 0)
-        seen = object_wait(&s->object, NEBULET_READABLE | NEBULET_PEER_CLOSED, deadline);
-    s64 result = seen < 0 ? seen : ERR_PEER_CLOSED;
-    if (s->count) {
+    while (!me.got && !s->count && s->peer && !seen) {
+        me.thread = sched_self();
+        seen = wait_to_read(s, &me, deadline);
+    }
+    s64 result = seen ? seen : ERR_PEER_CLOSED;
+    if (me.got) {
+        result = me.got;
+    } else if (s->count) {
         result = get(s, bytes, size);
         if (!s->count)
             object_clear(&s->object, NEBULET_READABLE);

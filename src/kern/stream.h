@@ -6,6 +6,14 @@
 
 struct stream;
 
+// A thread that waits to read, on whose stack this lies: what is written goes from memory to
+// memory.
+struct taker {
+    struct kthread *thread;
+    u8 *bytes;
+    u32 room, got;
+};
+
 // What is at the other end of a stream that has no peer. Whoever has it sets READABLE or WRITABLE
 // when it may be worth trying, and PEER_CLOSED, which stays, when there is an end: with the lock.
 struct outside_stream {
@@ -26,6 +34,7 @@ struct stream {
     // one first, since most streams never hold more.
     u8 *ring;
     u32 size, from, count;
+    struct taker *taker; // the first who waits, while there is nothing; NULL: nobody
 };
 
 void stream_init_outside(struct stream *s, const struct outside_stream *outside, bool writes);

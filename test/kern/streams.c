@@ -37,6 +37,83 @@ static void alone(void)
     EXPECT(nb_handle_close(e[0]), 0);
 }
 
+// From memory to memory, where somebody waits to read: as if it had been read out of the ring.
+static struct straight {
+    u32 end, room, n;
+    s64 got;
+    unsigned char bytes[200];
+} wants[2];
+
+static void reads(u32 which)
+{
+    struct straight *s = &wants[which];
+    s->got = nb_stream_read(s->end, s->bytes, s->room, s->n ? now() + s->n * MS : FOREVER);
+}
+
+static void straight(void)
+{
+    u32 e[2], t[2];
+    EXPECT(nb_stream_create(&e), 0);
+    struct nebulet_wait seen = {e[1], NEBULET_READABLE, 0};
+    for (u32 room = 0; room < 150; room += 7) { // less than what comes, all of it, and more
+        wants[0] = (struct straight){.end = e[1], .room = room};
+        t[0] = THREAD(reads, 0);
+        nb_thread_yield();
+        EXPECT(nb_stream_write(e[0], bytes + room, 70, NOW), 70);
+        u32 first = room < 70 ? room : 70;
+        EXPECT(nb_object_wait_many(&seen, 1, NOW), first < 70 ? 1 : ERR_SHOULD_WAIT);
+        GOOD(nb_thread_join(t[0], FOREVER));
+        EXPECT(wants[0].got, first);
+        EXPECT(memcmp(wants[0].bytes, bytes + room, first), 0);
+        EXPECT(nb_stream_read(e[1], got, 100, NOW),
+               first < 70 ? (s64)(70 - first) : ERR_SHOULD_WAIT);
+        EXPECT(memcmp(got, bytes + room + first, 70 - first), 0);
+        EXPECT(nb_handle_close(t[0]), 0);
+    }
+    // Two wait; one whose time is over has nothing, and nothing is lost with it.
+    wants[0] = (struct straight){.end = e[1], .room = 10, .n = 1};
+    wants[1] = (struct straight){.end = e[1], .room = 10};
+    t[0] = THREAD(reads, 0);
+    t[1] = THREAD(reads, 1);
+    GOOD(nb_thread_join(t[0], FOREVER));
+    EXPECT(wants[0].got, ERR_TIMED_OUT);
+    EXPECT(nb_stream_write(e[0], "abc", 3, NOW), 3);
+    GOOD(nb_thread_join(t[1], FOREVER));
+    EXPECT(wants[1].got, 3);
+    EXPECT(nb_handle_close(t[0]), 0);
+    EXPECT(nb_handle_close(t[1]), 0);
+    for (u32 i = 0; i < 2; i++) {
+        wants[i] = (struct straight){.end = e[1], .room = 4};
+        t[i] = THREAD(reads, i);
+    }
+    nb_thread_yield();
+    EXPECT(nb_stream_write(e[0], "abcdefgh", 8, NOW), 8);
+    for (u32 i = 0; i < 2; i++) {
+        GOOD(nb_thread_join(t[i], FOREVER));
+        EXPECT(wants[i].got, 4);
+        EXPECT(memcmp(wants[i].bytes, i ? "efgh" : "abcd", 4), 0);
+        EXPECT(nb_handle_close(t[i]), 0);
+    }
+    // Into what it is written from, and the end.
+    wants[0] = (struct straight){.end = e[1], .room = 100};
+    t[0] = THREAD(reads, 0);
+    nb_thread_yield();
+    memcpy(wants[0].bytes + 1, bytes, 90);
+    EXPECT(nb_stream_write(e[0], wants[0].bytes + 1, 90, NOW), 90);
+    GOOD(nb_thread_join(t[0], FOREVER));
+    EXPECT(memcmp(wants[0].bytes, bytes, 90), 0);
+    EXPECT(nb_handle_close(t[0]), 0);
+    t[0] = THREAD(reads, 0);
+    nb_thread_yield();
+    EXPECT(nb_stream_write(e[0], "x", 1, NOW), 1);
+    EXPECT(nb_handle_close(e[0]), 0);
+    GOOD(nb_thread_join(t[0], FOREVER));
+    EXPECT(wants[0].got, 1);
+    EXPECT(nb_stream_read(e[1], got, 9, FOREVER), ERR_PEER_CLOSED);
+    EXPECT(nb_handle_close(t[0]), 0);
+    EXPECT(nb_handle_close(e[1]), 0);
+}
+
 static u32 end;
 
 static void reader(u32 sum)
@@ -113,6 +190,7 @@ int main(int argc, char **argv)
     if (argc > 1)
         return source();
     alone();
+    straight();
     threads();
     between();
     puts("streams");

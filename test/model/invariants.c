@@ -3,6 +3,7 @@
 // in the heap, by their size and type, so that one which every list has forgotten is looked at,
 // too.
 #include "kern/cpu.h"
+#include "kern/waitset.h"
 #include "model.h"
 #include <stdio.h>
 
@@ -112,14 +113,35 @@ static void look_at_stream(const struct stream *s)
     MUST(!s->peer || s->peer->peer == s);
 }
 
+static bool is_ready(const struct waiter *w)
+{
+    return container_of(w, struct member, wait)->ready.next;
+}
+
+// Who is ready is in its list, and only then, and that is said; each once.
+static void look_at_set(const struct waitset *s)
+{
+    u32 n = 0;
+    for (const struct link *l = s->ready.next; l != &s->ready; l = l->next, n++) {
+        const struct member *m = container_of(l, struct member, ready);
+        MUST(n < MANY && m->set == s && m->wait.object && l->next->last == l && l->last->next == l);
+    }
+    for (u32 i = 0; i < countof(s->pieces); i++)
+        for (u32 k = 0; s->pieces[i] && k < WAITSET_PIECE; k++)
+            n -= is_ready(&s->pieces[i][k].wait);
+    MUST(!n);
+    MUST(link_alone(&s->ready) || s->object.signals & NEBULET_READABLE);
+}
+
 static void look_at_object(const struct object *o)
 {
     const struct link *l = o->waiters.next;
     for (u32 i = 0; l != &o->waiters; l = l->next, i++) {
         const struct waiter *w = container_of(l, struct waiter, link);
         MUST(i < MANY && w->object == o && l->next->last == l && l->last->next == l);
-        // Who waits for what is there has been woken.
-        MUST(!(w->signals & o->signals) || w->thread->status != THREAD_WAITS);
+        // Who waits for what is there has been told.
+        MUST(!(w->signals & o->signals) ||
+             (w->thread ? w->thread->status != THREAD_WAITS : is_ready(w)));
     }
 }
 
@@ -134,6 +156,8 @@ static void look_at_block(void *block, size_t size)
         look_at_channel(block), look_at_keepers(block);
     else if (o->type == OBJECT_stream && size == sizeof(struct stream))
         look_at_stream(block);
+    else if (o->type == OBJECT_waitset && size == sizeof(struct waitset))
+        look_at_set(block);
     else if (o->type != OBJECT_event || size != sizeof(struct event))
         return;
     look_at_object(o);

@@ -964,6 +964,46 @@ static void stream_closes(void)
     stream_between(&writes, &reads_and_closes);
 }
 
+// One reads, beside a sibling that runs, or whose time is over as something comes.
+THREAD(reads_a_word)
+{
+    s64 n = CALL(stream_read, 0, 160, 4, arg ? AFTER_US(arg) : FOREVER);
+    EXPECT(n == 4 || n == ERR_PEER_CLOSED || (arg && n == ERR_TIMED_OUT));
+    done[1] += n == 4;
+    return 0;
+}
+
+static u32 reads_beside_runs(struct vmctx *vm, u32 arg)
+{
+    (void)arg;
+    u64 a = spawn(vm, 0, 0), b = spawn(vm, 0, 30);
+    EXPECT(CALL(thread_yield, 0) == 0);
+    guest_point();
+    EXPECT(CALL(thread_join, a, FOREVER) == 0);
+    EXPECT(CALL(thread_join, b, FOREVER) == 0);
+    done[0]++;
+    return 0;
+}
+static const struct program reads_beside = {reads_beside_runs, {reads_a_word}};
+
+PROGRAM(writes_a_word)
+{
+    EXPECT(CALL(stream_write, 0, 160, 4, FOREVER) == 4);
+    EXPECT(CALL(handle_close, 0) == 0);
+    done[0]++;
+    return 0;
+}
+
+static void stream_beside(void)
+{
+    stream_between(&writes_a_word, &reads_beside);
+}
+
+static void beside_done(void)
+{
+    EXPECT(done[0] == 2 && done[1] == 1);
+}
+
 // --- Waits for several objects
 
 PROGRAM(waits_many)
@@ -1157,6 +1197,105 @@ PROGRAM(signals_event)
 static void event_wakes(void)
 {
     share_event(&waits_event, &signals_event);
+}
+
+// --- Sets of waits. The guest's bytes from 256 on are what is ready.
+
+static s64 wait_in_set(struct vmctx *vm, u64 set, u32 *place)
+{
+    s64 n = CALL(waitset_wait, set, 256, 1, FOREVER);
+    *place = load_u32(guest_bytes(vm, 256));
+    return n;
+}
+
+// A set with a shared event in it, of which the last handle goes somewhere while it is signaled.
+PROGRAM(waits_for_set)
+{
+    u32 place;
+    s64 e = CALL(event_create, 0), s = CALL(waitset_create, 0);
+    EXPECT(CALL(waitset_put, (u64)s, 3, 0, NEBULET_EVENT_SIGNALED) == 0);
+    EXPECT(CALL(waitset_put, (u64)s, 4, (u64)e, NEBULET_EVENT_SIGNALED) == 0);
+    EXPECT(CALL(object_signal, (u64)e, 0, 1u << 24) == 0); // not for that
+    EXPECT(wait_in_set(vm, (u64)s, &place) == 1 && place == 3);
+    EXPECT(CALL(handle_close, 0) == 0);
+    EXPECT(CALL(object_signal, (u64)e, 0, NEBULET_EVENT_SIGNALED) == 0);
+    do // the other one may have it still
+        EXPECT(wait_in_set(vm, (u64)s, &place) == 1);
+    while (place == 3);
+    done[0]++;
+    return 0;
+}
+
+PROGRAM(signals_and_closes)
+{
+    EXPECT(CALL(object_signal, 0, 0, NEBULET_EVENT_SIGNALED) == 0);
+    EXPECT(CALL(handle_close, 0) == 0);
+    done[0]++;
+    return 0;
+}
+
+static void set_waits(void)
+{
+    share_event(&waits_for_set, &signals_and_closes);
+}
+
+// An object that is in two sets and waited for besides, so that its signals are told of late: it
+// dies before that, or a set does, or what it was put in place of comes back.
+PROGRAM(has_two_sets)
+{
+    s64 e = CALL(event_create, 0), s = CALL(waitset_create, 0), z = CALL(waitset_create, 0);
+    EXPECT(CALL(waitset_put, (u64)s, 0, (u64)e, NEBULET_EVENT_SIGNALED) == 0);
+    EXPECT(CALL(waitset_put, (u64)z, 1, (u64)e, NEBULET_EVENT_SIGNALED) == 0);
+    EXPECT(CALL(waitset_put, (u64)z, 2, 0, NEBULET_EVENT_SIGNALED) == 0);
+    EXPECT(CALL(waitset_put, (u64)s, 2, 0, NEBULET_EVENT_SIGNALED) == 0);
+    EXPECT(CALL(object_signal, (u64)e, 0, NEBULET_EVENT_SIGNALED) == 0);
+    EXPECT(CALL(handle_close, (u64)e) == 0);
+    EXPECT(CALL(handle_close, (u64)z) == 0);
+    EXPECT(CALL(waitset_put, (u64)s, 2, 0, NEBULET_EVENT_SIGNALED | 1u << 24) == 0);
+    u32 place;
+    EXPECT(wait_in_set(vm, (u64)s, &place) == 1 && place == 2);
+    done[0]++;
+    return 0;
+}
+
+static void set_dies(void)
+{
+    share_event(&has_two_sets, &signals_and_closes);
+}
+
+// Who waits for a set is killed, and the set dies with its process, while what is in it is
+// signaled.
+PROGRAM(is_killed_in_set)
+{
+    u32 place;
+    s64 e = CALL(event_create, 0), s = CALL(waitset_create, 0);
+    EXPECT(CALL(waitset_put, (u64)s, 33, 0, NEBULET_READABLE) == 0);
+    EXPECT(CALL(waitset_put, (u64)s, 1, (u64)e, NEBULET_EVENT_SIGNALED) == 0);
+    EXPECT(wait_in_set(vm, (u64)s, &place) == 1 && place == 33);
+    EXPECT(recv(vm, 0, FOREVER) == 5);
+    wait_in_set(vm, (u64)s, &place);
+    return 0;
+}
+
+PROGRAM(sends_and_kills)
+{
+    u32 how;
+    s64 s = send(vm, 0, 5);
+    EXPECT(s == 0 || s == ERR_PEER_CLOSED);
+    EXPECT(CALL(process_kill, 1) == 0);
+    EXPECT(wait_end(vm, 1, &how) == 0 && how == NEBULET_KILLED);
+    done[0]++;
+    return 0;
+}
+
+static void set_kill(void)
+{
+    struct process *p = scenario_process(&is_killed_in_set, NULL),
+                   *q = scenario_process(&sends_and_kills, NULL);
+    scenario_connect(p, q);
+    give_process(q, p);
+    scenario_begin(p);
+    scenario_begin(q);
 }
 
 #define SCENARIO(name, cpus, begin, check, what) {#name, what, cpus, begin, check, false},

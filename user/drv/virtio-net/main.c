@@ -19,7 +19,7 @@
 
 enum { FEATURE_MAC = 5, QUEUES = 8192 };
 enum { AHEAD = 16, TURNS = 2, PAUSE = 100 * SIP_US, NEAR = 25 * SIP_US };
-enum { INTERRUPT, CLIENT_WAKES, NEW_CLIENT, ITEMS };
+enum { INTERRUPT, CLIENT_WAKES, NEW_CLIENT, CLIENT_GOES, ITEMS };
 
 static _Alignas(4096) uint8_t queues[QUEUES];
 static _Alignas(4096) struct ether_memory shared;
@@ -29,7 +29,7 @@ static struct virtio_memory rings, memory;
 static struct ether_about about;
 static nebulet_handle lent; // the memory, for clients
 
-static nebulet_handle client = NEBULET_NO_HANDLE, wakes_us, wakes_client;
+static nebulet_handle client = NEBULET_NO_HANDLE, wakes_us, wakes_client, service, waits;
 static struct ether_side side;
 static bool has[ETHER_BUFFERS]; // the client has it
 static bool sent;               // something, since the last interrupt
@@ -55,6 +55,11 @@ static void send(uint32_t buffer, uint32_t bytes)
     virtio_offer(&out, buffer - ETHER_IN);
 }
 
+static void wait_for(uint32_t item, nebulet_handle handle, uint32_t signals)
+{
+    sip_must(nebulet_waitset_put(waits, item, handle, signals), "virtio-net: what it waits for");
+}
+
 // --- The client
 
 static void give(uint32_t buffer, uint32_t bytes)
@@ -70,6 +75,7 @@ static void attach(nebulet_handle channel)
     memset(&shared.in, 0, sizeof shared.in);
     memset(&shared.out, 0, sizeof shared.out);
     client = channel;
+    wait_for(CLIENT_GOES, client, NEBULET_PEER_CLOSED);
     side = (struct ether_side){.writes = &shared.in, .reads = &shared.out, .other = wakes_client};
     for (uint32_t i = ETHER_IN; i < ETHER_BUFFERS; i++)
         if (!(out.in_flight[(i - ETHER_IN) / 32] >> (i - ETHER_IN) % 32 & 1))
@@ -153,16 +159,12 @@ static uint32_t look(void)
     return frames;
 }
 
-// That the last one has gone is seen when another comes: nobody else wants what it has.
-static void new_client(nebulet_handle service)
+static void new_client(void)
 {
     nebulet_handle channel = NEBULET_NO_HANDLE;
     int64_t how = nebulet_channel_recv(service, NULL, 0, &channel, 1, NULL, NEBULET_AT_ONCE);
     if (how < 0 && how != NEBULET_ERR_SHOULD_WAIT)
         sip_must(how, "virtio-net: clients");
-    if (channel != NEBULET_NO_HANDLE && client != NEBULET_NO_HANDLE &&
-        nebulet_object_wait_one(client, NEBULET_PEER_CLOSED, NEBULET_AT_ONCE) >= 0)
-        detach();
     if (channel != NEBULET_NO_HANDLE && client != NEBULET_NO_HANDLE)
         sip_close(channel);
     else if (channel != NEBULET_NO_HANDLE)
@@ -175,41 +177,47 @@ static bool arm(uint32_t ahead)
     return virtio_arm(&in, ahead) && (client == NEBULET_NO_HANDLE || ether_arm(&side));
 }
 
-static void happened(const struct nebulet_wait items[ITEMS], uint32_t *turns)
+static void interrupted(uint32_t *turns)
 {
-    static uint64_t interrupted;
-    if (items[INTERRUPT].observed & NEBULET_EVENT_SIGNALED) {
-        uint64_t now = sip_now();
-        virtio_acknowledge(&device);
-        if (now - interrupted < NEAR && !sent)
-            *turns = TURNS + 1;
-        interrupted = now;
-        sent = false;
-    }
-    if (items[CLIENT_WAKES].observed & NEBULET_EVENT_SIGNALED)
-        nebulet_event_rearm(wakes_us);
-    if (items[NEW_CLIENT].observed & NEBULET_READABLE)
-        new_client(items[NEW_CLIENT].handle);
+    static uint64_t last;
+    uint64_t now = sip_now();
+    virtio_acknowledge(&device);
+    if (now - last < NEAR && !sent)
+        *turns = TURNS + 1;
+    last = now;
+    sent = false;
+}
+
+// A client comes when the one before has gone.
+static void happened(const struct nebulet_ready *ready, int64_t n, uint32_t *turns)
+{
+    bool comes = false;
+    for (; n; n--, ready++)
+        if (ready->place == INTERRUPT)
+            interrupted(turns);
+        else if (ready->place == CLIENT_WAKES)
+            nebulet_event_rearm(wakes_us);
+        else if (ready->place == CLIENT_GOES)
+            detach();
+        else
+            comes = true;
+    if (comes)
+        new_client();
 }
 
 // Until there is something to do, where there were `got` frames at the last look.
-static void rest(nebulet_handle service, uint32_t got)
+static void rest(uint32_t got)
 {
     static uint32_t turns;
+    struct nebulet_ready ready[ITEMS];
     turns = got > 1 ? TURNS : turns ? turns - 1 : 0;
     if (!arm(turns ? AHEAD : 1))
         return;
-    struct nebulet_wait items[ITEMS] = {
-        [INTERRUPT] = {.handle = device.interrupt, .signals = NEBULET_EVENT_SIGNALED},
-        [CLIENT_WAKES] = {.handle = wakes_us, .signals = NEBULET_EVENT_SIGNALED},
-        [NEW_CLIENT] = {.handle = service, .signals = NEBULET_READABLE},
-    };
     int64_t how =
-        nebulet_object_wait_many(items, ITEMS, turns ? sip_after(PAUSE) : NEBULET_FOREVER);
+        nebulet_waitset_wait(waits, ready, ITEMS, turns ? sip_after(PAUSE) : NEBULET_FOREVER);
     if (how == NEBULET_ERR_TIMED_OUT)
         return;
-    sip_must(how, "virtio-net: waiting");
-    happened(items, &turns);
+    happened(ready, sip_must(how, "virtio-net: waiting"), &turns);
 }
 
 // --- Beginning
@@ -238,6 +246,7 @@ static void configure(void)
     for (uint32_t i = 0; i < ETHER_IN; i++)
         listen_with(i);
     virtio_kick(&in);
+    waits = (nebulet_handle)sip_must(nebulet_waitset_create(), "virtio-net: a set of waits");
     wakes_us = (nebulet_handle)sip_must(nebulet_event_create(), "virtio-net: an event");
     wakes_client = (nebulet_handle)sip_must(nebulet_event_create(), "virtio-net: an event");
 }
@@ -246,8 +255,11 @@ int main(void)
 {
     static const char name[] = "ethernet";
     configure();
-    nebulet_handle service = (nebulet_handle)sip_must(nebulet_service_create(name, sizeof name - 1),
-                                                      "virtio-net: the service");
+    service = (nebulet_handle)sip_must(nebulet_service_create(name, sizeof name - 1),
+                                       "virtio-net: the service");
+    wait_for(INTERRUPT, device.interrupt, NEBULET_EVENT_SIGNALED);
+    wait_for(CLIENT_WAKES, wakes_us, NEBULET_EVENT_SIGNALED);
+    wait_for(NEW_CLIENT, service, NEBULET_READABLE);
     for (;;)
-        rest(service, look());
+        rest(look());
 }
