@@ -573,7 +573,7 @@ static void extract_float(struct fast *f, enum ty t)
 // Lanes of constants, of as many instructions as there are in a row: at once.
 static void replace_constants(struct fast *f, u32 op, u32 log2, u64 imm)
 {
-    union v128 keep = splat64(UINT64_MAX), values = splat64(0), v;
+    union v128 keep = splat64(UINT64_MAX), values = splat64(0);
     for (u32 n = 1;; n++) {
         u32 at = (u32)*f->pc++ << log2;
         memset(keep.b + at, 0, 1u << log2);
@@ -586,14 +586,7 @@ static void replace_constants(struct fast *f, u32 op, u32 log2, u64 imm)
             break;
         f->pc = p;
     }
-    struct slot s = pop(f);
-    if (constant(f, &s, &v)) {
-        for (u32 i = 0; i < 2; i++)
-            v.d[i] = (v.d[i] & keep.d[i]) | values.d[i];
-        push_vector(f, v);
-        return;
-    }
-    u32 a = value_reg(f, &s), dst = begin(f, a), words = 0;
+    u32 a = pop_reg(f), dst = begin(f, a), words = 0;
     bool whole = true;
     for (u32 i = 0; i < 8; i++) {
         whole &= keep.b[2 * i] == keep.b[2 * i + 1];
