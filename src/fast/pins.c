@@ -3,7 +3,7 @@
 //
 // The validator has left a log of all uses of locals, in order, with their loop depth. For the
 // function, and again for each loop down to PIN_DEPTH, the uses within are added up, a use in an
-// inner loop counting eight times one outside it; the heaviest locals get registers for the extent
+// inner loop counting four times one outside it; the heaviest locals get registers for the extent
 // of that region. A loop starts from what the surrounding region has pinned and replaces what it
 // uses less; so a loop that is hot has all registers for itself, and one that is not leaves
 // everything in place. Where calls happen only callee-saved registers are used.
@@ -29,8 +29,6 @@ struct candidates {
 // a write among them, and returns how many locals were touched.
 static u32 weigh(struct fast *f, u32 start, u32 end, u32 depth)
 {
-    // With more uses than that, which nobody writes, the sum might overflow.
-    u32 deepest = depth + (end - start < 1u << 19 ? USE_DEEPEST : 0);
     u32 n = 0, *touched = f->touched, *weight = f->weight;
     enum { AT_ONCE = 1 << 14 };
     for (const local_use *u = f->body->uses + start, *last = f->body->uses + end, *stop;
@@ -40,7 +38,7 @@ static u32 weigh(struct fast *f, u32 start, u32 end, u32 depth)
             u32 use = *u, local = use & 0xffff, at = use >> 16 & 0xff, w = weight[local];
             touched[n] = local; // there is room for one more than can be
             n += !w;
-            w += use_weight((at < deepest ? at : deepest) - depth);
+            w += use_weight(at - depth);
             weight[local] = w | (use & LOCAL_USE_WRITE);
         }
         if (unlikely(stop != last))

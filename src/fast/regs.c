@@ -4,6 +4,28 @@
 // the branch that uses it.
 #include "fast/state.h"
 
+// Of registers that cache locals, one whose local is not read or written soon, by the code's order:
+// the last one, as far as this looks, or of those that are further away the one after the latest
+// victim, so that it is not the same each time.
+static u32 used_last(struct fast *f, u32 from)
+{
+    enum { AHEAD = 32 };
+    u32 waiting = 0; // on the operand stack
+    for (u32 m = from; m; m &= m - 1) {
+        u32 r = (u32)__builtin_ctz(m);
+        waiting |= f->ref_head[f->reg_local[r]] ? BIT(r) : 0;
+    }
+    from = from & ~waiting ? from & ~waiting : from;
+    const local_use *u = f->use, *end = f->body->uses + f->body->nuses;
+    for (end = end - u > AHEAD ? u + AHEAD : end; u < end && (from & (from - 1)); u++) {
+        u32 r = f->local_reg[*u & 0xffff];
+        from &= r != NO_REG && from != BIT(r) ? ~BIT(r) : ~0u;
+    }
+    f->rotor = (f->rotor + 1) & 31;
+    u32 above = from & ~(BIT(f->rotor) - 1);
+    return f->rotor = (u32)__builtin_ctz(above ? above : from);
+}
+
 // Which register to give up. In order: a clean cached local (free of charge), a dirty one (one
 // store), the oldest temporary (it will be used last).
 u32 reg_evict(struct fast *f, u32 allowed)
@@ -13,12 +35,7 @@ u32 reg_evict(struct fast *f, u32 allowed)
     u32 clean = locals & ~f->dirty;
     u32 from = clean ? clean : locals;
     if (from) {
-        // Round robin: the one after the last victim, so that a hot one is not thrown out each
-        // time.
-        f->rotor = (f->rotor + 1) & 31;
-        u32 above = from & ~(BIT(f->rotor) - 1);
-        u32 r = (u32)__builtin_ctz(above ? above : from);
-        f->rotor = r;
+        u32 r = used_last(f, from);
         local_drop(f, r);
         f->busy |= BIT(r);
         return r;

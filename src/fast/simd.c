@@ -165,15 +165,20 @@ static union v128 splat64(u64 bits)
 }
 
 // dst = a insn constant
+static void v3_vector(struct fast *f, u32 insn, u32 dst, u32 a, const union v128 *v)
+{
+    if (has_avx(f)) {
+        vector_operand(f, x64_three(insn, a), dst, v);
+    } else {
+        vector_to_reg(f, SCRATCH_XMM, v);
+        v3(f, insn, dst, a, SCRATCH_XMM);
+    }
+}
+
 static void v3_const(struct fast *f, u32 insn, u32 dst, u32 a, u64 bits)
 {
     union v128 v = splat64(bits);
-    if (has_avx(f)) {
-        vector_operand(f, x64_three(insn, a), dst, &v);
-    } else {
-        vector_to_reg(f, SCRATCH_XMM, &v);
-        v3(f, insn, dst, a, SCRATCH_XMM);
-    }
+    v3_vector(f, insn, dst, a, &v);
 }
 
 static void load_const(struct fast *f, u32 dst, u64 bits)
@@ -565,10 +570,47 @@ static void extract_float(struct fast *f, enum ty t)
     result_end(f, t, dst);
 }
 
-static void replace(struct fast *f, u32 log2)
+// Lanes of constants, of as many instructions as there are in a row: at once.
+static void replace_constants(struct fast *f, u32 op, u32 log2, u64 imm)
 {
+    union v128 keep = splat64(UINT64_MAX), values = splat64(0);
+    for (u32 n = 1;; n++) {
+        u32 at = (u32)*f->pc++ << log2;
+        memset(keep.b + at, 0, 1u << log2);
+        memcpy(values.b + at, &imm, 1u << log2);
+        const u8 *p = f->pc;
+        if (n == 16 || *p++ != (log2 == 3 ? OP_i64_const : OP_i32_const))
+            break;
+        imm = (u64)leb_s64(&p);
+        if (*p++ != 0xfd || leb_u32(&p) != (u8)op)
+            break;
+        f->pc = p;
+    }
+    u32 a = pop_reg(f), dst = begin(f, a), words = 0;
+    bool whole = true;
+    for (u32 i = 0; i < 8; i++) {
+        whole &= keep.b[2 * i] == keep.b[2 * i + 1];
+        words |= (u32)!keep.b[2 * i] << i;
+    }
+    if (whole) {
+        vector_to_reg(f, SCRATCH_XMM, &values);
+        v3_imm(f, I_PBLENDW, dst, a, SCRATCH_XMM, words);
+    } else {
+        v3_vector(f, I_PAND, dst, a, &keep);
+        v3_vector(f, I_POR, dst, dst, &values);
+    }
+    end(f, dst);
+}
+
+static void replace(struct fast *f, u32 op, u32 log2)
+{
+    struct slot s = pop(f);
+    if (s.kind == SLOT_CONST) {
+        replace_constants(f, op, log2, s.imm);
+        return;
+    }
     u32 lane = *f->pc++;
-    u32 b = pop_reg(f), a = pop_reg(f), dst = begin(f, a);
+    u32 b = value_reg(f, &s), a = pop_reg(f), dst = begin(f, a);
     move_reg(f, TV128, dst, a);
     x64_reg(&f->a, inserts[log2], log2 == 3, dst, b);
     x64_byte(&f->a, lane);
@@ -1196,10 +1238,10 @@ static void other(struct fast *f, u32 op)
     case OP_i64x2_extract_lane: extract(f, 3, false); break;
     case OP_f32x4_extract_lane: extract_float(f, TF32); break;
     case OP_f64x2_extract_lane: extract_float(f, TF64); break;
-    case OP_i8x16_replace_lane: replace(f, 0); break;
-    case OP_i16x8_replace_lane: replace(f, 1); break;
-    case OP_i32x4_replace_lane: replace(f, 2); break;
-    case OP_i64x2_replace_lane: replace(f, 3); break;
+    case OP_i8x16_replace_lane: replace(f, op, 0); break;
+    case OP_i16x8_replace_lane: replace(f, op, 1); break;
+    case OP_i32x4_replace_lane: replace(f, op, 2); break;
+    case OP_i64x2_replace_lane: replace(f, op, 3); break;
     case OP_f32x4_replace_lane: replace_float(f, TF32); break;
     case OP_f64x2_replace_lane: replace_float(f, TF64); break;
     case OP_v128_not: not(f); break;

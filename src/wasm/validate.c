@@ -528,7 +528,6 @@ static bool clear_bits(struct validator *v, u32 nparams)
 
 static bool start_webs(struct validator *v, u32 nparams)
 {
-    v->deepest = v->end - v->code < 1 << 21 ? USE_DEEPEST : 0;
     v->weight = use_weight(0);
     if (!vec_reserve(&v->webs, v->nlocals))
         return false;

@@ -36,11 +36,12 @@ typedef u32 local_use;
 #define LOCAL_USE_LAST_BUT_ZERO 0x20000000u // unless the local is in body.zero
 #define LOCAL_USE_DEPTH 0x00ff0000u
 
-// What a use counts where so many loops are around it, up to the deepest.
-enum { USE_DEEPEST = 4 };
-static inline u32 use_weight(u32 depth)
+// What a use counts for a region, with so many loops in between. These choose registers of their
+// own: what it saves there is a load and a store each time such a loop is entered and left, however
+// often it goes round. All uses of a body (MAX_BODY_SIZE) stay below 2^31.
+static inline u32 use_weight(u32 loops)
 {
-    return 1u << 3 * depth;
+    return 1u << 2 * (loops < 4 ? loops : 4);
 }
 
 // A local, and its web in work: from a write to the end of the frame that the write lies in
@@ -50,7 +51,7 @@ struct web {
     u32 last;  // number + 1 of the latest use of the local, in a web or not
     u32 level; // frames that were open at the write
     local_use depth;
-    u32 weight; // of all uses so far, added up; of a body of more than 2 MB, how many
+    u32 weight; // of all uses so far, added up
 };
 
 // A loop, in the order of the code. uses[uses_start, uses_end) lie within it, inner loops included.

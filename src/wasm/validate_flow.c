@@ -136,7 +136,7 @@ static void loop_depth(struct validator *v, s32 step)
 {
     v->loop_depth += (u32)step;
     v->depth_bits = (v->loop_depth < 255 ? v->loop_depth : 255) << 16;
-    v->weight = use_weight(v->loop_depth < v->deepest ? v->loop_depth : v->deepest);
+    v->weight = use_weight(v->loop_depth);
 }
 
 static bool loop_begin(struct validator *v, struct frame *f)

@@ -98,7 +98,7 @@ struct validator {
     VEC(struct web) webs; // of each local that is initialized
     u32 straight;         // uses before the latest instruction that may go elsewhere
     local_use depth_bits; // loop depth where local_use has it
-    u32 weight, deepest;  // of a use there; the loop depth that counts most
+    u32 weight;           // of a use there
     u32 loop_depth;
     s32 loop; // note of the innermost loop
     VEC(struct loop_note) loops;
