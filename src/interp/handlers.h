@@ -256,9 +256,7 @@ HANDLER(local_get)
     if (*pc == OP_i32_const && pc[1] < 0x40) {
         u32 constant = pc[1];
         pc += 2;
-        if (DEPTH < 2) { // more would have to save a register
-            CONSTANT(constant, value);
-        } else if (NEXT_IS(i32_add)) {
+        if (NEXT_IS(i32_add)) {
             pc++;
             RESULT((u32)(value + constant));
         }
@@ -311,7 +309,7 @@ HANDLER(local_tee)
     fp[pc[1]] = value;
     pc += 2;
     PUSH(value);
-    NEXT_OR_LOCAL;
+    NEXT;
 }
 
 HANDLER(global_get)
@@ -343,21 +341,12 @@ HANDLER(i32_const_long)
     if (value < 0x80) {
         value -= 0x80;
         pc += 2;
-    } else if (pc[2] < 0x40) {
-        value += ((u32)pc[2] << 7) - 0x80;
+    } else if (pc[2] < 0x80) {
+        value = ((value + ((u32)pc[2] << 7) - 0x80) ^ 0x2000) - 0x2000;
         pc += 3;
-        if (REGISTERS && NEXT_IS(i32_and)) {
-            pc++;
-            RESULT(value & POP);
-        }
     } else {
-        struct number n = long_number(pc + 1);
-        value = (u32)n.value;
-        if (n.next - pc < 6) {
-            u32 unused = 39 - 7 * (u32)(n.next - pc);
-            value = (u32)((s32)(value << unused) >> unused);
-        }
-        pc = n.next;
+        pc++;
+        value = imm_s32(&pc);
     }
     if (NEXT_IS(i32_add)) {
         pc++;
@@ -375,24 +364,19 @@ HANDLER(i32_const)
     if (unlikely(value >= 0x40))
         GO(SAME_DEPTH(i32_const_long));
     pc += 2;
-    CONSTANT(value, POP);
+    if (NEXT_IS(i32_add)) {
+        pc++;
+        RESULT((u32)(value + POP));
+    }
     PUSH(value);
     NEXT;
 }
 
-// Quick for what masks a word, of five bytes.
 HANDLER(i64_const_long)
 {
     BEGIN;
-    const u8 *p = ++pc;
-    u64 value;
-    if (REGISTERS && p[0] >= 0x80 && p[1] >= 0x80 && p[2] >= 0x80 && p[3] >= 0x80 && p[4] < 0x80) {
-        u32 low = p[0] + ((u32)p[1] << 7) + ((u32)p[2] << 14) + ((u32)p[3] << 21) - 0x10204080;
-        value = low + ((u64)(s64)(s8)(p[4] << 1) << 27);
-        pc += 5;
-    } else {
-        value = (u64)leb_s64(&pc);
-    }
+    pc++;
+    u64 value = (u64)leb_s64(&pc);
     PUSH(value);
     NEXT;
 }
@@ -404,10 +388,6 @@ HANDLER(i64_const)
     if (unlikely(value >= 0x40))
         GO(SAME_DEPTH(i64_const_long));
     pc += 2;
-    if (REGISTERS && NEXT_IS(i64_shr_u)) {
-        pc++;
-        RESULT(POP >> value);
-    }
     PUSH(value);
     NEXT;
 }
@@ -521,20 +501,19 @@ HANDLER(f64_const)
         NEXT;                                                                                      \
     }
 
-// The body finds the static offset in `offset`; pc is still on the instruction, for the trap. An
-// alignment of two bytes says nothing that one would not, and is rare.
+// The body finds the static offset in `offset`; pc is still on the instruction, for the trap.
 #define MEMORY_ACCESS(code, id, ...)                                                               \
     HANDLER(id##_long)                                                                             \
     {                                                                                              \
         BEGIN;                                                                                     \
-        if (unlikely(pc[1] & 0x80)) {                                                              \
+        if (depth > 0 && !IS_FREQUENT(code)) {                                                     \
             SPILL;                                                                                 \
-            GO(op_far_0);                                                                          \
+            GO(op_##id##_long_0);                                                                  \
         }                                                                                          \
-        struct number n = long_number(pc + 2);                                                     \
-        u64 offset = (u32)n.value;                                                                 \
+        const u8 *next = pc + 1;                                                                   \
+        u64 offset = imm_memarg(&next);                                                            \
         __VA_ARGS__;                                                                               \
-        pc = n.next;                                                                               \
+        pc = next;                                                                                 \
         NEXT;                                                                                      \
     }                                                                                              \
     HANDLER(id)                                                                                    \

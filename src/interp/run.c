@@ -231,36 +231,10 @@ static enum trap interrupted(struct frame *frame)
         PUSH(result_);                                                                             \
         if (next_ == OP_local_tee - OP_local_get) {                                                \
             *local_ = result_;                                                                     \
-            if (REGISTERS)                                                                         \
-                NEXT_OR_LOCAL;                                                                     \
             NEXT;                                                                                  \
         }                                                                                          \
         PUSH(*local_);                                                                             \
         NEXT;                                                                                      \
-    } while (0)
-
-// Behind a constant: an addition or a shift of `a` by it is done at once, and goes on from there.
-#define CONSTANT(value, a)                                                                         \
-    do {                                                                                           \
-        u32 constant_ = (value);                                                                   \
-        if (NEXT_IS(i32_add)) {                                                                    \
-            pc++;                                                                                  \
-            RESULT((u32)((a) + constant_));                                                        \
-        }                                                                                          \
-        if (REGISTERS && (u32)(*pc - OP_i32_shl) <= OP_i32_rotl - OP_i32_shl) {                    \
-            if (NEXT_IS(i32_shl)) {                                                                \
-                pc++;                                                                              \
-                RESULT((u32)(a) << (constant_ & 31));                                              \
-            }                                                                                      \
-            if (NEXT_IS(i32_shr_u)) {                                                              \
-                pc++;                                                                              \
-                RESULT((u32)(a) >> (constant_ & 31));                                              \
-            }                                                                                      \
-            if (NEXT_IS(i32_rotl)) {                                                               \
-                pc++;                                                                              \
-                RESULT(rotl32((u32)(a), constant_ & 31));                                          \
-            }                                                                                      \
-        }                                                                                          \
     } while (0)
 
 // What a type's cell holds as a C value, and back.
@@ -286,20 +260,22 @@ struct number {
     u64 value;
 };
 
-// One of two bytes and more. Each byte but the last is 0x80 too large. preserve_most: a handler
-// that calls it has nothing to save.
+// One of two bytes and more: quick for two, and for what linkers leave, below 2^21 in five.
+// preserve_most: a handler that calls it has nothing to save.
 static COMMON_PART __attribute__((preserve_most)) struct number long_number(const u8 *p)
 {
-    u32 v = p[0] + ((u32)p[1] << 7) - (1 << 7);
     if (p[1] < 0x80)
-        return (struct number){p + 2, v};
-    v += ((u32)p[2] << 14) - (1 << 14);
-    if (p[2] < 0x80)
+        return (struct number){p + 2, p[0] + ((u32)p[1] << 7) - 0x80};
+    u32 w = load_u32(p); // three bytes at least, and an instruction follows
+    u32 v = (w & 0x7f) | (w >> 1 & 0x3f80) | (w >> 2 & 0x1fc000);
+    if (likely((w & 0xff808080) == 0x80808080 && p[4] == 0))
+        return (struct number){p + 5, v};
+    if (!(w & 0x800000))
         return (struct number){p + 3, v};
-    v += ((u32)p[3] << 21) - (1 << 21);
-    if (p[3] < 0x80)
+    v |= w >> 3 & 0xfe00000;
+    if (!(w & 0x80000000))
         return (struct number){p + 4, v};
-    return (struct number){p + 5, v + ((u32)p[4] << 28) - (1 << 28)};
+    return (struct number){p + 5, v | (u32)p[4] << 28};
 }
 
 static inline u32 imm_u32(const u8 **pp)
@@ -312,9 +288,27 @@ static inline u32 imm_u32(const u8 **pp)
     return (u32)n.value;
 }
 
+static inline u32 imm_s32(const u8 **pp)
+{
+    const u8 *p = *pp;
+    u32 v = imm_u32(pp);
+    if (likely(*pp - p == 5))
+        return v;
+    u32 unused = 32 - 7 * (u32)(*pp - p);
+    return (u32)((s32)(v << unused) >> unused);
+}
+
 // Over a LEB128 number.
 #define SKIP_LEB(pc) while (unlikely(*(pc)++ & 0x80))
 #define SKIP_TYPE(pc) pc = type_skip(pc)
+
+// The offset of a memarg; the alignment is a hint that tells nothing here.
+static inline u32 imm_memarg(const u8 **pp)
+{
+    SKIP_LEB(*pp);
+    OPAQUE(*pp);
+    return imm_u32(pp);
+}
 
 // --- Parts
 
