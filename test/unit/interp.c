@@ -5,6 +5,7 @@
 #include "interp/interp.h"
 #include "rt/rt.h"
 #include "rt/thread.h"
+#include "wasm/num.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,6 +280,111 @@ static void test_padded(void)
     world_free(&w);
 }
 
+// Appends the value in `length` bytes; false: it needs more.
+static bool put_sleb(struct bytes *b, s64 value, u32 length)
+{
+    s64 sign = length < 10 ? value >> (7 * length - 1) : 0;
+    if (sign != 0 && sign != -1)
+        return false;
+    for (u32 i = 0; i < length; i++, value >>= 7)
+        put_byte(b, (value & 0x7f) | (i + 1 < length ? 0x80 : 0));
+    return true;
+}
+
+static u64 operate(u8 op, u64 a, u64 b)
+{
+    switch (op) {
+    case 0x6a: return (u32)(a + b);
+    case 0x71: return (u32)(a & b);
+    case 0x74: return (u32)(a << (b & 31));
+    case 0x75: return (u32)((s32)a >> (b & 31));
+    case 0x76: return (u32)((u32)a >> (b & 31));
+    case 0x77: return rotl32((u32)a, (u32)b);
+    case 0x7c: return a + b;
+    case 0x83: return a & b;
+    case 0x88: return a >> (b & 63);
+    default: return a ^ b;
+    }
+}
+
+// A constant of that many bytes is the operand of an operation, below which there are so many
+// others, and whose result goes through a local in one of three ways. *want: what comes of it.
+static bool constant_body(struct bytes *b, bool wide, s64 value, u32 length, u8 op, u32 form,
+                          u64 *want)
+{
+    u32 below = form % 3, way = form / 3 % 3, apart = form / 9;
+    u64 x = wide ? 0xfedcba9876543210 : 0x87654321;
+    put(b, wide ? "\1\2\x7e" : "\1\2\x7f", 3); // x is in the last one
+    put_byte(b, wide ? 0x42 : 0x41);
+    put_sleb(b, wide ? (s64)x : (s32)x, wide ? 10 : 5);
+    put(b, wide ? "\x21\1" : "\x21\2", 2);
+    for (u32 i = 0; i <= below; i++)
+        put(b, wide ? "\x20\1" : "\x20\2", 2);
+    if (apart)
+        put_byte(b, 1); // nop
+    put_byte(b, wide ? 0x42 : 0x41);
+    if (!put_sleb(b, value, length))
+        return false;
+    put_byte(b, op);
+    if (way != 2)
+        put(b, way ? "\x22\0\x20\0" : "\x21\0\x20\0", 4);
+    if (way == 1)
+        put_byte(b, wide ? 0x83 : 0x71); // and, of the same twice
+    for (u32 i = 0; i < below; i++)
+        put_byte(b, wide ? 0x85 : 0x73); // xor
+    put_byte(b, 0x0b);
+    *want = operate(op, x, wide ? (u64)value : (u32)value) ^ (below & 1 ? x : 0);
+    return true;
+}
+
+// Constants of all lengths, before operations that may be done with them at once.
+static void test_constants(void)
+{
+    static const s64 values[] = {0,
+                                 5,
+                                 63,
+                                 64,
+                                 -1,
+                                 -64,
+                                 -65,
+                                 0x1fff,
+                                 0x2000,
+                                 -0x2000,
+                                 -0x2001,
+                                 0xfffff,
+                                 0x100000,
+                                 -0x100001,
+                                 1 << 27,
+                                 -(1 << 27) - 1,
+                                 0x7fffffff,
+                                 -0x7fffffff - 1,
+                                 0xffffffff,
+                                 0x3ffffffff,
+                                 -0x400000000,
+                                 0x123456789abcdef,
+                                 1ll << 62};
+    static const u8 ops[2][7] = {{0x6a, 0x71, 0x74, 0x75, 0x76, 0x77, 0x73},
+                                 {0x7c, 0x83, 0x88, 0x85}};
+    for (u32 form = 0; form < 18; form++)
+        for (u32 i = 0; i < countof(values) * 2 * countof(ops[0]); i++) {
+            bool wide = i & 1;
+            s64 value = values[i / 2 / countof(ops[0])];
+            u8 op = ops[wide][i / 2 % countof(ops[0])];
+            for (u32 length = 1; op && length <= (wide ? 10 : 5); length++) {
+                struct bytes body = {0};
+                u64 want;
+                if ((!wide && value != (s32)value) ||
+                    !constant_body(&body, wide, value, length, op, form, &want))
+                    continue;
+                struct guest guest = {wide ? 1 : 2, "f", (char *)body.at, body.size};
+                struct bytes b = build(&guest, 1);
+                struct world w = world(&b);
+                CHECK_IS(call(&w, "f", 0), want);
+                world_free(&w);
+            }
+        }
+}
+
 // Both halves of a v128 go through locals, a block's result, select and a call; what is scalar
 // beside them too.
 static void test_simd(void)
@@ -307,6 +413,7 @@ int main(void)
     test_dirt();
     test_again();
     test_padded();
+    test_constants();
     test_simd();
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
