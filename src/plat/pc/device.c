@@ -174,7 +174,7 @@ static void tell_left_out(void)
                                  devices_left_out));
 }
 
-static const struct plat_device *get(u32 n)
+SELDOM static const struct plat_device *get(u32 n)
 {
     static bool looked;
     if (!__atomic_load_n(&looked, __ATOMIC_ACQUIRE)) {
@@ -390,7 +390,7 @@ static void quiet(u32 line, bool on)
                   d->how | (VECTOR_DEVICE + line) | (on ? ROUTE_MASKED : 0));
 }
 
-static void lead(const struct found *d, u32 n, u32 vector)
+SELDOM static void lead(const struct found *d, u32 n, u32 vector)
 {
     if (by_pin(d)) {
         lead_pin(d);
@@ -434,7 +434,7 @@ static bool in_use(u32 device, u32 n)
     return false;
 }
 
-static s64 connect(u32 device, u32 n)
+SELDOM static s64 connect(u32 device, u32 n)
 {
     u32 line = 0;
     spin_lock(&lock);
@@ -451,7 +451,7 @@ static s64 connect(u32 device, u32 n)
     return busy ? ERR_BAD_STATE : line < PLAT_INTERRUPTS ? (s64)line : ERR_NO_RESOURCES;
 }
 
-static void disconnect(u32 line)
+SELDOM static void disconnect(u32 line)
 {
     spin_lock(&lock);
     quiet(line, true);
@@ -484,7 +484,7 @@ void device_interrupt(u32 line)
 }
 
 // Whoever of them calls.
-void device_pins(void)
+SELDOM void device_pins(void)
 {
     u64 came = 0;
     for (u32 i = 0; i < PLAT_INTERRUPTS; i++) {

@@ -130,7 +130,7 @@ static void put_merged(u64 page, u32 order)
     put(page, order);
 }
 
-static void put_run(u64 from, u64 to)
+SELDOM static void put_run(u64 from, u64 to)
 {
     while (from < to) {
         u32 order = order_at(from, (to - from) / PLAT_PAGE);
@@ -141,7 +141,7 @@ static void put_run(u64 from, u64 to)
 
 // Begins the next range, or as much of it as is in one chunk. What is no memory, or was never free,
 // keeps an empty note, and so nothing merges with it.
-static bool begin(void)
+SELDOM static bool begin(void)
 {
     if (!pages.nranges)
         return false;
