@@ -67,10 +67,10 @@ static void wake_called(void)
 // A few of them. False: there are none left.
 static bool work(void)
 {
-    if (!link_alone(&called))
-        wake_called();
-    else if (process_to_stop)
+    if (process_to_stop)
         process_stop_some();
+    else if (!link_alone(&called))
+        wake_called();
     else if (kern_dead)
         bury_one();
     return kern_work = kern_dead || process_to_stop || !link_alone(&called);
@@ -93,10 +93,15 @@ void kern_work_off(void)
     }
 }
 
+// Who signals again and again what thousands wait for may have more woken than can be worked off
+// meanwhile: nobody stays here for ever for that.
 void kern_release_slowly(void)
 {
+    enum { WAKES = 4096 };
+    u32 woken = 0;
     slow++;
-    while (kern_work && work()) {
+    while (kern_work && woken < WAKES && work()) {
+        woken += !link_alone(&called);
         spin_release(&rt_switch_lock);
         look_up();
         spin_acquire(&rt_switch_lock);

@@ -104,11 +104,13 @@ static status write_ready(struct stream *s, u64 deadline)
     return s->peer->count == NEBULET_STREAM_SIZE ? (status)seen : OK;
 }
 
-// To who waits to read, if its memory lies still: how much.
+// To who waits to read, if its memory lies still: how much. Who is still to be told of what was
+// written before has that first.
 static u32 give(struct stream *r, const u8 *bytes, u32 size)
 {
     struct taker *t = r->taker;
-    if (!t || t->thread->status != THREAD_WAITS || !sched_lies_still(sched_self(), t->thread))
+    if (!t || r->count || t->thread->status != THREAD_WAITS ||
+        !sched_lies_still(sched_self(), t->thread))
         return 0;
     t->got = size < t->room ? size : t->room;
     memmove(t->bytes, bytes, t->got);

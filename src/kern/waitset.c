@@ -122,7 +122,7 @@ static u32 take(struct waitset *s, u8 *out, u32 n)
         struct member *m = container_of(s->ready.next, struct member, ready);
         const struct nebulet_ready r = {m->wait.observed, m->wait.object->signals};
         not_ready(m);
-        if (r.observed & m->wait.signals) {
+        if (r.observed & m->wait.signals && m->wait.object->refs) { // or it is still to be told
             memcpy(out + count++ * sizeof r, &r, sizeof r);
             link_add(&s->ready, &m->ready);
         }
