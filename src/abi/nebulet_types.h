@@ -37,6 +37,7 @@ enum nebulet_limit {
     NEBULET_QUEUE_MAX = 1000,     // messages in a channel
     NEBULET_STREAM_SIZE = 65536,  // bytes in a stream
     NEBULET_WAIT_MAX = 1024,      // items of object_wait_many, places of a set
+    NEBULET_PLACES_MAX = 256,     // of sets, for one object
     NEBULET_MAPPINGS_MAX = 64,    // of memory objects, in a process
     NEBULET_NAME_MAX = 63,        // bytes of a name of a process or service
     NEBULET_DMA_MAX = 2097152,    // bytes of memory for a device, in one piece

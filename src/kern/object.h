@@ -62,6 +62,7 @@ struct object {
     u64 mark : 56; // of the last search that came here; there are not as many searches
     u32 refs;
     u32 signals;
+    u32 members; // of the waiters: places of sets, at most NEBULET_PLACES_MAX
     union {
         struct link waiters; // each of them holds a reference, or is a member of a set (waitset.h)
         struct object *next; // that is dead, too

@@ -37,7 +37,8 @@ void member_signaled(struct waiter *w)
 
 void member_orphaned(struct waiter *w)
 {
-    assert(!w->thread);
+    assert(!w->thread && w->object->members);
+    w->object->members--;
     w->object = NULL;
     not_ready(container_of(w, struct member, wait));
 }
@@ -48,6 +49,16 @@ static void leave(struct member *m)
         return;
     link_drop(&m->wait.link);
     member_orphaned(&m->wait);
+}
+
+static void join(struct member *m, struct object *o, u32 signals)
+{
+    m->wait.signals = signals;
+    m->wait.object = o;
+    o->members++;
+    link_add(&o->waiters, &m->wait.link);
+    if (o->signals & signals)
+        member_signaled(&m->wait);
 }
 
 // A piece at a time.
@@ -94,19 +105,18 @@ SELDOM status waitset_put(struct waitset *s, u32 place, struct object *o, u32 si
     struct member **piece = &s->pieces[place / WAITSET_PIECE];
     if (!__atomic_load_n(piece, __ATOMIC_RELAXED) && o && !make_piece(s, place))
         return ERR_NO_MEMORY;
+    status result = OK;
     kern_acquire();
     if (*piece) {
         struct member *m = &(*piece)[place % WAITSET_PIECE];
         leave(m);
-        m->wait.signals = signals;
-        if ((m->wait.object = o)) {
-            link_add(&o->waiters, &m->wait.link);
-            if (o->signals & signals)
-                member_signaled(&m->wait);
-        }
+        if (o && o->members == NEBULET_PLACES_MAX)
+            result = ERR_NO_RESOURCES;
+        else if (o)
+            join(m, o, signals);
     }
     kern_release();
-    return OK;
+    return result;
 }
 
 // --- Waiting

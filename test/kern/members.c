@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT
-// One program signals again and again what 260,000 places of its own sets wait for.
-// Another one's calls come back for all that, and a process of many threads is ended.
+// One program signals again and again what 260,000 places of its own sets wait for. Another one's
+// calls come back for all that, what it gives up is freed, and a process of many threads is ended.
 #include "nebulet.h"
 
-enum { SETS = 256, THREADS = 40, EVENTS = 60 };
+enum {
+    SETS = 256,
+    STREAMS = SETS * NEBULET_WAIT_MAX / NEBULET_PLACES_MAX,
+    THREADS = 40,
+    EVENTS = 60
+};
 
 static char stacks[THREADS][256] __attribute__((aligned(16)));
 
@@ -24,18 +29,21 @@ static int has_threads(void)
 
 static int signals(void)
 {
-    u32 ends[2];
+    static u32 ends[STREAMS][2];
     char byte;
-    EXPECT(nb_stream_create(&ends), 0);
+    for (u32 i = 0; i < STREAMS; i++)
+        EXPECT(nb_stream_create(&ends[i]), 0);
     for (u32 i = 0; i < SETS; i++) {
         u32 s = GOOD(nb_waitset_create());
         for (u32 k = 0; k < NEBULET_WAIT_MAX; k++)
-            EXPECT(nb_waitset_put(s, k, ends[1], NEBULET_READABLE), 0);
+            EXPECT(nb_waitset_put(s, k, ends[(i * NEBULET_WAIT_MAX + k) % STREAMS][1],
+                                  NEBULET_READABLE),
+                   0);
     }
     send_word(0, 1);
-    for (;;) {
-        nb_stream_write(ends[0], "x", 1, NOW);
-        nb_stream_read(ends[1], &byte, 1, NOW);
+    for (u32 i = 0;; i++) {
+        nb_stream_write(ends[i % STREAMS][0], "x", 1, NOW);
+        nb_stream_read(ends[i % STREAMS][1], &byte, 1, NOW);
     }
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What is written to a stream comes in that order, although who waits to read is told of the first
-// of it late, behind thousands of members of sets, and his memory lies still by then.
+// of it late, behind thousands of others in line, and his memory lies still by then.
 #include "nebulet.h"
 
 #define PAGE 4096u
-enum { ROUNDS = 20, SETS = 32 };
+enum { ROUNDS = 20, CROWD = 48 };
 
 static _Alignas(65536) unsigned char meeting[PAGE];
 
@@ -54,6 +54,16 @@ static void reads(u32 arg)
         n += GOOD(nb_stream_read(stream, bytes + n, sizeof bytes - n, FOREVER));
 }
 
+static struct nebulet_wait items[NEBULET_WAIT_MAX];
+static char stacks[CROWD + 1][256] __attribute__((aligned(16)));
+
+// Each is in line 1,024 times.
+static void stands(u32 arg)
+{
+    (void)arg;
+    nb_object_wait_many(items, NEBULET_WAIT_MAX, FOREVER);
+}
+
 int main(int argc, char **argv)
 {
     u32 ours, theirs, ends[2], m;
@@ -63,11 +73,11 @@ int main(int argc, char **argv)
     pair(&ours, &theirs);
     EXPECT(nb_stream_create(&ends), 0);
     stream = ends[1];
-    for (u32 i = 0; i < SETS; i++) {
-        u32 s = GOOD(nb_waitset_create());
-        for (u32 k = 0; k < NEBULET_WAIT_MAX; k++)
-            EXPECT(nb_waitset_put(s, k, stream, NEBULET_READABLE), 0);
-    }
+    for (u32 i = 0; i < NEBULET_WAIT_MAX; i++)
+        items[i] = (struct nebulet_wait){.handle = stream, .signals = NEBULET_USER};
+    for (u32 i = 0; i < CROWD; i++)
+        GOOD(nb_thread_spawn((u32)(uintptr_t)stands, i, (u32)(uintptr_t)stacks[i + 1]));
+    nb_thread_yield();
     m = GOOD(nb_memory_create(PAGE));
     share(m);
     u32 p = child("writes", theirs, NULL);

@@ -54,6 +54,12 @@ static void errors(void)
         seen = GOOD(nb_handle_duplicate(s, NEBULET_READ));
     EXPECT(nb_waitset_put(s, 1024, e, SIGNALED), ERR_INVALID_ARG);
     EXPECT(nb_waitset_put(s, UINT32_MAX, NEBULET_NO_HANDLE, 0), ERR_INVALID_ARG);
+    for (u32 i = 0; i <= NEBULET_PLACES_MAX; i++)
+        EXPECT(nb_waitset_put(i % 2 ? s : other, i, e, SIGNALED),
+               i < NEBULET_PLACES_MAX ? 0 : ERR_NO_RESOURCES);
+    EXPECT(nb_waitset_put(s, 1, e, SIGNALED), 0); // in its own place
+    EXPECT(nb_waitset_put(s, 1, NEBULET_NO_HANDLE, 0), 0);
+    EXPECT(nb_waitset_put(other, 1023, e, SIGNALED), 0);
     EXPECT(nb_waitset_put(s, 0, s, NEBULET_READABLE), ERR_INVALID_ARG);
     EXPECT(nb_waitset_put(s, 0, other, NEBULET_READABLE), ERR_INVALID_ARG);
     EXPECT(nb_waitset_put(s, 0, 77777, SIGNALED), ERR_BAD_HANDLE);
@@ -222,7 +228,9 @@ static void among_processes(void)
 
 enum { MAY_HAVE = 2 << 20, TAKES = NEBULET_WAIT_MAX * 48 };
 
-static u32 fill(u32 e)
+static u32 events[(MAY_HAVE / TAKES + 1) * NEBULET_WAIT_MAX / NEBULET_PLACES_MAX];
+
+static u32 fill(void)
 {
     u32 s[MAY_HAVE / TAKES + 1], n = 0;
     for (s64 how = 0; !how; n++) {
@@ -232,7 +240,8 @@ static u32 fill(u32 e)
             break;
         s[n] = GOOD(set);
         for (u32 i = 0; i < NEBULET_WAIT_MAX && !how; i++)
-            how = nb_waitset_put(s[n], i, e, SIGNALED);
+            how = nb_waitset_put(s[n], i, events[(n * NEBULET_WAIT_MAX + i) / NEBULET_PLACES_MAX],
+                                 SIGNALED);
         TRUE(!how || how == ERR_NO_MEMORY);
     }
     for (u32 i = 0; i < n; i++)
@@ -242,10 +251,12 @@ static u32 fill(u32 e)
 
 static void fills(void)
 {
-    u32 e = GOOD(nb_event_create()), n = fill(e);
+    for (u32 i = 0; i < countof(events); i++)
+        events[i] = GOOD(nb_event_create());
+    u32 n = fill();
     TRUE(n > 4);
     for (u32 i = 0; i < 3; i++)
-        EXPECT(fill(e), n);
+        EXPECT(fill(), n);
     exit(0);
 }
 
