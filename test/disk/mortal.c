@@ -16,11 +16,11 @@ static bool is_over(void)
 
 #ifdef MORTAL_DRIVER
 #include "../../user/drv/virtio.h"
-bool __real_virtio_take(struct virtio_queue *q, uint32_t *first, uint32_t *bytes);
-bool __wrap_virtio_take(struct virtio_queue *q, uint32_t *first, uint32_t *bytes);
-bool __wrap_virtio_take(struct virtio_queue *q, uint32_t *first, uint32_t *bytes)
+bool __real_virtio_take_one(struct virtio_queue *q, uint32_t *first, uint32_t *bytes);
+bool __wrap_virtio_take_one(struct virtio_queue *q, uint32_t *first, uint32_t *bytes);
+bool __wrap_virtio_take_one(struct virtio_queue *q, uint32_t *first, uint32_t *bytes)
 {
-    bool took = __real_virtio_take(q, first, bytes);
+    bool took = __real_virtio_take_one(q, first, bytes);
     if (took && is_over())
         exit(1);
     return took;

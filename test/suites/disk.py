@@ -340,7 +340,7 @@ def boot_driver_dies(bench, engine):
         (parts / "drv").mkdir()
         (parts / "svc").mkdir()
         (parts / "drv/virtio-blk.wasm").write_bytes(mortal(
-            "mortal_blk", [base.ROOT / "user/drv/virtio.c", base.ROOT / "user/drv/virtio-blk/main.c"], "virtio_take",
+            "mortal_blk", [base.ROOT / "user/drv/virtio.c", base.ROOT / "user/drv/virtio-blk/main.c"], "virtio_take_one",
             "-DMORTAL_DRIVER", "-DLIFE=200"))
         shutil.copy(FS, parts / "svc")
         base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wno-c23-extensions",
