@@ -254,6 +254,13 @@ def boot_unread(bench):
         raise base.Failed(f"nothing was lost\n{base.excerpt(found[0][1])}")
 
 
+def boot_old_cpu(bench):
+    """QEMU's default one: what the kernel has to say so early is heard."""
+    out, code = boot_by_hand(bench, "init=/x", b"", machine="q35", flags=["-cpu", "qemu64"])
+    if not out.startswith(b"nebulet: fatal: this CPU is too old: ") or code is None:
+        raise base.Failed(f"exit code {code}\n{base.excerpt(out)}")
+
+
 def boot_machine_check(bench):
     """QEMU's monitor reports an uncorrected error; the machine says so, with registers."""
     with tempfile.TemporaryDirectory(prefix="nebulet-check-") as scratch:
@@ -526,6 +533,7 @@ def boots(bench):
     yield from renamed("by hand", modules(bench))
     yield base.Case("what debuggers read stays out", "", lambda: boot_debuggers_share(bench))
     yield base.Case("messages that nobody takes", "", lambda: boot_unread(bench))
+    yield base.Case("an old CPU", "", lambda: boot_old_cpu(bench))
     yield base.Case("machine check", "", lambda: boot_machine_check(bench))
     for flags in (["--machine", "microvm"], ["--machine", "q35", "--cpus", "2"]):
         yield base.Case(" ".join(["slow input", *flags]), "",

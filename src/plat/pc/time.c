@@ -72,6 +72,8 @@ void time_init(void)
 // The time by the APIC's timer, which also ends the measurement when it is long enough.
 static u64 measure(void)
 {
+    if (!time.tsc)
+        return 0; // who panics before time_init is to be heard
     u64 ns = counted(), tsc = rdtsc();
     if (ns >= BASE_NS) {
         time.rate = ratio(ns, tsc - time.tsc);
