@@ -79,12 +79,11 @@ static bool work(void)
 static u32 slow; // threads that will come back to it: others only help
 
 // Others get the lock in between. Nobody else gets this CPU, so it is not for long: the next to
-// come here goes on, and a tick sees to it that there is one. Who is called is seen to here, also
-// where somebody is slow: or who signals would have more called than are seen to.
+// come here goes on, and a tick sees to it that there is one.
 void kern_work_off(void)
 {
     enum { AT_ONCE = 64 };
-    for (u32 i = 0; kern_work && work() && !(slow && link_alone(&called)); i++) {
+    for (u32 i = 0; kern_work && work() && !slow; i++) {
         if (i == AT_ONCE) {
             sched_work_waits();
             return;

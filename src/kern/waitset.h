@@ -30,7 +30,7 @@ struct waitset {
 struct waitset *waitset_new(void); // NULL: no memory
 // In the place of what was there; NULL: nothing. Without the lock; `o` stays meanwhile.
 // INVALID_ARG: there is no such place, or that is a set. NO_MEMORY. NO_RESOURCES: the object is in
-// NEBULET_PLACES_MAX places: no more are called at a time than who signals works off (object.c).
+// NEBULET_PLACES_MAX places, all of which a signal calls (object.c).
 status waitset_put(struct waitset *s, u32 place, struct object *o, u32 signals);
 // Writes to `out` who has one of its signals, at most n of them, as struct nebulet_ready. How many,
 // or an error of waiting. Without the lock.
