@@ -570,7 +570,8 @@ static void extract_float(struct fast *f, enum ty t)
     result_end(f, t, dst);
 }
 
-// Lanes of constants, of as many instructions as there are in a row: at once.
+// Lanes of constants, of as many instructions as there are in a row, but no more than a vector can
+// have lanes: at once.
 static void replace_constants(struct fast *f, u32 op, u32 log2, u64 imm)
 {
     union v128 keep = splat64(UINT64_MAX), values = splat64(0);

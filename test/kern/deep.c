@@ -64,7 +64,7 @@ static bool fits(u32 depth)
     return e.how == NEBULET_EXITED;
 }
 
-// As many as are computed in LASTS_MS, which is long enough to be interrupted a thousand times.
+// As many as are computed in LASTS_MS, which is long enough to be interrupted hundreds of times.
 static u32 rounds_here(void)
 {
     u64 start = now(), took;

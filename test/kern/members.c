@@ -7,7 +7,8 @@ enum {
     SETS = 256,
     STREAMS = SETS * NEBULET_WAIT_MAX / NEBULET_PLACES_MAX,
     THREADS = 40,
-    EVENTS = 60
+    EVENTS = 60,
+    ROUNDS = 60
 };
 
 static char stacks[THREADS][256] __attribute__((aligned(16)));
@@ -47,23 +48,43 @@ static int signals(void)
     }
 }
 
+// Twice as much as it may have at a time.
+static int gives_up(void)
+{
+    static char bytes[NEBULET_STREAM_SIZE];
+    send_word(0, 1);
+    for (u32 i = 0; i < ROUNDS; i++) {
+        u32 ends[2];
+        EXPECT(nb_stream_create(&ends), 0);
+        EXPECT(nb_stream_write(ends[0], bytes, sizeof bytes, NOW), sizeof bytes);
+        EXPECT(nb_handle_close(ends[0]), 0);
+        EXPECT(nb_handle_close(ends[1]), 0);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     own_name = argv[0];
     if (argc > 1)
-        return *argv[1] == 's' ? signals() : has_threads();
-    u32 a, b, c, d;
+        return *argv[1] == 's' ? signals() : *argv[1] == 'g' ? gives_up() : has_threads();
+    struct nebulet_options o = {.memory = 2 << 20, .privileges = NEBULET_MAY_ALL};
+    u32 a, b, c, d, e, f;
     pair(&a, &b);
     pair(&c, &d);
+    pair(&e, &f);
     u32 p = child("signals", b, NULL), q = child("has threads", d, NULL);
     EXPECT(recv_word(c, FOREVER), 1);
     EXPECT(recv_word(a, FOREVER), 1);
+    u32 r = child("gives up", f, &o);
+    EXPECT(recv_word(e, FOREVER), 1);
+    ENDED(r, NEBULET_EXITED, 0);
     for (u32 i = 0; i < EVENTS; i++) {
         if (i % 10 == 0)
             sleep_ms(10);
-        u32 e = GOOD(nb_event_create());
-        EXPECT(nb_object_signal(e, 0, NEBULET_EVENT_SIGNALED), 0);
-        EXPECT(nb_handle_close(e), 0);
+        u32 event = GOOD(nb_event_create());
+        EXPECT(nb_object_signal(event, 0, NEBULET_EVENT_SIGNALED), 0);
+        EXPECT(nb_handle_close(event), 0);
     }
     EXPECT(nb_process_kill(q), 0);
     ENDED(q, NEBULET_KILLED, 0);

@@ -147,9 +147,11 @@ SELDOM static bool begin(void)
         return false;
     struct range *r = &pages.ranges[0];
     u64 chunk = r->from & ~(CHUNK - 1), end = chunk + CHUNK;
-    for (; pages.noted < end; pages.noted = end)
+    if (pages.noted < end) { // or another range of this chunk was begun before
         for (u32 i = 0; i < CHUNK_PAGES / 8; i++)
             store_u64(page_note(chunk) + 8 * i, 0);
+        pages.noted = end;
+    }
     pages.fresh = (struct range){r->from, r->to < end ? r->to : end};
     r->from = pages.fresh.to;
     if (r->from == r->to)
