@@ -1011,6 +1011,16 @@ static bool set_options(struct worker *w, natsOptions *p)
                     n->natsOptions_LoadCertificatesChain(p, o->tls_cert, o->tls_key)));
 }
 
+// libnats 3.4 now and then signs nothing of what the server asks for ("Signature missing", one time
+// in some 200), which looks like wrong credentials until it is asked again.
+static natsStatus log_in(struct worker *w, natsOptions *p)
+{
+    natsStatus e = w->n->natsConnection_Connect(&w->connection, p);
+    for (u32 again = 2; again && w->o->creds && e == NATS_CONNECTION_AUTH_FAILED; again--)
+        e = w->n->natsConnection_Connect(&w->connection, p);
+    return e;
+}
+
 // The loop is there first: what is asked for here is answered by it.
 static bool connect_to(struct worker *w)
 {
@@ -1022,8 +1032,7 @@ static bool connect_to(struct worker *w)
         return complain("worker: %s", strerror(errno)), false;
     if (!(w->runs = start_thread(pump, w)) || failed(w, "NATS", w->n->natsOptions_Create(&p)))
         return false;
-    bool done = set_options(w, p) && !failed(w, "no connection to NATS",
-                                             w->n->natsConnection_Connect(&w->connection, p));
+    bool done = set_options(w, p) && !failed(w, "no connection to NATS", log_in(w, p));
     w->n->natsOptions_Destroy(p);
     return done;
 }
