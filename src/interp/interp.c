@@ -139,7 +139,7 @@ static void program_free(struct program *p)
     if (!p)
         return;
     heap_free(p->branches);
-    heap_free(p->counting);
+    heap_free(p->own);
     vec_free(&p->tries);
     vec_free(&p->handlers);
     heap_free(p);

@@ -43,7 +43,7 @@ struct program {
     bool wide; // uses v128
     bool far;  // accesses memory otherwise than by an i32: operands are as if it were wide
     const struct tables *tables; // of its instances
-    struct tables *counting;     // its own, if it has need of such (interp_tables)
+    struct tables *own;          // two, if it has need of such (interp_tables)
     struct code funcs[];         // own functions
 };
 
@@ -92,8 +92,8 @@ struct interp_step interp_far(const struct vmctx *vm, const u8 *pc, u64 *sp);
 struct interp_step interp_object(struct vmctx *vm, const u8 *pc, u64 *sp);
 bool interp_cast(const struct vmctx *vm, const u8 *pc, u64 ref);
 
-// Chooses program->tables, `wide` being known. `counts`: instructions are counted, so that code
-// without calls and branches back does not run for long without a look.
+// Chooses program->tables, `wide` and `far` being known. `counts`: instructions are counted, so
+// that code without calls and branches back does not run for long without a look.
 status interp_tables(struct program *p, bool counts);
 
 // Runs f, whose arguments lie at `cells`, until it returns (OK; its results lie there) or traps

@@ -61,7 +61,7 @@ struct tables {
     bool wide;                 // of modules that use v128
     const struct tables *real; // where all of at[] counts; NULL: it does not
 };
-static const struct tables tables, wide_tables, far_tables;
+static const struct tables tables, wide_tables;
 static handler *const atomics[ATOMICS];
 
 // The byte that the bottom record returns to; no opcode of WebAssembly.
@@ -1243,40 +1243,21 @@ static const struct tables tables = {.at = {
 #endif
                                      }};
 
-#define WIDE_PREFIXES                                                                              \
-    [OP_prefix_fb] = op_prefix_fb_wide, [OP_prefix_fc] = op_prefix_fc_wide,                        \
-    [OP_prefix_fd] = op_prefix_fd_0, [OP_prefix_fe] = op_prefix_fe_wide,                           \
-    [OP_leave] = op_leave_wide
-#if REGISTERS > 0
-#define WIDE_SETTLE {[0 ... TABLE_SIZE - 1] = op_settle_wide},
-#else
-#define WIDE_SETTLE
-#endif
-
 static const struct tables wide_tables = {
-    {{
+    {
+        {
 #define EACH(code, id, ...) [TABLE_INDEX(code)] = op_##id##_wide,
 #include "wasm/ops.def"
-         WIDE_PREFIXES,
-     },
-     WIDE_SETTLE},
-    .wide = true,
-};
-
-// Of modules that access memory otherwise than by an i32.
-static const struct tables far_tables = {
-    {{
-#define X(code, id, ...) [TABLE_INDEX(code)] = op_##id##_wide,
-#define UN X
-#define UNT X
-#define BIN X
-#define BINT X
-#define LOAD(code, ...) [code] = op_far_0,
-#define STORE LOAD
-#include "wasm/ops.def"
-         WIDE_PREFIXES,
-     },
-     WIDE_SETTLE},
+            [OP_prefix_fb] = op_prefix_fb_wide,
+            [OP_prefix_fc] = op_prefix_fc_wide,
+            [OP_prefix_fd] = op_prefix_fd_0,
+            [OP_prefix_fe] = op_prefix_fe_wide,
+            [OP_leave] = op_leave_wide,
+        },
+#if REGISTERS > 0
+        {[0 ... TABLE_SIZE - 1] = op_settle_wide},
+#endif
+    },
     .wide = true,
 };
 
@@ -1294,17 +1275,20 @@ status interp_tables(struct program *p, bool counts)
         op_counted_2,
 #endif
     };
-    p->tables = p->far ? &far_tables : p->wide ? &wide_tables : &tables;
-    if (!counts)
+    p->tables = p->wide ? &wide_tables : &tables;
+    if (!counts && !p->far)
         return OK;
-    if (!(p->counting = heap_alloc(sizeof *p->counting)))
+    struct tables *own = p->own = heap_alloc(2 * sizeof *own);
+    if (!own)
         return ERR_NO_MEMORY;
-    memcpy(p->counting, p->tables, sizeof *p->counting);
-    p->counting->real = p->tables;
+    own[0] = own[1] = *p->tables;
+    for (u32 code = OP_i32_load; p->far && code <= OP_i64_store32; code++)
+        own[0].at[0][code] = own[1].at[0][code] = op_far_0;
     for (u32 i = 0; i < PREFIX_FC; i++)
         for (u32 depth = 0; depth < (p->wide ? 1 : countof(counting)); depth++)
-            p->counting->at[depth][i] = counting[depth];
-    p->tables = p->counting;
+            own[1].at[depth][i] = counting[depth];
+    own[1].real = own;
+    p->tables = own + counts;
     return OK;
 }
 

@@ -218,11 +218,12 @@ bool module_subtype(const struct module *m, u32 a, u32 b);
 u32 module_field_size(const struct module *m, valtype t);
 
 // One type, to point to.
-extern const valtype single_types[256];
+#define SINGLE(t) (((t) & 31) | ((t) & TYPE_NONNULL) >> 2)
+extern const valtype single_types[64];
 static inline const valtype *module_single(const struct module *m, valtype t)
 {
     return type_kind(t) == TYPE_REF ? &m->types[type_index(t)].self[!is_defaultable(t)]
-                                    : &single_types[t];
+                                    : &single_types[SINGLE(t)];
 }
 // The type that begins at p, as bytes say that have been accepted.
 valtype module_valtype(const struct module *m, const u8 **p);

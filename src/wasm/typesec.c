@@ -11,9 +11,10 @@
 #include "base/hash.h"
 #include "base/heap.h"
 
-const valtype single_types[256] = {
-#define TYPE(byte, name, text, size) [byte] = byte,
-#define HEAP(byte, name, text, heap) [byte] = byte, [(byte) | TYPE_NONNULL] = (byte) | TYPE_NONNULL,
+const valtype single_types[64] = {
+#define TYPE(byte, name, text, size) [SINGLE(byte)] = byte,
+#define HEAP(byte, name, text, heap)                                                               \
+    TYPE(byte, name, text, 8)[SINGLE((byte) | TYPE_NONNULL)] = (byte) | TYPE_NONNULL,
 #include "wasm/types.def"
 };
 

@@ -68,7 +68,7 @@ static bool check_label(struct validator *v, struct label l, const struct functy
         fail(v, ERR_INVALID, "type mismatch: %u values caught, the label takes %u",
              t->nparams + ref, l.n);
     else if (match_many(v, t->types, l.types, t->nparams) && ref)
-        match_many(v, &single_types[TYPE_EXNREF | TYPE_NONNULL], l.types + t->nparams, 1);
+        match_many(v, &single_types[SINGLE(TYPE_EXNREF | TYPE_NONNULL)], l.types + t->nparams, 1);
     return v->e->code == OK;
 }
 
