@@ -2,6 +2,7 @@
 // Streams: a ring of bytes at the end that is read.
 #include "kern/stream.h"
 #include "base/heap.h"
+#include "base/lookup.h"
 #include "kern/sched.h"
 
 status stream_new(struct stream **write_end, struct stream **read_end)
@@ -138,16 +139,12 @@ enum { AT_ONCE = 16 << 10 }; // bytes that are copied with the lock held
 
 static s64 write_some(struct stream *s, u8 *bytes, u32 size, u64 deadline)
 {
-    kern_acquire();
-    object_ref(&s->object); // our handle may be closed meanwhile
     s64 result = write_ready(s, deadline);
     if (!result) {
         u32 given = give(s->peer, bytes, size);
         s64 kept = given == size ? 0 : keep(s, bytes + given, size - given);
         result = kept > 0 ? given + kept : given ? given : kept;
     }
-    object_unref(&s->object);
-    kern_release();
     return result;
 }
 
@@ -169,8 +166,6 @@ static s64 read_some(struct stream *s, u8 *bytes, u32 size, u64 deadline)
 {
     status seen = OK;
     struct taker me = {.bytes = bytes, .room = size};
-    kern_acquire();
-    object_ref(&s->object); // our handle may be closed meanwhile
     while (!me.got && !s->count && s->peer && !seen) {
         me.thread = sched_self();
         seen = wait_to_read(s, &me, deadline);
@@ -185,9 +180,16 @@ static s64 read_some(struct stream *s, u8 *bytes, u32 size, u64 deadline)
         if (s->peer && s->count < NEBULET_STREAM_SIZE)
             object_set(&s->peer->object, NEBULET_WRITABLE);
     }
-    object_unref(&s->object);
-    kern_release();
     return result;
+}
+
+// Others get the lock. False: the process is to end.
+static bool breathe(void)
+{
+    kern_release();
+    bool goes_on = !look_up();
+    kern_acquire();
+    return goes_on;
 }
 
 // In pieces, of which only the first may wait.
@@ -196,11 +198,15 @@ static s64 in_pieces(struct stream *s, u8 *bytes, u32 size, u64 deadline,
 {
     u32 done = 0, n;
     s64 got;
+    kern_acquire();
+    object_ref(&s->object); // our handle may be closed meanwhile
     do {
         n = size - done < AT_ONCE ? size - done : AT_ONCE;
         got = some(s, bytes + done, n, done ? NEBULET_AT_ONCE : deadline);
         done += got > 0 ? (u32)got : 0;
-    } while (got == AT_ONCE && done < size);
+    } while (got == AT_ONCE && done < size && breathe());
+    object_unref(&s->object);
+    kern_release();
     return done ? done : got;
 }
 
