@@ -5,6 +5,8 @@
 //            written back, BLOCK_MOST at a time; then it is flushed
 // errors     what cannot be done is answered, and what can works in between; prints the answers
 // read N B   N reads of B bytes, BLOCK_MOST in flight
+// leave      of a slow disk, clients ask for as much as they may and go: nobody has their places
+//            before the device is done with what they asked for, and then somebody has
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,13 +19,25 @@ static _Alignas(4096) uint8_t window[ROOM];
 static nebulet_handle service;
 static struct block_about about;
 
-static void attach(void)
+// False: it is hung up on.
+static bool try_attach(void)
 {
     nebulet_handle memory = (nebulet_handle)sip_must(nebulet_memory_create(ROOM), "memory");
     service = (nebulet_handle)sip_must(sip_connect("block"), "connecting");
     sip_must(nebulet_memory_map(memory, (uint32_t)(uintptr_t)window, 0, ROOM), "mapping");
-    sip_must(sip_send_handle(service, NULL, 0, memory), "giving memory");
-    sip_must(sip_recv_value(service, &about), "what there is");
+    return sip_send_handle(service, NULL, 0, memory) >= 0 && sip_recv_value(service, &about) >= 0;
+}
+
+static void attach(void)
+{
+    if (!try_attach())
+        sip_panic("block: hung up on");
+}
+
+static void detach(void)
+{
+    sip_must(nebulet_memory_unmap((uint32_t)(uintptr_t)window, ROOM), "unmapping");
+    sip_close(service);
 }
 
 static void ask(const struct block_request *r, uint32_t n)
@@ -115,6 +129,28 @@ static void read_many(uint32_t n, uint32_t bytes)
     }
 }
 
+static void leave(void)
+{
+    enum { CLIENTS = 4, APART = 1024 };
+    struct block_request r[BLOCK_MOST];
+    for (uint32_t i = 0; i < BLOCK_MOST; i++)
+        r[i] =
+            (struct block_request){BLOCK_READ, i, (BLOCK_MOST - 1 - i) * APART, i * PIECE, PIECE};
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        ask(r, BLOCK_MOST);
+        detach();
+        if (i + 1 < CLIENTS)
+            attach();
+    }
+    if (try_attach())
+        sip_panic("block: there is a place that the device still writes for");
+    do {
+        detach();
+        sip_sleep(50 * SIP_MS);
+    } while (!try_attach());
+    sip_printf("reading %d\n", one(BLOCK_READ, 0, 0, BLOCK_SECTOR));
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -123,6 +159,8 @@ int main(int argc, char **argv)
         turn();
     else if (!strcmp(what, "errors"))
         errors();
+    else if (!strcmp(what, "leave"))
+        leave();
     else if (!strcmp(what, "read") && argc > 3)
         read_many((uint32_t)atoi(argv[2]), (uint32_t)atoi(argv[3]));
     else

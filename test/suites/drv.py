@@ -407,6 +407,16 @@ def disk_errors(bench, engine, machine, read_only):
         raise base.Failed(base.difference("output", wanted.encode(), told, 40))
 
 
+def disk_left(bench, engine, machine):
+    """Requests of clients that have gone keep their places."""
+    with tempfile.NamedTemporaryFile(prefix="nebulet-disk-") as disk:
+        disk.truncate(16 << 20)
+        out = block(bench, engine, machine, "leave", [
+            "-drive", f"file={disk.name},format=raw,if=none,id=d,throttling.iops-total=4"])
+    if b"reading 512\n" not in out or b"block: over" not in out:
+        raise base.Failed(base.excerpt(out))
+
+
 # --- What it costs, on `fast`: figures by their names, each with its limit. All is the same in every run, and a
 # beginning is in none of them. bench/run prints them (`drivers`).
 FRAME_RUNS, BLOCK_RUNS = (2000, 12000), (1000, 5000)
@@ -888,6 +898,7 @@ def cases(bench):
                             lambda e=engine, m=machine: disk_turned(bench, e, m))
             yield base.Case(f"errors of a disk, {machine}", engine,
                             lambda e=engine, m=machine: disk_errors(bench, e, m, m != "microvm"))
+        yield base.Case("clients leave a slow disk", engine, lambda e=engine: disk_left(bench, e, "iommu"))
         yield base.Case("frames go back, microvm", engine,
                         lambda e=engine: echo(bench, e, "microvm", "virtio-net-device"))
         yield base.Case("frames go back, q35", engine,

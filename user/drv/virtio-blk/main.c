@@ -33,7 +33,7 @@ struct state {
     nebulet_handle channel;
     uint8_t *memory; // NULL: it has not given any yet
     uint32_t bytes, in_flight, answered;
-    bool used, lost; // lost: an answer did not get through
+    bool used, lost; // used: by a client that is there; lost: an answer did not get through
     struct block_answer answers[BLOCK_MOST];
 };
 
@@ -44,7 +44,7 @@ static struct virtio_queue queue;
 static struct virtio_memory memory;
 static struct state states[CLIENTS];
 static struct slot {
-    struct state *owner; // NULL: it has gone
+    struct state *owner;
     struct block_request request;
     uint32_t next; // free one
 } slots[SLOTS];
@@ -88,6 +88,8 @@ static void begin(struct state *c, const struct block_request *r)
 static void answer(struct state *c, uint32_t tag, int32_t result)
 {
     c->in_flight--;
+    if (!c->used)
+        return;
     c->answers[c->answered++] = (struct block_answer){tag, result};
 }
 
@@ -106,12 +108,10 @@ static void finish(uint32_t s, uint32_t written)
     struct state *c = slots[s].owner;
     const struct block_request *r = &slots[s].request;
     uint32_t status = *(volatile uint8_t *)(memory.at + HEADS + s * HEAD + STATUS);
-    if (c) {
-        int32_t result = verdict(r, written, status);
-        if (result > 0 && r->op != BLOCK_WRITE)
-            memcpy(c->memory + r->offset, memory.at + DATA + s * MOST, r->bytes);
-        answer(c, r->tag, result);
-    }
+    int32_t result = verdict(r, written, status);
+    if (result > 0 && r->op != BLOCK_WRITE && c->used)
+        memcpy(c->memory + r->offset, memory.at + DATA + s * MOST, r->bytes);
+    answer(c, r->tag, result);
     slots[s].next = free_slots;
     free_slots = s;
     in_flight--;
@@ -135,7 +135,7 @@ static void connected(struct sip_service *s, struct sip_client *client)
 {
     (void)s;
     for (uint32_t i = 0; i < CLIENTS && !client->state; i++)
-        if (!states[i].used)
+        if (!states[i].used && !states[i].in_flight)
             client->state = &states[i];
     struct state *c = client->state;
     if (c)
@@ -146,9 +146,6 @@ static void gone(struct sip_service *s, struct sip_client *client)
 {
     struct state *c = client->state;
     (void)s;
-    for (uint32_t i = 0; c && i < SLOTS; i++)
-        if (slots[i].owner == c)
-            slots[i].owner = NULL;
     if (c && c->memory)
         sip_must(nebulet_memory_unmap((uint32_t)(uintptr_t)c->memory, c->bytes),
                  "virtio-blk: memory_unmap");
