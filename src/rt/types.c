@@ -181,7 +181,7 @@ static bool same_group(struct type_table *t, const struct rt_type *r, const stru
     for (u32 i = 0; i < r->t.count; i++) {
         if (!same_type(type_at(t, ids[i]), types, &types[first + i], ids))
             return false;
-        looks(&steps, types[first + i].nparams);
+        looks(&steps, types[first + i].nparams + types[first + i].nresults);
     }
     return true;
 }
