@@ -62,13 +62,17 @@ static bool right_operands(const struct action *a, const struct options *o)
     return right;
 }
 
+static bool sensible(const struct action *a, const struct options *o)
+{
+    bool sized = !str_eq(a->name, "create") || (o->size >= LEAST && o->size <= MOST);
+    if (!sized)
+        complain("--size: a disk has from 64K to 8T%s", o->size ? "" : ", which must be said");
+    return sized;
+}
+
 // A new image is sparse. One that is there stays.
 static bool create(const char *path, u64 size)
 {
-    if (size < LEAST || size > MOST) {
-        complain("--size: a disk has from 64K to 8T%s", size ? "" : ", which must be said");
-        return false;
-    }
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     bool done = fd >= 0 && !ftruncate(fd, (off_t)(size & ~4095ull));
     if (!done)
@@ -173,7 +177,7 @@ int cmd_disk(struct options *o)
 {
     char server[4096];
     const struct action *a = find(o->argv[0]);
-    if (!a || !right_operands(a, o))
+    if (!a || !right_operands(a, o) || !sensible(a, o))
         return EXIT_USAGE;
     bool creates = str_eq(a->name, "create");
     const char *path = o->argc > 2 ? o->argv[a->form == FROM_FILE ? 3 : 2] : NULL, *image;
@@ -187,7 +191,7 @@ int cmd_disk(struct options *o)
         (creates && !create(o->argv[1], o->size)) ||
         (a->form == TO_FILE && !redirect(o->argv[3], STDOUT_FILENO, &target)) ||
         (a->form == FROM_FILE && !redirect(o->argv[2], STDIN_FILENO, &target)))
-        return finish(&target, creates && !o->size ? EXIT_USAGE : EXIT_ERROR);
+        return finish(&target, EXIT_ERROR);
     char *whole = strdup(o->argv[1]);
     image = whole ? enter_folder(whole) : NULL;
     int code = finish(&target, image ? run(o, a, server, image, path) : EXIT_ERROR);

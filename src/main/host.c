@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "base/fmt.h"
+#include "main/listen.h"
 #include "main/manual.h"
+#include "main/tracing.h"
 #include "wasm/module.h"
 
 static const struct command commands[] = {
@@ -62,7 +64,7 @@ static const struct command commands[] = {
      "its\n"
      "_start then. `serve` does that by itself.\n",
      FOR_SNAPSHOT, false, 2, cmd_snapshot},
-    {"disk", "ACTION IMAGE [OPERANDS]", "make images of disks, and see to what is in them",
+    {"disk", "ACTION IMAGE [OPERANDS...]", "make images of disks, and see to what is in them",
      "Actions:\n"
      "  create IMAGE --size N     a new disk with an empty file system; the image is sparse\n"
      "  check IMAGE               read all that is in it\n"
@@ -234,7 +236,7 @@ static int run_command(const struct command *c, int argc, char **argv)
 {
     struct options o;
     int code = EXIT_USAGE;
-    if (options_parse(c, &o, argc, argv))
+    if (options_parse(c, &o, argc, argv) && (o.help || (tracing_check(&o) && listeners_check(&o))))
         code = o.help ? help_command(c) : c->run(&o);
     options_free(&o);
     return code;

@@ -29,6 +29,7 @@
 //   memory=BYTES            it, all that it starts, and what is kept for them may take so much
 //   handles=N threads=N messages=N processes=N weight=N   as for `nebulet run`
 //   stack=BYTES             as --stack of `nebulet run`
+//                           (of time=, cpu=, memory= and these, 0: as without)
 //   may=BITS                what it may do (enum nebulet_privilege)
 //   trace=CALLS             as --trace-calls of `nebulet run`; * are all
 //   stats, stats=json, -v   as there
@@ -61,6 +62,7 @@
 #include "plat/pc/x86.h"
 
 enum { CODE_OK, CODE_ERROR, CODE_USAGE, CODE_TRAP = JOB_TRAPPED };
+enum { WEIGHT_MAX = 1000 };
 
 struct dir {
     char *given; // GUEST::PATH, to be cut
@@ -197,12 +199,12 @@ static const char *large(const char *value, u64 *out)
     return word_number(value, out) ? NULL : "not a number";
 }
 
-static const char *small(const char *value, u32 *out)
+static const char *small(const char *value, u32 most, u32 *out)
 {
     u64 n = 0;
     const char *why = large(value, &n);
     *out = (u32)n;
-    return n > UINT32_MAX ? "too large" : why;
+    return n > most ? "too large" : why;
 }
 
 // NULL, or what is wrong with it.
@@ -235,13 +237,13 @@ static const char *set(struct launch *l, struct words *w, enum word word, const 
     case WORD_memory: return large(value, &l->limits.memory);
     case WORD_time: return large(value, &l->limits.wall_ns);
     case WORD_cpu: return large(value, &l->limits.cpu_ns);
-    case WORD_handles: return small(value, &l->limits.handles);
-    case WORD_threads: return small(value, &l->limits.threads);
-    case WORD_messages: return small(value, &l->limits.messages);
-    case WORD_processes: return small(value, &l->limits.processes);
-    case WORD_weight: return small(value, &l->limits.weight);
-    case WORD_may: return small(value, &l->limits.privileges);
-    case WORD_own: return small(value, &l->own);
+    case WORD_handles: return small(value, UINT32_MAX, &l->limits.handles);
+    case WORD_threads: return small(value, UINT32_MAX, &l->limits.threads);
+    case WORD_messages: return small(value, UINT32_MAX, &l->limits.messages);
+    case WORD_processes: return small(value, UINT32_MAX, &l->limits.processes);
+    case WORD_weight: return small(value, WEIGHT_MAX, &l->limits.weight);
+    case WORD_may: return small(value, NEBULET_MAY_ALL, &l->limits.privileges);
+    case WORD_own: return small(value, UINT32_MAX, &l->own);
     case WORD_stack: return large(value, &l->stack);
     case WORD_refuse:
     case WORD_refuse_all: l->refuse_all = word == WORD_refuse_all; return large(value, &l->refuse);

@@ -41,19 +41,37 @@ static bool add_inherited(struct listeners *l)
     return true;
 }
 
-bool listeners_add(struct listeners *l, const char *given)
+static bool parse(const char *given, struct listener *x, bool *inherited)
 {
     enum { PREFIX = 4 };
-    struct listener x = {.datagrams = !strncmp(given, "udp:", PREFIX)};
-    const char *text = x.datagrams || !strncmp(given, "tcp:", PREFIX) ? given + PREFIX : given;
-    if (str_eq(text, "inherited"))
-        return add_inherited(l);
-    if (!socket_parse(text, &x.address)) {
-        complain("--listen %s: not an address and a port", given);
-        hint("tcp:127.0.0.1:8080, tcp:[::1]:8080, or tcp::8080 for all addresses of this machine; "
-             "udp: likewise");
+    *x = (struct listener){.datagrams = !strncmp(given, "udp:", PREFIX)};
+    const char *text = x->datagrams || !strncmp(given, "tcp:", PREFIX) ? given + PREFIX : given;
+    *inherited = str_eq(text, "inherited");
+    if (*inherited || socket_parse(text, &x->address))
+        return true;
+    complain("--listen %s: not an address and a port", given);
+    hint("tcp:127.0.0.1:8080, tcp:[::1]:8080, or tcp::8080 for all addresses of this machine; "
+         "udp: likewise");
+    return false;
+}
+
+bool listeners_check(const struct options *o)
+{
+    struct listener x;
+    bool inherited, good = !o->metrics || parse(o->metrics, &x, &inherited);
+    for (u32 i = 0; i < o->listen.count && good; i++)
+        good = parse(o->listen.at[i], &x, &inherited);
+    return good;
+}
+
+bool listeners_add(struct listeners *l, const char *given)
+{
+    struct listener x;
+    bool inherited;
+    if (!parse(given, &x, &inherited))
         return false;
-    }
+    if (inherited)
+        return add_inherited(l);
     enum fs_error e =
         x.datagrams ? socket_answers(&x.address, &x.file) : socket_listen(&x.address, &x.file);
     if (e) {

@@ -3,6 +3,7 @@
 // with one is said at once, and the port that the kernel chose (port 0) is known.
 #pragma once
 #include "base/vec.h"
+#include "main/options.h"
 #include "plat/linux/socket.h"
 
 struct listener {
@@ -16,5 +17,6 @@ struct listeners {
 
 // Adds what one --listen names: tcp:ADDRESS:PORT, udp:ADDRESS:PORT, or `inherited`: those that
 // systemd has opened (LISTEN_PID, LISTEN_FDS). False after a message.
+bool listeners_check(const struct options *o); // whether each of them names anything
 bool listeners_add(struct listeners *l, const char *given);
 void listeners_free(struct listeners *l);

@@ -381,6 +381,15 @@ static bool inherit(struct options *o)
     return true;
 }
 
+// More operands than the command says that it has; some see to that themselves.
+static bool has_more(const struct command *c, int n)
+{
+    int most = 1;
+    for (const char *p = c->operands; *p; p++)
+        most += *p == ' ';
+    return c->min_operands && !strstr(c->operands, "...") && n > most;
+}
+
 bool options_parse(const struct command *c, struct options *o, int argc, char **argv)
 {
     *o = (struct options){.engine = engine_find(NULL), .repeat = 1, .argv = argv};
@@ -407,9 +416,10 @@ bool options_parse(const struct command *c, struct options *o, int argc, char **
         o->trace = "";
     if (o->inherit_env && !inherit(o))
         return complain("out of memory"), false;
-    if (o->help || o->argc >= c->min_operands)
+    bool more = has_more(c, o->argc);
+    if (o->help || (o->argc >= c->min_operands && !more))
         return true;
-    complain("%s needs %s", c->name, c->operands);
+    complain(more ? "%s takes %s, and no more" : "%s needs %s", c->name, c->operands);
     hint("nebulet help %s", c->name);
     return false;
 }

@@ -43,13 +43,16 @@ static bool are_calls(const char *list)
     return true;
 }
 
+bool tracing_check(const struct options *o)
+{
+    return !o->trace || are_calls(tracing_calls(o));
+}
+
 bool tracing_begin(const struct options *o)
 {
     int fd = STDERR_FILENO;
     if (!o->trace)
         return true;
-    if (!are_calls(tracing_calls(o)))
-        return false;
     if (*o->trace) {
         name_of_opened = o->trace;
         fd = opened = open(o->trace, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);

@@ -3,7 +3,9 @@
 #pragma once
 #include "main/options.h"
 
-bool tracing_begin(const struct options *o); // false after a message
-void tracing_end(void);                      // all of them are out
+// False after a message: of calls that there are not; of what else goes wrong.
+bool tracing_check(const struct options *o);
+bool tracing_begin(const struct options *o);
+void tracing_end(void); // all of them are out
 // Of o->trace_calls, as the kernel wants them.
 const char *tracing_calls(const struct options *o);

@@ -38,3 +38,16 @@ for option in --net -g; do
 done
 usage run --trce "$GUESTS/hello.wasm"
 says 'did you mean --trace'
+# What says nothing, whatever there is.
+usage run --listen nowhere "$GUESTS/hello.wasm"
+says 'not an address and a port'
+usage serve --listen nowhere "$GUESTS/hello.wasm"
+usage serve --metrics nowhere "$GUESTS/hello.wasm"
+for command in run boot serve; do
+    usage $command --trace-calls=paint "$GUESTS/hello.wasm"
+    says "there is no call 'paint'"
+done
+for command in inspect compile worker bench-instantiate "explain $GUESTS/hello.wasm" "snapshot $GUESTS/hello.wasm"; do
+    usage $command "$GUESTS/hello.wasm" one-more
+    says 'and no more'
+done

@@ -106,6 +106,13 @@ def command(bench):
                 (("get", "/none", out), 1, "disk: /none: no such file or directory"),
                 (("cat",), 2, "disk cat needs IMAGE PATH"), (("lss",), 2, "disk has no action 'lss'\nhint: did you mean ls")):
             image.tool(*args).check(code, b"", f"nebulet: {said}\n".format(image.path).encode())
+        for size in "63K", "9T":
+            image.tool("create", "--size", size).check(2, b"", b"nebulet: --size: a disk has from 64K to 8T\n")
+        for short in b"", b"a few bytes":
+            short_image = large.with_name("short")
+            short_image.write_bytes(short)
+            bench.nebulet("disk", "check", short_image).check(1, b"", b"nebulet: short: there is no file system on it\n")
+            short_image.unlink()
         if out.read_bytes() != large.read_bytes():
             raise base.Failed("what could not be got has changed a file")
         image.tool("get", "some/large", out).check(0, b"", b"")

@@ -179,6 +179,8 @@ int main(void)
     look_at(
         "console=x virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=0x200@4274006016:12 y");
     CHECK(device_count == 1);
+    look_at("virtio_mmio.device=64K@0x3fffffffffffc0K:12"); // it ends where addresses begin
+    CHECK(!device_count);
     look_at("");
     u32 most = 0;
     for (u32 i = 0; i < CASES; i++) {

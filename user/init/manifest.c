@@ -21,6 +21,7 @@ struct parser {
     struct manifest *m;
     uint32_t size; // of m->services
     uint32_t line;
+    uint32_t given; // to the service so far: a bit for each of `keys` that is there once
     char *at;
     char *words[WORDS_MAX];
     uint32_t count;
@@ -287,15 +288,16 @@ static const struct key {
     const char *name;
     uint32_t least, most; // words after it
     bool (*set)(struct parser *p, struct service *s);
+    bool adds; // to what such lines have said before
 } keys[] = {
-    {"file", 1, 1, set_file},         {"device", 1, 1, set_device},
-    {"args", 1, WORDS_MAX, set_args}, {"may", 1, WORDS_MAX, set_may},
-    {"memory", 1, 1, set_memory},     {"cpu", 1, 1, set_cpu},
-    {"handles", 1, 1, set_handles},   {"threads", 1, 1, set_threads},
-    {"messages", 1, 1, set_messages}, {"weight", 1, 1, set_weight},
-    {"restart", 1, 3, set_restart},   {"needs", 1, WORDS_MAX, set_needs},
-    {"folder", 2, 2, set_folder},     {"daemon", 0, 1, set_daemon},
-    {"console", 1, 1, set_console},
+    {"file", 1, 1, set_file, false},         {"device", 1, 1, set_device, false},
+    {"args", 1, WORDS_MAX, set_args, false}, {"may", 1, WORDS_MAX, set_may, false},
+    {"memory", 1, 1, set_memory, false},     {"cpu", 1, 1, set_cpu, false},
+    {"handles", 1, 1, set_handles, false},   {"threads", 1, 1, set_threads, false},
+    {"messages", 1, 1, set_messages, false}, {"weight", 1, 1, set_weight, false},
+    {"restart", 1, 3, set_restart, false},   {"needs", 1, WORDS_MAX, set_needs, true},
+    {"folder", 2, 2, set_folder, true},      {"daemon", 0, 1, set_daemon, false},
+    {"console", 1, 1, set_console, false},
 };
 
 // --- Services
@@ -337,6 +339,7 @@ static bool begin_service(struct parser *p)
                           .process = NEBULET_NO_HANDLE,
                           .told = NEBULET_NO_HANDLE};
     memcpy(s->options.name, name, length);
+    p->given = 0;
     p->count = 1; // no arguments so far
     return set_args(p, s);
 }
@@ -356,6 +359,10 @@ static bool apply_line(struct parser *p)
         return fail(p, p->line, "%s: a value is missing", key->name);
     if (p->count - 1 > key->most)
         return fail(p, p->line, "%s: \"%.40s\" is too much", key->name, p->words[key->most + 1]);
+    uint32_t bit = 1u << (key - keys);
+    if (p->given & bit && !key->adds)
+        return fail(p, p->line, "%s: the service has this line already", key->name);
+    p->given |= bit;
     return key->set(p, &p->m->services[p->m->count - 1]);
 }
 

@@ -61,7 +61,8 @@ static bool others_in(u32 number, u64 from, u64 to)
 bool device_may_have(u64 base, u64 size)
 {
     u64 end = base + size;
-    if (base < DEVICES_FROM || size > DEVICES_TO - DEVICES_FROM || end > DEVICES_TO || base % 4)
+    if (base < DEVICES_FROM || size > DEVICES_TO - DEVICES_FROM || base > DEVICES_TO - size ||
+        base % 4)
         return false;
     if (boot_has_ram(base & ~(LARGE - 1), ALIGN_UP(end, LARGE)) ||
         others_in(device_count, base, end))

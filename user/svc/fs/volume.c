@@ -794,9 +794,9 @@ int volume_format(struct disk *d)
 
 int volume_mount(struct disk *d, uint64_t limit, struct store **out)
 {
-    struct volume *v = calloc(1, sizeof *v);
+    struct volume *v = d->blocks ? calloc(1, sizeof *v) : NULL;
     if (!v)
-        return NOMEM;
+        return d->blocks ? NOMEM : INVAL;
     v->store = (struct store){.ops = &ops, .limit = limit, .read_only = d->read_only};
     configure(v, d);
     int e = lfs2_mount(&v->lfs, &v->config);

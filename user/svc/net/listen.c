@@ -347,9 +347,9 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t error)
     c->dial = NULL;
     d->state = NULL;
     if (!set_up(c, pcb, theirs)) {
-        let_go(c);
+        err_t how = let_go(c);
         d->done(d, NEBULET_ERR_NO_MEMORY, NULL);
-        return ERR_OK;
+        return how;
     }
     attend(c);
     d->done(d, 0, theirs);
