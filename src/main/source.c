@@ -195,15 +195,38 @@ void source_close(struct source *s)
 
 // --- Places
 
-// The unit whose code has the address.
-static bool unit_of(struct source *s, Dwarf_Addr address, Dwarf_Die *out)
+// The next unit from *at on whose code has the address.
+static bool next_unit(struct source *s, Dwarf_Addr address, Dwarf_Off *at, Dwarf_Die *out)
 {
-    Dwarf_Off at = 0, next;
+    Dwarf_Off next;
     size_t header;
-    for (; dwarf_nextcu(s->dwarf, at, &next, &header, NULL, NULL, NULL) == 0; at = next)
-        if (dwarf_offdie(s->dwarf, at + header, out) && dwarf_haspc(out, address) == 1)
+    bool found = false;
+    for (; !found && dwarf_nextcu(s->dwarf, *at, &next, &header, NULL, NULL, NULL) == 0; *at = next)
+        found = dwarf_offdie(s->dwarf, *at + header, out) && dwarf_haspc(out, address) == 1;
+    return found;
+}
+
+// The function of the module that has the address.
+static bool function_of(const struct module *m, Dwarf_Addr address, Dwarf_Addr *from,
+                        Dwarf_Addr *to)
+{
+    for (u32 i = m->nimported_funcs; i < m->nfuncs; i++) {
+        *from = m->funcs[i].start - m->code_start;
+        *to = m->funcs[i].end - m->code_start;
+        if (*from <= address && address < *to)
             return true;
+    }
     return false;
+}
+
+// Is a function, as it is said to be, a part of one? A linker puts another one in its place
+// (--wrap) without a word of that in here, and then it would reach into those that follow.
+static bool lies_within(Dwarf_Die *function, Dwarf_Addr from, Dwarf_Addr to)
+{
+    enum { SIZE = 5 }; // in front of it, which is a part for some
+    Dwarf_Addr low, high;
+    return dwarf_lowpc(function, &low) || dwarf_highpc(function, &high) ||
+           (low + SIZE >= from && high <= to);
 }
 
 static int attribute_number(Dwarf_Die *die, u32 name)
@@ -236,9 +259,12 @@ static const char *name_of(Dwarf_Die *die)
     return name ? name : dwarf_diename(die);
 }
 
-// The functions that were inlined at an address, from the outermost, in out[]: how many.
+// The functions that were inlined at an address, from the outermost, in out[]: how many. ELSEWHERE:
+// what the unit says of that address is of another function than the one from..to.
 // (dwarf_getscopes finds none of those in functions of a namespace.)
-static u32 inlined_at(Dwarf_Die *unit, Dwarf_Addr address, Dwarf_Die out[SOURCE_INLINED_MOST])
+#define ELSEWHERE UINT32_MAX
+static u32 inlined_at(Dwarf_Die *unit, Dwarf_Addr address, Dwarf_Addr from, Dwarf_Addr to,
+                      Dwarf_Die out[SOURCE_INLINED_MOST])
 {
     enum { DEEPEST = 64 };
     Dwarf_Die path[DEEPEST];
@@ -252,6 +278,8 @@ static u32 inlined_at(Dwarf_Die *unit, Dwarf_Addr address, Dwarf_Die out[SOURCE_
         bool space = tag == DW_TAG_namespace || tag == DW_TAG_structure_type ||
                      tag == DW_TAG_class_type || tag == DW_TAG_module;
         bool here = !space && dwarf_haspc(&path[level], address) == 1;
+        if (here && tag == DW_TAG_subprogram && !lies_within(&path[level], from, to))
+            return ELSEWHERE;
         if (here && tag == DW_TAG_inlined_subroutine && n < SOURCE_INLINED_MOST)
             out[n++] = path[level];
         if ((space || here) && level + 1 < DEEPEST && dwarf_haschildren(&path[level]) == 1) {
@@ -269,15 +297,20 @@ static u32 inlined_at(Dwarf_Die *unit, Dwarf_Addr address, Dwarf_Die out[SOURCE_
 u32 source_places(struct source *s, u32 offset, struct source_place places[SOURCE_INLINED_MOST],
                   const char *names[SOURCE_INLINED_MOST])
 {
-    Dwarf_Addr address = offset - s->m->code_start;
+    Dwarf_Addr address = offset - s->m->code_start, from, to;
     Dwarf_Die unit, inlined[SOURCE_INLINED_MOST];
     Dwarf_Line *line;
-    if (!unit_of(s, address, &unit) || !(line = dwarf_getsrc_die(&unit, address)))
+    Dwarf_Off at = 0;
+    u32 n = ELSEWHERE;
+    if (!function_of(s->m, address, &from, &to))
+        return 0;
+    while (n == ELSEWHERE && next_unit(s, address, &at, &unit))
+        n = inlined_at(&unit, address, from, to, inlined);
+    if (n == ELSEWHERE || !(line = dwarf_getsrc_die(&unit, address)))
         return 0;
     places[0] = (struct source_place){.file = dwarf_linesrc(line, NULL, NULL)};
     dwarf_lineno(line, &places[0].line);
     dwarf_linecol(line, &places[0].column);
-    u32 n = inlined_at(&unit, address, inlined);
     n = n < SOURCE_INLINED_MOST ? n : SOURCE_INLINED_MOST - 1;
     for (u32 i = 0; i < n; i++) {
         names[i] = name_of(&inlined[n - 1 - i]);

@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 
-from . import base
+from . import base, sdk
 
 SOURCES = base.ROOT / "test/trace"
 REASONS = base.ROOT / "test/trap/reasons.c"
@@ -152,6 +152,21 @@ def by_hand(bench):
         raise base.Failed(base.excerpt(said))
 
 
+def wrapped(bench):
+    """A function that was wrapped (--wrap) is not where its wrapper is, nor what the linker makes behind that."""
+    if broken := sdk.build():
+        raise base.Unavailable(broken)
+    wasm, source = BUILT / "wrapped.wasm", BUILT / "wrapped.c"
+    source.write_text("#include <stdlib.h>\n"
+                      "__attribute__((constructor)) static void early(void) { if (getenv(\"PATH\")) __builtin_trap(); }\n"
+                      "int main(void) { return 0; }\n", encoding="ascii")
+    base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-g", "-O1", source, "-o", wasm], limit=120).check()
+    said = base.run([bench.program, "run", "--env", "PATH=", wasm]).err
+    if not re.search(rb"\n  at early \(\S*wrapped\.c:2:\d+, [^\n]*\n  at __wasm_call_ctors \(wrapped\.wasm:0x[0-9a-f]+\)\n"
+                     rb"  at _start\.command_export \(wrapped\.wasm:0x[0-9a-f]+\)\n$", said):
+        raise base.Failed(base.excerpt(said))
+
+
 def cases(bench):
     sources = sorted(pathlib.Path(SOURCES).iterdir())
     for source in sources:
@@ -170,3 +185,4 @@ def cases(bench):
         yield base.Case("reasons in the kernel", engine, lambda e=engine: reasons_in_the_kernel(bench, e))
     yield base.Case("debug information that lies", "", lambda: lies(bench))
     yield base.Case("a trace by hand", "", lambda: by_hand(bench))
+    yield base.Case("a trace by what was wrapped", "", lambda: wrapped(bench))
