@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Calls that take long look up: beside each of them another process on the same CPU is never kept
 // waiting for much longer than a slice, and whoever makes the call ends in the middle of it,
-// whatever ends it.
+// whatever ends it. `lookup only CALL`: of that one.
 #include "nebulet.h"
 
 #include <wasi/api.h>
@@ -571,6 +571,7 @@ int main(int argc, char **argv)
 {
     own_name = argv[0];
     exact_time = argc > 1 && !strcmp(argv[1], "exact");
+    const char *only = argc > 2 && !strcmp(argv[1], "only") ? argv[2] : NULL;
     if (argc > 1 && !strcmp(argv[1], "watches"))
         return watches();
     if (exact_time)
@@ -582,7 +583,7 @@ int main(int argc, char **argv)
                 EXPECT(nb_watchdog_setup(DOG_MS * MS), 0);
             calls[i].run();
         }
-        if (argc == 1 || exact_time) {
+        if (argc == 1 || exact_time || (only && !strcmp(only, calls[i].name))) {
             beside(i);
             ends(i, NEBULET_LIMIT, false);
             ends(i, NEBULET_LIMIT, true);
