@@ -407,14 +407,20 @@ build/stub: $(patsubst src/%,build/obj/%.o,$(basename $(CORE_SRC) $(STUB_SRC)))
 	$Q$(CC) -fuse-ld=lld-22 -nostdlib -static -Wl,-e,rt_init \
 		$(foreach f,memcpy memmove memset memcmp strlen,-Wl,--defsym=$f=0) $^ -o $@
 
-check: build/nebulet build/stub $(SDK_FILES) build/svc/disk.wasm build/svc/network.wasm ## layers, reading list, format, warnings, a core that stands alone
+check: build/nebulet build/stub check-core check-host check-guests ## layers, reading list, format, warnings, a core that stands alone
 	@check/install test
 	check/layers
 	check/reading
 	check/abi
 	$(FORMAT) --dry-run --Werror $(C_FILES)
+
+# Warnings, in parts for those who have more than one processor.
+.PHONY: check-core check-host check-guests
+check-core: | $(TOOLS)
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(FREESTANDING) -Werror -fsyntax-only $(filter %.c,$(CORE_SRC) $(PC_SRC))
+check-host: $(SDK_FILES)
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(HOSTED) -Werror -fsyntax-only -I. -I$(SDK)/include $(filter %.c,$(HOST_SRC)) $(UNIT_SRC)
+check-guests: $(SDK_FILES) build/svc/disk.wasm build/svc/network.wasm
 	$(SDK_CC) -ffreestanding -Werror -fsyntax-only $(SDK_SRC)
 	$(SIP_CC) -Werror -fsyntax-only $(EMBEDS) -I$(LITTLEFS) $(filter-out user/svc/net/% $(if $(wildcard build/svc/net.wasm),,user/svc/network/%) $(if $(wildcard $(LITTLEFS)/lfs2.h),,user/svc/fs/% user/svc/disk/%),$(wildcard user/*/*.c user/drv/*/*.c user/svc/*/*.c)) $(wildcard sdk/examples/*/*.c test/sdk/*.c)
 	[ ! -d $(LWIP) ] || $(SIP_CC) -matomics -Werror -fsyntax-only -Iuser/svc/net -isystem $(LWIP)/include -DLWIP_IPV6=1 -DLWIP_DNS=1 $(wildcard user/svc/net/*.c)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Calls that take long look up: beside each of them another process on the same CPU is never kept
 // waiting for much longer than a slice, and whoever makes the call ends in the middle of it,
-// whatever ends it.
+// whatever ends it. `lookup only CALL`: of that one.
 #include "nebulet.h"
 
 #include <wasi/api.h>
@@ -74,6 +74,17 @@ static uint8_t *put(uint8_t *p, const void *bytes, size_t n)
     return p + n;
 }
 
+// The same so many times: what is there is copied, twice as much each time, since this program is
+// not what is tried.
+static uint8_t *put_again(uint8_t *p, const void *bytes, size_t n, u32 times)
+{
+    size_t size = n * times, there = times ? n : 0;
+    memcpy(p, bytes, there);
+    for (; there < size; there += there < size - there ? there : size - there)
+        memcpy(p + there, p, there < size - there ? there : size - there);
+    return p + size;
+}
+
 // (module (func (param i32)) ... (func (export "_start") (call 0 (i32.const 40)))): functions that
 // begin with `head` and go on with `part`, so many times.
 static u32 make_module(uint8_t *base, u32 funcs, const void *head, size_t head_size,
@@ -85,9 +96,7 @@ static u32 make_module(uint8_t *base, u32 funcs, const void *head, size_t head_s
     uint8_t *p = put(base, start, sizeof start), *size, *body_size;
     *p++ = 3;
     size = p;
-    p = put_number(p + 5, funcs + 1);
-    for (u32 i = 0; i < funcs; i++)
-        *p++ = 0;
+    p = put_again(put_number(p + 5, funcs + 1), "", 1, funcs);
     *p++ = 1;
     put_later(size, (u32)(p - size) - 5);
     *p++ = 7;
@@ -98,15 +107,13 @@ static u32 make_module(uint8_t *base, u32 funcs, const void *head, size_t head_s
     *p++ = 10;
     size = p;
     p = put_number(p + 5, funcs + 1);
-    for (u32 i = 0; i < funcs; i++) {
-        body_size = p;
-        p = put(p + 5, "\1\10\177", 3); // eight locals of i32
-        p = put(p, head, head_size);
-        for (u32 k = 0; k < parts; k++)
-            p = put(p, part, part_size);
-        *p++ = 0x0b;
-        put_later(body_size, (u32)(p - body_size) - 5);
-    }
+    body_size = p;
+    p = put(p + 5, "\1\10\177", 3); // eight locals of i32
+    p = put(p, head, head_size);
+    p = put_again(p, part, part_size, parts);
+    *p++ = 0x0b;
+    put_later(body_size, (u32)(p - body_size) - 5);
+    p = put_again(p, body_size, (size_t)(p - body_size), funcs - 1);
     p = put(p, main_body, sizeof main_body);
     put_later(size, (u32)(p - size) - 5);
     return (u32)(p - base);
@@ -428,8 +435,7 @@ static u32 quiet(u64 interval, const uint8_t *part, u32 length, u32 times)
     put_later(body, (u32)(p - body) - 5);
     body = p;
     p = put(p + 5, "\0\3\x40", 3);
-    for (u32 i = 0; i < times; i++)
-        p = put(p, part, length);
+    p = put_again(p, part, length, times);
     p = put(p, "\x0c\0\x0b\x0b", 4);
     put_later(body, (u32)(p - body) - 5);
     put_later(size, (u32)(p - size) - 5);
@@ -565,6 +571,7 @@ int main(int argc, char **argv)
 {
     own_name = argv[0];
     exact_time = argc > 1 && !strcmp(argv[1], "exact");
+    const char *only = argc > 2 && !strcmp(argv[1], "only") ? argv[2] : NULL;
     if (argc > 1 && !strcmp(argv[1], "watches"))
         return watches();
     if (exact_time)
@@ -576,7 +583,7 @@ int main(int argc, char **argv)
                 EXPECT(nb_watchdog_setup(DOG_MS * MS), 0);
             calls[i].run();
         }
-        if (argc == 1 || exact_time) {
+        if (argc == 1 || exact_time || (only && !strcmp(only, calls[i].name))) {
             beside(i);
             ends(i, NEBULET_LIMIT, false);
             ends(i, NEBULET_LIMIT, true);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a program has in registers and flags survives preemption, wherever that comes: one computes
 // sums that are known beforehand, another wakes as often as it can and takes the CPU from it.
-// `registers N`: until it was taken N times.
+// `registers N`: until it was taken N times; `registers exact N`, or 100,000, where time is exact.
 #include "nebulet.h"
 
 #include "registers.h"
@@ -35,7 +35,7 @@ int main(int argc, char **argv)
     own_name = argv[0];
     const char *what = argc > 1 ? argv[1] : "20000";
     if (!strcmp(what, "exact"))
-        what = "100000";
+        what = argc > 2 ? argv[2] : "100000";
     if (!strcmp(what, "computes"))
         return computes();
     if (!strcmp(what, "wakes"))

@@ -6,11 +6,13 @@ that for the usual comparisons. Nothing here knows a particular suite.
 """
 import dataclasses
 import difflib
+import functools
 import os
 import pathlib
 import re
 import subprocess
 import tarfile
+import threading
 import typing
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -149,6 +151,17 @@ def parse_counts(text):
     last = text.rstrip().rsplit("\n", 1)[-1]
     found = re.search(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$", last)
     return Counts(*(int(n or 0) for n in found.groups())) if found else None
+
+
+def once(function):
+    """For what cases share, such as a program that is built: who asks first makes it, and the others have it, too."""
+    cached, lock = functools.cache(function), threading.Lock()
+
+    @functools.wraps(function)
+    def one_at_a_time(*args):
+        with lock:
+            return cached(*args)
+    return one_at_a_time
 
 
 def read_lines(path):

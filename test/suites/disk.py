@@ -148,6 +148,7 @@ def made_up(bench, seeds):
 CUT_SEEDS = range(1, 6)
 
 
+@base.once
 def cuts_program():
     """test/disk/cuts.c with the file server's own files."""
     wasm = drv.BUILT / "cuts.wasm"
@@ -175,14 +176,20 @@ def cuts(bench, engine, seeds, steps):
 READ_LIMITS = {"bare": (3300, 2700), "cached": (40, 20)}
 
 
-def reads(bench, engine):
-    """What the cache of blocks spares the disk."""
-    wasm = drv.BUILT / f"reads.{engine}.wasm"
+@base.once
+def reads_program():
+    wasm = drv.BUILT / "reads.wasm"
     sources = [base.ROOT / "test/disk/reads.c", *(base.ROOT / "user/svc/fs" / name for name in (
         "volume.c", "littlefs.c", "cache.c")), base.ROOT / "user/svc/ninep.c"]
     drv.BUILT.mkdir(parents=True, exist_ok=True)
     base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-I",
               base.ROOT, "-I", LITTLEFS, *sources, "-o", wasm], limit=120).check()
+    return wasm
+
+
+def reads(bench, engine):
+    """What the cache of blocks spares the disk."""
+    wasm = reads_program()
     for how, limits in READ_LIMITS.items():
         done = bench.nebulet("run", "--engine", engine, wasm, how)
         found = re.fullmatch(rb"reads: (\d+) (\d+)\n", done.out)
@@ -222,6 +229,7 @@ def driver_dies(bench, engine):
             image.tool("check").check(0, None, b"")
 
 
+@base.once
 def mortal(name, sources, wrapped, *flags):
     """One of ours that ends after some answers (test/disk/mortal.c)."""
     wasm = drv.BUILT / f"{name}.wasm"
@@ -234,7 +242,7 @@ def mortal(name, sources, wrapped, *flags):
 
 
 def mortal_server(name="mortal_fs", wrapped="sip_answer", *flags):
-    return mortal(name, [*(base.ROOT / "user/svc").glob("*.c"), *(base.ROOT / "user/svc/fs").glob("*.c")], wrapped,
+    return mortal(name, (*(base.ROOT / "user/svc").glob("*.c"), *(base.ROOT / "user/svc/fs").glob("*.c")), wrapped,
                   "-DLIFE=150", *flags)  # init waits longer each time
 
 
@@ -347,7 +355,7 @@ def boot_driver_dies(bench, engine):
         (parts / "drv").mkdir()
         (parts / "svc").mkdir()
         (parts / "drv/virtio-blk.wasm").write_bytes(mortal(
-            "mortal_blk", [base.ROOT / "user/drv/virtio.c", base.ROOT / "user/drv/virtio-blk/main.c"], "virtio_take_one",
+            "mortal_blk", (base.ROOT / "user/drv/virtio.c", base.ROOT / "user/drv/virtio-blk/main.c"), "virtio_take_one",
             "-DMORTAL_DRIVER", "-DLIFE=200"))
         shutil.copy(FS, parts / "svc")
         base.run(["clang-22", f"--config={base.ROOT}/build/sdk/nebulet.cfg", "-std=gnu11", "-O2", "-Wno-c23-extensions",

@@ -21,6 +21,7 @@ TOOLS = ["served", "copy"]
 FORMS = {"folder_forms"}  # is about the forms of --dir itself
 
 
+@base.once
 def build(name):
     BUILT.mkdir(parents=True, exist_ok=True)
     source, wasm = SOURCES / f"{name}.c", BUILT / f"{name}.wasm"

@@ -30,6 +30,7 @@ a timer came
 UNAVAILABLE = 75
 
 
+@base.once
 def build():
     """The text of what went wrong, "" when all is well."""
     try:

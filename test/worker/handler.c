@@ -12,10 +12,10 @@ static int is(const char *word, size_t n)
     return n >= strlen(word) && !memcmp(bytes, word, strlen(word));
 }
 
-// So long that others see it at work, and not longer.
+// So long that others see it at work, and not longer: WORK says for how many rounds.
 static void work(void)
 {
-    for (volatile unsigned i = 0; i < 100000000; i++)
+    for (volatile unsigned i = 0, n = (unsigned)atoi(getenv("WORK")); i < n; i++)
         ;
 }
 
