@@ -197,11 +197,33 @@ def quickjs(folder, dirs):
     return True
 
 
+def python(folder, dirs):
+    """The same of MicroPython as its "embed" port has it, whose makefile puts its files and what is generated into a
+    folder. False: it cannot be had."""
+    source, out, ours = build.ROOT / "build/src/micropython", dirs.out / "python", SOURCES / "python"
+    if proc.run([build.ROOT / "check/source", "micropython/trixie"]).code:
+        build.say("no sources of micropython: Python is left out")
+        return False
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "Makefile").write_text(f"MICROPYTHON_TOP = {source}\ninclude {source}/ports/embed/embed.mk\n")
+    shutil.copy(ours / "mpconfigport.h", out)
+    proc.check(["make", "-C", out, f"CC={build.CC}", f"CPP={build.CC} -E", "micropython-embed-package"], timeout=600)
+    package = out / "micropython_embed"
+    flags = [build.CC, "--target=wasm32-wasi", "-Wno-deprecated", "-O2", "-w", "-mexception-handling", "-mllvm",
+             "-wasm-enable-sjlj", "-mllvm", "-wasm-use-legacy-eh=false", f"-I{ours}", f"-I{package}", f"-I{package / 'port'}"]
+    parts = [build.make(out / f"{part.stem}.o", [*flags, "-c", part], ours / "mpconfigport.h")
+             for part in [*sorted((package / "py").glob("*.c")), ours / "setjmp.c"]]
+    for name, more in ("python", []), ("pythoned", ["-DONCE"]):
+        proc.check([*flags, "--no-wasm-opt", "-Wl,--strip-debug", "-Wl,-z,stack-size=262144", *more, ours / "handler.c",
+                    *parts, "-o", folder / f"{name}.wasm"])
+    return True
+
+
 def serve_command(nebulet):
     return [nebulet, "serve", "--listen", "127.0.0.1:0", "--log", "none"]
 
 
-def servers(folder, nebulet, javascript):
+def servers(folder, nebulet, languages):
     """Name -> what makes it; those whose program is not here are left out."""
     ours = [*serve_command(nebulet), "--cpus", "1"]
     (folder / "files").mkdir()
@@ -217,9 +239,9 @@ def servers(folder, nebulet, javascript):
     found["nebulet, fresh process"] = lambda: announced([*ours, folder / "cgi.wasm"])
     found["nebulet, fresh process, 256 KiB to fill"] = lambda: announced([*ours, folder / "prepares.wasm"])
     found["nebulet, the same, filled once"] = lambda: announced([*ours, folder / "prepared.wasm"])
-    if javascript:
-        found["nebulet, JavaScript"] = lambda: announced([*ours, folder / "script.wasm"])
-        found["nebulet, JavaScript, begun once"] = lambda: announced([*ours, folder / "scripted.wasm"])
+    for language, anew, once in languages:
+        found[f"nebulet, {language}"] = lambda a=anew: announced([*ours, folder / a])
+        found[f"nebulet, {language}, begun once"] = lambda o=once: announced([*ours, folder / o])
     found["nebulet, handler that stays"] = lambda: announced([*ours, "--stream", folder / "resident.wasm"])
     return found
 
@@ -245,7 +267,9 @@ def main(options):
     with tempfile.TemporaryDirectory(prefix="nebulet-serve-") as scratch:
         folder = Path(scratch)
         nebulet = compile_all(folder, options.dirs)
-        found = servers(folder, nebulet, quickjs(folder, options.dirs))
+        languages = [names for get, *names in ((quickjs, "JavaScript", "script.wasm", "scripted.wasm"),
+                                               (python, "Python", "python.wasm", "pythoned.wasm")) if get(folder, options.dirs)]
+        found = servers(folder, nebulet, languages)
         for _ in range(options.reps):
             for name, server in found.items():
                 build.say(name)

@@ -193,6 +193,8 @@ void sip_take_clients(struct sip_service *service);
 int64_t sip_answer(struct sip_client *client, const void *bytes, size_t size);
 // A channel to the service of that name; waits until there is one.
 int64_t sip_connect(const char *name);
+// Waits until then at most: NOT_FOUND.
+int64_t sip_connect_until(const char *name, uint64_t deadline);
 
 #ifdef __cplusplus
 }

@@ -11,7 +11,7 @@ static int64_t ask(const struct net_request *r, struct net_answer *a, nebulet_ha
 {
     struct nebulet_message got = {0};
     static bool missed; // and there was none
-    int64_t net = nebulet_service_connect("net", 3, missed ? NEBULET_AT_ONCE : sip_after(PATIENCE));
+    int64_t net = sip_connect_until("net", missed ? NEBULET_AT_ONCE : sip_after(PATIENCE));
     missed = net == NEBULET_ERR_NOT_FOUND;
     if (net < 0)
         return net == NEBULET_ERR_NOT_FOUND ? NEBULET_ERR_UNAVAILABLE : net;

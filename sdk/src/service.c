@@ -167,5 +167,10 @@ int64_t sip_answer(struct sip_client *client, const void *bytes, size_t size)
 
 int64_t sip_connect(const char *name)
 {
-    return nebulet_service_connect(name, (uint32_t)strlen(name), NEBULET_FOREVER);
+    return sip_connect_until(name, NEBULET_FOREVER);
+}
+
+int64_t sip_connect_until(const char *name, uint64_t deadline)
+{
+    return nebulet_service_connect(name, (uint32_t)strlen(name), deadline);
 }

@@ -4,7 +4,8 @@
 //
 // An input begins with a byte that says which. Answers: each is a byte that says how it is brought,
 // two of its length, and its bytes; number and question of most are repaired, for without these
-// nothing else is looked at. Rules: lines, and then each line is an address that is asked about.
+// nothing else is looked at. What is asked for by TCP comes in such pieces, the first one with its
+// length in front. Rules: lines, and then each line is an address that is asked about.
 #pragma clang diagnostic ignored "-Wunknown-attributes"
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,7 +47,11 @@ size_t sip_format(char *out, size_t room, const char *format, ...)
 
 static uint64_t now;
 static uint8_t question[DNS_MOST];
-static uint32_t question_size, questions, sockets;
+static uint32_t question_size, questions, sockets, handles;
+static struct dial *dialed;
+static struct watch *watched;
+static const uint8_t *came; // by TCP
+static size_t came_size;
 
 uint64_t sip_after(uint64_t ns)
 {
@@ -74,9 +79,65 @@ void dgram_close(struct udp *u)
 void dgram_send(struct udp *u, const struct nebulet_address *to, const uint8_t *bytes, uint32_t n)
 {
     CHECK(u->socket && to->port == 53 && n > HEAD && n <= DNS_MOST);
-    CHECK(++questions <= 2 * (TRIES + HOPS)); // whatever is answered
+    CHECK(++questions <= 4 * (TRIES + HOPS)); // whatever is answered
     memcpy(question, bytes, n);
     question_size = n - 11; // OPT
+}
+
+int32_t dial_begin(struct dial *d, const struct nebulet_address *to)
+{
+    CHECK(!dialed && !handles && to->port == 53);
+    CHECK(++questions <= 4 * (TRIES + HOPS));
+    if (now & 2)
+        return NEBULET_ERR_UNAVAILABLE;
+    dialed = d->state = d;
+    return 0;
+}
+
+void dial_end(struct dial *d)
+{
+    CHECK(!d->state || d->state == dialed);
+    if (d->state)
+        dialed = d->state = NULL;
+}
+
+void watch_for(struct watch *w, nebulet_handle handle, uint32_t signals)
+{
+    CHECK(!watched && handle == 1 && signals);
+    watched = w;
+}
+
+void watch_end(struct watch *w)
+{
+    if (watched == w)
+        watched = NULL;
+}
+
+void sip_close(nebulet_handle handle)
+{
+    CHECK(handle >= 1 && handle <= 2 && handles--);
+}
+
+int64_t nebulet_stream_write(nebulet_handle stream, const void *from, uint32_t n, uint64_t until)
+{
+    const uint8_t *bytes = from;
+    CHECK(stream == 2 && handles == 2 && until == NEBULET_AT_ONCE);
+    CHECK(n == 2u + (bytes[0] << 8 | bytes[1]));
+    memcpy(question, bytes + 2, n - 2);
+    question_size = n - 2 - 11; // OPT
+    return n;
+}
+
+int64_t nebulet_stream_read(nebulet_handle stream, void *to, uint32_t room, uint64_t until)
+{
+    CHECK(stream == 1 && handles == 2 && until == NEBULET_AT_ONCE && room);
+    uint32_t n = came_size < room ? (uint32_t)came_size : room;
+    if (!n)
+        return NEBULET_ERR_PEER_CLOSED;
+    memcpy(to, came, n);
+    came += n;
+    came_size -= n;
+    return n;
 }
 
 bool have_ipv6(void)
@@ -96,6 +157,29 @@ static void done(struct lookup *l, int32_t how)
     result = how;
 }
 
+// An empty one is the end, or nobody there.
+static void bring_piece(struct lookup *l, const uint8_t *bytes, uint32_t n)
+{
+    static uint8_t piece[2 + 2 * 65536];
+    static nebulet_handle ends[2] = {1, 2};
+    bool first = dialed;
+    if (first) {
+        dialed = l->dial.state = NULL;
+        handles = n ? 2 : 0;
+        l->dial.done(&l->dial, n ? 0 : NEBULET_ERR_TIMED_OUT, n ? ends : NULL);
+        if (!n)
+            return;
+        piece[0] = (uint8_t)(n >> 8);
+        piece[1] = (uint8_t)n;
+    }
+    memcpy(piece + 2, bytes, n);
+    came = piece + (first ? 0 : 2);
+    came_size = n + (first ? 2 : 0);
+    do
+        watched->ready(watched, NEBULET_READABLE);
+    while (watched && came_size);
+}
+
 static void bring(struct lookup *l, uint8_t how, const uint8_t *bytes, uint32_t n)
 {
     uint32_t front = how & 1 ? question_size : 0;
@@ -104,12 +188,15 @@ static void bring(struct lookup *l, uint8_t how, const uint8_t *bytes, uint32_t 
     if (n)
         memcpy(message + front, bytes, n);
     if (front) {
-        message[2] |= 0x80;
+        message[2] |= how & 0x80 ? 0x82 : 0x80; // cut short
         message[3] = how & 2 ? message[3] : 0;
-        message[7] = (uint8_t)(how >> 2); // so many records
+        message[7] = how >> 2 & 31; // so many records
         message[11] = 0;
     }
-    l->udp.received(&l->udp, &servers[l->server], message, front + n);
+    if (l->udp.socket)
+        l->udp.received(&l->udp, &servers[l->server], message, front + n);
+    else
+        bring_piece(l, message, front + n);
     free(message);
 }
 
@@ -137,7 +224,7 @@ static void look_up(const uint8_t *p, const uint8_t *behind)
     }
     if (!over)
         names_end(&l);
-    CHECK(!sockets);
+    CHECK(!sockets && !handles && !dialed && !watched);
 }
 
 // --- Rules

@@ -104,6 +104,9 @@ int main(void)
     sip_must(sip_thread_join(&server, &result), "joining the server");
     sip_printf("the server returns %d, %u handles came\n", result, handles);
     sip_printf("%u clients came, %u have gone\n", connected, gone);
-    sip_printf("afterwards: %s\n", sip_error_text(nebulet_service_connect("echo", 4, 0)));
+    sip_printf("afterwards: %s, ", sip_error_text(sip_connect_until("echo", NEBULET_AT_ONCE)));
+    uint64_t until = sip_after(20 * SIP_MS);
+    int64_t late = sip_connect_until("echo", until);
+    sip_printf("%s%s\n", sip_error_text(late), sip_now() < until ? " too early" : "");
     return 0;
 }

@@ -41,10 +41,10 @@ class Servers:
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as s:
             self.closed = s.getsockname()[1]
         self.echo6 = self.tcp(self.on_echo, "::1")
-        self.back, self.twice, self.dns = self.udp(self.on_back), self.udp(self.on_twice), self.udp(self.on_dns)
+        self.back, self.twice, self.dns = self.udp(self.on_back), self.udp(self.on_twice), self.names()
 
-    def tcp(self, serve, host="127.0.0.1"):
-        s = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1000)
+    def tcp(self, serve, host="127.0.0.1", port=0):
+        s = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1000)
         self.open.append(s)
 
         def accept():
@@ -65,6 +65,13 @@ class Servers:
                     serve(s, *got)
         threading.Thread(target=take, daemon=True).start()
         return s.getsockname()[1]
+
+    def names(self):
+        """By datagrams and by TCP, at the same port."""
+        while True:
+            port = self.udp(self.on_dns)
+            with contextlib.suppress(OSError):
+                return self.tcp(self.on_dns_tcp, port=port)
 
     def close(self):
         for s in self.open:
@@ -99,18 +106,33 @@ class Servers:
 
     # --- Names
 
-    def on_dns(self, s, query, whence):
+    @staticmethod
+    def question(query):
         name, at = [], 12
         while query[at]:
             name.append(query[at + 1:at + 1 + query[at]].decode())
             at += 1 + query[at]
-        question, kind = query[12:at + 5], struct.unpack(">H", query[at + 1:at + 3])[0]
-        name = ".".join(name).lower()
+        return query[:2], query[12:at + 5], ".".join(name).lower(), struct.unpack(">H", query[at + 1:at + 3])[0]
+
+    def on_dns(self, s, query, whence):
         with contextlib.suppress(OSError):
-            for data in self.answers(query[:2], question, name, kind):
+            for data in self.answers(*self.question(query)):
                 s.sendto(data, whence)
 
-    def answers(self, number, question, name, kind):
+    def on_dns_tcp(self, c):
+        """Those whose name begins with `long`, which by datagrams are cut short."""
+        with contextlib.suppress(OSError), c:
+            c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            query = c.recv(2)
+            query = c.recv(struct.unpack(">H", query)[0])
+            for data in self.answers(*self.question(query), by_tcp=True):
+                data = struct.pack(">H", len(data)) + data
+                for i in range(20):
+                    c.sendall(data[i:i + 1])
+                c.sendall(data[20:])
+                c.recv(1)
+
+    def answers(self, number, question, name, kind, by_tcp=False):
         def message(records, number=number, question=question, flags=0x8180):
             return number + struct.pack(">5H", flags, 1, len(records), 0, 0) + question + b"".join(records)
 
@@ -125,6 +147,22 @@ class Servers:
         first = name.split(".")[0]
         if first == "good":
             return [message(a)]
+        if first.startswith("long") and not by_tcp:
+            return [message([], flags=0x8380)]
+        if first == "long":
+            return [message(a * 200)]
+        if first == "long-split":
+            return [message([record(5, encode("good.test"))])]
+        if first == "long-late":  # behind more than is looked at
+            return [message([record(16, b"x" * 5000)] + a)]
+        if first == "long-none":
+            return [message([], flags=0x8183)]
+        if first == "long-lie":
+            return [message([record(1, evil)], number=bytes(b ^ 1 for b in number))]
+        if first == "long-cut":
+            return [message([], flags=0x8380)]
+        if first == "long-end":
+            return []
         if first == "chain":
             return [message([record(5, encode("a.test")), record(5, encode("b.test"), encode("a.test"))] +
                             ([record(1, here, encode("b.test"))] if a else []))]
@@ -253,6 +291,8 @@ NAMES = [
     ("t silent.test {s.echo} 100", "timed out"), ("r lost.test", "{H}"), ("t half.test {s.echo} 3000", "5 bytes"),
     ("c good.test {s.echo}", "5 bytes"), ("c good.test {s.reset}", DENIED), ("c chain.test {s.echo}", DENIED),
     ("c flip.test {s.echo}", "5 bytes"), ("c flip.test {s.echo}", DENIED),
+    ("r long.test", "{H}"), ("r long-split.test", "{H}"), ("r long-late.test", "unavailable"), ("r long-none.test", "not found"),
+    ("r long-lie.test", "unavailable"), ("r long-cut.test", "unavailable"), ("r long-end.test", "unavailable"),
     ("c private.good.test {s.echo}", "not found"), ("u good.test {s.twice}", "6 bytes"),
 ]
 NAME_RULES = ["dns:*.test", "tcp:good.test@{H}/24:{s.echo}", "tcp:flip.test@{H}:{s.echo}", "tcp:half.test@{H}:{s.echo}", "tcp:chain.test:{s.echo}",

@@ -195,9 +195,24 @@ static void names_of_anybody(void)
         CHECK(!allows_tcp(not_global[i], "www.example.org"));
 }
 
+// What was cut short counts for what is in it.
+static void cut_short(void)
+{
+    begin("a0", DNS_A);
+    put16(bytes + 2, QR | RD | TC);
+    CHECK(answer("a0") == NEBULET_ERR_BUFFER_TOO_SMALL && !found_count && !again);
+    alias("a0", "a1");
+    CHECK(answer("a0") == 0 && !found_count && again);
+    address("a1", 7);
+    CHECK(answer("a0") == 0 && found_count == 1 && !again);
+    put16(bytes + 2, QR | RD | TC | NXDOMAIN);
+    CHECK(answer("a0") == NEBULET_ERR_NOT_FOUND);
+}
+
 int main(void)
 {
     chains();
+    cut_short();
     pointers(1, 0);
     pointers(POINTERS - 1, 0);
     pointers(POINTERS, NEBULET_ERR_NOT_FOUND);

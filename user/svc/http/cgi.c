@@ -644,7 +644,8 @@ static bool take_output(struct connection *c, struct handler *h, uint64_t until)
     if (h->n == BUFFER && (!understand(c, h) || !pass_on(c, h)))
         return false;
     int64_t n = nebulet_stream_read(h->out, c->output + h->n, (uint32_t)(BUFFER - h->n), until);
-    if (n >= 0 || n == NEBULET_ERR_TIMED_OUT) // it does not end with this
+    bool first = !c->answered && !h->n; // came in time, and mostly is all of it
+    if (n == NEBULET_ERR_TIMED_OUT || (n >= 0 && !first))
         c->now = sip_now();
     if (n == NEBULET_ERR_TIMED_OUT || n == NEBULET_ERR_SHOULD_WAIT) {
         bool something = h->headed && (h->n > h->body || !c->answered);

@@ -160,7 +160,7 @@ static int64_t receive(struct connection *c, char *to, size_t room, uint64_t unt
 }
 
 // 0, with the head in c->buffer, understood; or the status to answer with, or -1: there is nobody
-// to answer. Mostly all of it has come already, and then its end need not be looked for.
+// to answer. Some of it has come, and mostly all; then its end need not be looked for.
 static int read_head(struct connection *c)
 {
     struct request *q = &c->request;
@@ -567,8 +567,6 @@ static bool serve_one(struct connection *c)
     c->status = 0;
     c->sent = c->body_read = c->body_left = 0;
     c->chunks = (struct chunks){0};
-    memset(q, 0, offsetof(struct request, fields));
-    q->minor = 1;
     int wrong = read_head(c);
     if (wrong < 0)
         return false;

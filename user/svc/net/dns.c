@@ -189,5 +189,5 @@ int32_t dns_answer(const uint8_t *bytes, uint32_t size, uint16_t id, char name[N
     if (hops && same_name(asked, name))
         return NEBULET_ERR_UNAVAILABLE;
     *again = hops != 0;
-    return *again ? 0 : flags & TC ? NEBULET_ERR_UNAVAILABLE : NEBULET_ERR_NOT_FOUND;
+    return *again ? 0 : flags & TC ? NEBULET_ERR_BUFFER_TOO_SMALL : NEBULET_ERR_NOT_FOUND;
 }

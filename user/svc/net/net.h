@@ -82,6 +82,17 @@ void dgram_send(struct udp *u, const struct nebulet_address *to, const uint8_t *
                 uint32_t size);
 void dgram_close(struct udp *u); // also one that is not open
 
+// --- Connections that are asked for
+
+struct dial {
+    void (*done)(struct dial *d, int32_t result, nebulet_handle theirs[2]);
+    void *state; // NULL: it is not under way
+    uint32_t who;
+};
+int32_t dial_begin(struct dial *d,
+                   const struct nebulet_address *to); // 0, and `done` is called later
+void dial_end(struct dial *d);
+
 // --- Names
 
 struct lookup {
@@ -95,6 +106,12 @@ struct lookup {
     uint64_t until, deadline; // of this try, of all
     bool begun;
     int32_t worst;
+    // By TCP, of what did not fit a datagram
+    struct dial dial; // for whom
+    struct watch watch;
+    nebulet_handle in, out; // NEBULET_NO_HANDLE: there is no connection
+    uint8_t *answer;        // with its length in front, and how much has come
+    uint32_t got;
 };
 bool names_server(const struct nebulet_address *a); // whom to ask, the first one first; false: full
 void names_begin(struct lookup *l, const char *name, uint64_t deadline);
@@ -117,14 +134,6 @@ int32_t dns_answer(const uint8_t *bytes, uint32_t size, uint16_t id, char name[N
 
 // --- What is below: lwIP, or sockets
 
-struct dial {
-    void (*done)(struct dial *d, int32_t result, nebulet_handle theirs[2]);
-    void *state; // NULL: it is not under way
-    uint32_t who;
-};
-int32_t dial_begin(struct dial *d,
-                   const struct nebulet_address *to); // 0, and `done` is called later
-void dial_end(struct dial *d);
 // *own as in dgram_open. What comes is that process's.
 int32_t listen_begin(struct nebulet_address *own, uint32_t who, nebulet_handle *theirs);
 bool all_is_out(void); // of what programs have written

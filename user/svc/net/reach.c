@@ -234,6 +234,7 @@ static void look_up(struct client *c)
         client_fail(c, NEBULET_ERR_INVALID_ARG);
     } else if (!sip_net_parse(c->asks.name, &literal)) {
         c->lookup.done = resolved;
+        c->lookup.dial.who = c->who;
         if (!dns_is_name(c->asks.name) || address_is_number(c->asks.name))
             client_fail(c, NEBULET_ERR_INVALID_ARG);
         else if (!dns_is_local(c->asks.name) && !rules_resolve(c->asks.name))
