@@ -125,12 +125,11 @@ static void set_deadline(struct kthread *t, u64 deadline)
     alarm_set(&t->alarm, t->process->share, deadline);
 }
 
-status sched_wait(u64 deadline)
+status sched_wait(struct kthread *t, u64 deadline)
 {
-    struct cpu *c = sched_cpu();
-    struct kthread *t = self_on(c);
+    struct cpu *c = t->process->home;
     assert_locked();
-    assert(t->status == THREAD_READY && cpu_of(t->process) == c);
+    assert(t->status == THREAD_READY && c->process == t->process);
     if (unlikely(t->process->state != NEBULET_LIVES) && !thread_may_wait(t))
         return ERR_CANCELLED;
     if (deadline == NEBULET_AT_ONCE)
