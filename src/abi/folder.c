@@ -48,7 +48,7 @@ static enum fs_error folder_begin(struct ninep_transport *t)
     kern_acquire();
     while (!s && f->busy) {
         link_add(&f->waiting, &me.link);
-        s = sched_wait(NEBULET_FOREVER);
+        s = sched_wait(me.thread, NEBULET_FOREVER);
         link_remove(&me.link);
     }
     if (!s)

@@ -213,8 +213,8 @@ SELDOM s64 call_waitset_put(struct vmctx *vm, struct process *p, const struct ca
 
 s64 call_waitset_wait(struct vmctx *vm, struct process *p, const struct call_waitset_wait *a)
 {
-    (void)vm, (void)p;
-    return waitset_wait(a->waitset, a->ready, a->ready_count, a->deadline);
+    (void)p;
+    return waitset_wait(vm->thread->user, a->waitset, a->ready, a->ready_count, a->deadline);
 }
 
 // --- Several at once
@@ -294,11 +294,12 @@ static inline u32 leave_all(struct waiter *w, const struct waiter *end, u8 *item
 }
 
 // It was woken for nothing.
-SELDOM static status wait_again(struct waiter *w, const struct waiter *end, u64 deadline)
+SELDOM static status wait_again(struct waiter *w, const struct waiter *end, u64 deadline,
+                                struct kthread *self)
 {
     for (; w < end; w++)
         join(w);
-    return sched_wait(deadline);
+    return sched_wait(self, deadline);
 }
 
 // A few are found, looked at and joined in one walk, for mostly nothing has happened yet.
@@ -318,9 +319,9 @@ static s64 wait_few(const struct process *p, u8 *items, u32 n, u64 deadline, str
         count += (w->object->signals & w->signals) != 0;
     }
     if (likely(!count) && likely(!wrong))
-        s = sched_wait(deadline);
+        s = sched_wait(self, deadline);
     while (unlikely(!(count = leave_all(few, w, items))) && !wrong && !s)
-        s = wait_again(few, w, deadline);
+        s = wait_again(few, w, deadline, self);
     for (struct waiter *x = few; x < w; x++)
         object_unref(x->object);
     kern_release_slowly();
@@ -365,7 +366,7 @@ static s64 wait_all(struct waiter *w, u32 n, u64 deadline)
     while (!(count = signaled(w, n)) && !s) {
         each(w, n, join);
         if (n < AT_ONCE || !signaled(w, n))
-            s = sched_wait(deadline);
+            s = sched_wait(w->thread, deadline);
         each(w, n, leave);
     }
     return count ? (s64)count : s;

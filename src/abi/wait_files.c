@@ -62,7 +62,7 @@ static status park(struct file_waiter *waiter, u32 files, u64 until)
     kern_acquire();
     sched_io_waits(files != 0);
     if (!waiter->woken)
-        s = sched_wait(until ? until : 1);
+        s = sched_wait(waiter->thread, until ? until : 1);
     sched_io_waits(-(s32)(files != 0));
     kern_release();
     return s;

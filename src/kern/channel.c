@@ -237,12 +237,25 @@ static inline __attribute__((always_inline)) void deliver(struct channel *to, st
     copy_message(t->inbox.bytes, bytes, size);
 }
 
+// The references go from table to table: the receiver's lies as still as its memory.
+static void deliver_handles(struct process *p, struct kthread *t, const nebulet_handle *handles,
+                            u32 n)
+{
+    for (u32 i = 0; i < n; i++) {
+        struct handle *h = handle_find(&p->handles, handles[i]);
+        u32 rights = h->rights;
+        t->inbox.handles[i] =
+            handle_add(&t->process->handles, handle_remove(&p->handles, h), rights);
+    }
+    t->inbox.came = n;
+}
+
 // Its reference is the receiver's business: while `s` is in line the channel is there.
 static status wait_for_room(struct channel *to, u64 deadline)
 {
     struct sender s = {.thread = sched_self()};
     link_add(&to->senders, &s.link);
-    status why = sched_wait(deadline);
+    status why = sched_wait(s.thread, deadline);
     link_remove(&s.link);
     return why;
 }
@@ -341,6 +354,38 @@ static status send_outside(struct channel *c, const u8 *bytes, u32 size, u32 nha
     return s;
 }
 
+// To who waits, and has room for all of it. SHOULD_WAIT: nobody does.
+static status hand(struct kthread *me, struct channel *c, const u8 *bytes, u32 size,
+                   const nebulet_handle *handles, u32 n)
+{
+    struct channel *to = c->peer;
+    struct kthread *t = to && !to->first ? first_receiver(to) : NULL;
+    if (!t || size > t->inbox.room || n > t->inbox.handle_room || !sched_lies_still(me, t))
+        return ERR_SHOULD_WAIT;
+    const struct handles *table = &t->process->handles;
+    if (table->limited || !handles_room(table, n))
+        return ERR_SHOULD_WAIT;
+    status s = check_handles(me->process, c, handles, n);
+    if (s)
+        return s;
+    me->process->stats.sent++;
+    deliver_handles(me->process, t, handles, n);
+    deliver(to, t, bytes, size);
+    sched_hand_over(me, t);
+    return OK;
+}
+
+static status hand_at_once(struct kthread *me, struct channel *c, const u8 *bytes, u32 size,
+                           const nebulet_handle *handles, u32 n)
+{
+    if (!n || size > CHANNEL_DIRECT_MAX)
+        return ERR_SHOULD_WAIT;
+    kern_acquire();
+    status s = hand(me, c, bytes, size, handles, n);
+    kern_release();
+    return s;
+}
+
 // After a wait a sibling may have closed one of the handles, so they are looked at then.
 SELDOM static status send_kept(struct kthread *me, struct channel *c, const u8 *bytes, u32 size,
                                const nebulet_handle *handles, u32 nhandles, u64 deadline)
@@ -350,12 +395,15 @@ SELDOM static status send_kept(struct kthread *me, struct channel *c, const u8 *
         return ERR_INVALID_ARG;
     if (c->outside)
         return send_outside(c, bytes, size, nhandles);
+    status s = hand_at_once(me, c, bytes, size, handles, nhandles);
+    if (s != ERR_SHOULD_WAIT)
+        return s;
     struct message *m = message_new(bytes, size, nhandles);
     if (!m)
         return ERR_NO_MEMORY;
     kern_acquire();
     object_ref(&c->object); // our handle may be closed meanwhile
-    status s = room(c, deadline);
+    s = room(c, deadline);
     if (!s)
         s = check_handles(p, c, handles, nhandles);
     if (!s && !account_charge(heap_payer(m), ACCOUNT_MESSAGES, 1))
@@ -509,10 +557,14 @@ SELDOM static s64 wait_and_receive(struct kthread *me, struct channel *c, u8 *by
         if (!c->peer)
             return ERR_PEER_CLOSED;
         stand_in_line(me, c, c->last_receiver, bytes, size, deadline == NEBULET_FOREVER);
-        result = out_of_line(me, sched_wait(deadline));
+        me->inbox.handles = handles;
+        me->inbox.handle_room = nhandles;
+        me->inbox.came = 0;
+        result = out_of_line(me, sched_wait(me, deadline));
+        me->inbox.handle_room = 0; // who waits otherwise takes none
     }
     if (*got != NOTHING) {
-        needed->bytes = (u32)*got;
+        *needed = (struct nebulet_message){(u32)*got, me->inbox.came};
         return (s64)*got;
     }
     if (c->first && (!result || result == ERR_PEER_CLOSED))

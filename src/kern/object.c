@@ -219,11 +219,12 @@ void waiter_remove(struct waiter *w)
 s64 object_wait(struct object *o, u32 signals, u64 deadline)
 {
     struct waiter w;
+    struct kthread *me = sched_self();
     status s = OK;
     object_ref(o); // our handle may be closed meanwhile
     while (!(o->signals & signals) && !s) {
-        waiter_add(&w, o, signals, sched_self());
-        s = sched_wait(deadline);
+        waiter_add(&w, o, signals, me);
+        s = sched_wait(me, deadline);
         waiter_remove(&w);
     }
     object_unref(o);

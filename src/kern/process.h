@@ -79,7 +79,9 @@ struct kthread {
         struct kthread *next, *last; // in line, which is a circle; NULL: it is not
         struct channel *at;          // a reference
         u8 *bytes;
-        u32 room, at_once; // a message smaller than that may come with the CPU: 0, none
+        u32 room, at_once;       // a message smaller than that may come with the CPU: 0, none
+        nebulet_handle *handles; // for the numbers of what comes with it
+        u32 handle_room, came;   // at most so many; these have come
         status why; // it no longer is, although nothing has come; OK: the queue has something
     } inbox;        // where it wants a message (kern/channel.c)
     struct waits {

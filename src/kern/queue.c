@@ -177,7 +177,8 @@ void queue_put_back(struct cpu *c, struct process *p)
 
 struct process *queue_swap(struct cpu *c, struct process *p)
 {
-    struct process *first = take(c, c->first);
+    struct process *first = c->handover ? c->handover : take(c, c->first);
+    c->handover = NULL;
     push(c, p, true);
     return first;
 }

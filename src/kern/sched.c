@@ -69,7 +69,7 @@ static bool is_urgent(const struct cpu *c)
     return c->urgent && c->first && c->first->first->slice > 0;
 }
 
-// The first of the queue comes instead of a process that could go on, which takes its place.
+// The first comes instead of a process that could go on, which takes its place.
 static struct kthread *swap_with_first(struct cpu *c, struct process *p)
 {
     pace_charge(c, p);
@@ -125,12 +125,11 @@ static void set_deadline(struct kthread *t, u64 deadline)
     alarm_set(&t->alarm, t->process->share, deadline);
 }
 
-status sched_wait(u64 deadline)
+status sched_wait(struct kthread *t, u64 deadline)
 {
-    struct cpu *c = sched_cpu();
-    struct kthread *t = self_on(c);
+    struct cpu *c = t->process->home;
     assert_locked();
-    assert(t->status == THREAD_READY && cpu_of(t->process) == c);
+    assert(t->status == THREAD_READY && c->process == t->process);
     if (unlikely(t->process->state != NEBULET_LIVES) && !thread_may_wait(t))
         return ERR_CANCELLED;
     if (deadline == NEBULET_AT_ONCE)
@@ -254,11 +253,8 @@ void sched_pass(void)
 // If the thread parks before it looks, who runs next must have a tick of its own (catch_up).
 static bool on_tick(struct thread *rt)
 {
-    struct cpu *c = sched_cpu();
     (void)rt;
-    c->armed = UINT64_MAX;
-    c->tick_until = 0;
-    c->ticked = true;
+    pace_ticked(sched_cpu());
     return true;
 }
 
@@ -267,10 +263,10 @@ static bool on_tick(struct thread *rt)
 static bool give_way(struct cpu *c, struct kthread *t)
 {
     struct process *p = t->process;
-    bool urgent = is_urgent(c);
-    if (!c->first && p->slice <= 0)
+    bool urgent = c->handover || is_urgent(c);
+    if (!c->first && !c->handover && p->slice <= 0)
         pace_refill(p);
-    if (p->lane->slice <= 0 && !lane_others_want(p->lane))
+    if (p->lane->slice <= 0 && !c->handover && !lane_others_want(p->lane))
         lane_refill(p->lane);
     if (!urgent && pace_left(p) > 0)
         return false;
@@ -284,11 +280,11 @@ static bool give_way(struct cpu *c, struct kthread *t)
     return true;
 }
 
-// Nobody has come for it yet; another CPU may be free.
+// Nobody has come for it yet; another CPU may be free. On the only one it comes next (give_way).
 static void requeue_handover(struct cpu *c)
 {
     struct process *p = c->handover;
-    if (!p)
+    if (!p || (kern.ncpus == 1 && p->slice > 0 && p->lane->slice > 0))
         return;
     c->handover = NULL;
     queue_add(p, true);
@@ -312,6 +308,7 @@ static void preempt(struct vmctx *vm)
     pace_measure(now);
     pace_charge(c, p);
     c->tick_until = 0;
+    c->rings = true; // the timer is set when all is known
     interrupts_look();
     pace_ring(c, now);
     if (unlikely(p->timed != NULL))
@@ -501,7 +498,7 @@ void sched_cpu_entry(void *argument)
 
 // --- All of it
 
-static const struct rt_scheduler scheduler = {on_tick, preempt};
+static const struct rt_scheduler scheduler = {on_tick, preempt, pace_remind};
 static const struct rt_waiting waiting = {word_wait_ns, word_notify, poll};
 
 SELDOM status kern_init(const struct engine *engine, u32 ncpus, const struct kern_hooks *hooks)
@@ -530,6 +527,7 @@ void kern_run(void)
     kern.looping = true;
     loop(&sched_cpus[0]);
     plat_timer(UINT64_MAX); // it may have been set for somebody who is gone
+    sched_cpus[0].armed = UINT64_MAX;
     kern.looping = false;
     wait_for_others();
 }

@@ -23,9 +23,10 @@ void kern_free(void);
 struct cpu *sched_cpu(void);
 struct kthread *sched_self(void); // the running thread; with or without the lock
 
-// Parks the running thread until it is woken, or the deadline: why it was woken, TIMED_OUT, or
-// SHOULD_WAIT if the deadline was NEBULET_AT_ONCE. CANCELLED when its process ends, at once then.
-status sched_wait(u64 deadline);
+// Parks the running thread, which is `me`, until it is woken, or the deadline: why it was woken,
+// TIMED_OUT, or SHOULD_WAIT if the deadline was NEBULET_AT_ONCE. CANCELLED when its process ends,
+// at once then.
+status sched_wait(struct kthread *me, u64 deadline);
 // A thread that waits can run again; others are left alone.
 void sched_wake(struct kthread *t, status why);
 // The same for one that waits, by the running thread, which will wait soon: it is to run next,

@@ -98,10 +98,11 @@ void service_gone(struct service *s)
 static status seek(const u8 *name, u32 n, u64 deadline, struct service **out)
 {
     struct waiter w;
+    struct kthread *me = sched_self();
     status s = OK;
     while (!(*out = find(name, n)) && !s) {
-        waiter_add(&w, &bucket_of(name, n)->sought, APPEARED, sched_self());
-        s = sched_wait(deadline);
+        waiter_add(&w, &bucket_of(name, n)->sought, APPEARED, me);
+        s = sched_wait(me, deadline);
         waiter_remove(&w);
     }
     return *out ? OK : s == ERR_CANCELLED ? s : ERR_NOT_FOUND;

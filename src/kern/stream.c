@@ -7,12 +7,9 @@
 
 status stream_new(struct stream **write_end, struct stream **read_end)
 {
-    struct stream *w = heap_zalloc(sizeof *w), *r = heap_zalloc(sizeof *r);
-    if (!w || !r) {
-        heap_free(w);
-        heap_free(r);
+    struct stream *w = heap_zalloc(2 * sizeof *w), *r = w + 1; // it goes with the last of them
+    if (!w)
         return ERR_NO_MEMORY;
-    }
     object_init(&w->object, OBJECT_stream);
     object_init(&r->object, OBJECT_stream);
     w->object.signals = NEBULET_WRITABLE;
@@ -37,13 +34,14 @@ bool stream_destroy(struct object *o)
         s->outside->gone(s);
         return true;
     }
+    heap_free(s->ring);
     if (s->peer) {
         s->peer->peer = NULL;
         object_clear(&s->peer->object, NEBULET_WRITABLE);
         object_set(&s->peer->object, NEBULET_PEER_CLOSED);
+    } else {
+        heap_free(s->writes ? s : s - 1);
     }
-    heap_free(s->ring);
-    heap_free(s);
     return true;
 }
 
@@ -155,7 +153,7 @@ static status wait_to_read(struct stream *s, struct taker *me, u64 deadline)
     if (!s->taker && me->room)
         s->taker = me;
     waiter_add(&w, &s->object, NEBULET_READABLE | NEBULET_PEER_CLOSED, me->thread);
-    status why = sched_wait(deadline);
+    status why = sched_wait(me->thread, deadline);
     waiter_remove(&w);
     if (s->taker == me)
         s->taker = NULL;

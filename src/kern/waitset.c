@@ -152,7 +152,18 @@ SELDOM static status breathe(void)
     return s;
 }
 
-__attribute__((noinline)) s64 waitset_wait(struct waitset *s, u8 *out, u32 n, u64 deadline)
+// Nothing is ready. What has become ready in the end is taken.
+static status wait(struct kthread *me, struct waitset *s, u64 deadline)
+{
+    struct waiter w;
+    waiter_add(&w, &s->object, NEBULET_READABLE, me);
+    status why = sched_wait(me, deadline);
+    waiter_remove(&w);
+    return link_alone(&s->ready) ? why : OK;
+}
+
+__attribute__((noinline)) s64 waitset_wait(struct kthread *me, struct waitset *s, u8 *out, u32 n,
+                                           u64 deadline)
 {
     s64 result = OK;
     u32 count = 0;
@@ -162,7 +173,7 @@ __attribute__((noinline)) s64 waitset_wait(struct waitset *s, u8 *out, u32 n, u6
     object_ref(&s->object); // our handle may be closed meanwhile
     while (result >= 0 && !(count = take(s, out, n))) {
         if (link_alone(&s->ready))
-            result = object_wait(&s->object, NEBULET_READABLE, deadline);
+            result = wait(me, s, deadline);
         else
             result = breathe();
     }

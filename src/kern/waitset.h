@@ -34,7 +34,7 @@ struct waitset *waitset_new(void); // NULL: no memory
 status waitset_put(struct waitset *s, u32 place, struct object *o, u32 signals);
 // Writes to `out` who has one of its signals, at most n of them, as struct nebulet_ready. How many,
 // or an error of waiting. Without the lock.
-s64 waitset_wait(struct waitset *s, u8 *out, u32 n, u64 deadline);
+s64 waitset_wait(struct kthread *me, struct waitset *s, u8 *out, u32 n, u64 deadline);
 
 // --- For object.c, with the lock
 void member_signaled(struct waiter *w);

@@ -92,7 +92,7 @@ static status wait_at(u64 word, u64 deadline)
     struct word_table *w = &t->process->words;
     line_up(w, t, word);
     kern_acquire();
-    status s = sched_wait(deadline);
+    status s = sched_wait(t, deadline);
     kern_release();
     if (t->waits.word)
         leave(w, t);
