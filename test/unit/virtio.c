@@ -431,7 +431,7 @@ static void ask(struct sip_service *s, uint32_t i)
     if (!n)
         return;
     struct sip_request request = {(const uint8_t *)r, n * (uint32_t)sizeof *r, 0, NULL};
-    CHECK(s->request(s, &clients[i], &request) == SIP_GO_ON);
+    CHECK(s->request(s, &clients[i], &request) == (clients[i].state ? SIP_GO_ON : SIP_HANG_UP));
 }
 
 // A client that the driver cannot have, one that sends what is no request, and one that goes.
@@ -446,14 +446,19 @@ static void misbehave(struct sip_service *s)
         CHECK(s->request(s, &clients[i], &request) == SIP_HANG_UP);
 }
 
+// There is no place for who comes while all are another's, or the device's still.
 static void come(struct sip_service *s, uint32_t i)
 {
+    bool room = false;
+    for (uint32_t k = 0; k < CLIENTS; k++)
+        room |= !states[k].used && !states[k].in_flight;
     nebulet_handle given = MEMORY_HANDLE;
     struct sip_request request = {NULL, 0, 1, &given};
     clients[i] = (struct sip_client){.channel = CLIENT_HANDLE + i};
     memset(asked[i], 0, sizeof asked[i]);
     s->connected(s, &clients[i]);
-    if (i < CLIENTS)
+    CHECK(!clients[i].state == !room);
+    if (room)
         CHECK(s->request(s, &clients[i], &request) == SIP_GO_ON);
 }
 
@@ -470,7 +475,7 @@ int64_t sip_serve(const char *name, struct sip_service *s)
         s->look(s, below(2));
         if (!below(6))
             misbehave(s);
-        if (!below(6)) {
+        if (!below(6) || !clients[client].state) {
             s->gone(s, &clients[client]);
             come(s, client);
         }
@@ -479,6 +484,8 @@ int64_t sip_serve(const char *name, struct sip_service *s)
         step(&queue);
     s->look(s, true);
     CHECK(model.lies || !in_flight);
+    for (uint32_t k = 0; k < CLIENTS; k++)
+        CHECK(model.lies || !states[k].in_flight);
     served++;
     return 0;
 }
