@@ -60,6 +60,6 @@ prints '^Hello, world$'
 says '^nebulet: /dev/full: No space left on device$'
 for wrong in fd_wirte 'fd_read,nothing_*' ',fd_read'; do
     run run --trace-calls="$wrong" "$GUESTS/hello.wasm"
-    exits 1
+    exits 2
     says 'there is no call'
 done

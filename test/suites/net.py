@@ -187,9 +187,9 @@ def inherited(bench, engine):
         os.close(fd)
 
 
-def complains(bench, listen, message, env=None):
+def complains(bench, listen, message, env=None, code=1):
     got = bench.nebulet("run", "--listen", listen, build("plain"), env=env)
-    got.check(1, b"")
+    got.check(code, b"")
     if not re.search(message, got.err):
         raise base.Failed(f"stderr has no {message}:\n{base.excerpt(got.err)}")
 
@@ -199,7 +199,7 @@ def wrong(bench):
     complains(bench, "tcp:127.0.0.1:%d" % taken.getsockname()[1], b"address in use\nhint: ")
     for text in ["127.0.0.1", "tcp:127.0.0.1:65536", "tcp:1.2.3:80", "tcp:[::1:80", "udp:127.0.0.1", "udp:udp:1", "::1:80", "",
                  "tcp:127.0.0.1:0x50", "tcp:127.0.0.1:", "tcp:" + "1" * 100 + ":80"]:
-        complains(bench, text, b"not an address and a port\nhint: ")
+        complains(bench, text, b"not an address and a port\nhint: ", code=2)
     got = bench.nebulet("serve", "--listen", "udp:127.0.0.1:0", build("plain"))
     got.check(1, b"", b"nebulet: --listen udp: HTTP comes by connections\n")
     plain_env = {k: v for k, v in os.environ.items() if not k.startswith("LISTEN_")}

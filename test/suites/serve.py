@@ -1259,7 +1259,7 @@ def usage(bench):
                              (["--boot", "--allow-net", "tcp:x", module], 2, b"tcp:x"),
                              (["--boot", *["--allow-net", "dns:x"] * 64, module], 2, b"63 rules at most"),
                              (["--boot", *["--listen", "127.0.0.1:0"] * 17, module], 2, b"16 addresses at most"),
-                             (["--listen", "1.2.3.4.5:80", module], 1, b"not an address"),
+                             (["--listen", "1.2.3.4.5:80", module], 2, b"not an address"),
                              (["--max-body", "x", module], 2, b"--max-body"),
                              (["--listen", "192.0.2.1:80", module], 1, b"address not available")):
         got = bench.nebulet("serve", *args)

@@ -624,7 +624,7 @@ def usage(bench):
     module = build()
     with nats() as server:
         for args, code, text in (([module], 2, b"which messages?"), (["--subject", "x"], 2, b"worker needs FILE"),
-                                 (["--subject", "x", module, module], 2, b"one FILE"),
+                                 (["--subject", "x", module, module], 2, b"takes FILE, and no more"),
                                  (["--subject", "a b", module], 2, b"no spaces"),
                                  (["--jetstream", "S", module], 2, b"--durable"),
                                  (["--subject", "x", "--durable", "d", module], 2, b"--jetstream STREAM"),
