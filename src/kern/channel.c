@@ -237,7 +237,7 @@ static inline __attribute__((always_inline)) void deliver(struct channel *to, st
     copy_message(t->inbox.bytes, bytes, size);
 }
 
-// The references go from table to table: the receiver's lies as still as its memory.
+// The references go from table to table.
 static void deliver_handles(struct process *p, struct kthread *t, const nebulet_handle *handles,
                             u32 n)
 {
@@ -364,6 +364,9 @@ static status hand(struct kthread *me, struct channel *c, const u8 *bytes, u32 s
         return ERR_SHOULD_WAIT;
     const struct handles *table = &t->process->handles;
     if (table->limited || !handles_room(table, n))
+        return ERR_SHOULD_WAIT;
+    // One of its threads may stand in C that looks up while it counts on what is in the table.
+    if (t->process != me->process && t->process->ring)
         return ERR_SHOULD_WAIT;
     status s = check_handles(me->process, c, handles, n);
     if (s)

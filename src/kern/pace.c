@@ -59,10 +59,10 @@ static void arm(struct cpu *c, u64 at)
     if (c->armed <= at)
         return;
     c->armed = at;
-    plat_timer(at);
-    u64 sooner = __atomic_load_n(&c->armed, __ATOMIC_RELAXED);
-    if (unlikely(sooner < at)) // by an interrupt meanwhile
-        plat_timer(sooner);
+    for (u64 now; plat_timer(at), now = __atomic_load_n(&c->armed, __ATOMIC_RELAXED),
+                  unlikely(now < at); // by an interrupt meanwhile
+         at = now) {
+    }
 }
 
 // One that has not run out stays: an interrupt, or a kick.

@@ -7,9 +7,10 @@
 
 status stream_new(struct stream **write_end, struct stream **read_end)
 {
-    struct stream *w = heap_zalloc(2 * sizeof *w), *r = w + 1; // it goes with the last of them
+    struct stream *w = heap_zalloc(2 * sizeof *w); // it goes with the last of them
     if (!w)
         return ERR_NO_MEMORY;
+    struct stream *r = w + 1;
     object_init(&w->object, OBJECT_stream);
     object_init(&r->object, OBJECT_stream);
     w->object.signals = NEBULET_WRITABLE;
