@@ -59,24 +59,7 @@ static void arm(struct cpu *c, u64 at)
     if (c->armed <= at)
         return;
     c->armed = at;
-    for (u64 now; plat_timer(at), now = __atomic_load_n(&c->armed, __ATOMIC_RELAXED),
-                  unlikely(now < at); // by an interrupt meanwhile
-         at = now) {
-    }
-}
-
-// One that has not run out stays: an interrupt, or a kick.
-void pace_ticked(struct cpu *c)
-{
-    if (c->armed <= plat_now() + TICK_NS)
-        c->armed = UINT64_MAX;
-    c->tick_until = 0;
-    c->ticked = true;
-}
-
-void pace_remind(u64 at)
-{
-    arm(sched_cpu(), at);
+    plat_timer(at);
 }
 
 // Less what it took too much of the last one, since a tick may come late; but not what it took
@@ -192,7 +175,7 @@ SELDOM void pace_ring(struct cpu *c, u64 now)
 void pace_enter(struct cpu *c, const struct kthread *self)
 {
     u64 now = plat_now();
-    if (c->armed <= now + TICK_NS) {
+    if (c->armed < now + TICK_NS) {
         c->armed = UINT64_MAX;
         c->tick_until = 0;
     }

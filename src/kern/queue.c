@@ -177,8 +177,7 @@ void queue_put_back(struct cpu *c, struct process *p)
 
 struct process *queue_swap(struct cpu *c, struct process *p)
 {
-    struct process *first = c->handover ? c->handover : take(c, c->first);
-    c->handover = NULL;
+    struct process *first = take(c, c->first);
     push(c, p, true);
     return first;
 }

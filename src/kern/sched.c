@@ -69,7 +69,7 @@ static bool is_urgent(const struct cpu *c)
     return c->urgent && c->first && c->first->first->slice > 0;
 }
 
-// The first comes instead of a process that could go on, which takes its place.
+// The first of the queue comes instead of a process that could go on, which takes its place.
 static struct kthread *swap_with_first(struct cpu *c, struct process *p)
 {
     pace_charge(c, p);
@@ -253,8 +253,11 @@ void sched_pass(void)
 // If the thread parks before it looks, who runs next must have a tick of its own (catch_up).
 static bool on_tick(struct thread *rt)
 {
+    struct cpu *c = sched_cpu();
     (void)rt;
-    pace_ticked(sched_cpu());
+    c->armed = UINT64_MAX;
+    c->tick_until = 0;
+    c->ticked = true;
     return true;
 }
 
@@ -263,10 +266,10 @@ static bool on_tick(struct thread *rt)
 static bool give_way(struct cpu *c, struct kthread *t)
 {
     struct process *p = t->process;
-    bool urgent = c->handover || is_urgent(c);
-    if (!c->first && !c->handover && p->slice <= 0)
+    bool urgent = is_urgent(c);
+    if (!c->first && p->slice <= 0)
         pace_refill(p);
-    if (p->lane->slice <= 0 && !c->handover && !lane_others_want(p->lane))
+    if (p->lane->slice <= 0 && !lane_others_want(p->lane))
         lane_refill(p->lane);
     if (!urgent && pace_left(p) > 0)
         return false;
@@ -280,11 +283,11 @@ static bool give_way(struct cpu *c, struct kthread *t)
     return true;
 }
 
-// Nobody has come for it yet; another CPU may be free. On the only one it comes next (give_way).
+// Nobody has come for it yet; another CPU may be free.
 static void requeue_handover(struct cpu *c)
 {
     struct process *p = c->handover;
-    if (!p || (kern.ncpus == 1 && p->slice > 0 && p->lane->slice > 0))
+    if (!p)
         return;
     c->handover = NULL;
     queue_add(p, true);
@@ -308,7 +311,6 @@ static void preempt(struct vmctx *vm)
     pace_measure(now);
     pace_charge(c, p);
     c->tick_until = 0;
-    c->rings = true; // the timer is set when all is known
     interrupts_look();
     pace_ring(c, now);
     if (unlikely(p->timed != NULL))
@@ -498,7 +500,7 @@ void sched_cpu_entry(void *argument)
 
 // --- All of it
 
-static const struct rt_scheduler scheduler = {on_tick, preempt, pace_remind};
+static const struct rt_scheduler scheduler = {on_tick, preempt};
 static const struct rt_waiting waiting = {word_wait_ns, word_notify, poll};
 
 SELDOM status kern_init(const struct engine *engine, u32 ncpus, const struct kern_hooks *hooks)
@@ -527,7 +529,6 @@ void kern_run(void)
     kern.looping = true;
     loop(&sched_cpus[0]);
     plat_timer(UINT64_MAX); // it may have been set for somebody who is gone
-    sched_cpus[0].armed = UINT64_MAX;
     kern.looping = false;
     wait_for_others();
 }

@@ -193,7 +193,6 @@ struct rt_scheduler {
     // nobody ran.
     bool (*tick)(struct thread *t);
     void (*preempt)(struct vmctx *vm); // switches, and comes back
-    void (*remind)(u64 at);            // by then a tick is to come again; in interrupt context, too
 };
 void rt_set_scheduler(const struct rt_scheduler *s); // it must outlive all threads
 const struct rt_scheduler *rt_get_scheduler(void);   // to put another one around it

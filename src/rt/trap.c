@@ -110,7 +110,7 @@ void rt_preempted(struct vmctx *vm)
     take_request(vm->thread);
     scheduler->preempt(vm);
     if (rt_pending(vm->thread))
-        scheduler->remind(plat_now());
+        plat_timer(plat_now());
 }
 
 // --- The fault hook
@@ -215,7 +215,7 @@ static void on_tick(struct thread *t, struct plat_fault *f)
     if (preempt_here(t, f))
         return;
     ask_to_switch(t);
-    scheduler->remind(plat_now() + RETRY_NS);
+    plat_timer(plat_now() + RETRY_NS);
 }
 
 // A tick may be early, late, or for a call that is over.
@@ -242,10 +242,7 @@ static void on_timer(struct thread *t, struct plat_fault *f)
     // now on there is no stack for host functions, so its next call ends it.
     if (t->store->engine->code)
         t->vm.host_limit = t->vm.direct_limit = (u8 *)UINTPTR_MAX;
-    if (scheduled)
-        scheduler->remind(plat_now() + RETRY_NS);
-    else
-        plat_timer(plat_now() + RETRY_NS);
+    plat_timer(plat_now() + RETRY_NS);
 }
 
 // The guest may go on: it has got the stack that it wants.

@@ -515,7 +515,7 @@ static void preempted(struct vmctx *vm)
     take_request(vm->thread);
     scheduler->preempt(vm);
     if (rt_pending(vm->thread))
-        scheduler->remind(plat_now());
+        plat_timer(plat_now());
     t->in_guest = was;
 }
 
@@ -542,10 +542,7 @@ void model_interrupt(void)
             t->vm.interrupt = VM_INTERRUPT_SWITCH;
         t->vm.direct_limit = (u8 *)UINTPTR_MAX;
     }
-    if (t->ended && scheduler)
-        scheduler->remind(plat_now() + RETRY_NS);
-    else
-        plat_timer(plat_now() + RETRY_NS);
+    plat_timer(plat_now() + RETRY_NS);
 }
 
 // --- Calls, as the stubs of enter.S make them
