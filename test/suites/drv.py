@@ -87,6 +87,17 @@ def random_bytes(bench, engine, machine, devices):
         raise base.Failed(base.excerpt(out))
 
 
+def short(bench, engine, machine, buses=BUSES):
+    """What is no message of 9P does not come to the device."""
+    with tempfile.TemporaryDirectory(prefix="nebulet-short-") as folder:
+        out = run_init(bench, engine, service_of("virtio-9p") + CLIENT.format(name="short"),
+                       {"driver.wasm": driver("virtio-9p"), "short.wasm": build("short")},
+                       ["-fsdev", f"local,id=f,path={folder},security_model=none",
+                        "-device", f"virtio-9p-{buses[machine]},fsdev=f,mount_tag=folder"], machine=machine)
+    if not re.search(rb"(?ms)^short$.*^init: client: exit code 0$", out):
+        raise base.Failed(base.excerpt(out))
+
+
 def alone(bench, engine, name, devices, files=None, args=(), machine="microvm", limit=200, words=()):
     """A program that owns devices itself."""
     words = [f"engine={engine}", "may=63", *words, f"init=/{name}.wasm", *args, "--"]
@@ -866,6 +877,7 @@ def cases(bench):
         yield base.Case("random bytes, registers in a page with another's", engine,
                         lambda e=engine: random_bytes(bench, e, "microvm", [
                             "-device", "virtio-rng-device", "-device", "virtio-net-device"]))
+        yield base.Case("short messages of 9P", engine, lambda e=engine: short(bench, e, "microvm"))
         yield base.Case("random bytes, 2 CPUs", engine, lambda e=engine: random_bytes(
             bench, e, "microvm", ["-device", "virtio-rng-device", "-smp", "2"]))
         yield base.Case("random bytes, q35", engine,

@@ -14,7 +14,7 @@
 #include "../virtio.h"
 
 #define MOUNT_TAG 1ull // a feature
-enum { QUEUE = 8, RINGS = 4096, MESSAGE = NEBULET_MESSAGE_MAX };
+enum { QUEUE = 8, RINGS = 4096, MESSAGE = NEBULET_MESSAGE_MAX, HEADER = 7 };
 
 static _Alignas(4096) uint8_t window[RINGS + 2 * MESSAGE];
 static struct virtio device;
@@ -42,7 +42,7 @@ static enum sip_verdict request(struct sip_service *s, struct sip_client *client
                                 const struct sip_request *r)
 {
     (void)s;
-    if (!client->state && taken)
+    if ((!client->state && taken) || r->size < HEADER) // of less, QEMU's device is broken
         return SIP_HANG_UP;
     taken = true;
     client->state = &taken;
