@@ -1,21 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Groups of many types, of many results, fields and supertypes, each in two modules.
-#include "../kern/nebulet.h"
-
-static unsigned char bytes[2 << 20];
-static u32 size;
-
-static void byte(u32 b)
-{
-    bytes[size++] = (unsigned char)b;
-}
-
-static void word(u32 n)
-{
-    for (u32 i = 0; i < 4; i++, n >>= 7)
-        byte((n & 127) | 128);
-    byte(n & 127);
-}
+enum { BYTES = 2 << 20 };
+#include "bytes.h"
 
 static void repeat(u32 n, u32 a, int b)
 {

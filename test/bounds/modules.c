@@ -1,23 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Many modules, of many types, and many processes of them.
-#include "../kern/nebulet.h"
-
-enum { MODULES = 9000, TYPES = 20000, PROCESSES = 1000 };
-
-static unsigned char bytes[TYPES * 24 + 100];
-static u32 size;
-
-static void byte(u32 b)
-{
-    bytes[size++] = (unsigned char)b;
-}
-
-static void word(u32 n)
-{
-    for (u32 i = 0; i < 4; i++, n >>= 7)
-        byte((n & 127) | 128);
-    byte(n & 127);
-}
+enum { MODULES = 9000, TYPES = 20000, PROCESSES = 1000, BYTES = TYPES * 24 + 100 };
+#include "bytes.h"
 
 // With so many types that differ, from the first on, and a function of the first.
 static u32 module_with(u32 first, u32 types)

@@ -34,7 +34,7 @@ CPUS = [1, 2]
 def build(source):
     """Builds one program when something is newer, and returns its .wasm, alone in a folder."""
     wasm = BUILT / source.stem / (source.stem + ".wasm")
-    inputs = [*SOURCES.glob("*.[ch]"), source, source.with_suffix(".flags"),
+    inputs = [*SOURCES.glob("*.[ch]"), *source.parent.glob("*.h"), source, source.with_suffix(".flags"),
               source.with_suffix(".noswitch"), pathlib.Path(__file__),
               *(base.ROOT / "src/abi").glob("nebulet*"), base.ROOT / "src/base/errors.def"]
     newest = max(path.stat().st_mtime for path in inputs if path.exists())
