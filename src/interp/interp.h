@@ -43,7 +43,7 @@ struct program {
     bool wide; // uses v128
     bool far;  // accesses memory otherwise than by an i32: operands are as if it were wide
     const struct tables *tables; // of its instances
-    struct tables *own;          // two, if it has need of such (interp_tables)
+    struct tables *own;          // two, the second counts (interp_tables); NULL: none
     struct code funcs[];         // own functions
 };
 

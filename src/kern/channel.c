@@ -237,7 +237,7 @@ static inline __attribute__((always_inline)) void deliver(struct channel *to, st
     copy_message(t->inbox.bytes, bytes, size);
 }
 
-// The references go from table to table.
+// The references go from table to table; there is room (hand).
 static void deliver_handles(struct process *p, struct kthread *t, const nebulet_handle *handles,
                             u32 n)
 {

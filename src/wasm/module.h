@@ -217,7 +217,7 @@ bool module_subtype(const struct module *m, u32 a, u32 b);
 // are pointers (wasm/vmctx.h).
 u32 module_field_size(const struct module *m, valtype t);
 
-// One type, to point to.
+// One type, to point to. Bytes of types are 0x60 to 0x7f: no two are at the same place.
 #define SINGLE(t) (((t) & 31) | ((t) & TYPE_NONNULL) >> 2)
 extern const valtype single_types[64];
 static inline const valtype *module_single(const struct module *m, valtype t)

@@ -35,8 +35,8 @@ const char *trap_text(enum trap trap)
 
 bool op_known(u32 op)
 {
+    // Half as large as of 32 bits: 0xfd105 is 0xd105, and no prefix is 0xd1.
     static const u16 numbers[] = {
-    // 0xfd105 is 0xd105, where there is nothing else
 #define EACH(code, ...) (u16)(code),
 #define EACH_ATOMIC EACH
 #define EACH_OBJECT EACH

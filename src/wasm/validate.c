@@ -107,6 +107,7 @@ __attribute__((noinline)) static status stop(struct validator *v, const u8 *p, v
         [[maybe_unused]] struct cursor c = {p, sp};                                                \
         NEXT_CURSOR(call);                                                                         \
     }
+// The same of what is rare in large modules: small, for the kernel's image.
 #define RARE(name, call) SELDOM CALL_OUT(name, call)
 
 static inline struct cursor unary(struct validator *v, struct cursor c, u32 sig)
