@@ -448,6 +448,17 @@ static u32 count_looks(void)
     return ++looks >= stop_at ? TRAP_TIME : 0;
 }
 
+static bool collect_counting(struct world *w)
+{
+    looks = 0;
+    stop_at = UINT32_MAX;
+    u32 (*hook)(void) = look_up_hook;
+    look_up_hook = count_looks;
+    bool collected = gc_collect(w->s);
+    look_up_hook = hook;
+    return collected;
+}
+
 // Small ones with references to any: each is looked into once, though many of a unit become grey
 // one after the other. (A look comes after so many steps: one for an object and each reference.)
 static void once(void)
@@ -464,14 +475,40 @@ static void once(void)
         *field(&w, refs[i], RIGHT) = refs[(i * 7919ull + 1) % MANY];
     }
     w.words[0] = refs[0];
-    looks = 0;
-    stop_at = UINT32_MAX;
-    u32 (*hook)(void) = look_up_hook;
-    look_up_hook = count_looks;
-    CHECK_IS(gc_collect(w.s), true);
-    look_up_hook = hook;
+    CHECK_IS(collect_counting(&w), true);
     CHECK_IS(live(&w) > MANY * 24ull * 19 / 20, true);
     CHECK_IS(looks << 14 < 4 * MANY, true);
+    end(&w);
+}
+
+// Arrays that become grey, each with more references to what lies beside it than fit the list, and
+// each of those with one to what nobody else has.
+static void neighbours(void)
+{
+    enum { ARRAYS = 700, EACH = 3 * GC_MARKS / 2 };
+    struct world w;
+    CHECK_IS(begin(&w, &interp_engine, NULL), true);
+    u64 all = w.words[0] = new(&w, REFS, 4 * ARRAYS);
+    for (u32 i = 0; i < 4 * ARRAYS; i++) {
+        u32 p = *field(&w, all, OBJECT_HEADER + 4 * i) = (u32)pair(&w, 0, 0);
+        if (i % 4)
+            continue;
+        u64 array = new(&w, REFS, EACH);
+        *field(&w, p, LEFT) = (u32)array;
+        for (u32 k = 0; k < EACH; k++) {
+            u32 first = (u32)pair(&w, 0, 0);
+            *field(&w, array, OBJECT_HEADER + 4 * (k * 7 % EACH)) = first;
+            *field(&w, first, RIGHT) = (u32)pair(&w, 0, 0);
+        }
+    }
+    u64 expected = takes(bytes_of(REFS, 4 * ARRAYS)) + 4 * ARRAYS * 24 +
+                   ARRAYS * (takes(bytes_of(REFS, EACH)) + EACH * 48ull);
+    u64 steps = 4 * ARRAYS * 4 + ARRAYS * EACH * 7ull; // if each is looked into once
+    for (u32 i = 0; i < 2; i++) {
+        CHECK_IS(collect_counting(&w), true);
+        CHECK_IS(live(&w), expected);
+        CHECK_IS((u64)looks << 14 < steps + steps / 4, true);
+    }
     end(&w);
 }
 
@@ -481,6 +518,8 @@ static void overflow(void)
     classes();
     about = "looked into once";
     once();
+    about = "grey, with neighbours";
+    neighbours();
     about = "chains";
     chains(false);
     chains(true);
