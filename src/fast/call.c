@@ -228,7 +228,7 @@ void call_function(struct fast *f, u32 func)
     end_call(f, t, area, 0);
 }
 
-// The element's address into rax, where the index is, trapping when there is none of that type.
+// The element's address into r11, of the index in rax, trapping when there is none of that type.
 static void indirect_target(struct fast *f, u32 type, u32 table)
 {
     struct assembler *a = &f->a;
@@ -236,14 +236,16 @@ static void indirect_target(struct fast *f, u32 type, u32 table)
     x64_mem(a, I_CMP, true, RAX, x64_at(SCRATCH, offsetof(struct vm_table, length)));
     trap_if(f, CC_AE, TRAP_UNDEFINED_ELEMENT);
     x64_shift_imm(a, SH_SHL, true, RAX, 5);
-    x64_mem(a, I_ADD, true, RAX, x64_at(SCRATCH, offsetof(struct vm_table, at)));
+    x64_mem(a, I_MOV_LOAD, true, R11, x64_at(SCRATCH, offsetof(struct vm_table, at)));
+    x64_reg(a, I_ADD, true, R11, RAX);
     u32 id = f->m->types[type].id;
-    x64_imm_mem(a, G1_CMP, false, x64_at(RAX, offsetof(struct vm_func, type)), (s32)id);
+    x64_imm_mem(a, G1_CMP, false, x64_at(R11, offsetof(struct vm_func, type)), (s32)id);
     u8 *site = x64_jcc(a, CC_NE);
     struct cold *c = cold_begin(f, site, 64);
     if (!c)
         return;
-    x64_imm_mem(a, G1_CMP, false, x64_at(RAX, offsetof(struct vm_func, type)), 0);
+    move_reg(f, T64, RAX, R11); // for the message
+    x64_imm_mem(a, G1_CMP, false, x64_at(R11, offsetof(struct vm_func, type)), 0);
     u8 *null = x64_jcc8(a, CC_E);
     x64_trap(a, TRAP_INDIRECT_CALL);
     x64_bind8(a, null);
@@ -260,28 +262,31 @@ static void open_target(struct fast *f, u32 type, u32 table)
     push_reg(f, T64, RAX);
 }
 
-static void null_function(struct fast *f)
+// The function into r11, of the index in rax, or the reference there (NO_TABLE).
+static void target(struct fast *f, u32 type, u32 table)
 {
-    x64_reg(&f->a, I_TEST, true, RAX, RAX);
-    trap_if(f, CC_E, TRAP_NULL_FUNCTION);
+    if (table != NO_TABLE && !f->m->types[type].open) {
+        indirect_target(f, type, table);
+        return;
+    }
+    if (table == NO_TABLE) {
+        x64_reg(&f->a, I_TEST, true, RAX, RAX);
+        trap_if(f, CC_E, TRAP_NULL_FUNCTION);
+    }
+    move_reg(f, T64, R11, RAX);
 }
 
 // Of an element of a table, or, without one (NO_TABLE), of a reference.
 void call_indirect(struct fast *f, u32 type, u32 table)
 {
     const struct functype *t = &f->m->types[type];
-    bool known = table != NO_TABLE && t->open;
-    if (known)
+    if (table != NO_TABLE && t->open)
         open_target(f, type, table);
     u32 index = pop_reg(f);
     struct abi_stack area = begin_call(f, t, index);
-    if (table == NO_TABLE)
-        null_function(f);
-    else if (!known)
-        indirect_target(f, type, table);
+    target(f, type, table);
     // A function of another instance is called through the stub that switches, which wants it in
     // r11.
-    move_reg(f, T64, R11, RAX);
     x64_mem(&f->a, I_CMP, true, INSTANCE, x64_at(R11, offsetof(struct vm_func, vm)));
     u8 *same = x64_jcc8(&f->a, CC_E);
     call_entry(f, false, ENTRY_LINK);
@@ -340,15 +345,10 @@ void tail_call_indirect(struct fast *f, u32 type, u32 table)
     const struct functype *t = &f->m->types[type];
     if (f->polling)
         flow_poll(f);
-    bool known = table != NO_TABLE && t->open;
-    if (known)
+    if (table != NO_TABLE && t->open)
         open_target(f, type, table);
     tail_arguments(f, t, pop_reg(f));
-    if (table == NO_TABLE)
-        null_function(f);
-    else if (!known)
-        indirect_target(f, type, table);
-    move_reg(f, T64, R11, RAX);
+    target(f, type, table);
     tail_jump(f, t, UINT32_MAX);
 }
 
@@ -422,32 +422,49 @@ static void tail_own(struct fast *f, u32 entry)
         f->oom = true;
 }
 
+static void place_tail(struct fast *f, const struct tail *t, u32 frame)
+{
+    tail_note(f, t, (s32)t->staged, 0);
+    if (t->args || abi_stack_of(f->body->type).args)
+        tail_move(f, t, frame);
+    else
+        tail_leave(f, t, frame);
+    if (t->func != UINT32_MAX && t->func >= f->m->nimported_funcs) {
+        tail_own(f, ENTRY_FUNCS + t->func - f->m->nimported_funcs);
+        return;
+    }
+    if (t->func != UINT32_MAX) {
+        s32 cell = (s32)(f->m->layout.imports + t->func * sizeof(struct vm_func));
+        x64_mem(&f->a, I_LEA, true, R11, x64_at(INSTANCE, cell));
+        call_entry(f, true, ENTRY_TAIL);
+        return;
+    }
+    x64_mem(&f->a, I_CMP, true, INSTANCE, x64_at(R11, offsetof(struct vm_func, vm)));
+    u8 *other = x64_jcc8(&f->a, CC_NE);
+    x64_mem(&f->a, 0xff << 16, false, 4, x64_at(R11, offsetof(struct vm_func, code)));
+    x64_bind8(&f->a, other);
+    call_entry(f, true, ENTRY_TAIL);
+}
+
+// The one that ends the body needs no jump to where it is placed.
+static void place_last_tail(struct fast *f, u32 frame)
+{
+    if (f->returns || !f->tails.count || !fast_room(f, 256))
+        return;
+    const struct tail *last = &f->tails.at[f->tails.count - 1];
+    if (last->site + 4 != here(f))
+        return;
+    f->a.p = f->start + last->site - 1;
+    place_tail(f, last, frame);
+    f->tails.count--;
+}
+
 static void place_tails(struct fast *f, u32 frame)
 {
     f->tails_start = here(f);
     for (u32 i = 0; i < f->tails.count && fast_room(f, 256); i++) {
-        const struct tail *t = &f->tails.at[i];
-        x64_patch(f->start + t->site, f->a.p);
-        tail_note(f, t, (s32)t->staged, 0);
-        if (t->args || abi_stack_of(f->body->type).args)
-            tail_move(f, t, frame);
-        else
-            tail_leave(f, t, frame);
-        if (t->func != UINT32_MAX && t->func >= f->m->nimported_funcs) {
-            tail_own(f, ENTRY_FUNCS + t->func - f->m->nimported_funcs);
-            continue;
-        }
-        if (t->func != UINT32_MAX) {
-            s32 cell = (s32)(f->m->layout.imports + t->func * sizeof(struct vm_func));
-            x64_mem(&f->a, I_LEA, true, R11, x64_at(INSTANCE, cell));
-            call_entry(f, true, ENTRY_TAIL);
-            continue;
-        }
-        x64_mem(&f->a, I_CMP, true, INSTANCE, x64_at(R11, offsetof(struct vm_func, vm)));
-        u8 *other = x64_jcc8(&f->a, CC_NE);
-        x64_mem(&f->a, 0xff << 16, false, 4, x64_at(R11, offsetof(struct vm_func, code)));
-        x64_bind8(&f->a, other);
-        call_entry(f, true, ENTRY_TAIL);
+        x64_patch(f->start + f->tails.at[i].site, f->a.p);
+        place_tail(f, &f->tails.at[i], frame);
     }
 }
 
@@ -693,6 +710,7 @@ void call_leave(struct fast *f)
         u8 *disp = at & IN_COLD ? f->cold.at + (at & ~IN_COLD) : f->start + at;
         store_u32(disp, load_u32(disp) - INCOMING + frame + pushes + 8);
     }
+    place_last_tail(f, frame);
     f->code.epilogue = here(f);
     epilogue(f, frame);
     place_tails(f, frame);

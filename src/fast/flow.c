@@ -322,6 +322,7 @@ bool flow_end(struct fast *f)
     if (c->kind == CTL_FUNC) {
         if (f->reachable)
             conform(f, c);
+        f->returns = f->reachable || c->chain || c->label;
         chain_bind(f, c);
         return false;
     }

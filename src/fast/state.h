@@ -229,6 +229,7 @@ struct fast {
     VEC(struct call_site) calls;
     VEC(struct tail) tails;
     u32 tails_start; // where the code for them starts
+    bool returns;    // something reaches the end of the body
     VEC(u32) labels; // label id -> code offset
     VEC(u32) jumps;  // jump table entries
     VEC(struct jump_table) tables;
