@@ -264,7 +264,7 @@ static bool open_listeners(struct serve *s)
         return false;
     for (u32 i = 0; i < s->listeners.all.count; i++)
         if (s->listeners.all.at[i].datagrams) {
-            complain("--listen udp: HTTP comes by connections");
+            complain("--listen inherited: HTTP comes by connections");
             return false;
         }
     return true;

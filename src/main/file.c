@@ -112,6 +112,9 @@ static const struct {
     const char *proposal;
 } later[] = {
     {"illegal opcode", 0xe0, 0xe6, "stack switching"},
+    {"malformed function type", 0x5d, 0x5d, "stack switching"},
+    {"malformed limits flags", 8, 15, "custom page sizes"},
+    {"malformed value type", 0x67, 0x67, "references to strings"},
 };
 
 static void hint_later(const struct file *f, const struct error *e)
@@ -131,7 +134,9 @@ static void hint_later(const struct file *f, const struct error *e)
 static void hint_module(const struct file *f, const struct error *e)
 {
     static const u8 component[8] = {0, 'a', 's', 'm', 13, 0, 1, 0}, gzip[2] = {0x1f, 0x8b};
-    if (looks_like_text(f))
+    if (!f->size)
+        hint("the file is empty");
+    else if (looks_like_text(f))
         hint("this is WebAssembly text; make a module of it: wat2wasm %s -o FILE.wasm", f->name);
     else if (f->size >= 8 && !memcmp(f->bytes, component, 8))
         hint("this is a component; nebulet runs core modules (build for " WASI_TARGET ")");

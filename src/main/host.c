@@ -185,11 +185,16 @@ static int unknown(const char *name)
     return EXIT_USAGE;
 }
 
+static bool ends_in(const char *name, const char *end)
+{
+    size_t n = strlen(name), length = strlen(end);
+    return n > length && str_eq(name + n - length, end);
+}
+
 // What begins with a program, or with options for one, is `run`.
 static bool begins_a_program(const char *name)
 {
-    size_t n = strlen(name);
-    return *name == '-' || strchr(name, '/') || (n > 5 && str_eq(name + n - 5, ".wasm"));
+    return *name == '-' || strchr(name, '/') || ends_in(name, ".wasm") || ends_in(name, ".wat");
 }
 
 static int help(void)
@@ -236,7 +241,9 @@ static int run_command(const struct command *c, int argc, char **argv)
 {
     struct options o;
     int code = EXIT_USAGE;
-    if (options_parse(c, &o, argc, argv) && (o.help || (tracing_check(&o) && listeners_check(&o))))
+    bool http = c->bit & (FOR_SERVE | FOR_WORKER);
+    if (options_parse(c, &o, argc, argv) &&
+        (o.help || (tracing_check(&o) && listeners_check(&o, http))))
         code = o.help ? help_command(c) : c->run(&o);
     options_free(&o);
     return code;

@@ -55,12 +55,21 @@ static bool parse(const char *given, struct listener *x, bool *inherited)
     return false;
 }
 
-bool listeners_check(const struct options *o)
+static bool check(const char *given, bool http)
 {
     struct listener x;
-    bool inherited, good = !o->metrics || parse(o->metrics, &x, &inherited);
+    bool inherited, good = parse(given, &x, &inherited);
+    if (!good || !http || !x.datagrams)
+        return good;
+    complain("--listen %s: HTTP comes by connections", given);
+    return false;
+}
+
+bool listeners_check(const struct options *o, bool http)
+{
+    bool good = !o->metrics || check(o->metrics, true);
     for (u32 i = 0; i < o->listen.count && good; i++)
-        good = parse(o->listen.at[i], &x, &inherited);
+        good = check(o->listen.at[i], http);
     return good;
 }
 

@@ -17,6 +17,7 @@ struct listeners {
 
 // Adds what one --listen names: tcp:ADDRESS:PORT, udp:ADDRESS:PORT, or `inherited`: those that
 // systemd has opened (LISTEN_PID, LISTEN_FDS). False after a message.
-bool listeners_check(const struct options *o); // whether each of them names anything
+// Whether each of them names anything; http: that requests can come by.
+bool listeners_check(const struct options *o, bool http);
 bool listeners_add(struct listeners *l, const char *given);
 void listeners_free(struct listeners *l);

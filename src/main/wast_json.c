@@ -54,7 +54,8 @@ static void problem(struct writer *w, const cJSON *command, const char *what)
 {
     const cJSON *line = command ? json.item(command, "line") : NULL;
     if (!w->failed)
-        complain("%s: line %d: %s", w->path, line ? line->valueint : 0, what);
+        line ? complain("%s: line %d: %s", w->path, line->valueint, what)
+             : complain("%s: %s", w->path, what);
     w->failed = true;
 }
 
@@ -316,7 +317,7 @@ bool wast_read(const char *path, struct wast *out)
     cJSON *root = json.parse((const char *)f.bytes, f.size);
     const cJSON *list = root ? json.item(root, "commands") : NULL;
     if (!list)
-        problem(&w, NULL, "not a script in wast2json's form");
+        problem(&w, NULL, "not a script in the form of wast2json, a tool of wabt's");
     for (const cJSON *c = list ? list->child : NULL; c && !w.failed; c = c->next)
         put_command(&w, c);
     if (root)

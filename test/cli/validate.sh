@@ -35,6 +35,23 @@ run validate later.wasm
 exits 1
 says 'stack switching'
 
+bytes function.wasm 00 61 73 6d 01 00 00 00 01 03 01 5d 00
+run validate function.wasm
+exits 1
+says 'stack switching'
+bytes pages.wasm 00 61 73 6d 01 00 00 00 05 04 01 08 01 00
+run validate pages.wasm
+exits 1
+says 'custom page sizes'
+bytes empty.wasm
+run validate empty.wasm
+exits 1
+says 'the file is empty'
+echo '(module)' >text.wat
+run text.wat
+exits 1
+says 'wat2wasm text\.wat'
+
 # One bad module among good ones fails the whole.
 run validate "$GUESTS/hello.wasm" type.wasm
 exits 1

@@ -201,7 +201,7 @@ def wrong(bench):
                  "tcp:127.0.0.1:0x50", "tcp:127.0.0.1:", "tcp:" + "1" * 100 + ":80"]:
         complains(bench, text, b"not an address and a port\nhint: ", code=2)
     got = bench.nebulet("serve", "--listen", "udp:127.0.0.1:0", build("plain"))
-    got.check(1, b"", b"nebulet: --listen udp: HTTP comes by connections\n")
+    got.check(2, b"", b"nebulet: --listen udp:127.0.0.1:0: HTTP comes by connections\n")
     plain_env = {k: v for k, v in os.environ.items() if not k.startswith("LISTEN_")}
     for more in {}, {"LISTEN_FDS": "1"}, {"LISTEN_FDS": "1", "LISTEN_PID": "1"}:
         complains(bench, "inherited", b"nobody has opened sockets", {**plain_env, **more})
