@@ -30,7 +30,7 @@ static bool add_inherited(struct listeners *l)
     }
     for (int fd = FIRST_INHERITED; fd < FIRST_INHERITED + n; fd++) {
         struct listener x;
-        enum fs_error e = socket_inherit(fd, &x.address, &x.file);
+        enum fs_error e = socket_inherit(fd, &x.address, &x.datagrams, &x.file);
         if (e) {
             complain("--listen inherited: descriptor %d: %s", fd, fs_error_text(e));
             return false;

@@ -101,13 +101,13 @@ class Bench:
         return run([self.program, *args], **how)
 
 
-def run(command, stdin=b"", cwd=None, env=None, limit=300):
+def run(command, stdin=b"", cwd=None, env=None, limit=300, pass_fds=()):
     """Runs a command to its end or to `limit` seconds, whichever comes first: far more than it takes,
     for the machine may be busy."""
     command = [str(part) for part in command]
     try:
         done = subprocess.run(command, input=stdin, cwd=cwd, env=env, capture_output=True,
-                              timeout=limit, check=False)
+                              timeout=limit, check=False, pass_fds=pass_fds)
     except subprocess.TimeoutExpired as late:
         said = excerpt((late.stdout or b"") + (late.stderr or b""))
         raise Failed(f"still running after {limit} s: {' '.join(command)}\n{said}") from None

@@ -143,7 +143,11 @@ def plain(bench, engine, more=(), descriptor=3):
 
 def datagrams(bench, engine, host="127.0.0.1"):
     """Each answer goes to whom the last one came from; a longer one is cut."""
-    with serving([bench.program, "run", "--engine", engine, "--listen", f"udp:{host}:0", build("answers")]) as server:
+    answering([bench.program, "run", "--engine", engine, "--listen", f"udp:{host}:0", build("answers")], host)
+
+
+def answering(command, host, **more):
+    with serving(command, **more) as server:
         peers = [socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
         at = server.addresses[0]
         for round_ in range(4):
@@ -187,6 +191,19 @@ def inherited(bench, engine):
         os.close(fd)
 
 
+def inherited_datagrams(bench, engine):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
+        ours.bind(("127.0.0.1", 0))
+        answering(given_one(bench, ours, "run", "--engine", engine, "--listen", "inherited", build("answers")), "127.0.0.1",
+                  pass_fds=[ours.fileno()])
+
+
+def given_one(bench, given, *arguments):
+    """A command with that as its descriptor 3, as systemd would start it."""
+    program = f"exec 3<&{given.fileno()}; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\""
+    return ["bash", "-c", program, "bash", bench.program, *arguments]
+
+
 def complains(bench, listen, message, env=None, code=1):
     got = bench.nebulet("run", "--listen", listen, build("plain"), env=env)
     got.check(code, b"")
@@ -216,6 +233,17 @@ def not_ours(bench):
         raise base.Failed(base.excerpt(got.err))
 
 
+def no_listeners(bench):
+    """HTTP does not come by datagrams, and of those only what has addresses is taken."""
+    for family, command, message in [(socket.AF_INET, "serve", b"HTTP comes by connections"),
+                                     (socket.AF_UNIX, "run", b"descriptor 3: invalid argument")]:
+        with socket.socket(family, socket.SOCK_DGRAM) as given:
+            got = base.run(given_one(bench, given, command, "--listen", "inherited", build("plain")), pass_fds=[given.fileno()])
+        got.check(1, b"")
+        if message not in got.err.lower() and message not in got.err:
+            raise base.Failed(base.excerpt(got.err))
+
+
 def checksum(bench, engine):
     """Of the service "net", as it is compiled there (user/svc/net/checksum.c)."""
     got = bench.nebulet("run", "--engine", engine, build("checksum", "-msimd128", of=[CHECKSUM]))
@@ -232,5 +260,7 @@ def cases(bench):
         yield base.Case("behind folders", engine, lambda e=engine: with_folder(bench, e))
         yield base.Case("checksum", engine, lambda e=engine: checksum(bench, e))
         yield base.Case("inherited", engine, lambda e=engine: inherited(bench, e))
+        yield base.Case("inherited datagrams", engine, lambda e=engine: inherited_datagrams(bench, e))
     yield base.Case("wrong addresses", "", lambda: wrong(bench))
     yield base.Case("descriptors that are none", "", lambda: not_ours(bench))
+    yield base.Case("descriptors that do not fit", "", lambda: no_listeners(bench))

@@ -129,22 +129,6 @@ enum fs_error socket_listen(struct socket_address *address, struct vfs_file **ou
     return e;
 }
 
-enum fs_error socket_inherit(int fd, struct socket_address *address, struct vfs_file **out)
-{
-    union any_address a;
-    int listens = 0, type = 0, on = fcntl(fd, F_GETFL);
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &(socklen_t){sizeof listens}) ||
-        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type}) ||
-        getsockname(fd, &a.any, &(socklen_t){sizeof a}))
-        return host_error(errno);
-    if (!listens || type != SOCK_STREAM)
-        return E_INVAL;
-    if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, on | O_NONBLOCK))
-        return host_error(errno);
-    from_host(&a, address);
-    return host_file_new(fd, 0, NULL, out);
-}
-
 enum fs_error socket_accept(struct vfs_file *listener, struct socket_address *peer,
                             struct vfs_file **out)
 {
@@ -200,16 +184,40 @@ enum fs_error socket_datagrams(struct socket_address *address, struct vfs_file *
     return e;
 }
 
-enum fs_error socket_answers(struct socket_address *address, struct vfs_file **out)
+// What comes there is answered: so it is known who has sent the latest.
+static enum fs_error answers(struct vfs_file *f)
 {
     _Static_assert(sizeof(union any_address) == sizeof(((struct host_peer *)0)->address),
                    "all fit");
-    struct host_peer *peer = heap_zalloc(sizeof *peer);
-    enum fs_error e = peer ? socket_datagrams(address, out) : E_NOMEM;
-    if (e)
-        heap_free(peer);
-    else
-        host_file(*out)->peer = peer;
+    return (host_file(f)->peer = heap_zalloc(sizeof(struct host_peer))) ? E_SUCCESS : E_NOMEM;
+}
+
+enum fs_error socket_answers(struct socket_address *address, struct vfs_file **out)
+{
+    enum fs_error e = socket_datagrams(address, out);
+    if (!e && (e = answers(*out)))
+        vfs_close(*out);
+    return e;
+}
+
+enum fs_error socket_inherit(int fd, struct socket_address *address, bool *datagrams,
+                             struct vfs_file **out)
+{
+    union any_address a;
+    int listens = 0, type = 0, on = fcntl(fd, F_GETFL);
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &(socklen_t){sizeof listens}) ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type}) ||
+        getsockname(fd, &a.any, &(socklen_t){sizeof a}))
+        return host_error(errno);
+    *datagrams = type == SOCK_DGRAM && (a.any.sa_family == AF_INET || a.any.sa_family == AF_INET6);
+    if (!*datagrams && !(listens && type == SOCK_STREAM))
+        return E_INVAL;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, on | O_NONBLOCK))
+        return host_error(errno);
+    from_host(&a, address);
+    enum fs_error e = host_file_new(fd, 0, NULL, out);
+    if (!e && *datagrams && (e = answers(*out)))
+        vfs_close(*out);
     return e;
 }
 

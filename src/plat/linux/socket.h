@@ -21,9 +21,10 @@ void socket_print(const struct socket_address *a, char out[SOCKET_TEXT]);
 // A TCP listener. *address becomes what it is bound to. It can be taken over at once by who listens
 // there next (SO_REUSEADDR); an IPv6 one takes IPv6 only. E_ADDRINUSE, E_ACCES, E_ADDRNOTAVAIL, ...
 enum fs_error socket_listen(struct socket_address *address, struct vfs_file **out);
-// Of a descriptor that this process was started with: a stream socket that listens, which is then
-// ours to close. E_NOTSOCK, E_INVAL.
-enum fs_error socket_inherit(int fd, struct socket_address *address, struct vfs_file **out);
+// Of a descriptor that this process was started with: a stream socket that listens, or one of
+// datagrams, of IPv4 or IPv6 (as socket_answers), which is then ours to close. E_NOTSOCK, E_INVAL.
+enum fs_error socket_inherit(int fd, struct socket_address *address, bool *datagrams,
+                             struct vfs_file **out);
 // A connection of a listener, and who it is from. E_AGAIN, E_MFILE, ...
 enum fs_error socket_accept(struct vfs_file *listener, struct socket_address *peer,
                             struct vfs_file **out);
