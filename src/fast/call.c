@@ -60,7 +60,7 @@ static void moves_emit(struct fast *f, struct moves *v)
     }
 }
 
-static const u8 argument_gpr[6] = {RDI, RSI, RDX, RCX, R8, R9};
+const u8 argument_gpr[6] = {RDI, RSI, RDX, RCX, R8, R9};
 
 static u32 argument_reg(struct abi_place p)
 {
@@ -713,6 +713,10 @@ void call_leave(struct fast *f)
     place_last_tail(f, frame);
     f->code.epilogue = here(f);
     epilogue(f, frame);
+    bool guard = f->guard.there && (frame || f->saved);
+    const u8 *leave = f->a.p;
+    if (guard)
+        guard_leave(f);
     place_tails(f, frame);
     f->code.cold = here(f);
     cold_place(f);
@@ -726,17 +730,22 @@ void call_leave(struct fast *f)
     // In front of the body, right-aligned.
     u8 *body = f->start + f->prologue;
     f->a.p = f->start;
+    u8 *leaves = guard ? guard_place(f) : NULL;
+    u32 guards = here(f);
     u8 *overflow = prologue(f, frame);
     u32 length = here(f);
     memmove(body - length, f->start, length);
     if (overflow)
         x64_patch(overflow + (body - length - f->start), overflow_code);
+    if (leaves)
+        x64_patch(leaves + (body - length - f->start), leave);
     memset(f->start, 0xcc, f->prologue - length);
     f->a.p = end;
 
     f->code = (struct func_code){
         .start = 0,
         .entry = f->prologue - length,
+        .pushes = f->prologue - length + guards,
         .body = f->prologue,
         .epilogue = f->code.epilogue,
         .cold = f->code.cold,

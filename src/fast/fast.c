@@ -97,6 +97,7 @@ static bool push_function_label(struct fast *f)
 }
 
 // Room for the longest prologue (call.c): pushes and a subtraction, and for large frames a check.
+enum { GUARD_SPACE = 16 }; // a comparison and a jump
 static u32 prologue_space(const struct body *b)
 {
     u64 frame = cells_of(b) * (b->simd ? 16 : 8);
@@ -163,7 +164,8 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
         f->oom = true;
         return;
     }
-    f->prologue = prologue_space(body);
+    guard_begin(f);
+    f->prologue = prologue_space(body) + (f->guard.there || f->guard.block ? GUARD_SPACE : 0);
     if (!fast_room(f, f->prologue + 16))
         return;
     f->start = (u8 *)ALIGN_UP((uintptr_t)f->a.p, 16);
@@ -326,8 +328,8 @@ static void fast_place(struct compiler *k, u32 offset, struct func_code *out)
         link(f, code, &f->calls.at[i]);
     }
     *out = f->code;
-    u32 *parts[] = {&out->start, &out->entry, &out->body,   &out->epilogue,
-                    &out->cold,  &out->end,   &out->catches};
+    u32 *parts[] = {&out->start,    &out->entry, &out->pushes, &out->body,
+                    &out->epilogue, &out->cold,  &out->end,    &out->catches};
     for (u32 i = 0; i < sizeof parts / sizeof *parts; i++)
         *parts[i] += offset;
 }
@@ -465,7 +467,7 @@ static u32 pushed_by(const u8 *p, const u8 *pc)
 static bool in_overflow(const struct compiled *c, const struct func_code *code, const u8 *pc)
 {
     const u8 *run = c->run;
-    u32 saved = pushed_by(run + code->entry, run + code->body);
+    u32 saved = pushed_by(run + code->pushes, run + code->body);
     return code->frame - saved > FRAME_UNCHECKED && pc >= run + code->end - TRAP_BYTES;
 }
 
@@ -499,7 +501,7 @@ static struct code_site fast_site_of(struct compiler *k, const struct compiled *
     if (offset < code->body || in_overflow(c, code, pc)) {
         const u8 *reached = offset < code->body ? pc : run + code->body;
         return (struct code_site){.offset = first_instruction(c->module, func),
-                                  .frame = pushed_by(run + code->entry, reached)};
+                                  .frame = pushed_by(run + code->pushes, reached)};
     }
     if (k && locate((struct fast *)k, c, func, code_offset(c, code, pc) - return_address,
                     return_address, &l))

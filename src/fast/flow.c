@@ -315,6 +315,8 @@ static void results_push(struct fast *f, const struct ctl *c)
 bool flow_end(struct fast *f)
 {
     struct ctl *c = ctl_at(f, 0);
+    if (f->guard.block && f->guard.block == f->ctls.count - 1)
+        guard_end(f);
     if (c->kind == CTL_LOOP) // nothing goes there but what comes along
         f->zf_at = NULL;
     else

@@ -97,6 +97,17 @@ struct ctl {
     u32 found;        // f->found when it was entered
 };
 
+// The branch that a body begins with, if that is a way out (guard.c). Registers are those that
+// parameters come in.
+struct guard {
+    bool there;
+    u8 cc, left, right; // right: NO_REG: imm
+    s32 imm;
+    u32 block; // of ctls, at whose end it is seen where it leads; 0: nothing to be seen
+    u32 value; // what is returned: a register, or NO_REG, and
+    s32 add;   // a number
+};
+
 // Code out of line: in the cold buffer until the function is complete.
 struct cold {
     u32 site;   // rel32 in the hot code that leads here; UINT32_MAX: reached through a jump table
@@ -228,6 +239,7 @@ struct fast {
     VEC(struct trap_site) traps;
     VEC(struct call_site) calls;
     VEC(struct tail) tails;
+    struct guard guard;
     u32 tails_start; // where the code for them starts
     bool returns;    // something reaches the end of the body
     VEC(u32) labels; // label id -> code offset
@@ -674,7 +686,12 @@ void call_clobber(struct fast *f);
 struct cold *call_runtime_cold(struct fast *f, u8 *site, const void *function, const u64 *constants,
                                u32 nconstants);
 void call_enter(struct fast *f); // the start of the body: arguments to where they live
-void call_leave(struct fast *f); // the epilogue, and the prologue in front of the body
+extern const u8 argument_gpr[6]; // the registers of integer arguments, in their order
+void guard_begin(struct fast *f);
+void guard_end(struct fast *f);   // of the block that it leads to the end of
+u8 *guard_place(struct fast *f);  // in front of the prologue: the rel32 of the jump
+void guard_leave(struct fast *f); // where that jumps to
+void call_leave(struct fast *f);  // the epilogue, and the prologue in front of the body
 void call_entry(struct fast *f, bool jump, u32 entry);              // of the module's table
 void call_store_result(struct fast *f, enum ty t, u32 r, u32 cell); // into the caller's result area
 

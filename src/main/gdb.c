@@ -289,7 +289,7 @@ static bool put_frame(FILE *to, const u8 *from, size_t size, const u8 *run,
         }
     }
     if (f) {
-        put_prologue(&e, run + f->entry, run + f->body, frame);
+        put_prologue(&e, run + f->pushes, run + f->body, frame);
         put_epilogue(&e, run + f->epilogue, run + f->cold, frame);
     } else {
         put_state(&e, from, frame);

@@ -113,7 +113,7 @@ static bool to_caller(struct unwinding *u, const struct compiled *c, const struc
 {
     const u8 *ret = u->sp + f->frame;
     struct abi_stack area = abi_stack_of(t);
-    find_kept(u, c->run + f->entry, c->run + f->body, ret);
+    find_kept(u, c->run + f->pushes, c->run + f->body, ret);
     u->pc = (const u8 *)(uintptr_t)load_u64(ret);
     u->sp = ret + 8 + area.args + area.results;
     if (u->pc == arch_stub_return) {

@@ -28,6 +28,7 @@ struct trace_frame {
 // rarely runs.
 struct func_code {
     u32 start, entry, body, epilogue, cold, end; // from start to entry there is padding
+    u32 pushes;  // where the prologue begins, behind the way out before it (fast/guard.c)
     u32 catches; // a struct code_catches, aligned to 4 bytes; the end: there is none
     u32 frame;   // bytes from the stack pointer in the body up to the return address
     u32 next;    // for whoever has given it its place
