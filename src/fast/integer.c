@@ -105,17 +105,17 @@ static void add_known(struct fast *f, const struct alu *op, s32 imm)
 OUT_OF_LINE static void alu_any(struct fast *f, enum ty t, const struct alu *op)
 {
     bool wide = ty_wide(t);
-    struct slot sb = pop(f);
+    struct slot *sb = pop_slot(f);
     struct x64_operand m;
     u32 b = NO_REG;
-    if (regs_free(f, GPR_MASK) || !in_frame(f, &sb, &m))
-        b = value_reg(f, &sb);
-    struct slot sa = pop(f);
-    if (op->commutes && sa.kind == SLOT_CONST && b != NO_REG && fits_s32(t, sa.imm)) {
-        alu_imm(f, t, op, b, (s32)sa.imm);
+    if (regs_free(f, GPR_MASK) || !in_frame(f, sb, &m))
+        b = value_reg(f, sb);
+    struct slot *sa = pop_slot(f);
+    if (op->commutes && sa->kind == SLOT_CONST && b != NO_REG && fits_s32(t, sa->imm)) {
+        alu_imm(f, t, op, b, (s32)sa->imm);
         return;
     }
-    u32 a = value_reg(f, &sa);
+    u32 a = value_reg(f, sa);
     if (b == NO_REG) {
         u32 dst = result_begin(f, t, a);
         move_reg(f, t, dst, a);
@@ -179,10 +179,10 @@ static void and_imm(struct fast *f, enum ty t, u32 imm)
     }
     u32 insn = imm == 0xff ? I_MOVZX8 : imm == 0xffff ? I_MOVZX16 : I_MOV_LOAD;
     bool moves = imm == UINT32_MAX || insn != I_MOV_LOAD;
-    struct slot s = pop(f);
+    struct slot *s = pop_slot(f);
     struct x64_operand m;
-    bool cell = moves && in_frame(f, &s, &m);
-    u32 a = cell ? NO_REG : value_reg(f, &s);
+    bool cell = moves && in_frame(f, s, &m);
+    u32 a = cell ? NO_REG : value_reg(f, s);
     u32 sp = f->sp, dst = result_begin(f, t, moves ? unless_free(f, t, a) : a);
     if (cell) {
         x64_mem(&f->a, insn, false, dst, m);
@@ -232,12 +232,12 @@ static void multiply_const(struct fast *f, enum ty t, u32 a, u64 imm)
 
 OUT_OF_LINE static void multiply(struct fast *f, enum ty t)
 {
-    struct slot sb = pop(f);
-    if (sb.kind == SLOT_CONST && fits_s32(t, sb.imm)) {
-        multiply_const(f, t, pop_reg(f), sb.imm);
+    struct slot *sb = pop_slot(f);
+    if (sb->kind == SLOT_CONST && fits_s32(t, sb->imm)) {
+        multiply_const(f, t, pop_reg(f), sb->imm);
         return;
     }
-    u32 b = value_reg(f, &sb), a = pop_reg(f);
+    u32 b = value_reg(f, sb), a = pop_reg(f);
     if (!may_take(f, t, a) && may_take(f, t, b)) {
         u32 swap = a;
         a = b;
@@ -254,8 +254,8 @@ OUT_OF_LINE static void multiply(struct fast *f, enum ty t)
 
 static void shift_by_cl(struct fast *f, enum ty t, enum x64_shift op)
 {
-    struct slot sb = pop(f);
-    u32 b = value_reg(f, &sb), a = pop_reg(f);
+    struct slot *sb = pop_slot(f);
+    u32 b = value_reg(f, sb), a = pop_reg(f);
     bool wide = ty_wide(t);
     // The value goes through the scratch register, so that it may come from rcx, too.
     move_reg(f, t, SCRATCH, a);

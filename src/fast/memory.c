@@ -233,8 +233,8 @@ void load(struct fast *f, u32 op)
 {
     struct memarg at = leb_memarg(&f->pc);
     const u8 *before = f->a.p;
-    struct slot s = pop(f);
-    load_at(f, load_of(f, op), address(f, &s, at));
+    struct slot *s = pop_slot(f);
+    load_at(f, load_of(f, op), address(f, s, at));
     flags_kept(f, before);
 }
 
@@ -291,14 +291,14 @@ void store(struct fast *f, u32 op)
 {
     struct memarg at = leb_memarg(&f->pc);
     const u8 *before = f->a.p;
-    struct slot value = pop(f);
+    struct slot *value = pop_slot(f);
     u32 log2 = store_log2(op);
-    bool constant = value.kind == SLOT_CONST && (log2 < 3 || (s64)value.imm == (s32)value.imm);
-    u32 r = constant ? NO_REG : value_reg(f, &value);
-    struct slot a = pop(f);
-    struct x64_operand m = address(f, &a, at);
+    bool constant = value->kind == SLOT_CONST && (log2 < 3 || (s64)value->imm == (s32)value->imm);
+    u32 r = constant ? NO_REG : value_reg(f, value);
+    struct slot *a = pop_slot(f);
+    struct x64_operand m = address(f, a, at);
     if (constant)
-        x64_mov_mem_imm(&f->a, log2, m, (s32)value.imm);
+        x64_mov_mem_imm(&f->a, log2, m, (s32)value->imm);
     else
         store_value(f, op, r, m);
     flags_kept(f, before);

@@ -582,21 +582,27 @@ static inline void push_const(struct fast *f, enum ty t, u64 imm)
     push(f, SLOT_CONST, t)->imm = imm;
 }
 
-// Takes the top slot off; its register, if it owns one, is busy now.
-static inline struct slot pop(struct fast *f)
+// Takes the top slot off; its register, if it owns one, is busy now. It stays where it is until the
+// next one is pushed: a copy would wait for what has just been written to it.
+static inline struct slot *pop_slot(struct fast *f)
 {
-    struct slot s = f->slots[--f->sp];
-    if (s.kind == SLOT_REG) {
-        f->temp &= ~BIT(s.reg);
-        f->busy |= BIT(s.reg);
-    } else if (s.kind == SLOT_LOCAL) {
-        f->ref_head[s.local] = s.next;
-        if (s.last)
-            slot_inherit(f, &s);
+    struct slot *s = &f->slots[--f->sp];
+    if (s->kind == SLOT_REG) {
+        f->temp &= ~BIT(s->reg);
+        f->busy |= BIT(s->reg);
+    } else if (s->kind == SLOT_LOCAL) {
+        f->ref_head[s->local] = s->next;
+        if (s->last)
+            slot_inherit(f, s);
     }
     if (f->sp < f->flushed)
         f->flushed = f->sp;
     return s;
+}
+
+static inline struct slot pop(struct fast *f)
+{
+    return *pop_slot(f);
 }
 
 // The value of a popped slot in a register (busy). Not to be changed unless owned().
