@@ -3,12 +3,6 @@
 // stays in the flags (SLOT_FLAGS); between it and its use only moves are emitted.
 #include "fast/emit.h"
 
-bool flags_wanted(const u8 *pc)
-{
-    u32 op = *pc;
-    return op == OP_br_if || op == OP_if || op == OP_i32_eqz || op == OP_select;
-}
-
 void push_condition(struct fast *f, u32 cc)
 {
     if (flags_wanted(f->pc)) {

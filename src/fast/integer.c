@@ -353,9 +353,13 @@ OUT_OF_LINE static void count_bits(struct fast *f, enum ty t, u32 op) // 0 clz, 
     result_end(f, t, dst);
 }
 
-static const struct alu ADD = {I_ADD, G1_ADD, true}, SUB = {I_SUB, G1_SUB, false},
-                        AND = {I_AND, G1_AND, true}, OR = {I_OR, G1_OR, true},
-                        XOR = {I_XOR, G1_XOR, true};
+static const struct alu alus[] = {
+    [OP_i32_add - OP_i32_add] = {I_ADD, G1_ADD, true},
+    [OP_i32_sub - OP_i32_add] = {I_SUB, G1_SUB, false},
+    [OP_i32_and - OP_i32_add] = {I_AND, G1_AND, true},
+    [OP_i32_or - OP_i32_add] = {I_OR, G1_OR, true},
+    [OP_i32_xor - OP_i32_add] = {I_XOR, G1_XOR, true},
+};
 
 // Only the lower halves matter where the result is wrapped next.
 static bool narrows(const struct fast *f, u32 op)
@@ -376,20 +380,23 @@ void integer_op(struct fast *f, u32 op, enum ty t, u32 base)
         f->pc++;
         t = T32;
     }
+    u32 k = op - OP_i32_add;
+    if (k <= OP_i32_xor - OP_i32_add && alus[k].insn) {
+        if (op == OP_i32_and)
+            and(f, t, &alus[k]);
+        else
+            alu(f, t, &alus[k]);
+        return;
+    }
     switch (op) {
     case OP_i32_clz: count_bits(f, t, 0); break;
     case OP_i32_ctz: count_bits(f, t, 1); break;
     case OP_i32_popcnt: count_bits(f, t, 2); break;
-    case OP_i32_add: alu(f, t, &ADD); break;
-    case OP_i32_sub: alu(f, t, &SUB); break;
     case OP_i32_mul: multiply(f, t); break;
     case OP_i32_div_s: divide(f, t, true, false); break;
     case OP_i32_div_u: divide(f, t, false, false); break;
     case OP_i32_rem_s: divide(f, t, true, true); break;
     case OP_i32_rem_u: divide(f, t, false, true); break;
-    case OP_i32_and: and(f, t, &AND); break;
-    case OP_i32_or: alu(f, t, &OR); break;
-    case OP_i32_xor: alu(f, t, &XOR); break;
     case OP_i32_shl: shift(f, t, SH_SHL); break;
     case OP_i32_shr_s: shift(f, t, SH_SAR); break;
     case OP_i32_shr_u: shift(f, t, SH_SHR); break;

@@ -115,25 +115,20 @@ void x64_mem(struct assembler *a, u32 insn, bool wide, u32 reg, struct x64_opera
         any_mem(a, insn, wide, reg, m);
         return;
     }
-    u32 rex = (reg >> 1 & 4) | m.base >> 3 | (((u32)wide | (insn >> 24 & X64_W)) << 3);
-    u32 size = m.disp || base == 5;
-    u64 modrm = size << 6 | (reg & 7) << 3, disp = (u32)m.disp;
+    u32 rex = (reg >> 1 & 4) | m.base >> 3;
+    u32 size = m.disp || base == 5, modrm = size << 6 | (reg & 7) << 3;
     if (m.disp != (s8)m.disp)
         size = 4, modrm += 0x40;
-    u8 *p = a->p;
-    if (m.index != NO_REG) {
-        rex |= m.index >> 2 & 2;
-        base |= m.scale << 6 | (m.index & 7) << 3; // the SIB
-        modrm |= 4 | base << 8;
-        disp <<= 8;
-        size++;
+    u8 *p;
+    if (m.index == NO_REG) {
+        p = plain_opcode(a->p, insn, wide, rex);
+        *p++ = (u8)(modrm | base);
     } else {
-        modrm |= base;
+        p = plain_opcode(a->p, insn, wide, rex | (m.index >> 2 & 2));
+        p = with_sib(p, modrm, &m);
     }
-    *p = (u8)(0x40 | rex);
-    p += rex != 0;
-    store_u64(p, (u8)(insn >> 16) | modrm << 8 | disp << 16);
-    a->p = p + 2 + size;
+    store_u32(p, (u32)m.disp);
+    a->p = p + size;
 }
 
 u8 *x64_rip(struct assembler *a, u32 insn, bool wide, u32 reg)
