@@ -3,12 +3,6 @@
 // stays in the flags (SLOT_FLAGS); between it and its use only moves are emitted.
 #include "fast/emit.h"
 
-bool flags_wanted(const u8 *pc)
-{
-    u32 op = *pc;
-    return op == OP_br_if || op == OP_if || op == OP_i32_eqz || op == OP_select;
-}
-
 void push_condition(struct fast *f, u32 cc)
 {
     if (flags_wanted(f->pc)) {
@@ -66,44 +60,44 @@ void compare(struct fast *f, enum ty t, u32 op)
 {
     u32 cc = condition_of(op);
     bool wide = ty_wide(t);
-    struct slot sb = pop(f);
+    struct slot *sb = pop_slot(f);
     struct x64_operand m;
-    if (sb.kind == SLOT_CONST && fits_s32(t, sb.imm)) {
+    if (sb->kind == SLOT_CONST && fits_s32(t, sb->imm)) {
         u32 a = pop_reg(f);
-        if ((s32)sb.imm == 0 && (cc == CC_E || cc == CC_NE)) {
+        if ((s32)sb->imm == 0 && (cc == CC_E || cc == CC_NE)) {
             cc = nonzero(f, a, wide) ^ (cc == CC_E);
         } else {
-            x64_imm(&f->a, G1_CMP, wide, a, (s32)sb.imm);
+            x64_imm(&f->a, G1_CMP, wide, a, (s32)sb->imm);
         }
         push_condition(f, cc);
         return;
     }
-    if (in_frame(f, &sb, &m)) {
+    if (in_frame(f, sb, &m)) {
         u32 a = pop_reg(f);
         x64_mem(&f->a, I_CMP, wide, a, m);
         push_condition(f, cc);
         return;
     }
-    u32 b = value_reg(f, &sb);
-    struct slot sa = pop(f);
-    if (sa.kind == SLOT_CONST && fits_s32(t, sa.imm)) {
-        x64_imm(&f->a, G1_CMP, wide, b, (s32)sa.imm);
+    u32 b = value_reg(f, sb);
+    struct slot *sa = pop_slot(f);
+    if (sa->kind == SLOT_CONST && fits_s32(t, sa->imm)) {
+        x64_imm(&f->a, G1_CMP, wide, b, (s32)sa->imm);
         push_condition(f, cc_swap(cc));
         return;
     }
-    u32 a = value_reg(f, &sa);
+    u32 a = value_reg(f, sa);
     x64_reg(&f->a, I_CMP, wide, a, b);
     push_condition(f, cc);
 }
 
 void eqz(struct fast *f, bool wide)
 {
-    struct slot s = pop(f);
-    if (s.kind == SLOT_FLAGS) {
-        push_condition(f, s.reg ^ 1);
+    struct slot *s = pop_slot(f);
+    if (s->kind == SLOT_FLAGS) {
+        push_condition(f, s->reg ^ 1);
         return;
     }
-    u32 a = value_reg(f, &s);
+    u32 a = value_reg(f, s);
     push_condition(f, nonzero(f, a, wide) ^ 1);
 }
 
@@ -114,11 +108,11 @@ void compare_float(struct fast *f, enum ty t, u32 op)
     u32 which = op - (t == TF32 ? OP_f32_eq : OP_f64_eq);
     bool swap = which == OP_f32_lt - OP_f32_eq || which == OP_f32_le - OP_f32_eq;
     u32 insn = t == TF32 ? I_UCOMISS : I_UCOMISD;
-    struct slot sb = pop(f);
-    if (sb.kind == SLOT_CONST && !swap) {
-        constant_operand(f, insn, pop_reg(f), sb.imm);
+    struct slot *sb = pop_slot(f);
+    if (sb->kind == SLOT_CONST && !swap) {
+        constant_operand(f, insn, pop_reg(f), sb->imm);
     } else {
-        u32 b = value_reg(f, &sb), a = pop_reg(f);
+        u32 b = value_reg(f, sb), a = pop_reg(f);
         x64_reg(&f->a, insn, false, swap ? b : a, swap ? a : b);
     }
     push_condition(f, cc[which]);

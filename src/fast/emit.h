@@ -83,7 +83,12 @@ void multiply_wide(struct fast *f, enum x64_group3 insn);
 
 // --- compare.c
 // May a condition stay in the flags for the instruction at pc?
-bool flags_wanted(const u8 *pc);
+static inline bool flags_wanted(const u8 *pc)
+{
+    enum { NEAR = 1 << OP_br_if | 1 << OP_if | 1 << OP_select };
+    u32 op = *pc;
+    return op < 32 ? NEAR >> op & 1 : op == OP_i32_eqz;
+}
 // Sets the flags; the condition under which r is not 0.
 u32 nonzero(struct fast *f, u32 r, bool wide);
 void push_condition(struct fast *f, u32 cc); // the flags as an i32

@@ -5,23 +5,23 @@
 
 static void float_binary(struct fast *f, enum ty t, u32 insn)
 {
-    struct slot sb = pop(f);
+    struct slot *sb = pop_slot(f);
     struct x64_operand m;
-    if (in_frame(f, &sb, &m)) {
+    if (in_frame(f, sb, &m)) {
         u32 a = pop_reg(f);
         u32 dst = result_begin(f, t, a);
         x64_mem(&f->a, with_first(f, insn, dst, a), false, dst, m);
         result_end(f, t, dst);
         return;
     }
-    if (sb.kind == SLOT_CONST) {
+    if (sb->kind == SLOT_CONST) {
         u32 a = pop_reg(f);
         u32 dst = result_begin(f, t, a);
-        constant_operand(f, with_first(f, insn, dst, a), dst, sb.imm);
+        constant_operand(f, with_first(f, insn, dst, a), dst, sb->imm);
         result_end(f, t, dst);
         return;
     }
-    u32 b = value_reg(f, &sb), a = pop_reg(f);
+    u32 b = value_reg(f, sb), a = pop_reg(f);
     u32 dst = result_begin(f, t, a);
     two_operand(f, insn, t, dst, a, b);
     result_end(f, t, dst);

@@ -107,10 +107,10 @@ static void branch_if(struct fast *f, struct ctl *c, u32 cc)
 
 u32 pop_condition(struct fast *f)
 {
-    struct slot s = pop(f);
-    if (s.kind == SLOT_FLAGS)
-        return s.reg;
-    return nonzero(f, value_reg(f, &s), false);
+    struct slot *s = pop_slot(f);
+    if (s->kind == SLOT_FLAGS)
+        return s->reg;
+    return nonzero(f, value_reg(f, s), false);
 }
 
 void trap_if(struct fast *f, u32 cc, enum trap trap)

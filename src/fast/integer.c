@@ -105,17 +105,17 @@ static void add_known(struct fast *f, const struct alu *op, s32 imm)
 OUT_OF_LINE static void alu_any(struct fast *f, enum ty t, const struct alu *op)
 {
     bool wide = ty_wide(t);
-    struct slot sb = pop(f);
+    struct slot *sb = pop_slot(f);
     struct x64_operand m;
     u32 b = NO_REG;
-    if (regs_free(f, GPR_MASK) || !in_frame(f, &sb, &m))
-        b = value_reg(f, &sb);
-    struct slot sa = pop(f);
-    if (op->commutes && sa.kind == SLOT_CONST && b != NO_REG && fits_s32(t, sa.imm)) {
-        alu_imm(f, t, op, b, (s32)sa.imm);
+    if (regs_free(f, GPR_MASK) || !in_frame(f, sb, &m))
+        b = value_reg(f, sb);
+    struct slot *sa = pop_slot(f);
+    if (op->commutes && sa->kind == SLOT_CONST && b != NO_REG && fits_s32(t, sa->imm)) {
+        alu_imm(f, t, op, b, (s32)sa->imm);
         return;
     }
-    u32 a = value_reg(f, &sa);
+    u32 a = value_reg(f, sa);
     if (b == NO_REG) {
         u32 dst = result_begin(f, t, a);
         move_reg(f, t, dst, a);
@@ -179,10 +179,10 @@ static void and_imm(struct fast *f, enum ty t, u32 imm)
     }
     u32 insn = imm == 0xff ? I_MOVZX8 : imm == 0xffff ? I_MOVZX16 : I_MOV_LOAD;
     bool moves = imm == UINT32_MAX || insn != I_MOV_LOAD;
-    struct slot s = pop(f);
+    struct slot *s = pop_slot(f);
     struct x64_operand m;
-    bool cell = moves && in_frame(f, &s, &m);
-    u32 a = cell ? NO_REG : value_reg(f, &s);
+    bool cell = moves && in_frame(f, s, &m);
+    u32 a = cell ? NO_REG : value_reg(f, s);
     u32 sp = f->sp, dst = result_begin(f, t, moves ? unless_free(f, t, a) : a);
     if (cell) {
         x64_mem(&f->a, insn, false, dst, m);
@@ -232,12 +232,12 @@ static void multiply_const(struct fast *f, enum ty t, u32 a, u64 imm)
 
 OUT_OF_LINE static void multiply(struct fast *f, enum ty t)
 {
-    struct slot sb = pop(f);
-    if (sb.kind == SLOT_CONST && fits_s32(t, sb.imm)) {
-        multiply_const(f, t, pop_reg(f), sb.imm);
+    struct slot *sb = pop_slot(f);
+    if (sb->kind == SLOT_CONST && fits_s32(t, sb->imm)) {
+        multiply_const(f, t, pop_reg(f), sb->imm);
         return;
     }
-    u32 b = value_reg(f, &sb), a = pop_reg(f);
+    u32 b = value_reg(f, sb), a = pop_reg(f);
     if (!may_take(f, t, a) && may_take(f, t, b)) {
         u32 swap = a;
         a = b;
@@ -254,8 +254,8 @@ OUT_OF_LINE static void multiply(struct fast *f, enum ty t)
 
 static void shift_by_cl(struct fast *f, enum ty t, enum x64_shift op)
 {
-    struct slot sb = pop(f);
-    u32 b = value_reg(f, &sb), a = pop_reg(f);
+    struct slot *sb = pop_slot(f);
+    u32 b = value_reg(f, sb), a = pop_reg(f);
     bool wide = ty_wide(t);
     // The value goes through the scratch register, so that it may come from rcx, too.
     move_reg(f, t, SCRATCH, a);
@@ -353,9 +353,13 @@ OUT_OF_LINE static void count_bits(struct fast *f, enum ty t, u32 op) // 0 clz, 
     result_end(f, t, dst);
 }
 
-static const struct alu ADD = {I_ADD, G1_ADD, true}, SUB = {I_SUB, G1_SUB, false},
-                        AND = {I_AND, G1_AND, true}, OR = {I_OR, G1_OR, true},
-                        XOR = {I_XOR, G1_XOR, true};
+static const struct alu alus[] = {
+    [OP_i32_add - OP_i32_add] = {I_ADD, G1_ADD, true},
+    [OP_i32_sub - OP_i32_add] = {I_SUB, G1_SUB, false},
+    [OP_i32_and - OP_i32_add] = {I_AND, G1_AND, true},
+    [OP_i32_or - OP_i32_add] = {I_OR, G1_OR, true},
+    [OP_i32_xor - OP_i32_add] = {I_XOR, G1_XOR, true},
+};
 
 // Only the lower halves matter where the result is wrapped next.
 static bool narrows(const struct fast *f, u32 op)
@@ -376,20 +380,23 @@ void integer_op(struct fast *f, u32 op, enum ty t, u32 base)
         f->pc++;
         t = T32;
     }
+    u32 k = op - OP_i32_add;
+    if (k <= OP_i32_xor - OP_i32_add && alus[k].insn) {
+        if (op == OP_i32_and)
+            and(f, t, &alus[k]);
+        else
+            alu(f, t, &alus[k]);
+        return;
+    }
     switch (op) {
     case OP_i32_clz: count_bits(f, t, 0); break;
     case OP_i32_ctz: count_bits(f, t, 1); break;
     case OP_i32_popcnt: count_bits(f, t, 2); break;
-    case OP_i32_add: alu(f, t, &ADD); break;
-    case OP_i32_sub: alu(f, t, &SUB); break;
     case OP_i32_mul: multiply(f, t); break;
     case OP_i32_div_s: divide(f, t, true, false); break;
     case OP_i32_div_u: divide(f, t, false, false); break;
     case OP_i32_rem_s: divide(f, t, true, true); break;
     case OP_i32_rem_u: divide(f, t, false, true); break;
-    case OP_i32_and: and(f, t, &AND); break;
-    case OP_i32_or: alu(f, t, &OR); break;
-    case OP_i32_xor: alu(f, t, &XOR); break;
     case OP_i32_shl: shift(f, t, SH_SHL); break;
     case OP_i32_shr_s: shift(f, t, SH_SAR); break;
     case OP_i32_shr_u: shift(f, t, SH_SHR); break;

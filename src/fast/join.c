@@ -222,7 +222,8 @@ void conform(struct fast *f, struct ctl *c)
     const struct region *r = region_of(f, c->region);
     bool same = c->region == f->region;
     dirty_store(f, same ? r->pins : in_place(f, r));
-    results_move(f, c);
+    if (c->arity)
+        results_move(f, c);
     if (!same)
         load_pins(f, r);
     label_merge(f, c);

@@ -53,6 +53,13 @@ struct x64_operand address(struct fast *f, const struct slot *s, struct memarg a
     return m;
 }
 
+static inline struct x64_operand address_of(struct fast *f, const struct slot *s, struct memarg at)
+{
+    if (f->far || s->kind == SLOT_CONST || at.offset >= VM_MEMORY_GUARD - WASM_PAGE)
+        return address(f, s, at);
+    return (struct x64_operand){MEMORY, (u8)value_reg(f, s), 0, (s32)at.offset};
+}
+
 struct load {
     u32 insn;
     enum ty type;
@@ -120,9 +127,10 @@ static void load_and(struct fast *f, enum ty t, u32 insn, struct x64_operand m)
     result_end(f, t, dst);
 }
 
-static void load_from(struct fast *f, const struct load *l, struct x64_operand m)
+static void load_from(struct fast *f, const struct load *l, bool stays, struct x64_operand m)
 {
-    bool whole = ty_fp(l->type) || (l->insn == I_MOV_LOAD && l->wide == ty_wide(l->type));
+    bool whole =
+        !stays && (ty_fp(l->type) || (l->insn == I_MOV_LOAD && l->wide == ty_wide(l->type)));
     u32 insn = whole && m.index != SCRATCH ? taker(f, l->type) : 0;
     if (insn) {
         load_and(f, l->type, insn, m);
@@ -221,10 +229,12 @@ static bool load_compare(struct fast *f, const struct load *l, struct x64_operan
     return true;
 }
 
+// If a local is read or written next, the value is loaded and no more.
 static void load_at(struct fast *f, const struct load *l, struct x64_operand m)
 {
-    if (ty_fp(l->type) || !load_compare(f, l, m))
-        load_from(f, l, m);
+    bool stays = (u32)(*f->pc - OP_local_get) <= OP_local_tee - OP_local_get;
+    if (stays || ty_fp(l->type) || !load_compare(f, l, m))
+        load_from(f, l, stays, m);
     else if (f->zf_at != f->a.p)
         f->zf_at = NULL; // of what came before: the comparison has its own flags
 }
@@ -233,8 +243,8 @@ void load(struct fast *f, u32 op)
 {
     struct memarg at = leb_memarg(&f->pc);
     const u8 *before = f->a.p;
-    struct slot s = pop(f);
-    load_at(f, load_of(f, op), address(f, &s, at));
+    struct slot *s = pop_slot(f);
+    load_at(f, load_of(f, op), address_of(f, s, at));
     flags_kept(f, before);
 }
 
@@ -259,48 +269,36 @@ bool load_scaled(struct fast *f, u32 index, u32 scale, u32 bits)
     return true;
 }
 
-static void store_value(struct fast *f, u32 op, u32 r, struct x64_operand m)
-{
-    switch (op) {
-    case OP_i32_store: x64_mem(&f->a, I_MOV_STORE, false, r, m); break;
-    case OP_i64_store: x64_mem(&f->a, I_MOV_STORE, true, r, m); break;
-    case OP_f32_store: x64_mem(&f->a, I_MOVSS_STORE, false, r, m); break;
-    case OP_f64_store: x64_mem(&f->a, I_MOVSD_STORE, false, r, m); break;
-    case OP_i32_store8:
-    case OP_i64_store8: x64_mem(&f->a, I_MOV_STORE8, false, r, m); break;
-    case OP_i32_store16:
-    case OP_i64_store16: x64_mem(&f->a, I_MOV_STORE16, false, r, m); break;
-    default: x64_mem(&f->a, I_MOV_STORE, false, r, m); break; // i64.store32
-    }
-}
-
-static u32 store_log2(u32 op)
-{
-    switch (op) {
-    case OP_i32_store8:
-    case OP_i64_store8: return 0;
-    case OP_i32_store16:
-    case OP_i64_store16: return 1;
-    case OP_i64_store:
-    case OP_f64_store: return 3;
-    default: return 2;
-    }
-}
+static const struct store {
+    u32 insn;
+    u8 log2;
+} stores[] = {
+    [OP_i32_store - OP_i32_store] = {I_MOV_STORE, 2},
+    [OP_i64_store - OP_i32_store] = {I_MOV_STORE, 3},
+    [OP_f32_store - OP_i32_store] = {I_MOVSS_STORE, 2},
+    [OP_f64_store - OP_i32_store] = {I_MOVSD_STORE, 3},
+    [OP_i32_store8 - OP_i32_store] = {I_MOV_STORE8, 0},
+    [OP_i32_store16 - OP_i32_store] = {I_MOV_STORE16, 1},
+    [OP_i64_store8 - OP_i32_store] = {I_MOV_STORE8, 0},
+    [OP_i64_store16 - OP_i32_store] = {I_MOV_STORE16, 1},
+    [OP_i64_store32 - OP_i32_store] = {I_MOV_STORE, 2},
+};
 
 void store(struct fast *f, u32 op)
 {
     struct memarg at = leb_memarg(&f->pc);
     const u8 *before = f->a.p;
-    struct slot value = pop(f);
-    u32 log2 = store_log2(op);
-    bool constant = value.kind == SLOT_CONST && (log2 < 3 || (s64)value.imm == (s32)value.imm);
-    u32 r = constant ? NO_REG : value_reg(f, &value);
-    struct slot a = pop(f);
-    struct x64_operand m = address(f, &a, at);
+    struct slot *value = pop_slot(f);
+    const struct store *to = &stores[op - OP_i32_store];
+    u32 log2 = to->log2;
+    bool constant = value->kind == SLOT_CONST && (log2 < 3 || (s64)value->imm == (s32)value->imm);
+    u32 r = constant ? NO_REG : value_reg(f, value);
+    struct slot *a = pop_slot(f);
+    struct x64_operand m = address_of(f, a, at);
     if (constant)
-        x64_mov_mem_imm(&f->a, log2, m, (s32)value.imm);
+        x64_mov_mem_imm(&f->a, log2, m, (s32)value->imm);
     else
-        store_value(f, op, r, m);
+        x64_mem(&f->a, to->insn, op == OP_i64_store, r, m);
     flags_kept(f, before);
 }
 

@@ -114,8 +114,10 @@ static void assign(struct fast *f, const struct candidates *c, u32 legal, struct
         u32 reg = choose(f, r, class, now);
         if (reg == NO_REG) {
             reg = lightest(f, r, class);
-            if (reg == NO_REG || weight_of(f, r->local[reg]) + 2 >= weight)
+            if (reg == NO_REG || weight_of(f, r->local[reg]) + 2 >= weight) {
+                legal &= ~class; // nor for those that follow, which weigh less
                 continue;
+            }
         }
         if (BIT(reg) & CALLEE_SAVED & ~f->saved && weight < 3)
             continue; // saving and restoring it would cost more

@@ -220,11 +220,11 @@ void slots_flush(struct fast *f)
     f->flushed = f->sp;
 }
 
-void dirty_store(struct fast *f, u32 keep)
+void dirty_write(struct fast *f, u32 which)
 {
-    for (u32 d = f->dirty & ~keep; d; d &= d - 1) {
+    f->dirty &= ~which;
+    for (u32 d = which; d; d &= d - 1) {
         u32 r = (u32)__builtin_ctz(d);
         store_frame(f, f->local_type[f->reg_local[r]], f->reg_local[r], r);
     }
-    f->dirty &= keep;
 }

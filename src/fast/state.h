@@ -410,8 +410,15 @@ void slot_to_reg(struct fast *f, u32 index,
                  u32 reg); // copies a slot's value; flags and other state untouched
 void slot_to_home(struct fast *f, u32 index,
                   u32 target); // copies a slot's value to the frame cell of slot `target`
-void dirty_store(struct fast *f,
-                 u32 keep); // stores dirty locals in registers not in keep; they become clean
+void dirty_write(struct fast *f, u32 which); // stores the locals in these registers
+
+// Stores dirty locals in registers not in keep; they become clean.
+static inline void dirty_store(struct fast *f, u32 keep)
+{
+    u32 which = f->dirty & ~keep;
+    if (which)
+        dirty_write(f, which);
+}
 
 // A v128 takes two cells. What lies in a slot of the operand stack may be of any type.
 static inline struct x64_operand frame_at(struct fast *f, u32 cell_index)
@@ -567,10 +574,7 @@ static inline bool crowded(const struct fast *f, u32 class)
 static inline struct slot *push(struct fast *f, enum slot_kind kind, enum ty t)
 {
     struct slot *s = &f->slots[f->sp++];
-    s->kind = (u8)kind;
-    s->type = (u8)t;
-    s->bits = 0;
-    s->last = false;
+    store_u32((u8 *)s, kind | t << 8); // kind and type; nothing is known of it
     return s;
 }
 
@@ -595,21 +599,27 @@ static inline void push_const(struct fast *f, enum ty t, u64 imm)
     push(f, SLOT_CONST, t)->imm = imm;
 }
 
-// Takes the top slot off; its register, if it owns one, is busy now.
-static inline struct slot pop(struct fast *f)
+// Takes the top slot off; its register, if it owns one, is busy now. It stays where it is until the
+// next one is pushed: a copy would wait for what has just been written to it.
+static inline struct slot *pop_slot(struct fast *f)
 {
-    struct slot s = f->slots[--f->sp];
-    if (s.kind == SLOT_REG) {
-        f->temp &= ~BIT(s.reg);
-        f->busy |= BIT(s.reg);
-    } else if (s.kind == SLOT_LOCAL) {
-        f->ref_head[s.local] = s.next;
-        if (s.last)
-            slot_inherit(f, &s);
+    struct slot *s = &f->slots[--f->sp];
+    if (s->kind == SLOT_REG) {
+        f->temp &= ~BIT(s->reg);
+        f->busy |= BIT(s->reg);
+    } else if (s->kind == SLOT_LOCAL) {
+        f->ref_head[s->local] = s->next;
+        if (s->last)
+            slot_inherit(f, s);
     }
     if (f->sp < f->flushed)
         f->flushed = f->sp;
     return s;
+}
+
+static inline struct slot pop(struct fast *f)
+{
+    return *pop_slot(f);
 }
 
 // The value of a popped slot in a register (busy). Not to be changed unless owned().

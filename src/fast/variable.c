@@ -5,43 +5,44 @@
 static void set(struct fast *f, u32 local, bool tee)
 {
     enum ty t = f->local_type[local];
-    struct slot s = pop(f);
+    struct slot *s = pop_slot(f);
     if (unlikely(f->far) && t == T64)
-        set_sum(f, local, &s);
-    if (s.kind == SLOT_LOCAL && s.local == local) { // x = x
+        set_sum(f, local, s);
+    if (s->kind == SLOT_LOCAL && s->local == local) { // x = x
         if (tee)
             push_local(f, local, false);
         return;
     }
     u32 now = f->local_reg[local];
-    if (s.kind == SLOT_CONST) {
+    if (s->kind == SLOT_CONST) {
         if (f->ref_head[local])
             refs_materialize(f, local);
         u32 r = now != NO_REG ? now : reg_alloc(f, class_of(t));
         f->busy |= BIT(r);
-        if (!s.imm && !ty_fp(t) && !f->zf_at) // the flags tell of nothing
+        if (!s->imm && !ty_fp(t) && !f->zf_at) // the flags tell of nothing
             x64_reg(&f->a, I_XOR, false, r, r);
         else
-            const_to_reg(f, t, r, s.imm);
+            const_to_reg(f, t, r, s->imm);
         cache_put(f, r, local, true);
         if (tee && ty_fp(t))
             push_local(f, local, false);
         else if (tee)
-            push_const(f, t, s.imm);
+            push_const(f, t, s->imm);
         return;
     }
     bool pin = now != NO_REG && pinned(f, now);
-    if (pin && s.last && s.kind == SLOT_LOCAL && f->local_reg[s.local] == NO_REG) { // no way round
+    if (pin && s->last && s->kind == SLOT_LOCAL &&
+        f->local_reg[s->local] == NO_REG) { // no way round
         if (f->ref_head[local])
             refs_materialize(f, local);
-        load_frame(f, f->local_type[s.local], now, s.local);
+        load_frame(f, f->local_type[s->local], now, s->local);
         f->busy |= BIT(now);
         f->dirty |= BIT(now);
         if (tee)
             push_local(f, local, false);
         return;
     }
-    u32 v = value_reg(f, &s);
+    u32 v = value_reg(f, s);
     if (f->ref_head[local])
         refs_materialize(f, local);
     now = f->local_reg[local];
@@ -95,9 +96,9 @@ void global_get(struct fast *f, u32 global)
 
 void global_set(struct fast *f, u32 global)
 {
-    struct slot s = pop(f);
-    enum ty t = s.type;
-    u32 v = value_reg(f, &s); // may use the scratch register, so before global_at does
+    struct slot *s = pop_slot(f);
+    enum ty t = s->type;
+    u32 v = value_reg(f, s); // may use the scratch register, so before global_at does
     struct x64_operand m = global_at(f, global);
     store_mem(f, t, v, m);
 }

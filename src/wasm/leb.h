@@ -22,13 +22,19 @@ static inline u32 leb_u32(const u8 **pp)
 
 static inline u64 leb_u64(const u8 **pp)
 {
-    u64 v = 0;
-    for (u32 shift = 0;; shift += 7) {
-        u8 b = *(*pp)++;
-        v |= (u64)(b & 0x7f) << shift;
-        if (!(b & 0x80))
-            return v;
+    const u8 *p = *pp;
+    u64 v = *p++;
+    if (unlikely(v & 0x80)) {
+        v &= 0x7f;
+        for (u32 shift = 7;; shift += 7) {
+            u64 b = *p++;
+            v |= (b & 0x7f) << shift;
+            if (!(b & 0x80))
+                break;
+        }
     }
+    *pp = p;
+    return v;
 }
 
 // Behind a type of values or of a block.

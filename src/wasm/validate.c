@@ -217,14 +217,16 @@ static const u8 *local_index(struct validator *v, const u8 *p, u32 *x)
 // Is there an index of one byte, of a local?
 static inline bool local_short(const struct validator *v, const u8 *p)
 {
-    return likely(p < v->end && *p < 0x80 && *p < v->nlocals);
+    return likely(p < v->end && *p < v->nshort);
 }
 
 static inline void note_use(struct validator *v, u32 x, u32 flags)
 {
-    v->uses.at[v->uses.count++] = x | v->depth_bits | flags; // room was made for all in a body
-    v->webs.at[x].last = v->uses.count;
-    v->webs.at[x].weight += v->weight;
+    u32 n = v->uses.count;
+    struct web *w = &v->webs.at[x];
+    v->uses.at[n] = x | v->depth_bits | flags; // room was made for all in a body
+    v->uses.count = w->last = n + 1;
+    w->weight += v->weight;
 }
 
 static inline void note_read(struct validator *v, u32 x)
@@ -504,6 +506,7 @@ static bool read_locals(struct validator *v, const struct functype *t, struct re
     }
     v->types = v->locals.at;
     v->nlocals = v->locals.count;
+    v->nshort = v->nlocals < 0x80 ? v->nlocals : 0x80;
     if (v->m != v->counted) {
         v->counted = v->m;
         v->total_locals = 0;

@@ -21,11 +21,11 @@ const struct functype *func_type(struct validator *v, u32 type)
 
 const u8 *imm_blocktype(struct validator *v, const u8 *p, struct block_type *type)
 {
+    *type = (struct block_type){0};
+    if (likely(p < v->end && *p == 0x40))
+        return p + 1;
     if (imm_bytes(v, p, 1) == NULL)
         return NULL;
-    *type = (struct block_type){0};
-    if (*p == 0x40)
-        return p + 1;
     if ((*p & 0xc0) == 0x40) {
         valtype result = 0;
         p = imm_valtype(v, p, &result);

@@ -81,7 +81,7 @@ struct validator {
     const valtype *types; // of the locals
     u64 *initialized;
     u64 *zero;
-    u32 nlocals;
+    u32 nlocals, nshort;          // those whose index is one byte
     const struct module *counted; // whose locals are in total_locals
     u64 total_locals;
     bool memory; // there is a memory 0, and its addresses are i32

@@ -55,7 +55,7 @@ struct abi_stack {
 static inline struct abi_stack abi_stack_of(const struct functype *t)
 {
     struct abi_state s = {0};
-    for (u32 i = 0; i < t->nparams; i++)
+    for (u32 i = 0; t->nparams > 6 && i < t->nparams; i++) // 6 are in registers, whatever they are
         abi_next(&s, t->types[i]);
     u32 results = 0;
     for (u32 i = 1; i < t->nresults; i++)
