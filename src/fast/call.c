@@ -329,6 +329,8 @@ static void tail_arguments(struct fast *f, const struct functype *t, u32 index)
 void tail_call(struct fast *f, u32 func)
 {
     const struct functype *t = module_func_type(f->m, func);
+    if (unlikely(f->nlanes)) // whose registers arguments may go to
+        slots_flush(f);
     if (f->polling)
         flow_poll(f);
     tail_arguments(f, t, NO_REG);
@@ -338,6 +340,8 @@ void tail_call(struct fast *f, u32 func)
 void tail_call_indirect(struct fast *f, u32 type, u32 table)
 {
     const struct functype *t = &f->m->types[type];
+    if (unlikely(f->nlanes)) // whose registers arguments may go to
+        slots_flush(f);
     if (f->polling)
         flow_poll(f);
     bool known = table != NO_TABLE && t->open;
@@ -618,12 +622,12 @@ static void zero_locals(struct fast *f)
     u32 nparams = f->body->type->nparams;
     for (u32 p = f->regions.at[0].pins & ~f->cache; p; p &= p - 1) {
         u32 r = (u32)__builtin_ctz(p), local = f->regions.at[0].local[r];
-        if (f->body->zero[local / 64] >> (local % 64) & 1)
+        if (local < f->body->nlocals && f->body->zero[local / 64] >> (local % 64) & 1)
             x64_reg(&f->a, r >= XMM0 ? I_XORPS : I_XOR, false, r, r);
         // Otherwise it is written before it is read: whatever is in the register may stay there.
         cache_put(f, r, local, true);
     }
-    for (u32 w = nparams / 64; w < (f->nlocals + 63) / 64; w++) {
+    for (u32 w = nparams / 64; w < (f->body->nlocals + 63) / 64; w++) {
         for (u64 bits = f->body->zero[w]; bits && fast_room(f, 64); bits &= bits - 1) {
             u32 local = w * 64 + (u32)__builtin_ctzll(bits);
             if (local < nparams || f->local_reg[local] != NO_REG)

@@ -113,6 +113,16 @@ struct x64_operand address(struct fast *f, const struct slot *s, struct memarg a
 // --- simd.c
 void simd(struct fast *f); // the instruction at pc, behind the prefix
 
+// --- lanes.c: each does its instruction if it is on a vector that is held as four locals, and false
+// says that it is not.
+bool lanes_set(struct fast *f, u32 local, bool tee);
+bool lanes_splat(struct fast *f, const struct slot *s); // of a popped slot
+bool lanes_replace(struct fast *f, const struct slot *s); // the same; pc is at the lane
+bool lanes_extract(struct fast *f);
+bool lanes_shift(struct fast *f, u32 count); // to the right, by less than 32
+bool lanes_and(struct fast *f, const struct slot *s); // with a popped slot
+bool lanes_with_memory(struct fast *f, u32 insn, struct x64_operand m); // insn as of vectors
+
 // --- atomic.c
 void atomic_fence(struct fast *f);
 void atomic_op(struct fast *f, u32 op); // loads, stores, and what does both

@@ -238,6 +238,8 @@ static bool constant(const struct fast *f, const struct slot *s, union v128 *v)
 static void binary(struct fast *f, u32 insn)
 {
     struct slot s = pop(f);
+    if (unlikely(f->nlanes) && insn == I_PAND && lanes_and(f, &s))
+        return;
     struct x64_operand m;
     union v128 v;
     bool memory = has_avx(f) && in_frame(f, &s, &m);
@@ -356,6 +358,8 @@ static void shift(struct fast *f, u32 insn, u32 bits)
 {
     struct slot s = pop(f);
     if (s.kind == SLOT_CONST) {
+        if (unlikely(f->nlanes) && insn == I_PSRLD && lanes_shift(f, s.imm & 31))
+            return;
         u32 a = pop_reg(f), dst = begin(f, a);
         shift_imm(f, insn, dst, a, s.imm & (bits - 1));
         end(f, dst);
@@ -411,6 +415,8 @@ static void load_vector(struct fast *f)
     u32 a = NO_REG, insn = I_MOVUPS_LOAD;
     if (compares || (row && row->kind == BINARY)) {
         f->pc = p;
+        if (unlikely(f->nlanes) && !compares && lanes_with_memory(f, row->insn, m))
+            return;
         a = pop_reg(f);
         insn = x64_three(row->insn, a);
     }
@@ -529,6 +535,8 @@ static void splat(struct fast *f, u32 op, u32 log2, bool fp)
         push_vector(f, out);
         return;
     }
+    if (unlikely(f->nlanes) && op == OP_i32x4_splat && lanes_splat(f, &s))
+        return;
     u32 a = value_reg(f, &s), dst = begin(f, NO_REG);
     if (fp) {
         v2_imm(f, I_PSHUFD, dst, a, log2 == 2 ? 0 : 0x44);
@@ -541,6 +549,8 @@ static void splat(struct fast *f, u32 op, u32 log2, bool fp)
 
 static void extract(struct fast *f, u32 log2, bool is_signed)
 {
+    if (unlikely(f->nlanes) && log2 == 2 && lanes_extract(f))
+        return;
     u32 lane = *f->pc++;
     u32 a = pop_reg(f);
     enum ty t = log2 == 3 ? T64 : T32;
@@ -606,6 +616,8 @@ static void replace_constants(struct fast *f, u32 op, u32 log2, u64 imm)
 static void replace(struct fast *f, u32 op, u32 log2)
 {
     struct slot s = pop(f);
+    if (unlikely(f->nlanes) && log2 == 2 && lanes_replace(f, &s))
+        return;
     if (s.kind == SLOT_CONST) {
         replace_constants(f, op, log2, s.imm);
         return;
