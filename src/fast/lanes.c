@@ -275,17 +275,33 @@ static bool meaning(const struct fast *f, u32 g, struct lanes *is)
     return lazy(f, g) || !building(f, g);
 }
 
-bool lanes_set(struct fast *f, u32 local, bool tee)
+// Before it is set: what is lanes of it is computed.
+static void settle_derived(struct fast *f, u32 g)
 {
-    u32 g = f->nlanes ? lanes_of(f, local) : NO_LANES;
-    if (g == NO_LANES)
-        return false;
-    struct lanes *l = &f->lanes[g];
     for (u32 m = f->lazy & ~BIT(g); m; m &= m - 1) {
         u32 other = (u32)__builtin_ctz(m);
         if (!f->lanes[other].constant && f->lanes[other].of == g)
             settle(f, other);
     }
+}
+
+// And slots that refer to it, or to its lanes, get copies.
+static void unrefer(struct fast *f, u32 g)
+{
+    const struct lanes *l = &f->lanes[g];
+    if (f->ref_head[l->local])
+        refs_materialize(f, l->local);
+    for (u32 i = 0; i < 4; i++)
+        if (f->ref_head[l->first + i])
+            refs_materialize(f, l->first + i);
+}
+
+bool lanes_set(struct fast *f, u32 local, bool tee)
+{
+    u32 g = f->nlanes ? lanes_of(f, local) : NO_LANES;
+    if (g == NO_LANES)
+        return false;
+    settle_derived(f, g);
     struct slot s = pop(f);
     u32 from = slot_lanes(f, &s);
     if (from != g) {
@@ -293,11 +309,7 @@ bool lanes_set(struct fast *f, u32 local, bool tee)
         u32 xmm = NO_REG;
         if (from == NO_LANES && s.kind != SLOT_CONST)
             xmm = value_reg(f, &s);
-        if (f->ref_head[local])
-            refs_materialize(f, local);
-        for (u32 i = 0; i < 4; i++)
-            if (f->ref_head[l->first + i])
-                refs_materialize(f, l->first + i);
+        unrefer(f, g);
         if (xmm != NO_REG) {
             take_apart(f, g, xmm);
         } else if (s.kind == SLOT_CONST) {
@@ -451,6 +463,41 @@ bool lanes_and(struct fast *f, const struct slot *s)
     return push_lazy(f, is);
 }
 
+// The vector that the next instruction sets, if all of its lanes are pinned, and none is in m.
+static u32 set_next(const struct fast *f, struct x64_operand m, u32 *local, const u8 **next)
+{
+    if (*f->pc != OP_local_set && *f->pc != OP_local_tee)
+        return NO_LANES;
+    *next = f->pc + 1;
+    *local = leb_u32(next);
+    u32 g = lanes_of(f, *local);
+    for (u32 i = 0; g != NO_LANES && i < 4; i++) {
+        u32 r = f->local_reg[f->lanes[g].first + i];
+        if (r == NO_REG || !pinned(f, r) || r == m.index)
+            return NO_LANES;
+    }
+    return g;
+}
+
+// That is set to lanes of `from`, each changed by instruction `scalar` with memory.
+static void set_with_memory(struct fast *f, u32 g, u32 from, u32 scalar, struct x64_operand m)
+{
+    settle_derived(f, g);
+    struct slot s = pop(f);
+    unrefer(f, g);
+    for (u32 i = 0; i < 4; i++, m.disp += 4) {
+        u32 lane = f->lanes[g].first + i, source = lane_of(f, from, i);
+        if (source != lane)
+            lane_copy(f, lane, source);
+        u32 r = f->local_reg[lane];
+        x64_mem(&f->a, scalar, false, r, m);
+        f->busy |= BIT(r);
+        f->dirty |= BIT(r);
+    }
+    f->lazy &= ~BIT(g);
+    done(f, &s, from);
+}
+
 bool lanes_with_memory(struct fast *f, u32 insn, struct x64_operand m)
 {
     u32 scalar = insn == I_PXOR    ? I_XOR
@@ -463,6 +510,18 @@ bool lanes_with_memory(struct fast *f, u32 insn, struct x64_operand m)
     u32 from = slot_lanes(f, top), g = from;
     if (from == NO_LANES || lazy(f, from) || !scalar || m.disp > INT32_MAX - 12)
         return false;
+    u32 local;
+    const u8 *next;
+    u32 to = set_next(f, m, &local, &next);
+    if (to != NO_LANES) {
+        bool tee = *f->pc == OP_local_tee;
+        set_with_memory(f, to, from, scalar, m);
+        f->use++;
+        f->pc = next;
+        if (tee)
+            push_local(f, local, false);
+        return true;
+    }
     if (!building(f, from)) {
         g = begin(f);
         if (g == NO_LANES)
