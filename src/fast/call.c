@@ -322,6 +322,8 @@ static void tail_jump(struct fast *f, const struct functype *t, u32 func)
 
 static void tail_arguments(struct fast *f, const struct functype *t, u32 index)
 {
+    if (has_lanes(f)) // to whose registers arguments may go
+        slots_flush(f);
     stack_pointer(f, -(s32)tail_staged(f, abi_stack_of(t).args));
     arguments(f, t, index);
 }
@@ -329,8 +331,6 @@ static void tail_arguments(struct fast *f, const struct functype *t, u32 index)
 void tail_call(struct fast *f, u32 func)
 {
     const struct functype *t = module_func_type(f->m, func);
-    if (unlikely(f->nlanes)) // whose registers arguments may go to
-        slots_flush(f);
     if (f->polling)
         flow_poll(f);
     tail_arguments(f, t, NO_REG);
@@ -340,8 +340,6 @@ void tail_call(struct fast *f, u32 func)
 void tail_call_indirect(struct fast *f, u32 type, u32 table)
 {
     const struct functype *t = &f->m->types[type];
-    if (unlikely(f->nlanes)) // whose registers arguments may go to
-        slots_flush(f);
     if (f->polling)
         flow_poll(f);
     bool known = table != NO_TABLE && t->open;

@@ -51,7 +51,7 @@ static bool arrays(struct fast *f, const struct body *b)
     for (u32 i = 0; i < b->nlocals; i++)
         f->local_type[i] = (u8)ty_of(b->locals[i]);
     f->lazy = f->nlanes = 0;
-    if (b->nlanes)
+    if (LANES_HELD && b->nlanes)
         lanes_begin(f);
     return true;
 }

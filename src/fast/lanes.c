@@ -11,7 +11,7 @@
 //   local.get x; i32x4.extract_lane 2      the local x.2, no code
 //   i32x4.splat, i32x4.replace_lane        a vector on the operand stack in work: the value becomes
 //                                          a lane of it, which is a cached local, too
-//   v128.load; v128.xor (and or add sub)   of such a vector: with memory, lane by lane
+//   v128.load; v128.xor; local.set x       of such a vector: with memory, lane by lane
 //   i32x4.shr_u and v128.and by constants  nothing, until lanes are wanted; what x is can be that,
 //                                          too: its lanes are computed from those of another vector
 //
@@ -25,7 +25,7 @@
 
 u32 lanes_locals(const struct body *body)
 {
-    return body->nlanes ? (body->nlanes + BUILDING) * 4 + BUILDING : 0;
+    return LANES_HELD && body->nlanes ? (body->nlanes + BUILDING) * 4 + BUILDING : 0;
 }
 
 void lanes_begin(struct fast *f)
@@ -48,7 +48,7 @@ void lanes_begin(struct fast *f)
     }
 }
 
-u32 lanes_of(const struct fast *f, u32 local)
+__attribute__((noinline)) u32 lanes_of(const struct fast *f, u32 local)
 {
     for (u32 g = 0; g < f->nlanes; g++)
         if (f->lanes[g].local == local)
@@ -86,21 +86,25 @@ static union v128 constant_of(const struct fast *f, u64 imm)
     return imm ? f->vectors.at[imm - 1] : (union v128){{0, 0}};
 }
 
-// dst = insn [lane] in a register or in the frame, for instructions that read 32 bits of either.
-static void with_lane(struct fast *f, u32 insn, u32 reg, u32 local)
+// insn reg, lane: that is in a register, or in the frame. Most of what is written here is written
+// by this one.
+__attribute__((noinline)) static void with_lane(struct fast *f, u32 insn, u32 reg, u32 local)
 {
-    if (f->local_reg[local] != NO_REG)
-        x64_reg(&f->a, insn, false, reg, f->local_reg[local]);
+    u32 r = f->local_reg[local];
+    if (r != NO_REG)
+        x64_reg(&f->a, insn, false, reg, r);
     else
         x64_mem(&f->a, insn, false, reg, frame_at(f, local));
 }
 
-// All lanes, by a constant.
-static void shift_right(struct fast *f, u32 xmm, u32 count)
+// A lane has been written where with_lane() finds it.
+static void written(struct fast *f, u32 local)
 {
-    u32 group = (I_PSRLD & 0xff00ffff) | 0x72 << 16;
-    x64_reg(&f->a, x64_three(group, xmm), false, 2, xmm);
-    x64_byte(&f->a, count);
+    u32 r = f->local_reg[local];
+    if (r != NO_REG) {
+        f->busy |= BIT(r);
+        f->dirty |= BIT(r);
+    }
 }
 
 void lanes_load(struct fast *f, u32 dst, u32 g)
@@ -122,36 +126,25 @@ void lanes_load(struct fast *f, u32 dst, u32 g)
     }
     if (!lazy(f, g))
         return;
-    if (l->shift) {
-        shift_right(f, dst, l->shift);
-    }
+    if (l->shift)
+        simd_shift(f, I_PSRLD, dst, dst, l->shift);
     if (l->mask != UINT32_MAX) {
         union v128 mask = same_lanes(l->mask);
         vector_operand(f, x64_three(I_PAND, dst), dst, &mask);
     }
 }
 
-// Lane i of a vector register goes to a local.
-static void lane_from(struct fast *f, u32 local, u32 xmm, u32 i)
-{
-    u32 r = f->local_reg[local], insn = i ? I_PEXTRD : I_MOVD_FROM_XMM;
-    if (r != NO_REG) {
-        x64_reg(&f->a, insn, false, xmm, r);
-        f->busy |= BIT(r);
-        f->dirty |= BIT(r);
-    } else {
-        x64_mem(&f->a, insn, false, xmm, frame_at(f, local));
-    }
-    if (i)
-        x64_byte(&f->a, i);
-}
-
 static void take_apart(struct fast *f, u32 g, u32 xmm)
 {
     f->lazy &= ~BIT(g);
     f->lanes[g].own = 15;
-    for (u32 i = 0; i < 4; i++)
-        lane_from(f, f->lanes[g].first + i, xmm, i);
+    for (u32 i = 0; i < 4; i++) {
+        u32 local = f->lanes[g].first + i;
+        with_lane(f, i ? I_PEXTRD : I_MOVD_FROM_XMM, xmm, local);
+        if (i)
+            x64_byte(&f->a, i);
+        written(f, local);
+    }
 }
 
 static void settle(struct fast *f, u32 g)
@@ -180,7 +173,7 @@ static void forget(struct fast *f, u32 g)
 }
 
 // The popped slot has been read.
-static void done(struct fast *f, const struct slot *s, u32 g)
+__attribute__((noinline)) static void done(struct fast *f, const struct slot *s, u32 g)
 {
     if (f->ref_head[s->local] || !(building(f, g) || s->last))
         return;
@@ -190,7 +183,7 @@ static void done(struct fast *f, const struct slot *s, u32 g)
 }
 
 // A vector in work, whose lanes are not set; NO_LANES: there is none that is free.
-static u32 begin(struct fast *f)
+__attribute__((noinline)) static u32 begin(struct fast *f)
 {
     for (u32 g = f->nlanes - BUILDING; g < f->nlanes; g++) {
         if (f->ref_head[f->lanes[g].local])
@@ -206,7 +199,7 @@ static u32 begin(struct fast *f)
 // --- What vectors are set to
 
 // A local of 32 bits, which is not pinned, becomes what is in r.
-static void lane_set(struct fast *f, u32 local, u32 r)
+__attribute__((noinline)) static void lane_set(struct fast *f, u32 local, u32 r)
 {
     u32 now = f->local_reg[local];
     if (now != NO_REG)
@@ -219,21 +212,13 @@ static void lane_set(struct fast *f, u32 local, u32 r)
     cache_put(f, r, local, true);
 }
 
-static void lane_copy(struct fast *f, u32 to, u32 from)
+__attribute__((noinline)) static void lane_copy(struct fast *f, u32 to, u32 from)
 {
-    u32 r = f->local_reg[to], now = f->local_reg[from];
-    if (r != NO_REG) {
-        if (now != NO_REG)
-            move_reg(f, T32, r, now);
-        else
-            load_frame(f, T32, r, from);
-        f->busy |= BIT(r);
-        f->dirty |= BIT(r);
-        return;
-    }
-    if (now == NO_REG)
-        load_frame(f, T32, now = SCRATCH, from);
-    store_frame(f, T32, to, now);
+    u32 r = f->local_reg[to];
+    with_lane(f, I_MOV_LOAD, r != NO_REG ? r : SCRATCH, from);
+    if (r == NO_REG)
+        store_frame(f, T32, to, SCRATCH);
+    written(f, to);
 }
 
 // From a vector in work, whose registers may go on.
@@ -266,7 +251,7 @@ static void set_lazy(struct fast *f, u32 g, struct lanes is)
 }
 
 // What the vector of a slot is; false: lanes in work, which have been set one by one.
-static bool meaning(const struct fast *f, u32 g, struct lanes *is)
+__attribute__((noinline)) static bool meaning(const struct fast *f, u32 g, struct lanes *is)
 {
     if (lazy(f, g))
         *is = f->lanes[g];
@@ -276,7 +261,7 @@ static bool meaning(const struct fast *f, u32 g, struct lanes *is)
 }
 
 // Before it is set: what is lanes of it is computed.
-static void settle_derived(struct fast *f, u32 g)
+__attribute__((noinline)) static void settle_derived(struct fast *f, u32 g)
 {
     for (u32 m = f->lazy & ~BIT(g); m; m &= m - 1) {
         u32 other = (u32)__builtin_ctz(m);
@@ -286,19 +271,17 @@ static void settle_derived(struct fast *f, u32 g)
 }
 
 // And slots that refer to it, or to its lanes, get copies.
-static void unrefer(struct fast *f, u32 g)
+__attribute__((noinline)) static void unrefer(struct fast *f, u32 g)
 {
     const struct lanes *l = &f->lanes[g];
-    if (f->ref_head[l->local])
-        refs_materialize(f, l->local);
+    refs_materialize(f, l->local);
     for (u32 i = 0; i < 4; i++)
-        if (f->ref_head[l->first + i])
-            refs_materialize(f, l->first + i);
+        refs_materialize(f, l->first + i);
 }
 
 bool lanes_set(struct fast *f, u32 local, bool tee)
 {
-    u32 g = f->nlanes ? lanes_of(f, local) : NO_LANES;
+    u32 g = lanes_of(f, local);
     if (g == NO_LANES)
         return false;
     settle_derived(f, g);
@@ -367,22 +350,13 @@ static void take_lane(struct fast *f, u32 local, const struct lanes *is)
     if (r != NO_REG)
         f->busy |= BIT(r);
     u32 mask = is->mask & UINT32_MAX >> is->shift, dst = result_begin(f, T32, NO_REG);
-    u32 zeros = mask ? (u32)__builtin_clz(mask) : 32;
-    if (is->shift || (mask != 0xff && mask != 0xffff)) {
-        with_lane(f, I_MOV_LOAD, dst, local);
-        if (is->shift)
-            x64_shift_imm(&f->a, SH_SHR, false, dst, is->shift);
-        if (mask == 0xff || mask == 0xffff) {
-            if (is->shift + 32 - zeros != 32)
-                x64_reg(&f->a, mask == 0xff ? I_MOVZX8 : I_MOVZX16, false, dst, dst);
-        } else if (mask != UINT32_MAX >> is->shift) {
-            x64_imm(&f->a, G1_AND, false, dst, (s32)mask);
-        }
-    } else {
-        with_lane(f, mask == 0xff ? I_MOVZX8 : I_MOVZX16, dst, local);
-    }
+    with_lane(f, I_MOV_LOAD, dst, local);
+    if (is->shift)
+        x64_shift_imm(&f->a, SH_SHR, false, dst, is->shift);
+    if (mask != UINT32_MAX >> is->shift)
+        x64_imm(&f->a, G1_AND, false, dst, (s32)mask);
     result_end(f, T32, dst);
-    result_bits(f, sp, zeros < 32 ? 32 - zeros : 1);
+    result_bits(f, sp, mask ? 32 - (u32)__builtin_clz(mask) : 1);
 }
 
 bool lanes_extract(struct fast *f)
@@ -407,7 +381,7 @@ bool lanes_extract(struct fast *f)
 }
 
 // A slot for lanes of another vector, in place of the one popped.
-static bool push_lazy(struct fast *f, struct lanes is)
+__attribute__((noinline)) static bool push_lazy(struct fast *f, struct lanes is)
 {
     u32 g = begin(f);
     if (g == NO_LANES)
@@ -418,7 +392,7 @@ static bool push_lazy(struct fast *f, struct lanes is)
 }
 
 // What the vector on top is, if that is lanes of another one, and it can become what is made of it.
-static bool top_is(struct fast *f, u32 *g, struct lanes *is)
+__attribute__((noinline)) static bool top_is(struct fast *f, u32 *g, struct lanes *is)
 {
     *g = slot_lanes(f, &f->slots[f->sp - 1]);
     if (*g == NO_LANES || !meaning(f, *g, is) || is->constant)
@@ -479,9 +453,20 @@ static u32 set_next(const struct fast *f, struct x64_operand m, u32 *local, cons
     return g;
 }
 
-// That is set to lanes of `from`, each changed by instruction `scalar` with memory.
-static void set_with_memory(struct fast *f, u32 g, u32 from, u32 scalar, struct x64_operand m)
+bool lanes_with_memory(struct fast *f, u32 insn, struct x64_operand m)
 {
+    u32 scalar = insn == I_PXOR    ? I_XOR
+                 : insn == I_POR   ? I_OR
+                 : insn == I_PAND  ? I_AND
+                 : insn == I_PADDD ? I_ADD
+                                   : 0;
+    u32 from = slot_lanes(f, &f->slots[f->sp - 1]), local;
+    const u8 *next;
+    if (from == NO_LANES || lazy(f, from) || !scalar || m.disp > INT32_MAX - 12)
+        return false;
+    u32 g = set_next(f, m, &local, &next);
+    if (g == NO_LANES)
+        return false;
     settle_derived(f, g);
     struct slot s = pop(f);
     unrefer(f, g);
@@ -489,65 +474,14 @@ static void set_with_memory(struct fast *f, u32 g, u32 from, u32 scalar, struct 
         u32 lane = f->lanes[g].first + i, source = lane_of(f, from, i);
         if (source != lane)
             lane_copy(f, lane, source);
-        u32 r = f->local_reg[lane];
-        x64_mem(&f->a, scalar, false, r, m);
-        f->busy |= BIT(r);
-        f->dirty |= BIT(r);
+        x64_mem(&f->a, scalar, false, f->local_reg[lane], m);
+        written(f, lane);
     }
     f->lazy &= ~BIT(g);
     done(f, &s, from);
-}
-
-bool lanes_with_memory(struct fast *f, u32 insn, struct x64_operand m)
-{
-    u32 scalar = insn == I_PXOR    ? I_XOR
-                 : insn == I_POR   ? I_OR
-                 : insn == I_PAND  ? I_AND
-                 : insn == I_PADDD ? I_ADD
-                 : insn == I_PSUBD ? I_SUB
-                                   : 0;
-    struct slot *top = &f->slots[f->sp - 1];
-    u32 from = slot_lanes(f, top), g = from;
-    if (from == NO_LANES || lazy(f, from) || !scalar || m.disp > INT32_MAX - 12)
-        return false;
-    u32 local;
-    const u8 *next;
-    u32 to = set_next(f, m, &local, &next);
-    if (to != NO_LANES) {
-        bool tee = *f->pc == OP_local_tee;
-        set_with_memory(f, to, from, scalar, m);
-        f->use++;
-        f->pc = next;
-        if (tee)
-            push_local(f, local, false);
-        return true;
-    }
-    if (!building(f, from)) {
-        g = begin(f);
-        if (g == NO_LANES)
-            return false;
-        f->lanes[g].own = 15;
-        struct slot s = pop(f);
-        push_local(f, f->lanes[g].local, false);
-        done(f, &s, from);
-    }
-    u32 busy = f->busy;
-    for (u32 i = 4; i-- > 0;) { // lane 0, which others may be as, is the last
-        struct x64_operand part = m;
-        part.disp += (s32)(4 * i);
-        u32 lane = f->lanes[g].first + i, source = lane_of(f, from, i), r = f->local_reg[lane];
-        if (r == NO_REG || source != lane) {
-            r = reg_alloc(f, GPR_MASK);
-            if (f->local_reg[source] != NO_REG)
-                move_reg(f, T32, r, f->local_reg[source]);
-            else
-                load_frame(f, T32, r, source);
-            cache_put(f, r, lane, true);
-        }
-        x64_mem(&f->a, scalar, false, r, part);
-        f->dirty |= BIT(r);
-        f->busy = busy;
-    }
-    f->lanes[g].own = 15;
+    f->use++;
+    if (*f->pc == OP_local_tee)
+        push_local(f, local, false);
+    f->pc = next;
     return true;
 }

@@ -64,7 +64,7 @@ static inline void consider(struct candidates *c, u32 local, u32 weight)
 // Those of a vector that is held as four locals are looked for in its place.
 static void consider_local(struct fast *f, struct candidates *c, u32 local, u32 weight)
 {
-    u32 g = unlikely(f->nlanes) ? lanes_of(f, local) : NO_LANES;
+    u32 g = has_lanes(f) ? lanes_of(f, local) : NO_LANES;
     if (g == NO_LANES)
         consider(c, local, weight);
     for (u32 i = 0; g != NO_LANES && f->lanes[g].built && i < 4; i++)
@@ -176,7 +176,7 @@ void pins_loop(struct fast *f, const struct loop_note *note, const struct region
     *out = *outer;
     struct candidates c = {.count = 0};
     u32 touched = weigh(f, note->uses_start, note->uses_end, f->loop_depth);
-    if (unlikely(f->nlanes))
+    if (has_lanes(f))
         touched = weigh_lanes(f, touched);
     for (u32 i = 0; i < touched; i++)
         consider(&c, f->touched[i], weight_of(f, f->touched[i]));

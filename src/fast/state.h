@@ -397,7 +397,7 @@ static inline void locate_note(struct fast *f, const u8 *op)
         fast_note(f, op);
 }
 
-// --- lanes.c: all but the first want f->nlanes
+// --- lanes.c: all but the first two want has_lanes()
 u32 lanes_locals(const struct body *body); // so many more locals
 void lanes_begin(struct fast *f);
 u32 lanes_of(const struct fast *f, u32 local);   // number in f->lanes, or NO_LANES
@@ -405,16 +405,21 @@ void lanes_load(struct fast *f, u32 dst, u32 g); // the whole vector; flags surv
 void lanes_settle(struct fast *f);               // before control may go elsewhere; flags survive
 enum { NO_LANES = 32 };
 
+static inline bool has_lanes(const struct fast *f)
+{
+    return LANES_HELD && unlikely(f->nlanes);
+}
+
 // The popped slot, or one on the stack, is such a vector.
 static inline u32 slot_lanes(const struct fast *f, const struct slot *s)
 {
-    return unlikely(f->nlanes) && s->kind == SLOT_LOCAL && s->type == TV128 ? lanes_of(f, s->local)
-                                                                            : NO_LANES;
+    return has_lanes(f) && s->kind == SLOT_LOCAL && s->type == TV128 ? lanes_of(f, s->local)
+                                                                     : NO_LANES;
 }
 
 static inline void settle_lanes(struct fast *f)
 {
-    if (unlikely(f->lazy))
+    if (LANES_HELD && unlikely(f->lazy))
         lanes_settle(f);
 }
 

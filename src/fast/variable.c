@@ -5,7 +5,7 @@
 static void set(struct fast *f, u32 local, bool tee)
 {
     enum ty t = f->local_type[local];
-    if (unlikely(t == TV128) && lanes_set(f, local, tee))
+    if (has_lanes(f) && t == TV128 && lanes_set(f, local, tee))
         return;
     struct slot s = pop(f);
     if (unlikely(f->far) && t == T64)

@@ -615,7 +615,7 @@ status validate_body(struct validator *v, const struct module *m, u32 func, u32 
     if (!read_locals(v, t, &r) || !start_body(v, t, r.p) || walk(v))
         return e->code;
     fill_body(v, t, out);
-    if (v->nseen)
+    if (LANES_HELD && v->nseen)
         lanes_choose(v, out);
     return OK;
 }

@@ -97,6 +97,12 @@ enum validate_want {
 // all that is read of them is lanes, for the most part. `built` are put together from such values;
 // the others are lanes of these, shifted and masked. They are no parameters, and written before
 // they are read.
+// Code that is to be small, the kernel's, goes without: it is 7.5 KB.
+#ifdef __OPTIMIZE_SIZE__
+enum { LANES_HELD = 0 };
+#else
+enum { LANES_HELD = 1 };
+#endif
 enum { LANE_LOCALS = 6 };
 struct lane_local {
     u16 local;

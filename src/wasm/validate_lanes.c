@@ -7,16 +7,11 @@
 
 enum { AHEAD = 64 }; // uses of locals within which what has been built is expected to be written
 
-// The local in whose index, behind a local.get or local.tee, the bytes before p end.
-static u32 read_before(const struct validator *v, const u8 *p)
+// The local that an instruction of two bytes, of these two numbers, has at p.
+static u32 local_at(const struct validator *v, const u8 *p, u8 op, u8 other)
 {
-    u32 n = p - v->code >= 3 && p[-1] && p[-1] < 0x80 && (p[-2] & 0x80) ? 2 : 1;
-    if (p - v->code < n + 1)
-        return UINT32_MAX;
-    u8 op = p[-(s32)n - 1];
-    u32 local = n == 2 ? (p[-2] & 0x7fu) | (u32)p[-1] << 7 : p[-1];
-    bool is = (op == OP_local_get || op == OP_local_tee) && local < v->nlocals;
-    return is && v->types[local] == TYPE_V128 ? local : UINT32_MAX;
+    bool is = (*p == op || *p == other) && p[1] < 0x80 && p[1] < v->nlocals;
+    return is && v->types[p[1]] == TYPE_V128 ? p[1] : UINT32_MAX;
 }
 
 static struct lane_seen *seen(struct validator *v, u32 local)
@@ -31,33 +26,25 @@ static struct lane_seen *seen(struct validator *v, u32 local)
     return &v->seen[i];
 }
 
-static void note_taken(struct validator *v, u32 local)
-{
-    struct lane_seen *s = seen(v, local);
-    if (s)
-        s->taken += v->weight;
-}
-
 void lanes_note(struct validator *v, u32 op, const u8 *p)
 {
+    struct lane_seen *s = NULL;
     switch (0xfd00 | op) {
-    case OP_i32x4_extract_lane: note_taken(v, read_before(v, v->pc)); break;
+    case OP_i32x4_extract_lane:
+        if (v->pc - v->code >= 2)
+            s = seen(v, local_at(v, v->pc - 2, OP_local_get, OP_local_tee));
+        if (s)
+            s->taken += v->weight;
+        break;
     case OP_i32x4_replace_lane:
         if (v->nbuilds < countof(v->builds))
             v->builds[v->nbuilds++] = v->uses.count;
         break;
-    case OP_i32x4_shr_u:
-        if (v->pc - v->code > 4 && v->pc[-2] == OP_i32_const)
-            note_taken(v, read_before(v, v->pc - 2));
-        __attribute__((fallthrough));
     case OP_v128_and:
-        if (v->end - p > 2 && (*p == OP_local_set || *p == OP_local_tee)) {
-            u32 local = p[1];
-            struct lane_seen *s =
-                local < v->nlocals && v->types[local] == TYPE_V128 ? seen(v, local) : NULL;
-            if (s)
-                s->derived = true;
-        }
+        if (v->end - p >= 2)
+            s = seen(v, local_at(v, p, OP_local_set, OP_local_tee));
+        if (s)
+            s->derived = true;
         break;
     default: break;
     }
@@ -66,15 +53,10 @@ void lanes_note(struct validator *v, u32 op, const u8 *p)
 // Where that goes which is being built at number `use`.
 static struct lane_seen *target(struct validator *v, u32 use)
 {
-    u32 end = v->uses.count - use > AHEAD ? use + AHEAD : v->uses.count;
-    for (; use < end; use++) {
+    for (u32 n = 0; n < AHEAD && use < v->uses.count; n++, use++) {
         u32 local = v->uses.at[use] & 0xffff;
-        if ((v->uses.at[use] & LOCAL_USE_WRITE) && v->types[local] == TYPE_V128) {
-            for (u32 i = 0; i < v->nseen; i++)
-                if (v->seen[i].local == local)
-                    return &v->seen[i];
-            return NULL;
-        }
+        if ((v->uses.at[use] & LOCAL_USE_WRITE) && v->types[local] == TYPE_V128)
+            return seen(v, local);
     }
     return NULL;
 }

@@ -288,7 +288,7 @@ struct cursor op_fd(struct validator *v, struct cursor c)
     if (op >= SIMD_ROWS || simd_rows[op].imm == SIMD_ILLEGAL)
         return illegal(v, 0xfd, op);
     note_simd(v);
-    if (v->want & WANT_USES)
+    if (LANES_HELD && (v->want & WANT_USES))
         lanes_note(v, op, c.p);
     const struct simd_row *row = &simd_rows[op];
     char params[sizeof row->params];
