@@ -56,7 +56,22 @@ class Maker:
             return self.vector(depth - 1) + rng.choice([b"\xfd\xa3\1", b"\xfd\xa4\1", b"\xfd\x64", b"\xfd\x19\3"])
         if chance < 0.8:
             return b"\x02\x7f" + self.integer(depth - 1) + self.integer(depth - 1) + b"\x0d\0\x0b"
+        if chance < 0.86:  # an older lane waits while the vector becomes another
+            of = rng.choice(VECTORS)
+            return self.lane_of(of) + self.built(depth - 1) + tee(of) + b"\xfd\x1b" + bytes([rng.randrange(4)]) + rng.choice(OPS)
         return self.integer(depth - 1) + self.integer(depth - 1) + rng.choice(OPS)
+
+    def lane_of(self, vector):
+        return get(vector) + b"\xfd\x1b" + bytes([self.rng.randrange(4)])
+
+    def derived(self):
+        """Bytes of one vector become another, and the first one is set while the second is in use."""
+        rng = self.rng
+        of, to = rng.sample(VECTORS, 2)
+        code = get(of) + b"\x41" + signed(8 * rng.randrange(4)) + b"\xfd\xad\1\xfd\x0c" + struct.pack("<I", 255) * 4 + b"\xfd\x4e" + put(to)
+        if rng.random() < 0.7:
+            code += self.built(2) + put(of)
+        return code + self.lane_of(to) + put(rng.choice(INTS))
 
     def built(self, depth):
         rng = self.rng
@@ -101,6 +116,8 @@ class Maker:
     def statement(self, depth, loops):
         rng = self.rng
         chance = rng.random()
+        if chance < 0.1:
+            return self.derived()
         if chance < 0.35:
             return self.vector(3) + put(rng.choice(VECTORS))
         if chance < 0.6:
