@@ -158,8 +158,10 @@ static void settle(struct fast *f, u32 g)
 
 void lanes_settle(struct fast *f)
 {
+    u32 busy = f->busy; // the instruction may want all registers
     for (u32 m = f->lazy; m; m &= m - 1)
         settle(f, (u32)__builtin_ctz(m));
+    f->busy = busy;
 }
 
 // Lanes that nobody wants any more need not be stored.

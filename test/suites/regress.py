@@ -117,6 +117,8 @@ def cases(bench):
         yield base.Case(f"chains of instructions {seed}", "", lambda s=seed: made(chains, s, CHAINS))
         yield base.Case(f"interpreters' loops {seed}", "", lambda s=seed: made(dispatch, s, LOOPS))
         yield base.Case(f"vectors by lanes {seed}", "", lambda s=seed: made(lanes, s, LANES))
+    # A table of labels found no register free behind vectors that had been put together.
+    yield base.Case("vectors by lanes, no register left", "", lambda: made(lanes, 117, 400))
     for seed in range(1, 5):
         yield base.Case(f"edges of tables and memories, {seed}", "", lambda s=seed: at_edges(bench, s))
     for name in GENERATED:
