@@ -327,6 +327,8 @@ static void tail_jump(struct fast *f, const struct functype *t, u32 func)
 
 static void tail_arguments(struct fast *f, const struct functype *t, u32 index)
 {
+    if (has_lanes(f)) // to whose registers arguments may go
+        slots_flush(f);
     stack_pointer(f, -(s32)tail_staged(f, abi_stack_of(t).args));
     arguments(f, t, index);
 }
@@ -635,12 +637,12 @@ static void zero_locals(struct fast *f)
     u32 nparams = f->body->type->nparams;
     for (u32 p = f->regions.at[0].pins & ~f->cache; p; p &= p - 1) {
         u32 r = (u32)__builtin_ctz(p), local = f->regions.at[0].local[r];
-        if (f->body->zero[local / 64] >> (local % 64) & 1)
+        if (local < f->body->nlocals && f->body->zero[local / 64] >> (local % 64) & 1)
             x64_reg(&f->a, r >= XMM0 ? I_XORPS : I_XOR, false, r, r);
         // Otherwise it is written before it is read: whatever is in the register may stay there.
         cache_put(f, r, local, true);
     }
-    for (u32 w = nparams / 64; w < (f->nlocals + 63) / 64; w++) {
+    for (u32 w = nparams / 64; w < (f->body->nlocals + 63) / 64; w++) {
         for (u64 bits = f->body->zero[w]; bits && fast_room(f, 64); bits &= bits - 1) {
             u32 local = w * 64 + (u32)__builtin_ctzll(bits);
             if (local < nparams || f->local_reg[local] != NO_REG)

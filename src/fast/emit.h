@@ -117,6 +117,19 @@ struct x64_operand address(struct fast *f, const struct slot *s, struct memarg a
 
 // --- simd.c
 void simd(struct fast *f); // the instruction at pc, behind the prefix
+// dst = a shifted by a constant, as insn (by a register) would.
+void simd_shift(struct fast *f, u32 insn, u32 dst, u32 a, u32 count);
+
+// --- lanes.c: each does its instruction if it is on a vector that is held as four locals, and
+// false says that it is not.
+bool lanes_set(struct fast *f, u32 local, bool tee);
+bool lanes_splat(struct fast *f, const struct slot *s);   // of a popped slot
+bool lanes_replace(struct fast *f, const struct slot *s); // the same; pc is at the lane
+bool lanes_extract(struct fast *f);
+bool lanes_shift(struct fast *f, u32 count);          // to the right, by less than 32
+bool lanes_and(struct fast *f, const struct slot *s); // with a popped slot
+bool lanes_with_memory(struct fast *f, u32 insn, struct x64_operand m); // insn as of vectors; with
+                                                                        // the local.set behind it
 
 // --- atomic.c
 void atomic_fence(struct fast *f);

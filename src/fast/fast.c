@@ -24,20 +24,20 @@ enum {
 // That a function may have in its frame.
 static u64 cells_of(const struct body *b)
 {
-    return (u64)b->nlocals + b->max_stack + 1 + b->hidden;
+    return (u64)b->nlocals + lanes_locals(b) + b->max_stack + 1 + b->hidden;
 }
 
 // The arrays by local, cleared, in one block that is kept from body to body.
 static bool arrays(struct fast *f, const struct body *b)
 {
-    u64 n = b->nlocals, cells = cells_of(b);
+    u64 n = b->nlocals + lanes_locals(b), cells = cells_of(b);
     u64 words = (n + 7) / 8 * 2 + (n * 3 + 1 + cells + 1) / 2 + 4;
     if (words > INT32_MAX)
         return false;
     f->storage.count = f->slot_storage.count = 0;
     if (!vec_reserve(&f->storage, (u32)words) || !vec_reserve(&f->slot_storage, b->max_stack + 2))
         return false;
-    f->nlocals = b->nlocals;
+    f->nlocals = (u32)n;
     f->slots = f->slot_storage.at;
     u32 *p = (u32 *)f->storage.at;
     f->ref_head = p;
@@ -48,8 +48,11 @@ static bool arrays(struct fast *f, const struct body *b)
     f->local_type = f->local_reg + n;
     memset(p, 0, (n * 2 + cells) * 4);
     memset(f->local_reg, NO_REG, n);
-    for (u32 i = 0; i < n; i++)
+    for (u32 i = 0; i < b->nlocals; i++)
         f->local_type[i] = (u8)ty_of(b->locals[i]);
+    f->lazy = f->nlanes = 0;
+    if (LANES_HELD && b->nlanes)
+        lanes_begin(f);
     return true;
 }
 

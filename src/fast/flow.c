@@ -221,6 +221,7 @@ void params_to_frame(struct fast *f, const struct ctl *c)
 
 void flow_block(struct fast *f, enum ctl_kind kind)
 {
+    settle_lanes(f);
     struct ctl *c = ctl_push(f, kind);
     if (!c)
         return;
@@ -232,6 +233,7 @@ void flow_block(struct fast *f, enum ctl_kind kind)
 
 void flow_if(struct fast *f)
 {
+    settle_lanes(f);
     u32 cc = pop_condition(f);
     struct ctl *c = ctl_push(f, CTL_IF);
     if (!c)
@@ -287,6 +289,7 @@ void params_restore(struct fast *f, const struct ctl *c)
 
 void flow_else(struct fast *f)
 {
+    settle_lanes(f);
     struct ctl *c = ctl_at(f, 0);
     if (f->reachable) {
         conform(f, c);
@@ -314,6 +317,7 @@ static void results_push(struct fast *f, const struct ctl *c)
 
 bool flow_end(struct fast *f)
 {
+    settle_lanes(f);
     struct ctl *c = ctl_at(f, 0);
     if (f->guard.block && f->guard.block == f->ctls.count - 1)
         guard_end(f);
@@ -424,6 +428,7 @@ static void dispatch(struct fast *f, const struct ctl *c)
 // --- Branches
 void flow_br(struct fast *f, u32 depth)
 {
+    settle_lanes(f);
     struct ctl *c = ctl_at(f, depth);
     conform(f, c);
     if (c->dispatch)
@@ -454,6 +459,7 @@ static bool branch_back_unless(struct fast *f, u32 depth, u32 cc)
 
 bool flow_br_if(struct fast *f, u32 depth)
 {
+    settle_lanes(f);
     struct ctl *c = ctl_at(f, depth);
     u32 cc = pop_condition(f);
     if (branch_back_unless(f, depth, cc))
@@ -475,6 +481,7 @@ u32 ref_to_frame(struct fast *f)
 
 void flow_br_flags(struct fast *f, u32 depth, u32 cc)
 {
+    settle_lanes(f);
     struct ctl *c = ctl_at(f, depth);
     settle(f, c);
     branch_if(f, c, cc);
@@ -487,6 +494,7 @@ static void ref_test(struct fast *f, u32 index)
 
 void flow_br_on_null(struct fast *f, u32 depth)
 {
+    settle_lanes(f);
     struct ctl *c = ctl_at(f, depth);
     ref_to_frame(f);
     pop(f);
@@ -498,6 +506,7 @@ void flow_br_on_null(struct fast *f, u32 depth)
 
 void flow_br_on_non_null(struct fast *f, u32 depth)
 {
+    settle_lanes(f);
     struct ctl *c = ctl_at(f, depth);
     ref_to_frame(f);
     settle(f, c);
@@ -536,6 +545,7 @@ static void table_beyond(struct fast *f, struct ctl *c, struct jump_table *t)
 
 void flow_br_table(struct fast *f)
 {
+    settle_lanes(f);
     u32 n = leb_u32(&f->pc);
     if (!vec_reserve(&f->jumps, n + 1) || !vec_reserve(&f->tables, 1)) {
         f->oom = true;

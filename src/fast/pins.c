@@ -61,6 +61,31 @@ static inline void consider(struct candidates *c, u32 local, u32 weight)
         insert(c, local, weight);
 }
 
+// Those of a vector that is held as four locals are looked for in its place.
+static void consider_local(struct fast *f, struct candidates *c, u32 local, u32 weight)
+{
+    u32 g = has_lanes(f) ? lanes_of(f, local) : NO_LANES;
+    if (g == NO_LANES)
+        consider(c, local, weight);
+    for (u32 i = 0; g != NO_LANES && f->lanes[g].built && i < 4; i++)
+        consider(c, f->lanes[g].first + i, weight);
+}
+
+// Its weight goes to these.
+static u32 weigh_lanes(struct fast *f, u32 touched)
+{
+    for (u32 g = 0; g < f->nlanes - BUILDING; g++) {
+        const struct lanes *l = &f->lanes[g];
+        u32 weight = f->weight[l->local];
+        f->weight[l->local] = 0;
+        for (u32 i = 0; weight && l->built && i < 4; i++) {
+            f->weight[l->first + i] = weight;
+            f->touched[touched++] = l->first + i;
+        }
+    }
+    return touched;
+}
+
 // What the region in force pins is in its register, and `r` began as that region.
 static bool is_pinned(const struct fast *f, const struct region *r, u32 local)
 {
@@ -138,8 +163,8 @@ void pins_function(struct fast *f)
     for (u32 i = 0; i < f->body->type->nparams; i++)
         if (f->local_reg[i] != NO_REG && !webs[i].weight)
             cache_remove(f, f->local_reg[i]); // never used: no need to keep it
-    for (u32 i = 0; i < f->nlocals; i++)
-        consider(&c, i, webs[i].weight);
+    for (u32 i = 0; i < f->body->nlocals; i++)
+        consider_local(f, &c, i, webs[i].weight);
     for (u32 i = 0; i < c.count; i++)
         f->weight[c.at[i].local] = c.at[i].weight;
     assign(f, &c, f->body->keeps ? PIN_CALLEE : PIN_CALLEE | PIN_CALLER, r);
@@ -153,6 +178,8 @@ void pins_loop(struct fast *f, const struct loop_note *note, const struct region
     *out = *outer;
     struct candidates c = {.count = 0};
     u32 touched = weigh(f, note->uses_start, note->uses_end, f->loop_depth);
+    if (has_lanes(f))
+        touched = weigh_lanes(f, touched);
     for (u32 i = 0; i < touched; i++)
         consider(&c, f->touched[i], weight_of(f, f->touched[i]));
     assign(f, &c, note->calls ? PIN_CALLEE : PIN_CALLEE | PIN_CALLER, out);

@@ -60,6 +60,10 @@ u32 value_load(struct fast *f, const struct slot *s)
     switch ((enum slot_kind)s->kind) {
     case SLOT_CONST: const_to_reg(f, t, r, s->imm); break;
     case SLOT_LOCAL:
+        if (unlikely(t == TV128) && slot_lanes(f, s) != NO_LANES) {
+            lanes_load(f, r, slot_lanes(f, s));
+            break;
+        }
         load_frame(f, f->local_type[s->local], r, s->local);
         if (!s->last && !crowded(f, class_of(t)))
             cache_put(f, r, s->local, false);
@@ -160,6 +164,8 @@ void slot_to_reg(struct fast *f, u32 index, u32 reg)
     case SLOT_LOCAL:
         if (f->local_reg[s->local] != NO_REG)
             move_reg(f, t, reg, f->local_reg[s->local]);
+        else if (unlikely(t == TV128) && slot_lanes(f, s) != NO_LANES)
+            lanes_load(f, reg, slot_lanes(f, s));
         else
             load_frame(f, f->local_type[s->local], reg, s->local);
         break;

@@ -80,8 +80,8 @@ bool in_frame(struct fast *f, const struct slot *s, struct x64_operand *m)
     }
     if (s->kind != SLOT_LOCAL || f->local_reg[s->local] != NO_REG)
         return false;
-    if (s->type != f->local_type[s->local])
-        return false; // the upper half is not there
+    if (s->type != f->local_type[s->local] || slot_lanes(f, s) != NO_LANES)
+        return false; // the upper half is not there, or it is in four places
     u32 class = class_of(s->type);
     if (!s->last && regs_free(f, class) && !crowded(f, class))
         return false;

@@ -144,8 +144,7 @@ static void v2_imm(struct fast *f, u32 insn, u32 dst, u32 a, u32 imm)
     x64_byte(&f->a, imm);
 }
 
-// dst = a shifted by a constant, as insn (by a register) would.
-static void shift_imm(struct fast *f, u32 insn, u32 dst, u32 a, u32 count)
+void simd_shift(struct fast *f, u32 insn, u32 dst, u32 a, u32 count)
 {
     u32 opcode = insn >> 16 & 0xff; // 71, 72 and 73 for words, double and quadwords
     u32 what = (opcode & 0xf0) == 0xd0 ? 2 : (opcode & 0xf0) == 0xe0 ? 4 : 6;
@@ -238,6 +237,8 @@ static bool constant(const struct fast *f, const struct slot *s, union v128 *v)
 static void binary(struct fast *f, u32 insn)
 {
     struct slot s = pop(f);
+    if (has_lanes(f) && insn == I_PAND && lanes_and(f, &s))
+        return;
     struct x64_operand m;
     union v128 v;
     bool memory = has_avx(f) && in_frame(f, &s, &m);
@@ -356,8 +357,10 @@ static void shift(struct fast *f, u32 insn, u32 bits)
 {
     struct slot s = pop(f);
     if (s.kind == SLOT_CONST) {
+        if (has_lanes(f) && insn == I_PSRLD && lanes_shift(f, s.imm & 31))
+            return;
         u32 a = pop_reg(f), dst = begin(f, a);
-        shift_imm(f, insn, dst, a, s.imm & (bits - 1));
+        simd_shift(f, insn, dst, a, s.imm & (bits - 1));
         end(f, dst);
         return;
     }
@@ -411,6 +414,8 @@ static void load_vector(struct fast *f)
     u32 a = NO_REG, insn = I_MOVUPS_LOAD;
     if (compares || (row && row->kind == BINARY)) {
         f->pc = p;
+        if (has_lanes(f) && !compares && lanes_with_memory(f, row->insn, m))
+            return;
         a = pop_reg(f);
         insn = x64_three(row->insn, a);
     }
@@ -529,6 +534,8 @@ static void splat(struct fast *f, u32 op, u32 log2, bool fp)
         push_vector(f, out);
         return;
     }
+    if (has_lanes(f) && op == OP_i32x4_splat && lanes_splat(f, &s))
+        return;
     u32 a = value_reg(f, &s), dst = begin(f, NO_REG);
     if (fp) {
         v2_imm(f, I_PSHUFD, dst, a, log2 == 2 ? 0 : 0x44);
@@ -541,6 +548,8 @@ static void splat(struct fast *f, u32 op, u32 log2, bool fp)
 
 static void extract(struct fast *f, u32 log2, bool is_signed)
 {
+    if (has_lanes(f) && log2 == 2 && lanes_extract(f))
+        return;
     u32 lane = *f->pc++;
     u32 a = pop_reg(f);
     enum ty t = log2 == 3 ? T64 : T32;
@@ -606,6 +615,8 @@ static void replace_constants(struct fast *f, u32 op, u32 log2, u64 imm)
 static void replace(struct fast *f, u32 op, u32 log2)
 {
     struct slot s = pop(f);
+    if (has_lanes(f) && log2 == 2 && lanes_replace(f, &s))
+        return;
     if (s.kind == SLOT_CONST) {
         replace_constants(f, op, log2, s.imm);
         return;
@@ -887,7 +898,7 @@ static void popcnt8(struct fast *f)
     union v128 table;
     memcpy(table.b, counts, sizeof counts);
     u32 a = pop_reg(f), low = temporary(f), high = temporary(f);
-    shift_imm(f, I_PSRLW, high, a, 4);
+    simd_shift(f, I_PSRLW, high, a, 4);
     load_const(f, SCRATCH_XMM, 0x0f0f0f0f0f0f0f0f);
     v3(f, I_PAND, low, a, SCRATCH_XMM);
     v2(f, I_PAND, high, SCRATCH_XMM);
@@ -909,7 +920,7 @@ static void shift_bytes(struct fast *f, u32 op)
     u32 count = s.imm & 7;
     if (known && op != OP_i8x16_shr_s) {
         u32 a = pop_reg(f), t = temporary(f);
-        shift_imm(f, left ? I_PSLLW : I_PSRLW, t, a, count);
+        simd_shift(f, left ? I_PSLLW : I_PSRLW, t, a, count);
         u64 byte = left ? (0xff << count) & 0xff : 0xff >> count;
         u32 dst = begin(f, t);
         v3_const(f, I_PAND, dst, t, byte * 0x0101010101010101);
@@ -937,8 +948,8 @@ static void shift_bytes(struct fast *f, u32 op)
     v3(f, I_PUNPCKLBW, t, a, a); // each byte in the upper half of a word
     v3(f, I_PUNPCKHBW, u, a, a);
     if (known) {
-        shift_imm(f, insn, t, t, count + 8);
-        shift_imm(f, insn, u, u, count + 8);
+        simd_shift(f, insn, t, t, count + 8);
+        simd_shift(f, insn, u, u, count + 8);
     } else {
         v2(f, insn, t, SCRATCH_XMM);
         v2(f, insn, u, SCRATCH_XMM);
@@ -957,7 +968,7 @@ static void shift_right64(struct fast *f)
     u32 a = pop_reg(f), t = temporary(f), u = temporary(f);
     if (known) {
         load_const(f, t, 1ull << 63 >> count);
-        shift_imm(f, I_PSRLQ, u, a, count);
+        simd_shift(f, I_PSRLQ, u, a, count);
     } else {
         load_const(f, t, 1ull << 63);
         count_to_xmm(f, c, 64, 0);
@@ -974,12 +985,12 @@ static void shift_right64(struct fast *f)
 static void multiply64(struct fast *f)
 {
     u32 b = pop_reg(f), a = pop_reg(f), t = temporary(f), u = temporary(f);
-    shift_imm(f, I_PSRLQ, t, a, 32);
+    simd_shift(f, I_PSRLQ, t, a, 32);
     v2(f, I_PMULUDQ, t, b);
-    shift_imm(f, I_PSRLQ, u, b, 32);
+    simd_shift(f, I_PSRLQ, u, b, 32);
     v2(f, I_PMULUDQ, u, a);
     v2(f, I_PADDQ, t, u);
-    shift_imm(f, I_PSLLQ, t, t, 32);
+    simd_shift(f, I_PSLLQ, t, t, 32);
     v3(f, I_PMULUDQ, u, a, b);
     u32 dst = begin(f, t);
     v3(f, I_PADDQ, dst, t, u);
@@ -1085,7 +1096,7 @@ static void truncate_s(struct fast *f)
     v2(f, I_PXOR, t, u);
     v2(f, I_CVTTPS2DQ, u, u);
     v2(f, I_PAND, t, u);
-    shift_imm(f, I_PSRAD, t, t, 31);
+    simd_shift(f, I_PSRAD, t, t, 31);
     u32 dst = begin(f, t);
     v3(f, I_PXOR, dst, t, u);
     end(f, dst);
@@ -1142,7 +1153,7 @@ static void convert_u(struct fast *f)
     v2_imm(f, I_PBLENDW, low, a, 0x55);
     v3(f, I_PSUBD, high, a, low);
     v2(f, I_CVTDQ2PS, low, low);
-    shift_imm(f, I_PSRLD, high, high, 1); // of which the sign bit is no part
+    simd_shift(f, I_PSRLD, high, high, 1); // of which the sign bit is no part
     v2(f, I_CVTDQ2PS, high, high);
     v2(f, I_ADDPS, high, high);
     u32 dst = begin(f, high);
@@ -1180,14 +1191,14 @@ static void multiply_add(struct fast *f, u32 mul, u32 add, bool swapped)
 static void dot(struct fast *f, bool sum)
 {
     u32 c = sum ? pop_reg(f) : NO_REG, b = pop_reg(f), a = pop_reg(f), odd = temporary(f);
-    shift_imm(f, I_PSRAW, odd, a, 8);
-    shift_imm(f, I_PSRAW, SCRATCH_XMM, b, 8);
+    simd_shift(f, I_PSRAW, odd, a, 8);
+    simd_shift(f, I_PSRAW, SCRATCH_XMM, b, 8);
     v3(f, I_PMULLW, odd, odd, SCRATCH_XMM);
-    shift_imm(f, I_PSLLW, SCRATCH_XMM, a, 8);
+    simd_shift(f, I_PSLLW, SCRATCH_XMM, a, 8);
     if (a != b && a != c)
         f->busy &= ~BIT(a);
     u32 even = temporary(f);
-    shift_imm(f, I_PSLLW, even, b, 8);
+    simd_shift(f, I_PSLLW, even, b, 8);
     v3(f, I_PMULHW, even, even, SCRATCH_XMM); // both are 256 times what they stand for
     if (sum) {
         v3(f, I_PADDSW, odd, odd, even);

@@ -176,6 +176,20 @@ struct where_vec {
     u32 count, capacity;
 };
 
+// A v128 that is held as four locals of 32 bits (lanes.c).
+struct lanes {
+    u32 local; // whose value it is; of one on the operand stack a number that no local has
+    u32 first; // its four locals
+    bool built;
+    u8 own; // of one on the stack: lanes that have been set, by bits. The others are as lane 0
+    // Not computed: a constant, or lanes of `of`, shifted to the right and masked.
+    bool constant;
+    u8 of, shift;
+    u32 mask;
+    u64 imm; // as of a slot
+};
+enum { BUILDING = 2 };
+
 struct fast {
     struct assembler a;
     u8 *start; // of the function: offsets are relative to it
@@ -220,6 +234,10 @@ struct fast {
         const u8 *next;
     } hint;
 
+    struct lanes lanes[LANE_LOCALS + BUILDING]; // the last are those on the operand stack
+    u32 nlanes;
+    u32 lazy; // bit g: what lanes[g] is has not been computed
+
     u32 reg_local[32];
     u32 reg_slot[32];
     u8 *local_reg;  // [nlocals]: register that caches it, or NO_REG
@@ -228,7 +246,7 @@ struct fast {
     u32 *home;      // [nlocals + max_stack + 1 + hidden]: frame cell + 1, 0 while it has none
     u32 *weight;    // [nlocals]: scratch of pins.c, all zero between uses
     u32 *touched;   // [nlocals + 1]: the same
-    u32 nlocals;
+    u32 nlocals;    // those of `lanes` included
 
     VEC(struct ctl) ctls;
     VEC(struct regs) states;
@@ -390,6 +408,32 @@ static inline void locate_note(struct fast *f, const u8 *op)
 {
     if (unlikely(op >= f->notes_from))
         fast_note(f, op);
+}
+
+// --- lanes.c: all but the first two want has_lanes()
+u32 lanes_locals(const struct body *body); // so many more locals
+void lanes_begin(struct fast *f);
+u32 lanes_of(const struct fast *f, u32 local);   // number in f->lanes, or NO_LANES
+void lanes_load(struct fast *f, u32 dst, u32 g); // the whole vector; flags survive
+void lanes_settle(struct fast *f);               // before control may go elsewhere; flags survive
+enum { NO_LANES = 32 };
+
+static inline bool has_lanes(const struct fast *f)
+{
+    return LANES_HELD && unlikely(f->nlanes);
+}
+
+// The popped slot, or one on the stack, is such a vector.
+static inline u32 slot_lanes(const struct fast *f, const struct slot *s)
+{
+    return has_lanes(f) && s->kind == SLOT_LOCAL && s->type == TV128 ? lanes_of(f, s->local)
+                                                                     : NO_LANES;
+}
+
+static inline void settle_lanes(struct fast *f)
+{
+    if (LANES_HELD && unlikely(f->lazy))
+        lanes_settle(f);
 }
 
 // --- regs.c: the less frequent halves

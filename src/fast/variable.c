@@ -5,6 +5,8 @@
 static void set(struct fast *f, u32 local, bool tee)
 {
     enum ty t = f->local_type[local];
+    if (has_lanes(f) && t == TV128 && lanes_set(f, local, tee))
+        return;
     struct slot *s = pop_slot(f);
     if (unlikely(f->far) && t == T64)
         set_sum(f, local, s);
@@ -31,8 +33,8 @@ static void set(struct fast *f, u32 local, bool tee)
         return;
     }
     bool pin = now != NO_REG && pinned(f, now);
-    if (pin && s->last && s->kind == SLOT_LOCAL &&
-        f->local_reg[s->local] == NO_REG) { // no way round
+    if (pin && s->last && s->kind == SLOT_LOCAL && f->local_reg[s->local] == NO_REG &&
+        slot_lanes(f, s) == NO_LANES) { // no way round
         if (f->ref_head[local])
             refs_materialize(f, local);
         load_frame(f, f->local_type[s->local], now, s->local);

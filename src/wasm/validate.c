@@ -553,6 +553,7 @@ static bool start_body(struct validator *v, const struct functype *t, const u8 *
     v->loop = NONE;
     v->memory = v->m->nmemories && !v->m->memories[0].wide;
     v->calls = v->keeps = false;
+    v->nseen = v->nbuilds = 0;
     u32 size = (u32)(v->end - code);
     v->straight = v->webs.count = 0;
     if (!clear_bits(v, t->nparams) || !vec_reserve(&v->inits, v->nlocals) ||
@@ -617,6 +618,8 @@ status validate_body(struct validator *v, const struct module *m, u32 func, u32 
     if (!read_locals(v, t, &r) || !start_body(v, t, r.p) || walk(v))
         return e->code;
     fill_body(v, t, out);
+    if (LANES_HELD && v->nseen)
+        lanes_choose(v, out);
     return OK;
 }
 

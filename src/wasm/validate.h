@@ -93,6 +93,22 @@ enum validate_want {
     WANT_USES = 2,     // for the compilers
 };
 
+// Locals of type v128 that are better held as four values of 32 bits each, for compilers that can:
+// all that is read of them is lanes, for the most part. `built` are put together from such values;
+// the others are lanes of these, shifted and masked. They are no parameters, and written before
+// they are read.
+// Code that is to be small, the kernel's, goes without: it is 7.5 KB.
+#ifdef __OPTIMIZE_SIZE__
+enum { LANES_HELD = 0 };
+#else
+enum { LANES_HELD = 1 };
+#endif
+enum { LANE_LOCALS = 6 };
+struct lane_local {
+    u16 local;
+    bool built;
+};
+
 struct body {
     const u8 *code, *end; // first instruction; one past the final `end`
     const struct functype *type;
@@ -118,6 +134,8 @@ struct body {
     struct handler_note *handlers;
     u32 nhandlers;
     u32 hidden; // so many locals there are for handler_note.hidden
+    struct lane_local lanes[LANE_LOCALS];
+    u32 nlanes;
 };
 
 struct validator;

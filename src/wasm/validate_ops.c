@@ -288,6 +288,8 @@ struct cursor op_fd(struct validator *v, struct cursor c)
     if (op >= SIMD_ROWS || simd_rows[op].imm == SIMD_ILLEGAL)
         return illegal(v, 0xfd, op);
     note_simd(v);
+    if (LANES_HELD && (v->want & WANT_USES))
+        lanes_note(v, op, c.p);
     const struct simd_row *row = &simd_rows[op];
     char params[sizeof row->params];
     valtype types[4] = {0};

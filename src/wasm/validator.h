@@ -5,6 +5,7 @@
 //   validate_stack.c  errors, the operand stack, immediates
 //   validate_flow.c   blocks, branches, calls, and the notes about them
 //   validate_catch.c  exceptions
+//   validate_lanes.c  vectors that are better held lane by lane
 //   validate_object.c structs, arrays, casts
 //   validate_ops.c    everything else
 //
@@ -107,6 +108,13 @@ struct validator {
     VEC(struct handler_note) handlers;
     VEC(struct open_try) open; // whose ranges the walk is in
     u32 catches, hidden;       // catch and catch_all around it; at most
+
+    struct lane_seen { // a local of type v128: what its uses weigh of which only lanes are taken
+        u32 local, taken;
+        bool built, derived;
+    } seen[LANE_LOCALS];
+    u32 builds[16]; // uses before an i32x4.replace_lane
+    u32 nseen, nbuilds;
 };
 
 // validate_stack.c: errors ------------------------------------------------------------------------
@@ -337,6 +345,12 @@ enum { ATOMIC_RESULT = 1 << 10 };
 struct cursor op_atomic(struct validator *v, struct cursor c, u32 sig);
 // One that calls the runtime, and has an i32 as its result.
 struct cursor op_atomic_call(struct validator *v, struct cursor c, u32 align, const char *params);
+
+// validate_lanes.c --------------------------------------------------------------------------------
+
+// An instruction of prefix 0xfd; p is behind its number.
+void lanes_note(struct validator *v, u32 op, const u8 *p);
+void lanes_choose(struct validator *v, struct body *out);
 
 // validate_object.c -------------------------------------------------------------------------------
 

@@ -7,13 +7,13 @@ how exported functions are called. There are no expected results, the engines mu
 import re
 import shutil
 
-from . import base, chains, dispatch, edges, pressure, several
+from . import base, chains, dispatch, edges, lanes, pressure, several
 
 SOURCES = base.ROOT / "test/fuzz/regress"
 DIFFER = base.ROOT / "build/fuzz/differ"
 PLAIN = base.ROOT / "build/fuzz/plain"  # the same for a CPU without AVX
 BUILT = base.ROOT / "build/fuzz/regress"
-EDGES, CHAINS, LOOPS = 4000, 2000, 500
+EDGES, CHAINS, LOOPS, LANES = 4000, 2000, 500, 500
 
 
 def vectors_on_an_edge():
@@ -116,6 +116,9 @@ def cases(bench):
     for seed in range(1, 9):
         yield base.Case(f"chains of instructions {seed}", "", lambda s=seed: made(chains, s, CHAINS))
         yield base.Case(f"interpreters' loops {seed}", "", lambda s=seed: made(dispatch, s, LOOPS))
+        yield base.Case(f"vectors by lanes {seed}", "", lambda s=seed: made(lanes, s, LANES))
+    # A table of labels found no register free behind vectors that had been put together.
+    yield base.Case("vectors by lanes, no register left", "", lambda: made(lanes, 117, 400))
     for seed in range(1, 5):
         yield base.Case(f"edges of tables and memories, {seed}", "", lambda s=seed: at_edges(bench, s))
     for name in GENERATED:
