@@ -344,6 +344,10 @@ HANDLER(i32_const_long)
     } else if (pc[2] < 0x80) {
         value = ((value + ((u32)pc[2] << 7) - 0x80) ^ 0x2000) - 0x2000;
         pc += 3;
+    } else if (REGISTERS && pc[3] < 0x80) { // strides of arrays and negative offsets
+        value = (value << 11) + ((u32)pc[2] << 18) + ((u32)pc[3] << 25) - (0x4080 << 11);
+        value = (u32)((s32)value >> 11);
+        pc += 4;
     } else {
         pc++;
         value = imm_s32(&pc);
