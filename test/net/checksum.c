@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 enum { OFFSETS = 17, SHORT = 300, MOST = 65536 };
-static uint8_t bytes[MOST + OFFSETS];
+static uint8_t bytes[MOST + OFFSETS], copy[MOST + OFFSETS + 1];
 static unsigned compared, differ;
 
 static unsigned plain(const uint8_t *p, int size)
@@ -23,8 +23,12 @@ static unsigned plain(const uint8_t *p, int size)
 static void compare(const char *what, int offset, int size)
 {
     unsigned wanted = plain(bytes + offset, size), got = net_checksum(bytes + offset, size);
+    int at = (offset + size) % OFFSETS;
+    copy[at + size] = 0x5a;
+    unsigned copied = net_checksum_copy(copy + at, bytes + offset, size);
     compared++;
-    if (got == wanted)
+    if (got == wanted && copied == wanted && !memcmp(copy + at, bytes + offset, (size_t)size) &&
+        copy[at + size] == 0x5a)
         return;
     differ++;
     printf("%s, %d bytes at %d: %04x, not %04x\n", what, size, offset, got, wanted);

@@ -271,6 +271,25 @@ def environment(bench, engine):
         expect("the environment", got, wanted)
 
 
+def same_lines(bench, engine):
+    """Heads whose fields are those of the one before, those of another connection's, and others."""
+    def told(client, target, lines):
+        client.send(f"GET /env/{target} HTTP/1.1\r\n{lines}\r\n".encode())
+        return dict(line.split("=", 1) for line in client.answer().body.decode().splitlines())
+
+    one, two, longer = "Host: one:81\r\nX-A: 1\r\n", "Host: two:82\r\nX-A: 2\r\n", "Host: one:81\r\nX-A: 1\r\nX-B: 3\r\n"
+    with handler(bench, engine) as server, Client(server) as client, Client(server) as other:
+        for who, target, lines in [(client, "a", one), (client, "b?c", one), (client, "d", two), (other, "e", two),
+                                   (client, "f", one), (other, "g", one), (client, "h", longer), (client, "i", one),
+                                   (other, "j", longer), (other, "", longer), (client, "a", one)]:
+            path, _, query = target.partition("?")
+            got = told(who, target, lines)
+            expect(f"{target} of {lines!r}", [got.get(name) for name in (
+                "PATH_INFO", "QUERY_STRING", "SERVER_NAME", "SERVER_PORT", "HTTP_HOST", "HTTP_X_A", "HTTP_X_B", "REMOTE_PORT")],
+                ["/env/" + path, query, *lines[6:12].split(":"), lines[6:12], lines[19], "3" if "X-B" in lines else None,
+                 str(who.socket.getsockname()[1])])
+
+
 def bodies(bench, engine):
     """Small ones, what a stream does not hold, in chunks, and what nobody reads."""
     with handler(bench, engine, "--max-body", "8M") as server, Client(server) as client:
@@ -1274,7 +1293,7 @@ def cases(bench):
     if broken:
         raise base.Unavailable(broken)
     for engine in bench.engines:
-        for case in (corpus, split, pipelined, environment, bodies, continues, long_answers, faults, isolated, many,
+        for case in (corpus, split, pipelined, environment, same_lines, bodies, continues, long_answers, faults, isolated, many,
                      slow, slots, drips, timeouts, reloads, ends, pool, stuck_reload, files, kept, routes, with_dir, resident, deaf, metrics, servers,
                      peers, started, logs, long_logs, log_of_several, nobody_reads, early_hangup, reaches, handlers_errors, curl, wrk,
                      load, browser, in_machine, machine_reaches, machine_with_folders):

@@ -51,9 +51,14 @@ static struct connection *take(struct client *client)
         *from = c->next;
     pool.n -= c && from == &pool.kept;
     pool.used++;
+    bool known = c && from == &pool.kept;
     if (!c && !(c = malloc(sizeof *c))) {
         pool.used--;
         return NULL;
+    }
+    if (!known) {
+        c->lines.size = c->lines.number = c->passed_size = 0;
+        c->always.size = 0;
     }
     c->client = client;
     c->slot = NULL;
@@ -171,11 +176,11 @@ static int read_head(struct connection *c)
         memmove(c->buffer, c->rest, c->left);
     c->to = c->left;
     for (bool some = false;;) {
-        if (c->to && !some && !head_take(c->buffer, c->to, q, &size))
+        if (c->to && !some && !head_take(c->buffer, c->to, q, &c->lines, &size))
             break;
         some = c->to;
         if ((size = head_end(c->buffer, c->to, &seen))) {
-            wrong = head_parse(c->buffer, size, q);
+            wrong = head_parse(c->buffer, size, q, &c->lines);
             break;
         }
         if (c->to == BUFFER)
@@ -408,6 +413,11 @@ void head_begin(struct connection *c, int status, struct text reason)
         add(&c->head, "\r\n", 2);
     }
     add_date(c);
+}
+
+void head_lines(struct connection *c, struct text lines)
+{
+    add(&c->head, lines.p, lines.n);
 }
 
 // As it is, if it is as we should write it.

@@ -72,8 +72,9 @@ struct route {
 // have begun go on with the one that they began with.
 struct site {
     struct site *next; // of those that are not served any more
-    uint32_t users;    // requests, and 1 while it is served
-    char *text;        // of the message: paths and names lie there
+    uint64_t number;
+    uint32_t users; // requests, and 1 while it is served
+    char *text;     // of the message: paths and names lie there
     struct route *routes;
     char *environment; // variables that all handlers get, each with a final 0
     size_t environment_size;
@@ -113,6 +114,7 @@ void counts_read(struct counts *out);
 struct client {
     struct client *next, **at; // of the idle; at NULL: it is none
     nebulet_handle in, out;
+    uint64_t number;
     struct nebulet_address peer;
     const char *address;  // its text, in `remote`
     char remote[80];      // what handlers have of it in their environment, the same each time
@@ -139,6 +141,7 @@ struct connection {
     const char *rest;    // what was read and not used yet, there or in `body`
     size_t left;
     struct request request;
+    struct lines lines;       // of it
     char path[PATH_MAX_HERE]; // decoded
     size_t path_length;
     uint64_t began; // of the monotonic clock
@@ -162,8 +165,18 @@ struct connection {
     uint32_t over_signal;
     uint64_t until;
     char environment[2 * HEAD_MAX]; // of a handler
-    char front[FRONT];              // for the head of an answer that lies in
-    char output[BUFFER];            // what it writes
+    // What of that is the same for each request that has the same lines: so many bytes, made of
+    // these.
+    struct {
+        size_t size;
+        uint64_t site, client;
+        uint32_t lines;
+    } always;
+    // A head of a handler's that was passed on as it was: the next one's, mostly.
+    uint32_t passed_size;
+    char passed[256];
+    char front[FRONT];   // for the head of an answer that lies in
+    char output[BUFFER]; // what it writes
 };
 
 void client_met(struct client *client); // with `peer`: fills in what follows from it
@@ -182,6 +195,7 @@ int body_read(struct connection *c, const char **bytes, uint64_t until);
 #define NO_LENGTH UINT64_MAX
 void head_begin(struct connection *c, int status, struct text reason); // reason.n 0: the usual
 void head_field(struct connection *c, struct text name, struct text value);
+void head_lines(struct connection *c, struct text lines); // with their ends
 // `line` has both, and its end behind it.
 void head_line(struct connection *c, struct text line, struct text name, struct text value);
 void head_format(struct connection *c, const char *format, ...) SIP_PRINTF(2, 3);

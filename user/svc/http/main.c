@@ -291,11 +291,13 @@ void site_hush(void)
 static struct site *receive_site(void)
 {
     struct nebulet_message got;
+    static uint64_t number;
     struct told t = {.site = calloc(1, sizeof(struct site))};
     if (!t.site || !(t.site->text = malloc(NEBULET_MESSAGE_MAX + 1)))
         sip_panic("http: out of memory");
     t.site->limits = (struct nebulet_options){
         .memory = 64 << 20, .cpu_ns = 10 * SIP_SECOND, .wall_ns = 30 * SIP_SECOND, .processes = 1};
+    t.site->number = ++number;
     t.site->handlers = 64;
     t.site->queue = 1000;
     t.site->users = 1;

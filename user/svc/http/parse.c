@@ -132,6 +132,18 @@ static size_t value_end(const char *text, size_t n)
     return (size_t)(p - text);
 }
 
+// The last ones once more.
+bool bytes_are(const char *p, const char *s, size_t n)
+{
+    size_t i = 0;
+    if (n < 8)
+        return !memcmp(p, s, n);
+    for (; n - i >= 16; i += 16)
+        if ((load(p + i) ^ load(s + i)) | (load(p + i + 8) ^ load(s + i + 8)))
+            return false;
+    return load(p + n - 8) == load(s + n - 8) && (n - i < 8 || load(p + i) == load(s + i));
+}
+
 // Four at a time, the last ones once more. In `s` are letters and what differs by that bit from
 // controls only, so nothing else passes for it.
 bool bytes_are_nocase(const char *p, const char *s, size_t n)
@@ -402,31 +414,83 @@ static int take_field(struct text *rest, struct request *r, struct seen *seen)
     return take_meaning(f, r, seen);
 }
 
-int head_take(const char *p, size_t n, struct request *r, size_t *used)
+static bool lines_again(struct text *rest, struct request *r, const struct lines *k)
+{
+    if (!k->size || rest->n < k->size || !r->minor || r->host.p ||
+        !bytes_are(rest->p, k->bytes, k->size))
+        return false;
+    r->same = k->number;
+    r->count = k->count;
+    r->close = k->close;
+    r->keep_alive = k->keep_alive;
+    r->host = k->host;
+    r->type = k->type;
+    rest->p += k->size, rest->n -= k->size;
+    return true;
+}
+
+// Where they say nothing of a body, and the target none of the host.
+static void keep_lines(const char *p, size_t n, struct request *r, struct lines *k)
+{
+    if (n > sizeof k->bytes || !r->minor || r->host.p < p || r->host.p >= p + n || r->has_length ||
+        r->chunked || r->expects)
+        return;
+    copy_text(k->bytes, p, n);
+#define MOVE(at) at = k->bytes + (at - p)
+    for (uint32_t i = 0; i < r->count; i++) {
+        MOVE(r->fields[i].name.p);
+        MOVE(r->fields[i].value.p);
+    }
+    MOVE(r->host.p);
+    if (r->type.p)
+        MOVE(r->type.p);
+#undef MOVE
+    k->number += k->number == UINT32_MAX ? 2 : 1;
+    r->same = k->number;
+    k->count = r->count;
+    k->close = r->close;
+    k->keep_alive = r->keep_alive;
+    k->host = r->host;
+    k->type = r->type;
+    k->size = (uint32_t)n;
+}
+
+static int take_lines(struct text *rest, struct request *r)
+{
+    struct seen seen = {0};
+    int wrong = 0;
+    while (!wrong) {
+        if (rest->n >= 2 && rest->p[0] == '\r' && rest->p[1] == '\n') {
+            rest->p += 2, rest->n -= 2;
+            break;
+        }
+        wrong = take_field(rest, r, &seen);
+    }
+    return !wrong && ((r->minor && !seen.host) || (seen.length && seen.encoding)) ? 400 : wrong;
+}
+
+int head_take(const char *p, size_t n, struct request *r, struct lines *k, size_t *used)
 {
     struct text rest = {p, n};
-    struct seen seen = {0};
     memset(r, 0, offsetof(struct request, fields));
     if (rest.n >= 2 && rest.p[0] == '\r' && rest.p[1] == '\n') // one too many, behind a body
         rest.p += 2, rest.n -= 2;
     int wrong = take_first_line(&rest, r);
-    while (!wrong) {
-        if (rest.n >= 2 && rest.p[0] == '\r' && rest.p[1] == '\n') {
-            rest.p += 2, rest.n -= 2;
-            break;
-        }
-        wrong = take_field(&rest, r, &seen);
+    if (!wrong && !lines_again(&rest, r, k)) {
+        const char *lines = rest.p;
+        k->size = 0; // fields are others from now on
+        wrong = take_lines(&rest, r);
+        if (!wrong)
+            keep_lines(lines, (size_t)(rest.p - lines), r, k);
     }
     *used = r->size = n - rest.n;
-    if (!wrong && ((r->minor && !seen.host) || (seen.length && seen.encoding)))
-        wrong = 400;
     return wrong;
 }
 
-int head_parse(const char *p, size_t n, struct request *r)
+int head_parse(const char *p, size_t n, struct request *r, struct lines *k)
 {
     size_t used;
-    int wrong = head_take(p, n, r, &used);
+    int wrong = head_take(p, n, r, k, &used);
     return wrong || used == n ? wrong : 400;
 }
 

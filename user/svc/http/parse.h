@@ -56,19 +56,32 @@ struct request {
     uint32_t minor;             // of HTTP/1.minor
     bool chunked, has_length, close, keep_alive, expects;
     uint64_t length;
-    size_t size; // of the head
+    size_t size;   // of the head
+    uint32_t same; // struct lines' number, where its lines are those; 0: they are not kept
     uint32_t count;
     struct field fields[FIELDS_MAX];
+};
+
+// The lines of fields of the last head that was taken to a struct request, which mostly are those
+// of the next one, too, byte for byte: who asks again says the same of itself. Then they say what
+// they said, and what the request has of them, and has still, lies here. All zeros at first, and
+// when that request is another one.
+struct lines {
+    uint32_t size; // with the empty line; 0: nothing is kept
+    uint32_t number, count;
+    bool close, keep_alive;
+    struct text host, type;
+    char bytes[1024];
 };
 
 // Where the head ends that begins at p: behind its empty line; 0: not among these n bytes. *seen is
 // 0 at first, and then how far it has been looked for.
 size_t head_end(const char *p, size_t n, size_t *seen);
 // A whole head of n bytes. 0, or the status to answer with.
-int head_parse(const char *p, size_t n, struct request *r);
+int head_parse(const char *p, size_t n, struct request *r, struct lines *k);
 // The same with whatever behind it; *used: where it ends. 0 is as good as head_end and head_parse;
 // anything else may be so because not all of it is there.
-int head_take(const char *p, size_t n, struct request *r, size_t *used);
+int head_take(const char *p, size_t n, struct request *r, struct lines *k, size_t *used);
 // The value of the first field of that name, in lower case; p NULL: none.
 struct text request_field(const struct request *r, const char *name);
 
@@ -77,6 +90,7 @@ struct text request_field(const struct request *r, const char *name);
 // bytes there are before that; 0: it is no such line, or does not end there.
 size_t field_take(const char *p, size_t n, struct field *f);
 
+bool bytes_are(const char *p, const char *s, size_t n);
 // Mostly with a literal, whose length is then no work at all. What is looked at has no controls.
 bool bytes_are_nocase(const char *p, const char *lower, size_t n);
 static inline bool text_is(struct text t, const char *s)

@@ -3,3 +3,5 @@
 #pragma once
 
 unsigned short net_checksum(const void *bytes, int size);
+// The same, of what is copied on the way.
+unsigned short net_checksum_copy(void *to, const void *bytes, int size);

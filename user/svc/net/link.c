@@ -32,6 +32,29 @@ static struct place {
 
 struct netif net_link;
 
+// --- Sums of TCP, which are taken where its frames are copied
+
+enum { ETHERNET = 14, TCP_BEGINS = 34, SUM_LIES = 16 };
+
+// By IPv4, without options.
+static bool is_tcp(const uint8_t *frame)
+{
+    return frame[12] == 8 && !frame[13] && frame[14] == 0x45 && frame[23] == 6;
+}
+
+// The sum with what counts besides: both addresses, and of so many bytes of TCP.
+__attribute__((noinline)) static uint32_t with_addresses(const uint8_t *addresses, int n,
+                                                         uint32_t bytes, uint32_t sum)
+{
+    for (uint32_t word; n; n -= 4, addresses += 4) {
+        memcpy(&word, addresses, 4);
+        sum += (word & 0xffff) + (word >> 16);
+    }
+    sum += lwip_htons(6) + lwip_htons(bytes);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (sum & 0xffff) + (sum >> 16);
+}
+
 // --- Receiving
 
 static void place_free(struct pbuf *p)
@@ -52,17 +75,69 @@ static struct pbuf *pbuf_for(uint32_t bytes)
                                sizeof place->bytes);
 }
 
+// False: its sum is wrong. lwIP looks at the sums that are not looked at here.
+static bool copy_frame(uint8_t *to, const uint8_t *from, uint32_t bytes)
+{
+    NETIF_SET_CHECKSUM_CTRL(&net_link, NETIF_CHECKSUM_ENABLE_ALL);
+    if (bytes < TCP_BEGINS) {
+        memcpy(to, from, bytes);
+        return true;
+    }
+    memcpy(to, from, TCP_BEGINS);
+    uint32_t total = (uint32_t)to[16] << 8 | to[17];
+    bool whole = !(to[20] & 0x3f) && !to[21];
+    if (!is_tcp(to) || !whole || total < TCP_BEGINS - ETHERNET || total > bytes - ETHERNET) {
+        memcpy(to + TCP_BEGINS, from + TCP_BEGINS, bytes - TCP_BEGINS);
+        return true;
+    }
+    uint32_t size = total - (TCP_BEGINS - ETHERNET);
+    NETIF_SET_CHECKSUM_CTRL(&net_link, NETIF_CHECKSUM_ENABLE_ALL & ~NETIF_CHECKSUM_CHECK_TCP);
+    return with_addresses(to + 26, 8, size,
+                          net_checksum_copy(to + TCP_BEGINS, from + TCP_BEGINS, (int)size)) ==
+           0xffff;
+}
+
 static void receive(uint32_t buffer, uint32_t bytes)
 {
     struct pbuf *p = pbuf_for(bytes);
-    if (p)
-        memcpy(p->payload, shared.buffers[buffer] + ETHER_HEAD, bytes);
+    bool right = p && copy_frame(p->payload, shared.buffers[buffer] + ETHER_HEAD, bytes);
     ether_put(&side, buffer, 0);
-    if (p && net_link.input(p, &net_link) != ERR_OK)
+    if (p && !right)
+        pbuf_free(p);
+    else if (p && net_link.input(p, &net_link) != ERR_OK)
         pbuf_free(p);
 }
 
 // --- Sending
+
+static void put_sum(uint8_t *frame, uint32_t begins, int addresses, uint32_t bytes, uint32_t sum)
+{
+    uint16_t inverted =
+        (uint16_t)~with_addresses(frame + begins - addresses, addresses, bytes, sum);
+    memcpy(frame + begins + SUM_LIES, &inverted, sizeof inverted);
+}
+
+// There is none where it belongs, and lwIP's heads lie in one piece.
+static void fill(uint8_t *at, const struct pbuf *p)
+{
+    const uint8_t *from = p->payload;
+    uint32_t n = p->tot_len;
+    if (p->len == n && n > TCP_BEGINS && is_tcp(from)) {
+        memcpy(at, from, TCP_BEGINS);
+        put_sum(at, TCP_BEGINS, 8, n - TCP_BEGINS,
+                net_checksum_copy(at + TCP_BEGINS, from + TCP_BEGINS, (int)(n - TCP_BEGINS)));
+        return;
+    }
+    pbuf_copy_partial(p, at, p->tot_len, 0);
+    if (p->len > TCP_BEGINS && is_tcp(from))
+        put_sum(at, TCP_BEGINS, 8, n - TCP_BEGINS,
+                net_checksum(at + TCP_BEGINS, (int)(n - TCP_BEGINS)));
+#if LWIP_IPV6
+    enum { BEGINS = ETHERNET + 40 };
+    if (p->len > BEGINS && from[12] == 0x86 && from[13] == 0xdd && from[20] == 6)
+        put_sum(at, BEGINS, 32, n - BEGINS, net_checksum(at + BEGINS, (int)(n - BEGINS)));
+#endif
+}
 
 static err_t send(struct netif *netif, struct pbuf *p)
 {
@@ -73,7 +148,7 @@ static err_t send(struct netif *netif, struct pbuf *p)
         return ERR_OK; // lost
     uint32_t buffer = free_out[--free_count], bytes = p->tot_len;
     uint8_t *at = shared.buffers[buffer] + ETHER_HEAD;
-    pbuf_copy_partial(p, at, p->tot_len, 0);
+    fill(at, p);
     if (bytes < 60) {
         memset(at + bytes, 0, 60 - bytes);
         bytes = 60;

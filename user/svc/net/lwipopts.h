@@ -71,4 +71,7 @@
 #define PBUF_POOL_SIZE 16
 #define LWIP_SUPPORT_CUSTOM_PBUF 1
 
+// What frames of TCP are copied by sums them up, too (link.c), but not all that come.
 #define LWIP_CHECKSUM_ON_COPY 0
+#define CHECKSUM_GEN_TCP 0
+#define LWIP_CHECKSUM_CTRL_PER_NETIF 1
