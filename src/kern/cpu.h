@@ -165,13 +165,15 @@ void turn_add(struct process *p, struct kthread *t); // the last to have its tur
 void turn_remove(struct kthread *t);                 // the next one has its turn
 void turn_tell(struct kthread *t); // says whether it may pass its turn on without asking
 // A thread's own values of globals: kept while another one runs.
+void turn_keep_globals(struct kthread *t);
+void turn_show_globals(const struct kthread *t);
 static inline void turn_keep_own(struct kthread *t)
 {
-    for (u32 i = 0; i < countof(t->own) && unlikely(t->process->polls); i++)
-        t->own[i] = *t->vm->own[i];
+    if (unlikely(t->process->polls))
+        turn_keep_globals(t);
 }
 static inline void turn_show_own(const struct kthread *t)
 {
-    for (u32 i = 0; i < countof(t->own) && unlikely(t->process->polls); i++)
-        *t->vm->own[i] = t->own[i];
+    if (unlikely(t->process->polls))
+        turn_show_globals(t);
 }

@@ -105,6 +105,31 @@ static void switch_from(struct cpu *c, struct kthread *t)
     leave_for(c, t, choose(c, t->process));
 }
 
+// As switch_from, for what comes of most waits: the only thread of its process that could run
+// leaves for one that it has woken here, and nobody else wants the CPU, which need not be told of a
+// tick then. False: something stands against it.
+static inline bool switch_by_hand(struct cpu *c, struct kthread *t)
+{
+    struct process *was = t->process, *p = c->handover;
+    if (unlikely(!p) || unlikely(p->home != c) || unlikely(has_company(t)) ||
+        unlikely(c->ticked || c->first || kern_work) || unlikely(was->lane->slice <= 0))
+        return false;
+    struct kthread *next = p->ring;
+    if (unlikely(next->status == THREAD_FRESH) || unlikely(has_company(next)) ||
+        unlikely(p->timed != NULL))
+        return false;
+    turn_keep_own(t);
+    pace_charge(c, was);
+    was->ring = NULL;
+    c->handover = NULL;
+    p->queued = false;
+    c->process = p;
+    p->stats.switches++;
+    thread_switch(c->rt, t->rt, t->vm, next->rt);
+    turn_show_own(t);
+    return true;
+}
+
 // Most who wait are woken long before their deadline, and wait again with a later one. So an alarm
 // stays set, and when it rings it is seen what it is for by then.
 static void on_alarm(struct alarm *a)
@@ -135,10 +160,12 @@ status sched_wait(struct kthread *t, u64 deadline)
     if (deadline == NEBULET_AT_ONCE)
         return ERR_SHOULD_WAIT;
     t->status = THREAD_WAITS;
-    turn_remove(t);
     if (deadline != NEBULET_FOREVER)
         set_deadline(t, deadline);
-    switch_from(c, t);
+    if (unlikely(!switch_by_hand(c, t))) {
+        turn_remove(t);
+        switch_from(c, t);
+    }
     t->deadline = NEBULET_FOREVER;
     // It comes with the lock, as from whoever was here before. Were that so in a crowd that is
     // woken for nothing, and waits again, one after the other, nobody would give it back for all of
@@ -147,35 +174,21 @@ status sched_wait(struct kthread *t, u64 deadline)
     return t->woken;
 }
 
-static bool make_ready(struct kthread *t, status why)
-{
-    assert_locked();
-    if (t->status != THREAD_WAITS)
-        return false;
-    t->woken = why;
-    t->status = THREAD_READY;
-    struct process *p = t->process;
-    const struct cpu *c = cpu_of(p);
-    struct kthread *runs = c ? self_on(c) : NULL;
-    if (runs)
-        p->ring = runs;
-    turn_add(p, t);
-    return true;
-}
-
 // Who is woken need not stand in line, and then be taken out of it: by an interrupt, where the CPU
 // that looks for work here has none; by somebody on the only CPU, who often waits next (should it
 // not, the next tick finds it: requeue_handover). Whose slices are used up gets new ones in the
 // queue.
-static bool take_at_once(struct process *p)
+static inline bool take_at_once(struct process *p)
 {
     struct cpu *c = p->home;
-    const struct kthread *me = kern.ncpus == 1 ? self_on(c) : NULL;
-    if (me && me->process->state != NEBULET_LIVES)
-        return false; // its threads end, one after the other, and wait for nobody
-    bool idle = c == sched_cpu() && !c->process && !c->rests && !c->first;
-    if (!(me || idle) || c->handover || p->slice <= 0 || !p->lane || p->lane->slice <= 0)
+    if (unlikely(c->handover != NULL) || unlikely(p->slice <= 0) || unlikely(p->lane->slice <= 0) ||
+        c != sched_cpu()) // nor is it one that visits
         return false;
+    const struct kthread *me = self_on(c);
+    if (!me && (c->process || c->rests || c->first))
+        return false;
+    if (me && (kern.ncpus > 1 || unlikely(me->process->state != NEBULET_LIVES)))
+        return false; // its threads end, one after the other, and wait for nobody
     p->queued = true;
     c->handover = p;
     if (me)
@@ -183,14 +196,32 @@ static bool take_at_once(struct process *p)
     return true;
 }
 
+// Others of its process can run, too.
+static void join_ring(struct process *p, struct kthread *t)
+{
+    const struct cpu *c = cpu_of(p);
+    struct kthread *runs = c ? self_on(c) : NULL;
+    if (runs)
+        p->ring = runs;
+    turn_add(p, t);
+    if (c)
+        queue_notify(p->home);
+}
+
 void sched_wake(struct kthread *t, status why)
 {
     struct process *p = t->process;
-    if (!make_ready(t, why))
+    assert_locked();
+    if (t->status != THREAD_WAITS)
         return;
-    if (cpu_of(p))
-        queue_notify(p->home);
-    else if (!p->queued && !take_at_once(p))
+    t->woken = why;
+    t->status = THREAD_READY;
+    if (unlikely(p->ring != NULL)) {
+        join_ring(p, t);
+        return;
+    }
+    p->ring = t;
+    if (unlikely(!take_at_once(p)))
         queue_add(p, p->slice > 0 || (pace_refill(p), false));
 }
 
