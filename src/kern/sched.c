@@ -69,7 +69,7 @@ static bool is_urgent(const struct cpu *c)
     return c->urgent && c->first && c->first->first->slice > 0;
 }
 
-// The first of the queue comes instead of a process that could go on, which takes its place.
+// The first comes instead of a process that could go on, which takes its place.
 static struct kthread *swap_with_first(struct cpu *c, struct process *p)
 {
     pace_charge(c, p);
@@ -282,13 +282,10 @@ void sched_pass(void)
 // --- Ticks
 
 // If the thread parks before it looks, who runs next must have a tick of its own (catch_up).
-static bool on_tick(struct thread *rt)
+static bool on_tick(struct thread *rt, bool ran_out)
 {
-    struct cpu *c = sched_cpu();
     (void)rt;
-    c->armed = UINT64_MAX;
-    c->tick_until = 0;
-    c->ticked = true;
+    pace_ticked(sched_cpu(), ran_out);
     return true;
 }
 
@@ -297,10 +294,10 @@ static bool on_tick(struct thread *rt)
 static bool give_way(struct cpu *c, struct kthread *t)
 {
     struct process *p = t->process;
-    bool urgent = is_urgent(c);
-    if (!c->first && p->slice <= 0)
+    bool urgent = c->handover || is_urgent(c);
+    if (!c->first && !c->handover && p->slice <= 0)
         pace_refill(p);
-    if (p->lane->slice <= 0 && !lane_others_want(p->lane))
+    if (p->lane->slice <= 0 && !c->handover && !lane_others_want(p->lane))
         lane_refill(p->lane);
     if (!urgent && pace_left(p) > 0)
         return false;
@@ -314,11 +311,11 @@ static bool give_way(struct cpu *c, struct kthread *t)
     return true;
 }
 
-// Nobody has come for it yet; another CPU may be free.
+// Nobody has come for it yet; another CPU may be free. On the only one it comes next (give_way).
 static void requeue_handover(struct cpu *c)
 {
     struct process *p = c->handover;
-    if (!p)
+    if (!p || (kern.ncpus == 1 && p->slice > 0 && p->lane->slice > 0))
         return;
     c->handover = NULL;
     queue_add(p, true);
@@ -342,6 +339,7 @@ static void preempt(struct vmctx *vm)
     pace_measure(now);
     pace_charge(c, p);
     c->tick_until = 0;
+    c->rings = true; // the timer is set when all is known
     interrupts_look();
     pace_ring(c, now);
     if (unlikely(p->timed != NULL))
@@ -487,7 +485,7 @@ static void idle(struct cpu *c)
 }
 
 // The last process is over, but somebody may still be giving back what it had.
-static void wait_for_others(void)
+SELDOM static void wait_for_others(void)
 {
     for (u32 i = 1; i < kern.started;) {
         kern_acquire();
@@ -531,7 +529,7 @@ void sched_cpu_entry(void *argument)
 
 // --- All of it
 
-static const struct rt_scheduler scheduler = {on_tick, preempt};
+static const struct rt_scheduler scheduler = {on_tick, preempt, pace_remind};
 static const struct rt_waiting waiting = {word_wait_ns, word_notify, poll};
 
 SELDOM status kern_init(const struct engine *engine, u32 ncpus, const struct kern_hooks *hooks)
@@ -560,6 +558,7 @@ void kern_run(void)
     kern.looping = true;
     loop(&sched_cpus[0]);
     plat_timer(UINT64_MAX); // it may have been set for somebody who is gone
+    sched_cpus[0].armed = UINT64_MAX;
     kern.looping = false;
     wait_for_others();
 }
