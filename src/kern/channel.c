@@ -303,8 +303,8 @@ static status room(struct channel *c, u64 deadline)
 }
 
 // Only what is kept from those who run can be come to by what is sent.
-static status check_reach(struct process *p, const struct channel *c, const nebulet_handle *handles,
-                          u32 n)
+SELDOM static status check_reach(struct process *p, const struct channel *c,
+                                 const nebulet_handle *handles, u32 n)
 {
     status s = OK;
     search_begin();
@@ -340,7 +340,7 @@ static bool twice(const nebulet_handle *handles, u32 n)
 }
 
 // As if its peer took no handles (bytes_only).
-static status send_outside(struct channel *c, const u8 *bytes, u32 size, u32 nhandles)
+SELDOM static status send_outside(struct channel *c, const u8 *bytes, u32 size, u32 nhandles)
 {
     if (!c->outside->take)
         return ERR_PEER_CLOSED;

@@ -144,12 +144,16 @@ static inline void pace_catch_up(struct cpu *c, const struct kthread *self)
 void pace_look_at_turns(struct cpu *c, struct kthread *t);
 void pace_ring(struct cpu *c, u64 now); // alarms
 void pace_alarm_earlier(struct cpu *c, u64 at);
+// In interrupt context, too: a tick has come, because the timer has run out or not; one is to come
+// by then.
+void pace_ticked(struct cpu *c, bool ran_out);
+void pace_remind(u64 at);
 
 // --- queue.c
 void queue_add(struct process *p, bool front); // where it is to wait for its turn
 // Who was on this CPU and could go on: to the front, while there is something left of its slice.
 void queue_put_back(struct cpu *c, struct process *p);
-// Takes the first one out, and puts another one into its place.
+// Takes the first one out, or whom a message woke, and puts another one into its place.
 struct process *queue_swap(struct cpu *c, struct process *p);
 bool queue_steal(struct cpu *to); // takes over one that waits for another CPU
 void queue_leave(struct cpu *c, const struct process *p); // charged up to now, it gives up the CPU
@@ -165,13 +169,15 @@ void turn_add(struct process *p, struct kthread *t); // the last to have its tur
 void turn_remove(struct kthread *t);                 // the next one has its turn
 void turn_tell(struct kthread *t); // says whether it may pass its turn on without asking
 // A thread's own values of globals: kept while another one runs.
+void turn_keep_globals(struct kthread *t);
+void turn_show_globals(const struct kthread *t);
 static inline void turn_keep_own(struct kthread *t)
 {
-    for (u32 i = 0; i < countof(t->own) && unlikely(t->process->polls); i++)
-        t->own[i] = *t->vm->own[i];
+    if (unlikely(t->process->polls))
+        turn_keep_globals(t);
 }
 static inline void turn_show_own(const struct kthread *t)
 {
-    for (u32 i = 0; i < countof(t->own) && unlikely(t->process->polls); i++)
-        *t->vm->own[i] = t->own[i];
+    if (unlikely(t->process->polls))
+        turn_show_globals(t);
 }

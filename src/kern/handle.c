@@ -42,7 +42,7 @@ void handles_init(struct handles *t)
     t->mask = t->last = HANDLES_FIRST - 1;
 }
 
-static bool grow(struct handles *t, u32 need)
+SELDOM static bool grow(struct handles *t, u32 need)
 {
     u32 capacity = t->capacity;
     while (capacity < need)

@@ -155,7 +155,7 @@ void search_begin(void)
 }
 
 // What an earlier question of the same search has visited does not lead to `to`.
-status search_reaches(struct object *from, const struct object *to)
+SELDOM status search_reaches(struct object *from, const struct object *to)
 {
     visit(from);
     while (search.n) {

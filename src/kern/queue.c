@@ -108,7 +108,7 @@ void sched_visit(void)
     set_up(plat_cpu_id());
 }
 
-struct cpu *queue_start_cpu(void)
+SELDOM struct cpu *queue_start_cpu(void)
 {
     if (kern.started >= kern.ncpus || !kern.looping)
         return NULL;
@@ -136,7 +136,7 @@ static struct cpu *place(const struct process *p)
     for (u32 i = 0; i < kern.started; i++)
         if (is_idle(&sched_cpus[i]))
             return &sched_cpus[i];
-    struct cpu *c = queue_start_cpu();
+    struct cpu *c = kern.started < kern.ncpus ? queue_start_cpu() : NULL;
     return c ? c : p->home;
 }
 
@@ -177,13 +177,14 @@ void queue_put_back(struct cpu *c, struct process *p)
 
 struct process *queue_swap(struct cpu *c, struct process *p)
 {
-    struct process *first = take(c, c->first);
+    struct process *first = c->handover ? c->handover : take(c, c->first);
+    c->handover = NULL;
     push(c, p, true);
     return first;
 }
 
 // Of the first few that wait; those that are to stay where they are cannot be had.
-bool queue_steal(struct cpu *to)
+SELDOM bool queue_steal(struct cpu *to)
 {
     enum { LOOKS = 8 };
     for (u32 i = 0; i < kern.started; i++) {

@@ -69,7 +69,7 @@ static bool is_urgent(const struct cpu *c)
     return c->urgent && c->first && c->first->first->slice > 0;
 }
 
-// The first of the queue comes instead of a process that could go on, which takes its place.
+// The first comes instead of a process that could go on, which takes its place.
 static struct kthread *swap_with_first(struct cpu *c, struct process *p)
 {
     pace_charge(c, p);
@@ -105,6 +105,31 @@ static void switch_from(struct cpu *c, struct kthread *t)
     leave_for(c, t, choose(c, t->process));
 }
 
+// As switch_from, for what comes of most waits: the only thread of its process that could run
+// leaves for one that it has woken here, and nobody else wants the CPU, which need not be told of a
+// tick then. False: something stands against it.
+static inline bool switch_by_hand(struct cpu *c, struct kthread *t)
+{
+    struct process *was = t->process, *p = c->handover;
+    if (unlikely(!p) || unlikely(p->home != c) || unlikely(has_company(t)) ||
+        unlikely(c->ticked || c->first || kern_work) || unlikely(was->lane->slice <= 0))
+        return false;
+    struct kthread *next = p->ring;
+    if (unlikely(next->status == THREAD_FRESH) || unlikely(has_company(next)) ||
+        unlikely(p->timed != NULL))
+        return false;
+    turn_keep_own(t);
+    pace_charge(c, was);
+    was->ring = NULL;
+    c->handover = NULL;
+    p->queued = false;
+    c->process = p;
+    p->stats.switches++;
+    thread_switch(c->rt, t->rt, t->vm, next->rt);
+    turn_show_own(t);
+    return true;
+}
+
 // Most who wait are woken long before their deadline, and wait again with a later one. So an alarm
 // stays set, and when it rings it is seen what it is for by then.
 static void on_alarm(struct alarm *a)
@@ -135,10 +160,12 @@ status sched_wait(struct kthread *t, u64 deadline)
     if (deadline == NEBULET_AT_ONCE)
         return ERR_SHOULD_WAIT;
     t->status = THREAD_WAITS;
-    turn_remove(t);
     if (deadline != NEBULET_FOREVER)
         set_deadline(t, deadline);
-    switch_from(c, t);
+    if (unlikely(!switch_by_hand(c, t))) {
+        turn_remove(t);
+        switch_from(c, t);
+    }
     t->deadline = NEBULET_FOREVER;
     // It comes with the lock, as from whoever was here before. Were that so in a crowd that is
     // woken for nothing, and waits again, one after the other, nobody would give it back for all of
@@ -147,35 +174,21 @@ status sched_wait(struct kthread *t, u64 deadline)
     return t->woken;
 }
 
-static bool make_ready(struct kthread *t, status why)
-{
-    assert_locked();
-    if (t->status != THREAD_WAITS)
-        return false;
-    t->woken = why;
-    t->status = THREAD_READY;
-    struct process *p = t->process;
-    const struct cpu *c = cpu_of(p);
-    struct kthread *runs = c ? self_on(c) : NULL;
-    if (runs)
-        p->ring = runs;
-    turn_add(p, t);
-    return true;
-}
-
 // Who is woken need not stand in line, and then be taken out of it: by an interrupt, where the CPU
 // that looks for work here has none; by somebody on the only CPU, who often waits next (should it
 // not, the next tick finds it: requeue_handover). Whose slices are used up gets new ones in the
 // queue.
-static bool take_at_once(struct process *p)
+static inline bool take_at_once(struct process *p)
 {
     struct cpu *c = p->home;
-    const struct kthread *me = kern.ncpus == 1 ? self_on(c) : NULL;
-    if (me && me->process->state != NEBULET_LIVES)
-        return false; // its threads end, one after the other, and wait for nobody
-    bool idle = c == sched_cpu() && !c->process && !c->rests && !c->first;
-    if (!(me || idle) || c->handover || p->slice <= 0 || !p->lane || p->lane->slice <= 0)
+    if (unlikely(c->handover != NULL) || unlikely(p->slice <= 0) || unlikely(p->lane->slice <= 0) ||
+        c != sched_cpu()) // nor is it one that visits
         return false;
+    const struct kthread *me = self_on(c);
+    if (!me && (c->process || c->rests || c->first))
+        return false;
+    if (me && (kern.ncpus > 1 || unlikely(me->process->state != NEBULET_LIVES)))
+        return false; // its threads end, one after the other, and wait for nobody
     p->queued = true;
     c->handover = p;
     if (me)
@@ -183,14 +196,32 @@ static bool take_at_once(struct process *p)
     return true;
 }
 
+// Others of its process can run, too.
+static void join_ring(struct process *p, struct kthread *t)
+{
+    const struct cpu *c = cpu_of(p);
+    struct kthread *runs = c ? self_on(c) : NULL;
+    if (runs)
+        p->ring = runs;
+    turn_add(p, t);
+    if (c)
+        queue_notify(p->home);
+}
+
 void sched_wake(struct kthread *t, status why)
 {
     struct process *p = t->process;
-    if (!make_ready(t, why))
+    assert_locked();
+    if (t->status != THREAD_WAITS)
         return;
-    if (cpu_of(p))
-        queue_notify(p->home);
-    else if (!p->queued && !take_at_once(p))
+    t->woken = why;
+    t->status = THREAD_READY;
+    if (unlikely(p->ring != NULL)) {
+        join_ring(p, t);
+        return;
+    }
+    p->ring = t;
+    if (unlikely(!take_at_once(p)))
         queue_add(p, p->slice > 0 || (pace_refill(p), false));
 }
 
@@ -251,13 +282,10 @@ void sched_pass(void)
 // --- Ticks
 
 // If the thread parks before it looks, who runs next must have a tick of its own (catch_up).
-static bool on_tick(struct thread *rt)
+static bool on_tick(struct thread *rt, bool ran_out)
 {
-    struct cpu *c = sched_cpu();
     (void)rt;
-    c->armed = UINT64_MAX;
-    c->tick_until = 0;
-    c->ticked = true;
+    pace_ticked(sched_cpu(), ran_out);
     return true;
 }
 
@@ -266,10 +294,10 @@ static bool on_tick(struct thread *rt)
 static bool give_way(struct cpu *c, struct kthread *t)
 {
     struct process *p = t->process;
-    bool urgent = is_urgent(c);
-    if (!c->first && p->slice <= 0)
+    bool urgent = c->handover || is_urgent(c);
+    if (!c->first && !c->handover && p->slice <= 0)
         pace_refill(p);
-    if (p->lane->slice <= 0 && !lane_others_want(p->lane))
+    if (p->lane->slice <= 0 && !c->handover && !lane_others_want(p->lane))
         lane_refill(p->lane);
     if (!urgent && pace_left(p) > 0)
         return false;
@@ -283,11 +311,11 @@ static bool give_way(struct cpu *c, struct kthread *t)
     return true;
 }
 
-// Nobody has come for it yet; another CPU may be free.
+// Nobody has come for it yet; another CPU may be free. On the only one it comes next (give_way).
 static void requeue_handover(struct cpu *c)
 {
     struct process *p = c->handover;
-    if (!p)
+    if (!p || (kern.ncpus == 1 && p->slice > 0 && p->lane->slice > 0))
         return;
     c->handover = NULL;
     queue_add(p, true);
@@ -311,6 +339,7 @@ static void preempt(struct vmctx *vm)
     pace_measure(now);
     pace_charge(c, p);
     c->tick_until = 0;
+    c->rings = true; // the timer is set when all is known
     interrupts_look();
     pace_ring(c, now);
     if (unlikely(p->timed != NULL))
@@ -456,7 +485,7 @@ static void idle(struct cpu *c)
 }
 
 // The last process is over, but somebody may still be giving back what it had.
-static void wait_for_others(void)
+SELDOM static void wait_for_others(void)
 {
     for (u32 i = 1; i < kern.started;) {
         kern_acquire();
@@ -500,7 +529,7 @@ void sched_cpu_entry(void *argument)
 
 // --- All of it
 
-static const struct rt_scheduler scheduler = {on_tick, preempt};
+static const struct rt_scheduler scheduler = {on_tick, preempt, pace_remind};
 static const struct rt_waiting waiting = {word_wait_ns, word_notify, poll};
 
 SELDOM status kern_init(const struct engine *engine, u32 ncpus, const struct kern_hooks *hooks)
@@ -529,6 +558,7 @@ void kern_run(void)
     kern.looping = true;
     loop(&sched_cpus[0]);
     plat_timer(UINT64_MAX); // it may have been set for somebody who is gone
+    sched_cpus[0].armed = UINT64_MAX;
     kern.looping = false;
     wait_for_others();
 }

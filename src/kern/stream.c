@@ -192,8 +192,8 @@ static bool breathe(void)
 }
 
 // In pieces, of which only the first may wait.
-static s64 in_pieces(struct stream *s, u8 *bytes, u32 size, u64 deadline,
-                     s64 (*some)(struct stream *s, u8 *bytes, u32 size, u64 deadline))
+SELDOM static s64 in_pieces(struct stream *s, u8 *bytes, u32 size, u64 deadline,
+                            s64 (*some)(struct stream *s, u8 *bytes, u32 size, u64 deadline))
 {
     u32 done = 0, n;
     s64 got;
@@ -232,12 +232,19 @@ SELDOM static s64 move_outside(struct stream *s, u8 *bytes, u32 size, u64 deadli
     return got == ERR_SHOULD_WAIT ? seen : got;
 }
 
-static s64 move(struct stream *s, u8 *bytes, u32 size, u64 deadline,
-                s64 (*some)(struct stream *s, u8 *bytes, u32 size, u64 deadline))
+static OFTEN inline s64 move(struct stream *s, u8 *bytes, u32 size, u64 deadline,
+                             s64 (*some)(struct stream *s, u8 *bytes, u32 size, u64 deadline))
 {
     if (unlikely(s->outside != NULL))
         return size ? move_outside(s, bytes, size, deadline) : 0;
-    return in_pieces(s, bytes, size, deadline, some);
+    if (unlikely(size > AT_ONCE))
+        return in_pieces(s, bytes, size, deadline, some);
+    kern_acquire();
+    object_ref(&s->object); // our handle may be closed meanwhile
+    s64 got = some(s, bytes, size, deadline);
+    object_unref(&s->object);
+    kern_release();
+    return got;
 }
 
 s64 stream_write(struct stream *s, const u8 *bytes, u32 size, u64 deadline)

@@ -24,7 +24,7 @@ static struct thread *beside(const struct process *p)
 }
 
 // A sibling that counts against no limit; NULL: no memory. Frees the thread that it is not to be.
-static struct kthread *make_thread(struct process *p, struct thread *rt)
+SELDOM static struct kthread *make_thread(struct process *p, struct thread *rt)
 {
     bool no_room = !rt || words_reserve(&p->words, p->nthreads + 1) != OK;
     struct kthread *t = no_room ? NULL : heap_zalloc(sizeof *t);
@@ -178,7 +178,7 @@ status process_begin(struct process *p, const struct vm_func *invoke)
 }
 
 // Others of its kind from now on: loops poll, and globals are swapped.
-static void start_sibling(struct process *p, struct kthread *t)
+SELDOM static void start_sibling(struct process *p, struct kthread *t)
 {
     kern_acquire();
     p->polls = true;
@@ -186,7 +186,7 @@ static void start_sibling(struct process *p, struct kthread *t)
     kern_release();
 }
 
-static bool thread_func(struct process *p, u32 function, const struct vm_func **out)
+SELDOM static bool thread_func(struct process *p, u32 function, const struct vm_func **out)
 {
     const struct vmctx *vm = instance_vm(p->instance);
     if (!vm->module->ntables || vm_table(vm, 0)->elem != TYPE_FUNCREF ||
@@ -305,7 +305,7 @@ static bool could_not_tell(const struct kthread *m)
            thread_vm(m->rt)->trap != TRAP_KILLED;
 }
 
-static void tell_of(struct kthread *t)
+SELDOM static void tell_of(struct kthread *t)
 {
     struct process *p = t->process;
     enum { TAKES = 1 << 20 }; // as a rule, with what is compiled again for it

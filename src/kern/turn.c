@@ -44,3 +44,15 @@ void turn_remove(struct kthread *t)
     turn_tell(last);
     turn_tell(t);
 }
+
+SELDOM void turn_keep_globals(struct kthread *t)
+{
+    for (u32 i = 0; i < countof(t->own); i++)
+        t->own[i] = *t->vm->own[i];
+}
+
+SELDOM void turn_show_globals(const struct kthread *t)
+{
+    for (u32 i = 0; i < countof(t->own); i++)
+        *t->vm->own[i] = t->own[i];
+}

@@ -119,9 +119,10 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 static void on_kick(int signal, siginfo_t *info, void *context)
 {
-    (void)signal, (void)info;
+    (void)signal;
     linux_kicked = true;
-    struct plat_fault f = fault_of(context, FAULT_TIMER, 0);
+    int kind = info->si_code == SI_TIMER ? FAULT_TIMER : FAULT_KICK;
+    struct plat_fault f = fault_of(context, kind, 0);
     if (fault_hook)
         fault_hook(&f);
 }
