@@ -40,7 +40,7 @@ PC_LINK = -flto $(patsubst %,-Wl$(comma)-mllvm$(comma)-%,inlinedefault-threshold
 	vectorize-loops=false vectorize-slp=false align-loops=1 align-all-functions=1)
 # The image is to be small, and most of it runs once, the compiler once a function; faults, memory and
 # validation are worth more. -Os also makes the interpreter one for little space.
-PC_HOT = src/base/heap.c src/base/slab.c src/base/account.c $(patsubst %,src/kern/%.c,sched process thread share queue turn handover pace channel object handle clock stream event waitset) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc) src/rt/trap.c src/rt/thread.c src/rt/instance.c src/abi/wasi_child.c src/fast/enter.c $(patsubst %,src/plat/pc/%.c,pages tables fault memory heap vm apic device)
+PC_HOT = src/base/heap.c src/base/slab.c src/base/account.c $(patsubst %,src/kern/%.c,sched process thread share queue turn handover pace channel object handle clock stream event waitset) $(patsubst %,src/abi/%.c,nebulet nebulet_ipc) src/rt/trap.c src/rt/thread.c src/rt/instance.c src/abi/wasi_child.c src/fast/enter.c src/fast/integer.c $(patsubst %,src/plat/pc/%.c,pages tables fault memory heap vm apic device)
 PC_SIZE = $(if $(filter $(PC_HOT) src/wasm/validate.c src/target/%,$1),,$(if $(filter src/interp/%,$1),-Os,-Oz))
 PC_PLAIN = $(patsubst %,src/plat/pc/%.c,pages tables vm image code fault tlb iommu)
 

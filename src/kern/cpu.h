@@ -144,10 +144,6 @@ static inline void pace_catch_up(struct cpu *c, const struct kthread *self)
 void pace_look_at_turns(struct cpu *c, struct kthread *t);
 void pace_ring(struct cpu *c, u64 now); // alarms
 void pace_alarm_earlier(struct cpu *c, u64 at);
-// In interrupt context, too: a tick has come, because the timer has run out or not; one is to come
-// by then.
-void pace_ticked(struct cpu *c, bool ran_out);
-void pace_remind(u64 at);
 
 // --- queue.c
 void queue_add(struct process *p, bool front); // where it is to wait for its turn

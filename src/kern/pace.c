@@ -54,36 +54,12 @@ u64 sched_used_ns(const struct process *p)
 
 // To set the timer may be a system call, so one that is set stays: if it runs out too early, that
 // costs a tick once, after which it is set as it must be.
-//
-// An interrupt, which may come at any place here, sets it too: it never runs out later than `armed`
-// says, for then nobody would set it any more.
 static void arm(struct cpu *c, u64 at)
 {
-    u64 was = __atomic_load_n(&c->armed, __ATOMIC_RELAXED);
-    do {
-        if (was <= at)
-            return;
-    } while (!__atomic_compare_exchange_n(&c->armed, &was, at, false, __ATOMIC_RELAXED,
-                                          __ATOMIC_RELAXED));
+    if (c->armed <= at)
+        return;
+    c->armed = at;
     plat_timer(at);
-    u64 sooner = __atomic_load_n(&c->armed, __ATOMIC_RELAXED);
-    if (unlikely(sooner < at))
-        plat_timer(sooner);
-}
-
-// It stays as it is set when something else has interrupted; but what is to run out soon would
-// mostly do so for nothing, and is set anew for what there is by then.
-void pace_ticked(struct cpu *c, bool ran_out)
-{
-    if (ran_out || c->armed < plat_now() + ALARM_NS)
-        c->armed = UINT64_MAX;
-    c->tick_until = 0;
-    c->ticked = true;
-}
-
-void pace_remind(u64 at)
-{
-    arm(sched_cpu(), at);
 }
 
 // Less what it took too much of the last one, since a tick may come late; but not what it took

@@ -282,10 +282,13 @@ void sched_pass(void)
 // --- Ticks
 
 // If the thread parks before it looks, who runs next must have a tick of its own (catch_up).
-static bool on_tick(struct thread *rt, bool ran_out)
+static bool on_tick(struct thread *rt)
 {
+    struct cpu *c = sched_cpu();
     (void)rt;
-    pace_ticked(sched_cpu(), ran_out);
+    c->armed = UINT64_MAX;
+    c->tick_until = 0;
+    c->ticked = true;
     return true;
 }
 
@@ -529,7 +532,7 @@ void sched_cpu_entry(void *argument)
 
 // --- All of it
 
-static const struct rt_scheduler scheduler = {on_tick, preempt, pace_remind};
+static const struct rt_scheduler scheduler = {on_tick, preempt};
 static const struct rt_waiting waiting = {word_wait_ns, word_notify, poll};
 
 SELDOM status kern_init(const struct engine *engine, u32 ncpus, const struct kern_hooks *hooks)

@@ -246,9 +246,9 @@ static void preempt(struct vmctx *vm)
     scheduler->preempt(vm);
 }
 
-static bool tick(struct thread *t, bool ran_out)
+static bool tick(struct thread *t)
 {
-    return scheduler->tick(t, ran_out);
+    return scheduler->tick(t);
 }
 
 void profile_prepare(const struct profile *p)
@@ -259,14 +259,9 @@ void profile_prepare(const struct profile *p)
         linux_unname_code();
 }
 
-static void remind(u64 at)
-{
-    scheduler->remind(at);
-}
-
 bool profile_start(void)
 {
-    static const struct rt_scheduler ours = {tick, preempt, remind};
+    static const struct rt_scheduler ours = {tick, preempt};
     scheduler = rt_get_scheduler();
     samplers = calloc(CPUS_MAX, sizeof *samplers);
     found.at = calloc(2 * STACKS, sizeof *found.at);

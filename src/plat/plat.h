@@ -156,11 +156,10 @@ extern const struct plat_devices *const plat_devices; // NULL: this machine has 
 enum { PLAT_CUT_OFF = 32 };
 extern u64 plat_interrupts;
 
-// --- Faults. A hook sees the machine state where a fault or tick hit and may change it to resume
-// elsewhere; after a fault, nothing but pc, sp and argument is sure to be there then. A tick is
-// FAULT_TIMER when this CPU's timer may have run out; after FAULT_KICK it is as it was.
+// --- Faults. A hook sees the machine state where a fault or timer tick hit and may change it to
+// resume elsewhere; after a fault, nothing but pc, sp and argument is sure to be there then.
 struct plat_fault {
-    enum { FAULT_MEMORY, FAULT_DIVIDE, FAULT_ILLEGAL, FAULT_TIMER, FAULT_KICK } kind;
+    enum { FAULT_MEMORY, FAULT_DIVIDE, FAULT_ILLEGAL, FAULT_TIMER } kind;
     u64 address; // FAULT_MEMORY
     u64 *pc, *sp;
     u64 *argument; // first argument register of the function that pc is set to

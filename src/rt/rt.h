@@ -188,12 +188,11 @@ size_t thread_size(void); // bytes of a thread's record
 extern spinlock rt_switch_lock;
 
 struct rt_scheduler {
-    // The timer, which may have run out, or a kick has hit this CPU while t ran: is another one to
-    // run? In interrupt context, so it may take no lock. If so, preempt follows as soon as t is at a
-    // place where it can. NULL: nobody ran.
-    bool (*tick)(struct thread *t, bool ran_out);
+    // A timer or a kick has hit this CPU while t ran: is another one to run? In interrupt context,
+    // so it may take no lock. If so, preempt follows as soon as t is at a place where it can. NULL:
+    // nobody ran.
+    bool (*tick)(struct thread *t);
     void (*preempt)(struct vmctx *vm); // switches, and comes back
-    void (*remind)(u64 at);            // by then a tick is to come again; in interrupt context, too
 };
 void rt_set_scheduler(const struct rt_scheduler *s); // it must outlive all threads
 const struct rt_scheduler *rt_get_scheduler(void);   // to put another one around it

@@ -110,7 +110,7 @@ void rt_preempted(struct vmctx *vm)
     take_request(vm->thread);
     scheduler->preempt(vm);
     if (rt_pending(vm->thread))
-        scheduler->remind(plat_now());
+        plat_timer(plat_now());
 }
 
 // --- The fault hook
@@ -168,8 +168,7 @@ static enum trap classify(const struct thread *t, const struct plat_fault *f)
     case FAULT_MEMORY: return memory_trap(t, f);
     case FAULT_DIVIDE: return divide_trap(pc);
     case FAULT_ILLEGAL: return illegal_trap(pc);
-    case FAULT_TIMER:
-    case FAULT_KICK: break;
+    case FAULT_TIMER: break;
     }
     return TRAP_NONE;
 }
@@ -216,15 +215,14 @@ static void on_tick(struct thread *t, struct plat_fault *f)
     if (preempt_here(t, f))
         return;
     ask_to_switch(t);
-    scheduler->remind(plat_now() + RETRY_NS);
+    plat_timer(plat_now() + RETRY_NS);
 }
 
 // A tick may be early, late, or for a call that is over.
 static void on_timer(struct thread *t, struct plat_fault *f)
 {
     bool scheduled = t->ended && scheduler;
-    bool ran_out = f->kind == FAULT_TIMER; // the scheduler must know that its timer has gone
-    bool wanted = scheduled && scheduler->tick(t, ran_out);
+    bool wanted = scheduled && scheduler->tick(t); // it must know that its timer has gone
     if (t->deadline <= plat_now() && !rt_pending(&t->vm))
         thread_request(t, TRAP_TIME);
     if (!rt_pending(&t->vm)) {
@@ -244,10 +242,7 @@ static void on_timer(struct thread *t, struct plat_fault *f)
     // now on there is no stack for host functions, so its next call ends it.
     if (t->store->engine->code)
         t->vm.host_limit = t->vm.direct_limit = (u8 *)UINTPTR_MAX;
-    if (scheduled)
-        scheduler->remind(plat_now() + RETRY_NS);
-    else
-        plat_timer(plat_now() + RETRY_NS);
+    plat_timer(plat_now() + RETRY_NS);
 }
 
 // The guest may go on: it has got the stack that it wants.
@@ -264,11 +259,11 @@ static bool has_more(struct thread *t, struct plat_fault *f)
 bool trap_on_fault(struct plat_fault *f)
 {
     struct thread *t = thread_running();
-    if (f->kind >= FAULT_TIMER) {
+    if (f->kind == FAULT_TIMER) {
         if (t)
             on_timer(t, f);
         else if (scheduler)
-            scheduler->tick(NULL, f->kind == FAULT_TIMER);
+            scheduler->tick(NULL);
         return true;
     }
     if (!t || !t->vm.entry_sp)

@@ -198,7 +198,6 @@ static u32 look_at_cpu(struct cpu *c)
     }
     MUST(c->last == last && c->lanes == lanes);
     MUST(!c->handover || c->handover->queued);
-    MUST(c->armed == UINT64_MAX || model_timer(c->id) <= c->armed); // or nobody would set it again
     MUST(!c->process || c->process->home == c);
     MUST(!model_sleeps(c->id) || !(c->first || c->handover)); // or it would do so for ever
     look_at_alarms(&c->alarms, c->alarms, 0, 0);

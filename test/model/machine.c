@@ -23,7 +23,6 @@ static struct machine {
     u32 now_on; // the CPU that goes on
     u64 now;
     u32 points;
-    bool kicks; // in plat_timer
     struct {
         enum cpu_state state;
         void *sp;
@@ -149,13 +148,12 @@ static void deliver(void)
 {
     u32 self = m.now_on;
     while (rings(self)) {
-        bool ran_out = m.cpu[self].timer <= m.now;
         m.cpu[self].kicked = false;
         m.cpu[self].awake = true;
-        if (ran_out)
+        if (m.cpu[self].timer <= m.now)
             m.cpu[self].timer = UINT64_MAX;
         model_note(NULL, "CPU %u is interrupted", self);
-        model_interrupt(ran_out);
+        model_interrupt();
         self = m.now_on; // the thread may have come back elsewhere
     }
 }
@@ -271,10 +269,8 @@ void plat_wait(u64 until)
     m.cpu[self].until = until;
     point("sleeps", __builtin_return_address(0));
     m.cpu[self].kicked = m.cpu[self].awake = false;
-    if (m.cpu[self].timer <= m.now) {
+    if (m.cpu[self].timer <= m.now)
         m.cpu[self].timer = UINT64_MAX;
-        model_interrupt(true);
-    }
 }
 
 bool model_sleeps(u32 cpu)
@@ -298,21 +294,9 @@ u64 plat_wall_clock(void)
     return m.now;
 }
 
-// A kick may come between what the kernel says of its timer and what the timer does.
 void plat_timer(u64 at)
 {
-    if (model_scenario()->timer_kicks && !m.kicks && model_choose(2, 1)) {
-        model_note(NULL, "CPU %u is interrupted before its timer is set", m.now_on);
-        m.kicks = true;
-        model_interrupt(false);
-        m.kicks = false;
-    }
     m.cpu[m.now_on].timer = at;
-}
-
-u64 model_timer(u32 cpu)
-{
-    return m.cpu[cpu].timer;
 }
 
 void model_spend(u64 ns)

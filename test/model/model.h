@@ -36,7 +36,6 @@ struct scenario {
     void (*begin)(void); // before kern_run: makes the first processes
     void (*check)(void); // after it
     bool heap_fails;     // also try what happens when an allocation fails
-    bool timer_kicks;    // and a kick that comes when a timer is about to be set
 };
 const struct scenario *model_scenario(void);
 extern const struct scenario model_scenarios[];
@@ -53,7 +52,6 @@ void model_boot(void **from); // to model_run_scenario; comes back by `from`
 // Others may go on here. `what` says why, for the schedule.
 void model_point(const char *what, const void *pc);
 void model_spend(u64 ns); // time passes
-u64 model_timer(u32 cpu);
 u32 model_cpu(void);
 bool model_sleeps(u32 cpu);          // and nobody has kicked it
 bool model_holds(const spinlock *l); // this CPU does
@@ -82,7 +80,7 @@ void order_forget_heap(size_t at, size_t n); // a block begins; multiples of 8
 extern const struct engine model_engine;
 struct account *model_payer(void); // of whoever runs on this CPU
 u32 model_look_up(void);
-void model_interrupt(bool ran_out); // the timer, which has run out, or a kick
+void model_interrupt(void); // a tick or a kick has come to this CPU
 // Fails if this is a place in a thread's stack that nobody uses any more.
 void model_access_stack(const u8 *p, const void *pc);
 // Fails if this is memory of a process that runs on another CPU: it may change what is mapped

@@ -515,19 +515,19 @@ static void preempted(struct vmctx *vm)
     take_request(vm->thread);
     scheduler->preempt(vm);
     if (rt_pending(vm->thread))
-        scheduler->remind(plat_now());
+        plat_timer(plat_now());
     t->in_guest = was;
 }
 
 // As on_timer: in the guest at once, else a request that is seen later.
-void model_interrupt(bool ran_out)
+void model_interrupt(void)
 {
     struct thread *t = thread_running();
-    model_in_tick = true;
-    bool wanted = scheduler && (!t || t->ended) && scheduler->tick(t, ran_out);
-    model_in_tick = false;
     if (!t)
         return;
+    model_in_tick = true;
+    bool wanted = t->ended && scheduler && scheduler->tick(t);
+    model_in_tick = false;
     if (rt_pending(&t->vm) && t->in_guest)
         rt_trap(t->at, rt_pending(&t->vm));
     if (rt_pending(&t->vm)) {
@@ -542,10 +542,7 @@ void model_interrupt(bool ran_out)
             t->vm.interrupt = VM_INTERRUPT_SWITCH;
         t->vm.direct_limit = (u8 *)UINTPTR_MAX;
     }
-    if (t->ended && scheduler)
-        scheduler->remind(plat_now() + RETRY_NS);
-    else
-        plat_timer(plat_now() + RETRY_NS);
+    plat_timer(plat_now() + RETRY_NS);
 }
 
 // --- Calls, as the stubs of enter.S make them

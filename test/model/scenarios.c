@@ -1298,11 +1298,8 @@ static void set_kill(void)
     scenario_begin(q);
 }
 
-#define SCENARIO(name, cpus, begin, check, what) {#name, what, cpus, begin, check, false, false},
-#define SCENARIO_MEMORY(name, cpus, begin, check, what)                                            \
-    {#name, what, cpus, begin, check, true, false},
-#define SCENARIO_TIMER(name, cpus, begin, check, what)                                             \
-    {#name, what, cpus, begin, check, false, true},
+#define SCENARIO(name, cpus, begin, check, what) {#name, what, cpus, begin, check, false},
+#define SCENARIO_MEMORY(name, cpus, begin, check, what) {#name, what, cpus, begin, check, true},
 const struct scenario model_scenarios[] = {
 #include "scenarios.def"
 };

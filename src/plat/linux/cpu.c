@@ -3,7 +3,7 @@
 // is any other thread that the platform did not start.
 //
 // One real-time signal both kicks a CPU and tells that its timer has run out: either way its
-// handler calls the fault hook, and whoever waits looks up. The signal is sent to
+// handler calls the fault hook with FAULT_TIMER, and whoever waits looks up. The signal is sent to
 // the one pthread (SIGEV_THREAD_ID), so the handler runs where the wasm code runs. It is installed
 // without SA_RESTART: blocking system calls of host functions end with EINTR.
 #define _GNU_SOURCE

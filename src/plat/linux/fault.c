@@ -119,10 +119,9 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 static void on_kick(int signal, siginfo_t *info, void *context)
 {
-    (void)signal;
+    (void)signal, (void)info;
     linux_kicked = true;
-    int kind = info->si_code == SI_TIMER ? FAULT_TIMER : FAULT_KICK;
-    struct plat_fault f = fault_of(context, kind, 0);
+    struct plat_fault f = fault_of(context, FAULT_TIMER, 0);
     if (fault_hook)
         fault_hook(&f);
 }

@@ -110,7 +110,7 @@ void fault_interrupt(struct frame *f)
     else if (!device && (f->vector == VECTOR_SERIAL || f->vector == VECTOR_BULK))
         serial_interrupt(), done = true;
     if (!done && fault_hook) {
-        struct plat_fault fault = fault_of(f, f->vector == VECTOR_TIMER ? FAULT_TIMER : FAULT_KICK);
+        struct plat_fault fault = fault_of(f, FAULT_TIMER);
         fault_hook(&fault);
     }
     time_stress();
