@@ -56,7 +56,7 @@ int main(int argc, char **argv)
     ENDED(w, NEBULET_KILLED, 0);
     ENDED(p, NEBULET_EXITED, 0);
     EXPECT(said, 0);
-    TRUE(rounds > 1);
+    TRUE(rounds >= 1); // all loops at least once; more where the machine is quicker than the clock
     TRUE(info.preemptions >= wanted && other.switches >= wanted / 10 * 9);
     fprintf(stderr, "taken from it %llu times in %llu ms, %lld rounds\n", info.preemptions,
             (now() - start) / MS, rounds);
