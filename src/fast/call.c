@@ -715,9 +715,9 @@ void call_leave(struct fast *f)
     place_last_tail(f, frame);
     f->code.epilogue = here(f);
     epilogue(f, frame);
-    bool guard = f->guard.there && (frame || f->saved);
-    const u8 *leave = f->a.p;
-    if (guard)
+    bool guarded = f->guard.there && (frame || f->saved);
+    const u8 *way_out = f->a.p;
+    if (guarded)
         guard_leave(f);
     place_tails(f, frame);
     f->code.cold = here(f);
@@ -732,22 +732,22 @@ void call_leave(struct fast *f)
     // In front of the body, right-aligned.
     u8 *body = f->start + f->prologue;
     f->a.p = f->start;
-    u8 *leaves = guard ? guard_place(f) : NULL;
-    u32 guards = here(f);
+    u8 *guard = guarded ? guard_place(f) : NULL;
+    u32 guard_length = here(f);
     u8 *overflow = prologue(f, frame);
     u32 length = here(f);
     memmove(body - length, f->start, length);
     if (overflow)
         x64_patch(overflow + (body - length - f->start), overflow_code);
-    if (leaves)
-        x64_patch(leaves + (body - length - f->start), leave);
+    if (guard)
+        x64_patch(guard + (body - length - f->start), way_out);
     memset(f->start, 0xcc, f->prologue - length);
     f->a.p = end;
 
     f->code = (struct func_code){
         .start = 0,
         .entry = f->prologue - length,
-        .pushes = f->prologue - length + guards,
+        .pushes = f->prologue - length + guard_length,
         .body = f->prologue,
         .epilogue = f->code.epilogue,
         .cold = f->code.cold,

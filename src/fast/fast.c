@@ -99,12 +99,13 @@ static bool push_function_label(struct fast *f)
     return true;
 }
 
-// Room for the longest prologue (call.c): pushes and a subtraction, and for large frames a check.
-enum { GUARD_SPACE = 16 }; // a comparison and a jump
-static u32 prologue_space(const struct body *b)
+// Room for the longest prologue (call.c): pushes and a subtraction, and for large frames a check;
+// and for a comparison and a jump in front of it (guard.c).
+static u32 prologue_space(const struct fast *f, const struct body *b)
 {
     u64 frame = cells_of(b) * (b->simd ? 16 : 8);
-    return frame > FRAME_UNCHECKED ? 48 : 16;
+    u32 guard = f->guard.there || f->guard.block ? 16 : 0;
+    return (frame > FRAME_UNCHECKED ? 48 : 16) + guard;
 }
 
 // --- Looking up, every so many bytes of a body or of its code
@@ -168,7 +169,7 @@ static void function_once(struct fast *f, u32 func, const struct body *body)
         return;
     }
     guard_begin(f);
-    f->prologue = prologue_space(body) + (f->guard.there || f->guard.block ? GUARD_SPACE : 0);
+    f->prologue = prologue_space(f, body);
     if (!fast_room(f, f->prologue + 16))
         return;
     f->start = (u8 *)ALIGN_UP((uintptr_t)f->a.p, 16);

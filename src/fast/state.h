@@ -741,13 +741,15 @@ struct cold *call_runtime_cold(struct fast *f, u8 *site, const void *function, c
                                u32 nconstants);
 void call_enter(struct fast *f); // the start of the body: arguments to where they live
 extern const u8 argument_gpr[6]; // the registers of integer arguments, in their order
-void guard_begin(struct fast *f);
-void guard_end(struct fast *f);   // of the block that it leads to the end of
-u8 *guard_place(struct fast *f);  // in front of the prologue: the rel32 of the jump
-void guard_leave(struct fast *f); // where that jumps to
-void call_leave(struct fast *f);  // the epilogue, and the prologue in front of the body
+void call_leave(struct fast *f); // the epilogue, and the prologue in front of the body
 void call_entry(struct fast *f, bool jump, u32 entry);              // of the module's table
 void call_store_result(struct fast *f, enum ty t, u32 r, u32 cell); // into the caller's result area
+
+// --- guard.c
+void guard_begin(struct fast *f); // before the body is compiled
+void guard_end(struct fast *f);   // at the end of the block that it leaves
+u8 *guard_place(struct fast *f);  // in front of the prologue: the rel32 of the jump
+void guard_leave(struct fast *f); // where that jumps to
 
 // --- walk.c
 void ops_walk(struct fast *f);

@@ -6,11 +6,12 @@
 
 #include "registers.h"
 
-// As long as there is no word, rounds of all; then says how many.
+// As long as there is no word, rounds of all, and two at least, however slow the machine is; then
+// says how many.
 static int computes(void)
 {
     u32 rounds = 0;
-    for (s64 word = ERR_SHOULD_WAIT; word == ERR_SHOULD_WAIT; word = recv_word(0, NOW), rounds++)
+    for (s64 word = ERR_SHOULD_WAIT; word == ERR_SHOULD_WAIT || rounds < 2; rounds++) {
         for (u32 i = 0; i < countof(loops); i++) {
             u64 is = loops[i].run(loops[i].rounds);
             if (is != loops[i].sum) {
@@ -19,6 +20,9 @@ static int computes(void)
                 return 1;
             }
         }
+        if (word == ERR_SHOULD_WAIT)
+            word = recv_word(0, NOW);
+    }
     return send_word(0, rounds) ? 2 : 0;
 }
 
@@ -56,7 +60,7 @@ int main(int argc, char **argv)
     ENDED(w, NEBULET_KILLED, 0);
     ENDED(p, NEBULET_EXITED, 0);
     EXPECT(said, 0);
-    TRUE(rounds >= 1); // all loops at least once; more where the machine is quicker than the clock
+    TRUE(rounds > 1);
     TRUE(info.preemptions >= wanted && other.switches >= wanted / 10 * 9);
     fprintf(stderr, "taken from it %llu times in %llu ms, %lld rounds\n", info.preemptions,
             (now() - start) / MS, rounds);
