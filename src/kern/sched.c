@@ -112,14 +112,16 @@ static inline bool switch_by_hand(struct cpu *c, struct kthread *t)
 {
     struct process *was = t->process, *p = c->handover;
     if (unlikely(!p) || unlikely(p->home != c) || unlikely(has_company(t)) ||
-        unlikely(c->ticked || c->first || kern_work) || unlikely(was->lane->slice <= 0))
+        unlikely(c->ticked || c->first || kern_work))
         return false;
     struct kthread *next = p->ring;
     if (unlikely(next->status == THREAD_FRESH) || unlikely(has_company(next)) ||
         unlikely(p->timed != NULL))
         return false;
-    turn_keep_own(t);
     pace_charge(c, was);
+    if (unlikely(was->lane->slice <= 0)) // its share has had its turn, which queue_leave() notes
+        return false;
+    turn_keep_own(t);
     was->ring = NULL;
     c->handover = NULL;
     p->queued = false;
